@@ -1,0 +1,91 @@
+"""The zip a bundle is packed in: written without a clock, read with suspicion.
+
+A bundle may come from a database or a disk that somebody else wrote to. Nothing is unpacked to a
+path, only known names are read, and no member costs more memory than its bound.
+
+What is not here: what the members mean and whether they are the published ones (`artifact`).
+"""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from classifier.errors import BundleError
+
+#: Bounds on what an archive may claim, far above what a bundle is (2 MB, 12 MB unpacked).
+MOST_BUNDLE_BYTES: Final = 64 * 2**20
+MOST_MEMBER_BYTES: Final = 128 * 2**20
+
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What zipfile raises on damaged, encrypted or exotic archives; RuntimeError is its "encrypted".
+_FAULTS: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+
+
+def pack(members: Mapping[str, bytes]) -> bytes:
+    """Pack members into a zip, in the order given; equal members give equal bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members.items():
+            # ZipInfo's own default date is fixed (1980): no clock enters an immutable archive.
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+class Archive:
+    """A packed bundle whose members are read one at a time, within bounds.
+
+    Parameters
+    ----------
+    packed : bytes
+    names : sequence of str
+        The members it must hold, each once, and no other.
+
+    Raises
+    ------
+    BundleError
+        Too large, not a zip, or other members.
+    """
+
+    def __init__(self, packed: bytes, names: tuple[str, ...]) -> None:
+        if len(packed) > MOST_BUNDLE_BYTES:
+            raise BundleError(
+                f"a bundle of {len(packed):,} bytes: at most {MOST_BUNDLE_BYTES:,} are read"
+            )
+        try:
+            # Kept open: a bundle lives in memory, there is no descriptor to leak.
+            self._zip = zipfile.ZipFile(io.BytesIO(packed))
+            held = [member.filename for member in self._zip.infolist()]
+        except _FAULTS as fault:
+            raise BundleError(f"not a model bundle: {fault}") from fault
+        if sorted(held) != sorted(names):
+            strange = sorted(set(held) - set(names))[:3]
+            missing = sorted(set(names) - set(held))
+            raise BundleError(
+                f"not a model bundle: {len(held)} members where {len(names)} are expected"
+                + (f"; missing {', '.join(missing)}" if missing else "")
+                + (f"; unknown {', '.join(map(ascii, strange))}" if strange else "")
+            )
+
+    def read(self, name: str) -> bytes:
+        """Return one member.
+
+        Raises
+        ------
+        BundleError
+            Damaged, compressed in another way, or larger than `MOST_MEMBER_BYTES`.
+        """
+        member = self._zip.getinfo(name)
+        if member.compress_type not in _METHODS:
+            raise BundleError(f"{name} is compressed by a method bundles do not use")
+        if member.file_size > MOST_MEMBER_BYTES:
+            raise BundleError(
+                f"{name} claims {member.file_size:,} bytes: at most {MOST_MEMBER_BYTES:,} are read"
+            )
+        try:
+            with self._zip.open(member) as file:
+                # zipfile stops at the claimed size whatever the stream holds, and checks its CRC.
+                return file.read(member.file_size)
+        except _FAULTS as fault:
+            raise BundleError(f"{name} is damaged: {fault}") from fault

@@ -1,0 +1,231 @@
+"""The model bundle: one immutable, versioned archive that either engine serves from.
+
+An archive of `MEMBERS` and ``manifest.json``, which states the format version, the labels in order,
+the header columns, the library versions, the sha256 of every member, a summary of the training data
+and the metrics. The same models give the same bytes. The hashes guard against corruption; whoever
+stores a bundle keeps the sha256 of the whole, and so vouches for the manifest, too.
+
+What is not here: where bundles are stored, which one is champion, how one is trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.archive import Archive, pack
+from classifier.engines import Engine, KerasEngine, OnnxEngine
+from classifier.errors import BundleError
+from classifier.features import header_matrix
+from classifier.filenames import tokenise
+from classifier.golden import golden_sounds, replay_golden, write_golden
+from classifier.headers import AudioHeader
+from classifier.labels import N_CATEGORIES
+from classifier.manifest import (
+    COMPILED,
+    FOREST,
+    GOLDEN,
+    LSTM,
+    MANIFEST,
+    MEMBERS,
+    SCALER,
+    TRAINED_MEMBERS,
+    VOCABULARY,
+    Manifest,
+    installed_libraries,
+    parse_manifest,
+    sha256,
+)
+from classifier.vocabulary import Vocabulary
+
+#: Rows asked at a time: a few MB of intermediate arrays, whatever the caller's batch.
+_MOST_ROWS: Final = 512
+
+EngineName = Literal["onnx", "keras"]
+
+
+class Classifier:
+    """A loaded bundle: names and headers in, probabilities out. Not shared between processes.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    vocabulary : Vocabulary
+    engine : Engine
+    engine_name : {"onnx", "keras"}
+    """
+
+    def __init__(
+        self, manifest: Manifest, vocabulary: Vocabulary, engine: Engine, engine_name: EngineName
+    ) -> None:
+        self.manifest: Final = manifest
+        self.engine_name: Final = engine_name
+        self._vocabulary = vocabulary
+        self._engine = engine
+
+    @property
+    def version(self) -> str:
+        """Version of the bundle, as every row it classifies will say."""
+        return self.manifest.version
+
+    def predict(self, names: Sequence[str], headers: Sequence[AudioHeader]) -> NDArray[np.float32]:
+        """Return the probability of each category for each sound.
+
+        Parameters
+        ----------
+        names : sequence of str, length n_sounds
+            Base names. Folders before the last ``/`` are ignored, never evidence.
+        headers : sequence of AudioHeader, length n_sounds
+
+        Returns
+        -------
+        ndarray of shape (n_sounds, 12), float32
+            In the order of `CATEGORIES`. A row does not depend on the others of its batch.
+
+        Raises
+        ------
+        UnknownSampleTypeError
+            A header with a subtype that libsndfile does not list.
+        ValueError
+            Not one header per name.
+        """
+        if len(names) != len(headers):
+            raise ValueError(f"{len(names)} names and {len(headers)} headers: expected as many")
+        found = np.zeros((len(names), N_CATEGORIES), dtype=np.float32)
+        for start in range(0, len(names), _MOST_ROWS):
+            rows = slice(start, start + _MOST_ROWS)
+            token_ids = self._vocabulary.encode([tokenise(name) for name in names[rows]])
+            found[rows] = self._engine.probabilities(token_ids, header_matrix(headers[rows]))
+        return found
+
+
+def publish(
+    members: Mapping[str, bytes],
+    *,
+    version: str,
+    training: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> bytes:
+    """Make a bundle, and prove that both engines serve it alike. Needs ``[training]``.
+
+    Parameters
+    ----------
+    members : mapping of str to bytes
+        Exactly `TRAINED_MEMBERS`.
+    version : str
+        Not empty.
+    training, metrics : mapping
+        JSON values: what it was trained on, and what it scores.
+
+    Returns
+    -------
+    bytes
+        The archive; the same arguments give the same bytes.
+
+    Raises
+    ------
+    BundleError
+        The engines disagree on the golden vectors by more than 1e-4 or in a category.
+    """
+    if set(members) != set(TRAINED_MEMBERS):
+        raise BundleError(f"a bundle needs exactly {', '.join(TRAINED_MEMBERS)}")
+    vocabulary = Vocabulary.from_json(members[VOCABULARY])
+    originals = KerasEngine.from_bytes(members[LSTM], members[SCALER], members[FOREST])
+    names, headers = golden_sounds()
+    token_ids = vocabulary.encode([tokenise(name) for name in names])
+    numbers = header_matrix(headers)
+    golden = write_golden(
+        names,
+        headers,
+        originals.probabilities(token_ids, numbers),
+        originals.is_steady(token_ids, numbers),
+    )
+    content = {**members, GOLDEN: golden}
+    manifest = Manifest(
+        version=version,
+        libraries=installed_libraries(),
+        member_sha256={name: sha256(content[name]) for name in MEMBERS},
+        training=training,
+        metrics=metrics,
+    )
+    bundle = pack({MANIFEST: manifest.to_json(), **{name: content[name] for name in MEMBERS}})
+    # Loading replays the golden vectors: this is the proof, made with the code that will serve.
+    load_classifier(bundle, "onnx")
+    load_classifier(bundle, "keras")
+    return bundle
+
+
+def read_manifest(bundle: bytes) -> Manifest:
+    """Read and check what a bundle says of itself, without loading a model.
+
+    Raises
+    ------
+    BundleError
+        Not a bundle, of another format version, or for other labels or header columns.
+    """
+    return parse_manifest(Archive(bundle, (MANIFEST, *MEMBERS)).read(MANIFEST))
+
+
+def load_classifier(bundle: bytes, engine: EngineName = "onnx") -> Classifier:
+    """Load a bundle into one of the two engines.
+
+    Every bound and every hash is checked before anything is deserialised, and the golden vectors
+    are replayed before anything is served.
+
+    Parameters
+    ----------
+    bundle : bytes
+        From `publish`.
+    engine : {"onnx", "keras"}
+        ``keras`` needs the ``[training]`` extra; ``onnx`` reads the originals only to hash them.
+
+    Raises
+    ------
+    BundleError
+        With one line that says which member is wrong and how.
+    """
+    wanted = {
+        "onnx": {VOCABULARY, GOLDEN, COMPILED},
+        "keras": {VOCABULARY, GOLDEN, LSTM, SCALER, FOREST},
+    }[engine]
+    trusted: dict[str, bytes] = {}
+    archive = Archive(bundle, (MANIFEST, *MEMBERS))
+    manifest = parse_manifest(archive.read(MANIFEST))
+    for name in MEMBERS:
+        content = archive.read(name)
+        if sha256(content) != manifest.member_sha256[name]:
+            raise BundleError(f"{name} of bundle {manifest.version} is not what was published")
+        if name in wanted:
+            trusted[name] = content
+    try:
+        vocabulary = Vocabulary.from_json(trusted[VOCABULARY])
+        loaded: Engine = (
+            OnnxEngine(trusted[COMPILED])
+            if engine == "onnx"
+            else KerasEngine.from_bytes(trusted[LSTM], trusted[SCALER], trusted[FOREST])
+        )
+    except ImportError:
+        raise  # the keras engine without its extra is a fault of the installation
+    except Exception as fault:  # three libraries, each with its own exceptions
+        raise BundleError(
+            f"bundle {manifest.version} does not load in the {engine} engine: {fault}"
+        ) from fault
+    classifier = Classifier(manifest, vocabulary, loaded, engine)
+    replay_golden(trusted[GOLDEN], classifier)
+    return classifier
+
+
+def load_starter(engine: EngineName = "onnx") -> Classifier:
+    """Load the starter bundle that ships with the package."""
+    return load_classifier(_starter(), engine)
+
+
+def starter_version() -> str:
+    """Return the version of the starter bundle without loading its models."""
+    return read_manifest(_starter()).version
+
+
+def _starter() -> bytes:
+    return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()

@@ -1,0 +1,193 @@
+"""The three models compiled into one ONNX graph, which runs without TensorFlow and scikit-learn.
+
+Inputs ``token_ids`` (int64, ``[n, 8, 12]``) and ``header`` (float32, ``[n, 6]``, unscaled, NaN
+where not stated); output ``probabilities`` (float32, ``[n, 12]``, in the order of `CATEGORIES`).
+
+What is not here: running the graph (`engines`), proving that it agrees with the originals
+(`artifact.publish`). Imported while publishing only; needs the ``[training]`` extra.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+
+from classifier.features import N_HEADER_COLUMNS
+from classifier.labels import N_CATEGORIES
+from classifier.stacking import GRID_STEPS, MOST_DEVIATIONS
+from classifier.vocabulary import IDS_PER_TOKEN, PADDING_ID, SEQUENCE_LENGTH
+
+if TYPE_CHECKING:
+    from classifier.sequence import SequenceWeights
+
+#: The oldest operator set that has everything used here, for the widest range of ONNX Runtimes.
+_OPSET: Final = 18
+_ML_OPSET: Final = 3
+_IR_VERSION: Final = 8
+
+
+class _Graph:
+    """Nodes and constants under construction; `add` names a node's output after what it holds."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: Any, dtype: Any) -> str:
+        self.constants[name] = numpy_helper.from_array(np.asarray(value, dtype=dtype), name)
+        return name
+
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+
+def compile_models(weights: "SequenceWeights", scaler: Any, forest: Any) -> bytes:
+    """Compile LSTM, scaler and forest into one graph.
+
+    Parameters
+    ----------
+    weights : SequenceWeights
+        Of the fitted LSTM.
+    scaler : StandardScaler
+        Fitted on `features.header_matrix`.
+    forest : RandomForestClassifier
+        Fitted on `stacking.forest_inputs`.
+
+    Returns
+    -------
+    bytes
+        A checked ONNX model.
+    """
+    graph = _Graph()
+    sequence = _add_sequence(graph, weights)
+    scaled, missing = _add_header(graph, scaler)
+    inputs = graph.add(
+        "Concat", [_on_grid(graph, sequence, np.float32), scaled, missing], "forest_inputs", axis=1
+    )
+    _add_forest(graph, forest, inputs)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "cratesort",
+            [
+                helper.make_tensor_value_info(
+                    "token_ids", TensorProto.INT64, ["n", SEQUENCE_LENGTH, IDS_PER_TOKEN]
+                ),
+                helper.make_tensor_value_info("header", TensorProto.FLOAT, ["n", N_HEADER_COLUMNS]),
+            ],
+            [
+                helper.make_tensor_value_info(
+                    "probabilities", TensorProto.FLOAT, ["n", N_CATEGORIES]
+                )
+            ],
+            initializer=list(graph.constants.values()),
+        ),
+        opset_imports=[
+            helper.make_opsetid("", _OPSET),
+            helper.make_opsetid("ai.onnx.ml", _ML_OPSET),
+        ],
+        ir_version=_IR_VERSION,
+    )
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _add_sequence(graph: _Graph, weights: "SequenceWeights") -> str:
+    n_units = weights.recurrent_kernel.shape[0]
+    embedding = weights.embedding.copy()
+    embedding[PADDING_ID] = 0.0  # what the original masks away adds nothing here
+    graph.constant("embedding", embedding, np.float32)
+    graph.constant("padding", PADDING_ID, np.int64)
+    graph.constant("one", 1.0, np.float32)
+    for axis in (0, 1, 2):
+        graph.constant(f"axis_{axis}", [axis], np.int64)
+
+    graph.add("Equal", ["token_ids", "padding"], "is_padding")
+    graph.add("Not", ["is_padding"], "is_stated")
+    graph.add("Cast", ["is_stated"], "stated", to=TensorProto.FLOAT)
+    graph.add("ReduceSum", ["stated", "axis_2"], "ids_stated", keepdims=1)
+    graph.add("Max", ["ids_stated", "one"], "ids_stated_or_one")
+    graph.add("Gather", ["embedding", "token_ids"], "id_vectors", axis=0)
+    graph.add("ReduceSum", ["id_vectors", "axis_2"], "summed_vectors", keepdims=0)
+    graph.add("Div", ["summed_vectors", "ids_stated_or_one"], "token_vectors")
+    graph.add("Transpose", ["token_vectors"], "token_vectors_by_position", perm=[1, 0, 2])
+
+    graph.constant("word_slot", 0, np.int64)
+    graph.add("Gather", ["stated", "word_slot"], "is_token", axis=2)
+    graph.add("ReduceSum", ["is_token", "axis_1"], "token_count", keepdims=0)
+    graph.add("Cast", ["token_count"], "sequence_lengths", to=TensorProto.INT32)
+
+    graph.constant("lstm_kernel", _onnx_gates(weights.kernel)[None], np.float32)
+    graph.constant("lstm_recurrent", _onnx_gates(weights.recurrent_kernel)[None], np.float32)
+    # ONNX keeps two biases, of the input and of the state; Keras only their sum.
+    bias = np.concatenate([_onnx_gates(weights.bias[None])[:, 0], np.zeros(4 * n_units)])
+    graph.constant("lstm_bias", bias[None], np.float32)
+    graph.nodes.append(
+        helper.make_node(
+            "LSTM",
+            ["token_vectors_by_position", "lstm_kernel", "lstm_recurrent", "lstm_bias",
+             "sequence_lengths"],
+            ["", "lstm_state"],
+            hidden_size=n_units,
+        )
+    )  # fmt: skip
+    graph.add("Squeeze", ["lstm_state", "axis_0"], "state")
+    graph.constant("dense_kernel", weights.dense_kernel, np.float32)
+    graph.constant("dense_bias", weights.dense_bias, np.float32)
+    graph.add("Gemm", ["state", "dense_kernel", "dense_bias"], "logits")
+    return graph.add("Softmax", ["logits"], "sequence_probabilities", axis=1)
+
+
+def _onnx_gates(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Transpose a Keras kernel and put its gates (input, forget, cell, output) in ONNX's order."""
+    input_gate, forget, cell, output = np.split(kernel, 4, axis=1)
+    return np.concatenate([input_gate, output, forget, cell], axis=1).T
+
+
+def _add_header(graph: _Graph, scaler: Any) -> tuple[str, str]:
+    # In float64 from the first operation to the grid, exactly as `stacking.forest_inputs`.
+    graph.constant("mean", scaler.mean_, np.float64)
+    graph.constant("scale", scaler.scale_, np.float64)
+    graph.constant("zero", 0.0, np.float64)
+    graph.constant("lowest", -MOST_DEVIATIONS, np.float64)
+    graph.constant("highest", MOST_DEVIATIONS, np.float64)
+    graph.add("IsNaN", ["header"], "is_missing")
+    graph.add("Cast", ["is_missing"], "missing", to=TensorProto.FLOAT)
+    graph.add("Cast", ["header"], "header_64", to=TensorProto.DOUBLE)
+    graph.add("Sub", ["header_64", "mean"], "centred")
+    graph.add("Div", ["centred", "scale"], "unbounded")
+    graph.add("Where", ["is_missing", "zero", "unbounded"], "filled")
+    graph.add("Clip", ["filled", "lowest", "highest"], "bounded")
+    rounded = _on_grid(graph, "bounded", np.float64)
+    return graph.add("Cast", [rounded], "scaled", to=TensorProto.FLOAT), "missing"
+
+
+def _on_grid(graph: _Graph, value: str, dtype: Any) -> str:
+    """Round to the grid; ONNX's Round and NumPy's both take halves to the even neighbour."""
+    steps = graph.constant(f"{value}_steps", GRID_STEPS, dtype)
+    graph.add("Mul", [value, steps], f"{value}_in_steps")
+    graph.add("Round", [f"{value}_in_steps"], f"{value}_rounded")
+    return graph.add("Div", [f"{value}_rounded", steps], f"{value}_on_grid")
+
+
+def _add_forest(graph: _Graph, forest: Any, inputs: str) -> None:
+    converted = convert_sklearn(
+        forest,
+        initial_types=[(inputs, FloatTensorType([None, forest.n_features_in_]))],
+        options={id(forest): {"zipmap": False}},
+        target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET},
+    )
+    (trees,) = [n for n in converted.graph.node if n.op_type == "TreeEnsembleClassifier"]
+    trees.input[:] = [inputs]
+    trees.output[:] = ["forest_label", "forest_probabilities"]
+    graph.nodes.append(trees)
+    # One column per class it was fitted on; the product puts each where `CATEGORIES` has it.
+    placement = np.zeros((len(forest.classes_), N_CATEGORIES))
+    placement[np.arange(len(forest.classes_)), forest.classes_] = 1.0
+    graph.constant("placement", placement, np.float32)
+    graph.add("MatMul", ["forest_probabilities", "placement"], "probabilities")

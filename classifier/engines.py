@@ -1,0 +1,122 @@
+"""The two ways to ask a bundle's models: compiled in ONNX Runtime, or the originals.
+
+Both take the same arrays and give the same answer; `artifact.publish` refuses a bundle for which
+they do not. What is not here: names and headers (`artifact.Classifier`), trust: whoever builds a
+`KerasEngine` has checked the hash of what it unpickles.
+"""
+
+import io
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from classifier import stacking
+from classifier.labels import N_CATEGORIES
+
+if TYPE_CHECKING:
+    from classifier.sequence import SequenceModel
+
+
+class Engine(Protocol):
+    """Anything that turns encoded names and header numbers into probabilities."""
+
+    def probabilities(
+        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the probability of each category.
+
+        Parameters
+        ----------
+        token_ids : ndarray of shape (n_sounds, 8, 12), int64
+            From `Vocabulary.encode`.
+        header_matrix : ndarray of shape (n_sounds, 6), float32
+            From `features.header_matrix`: unscaled, NaN where not stated.
+
+        Returns
+        -------
+        ndarray of shape (n_sounds, 12), float32
+            In the order of `CATEGORIES`; every row sums to 1.
+        """
+        ...
+
+
+class OnnxEngine:
+    """The compiled graph in ONNX Runtime: the default, with neither TensorFlow nor pickle.
+
+    Parameters
+    ----------
+    model : bytes
+        From `compiled.compile_models`.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        # Children of the worker are the parallelism; threads of theirs would fight for the cores.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        # The arena keeps the largest batch ever seen resident; a batch needs a few MB.
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+
+    def probabilities(
+        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """See `Engine.probabilities`."""
+        if len(token_ids) == 0:
+            return np.zeros((0, N_CATEGORIES), dtype=np.float32)
+        (found,) = self._session.run(
+            ["probabilities"], {"token_ids": token_ids, "header": header_matrix}
+        )
+        return np.asarray(found, dtype=np.float32)
+
+
+class KerasEngine:
+    """The three originals: Keras, and scikit-learn's scaler and forest. Needs ``[training]``.
+
+    Parameters
+    ----------
+    sequence : SequenceModel
+    scaler : StandardScaler
+    forest : RandomForestClassifier
+    """
+
+    def __init__(self, sequence: "SequenceModel", scaler: Any, forest: Any) -> None:
+        self._sequence = sequence
+        self._scaler = scaler
+        self._forest = forest
+
+    @classmethod
+    def from_bytes(cls, lstm: bytes, scaler: bytes, forest: bytes) -> "KerasEngine":
+        """Load the originals. Unpickles: the caller vouches for the bytes."""
+        import joblib
+
+        from classifier.sequence import SequenceModel
+
+        return cls(
+            SequenceModel.from_bytes(lstm),
+            joblib.load(io.BytesIO(scaler)),
+            joblib.load(io.BytesIO(forest)),
+        )
+
+    def probabilities(
+        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """See `Engine.probabilities`."""
+        if len(token_ids) == 0:
+            return np.zeros((0, N_CATEGORIES), dtype=np.float32)
+        from_names = self._sequence.probabilities(token_ids)
+        inputs = stacking.forest_inputs(from_names, header_matrix, self._scaler)
+        return stacking.forest_probabilities(self._forest, inputs)
+
+    def is_steady(
+        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Tell which rows every machine must agree on: see `stacking.is_steady`."""
+        from_names = self._sequence.probabilities(token_ids)
+        return stacking.is_steady(from_names, header_matrix, self._scaler)

@@ -1,0 +1,116 @@
+r"""One reversible text for any file name the kernel can hold, and safe ways to show it.
+
+A POSIX path is bytes without NUL; a database column and a JSON message hold Unicode text. Names
+that are valid UTF-8 (nearly all) stand as they are. A byte that is not, is written ``\xNN``; a
+literal backslash that would read like such an escape is itself written ``\x5c``. The mapping is
+one to one: two files never share a row, and any row leads back to its file.
+
+What is not here: opening a path (`classifier.opening`), cutting a name into words
+(`classifier.filenames`).
+"""
+
+import os
+import re
+from typing import Final
+
+_UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
+_LOOKS_ESCAPED: Final = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
+_ESCAPE: Final = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
+_CONTROL: Final = re.compile(
+    # C0, DEL and C1 drive terminals; the bidi controls reorder what a person reads; the line and
+    # paragraph separators break one-line logs.
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def path_text(path: str | bytes) -> str:
+    r"""Return the text under which a path is remembered.
+
+    Parameters
+    ----------
+    path : str or bytes
+        As the operating system gives it: bytes, or str with surrogate escapes.
+
+    Returns
+    -------
+    str
+        Valid Unicode; undecodable bytes as ``\xNN``.
+    """
+    # Not os.fsdecode: in a Latin-1 or C locale the same file would get another text and row.
+    text = os.fsencode(path).decode("utf-8", "surrogateescape")
+    if "\\" in text:
+        text = _LOOKS_ESCAPED.sub(r"\\x5c", text)
+    if text.isascii() or not _UNDECODABLE.search(text):
+        return text
+    return _UNDECODABLE.sub(lambda match: f"\\x{ord(match.group()) - 0xDC00:02x}", text)
+
+
+def path_bytes(text: str) -> bytes:
+    """Return the bytes of the file behind a remembered path: the inverse of `path_text`.
+
+    Parameters
+    ----------
+    text : str
+        As `path_text` made it, or any text a message claims to be a path.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        The text holds a NUL or a lone surrogate, which no file name that was remembered can.
+    """
+    if "\0" in text:
+        raise ValueError("a path cannot hold a NUL character")
+    try:
+        if "\\" not in text:
+            return text.encode()
+        parts = _ESCAPE.split(text)
+        return b"".join(
+            bytes([int(part, 16)]) if index % 2 else part.encode()
+            for index, part in enumerate(parts)
+        )
+    except UnicodeEncodeError as error:
+        raise ValueError("a path must be valid Unicode text") from error
+
+
+def readable_name(text: str) -> str:
+    """Return a base name with its words readable, for the model.
+
+    Names that are not UTF-8 come from older Windows and Mac discs; read as Latin-1 their letters
+    are right for the commonest of those, and never wrong in a way that loses the ASCII words.
+
+    Parameters
+    ----------
+    text : str
+        A base name as `path_text` made it.
+
+    Returns
+    -------
+    str
+    """
+    if "\\x" not in text:
+        return text
+    raw = path_bytes(text)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with control characters written as ``\xNN`` or ``\uNNNN``.
+
+    For terminals and logs: a file name must not be able to clear a screen, forge a log line or
+    turn the text around it.
+    """
+    return _CONTROL.sub(
+        lambda match: (
+            f"\\x{ord(match.group()):02x}"
+            if ord(match.group()) < 0x100
+            else f"\\u{ord(match.group()):04x}"
+        ),
+        text,
+    )

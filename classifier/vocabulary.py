@@ -1,0 +1,147 @@
+"""Which tokens a model knows, and how a name becomes the numbers its LSTM reads.
+
+Of a name at most `SEQUENCE_LENGTH` tokens are read; a token is the id of its word and the ids of
+its sub-words (hashed character n-grams), whose vectors the model averages. So a word never seen
+before lands near its kin: *kicky* shares most of its sub-words with *kick*.
+
+What is not here: finding the tokens of a name (`filenames`), the vectors themselves (`sequence`).
+"""
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Tokens read of one name; 95 % of the names of the public corpus have no more. Of a longer name
+#: the first and the last are kept: vendors put the kind of sound first, tempo and key last.
+SEQUENCE_LENGTH: Final = 8
+
+#: Ids of one token: its word, then at most eleven sub-words (of a longer word the first and last).
+IDS_PER_TOKEN: Final = 12
+
+PADDING_ID: Final = 0
+UNKNOWN_ID: Final = 1
+_FIRST_WORD_ID: Final = 2
+
+#: Rows of the embedding for words and for hashed sub-words. Fixed, so that the shape of a model
+#: does not depend on the table it was trained on. The public corpus holds 747 words twice or more.
+MOST_WORDS: Final = 1998
+SUBWORD_BUCKETS: Final = 2000
+_FIRST_SUBWORD_ID: Final = _FIRST_WORD_ID + MOST_WORDS
+N_IDS: Final = _FIRST_SUBWORD_ID + SUBWORD_BUCKETS
+
+#: With word borders marked, so "^bd" and "bd$" are sub-words of their own.
+_NGRAM_LENGTHS: Final = (3, 4)
+
+
+# Characters of a word that sub-words are taken from: bounds what a hostile name costs and caches.
+_LONGEST_WORD: Final = 64
+
+
+class Vocabulary:
+    """The words a model knows, most frequent first.
+
+    Parameters
+    ----------
+    words : sequence of str, at most `MOST_WORDS`, no word twice
+        ``words[i]`` has id ``i + 2``; 0 is padding and 1 is any other word.
+
+    Raises
+    ------
+    ValueError
+        Too many words, or one of them twice.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        if len(words) > MOST_WORDS:
+            raise ValueError(f"{len(words)} words in a vocabulary of at most {MOST_WORDS}")
+        self.words: Final = tuple(words)
+        self._id_of_word = {word: _FIRST_WORD_ID + i for i, word in enumerate(self.words)}
+        if len(self._id_of_word) != len(self.words):
+            raise ValueError("a word stands twice in the vocabulary")
+
+    @classmethod
+    def fit(cls, names: Iterable[Sequence[str]], minimum_count: int = 2) -> "Vocabulary":
+        """Keep the most frequent words, those of at least `minimum_count` names.
+
+        Parameters
+        ----------
+        names : iterable of sequence of str
+            The tokens of each name.
+        minimum_count : int
+            With 2, words of a single name stay unknown, which teaches the model what an unknown
+            word may mean.
+        """
+        counts = Counter(token for tokens in names for token in set(tokens))
+        kept = [(-count, word) for word, count in counts.items() if count >= minimum_count]
+        return cls([word for _, word in sorted(kept)[:MOST_WORDS]])
+
+    def encode(self, names: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+        """Return the ids of every token of every name.
+
+        Parameters
+        ----------
+        names : sequence of sequence of str, length n_sounds
+            The tokens of each name.
+
+        Returns
+        -------
+        ndarray of shape (n_sounds, 8, 12), int64
+            Padded with 0 after the last token, and after the last sub-word of a token.
+        """
+        ids = np.zeros((len(names), SEQUENCE_LENGTH, IDS_PER_TOKEN), dtype=np.int64)
+        for row, tokens in zip(ids, names, strict=True):
+            for slot, token in zip(row, first_and_last(tokens, SEQUENCE_LENGTH), strict=False):
+                subwords = _subword_ids(token[:_LONGEST_WORD])
+                slot[0] = self._id_of_word.get(token, UNKNOWN_ID)
+                slot[1 : 1 + len(subwords)] = subwords
+        return ids
+
+    def to_json(self) -> bytes:
+        """Return the words as JSON (ASCII, so that a lone surrogate survives)."""
+        return json.dumps({"words": self.words}, indent=0).encode("ascii")
+
+    @classmethod
+    def from_json(cls, document: bytes) -> "Vocabulary":
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            Not such a document.
+        """
+        content = json.loads(document)
+        words = content.get("words") if isinstance(content, dict) else None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError("a vocabulary is an object with a list of words")
+        return cls(words)
+
+
+def first_and_last(items: Sequence[str], most: int) -> Sequence[str]:
+    """Return `items`, or of more than `most` its first half and its last."""
+    if len(items) <= most:
+        return items
+    first = most // 2
+    return [*items[:first], *items[first - most :]]
+
+
+@lru_cache(maxsize=2**14)  # one pack repeats its few words thousands of times
+def _subword_ids(token: str) -> tuple[int, ...]:
+    if token.startswith("<"):
+        return ()  # a typed token has no kin
+    marked = f"^{token}$"
+    ngrams = [
+        marked[start : start + length]
+        for length in _NGRAM_LENGTHS
+        for start in range(len(marked) - length + 1)
+    ]
+    # CRC-32 because it is the same on every machine and in every run, which hash() is not.
+    return tuple(
+        _FIRST_SUBWORD_ID + zlib.crc32(ngram.encode("utf-8", "surrogatepass")) % SUBWORD_BUCKETS
+        for ngram in first_and_last(ngrams, IDS_PER_TOKEN - 1)
+    )

@@ -1,0 +1,188 @@
+"""Labelled sounds: what a model is trained on, and the tables they are read from.
+
+Names and header figures are the evidence. The vendor only groups and weights rows; a table's other
+columns (folder, repository, where the label came from) are not read at all, because they hold the
+answer.
+
+What is not here: labels in the database (`db`), how rows are split (`splits`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from classifier.features import SAMPLE_TYPES, header_matrix
+from classifier.headers import AudioHeader
+from classifier.labels import CATEGORIES, category_index
+from training.errors import TableError
+
+#: A duration may differ from frame count / sample rate by this much (and 1 %): codecs pad.
+DURATION_TOLERANCE_SECONDS: Final = 0.05
+
+_NUMBERS: Final = ("file_size", "duration", "sample_rate", "channels", "frame_count")
+_LINES_NAMED: Final = 5
+
+
+@dataclass(frozen=True)
+class LabelledSounds:
+    """Sounds with a trusted label, one per row of each attribute.
+
+    Attributes
+    ----------
+    names : ndarray of shape (n_sounds,), object
+        Base names, `str`.
+    headers : ndarray of shape (n_sounds, 6), float32
+        As `features.header_matrix` returns them.
+    category_indices : ndarray of shape (n_sounds,), int64
+        Into `CATEGORIES`.
+    vendors : ndarray of shape (n_sounds,), object
+        `str`; for grouping and weights, never an input.
+    """
+
+    names: NDArray[np.object_]
+    headers: NDArray[np.float32]
+    category_indices: NDArray[np.int64]
+    vendors: NDArray[np.object_]
+
+    @classmethod
+    def from_rows(
+        cls,
+        names: Sequence[str],
+        headers: Sequence[AudioHeader],
+        categories: Sequence[str],
+        vendors: Sequence[str],
+    ) -> "LabelledSounds":
+        """Build from parallel sequences.
+
+        Raises
+        ------
+        ValueError
+            An unknown category, or sequences of different lengths.
+        """
+        if not len(names) == len(headers) == len(categories) == len(vendors):
+            raise ValueError("names, headers, categories and vendors differ in length")
+        return cls(
+            np.array(names, dtype=object),
+            header_matrix(headers),
+            np.array([category_index(category) for category in categories], dtype=np.int64),
+            np.array(vendors, dtype=object),
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, rows: NDArray[np.int64]) -> "LabelledSounds":
+        """Return the sounds of these rows, in this order."""
+        return LabelledSounds(
+            self.names[rows], self.headers[rows], self.category_indices[rows], self.vendors[rows]
+        )
+
+
+def read_table(path: str) -> LabelledSounds:
+    """Read labelled sounds from a CSV file, gzipped or not.
+
+    Columns: ``category`` and ``file_path`` (or ``path``) must be there; ``file_size`` (bytes),
+    ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
+    ``sample_type`` may be absent or empty, which means unknown; rows are grouped by ``vendor``,
+    else by ``pack``, else all are one vendor's. Rows without a category are left out, and
+    of rows with one ``file_path`` the first is kept, as the published reference method does.
+
+    Raises
+    ------
+    TableError
+        Not such a table; the message names the lines.
+    """
+    table = _read_text(path)
+    name_column = next((column for column in ("file_path", "path") if column in table), None)
+    if name_column is None or "category" not in table:
+        raise TableError(
+            f"{path}: columns category and file_path (or path) are needed, "
+            f"found {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    labelled = table["category"] != ""
+    _refuse(path, table, labelled & ~table["category"].isin(CATEGORIES), "category", "unknown")
+    rows = table[labelled].drop_duplicates(name_column)
+    vendor_column = next((column for column in ("vendor", "pack") if column in table), None)
+    return LabelledSounds.from_rows(
+        rows[name_column].tolist(),
+        _headers(path, table, rows),
+        rows["category"].tolist(),
+        rows[vendor_column].tolist() if vendor_column else [""] * len(rows),
+    )
+
+
+def _read_text(path: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,  # "NA.wav" and "null" are names
+            skip_blank_lines=False,  # so that a row's line number is known
+            encoding_errors="surrogateescape",  # names are bytes on most file systems
+            low_memory=False,
+        )
+    except (OSError, EOFError, ValueError) as fault:  # pandas' own are ValueErrors
+        raise TableError(f"{path} is not a readable CSV table: {fault}") from fault
+
+
+def _headers(path: str, table: pd.DataFrame, rows: pd.DataFrame) -> list[AudioHeader]:
+    numbers = pd.DataFrame(index=rows.index)
+    for column in _NUMBERS:
+        text = rows[column].str.strip() if column in rows else pd.Series("", index=rows.index)
+        value = pd.to_numeric(text, errors="coerce")
+        wrong = (text != "") & ~(value.ge(0) & np.isfinite(value))
+        _refuse(path, table, wrong, column, "not a number >= 0")
+        numbers[column] = value
+    stated = numbers["frame_count"] / numbers["sample_rate"].where(numbers["sample_rate"] > 0)
+    apart = (numbers["duration"] - stated).abs()
+    _refuse(
+        path,
+        table,
+        apart > DURATION_TOLERANCE_SECONDS + 0.01 * stated,
+        "duration",
+        "not frame_count / sample_rate (it must be in seconds)",
+    )
+    kinds = rows["sample_type"] if "sample_type" in rows else pd.Series("", index=rows.index)
+    _refuse(
+        path,
+        table,
+        ~kinds.isin(["", *SAMPLE_TYPES]),
+        "sample_type",
+        "not one that libsndfile lists",
+    )
+    return [
+        AudioHeader(
+            file_size_bytes=_whole(size),
+            duration_seconds=None if np.isnan(duration) else duration,
+            sample_rate_hz=_whole(rate),
+            channels=_whole(channels),
+            frame_count=_whole(frames),
+            sample_type=kind or None,
+        )
+        for (size, duration, rate, channels, frames), kind in zip(
+            numbers.to_numpy(dtype=np.float64).tolist(), kinds, strict=True
+        )
+    ]
+
+
+def _whole(value: float) -> int | None:
+    return None if np.isnan(value) else int(value)
+
+
+def _refuse(
+    path: str, table: pd.DataFrame, wrong: "pd.Series[bool]", column: str, reason: str
+) -> None:
+    """Raise a `TableError` that names the first lines where `wrong` holds, if it holds anywhere."""
+    bad = np.flatnonzero(wrong.reindex(table.index, fill_value=False).to_numpy(dtype=bool))
+    if not len(bad):
+        return
+    # A quoted cell may hold line breaks: what stands before a row decides its line.
+    breaks = sum(table[name].str.count("\n").to_numpy() for name in table.columns)
+    first_lines = 2 + np.arange(len(table)) + np.cumsum(breaks) - breaks
+    shown = [f"line {first_lines[row]}: {table[column].iloc[row]!r}" for row in bad[:_LINES_NAMED]]
+    more = f" and {len(bad) - len(shown)} more" if len(bad) > len(shown) else ""
+    raise TableError(f"{path}: {column} is {reason}: {'; '.join(shown)}{more}")

@@ -1,0 +1,92 @@
+"""What a model's answers are worth: the figures every report of the project shows.
+
+What is not here: which rows are tested (`splits`), whether a model is good enough.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.labels import CATEGORIES, N_CATEGORIES
+
+
+@dataclass(frozen=True)
+class CategoryScore:
+    """Figures of one category; precision is 0 where it was never predicted."""
+
+    category: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures over a set of test rows.
+
+    Attributes
+    ----------
+    n_sounds : int
+    accuracy : float
+    macro_precision, macro_f1 : float
+        Means over the categories *present* in the test rows. A present category that was never
+        predicted counts as 0; one that is absent does not count at all.
+    categories : tuple of CategoryScore
+        Those present, in the order of `CATEGORIES`.
+    confusion : tuple of tuple of int, 12 x 12
+        ``confusion[i][j]``: sounds of category i that were called j.
+    """
+
+    n_sounds: int
+    accuracy: float
+    macro_precision: float
+    macro_f1: float
+    categories: tuple[CategoryScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return asdict(self)
+
+
+def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Evaluation:
+    """Compare the most probable categories with the true ones.
+
+    Parameters
+    ----------
+    category_indices : ndarray of shape (n_sounds,), int64
+        The truth, as indices into `CATEGORIES`.
+    probabilities : ndarray of shape (n_sounds, 12), float32
+
+    Raises
+    ------
+    ValueError
+        No rows.
+    """
+    if not len(category_indices):
+        raise ValueError("nothing to evaluate: no rows")
+    confusion = np.zeros((N_CATEGORIES, N_CATEGORIES), dtype=np.int64)
+    np.add.at(confusion, (category_indices, probabilities.argmax(axis=1)), 1)
+    right = np.diag(confusion)
+    support = confusion.sum(axis=1)
+    predicted = confusion.sum(axis=0)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2 * right / np.maximum(support + predicted, 1)
+    present = np.flatnonzero(support)
+    return Evaluation(
+        n_sounds=len(category_indices),
+        accuracy=float(right.sum() / support.sum()),
+        macro_precision=float(precision[present].mean()),
+        macro_f1=float(f1[present].mean()),
+        categories=tuple(
+            CategoryScore(
+                CATEGORIES[i], float(precision[i]), float(recall[i]), float(f1[i]), int(support[i])
+            )
+            for i in present
+        ),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
