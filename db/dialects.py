@@ -1,0 +1,128 @@
+"""Where PostgreSQL and SQLite differ: clocks, locks, upserts, connection settings. Only here.
+
+What is not here: the queries themselves, which read the same for both.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Engine,
+    LargeBinary,
+    Select,
+    Table,
+    any_,
+    event,
+    literal,
+)
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+#: A writer of ours holds SQLite for one batch, some 20 ms; a minute of waiting is a stuck process.
+SQLITE_BUSY_SECONDS: Final = 60.0
+
+# One statement of ours never takes this long; a wait that does is a lock nobody releases.
+_POSTGRES_OPTIONS: Final = (
+    "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=120s "
+    "-c timezone=utc"
+)
+
+
+class now(FunctionElement[datetime]):  # noqa: N801  (a SQL function, spelled as one)
+    """The database's clock, plus `seconds`.
+
+    clock_timestamp() and not now(): inside a transaction that waited for a lock, now() is the
+    moment it began, and a lease written with it would already be shorter than promised.
+    """
+
+    type = DateTime(timezone=True)
+    inherit_cache = True
+    name = "cratesort_now"
+
+    def __init__(self, seconds: float | ColumnElement[float] = 0) -> None:
+        super().__init__(seconds)
+
+
+@compiles(now, "postgresql")
+def _now_postgres(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    return f"(clock_timestamp() + make_interval(secs => CAST({seconds} AS double precision)))"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    # The very text SQLAlchemy stores for a datetime, so that stored times compare as strings.
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
+
+
+def insert(connection: Connection, table: Table) -> PostgresInsert | SqliteInsert:
+    """Return the dialect's INSERT, which knows ON CONFLICT."""
+    if connection.dialect.name == "postgresql":
+        return postgres_insert(table)
+    return sqlite_insert(table)
+
+
+def skip_locked(query: Select[Any]) -> Select[Any]:
+    """Lock the chosen rows and pass over those another process holds.
+
+    Compiles to nothing on SQLite, where `begin` has already locked the whole database.
+    """
+    return query.with_for_update(skip_locked=True)
+
+
+def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[bytes]) -> Any:
+    """Return ``column IN values``; one parameter on PostgreSQL, so that its plan is reused."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(values), ARRAY(LargeBinary)))
+    return column.in_(values)
+
+
+def connect_args(dialect: str) -> dict[str, Any]:
+    """Return what the driver is given when it connects."""
+    if dialect == "postgresql":
+        return {
+            "connect_timeout": 5,
+            "options": _POSTGRES_OPTIONS,
+            # A host that vanished is noticed in about 20 s instead of the kernel's two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "application_name": "cratesort",
+        }
+    return {"timeout": SQLITE_BUSY_SECONDS}
+
+
+def prepare(engine: Engine) -> None:
+    """Attach what each new connection and transaction of `engine` needs."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        # The driver must not open transactions of its own: `begin` below decides their kind.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # WAL: readers (status, results) never wait for the writer. NORMAL: a power cut may cost
+        # the last transactions, whose files are then simply classified again; never consistency.
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A transaction that starts as a reader and then writes can fail at once, busy timeout or
+        # not, when another wrote in between (SQLITE_BUSY_SNAPSHOT).
+        readonly = connection.get_execution_options().get("readonly", False)
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""One script a step, in order; never changed once released."""

@@ -1,0 +1,177 @@
+"""Counts for people: how far each ingest is, what is open, what the table holds.
+
+Every number is counted from rows when it is asked for; nothing here is a tally kept on the side.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, case, func, select
+
+from db.dialects import now
+from db.tables import BatchState, SoundStatus, batches, ingests, sounds
+
+#: A category the model was less sure of than this is worth a person's look.
+REVIEW_BELOW_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """How far an ingest is, counted from its batches.
+
+    Attributes
+    ----------
+    id : int
+    source : str
+    found, ignored, skipped_unchanged, enqueued : int
+        What the producer saw, in files.
+    submitted : bool
+        Whether the producer has written its last batch.
+    classified, failed : int
+        Sounds with a final row.
+    open_batches : int
+        Batches not done yet.
+    """
+
+    id: int
+    source: str
+    found: int
+    ignored: int
+    skipped_unchanged: int
+    enqueued: int
+    submitted: bool
+    classified: int
+    failed: int
+    open_batches: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether every sound of it has a row."""
+        return self.submitted and self.open_batches == 0
+
+
+def progress(
+    connection: Connection, *, ingest_id: int | None = None, limit: int = 10
+) -> list[IngestProgress]:
+    """Return the latest ingests, or one, newest first."""
+    chosen = select(ingests).order_by(ingests.c.id.desc()).limit(limit)
+    if ingest_id is not None:
+        chosen = chosen.where(ingests.c.id == ingest_id)
+    chosen_rows = chosen.subquery()
+    done = func.coalesce(func.sum(batches.c.classified), 0)
+    failed = func.coalesce(func.sum(batches.c.failed), 0)
+    is_open = and_(batches.c.id.is_not(None), batches.c.state != BatchState.DONE)
+    rows = connection.execute(
+        select(
+            chosen_rows,
+            done.label("done"),
+            failed.label("failed_sounds"),
+            func.coalesce(func.sum(case((is_open, 1), else_=0)), 0).label("open_batches"),
+        )
+        .select_from(chosen_rows.outerjoin(batches, batches.c.ingest_id == chosen_rows.c.id))
+        .group_by(*chosen_rows.c)
+        .order_by(chosen_rows.c.id.desc())
+    ).all()
+    return [
+        IngestProgress(
+            id=row.id,
+            source=row.source,
+            found=row.found,
+            ignored=row.ignored,
+            skipped_unchanged=row.skipped_unchanged,
+            enqueued=row.enqueued,
+            submitted=row.submitted_at is not None,
+            classified=int(row.done),
+            failed=int(row.failed_sounds),
+            open_batches=int(row.open_batches),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The open work and the recent pace, for `status` and `doctor`.
+
+    Attributes
+    ----------
+    batches : dict of str to int
+        Count by `BatchState`.
+    files_per_second : float
+        Sounds finished in the last minute, over the time they took since the first of them.
+    """
+
+    batches: dict[str, int]
+    files_per_second: float
+
+
+def backlog(connection: Connection, *, over_seconds: float = 60.0) -> Backlog:
+    """Count batches by state, and the pace of the last `over_seconds`."""
+    counts: dict[str, int] = dict.fromkeys(map(str, BatchState), 0)
+    by_state = select(batches.c.state, func.count()).group_by(batches.c.state)
+    counts.update((row.state, row[1]) for row in connection.execute(by_state))
+    finished = connection.execute(
+        select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
+            batches.c.finished_at >= now(-over_seconds)
+        )
+    ).scalar_one()
+    return Backlog(counts, round(int(finished) / over_seconds, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCounts:
+    """What the table of sounds holds.
+
+    Attributes
+    ----------
+    classified, failed : int
+    needs_review : int
+        Classified with a confidence below `REVIEW_BELOW_CONFIDENCE` and without a trusted label.
+    errors : dict of str to int
+        Failed sounds by error code, commonest first.
+    categories : dict of str to int
+        Classified sounds by category, commonest first.
+    """
+
+    classified: int
+    failed: int
+    needs_review: int
+    errors: dict[str, int]
+    categories: dict[str, int]
+
+
+def sound_counts(connection: Connection) -> SoundCounts:
+    """Count the sounds by outcome."""
+    by_outcome = connection.execute(
+        select(sounds.c.status, sounds.c.error_code, sounds.c.category, func.count())
+        .group_by(sounds.c.status, sounds.c.error_code, sounds.c.category)
+        .order_by(func.count().desc())
+    ).all()
+    errors: dict[str, int] = {}
+    categories: dict[str, int] = {}
+    for status, code, category, count in by_outcome:
+        if status == SoundStatus.FAILED:
+            errors[code] = errors.get(code, 0) + count
+        else:
+            categories[category] = categories.get(category, 0) + count
+    unsure = connection.execute(
+        select(func.count()).where(
+            sounds.c.status == SoundStatus.CLASSIFIED,
+            sounds.c.confidence < REVIEW_BELOW_CONFIDENCE,
+            sounds.c.label.is_(None),
+        )
+    ).scalar_one()
+    return SoundCounts(
+        classified=sum(categories.values()),
+        failed=sum(errors.values()),
+        needs_review=unsure,
+        errors=errors,
+        categories=categories,
+    )
+
+
+def open_sounds(connection: Connection) -> int:
+    """Count the sounds of all batches that are not done."""
+    query = select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
+        batches.c.state != BatchState.DONE
+    )
+    return int(connection.execute(query).scalar_one())

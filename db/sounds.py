@@ -1,0 +1,308 @@
+"""The table of sounds: what is known of a path, writing results, reading them out.
+
+What is not here: who may write: the ledger's token decides (`db.ledger.finish`).
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, select
+
+from classifier.errors import ErrorCode
+from classifier.headers import AudioHeader
+from classifier.labels import CATEGORIES, N_CATEGORIES
+from db.dialects import insert, now, one_of
+from db.tables import SoundStatus, sounds
+
+_PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
+
+#: Written by a result; a label is a person's and outlives any number of results.
+_RESULT_COLUMNS: Final = (
+    "pack",
+    "vendor",
+    "file_size_bytes",
+    "mtime_ns",
+    "duration_seconds",
+    "sample_rate_hz",
+    "channels",
+    "frame_count",
+    "sample_type",
+    "status",
+    "error_code",
+    "error_message",
+    "note",
+    "category",
+    "confidence",
+    "probabilities",
+    "model_version",
+    "classified_at",
+)
+
+_LOOK_UP_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model said of one sound.
+
+    Attributes
+    ----------
+    probabilities : tuple of float, length 12
+        In the order of `CATEGORIES`.
+    model_version : str
+    """
+
+    probabilities: tuple[float, ...]
+    model_version: str
+
+    @property
+    def best(self) -> int:
+        """Index of the most probable category."""
+        return max(range(N_CATEGORIES), key=self.probabilities.__getitem__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a sound has no category."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundResult:
+    """One sound's final row.
+
+    Attributes
+    ----------
+    root, path, pack, vendor : str
+    file_size_bytes, mtime_ns : int or None
+        Of the file as it was read; None when it could not be opened.
+    header : AudioHeader or None
+        None for most failures.
+    outcome : Prediction or Failure
+    note : str or None
+    """
+
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    file_size_bytes: int | None
+    mtime_ns: int | None
+    header: AudioHeader | None
+    outcome: Prediction | Failure
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSound:
+    """What the table already says of a path, for deciding whether to visit it again."""
+
+    file_size_bytes: int | None
+    mtime_ns: int | None
+    status: SoundStatus
+    error_code: ErrorCode | None
+    confidence: float | None
+    model_version: str | None
+
+
+def sound_key(root: str, path: str) -> bytes:
+    """Return the 16-byte key of a sound: BLAKE2b of its root's name, NUL, and its path."""
+    return hashlib.blake2b(f"{root}\0{path}".encode(), digest_size=16).digest()
+
+
+def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, KnownSound]:
+    """Return what the table says of those `paths` it knows.
+
+    Parameters
+    ----------
+    connection : Connection
+    root : str
+    paths : sequence of str
+
+    Returns
+    -------
+    dict of str to KnownSound
+        By path; unknown paths are absent.
+    """
+    by_key = {sound_key(root, path): path for path in paths}
+    keys = list(by_key)
+    found: dict[str, KnownSound] = {}
+    for start in range(0, len(keys), _LOOK_UP_AT_ONCE):
+        some = keys[start : start + _LOOK_UP_AT_ONCE]
+        rows = connection.execute(
+            select(
+                sounds.c.key,
+                sounds.c.file_size_bytes,
+                sounds.c.mtime_ns,
+                sounds.c.status,
+                sounds.c.error_code,
+                sounds.c.confidence,
+                sounds.c.model_version,
+            ).where(one_of(connection, sounds.c.key, some))
+        )
+        for key, size, mtime, status, code, confidence, version in rows:
+            found[by_key[bytes(key)]] = KnownSound(
+                size,
+                mtime,
+                SoundStatus(status),
+                None if code is None else ErrorCode(code),
+                confidence,
+                version,
+            )
+    return found
+
+
+def save(connection: Connection, results: Sequence[SoundResult]) -> None:
+    """Write one row per sound, replacing what an earlier visit said and keeping its label.
+
+    Rows go in by key order: two batches that hold the same sounds then wait for each other
+    instead of deadlocking.
+    """
+    if not results:
+        return
+    rows = sorted((_row(result) for result in results), key=lambda row: row["key"])
+    statement = insert(connection, sounds)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[sounds.c.key],
+            set_={name: statement.excluded[name] for name in _RESULT_COLUMNS},
+        ).values(classified_at=now()),
+        rows,
+    )
+
+
+def _row(result: SoundResult) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(_RESULT_COLUMNS)
+    del row["classified_at"]
+    row.update(
+        key=sound_key(result.root, result.path),
+        root=result.root,
+        path=result.path,
+        pack=result.pack,
+        vendor=result.vendor,
+        file_size_bytes=result.file_size_bytes,
+        mtime_ns=result.mtime_ns,
+        note=result.note,
+    )
+    header = result.header
+    if header is not None:
+        row.update(
+            duration_seconds=header.duration_seconds,
+            sample_rate_hz=header.sample_rate_hz,
+            channels=header.channels,
+            frame_count=header.frame_count,
+            sample_type=header.sample_type,
+        )
+    outcome = result.outcome
+    if isinstance(outcome, Failure):
+        row.update(
+            status=SoundStatus.FAILED, error_code=outcome.code, error_message=outcome.message
+        )
+    else:
+        row.update(
+            status=SoundStatus.CLASSIFIED,
+            category=CATEGORIES[outcome.best],
+            confidence=outcome.probabilities[outcome.best],
+            probabilities=_PROBABILITIES.pack(*outcome.probabilities),
+            model_version=outcome.model_version,
+        )
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class SoundRow:
+    """One row of the results, as a person reads it."""
+
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    category: str | None
+    confidence: float | None
+    top3: tuple[tuple[str, float], ...]
+    label: str | None
+    error_code: str | None
+    error_message: str | None
+    note: str | None
+    model_version: str | None
+    file_size_bytes: int | None
+    duration_seconds: float | None
+    sample_rate_hz: int | None
+    channels: int | None
+    frame_count: int | None
+    sample_type: str | None
+    classified_at: datetime
+
+
+def results(
+    connection: Connection,
+    *,
+    category: str | None = None,
+    below: float | None = None,
+    failed: bool = False,
+) -> Iterator[SoundRow]:
+    """Stream the results in path order.
+
+    Parameters
+    ----------
+    connection : Connection
+        Kept until the last row is read; rows are fetched by the thousand.
+    category : str, optional
+        Only this one.
+    below : float, optional
+        Only classified sounds with a confidence below this.
+    failed : bool
+        Only sounds without a category.
+
+    Yields
+    ------
+    SoundRow
+    """
+    query: Select[Any] = select(sounds).order_by(sounds.c.root, sounds.c.path)
+    if category is not None:
+        query = query.where(sounds.c.category == category)
+    if below is not None:
+        query = query.where(sounds.c.confidence < below)
+    if failed:
+        query = query.where(sounds.c.status == SoundStatus.FAILED)
+    rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
+    for row in rows:
+        yield SoundRow(
+            root=row.root,
+            path=row.path,
+            pack=row.pack,
+            vendor=row.vendor,
+            category=row.category,
+            confidence=row.confidence,
+            top3=_top3(row.probabilities),
+            label=row.label,
+            error_code=row.error_code,
+            error_message=row.error_message,
+            note=row.note,
+            model_version=row.model_version,
+            file_size_bytes=row.file_size_bytes,
+            duration_seconds=row.duration_seconds,
+            sample_rate_hz=row.sample_rate_hz,
+            channels=row.channels,
+            frame_count=row.frame_count,
+            sample_type=row.sample_type,
+            classified_at=row.classified_at,
+        )
+
+
+def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:
+    if packed is None:
+        return ()
+    return top3(_PROBABILITIES.unpack(packed))
+
+
+def top3(probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    """Return the three most probable categories with their probabilities, best first."""
+    order = sorted(range(N_CATEGORIES), key=lambda index: -probabilities[index])
+    return tuple((CATEGORIES[index], probabilities[index]) for index in order[:3])

@@ -1,0 +1,183 @@
+"""The tables of DESIGN's data model, as SQLAlchemy Core.
+
+Core and not ORM: batches are written by the thousand rows, and an object a row would cost more than
+the classification. What is not here: queries (`db.ledger`, `db.sounds`, `db.bundles`), and how the
+tables come to be (`db.migrations`, which a test compares with this file).
+
+Times are always the database's clock (`db.dialects.now`): workers' clocks disagree.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite makes a rowid alias only of INTEGER PRIMARY KEY.
+_ID: Final = BigInteger().with_variant(Integer(), "sqlite")
+_TIME: Final = DateTime(timezone=True)
+
+
+class BatchState(StrEnum):
+    """Where a batch of the ledger stands.
+
+    ``pending``: written, no message yet. ``queued``: a message was (or is about to be) sent.
+    ``running``: claimed under a lease. ``done``: every one of its sounds has a row.
+    """
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class SoundStatus(StrEnum):
+    """How a sound's latest visit ended."""
+
+    CLASSIFIED = "classified"
+    FAILED = "failed"
+
+
+ingests: Final = Table(
+    "ingests",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("found", BigInteger, nullable=False, server_default="0"),
+    Column("ignored", BigInteger, nullable=False, server_default="0"),
+    Column("skipped_unchanged", BigInteger, nullable=False, server_default="0"),
+    Column("enqueued", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", _TIME, nullable=False),
+    # Set when the producer has written its last batch; NULL means it is walking, or died walking.
+    Column("submitted_at", _TIME),
+)
+
+batches: Final = Table(
+    "batches",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("ingest_id", _ID, ForeignKey("ingests.id"), nullable=False),
+    Column("root", String(64), nullable=False),
+    # Three parallel lists, one entry a sound. JSON and not rows: a batch is claimed, returned and
+    # closed as a whole, and a row a path would double what an ingest writes.
+    Column("paths", JSON, nullable=False),
+    Column("packs", JSON, nullable=False),
+    Column("vendors", JSON, nullable=False),
+    Column("sound_count", Integer, nullable=False),
+    Column("state", String(8), nullable=False),
+    # Times a claim ended without a result and without an excuse (a dead worker, our own fault).
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("token", String(32)),
+    Column("worker", String(255)),
+    Column("lease_expires_at", _TIME),
+    Column("created_at", _TIME, nullable=False),
+    Column("queued_at", _TIME),
+    Column("started_at", _TIME),
+    Column("finished_at", _TIME),
+    Column("classified", Integer),
+    Column("failed", Integer),
+    # Finished batches outnumber the others a thousand to one and no dispatcher asks for them.
+    Index(
+        "ix_batches_open",
+        "state",
+        "id",
+        postgresql_where=text("state <> 'done'"),
+        sqlite_where=text("state <> 'done'"),
+    ),
+    Index("ix_batches_ingest_id", "ingest_id"),
+    Index("ix_batches_finished_at", "finished_at"),
+)
+
+sounds: Final = Table(
+    "sounds",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    # BLAKE2b-128 of root and path (`db.sounds.sound_key`). A unique index on the path itself would
+    # fail on PostgreSQL for paths over 2,704 bytes, and is four times as large for ordinary ones.
+    Column("key", LargeBinary(16), nullable=False, unique=True),
+    Column("root", String(64), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("pack", Text, nullable=False),
+    Column("vendor", Text, nullable=False),
+    Column("file_size_bytes", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("duration_seconds", Float),
+    Column("sample_rate_hz", Integer),
+    Column("channels", Integer),
+    Column("frame_count", BigInteger),
+    Column("sample_type", String(32)),
+    Column("status", String(10), nullable=False),
+    Column("error_code", String(32)),
+    Column("error_message", Text),
+    Column("note", Text),
+    Column("category", String(32)),
+    Column("confidence", Float),
+    # Twelve little-endian float32, in the order of classifier.labels.CATEGORIES.
+    Column("probabilities", LargeBinary(48)),
+    Column("model_version", String(64)),
+    Column("classified_at", _TIME, nullable=False),
+    Column("label", String(32)),
+    Column("label_source", String(32)),
+    Column("labelled_at", _TIME),
+    Index("ix_sounds_status_error_code", "status", "error_code"),
+    Index("ix_sounds_category", "category"),
+    Index("ix_sounds_confidence", "confidence"),
+)
+
+models: Final = Table(
+    "models",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("bundle", LargeBinary, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("champion", Boolean, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    # At most one champion, whoever promotes and however often at once.
+    Index(
+        "uq_models_champion",
+        "champion",
+        unique=True,
+        postgresql_where=text("champion"),
+        sqlite_where=text("champion"),
+    ),
+)
+
+training_runs: Final = Table(
+    "training_runs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    # The schedule's slot; unique, so that two beats start one run. NULL: started by hand.
+    Column("slot", String(64), unique=True),
+    Column("model_version", String(64)),
+    Column("sizes", JSON),
+    Column("metrics", JSON),
+    Column("verdict", String(16)),
+    Column("reason", Text),
+    Column("started_at", _TIME, nullable=False),
+    Column("finished_at", _TIME),
+)
