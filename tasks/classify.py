@@ -1,0 +1,27 @@
+"""The task ``tasks.classify``: one message, one batch."""
+
+import logging
+
+from workers import classification, lifecycle
+from workers.app import CLASSIFY_TASK, app
+from workers.dispatch import MESSAGE_VERSION, dispatch
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name=CLASSIFY_TASK)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None:  # noqa: ARG001
+    """Classify the ledger's batch `batch_id`, then ring for the next pending one.
+
+    `root` and `paths` are for those who watch (Flower, logs, another consumer). What is read is
+    what the *ledger* holds for this id: a forged or stale message can make a worker look at a
+    batch a moment early, never at another file.
+    """
+    if version != MESSAGE_VERSION:
+        # A newer producer during an upgrade: the batch stays queued, and the sweep rings again
+        # until a worker that knows the version takes it.
+        log.warning("batch %d: message version %d is not known here; left", batch_id, version)
+        return
+    context = lifecycle.context()
+    classification.classify_batch(batch_id, context)
+    dispatch(app, context.database, context.settings)

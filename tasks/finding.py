@@ -1,0 +1,290 @@
+"""Finding sounds: walking folders, and giving each file its root, path, pack and vendor.
+
+Nothing is opened but files without an extension (their first bytes say whether they are sounds).
+Links to folders are not followed: what they show is found under its own name, or lies outside.
+
+What is not here: lists of files (`tasks.manifest`), and which of the found are worth a visit
+(`tasks.producer`).
+"""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, count
+
+from classifier.containers import looks_like_audio
+from classifier.errors import CratesortError
+from classifier.headers import AUDIO_EXTENSIONS
+from classifier.paths import path_text, printable
+from workers.settings import ABSOLUTE_ROOT, Settings
+
+
+class OutsideRootsError(CratesortError):
+    """A path that lies in no configured library root."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSound:
+    """A file to be classified.
+
+    Attributes
+    ----------
+    root, path : str
+        As the ledger keeps them.
+    pack, vendor : str
+    file_size_bytes, mtime_ns : int or None
+        None when the file could not be looked at; it then gets its row from a worker.
+    """
+
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    file_size_bytes: int | None
+    mtime_ns: int | None
+
+
+@dataclass(slots=True)
+class Ignored:
+    """What a walk passed over, counted by why.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        ``not audio``, ``macOS leftovers``, ``links``, ``unreadable folders``.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    folders: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.counts.total()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A root's name and the folder its paths are relative to, as bytes without trailing slash."""
+
+    root: str
+    folder: bytes
+
+
+class Locator:
+    """Gives files their root, path, pack and vendor.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._vendor_level = settings.vendor_level
+        self._roots = [
+            Place(name, os.path.realpath(os.fsencode(folder)).rstrip(b"/"))
+            for name, folder in settings.library_roots.items()
+        ]
+        #: Whether paths are absolute and resolved, for want of roots (one machine, one process).
+        self.absolute = settings.in_process and not settings.library_roots
+        # The deepest root first, for roots within roots.
+        self._roots.sort(key=lambda place: -len(place.folder))
+
+    def place(self, resolved: bytes) -> Place:
+        """Return where a resolved absolute path belongs.
+
+        Raises
+        ------
+        OutsideRootsError
+            With the line that would allow it.
+        """
+        for place in self._roots:
+            if resolved == place.folder or resolved.startswith(place.folder + b"/"):
+                return place
+        if self.absolute:
+            return Place(ABSOLUTE_ROOT, b"")
+        folder = os.path.dirname(resolved) if not os.path.isdir(resolved) else resolved
+        shown = printable(path_text(folder))
+        more = "".join(f"{place.root}={os.fsdecode(place.folder)}," for place in self._roots)
+        taken = {place.root for place in self._roots}
+        names = chain(["library"], (f"library{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
+        raise OutsideRootsError(
+            f"{printable(path_text(resolved))} lies in no library root, and other hosts would not "
+            f"find it. To allow it: CRATESORT_LIBRARY_ROOTS={more}{name}={shown}"
+        )
+
+    def sound(
+        self,
+        place: Place,
+        resolved: bytes,
+        base: bytes,
+        status: os.stat_result | None,
+        vendor: str | None = None,
+    ) -> FoundSound:
+        """Return a found file as the ledger knows it.
+
+        Parameters
+        ----------
+        place : Place
+            From `place`.
+        resolved : bytes
+            The file's absolute path.
+        base : bytes
+            The folder that was asked for; its first folder below names the pack where there is
+            no root.
+        status : os.stat_result or None
+        vendor : str, optional
+            From a manifest; wins over the path.
+        """
+        absolute = place.root == ABSOLUTE_ROOT
+        path = path_text(resolved if absolute else resolved[len(place.folder) + 1 :])
+        folders = _folders_below(resolved, base if absolute else place.folder)
+        if not folders:
+            folders = [os.path.basename(os.path.dirname(resolved)) or b"/"]
+        pack = path_text(folders[0])
+        if vendor is None and self._vendor_level is not None:
+            level = min(self._vendor_level, len(folders)) - 1
+            vendor = path_text(folders[level])
+        return FoundSound(
+            root=place.root,
+            path=path,
+            pack=pack,
+            vendor=vendor or pack,
+            file_size_bytes=None if status is None else status.st_size,
+            mtime_ns=None if status is None else status.st_mtime_ns,
+        )
+
+
+def _folders_below(resolved: bytes, base: bytes) -> list[bytes]:
+    if not resolved.startswith(base + b"/"):
+        return []
+    return resolved[len(base) + 1 :].split(b"/")[:-1]
+
+
+def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> Iterator[FoundSound]:
+    """Yield the sounds at and below `paths`.
+
+    Parameters
+    ----------
+    paths : iterable of str or bytes
+        Folders are walked; a file is taken whatever its name, for it was asked for. A path below
+        another one is not walked twice.
+    locator : Locator
+    ignored : Ignored
+        Counts what was passed over.
+
+    Yields
+    ------
+    FoundSound
+        In name order within each folder.
+
+    Raises
+    ------
+    OutsideRootsError
+        A path that no root holds.
+    """
+    resolved = {os.path.realpath(os.fsencode(path)) for path in paths}
+    for path in sorted(resolved):
+        if any(path != other and path.startswith(other.rstrip(b"/") + b"/") for other in resolved):
+            continue
+        place = locator.place(path)
+        status = _look_at(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            yield from _walk(path, locator, ignored)
+        else:
+            yield locator.sound(place, path, os.path.dirname(path), status)
+
+
+def _look_at(path: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _walk(base: bytes, locator: Locator, ignored: Ignored) -> Iterator[FoundSound]:
+    base = base.rstrip(b"/")
+    folders = [base or b"/"]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            ignored.counts["unreadable folders"] += 1
+            ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
+            continue
+        # Asked anew for each folder: a root may lie within another one.
+        place = locator.place(folder)
+        below: list[bytes] = []
+        for entry in entries:
+            path = entry.path
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name == b"__MACOSX":
+                    ignored.counts["macOS leftovers"] += 1
+                    continue
+                below.append(path)
+                if _has_audio_extension(entry.name):
+                    # Named like a sound: its owner will look for a row of that name.
+                    yield locator.sound(place, path, base, None)
+                continue
+            if _passed_over(entry, base, ignored):
+                continue
+            yield locator.sound(place, path, base, _status(entry))
+        folders.extend(reversed(below))
+
+
+def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
+    """Whether a walk leaves this entry out, counting it if so."""
+    name = entry.name
+    if name.startswith(b"._"):
+        ignored.counts["macOS leftovers"] += 1
+        return True
+    if entry.is_symlink():
+        if _stays_within(entry.path, base) or not _has_audio_extension(name):
+            ignored.counts["links"] += 1
+            return True
+        return False  # its row will say where it leads
+    if _has_audio_extension(name):
+        return False
+    if b"." not in name.lstrip(b".") and entry.is_file() and _starts_like_audio(entry.path):
+        return False
+    ignored.counts["not audio"] += 1
+    return True
+
+
+def _stays_within(link: bytes, base: bytes) -> bool:
+    """Whether a link leads to something that the walk meets under its own name."""
+    try:
+        target = os.path.realpath(link, strict=True)
+    except OSError:
+        return False
+    return target.startswith(base + b"/")
+
+
+def _has_audio_extension(name: bytes) -> bool:
+    stem, dot, extension = name.rpartition(b".")
+    return bool(dot and stem) and extension.lower().decode("latin-1") in AUDIO_EXTENSIONS
+
+
+def _starts_like_audio(path: bytes) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return looks_like_audio(fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError:
+        return None

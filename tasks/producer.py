@@ -1,0 +1,284 @@
+"""The other end of the queue: `submit` writes an ingest into the ledger and rings the doorbell.
+
+The one way in, for the command line and for any other producer. The promise starts at the ledger's
+commit: when `submit` returns, every file is in it, whether Redis is there or not. No model library
+is imported here.
+
+What is not here: finding files (`tasks.finding`, `tasks.manifest`), working on them (`workers`).
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine
+
+from db import bundles, ledger, sounds
+from db.engine import create_engine
+from db.ledger import BatchEntry
+from db.migrate import require_current
+from db.sounds import KnownSound
+from db.tables import SoundStatus
+from tasks.finding import FoundSound, Ignored, Locator, find
+from workers.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+
+@dataclass(frozen=True, slots=True)
+class Reclassify:
+    """Which unchanged sounds are classified again all the same.
+
+    Attributes
+    ----------
+    below : float or None
+        Only those with a confidence below this.
+    older_model_only : bool
+        Only those that another model than the champion classified.
+    """
+
+    below: float | None = None
+    older_model_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What was written to the ledger.
+
+    Attributes
+    ----------
+    ingest_id : int
+    found : int
+        Files that look like sounds.
+    ignored : int
+        Files passed over.
+    skipped_unchanged : int
+        Found, but their rows are up to date.
+    skipped_failed : int
+        Of those, the ones whose row is a failure.
+    enqueued : int
+        Files in the ledger's new batches.
+    broker_away : str or None
+        Why no (more) messages were sent; the work waits in the ledger and loses nothing.
+    """
+
+    ingest_id: int
+    found: int = 0
+    ignored: int = 0
+    skipped_unchanged: int = 0
+    skipped_failed: int = 0
+    enqueued: int = 0
+    broker_away: str | None = None
+
+
+def submit(
+    paths: Iterable[str | bytes | os.PathLike[str]], *, settings: Settings | None = None
+) -> Submission:
+    """Write the sounds at and below `paths` to the ledger and publish the first of them.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files and folders.
+    settings : Settings, optional
+        Read from the environment when not given.
+
+    Returns
+    -------
+    Submission
+        As soon as the ledger is committed; nothing has been classified yet.
+
+    Raises
+    ------
+    tasks.finding.OutsideRootsError
+        A path that no library root holds; nothing was written for it or those after it.
+    db.migrate.SchemaError
+        The database is not at this version's tables.
+    sqlalchemy.exc.OperationalError
+        The database is away; batches committed before are safe.
+    """
+    settings = settings or load_settings()
+    names = [os.fspath(path) for path in paths]
+    database = create_engine(settings.database)
+    try:
+        require_current(database)
+        ignored = Ignored()
+        found = find(names, Locator(settings), ignored)
+        source = ", ".join(os.fsdecode(name) for name in names[:3])
+        return submit_found(
+            found, source=source, settings=settings, database=database, ignored=ignored
+        )
+    finally:
+        database.dispose()
+
+
+def submit_found(
+    found: Iterable[FoundSound],
+    *,
+    source: str,
+    settings: Settings,
+    database: Engine,
+    ignored: Ignored,
+    reclassify: Reclassify | None = None,
+    on_progress: Callable[[Submission], None] = lambda _: None,
+) -> Submission:
+    """Write found sounds to the ledger, batch by batch, ringing the doorbell in between.
+
+    Parameters
+    ----------
+    found : iterable of FoundSound
+        Consumed as it comes: finding, committing and classifying overlap.
+    source : str
+        What a person asked for, for `status`.
+    settings : Settings
+    database : Engine
+        At this version's tables.
+    ignored : Ignored
+        Counted by whoever yields `found`.
+    reclassify : Reclassify, optional
+        Visit unchanged sounds too.
+    on_progress : callable
+        Called with the state so far after each commit.
+
+    Returns
+    -------
+    Submission
+    """
+    app = _app(settings)
+    with database.begin() as connection:
+        champion = _serving_version(connection) if reclassify else None
+        state = Submission(ledger.open_ingest(connection, source))
+    waiting: list[FoundSound] = []
+    for chunk in _chunks(found, settings.batch_size):
+        with database.begin() as connection:
+            fresh, failed = _worth_a_visit(connection, chunk, reclassify, champion)
+            waiting.extend(fresh)
+            state = replace(
+                state,
+                found=state.found + len(chunk),
+                skipped_unchanged=state.skipped_unchanged + len(chunk) - len(fresh),
+                skipped_failed=state.skipped_failed + failed,
+                ignored=ignored.total,
+            )
+            written, waiting = _write_full(connection, state.ingest_id, waiting, settings)
+            state = replace(state, enqueued=state.enqueued + written)
+            _record(connection, state, submitted=False)
+        if written:
+            state = _ring(app, database, settings, state)
+        on_progress(state)
+    with database.begin() as connection:
+        for root, group in groupby(waiting, key=lambda sound: sound.root):
+            for part in _chunks(group, settings.batch_size):
+                ledger.add_batch(connection, state.ingest_id, root, _entries(part))
+        state = replace(state, enqueued=state.enqueued + len(waiting), ignored=ignored.total)
+        _record(connection, state, submitted=True)
+    state = _ring(app, database, settings, state)
+    on_progress(state)
+    return state
+
+
+def _chunks(found: Iterable[FoundSound], size: int) -> Iterator[list[FoundSound]]:
+    iterator = iter(found)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _app(settings: Settings) -> "Celery | None":
+    if settings.in_process:
+        return None
+    # Imported when there is a broker: Celery takes a third of a second that one machine saves.
+    from workers.app import build_app
+
+    return build_app(settings)
+
+
+def _serving_version(connection: Connection) -> str:
+    from classifier.artifact import starter_version
+
+    return bundles.champion_version(connection) or starter_version()
+
+
+def _ring(
+    app: "Celery | None", database: Engine, settings: Settings, state: Submission
+) -> Submission:
+    # Once Redis was found away it is left alone: each try may take seconds, and the sweep will
+    # publish what the ledger holds.
+    if app is None or state.broker_away is not None:
+        return state
+    from workers.dispatch import dispatch
+
+    return replace(state, broker_away=dispatch(app, database, settings).broker_away)
+
+
+def _write_full(
+    connection: Connection, ingest_id: int, waiting: list[FoundSound], settings: Settings
+) -> tuple[int, list[FoundSound]]:
+    """Write every full batch among the waiting; return how many sounds, and who still waits."""
+    written = 0
+    rest: list[FoundSound] = []
+    for root, group in groupby(waiting, key=lambda sound: sound.root):
+        for part in _chunks(group, settings.batch_size):
+            if len(part) < settings.batch_size:
+                rest.extend(part)
+                continue
+            ledger.add_batch(connection, ingest_id, root, _entries(part))
+            written += len(part)
+    return written, rest
+
+
+def _entries(part: Iterable[FoundSound]) -> list[BatchEntry]:
+    return [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in part]
+
+
+def _record(connection: Connection, state: Submission, *, submitted: bool) -> None:
+    ledger.record_progress(
+        connection,
+        state.ingest_id,
+        found=state.found,
+        ignored=state.ignored,
+        skipped_unchanged=state.skipped_unchanged,
+        enqueued=state.enqueued,
+        submitted=submitted,
+    )
+
+
+def _worth_a_visit(
+    connection: Connection,
+    chunk: Iterable[FoundSound],
+    reclassify: Reclassify | None,
+    champion: str | None,
+) -> tuple[list[FoundSound], int]:
+    """Return the sounds whose rows are missing or out of date, and how many skipped ones failed."""
+    fresh: list[FoundSound] = []
+    failed = 0
+    for root, group in groupby(chunk, key=lambda sound: sound.root):
+        found = list(group)
+        rows = sounds.known(connection, root, [sound.path for sound in found])
+        for sound in found:
+            row = rows.get(sound.path)
+            if row is None or _is_stale(sound, row) or _again(row, reclassify, champion):
+                fresh.append(sound)
+            else:
+                failed += row.status is SoundStatus.FAILED
+    return fresh, failed
+
+
+def _is_stale(sound: FoundSound, row: KnownSound) -> bool:
+    # A row without a size is of something that could not be opened: missing, forbidden, no file.
+    # Nothing of it can be compared, another look is cheap, and its owner may have mended it.
+    if row.file_size_bytes is None:
+        return True
+    return (sound.file_size_bytes, sound.mtime_ns) != (row.file_size_bytes, row.mtime_ns)
+
+
+def _again(row: KnownSound, reclassify: Reclassify | None, champion: str | None) -> bool:
+    if reclassify is None:
+        return False
+    if reclassify.below is not None:
+        return row.confidence is not None and row.confidence < reclassify.below
+    if reclassify.older_model_only:
+        return row.model_version is not None and row.model_version != champion
+    return True

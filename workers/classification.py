@@ -1,0 +1,323 @@
+"""One batch: claim it, read its headers, run the model once, write its rows, all or nothing.
+
+The same function serves a Celery child and the calling process. What is not here: reading one
+header (`classifier.headers`), and what a fault means (`workers.faults`).
+"""
+
+import logging
+import os
+import posixpath
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.features import SAMPLE_TYPES
+from classifier.headers import AudioHeader, HeaderReading, read_header
+from classifier.opening import open_beneath, open_root
+from classifier.paths import path_bytes, readable_name
+from db import ledger, sounds
+from db.ledger import BatchEntry, ClaimedBatch
+from db.sounds import Failure, Prediction, SoundResult
+from workers.context import WorkContext
+from workers.faults import LibraryRootAwayError, is_worlds, plain
+from workers.settings import ABSOLUTE_ROOT, ConfigurationError, Settings
+
+if TYPE_CHECKING:
+    from classifier.artifact import Classifier
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """How one batch ended.
+
+    Attributes
+    ----------
+    batch_id, ingest_id : int
+    classified, failed : int
+        Sounds by outcome.
+    """
+
+    batch_id: int
+    ingest_id: int
+    classified: int
+    failed: int
+
+
+class LeaseLostError(Exception):
+    """The worker no longer holds the batch: it was too slow, and somebody else has it now."""
+
+
+def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
+    """Classify one queued batch.
+
+    Parameters
+    ----------
+    batch_id : int
+    context : WorkContext
+
+    Returns
+    -------
+    BatchOutcome or None
+        None when there was nothing to claim (a second copy of a message), or the lease was lost
+        on the way; in both cases nothing was written.
+
+    Raises
+    ------
+    Exception
+        The world's or our fault (`workers.faults`). The batch went back to the ledger, unless the
+        database itself is away; then its lease brings it back.
+    """
+    token = uuid.uuid4().hex
+    started = time.monotonic()
+    with context.database.begin() as connection:
+        claimed = ledger.claim(
+            connection,
+            batch_id,
+            token=token,
+            worker=context.worker,
+            lease_seconds=context.settings.lease_seconds,
+        )
+    if claimed is None:
+        log.info("batch %d: not to be claimed, somebody else has or had it", batch_id)
+        return None
+    try:
+        return _classify_claimed(claimed, context)
+    except LeaseLostError:
+        log.warning(
+            "batch %d: the lease of %.0f s ran out before its end; whoever has it now writes it",
+            batch_id,
+            context.settings.lease_seconds,
+        )
+        return None
+    except BaseException as error:
+        _give_back(claimed, context, error, seconds=time.monotonic() - started)
+        raise
+
+
+def _classify_claimed(claimed: ClaimedBatch, context: WorkContext) -> BatchOutcome:
+    started = time.perf_counter()
+    # First, so that a model that cannot be loaded costs no reading.
+    classifier = context.predictor.current(context.database)
+    readings = _read_all(claimed, context)
+    read = time.perf_counter()
+    results = _results(claimed, readings, classifier)
+    predicted = time.perf_counter()
+    classified = sum(isinstance(result.outcome, Prediction) for result in results)
+    failed = len(results) - classified
+    with context.database.begin() as connection:
+        held = ledger.finish(
+            connection, claimed.id, token=claimed.token, classified=classified, failed=failed
+        )
+        if not held:
+            raise LeaseLostError
+        sounds.save(connection, results)
+    log.info(
+        "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, model %.0f ms, "
+        "database %.0f ms; model %s",
+        claimed.id,
+        claimed.ingest_id,
+        classified,
+        failed,
+        1e3 * (read - started),
+        1e3 * (predicted - read),
+        1e3 * (time.perf_counter() - predicted),
+        classifier.version,
+    )
+    return BatchOutcome(claimed.id, claimed.ingest_id, classified, failed)
+
+
+def _give_back(
+    claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, seconds: float
+) -> None:
+    # Before it kills a child over its time limit, the pool asks with SIGTERM, which arrives here as
+    # SystemExit, as it does when a worker is stopped in a hurry. Batches end within moments, so one
+    # that took half the limit was ended by it; given back without blame it would come for ever.
+    timed_out = isinstance(error, SystemExit) and seconds > context.settings.time_limit_seconds / 2
+    # Ctrl-C and being stopped are nobody's fault either.
+    blameless = is_worlds(error) or not isinstance(error, Exception)
+    try:
+        with context.database.begin() as connection:
+            if timed_out:
+                blame(connection, claimed, context.settings, ErrorCode.TIMED_OUT)
+            elif blameless:
+                ledger.hand_back(connection, claimed.id, token=claimed.token)
+            else:
+                blame(connection, claimed, context.settings, ErrorCode.INTERNAL_ERROR, plain(error))
+    except Exception as second:
+        log.warning(
+            "batch %d could not be given back (%s); it returns when its lease ends",
+            claimed.id,
+            plain(second),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One sound as it was found: its header, or why there is none."""
+
+    file_size_bytes: int | None
+    mtime_ns: int | None
+    outcome: HeaderReading | SoundError
+
+
+def _read_all(claimed: ClaimedBatch, context: WorkContext) -> list[_Read]:
+    folder = context.settings.root_path(claimed.root)
+    try:
+        root_fd = open_root(str(folder))
+    except OSError as error:
+        raise LibraryRootAwayError(
+            f"the library root {claimed.root!r} ({folder}) cannot be opened: {error.strerror}"
+        ) from error
+    note = context.note
+    try:
+        readings = []
+        for index, entry in enumerate(claimed.entries):
+            if note is not None:
+                note.write(claimed.id, index)
+            readings.append(_read_one(root_fd, claimed.root, entry))
+        return readings
+    finally:
+        if note is not None:
+            note.clear()
+        os.close(root_fd)
+
+
+def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
+    absolute = root == ABSOLUTE_ROOT
+    path = entry.path.removeprefix("/") if absolute else entry.path
+    try:
+        # An absolute path was resolved when it was enqueued: a link in it now leads astray.
+        fd, status = open_beneath(root_fd, path, follow_links=not absolute)
+    except SoundError as error:
+        return _Read(None, None, error)
+    try:
+        reading = read_header(fd, status.st_size, posixpath.basename(entry.path))
+    except SoundError as error:
+        return _Read(status.st_size, status.st_mtime_ns, error)
+    finally:
+        os.close(fd)
+    if reading.header.sample_type not in SAMPLE_TYPES:
+        # A newer libsndfile than this version knows: one sound's row, not a whole batch's fault.
+        unknown = SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its sample type {reading.header.sample_type} is not one this version knows",
+        )
+        return _Read(status.st_size, status.st_mtime_ns, unknown)
+    return _Read(status.st_size, status.st_mtime_ns, reading)
+
+
+def _results(
+    claimed: ClaimedBatch, readings: list[_Read], classifier: "Classifier"
+) -> list[SoundResult]:
+    names: list[str] = []
+    headers: list[AudioHeader] = []
+    for entry, read in zip(claimed.entries, readings, strict=True):
+        if isinstance(read.outcome, HeaderReading):
+            names.append(readable_name(posixpath.basename(entry.path)))
+            headers.append(read.outcome.header)
+    probabilities = iter(classifier.predict(names, headers).tolist() if names else ())
+    results = []
+    for entry, read in zip(claimed.entries, readings, strict=True):
+        outcome: Prediction | Failure
+        if isinstance(read.outcome, HeaderReading):
+            header, note = read.outcome.header, read.outcome.note
+            outcome = Prediction(tuple(next(probabilities)), classifier.version)
+        else:
+            header, note = None, None
+            outcome = Failure(read.outcome.code, read.outcome.message)
+        results.append(
+            SoundResult(
+                root=claimed.root,
+                path=entry.path,
+                pack=entry.pack,
+                vendor=entry.vendor,
+                file_size_bytes=read.file_size_bytes,
+                mtime_ns=read.mtime_ns,
+                header=header,
+                outcome=outcome,
+                note=note,
+            )
+        )
+    return results
+
+
+_REASONS: Final = {
+    ErrorCode.CRASHED_READER: "reading it ended the reader, again and alone",
+    ErrorCode.TIMED_OUT: "reading it did not end within the time limit",
+    ErrorCode.INTERNAL_ERROR: "cratesort itself failed on it, again and alone",
+}
+
+
+def blame(
+    connection: Connection,
+    claimed: ClaimedBatch,
+    settings: Settings,
+    code: ErrorCode,
+    detail: str = "",
+) -> ledger.Verdict | None:
+    """Return a batch that failed without excuse, or close it with a typed row when it is hopeless.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction.
+    claimed : ClaimedBatch
+    settings : Settings
+    code : ErrorCode
+        `CRASHED_READER`, `TIMED_OUT` or `INTERNAL_ERROR`.
+    detail : str
+        Added to the row's message.
+
+    Returns
+    -------
+    Verdict or None
+        None when the lease was lost already.
+    """
+    verdict = ledger.blame(connection, claimed.id, token=claimed.token)
+    if verdict is ledger.Verdict.HOPELESS:
+        close_hopeless(connection, claimed, settings, code, detail)
+    return verdict
+
+
+def close_hopeless(
+    connection: Connection,
+    claimed: ClaimedBatch,
+    settings: Settings,
+    code: ErrorCode,
+    detail: str = "",
+) -> None:
+    """Write a typed failure for each sound of a batch and close it."""
+    message = f"{_REASONS[code]}: {detail}" if detail else _REASONS[code]
+    rows = []
+    for entry in claimed.entries:
+        status = _look_at(claimed.root, entry.path, settings)
+        rows.append(
+            SoundResult(
+                root=claimed.root,
+                path=entry.path,
+                pack=entry.pack,
+                vendor=entry.vendor,
+                # Known, so that the file is tried again when it was replaced, and only then.
+                file_size_bytes=None if status is None else status.st_size,
+                mtime_ns=None if status is None else status.st_mtime_ns,
+                header=None,
+                outcome=Failure(code, message),
+            )
+        )
+    if ledger.finish(connection, claimed.id, token=claimed.token, classified=0, failed=len(rows)):
+        sounds.save(connection, rows)
+
+
+def _look_at(root: str, path: str, settings: Settings) -> os.stat_result | None:
+    """Return a file's size and time without opening it, where that can be had."""
+    try:
+        folder = os.fsencode(settings.root_path(root))
+        return os.stat(os.path.join(folder, path_bytes(path)), follow_symlinks=False)
+    except (OSError, ValueError, ConfigurationError):
+        return None

@@ -1,0 +1,80 @@
+"""The three fates of a fault, in one place.
+
+The *sound's* own fault is a row (`classifier.errors.SoundError`, handled where headers are read).
+The *world's* (database, broker, storage away) is from the closed list below: the batch goes back
+without blame and is tried again by the next sweep. Everything else is *ours*: it propagates, loud,
+and the batch goes back with an attempt counted.
+"""
+
+import errno
+from typing import Final
+
+import kombu.exceptions
+import redis.exceptions
+import sqlalchemy.exc
+
+from classifier.errors import CratesortError
+
+#: Storage and the machine, not the file: a network mount that went away, memory, descriptors.
+WORLD_ERRNOS: Final = frozenset(
+    {
+        errno.EIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EAGAIN,
+    }
+)
+
+#: Redis or the way to it.
+BROKER_AWAY: Final = (
+    kombu.exceptions.OperationalError,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.BusyLoadingError,
+    # Redis answers, but may not write: full, a replica, its disk gone.
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+    ConnectionError,
+    TimeoutError,
+)
+
+#: The database or the way to it; a lock or a statement that timed out is an OperationalError too.
+DATABASE_AWAY: Final = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.TimeoutError,
+)
+
+
+class LibraryRootAwayError(CratesortError):
+    """A library root cannot be opened: its mount is away, or this host has the wrong folder."""
+
+
+def is_worlds(error: BaseException) -> bool:
+    """Whether `error` is the world's fault, to be tried again without blame."""
+    if isinstance(error, (*DATABASE_AWAY, *BROKER_AWAY, LibraryRootAwayError)):
+        return True
+    if isinstance(error, sqlalchemy.exc.DBAPIError):
+        return bool(error.connection_invalidated)
+    return isinstance(error, OSError) and error.errno in WORLD_ERRNOS
+
+
+def plain(error: BaseException) -> str:
+    """Return one line for a person, without statements, parameters or passwords."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
+        error = error.orig
+    # What PostgreSQL said; psycopg's own text goes on with a piece of the statement.
+    said = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join((said or str(error)).split()) or type(error).__name__

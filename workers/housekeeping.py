@@ -1,0 +1,60 @@
+"""The sweep: what silent workers held goes back, what Redis lost is sent again.
+
+Any number of sweeps may run at once, from beat, from a waiting producer, by hand; each statement
+passes over what another holds. What is not here: the schedule (`workers.app`).
+"""
+
+from dataclasses import dataclass
+
+from celery import Celery
+
+from db import ledger
+from workers.context import WorkContext
+from workers.dispatch import dispatch, publish
+from workers.reaping import reap
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did, in batches.
+
+    Attributes
+    ----------
+    returned, split, crashed : int
+        Expired leases: sent back whole, sent back in halves, closed as `crashed_reader`.
+    republished : int
+        Batches whose message seemed lost.
+    published : int
+        Pending batches that got their first message.
+    """
+
+    returned: int
+    split: int
+    crashed: int
+    republished: int
+    published: int
+
+
+def sweep(app: Celery, context: WorkContext) -> Swept:
+    """Run one sweep.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        The database is away; the next sweep tries again.
+    """
+    verdicts = reap(context)
+    settings = context.settings
+    with context.database.begin() as connection:
+        stale = ledger.refresh_stale(
+            connection, stale_seconds=settings.stale_seconds, limit=settings.window_batches
+        )
+    republished = publish(app, context.database, stale).published
+    published = dispatch(app, context.database, settings).published
+    return Swept(
+        returned=verdicts[ledger.Verdict.RETURNED],
+        split=verdicts[ledger.Verdict.SPLIT],
+        crashed=verdicts[ledger.Verdict.HOPELESS],
+        republished=republished,
+        published=published,
+    )

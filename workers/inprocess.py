@@ -1,0 +1,158 @@
+"""Work in the calling process: no broker, the same batches, the same functions.
+
+The terminal program that classifies here may be killed at any file. Its note (see
+`workers.reading_note`) tells the next run which; that file is then read in a process of its own
+before this one touches it, so that one bad file cannot end every run.
+
+What is not here: claiming and classifying (`workers.classification`).
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from classifier.errors import ErrorCode
+from classifier.paths import printable
+from db import ledger
+from db.engine import reading
+from workers.classification import classify_batch, close_hopeless
+from workers.context import HOSTNAME, WorkContext
+from workers.faults import is_worlds, plain
+from workers.reading_note import ReadingNote, suspect_of, writer_is_dead
+from workers.reaping import reap
+from workers.settings import ABSOLUTE_ROOT, Settings
+from workers.trial import TrialEnd, try_reading
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+
+
+def _note_path(settings: Settings, worker: str) -> Path:
+    host, _, rest = worker.partition(":")
+    return settings.data_folder / "running" / f"{host}-{rest.replace(':', '-')}.note"
+
+
+def create_context(settings: Settings) -> WorkContext:
+    """Return a context whose note the next run can find."""
+    context = WorkContext.create(settings)
+    note = ReadingNote(_note_path(settings, context.worker))
+    return WorkContext(settings, context.database, context.predictor, context.worker, note)
+
+
+def recover(context: WorkContext) -> int:
+    """Take over what earlier runs on this host left in hand when they died.
+
+    Returns
+    -------
+    int
+        Batches taken over.
+    """
+    with reading(context.database) as connection:
+        workers = ledger.running_workers(connection)
+    taken = 0
+    for worker in workers:
+        note = _note_path(context.settings, worker)
+        if worker.partition(":")[0] != HOSTNAME[:200] or not writer_is_dead(note):
+            continue
+        suspect = suspect_of(note)
+        with context.database.begin() as connection:
+            for held in ledger.held_by_worker(connection, worker):
+                taken += 1
+                suspected = suspect is not None and suspect.batch_id == held.id
+                if (
+                    suspected
+                    and suspect is not None
+                    and ledger.single_out(
+                        connection, held.id, token=held.token, index=suspect.index
+                    )
+                ):
+                    continue
+                ledger.hand_back(connection, held.id, token=held.token)
+        note.unlink(missing_ok=True)
+    return taken
+
+
+def work_off(
+    context: WorkContext,
+    *,
+    ingest_id: int | None = None,
+    on_batch: Callable[[], None] = lambda: None,
+) -> None:
+    """Classify every open batch; with `ingest_id`, return when that ingest's are done.
+
+    Batches another process holds are waited for: their leases end if it dies.
+
+    Parameters
+    ----------
+    context : WorkContext
+    ingest_id : int, optional
+        Wait for this ingest's last batch, wherever it is worked on.
+    on_batch : callable
+        Called after each batch, for a progress display.
+
+    Raises
+    ------
+    Exception
+        The world's faults only; our own are logged, and the batch that met one is tried again in
+        smaller parts until a single sound carries the blame.
+    """
+    while True:
+        with context.database.begin() as connection:
+            batch_id = ledger.next_open(connection)
+        if batch_id is not None:
+            _work_on(batch_id, context)
+            on_batch()
+            continue
+        if ingest_id is None or not _is_open(context, ingest_id):
+            return
+        time.sleep(_POLL_SECONDS)
+        reap(context)
+        on_batch()
+
+
+def _work_on(batch_id: int, context: WorkContext) -> None:
+    try:
+        with reading(context.database) as connection:
+            suspect = ledger.suspect(connection, batch_id)
+        if suspect is None or _survives_trial(suspect, context):
+            classify_batch(batch_id, context)
+    except Exception as error:
+        if is_worlds(error):
+            raise
+        log.exception("batch %d: cratesort itself failed: %s", batch_id, plain(error))
+
+
+def _is_open(context: WorkContext, ingest_id: int) -> bool:
+    with reading(context.database) as connection:
+        return ledger.has_open_batches(connection, ingest_id)
+
+
+def _survives_trial(suspect: ledger.QueuedBatch, context: WorkContext) -> bool:
+    """Read a suspected sound in another process; close its batch when that one dies."""
+    settings = context.settings
+    absolute = suspect.root == ABSOLUTE_ROOT
+    path = suspect.paths[0]
+    end = try_reading(
+        settings.root_path(suspect.root),
+        path.removeprefix("/") if absolute else path,
+        follow_links=not absolute,
+        timeout_seconds=settings.time_limit_seconds,
+    )
+    if end is TrialEnd.SURVIVED:
+        return True
+    code = ErrorCode.TIMED_OUT if end is TrialEnd.TIMED_OUT else ErrorCode.CRASHED_READER
+    with context.database.begin() as connection:
+        claimed = ledger.claim(
+            connection,
+            suspect.id,
+            token=uuid.uuid4().hex,
+            worker=context.worker,
+            lease_seconds=settings.lease_seconds,
+        )
+        if claimed is not None:
+            close_hopeless(connection, claimed, settings, code)
+    log.warning("%s: %s", printable(path), code)
+    return False

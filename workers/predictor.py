@@ -1,0 +1,61 @@
+"""The classifier a process serves with: the champion of the database, else the starter.
+
+Looked up once a batch, loaded only when it changed. What is not here: what a bundle is
+(`classifier.artifact`), and who promotes (`training`, `cli`).
+"""
+
+import logging
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import Engine
+
+from db import bundles
+from db.engine import reading
+
+if TYPE_CHECKING:
+    from classifier.artifact import Classifier
+
+log = logging.getLogger(__name__)
+
+
+class Predictor:
+    """Keeps one loaded classifier and swaps it between two batches when the champion changed.
+
+    Parameters
+    ----------
+    engine_name : {'onnx', 'keras'}
+        ``onnx`` or ``keras``: how the bundle is run.
+    """
+
+    def __init__(self, engine_name: Literal["onnx", "keras"]) -> None:
+        self._engine_name = engine_name
+        self._classifier: Classifier | None = None
+
+    def current(self, database: Engine) -> "Classifier":
+        """Return the classifier that serves now.
+
+        Raises
+        ------
+        classifier.errors.BundleError
+            The champion cannot be trusted. Loud on purpose: serving with an older model than the
+            one promoted would go unnoticed for months.
+        """
+        # Imported here: a producer imports this module's neighbours and must stay light.
+        from classifier.artifact import load_classifier, load_starter, starter_version
+
+        with reading(database) as connection:
+            champion = bundles.champion_version(connection)
+        wanted = champion or starter_version()
+        if self._classifier is not None and self._classifier.version == wanted:
+            return self._classifier
+        if champion is None:
+            loaded = load_starter(self._engine_name)
+        else:
+            with reading(database) as connection:
+                bundle = bundles.read(connection, champion)
+            if bundle is None:  # removed between the two reads; the next batch looks again
+                raise LookupError(f"model {champion} vanished from the database")
+            loaded = load_classifier(bundle, self._engine_name)
+        log.info("serving with model %s (%s engine)", loaded.version, self._engine_name)
+        self._classifier = loaded
+        return loaded

@@ -1,0 +1,193 @@
+"""Settings: CRATESORT_* environment variables, or the same names in a .env file, read once.
+
+`.env.example` lists them all with their units; a test holds that list and this class together.
+"""
+
+import difflib
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+
+from classifier.errors import CratesortError
+
+PREFIX: Final = "CRATESORT_"
+
+#: Name of the root of paths that are resolved and absolute, when no roots are configured.
+ABSOLUTE_ROOT: Final = ""
+
+_ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class ConfigurationError(CratesortError):
+    """A setting that is missing, misspelt or makes no sense; names the variable."""
+
+
+class Settings(BaseSettings):
+    """All settings; each default is the one for production on two cores.
+
+    Attributes are the environment variables without their prefix, in lower case.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    #: ``redis://:password@host:6379/0``. Unset: everything runs in the calling process.
+    broker_url: SecretStr | None = None
+    #: ``postgresql://user:password@host/name`` or ``sqlite:///file``. Unset: `data_folder`.
+    database_url: SecretStr | None = None
+    #: ``packs=/mnt/packs,main=/library``. A bare path is called ``library``.
+    library_roots: Annotated[dict[str, Path], NoDecode] = Field(default_factory=dict)
+    #: Where the SQLite file and small state live when nothing else is configured.
+    data_folder: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("cratesort", appauthor=False))
+    )
+    #: Sounds in one batch: one message, one claim, one model call, one transaction.
+    batch_size: int = Field(default=256, ge=1, le=10_000)
+    #: ``onnx`` needs the base install alone; ``keras`` runs the originals and needs [training].
+    engine: Literal["onnx", "keras"] = "onnx"
+    #: Folder level below the root that names the vendor (1: the first). Unset: the pack is it.
+    vendor_level: int | None = Field(default=None, ge=1, le=16)
+    #: Batches queued or running at once: bounds what Redis holds and what its loss repeats.
+    window_batches: int = Field(default=64, ge=1, le=100_000)
+    #: A batch that runs longer is killed; a producer's message cannot change that.
+    time_limit_seconds: float = Field(default=45.0, gt=0, allow_inf_nan=False)
+    #: Added to the time limit to make the lease: killing and reporting take a moment.
+    lease_margin_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    #: A queued batch nobody claimed for this long gets a new message.
+    stale_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    #: How often housekeeping looks for expired leases and lost messages.
+    sweep_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    #: DEBUG, INFO, WARNING or ERROR.
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("library_roots", mode="before")
+    @classmethod
+    def _parse_roots(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        roots: dict[str, Path] = {}
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            name, equals, folder = part.partition("=")
+            if not equals:
+                name, folder = "library", part
+            path = _without_tilde(Path(folder.strip()))
+            if not _ROOT_NAME.fullmatch(name.strip()):
+                raise ValueError(f"a root's name is letters, digits, . _ -, not {name!r}")
+            if not path.is_absolute():
+                raise ValueError(
+                    f"root {name.strip()!r} must be an absolute folder, not {folder!r}"
+                )
+            if roots.setdefault(name.strip(), path) != path:
+                raise ValueError(f"two roots are called {name.strip()!r}")
+        return roots
+
+    @field_validator("data_folder")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return _without_tilde(value)
+
+    @field_validator("broker_url")
+    @classmethod
+    def _check_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis://", "rediss://", "redis+socket://", "sentinel://")
+        if value is not None and not value.get_secret_value().startswith(schemes):
+            raise ValueError("expected a Redis URL like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def in_process(self) -> bool:
+        """Whether work runs in the calling process, for want of a broker."""
+        return self.broker_url is None
+
+    @cached_property
+    def database(self) -> str:
+        """The database URL in force, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_folder / 'cratesort.db'}"
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a claim holds."""
+        return self.time_limit_seconds + self.lease_margin_seconds
+
+    def root_path(self, name: str) -> Path:
+        """Return the folder of a library root.
+
+        Raises
+        ------
+        ConfigurationError
+            This host does not know the root; names the variable to set.
+        """
+        if name == ABSOLUTE_ROOT:
+            if self.library_roots or not self.in_process:
+                raise ConfigurationError(
+                    "the ledger names a path without a library root, which only a process without "
+                    "a broker and without CRATESORT_LIBRARY_ROOTS reads"
+                )
+            return Path("/")
+        try:
+            return self.library_roots[name]
+        except KeyError:
+            raise ConfigurationError(
+                f"the ledger names the library root {name!r}, which this host does not know: "
+                f"add {name}=/its/folder to {PREFIX}LIBRARY_ROOTS"
+            ) from None
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ConfigurationError
+        One line a fault, naming the variable; values of URLs are never repeated.
+    """
+    _refuse_unknown_names(os.environ)
+    try:
+        _refuse_unknown_names(name.upper() for name in DotEnvSettingsSource(Settings).env_vars)
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the file .env here cannot be read: {error}") from None
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors(include_input=True, include_url=False):
+            name = PREFIX + str(fault["loc"][0]).upper()
+            got = "" if name.endswith("_URL") else f" (got {fault['input']!r})"
+            lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}{got}")
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _without_tilde(path: Path) -> Path:
+    # In a .env file nothing expands it. Not Path.expanduser, which raises for an unknown user.
+    return Path(os.path.expanduser(path))
+
+
+def _refuse_unknown_names(names: Any) -> None:
+    """Refuse a misspelt variable: ignored, it would send the work to the wrong database."""
+    known = {field.upper() for field in Settings.model_fields}
+    for name in sorted(names):
+        own = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and own not in known:
+            # Without the prefix, which would make any two names alike.
+            close = difflib.get_close_matches(own, known, n=1)
+            hint = (
+                f"did you mean {PREFIX}{close[0]}?" if close else ".env.example lists the settings"
+            )
+            raise ConfigurationError(f"{name}: there is no such setting; {hint}")
