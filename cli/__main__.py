@@ -1,0 +1,97 @@
+"""The entry point: the list of commands, exit codes, and faults as one line each.
+
+Exit codes: 0 done; 1 done, but some files of this run have no category; 2 wrong usage or
+configuration; 3 a service is unreachable. An error of our own is none of these: it shows its
+traceback, for somebody has to mend it.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any, Final
+
+import click
+
+from cli.exits import Exit, explain
+
+#: Command name to "module:attribute"; loaded when asked for, so that --help stays quick.
+COMMANDS: Final = {
+    "ingest": "cli.ingest:ingest",
+    "status": "cli.status:status",
+    "results": "cli.results:results",
+    "predict": "cli.predict:predict",
+    "train": "cli.train:train",
+    "models": "cli.models:models",
+    "worker": "cli.services:worker",
+    "beat": "cli.services:beat",
+    "db": "cli.services:db",
+    "doctor": "cli.doctor:doctor",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """Return the names in the order of `COMMANDS`: the order of a first session."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command, or None when there is none of that name."""
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command until it is done, or until its reader has enough of it.
+
+        `cratesort results | head` is no fault; click would make it exit code 1, which is taken.
+        """
+        try:
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is buffered still goes somewhere, or Python would complain at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.DONE
+        return answer
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cratesort", prog_name="cratesort")
+def cratesort() -> None:
+    """Sort the sounds of a sample library into twelve categories.
+
+    Start with:  cratesort ingest ~/Samples
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = cratesort.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)  # noqa: T201
+        code = Exit.INTERRUPTED
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        message, code = explained
+        print(f"cratesort: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(int(code or 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Exit codes, and which errors a person meets as one line instead of a traceback."""
+
+from enum import IntEnum
+
+from classifier.errors import CratesortError
+
+
+class Exit(IntEnum):
+    """The command line's contract with scripts."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    #: As a shell reports a program ended by Ctrl-C.
+    INTERRUPTED = 130
+
+
+def explain(error: Exception) -> tuple[str, Exit] | None:
+    """Return what to tell the person and the exit code; None for a fault of our own.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    tuple of str and Exit, or None
+    """
+    if isinstance(error, CratesortError):
+        return str(error), Exit.USAGE
+    if isinstance(error, ModuleNotFoundError):
+        return _explain_missing(error)
+
+    import sqlalchemy.exc
+
+    from db.engine import DatabaseUrlError
+    from workers.faults import BROKER_AWAY, DATABASE_AWAY, plain
+
+    if isinstance(error, DatabaseUrlError):
+        return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
+    if isinstance(error, DATABASE_AWAY) or (
+        isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
+    ):
+        return (
+            f"the database cannot be used: {plain(error)}\n"
+            "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable.",
+            Exit.UNREACHABLE,
+        )
+    if isinstance(error, BROKER_AWAY):
+        return (
+            f"Redis cannot be reached: {plain(error)}\n"
+            "Look at CRATESORT_BROKER_URL; `cratesort doctor` says what is reachable.",
+            Exit.UNREACHABLE,
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", Exit.USAGE
+    return None
+
+
+def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
+    extras = {
+        "tensorflow": "training",
+        "keras": "training",
+        "sklearn": "training",
+        "skl2onnx": "training",
+        "onnx": "training",
+        "joblib": "training",
+        "pandas": "training",
+        "pyarrow": "parquet",
+    }
+    package = (error.name or "").partition(".")[0]
+    if package not in extras:
+        return None
+    extra = extras[package]
+    return (
+        f"this needs {package}, which the base install leaves out: "
+        f"pip install 'cratesort[{extra}]' (in a clone: pip install -e '.[{extra}]')",
+        Exit.USAGE,
+    )

@@ -1,0 +1,123 @@
+"""``cratesort models``: which models there are, and which one serves."""
+
+from datetime import UTC
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from classifier.errors import CratesortError
+from cli.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class UnknownModelError(CratesortError):
+    """A version that neither the database nor the package has."""
+
+
+def _database() -> "Engine":
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from workers.settings import load_settings
+
+    database = create_engine(load_settings().database)
+    require_current(database)
+    return database
+
+
+@click.group()
+def models() -> None:
+    """List models, look into one, or choose the one that serves."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def list_models(as_json: bool) -> None:
+    """List every model of the database, and the starter that ships with the package."""
+    from classifier.artifact import starter_version
+    from db.bundles import stored
+    from db.engine import reading
+
+    with reading(_database()) as connection:
+        rows = stored(connection)
+    has_champion = any(row.champion for row in rows)
+    listed: list[dict[str, Any]] = [
+        {
+            "version": row.version,
+            "serves": row.champion,
+            "size_bytes": row.size_bytes,
+            "created_at": row.created_at.replace(tzinfo=UTC).isoformat(timespec="seconds"),
+            "origin": "database",
+        }
+        for row in rows
+    ]
+    listed.append(
+        {
+            "version": starter_version(),
+            "serves": not has_champion,
+            "size_bytes": len(_starter_bundle()),
+            "created_at": None,
+            "origin": "package",
+        }
+    )
+    if as_json:
+        print_json({"models": listed})
+        return
+    for model in listed:
+        mark = "*" if model["serves"] else " "
+        when = model["created_at"] or "ships with cratesort"
+        say(f"{mark} {model['version']:<30} {model['size_bytes'] / 1e6:6.2f} MB  {when}")
+    say()
+    say("* serves")
+
+
+@models.command()
+@click.argument("version")
+def show(version: str) -> None:
+    """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
+    from classifier.artifact import read_manifest, starter_version
+    from db.bundles import read
+    from db.engine import reading
+
+    with reading(_database()) as connection:
+        bundle = read(connection, version)
+    if bundle is None:
+        if version != starter_version():
+            raise _unknown(version)
+        bundle = _starter_bundle()
+    print_json(read_manifest(bundle).as_dict())
+
+
+@models.command()
+@click.argument("version")
+def promote(version: str) -> None:
+    """Let VERSION serve from the next batch on."""
+    from classifier.artifact import load_classifier, starter_version
+    from db import bundles
+    from db.engine import reading
+
+    database = _database()
+    if version == starter_version():
+        with database.begin() as connection:
+            bundles.promote(connection, None)
+    else:
+        with reading(database) as connection:
+            bundle = bundles.read(connection, version)
+        if bundle is None:
+            raise _unknown(version)
+        load_classifier(bundle, "onnx")  # whatever serves must load: every hash, every golden row
+        with database.begin() as connection:
+            bundles.promote(connection, version)
+    say(f"{version} serves from the next batch on")
+
+
+def _starter_bundle() -> bytes:
+    return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()
+
+
+def _unknown(version: str) -> UnknownModelError:
+    return UnknownModelError(
+        f"there is no model {version!r}; `cratesort models list` shows those there are"
+    )

@@ -1,0 +1,218 @@
+"""``cratesort results``: the table of categories, as people and programs want it."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import click
+
+from classifier.labels import CATEGORIES
+from cli.terminal import csv_writer, say, shorten, tell, terminal_width
+
+if TYPE_CHECKING:
+    from db.sounds import SoundRow
+
+#: The columns of csv, json and parquet: first the contract's, in its order, then the rest.
+COLUMNS: Final = (
+    "path",
+    "pack",
+    "category",
+    "confidence",
+    "top3",
+    "label",
+    "error_code",
+    "error_message",
+    "model_version",
+    "file_size",
+    "duration_seconds",
+    "sample_rate_hz",
+    "channels",
+    "frame_count",
+    "sample_type",
+    "classified_at",
+    "root",
+    "vendor",
+    "note",
+)
+
+#: A spreadsheet takes a cell that starts so for a formula (OWASP, CSV injection).
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+_ROWS_AT_ONCE: Final = 10_000
+
+
+@click.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="json: one object a line. parquet: needs the [parquet] extra.",
+)
+@click.option("--category", type=click.Choice(CATEGORIES), metavar="C", help="Only this category.")
+@click.option(
+    "--below",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Only sounds classified with a confidence below P.",
+)
+@click.option("--failed", is_flag=True, help="Only sounds without a category, with the reason.")
+def results(form: str, category: str | None, below: float | None, failed: bool) -> None:
+    """Print the results, in path order, on standard output.
+
+    In csv, a cell that a spreadsheet would run as a formula gets a ' in front.
+    """
+    if form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("parquet is binary: send it to a file with > results.parquet")
+
+    from db.engine import create_engine, reading
+    from db.migrate import require_current
+    from db.sounds import results as rows
+    from workers.settings import load_settings
+
+    database = create_engine(load_settings().database)
+    require_current(database)
+    with reading(database) as connection:
+        found = rows(connection, category=category, below=below, failed=failed)
+        if form == "table":
+            _print_table(found)
+        elif form == "csv":
+            _print_csv(found)
+        elif form == "json":
+            for row in found:
+                say(json.dumps(_record(row), ensure_ascii=False))
+        else:
+            _write_parquet(found, sys.stdout.buffer)
+
+
+def _record(row: "SoundRow") -> dict[str, Any]:
+    at = row.classified_at
+    # SQLite hands back UTC without saying so.
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return {
+        "path": row.path,
+        "pack": row.pack,
+        "category": row.category,
+        "confidence": _rounded(row.confidence),
+        "top3": [
+            {"category": category, "probability": _rounded(probability)}
+            for category, probability in row.top3
+        ],
+        "label": row.label,
+        "error_code": row.error_code,
+        "error_message": row.error_message,
+        "model_version": row.model_version,
+        "file_size": row.file_size_bytes,
+        "duration_seconds": row.duration_seconds,
+        "sample_rate_hz": row.sample_rate_hz,
+        "channels": row.channels,
+        "frame_count": row.frame_count,
+        "sample_type": row.sample_type,
+        "classified_at": at.isoformat(timespec="milliseconds"),
+        "root": row.root,
+        "vendor": row.vendor,
+        "note": row.note,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def flat_top3(top3: Iterable[dict[str, Any]]) -> str:
+    """Return the three best as one cell: ``drum:0.91 effects:0.05 bass:0.01``."""
+    return " ".join(f"{best['category']}:{best['probability']}" for best in top3)
+
+
+def spreadsheet_safe(cell: Any) -> Any:
+    """Return a cell that no spreadsheet runs: text that starts like a formula gets a ``'``."""
+    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
+        return f"'{cell}"
+    return cell
+
+
+def _print_csv(rows: Iterable["SoundRow"]) -> None:
+    writer = csv_writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for row in rows:
+        record = _record(row)
+        record["top3"] = flat_top3(record["top3"])
+        writer.writerow([spreadsheet_safe(record[column]) for column in COLUMNS])
+
+
+def _print_table(rows: Iterator["SoundRow"]) -> None:
+    width = terminal_width()
+    category_width, confidence_width = 18, 5
+    path_width = max(20, width - category_width - confidence_width - 5)
+    first = next(rows, None)
+    if first is None:
+        tell("no such sounds; `cratesort status` shows what there is")
+        return
+    say(f"{'PATH':<{path_width}}  {'CATEGORY':<{category_width}} {'SURE':>{confidence_width}}")
+    for row in chain((first,), rows):
+        path = shorten(row.path, path_width)
+        if row.category is None:
+            say(f"{path}  {row.error_code}")
+            say(f"    {row.error_message}")
+        else:
+            sure = f"{row.confidence:.2f}"
+            say(f"{path}  {row.category:<{category_width}} {sure:>{confidence_width}}")
+        if row.note:
+            say(f"    note: {row.note}")
+
+
+class _Counting:
+    """Gives a pipe the `tell` that Arrow asks of a file."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._position = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self._position += len(data)
+        return self._stream.write(data)
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.flush()
+        self.closed = True
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _write_parquet(rows: Iterator["SoundRow"], stream: BinaryIO) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text, number = pa.string(), pa.float64()
+    best = pa.list_(pa.struct([("category", text), ("probability", number)]))
+    types: dict[str, Any] = dict.fromkeys(COLUMNS, text) | {
+        "confidence": number,
+        "top3": best,
+        "file_size": pa.int64(),
+        "duration_seconds": number,
+        "sample_rate_hz": pa.int32(),
+        "channels": pa.int32(),
+        "frame_count": pa.int64(),
+    }
+    schema = pa.schema(list(types.items()))
+    with pq.ParquetWriter(pa.PythonFile(_Counting(stream), mode="w"), schema) as writer:
+        while chunk := [_record(row) for row in islice(rows, _ROWS_AT_ONCE)]:
+            writer.write_table(pa.Table.from_pylist(chunk, schema=schema))

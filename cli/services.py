@@ -1,0 +1,122 @@
+"""``cratesort worker``, ``beat`` and ``db``: the processes and the database an operator runs."""
+
+import os
+from typing import Any, Final
+
+import click
+
+from classifier.errors import CratesortError
+from cli.terminal import say, set_up_logging
+
+_PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+class NoBrokerError(CratesortError):
+    """A service that needs Redis was started without one being configured."""
+
+
+def _start(arguments: list[str]) -> None:
+    """Run a Celery program after checking what it needs, so that a mistake is one line."""
+    from celery import signals
+
+    from workers.app import app
+    from workers.settings import load_settings
+
+    settings = load_settings()
+
+    @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(**_: Any) -> None:
+        set_up_logging(settings.log_level)
+
+    app.start(arguments)
+
+
+def _require_broker(service: str) -> None:
+    from workers.settings import load_settings
+
+    if load_settings().in_process:
+        raise NoBrokerError(
+            f"a {service} takes its work from Redis: set CRATESORT_BROKER_URL "
+            "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
+            "own process and needs no other."
+        )
+
+
+def _require_database() -> None:
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from workers.settings import load_settings
+
+    database = create_engine(load_settings().database)
+    try:
+        require_current(database)
+    finally:
+        # The pool's children must not inherit a connection.
+        database.dispose()
+
+
+@click.command(context_settings=_PASS_ON)
+@click.argument("celery_options", nargs=-1, type=click.UNPROCESSED)
+def worker(celery_options: tuple[str, ...]) -> None:
+    """Classify what is in the queue, until told to stop.
+
+    CELERY_OPTIONS go to Celery's worker: --concurrency 4, --hostname NAME, ...  A worker serves the
+    queues classify and housekeeping unless --queues says otherwise. Stop it with SIGTERM or Ctrl-C:
+    the batch in hand is finished first.
+    """
+    _require_broker("worker")
+    _require_database()
+    options = list(celery_options)
+    if not _names(options, "-Q", "--queues"):
+        from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
+
+        options += ["--queues", f"{CLASSIFY_QUEUE},{HOUSEKEEPING_QUEUE}"]
+    if not _names(options, "-n", "--hostname"):
+        # Two workers of one host must differ, or they answer each other's mail.
+        options += ["--hostname", f"worker-{os.getpid()}@%h"]
+    # Gossip and mingle are for clusters that elect; here they only cost start-up and traffic.
+    _start(["worker", "--without-gossip", "--without-mingle", *options])
+
+
+@click.command(context_settings=_PASS_ON)
+@click.argument("celery_options", nargs=-1, type=click.UNPROCESSED)
+def beat(celery_options: tuple[str, ...]) -> None:
+    """Send the scheduled tasks: the sweep that recovers lost work.
+
+    One is enough; two are harmless. CELERY_OPTIONS go to Celery's beat.
+    """
+    _require_broker("beat")
+    from workers.settings import load_settings
+
+    options = list(celery_options)
+    if not _names(options, "-s", "--schedule"):
+        folder = load_settings().data_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        options += ["--schedule", str(folder / "beat-schedule")]
+    _start(["beat", *options])
+
+
+def _names(options: list[str], short: str, long: str) -> bool:
+    return any(option == long or option.startswith((short, f"{long}=")) for option in options)
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the database to this version's tables; nothing happens when it is there."""
+    from db.engine import parse_url
+    from db.migrate import HEAD
+    from db.migrate import upgrade as run
+    from workers.settings import load_settings
+
+    url = load_settings().database
+    before = run(url)
+    shown = parse_url(url).render_as_string(hide_password=True)
+    if before == HEAD:
+        say(f"{shown} is at revision {HEAD} already")
+    else:
+        say(f"{shown} is now at revision {HEAD} (was {before or 'empty'})")

@@ -1,0 +1,157 @@
+"""Talking to a terminal: results on standard output, everything else on standard error.
+
+What is not here: what is said (each command's module).
+"""
+
+import csv
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from typing import Any, TextIO
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from classifier.paths import printable
+
+
+def say(message: str = "") -> None:
+    """Print a line of a command's answer."""
+    click.echo(message)
+
+
+def tell(message: str) -> None:
+    """Print a line about the work to standard error."""
+    click.echo(message, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on one line, the only thing on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+
+
+class _Rows:
+    r"""Ends each row with a newline alone.
+
+    Not csv's own ``lineterminator="\n"``: before Python 3.13 a cell with a carriage return is then
+    written without quotation marks, and readers take it for the end of a row.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        return self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
+def csv_writer(stream: TextIO) -> Any:
+    """Return a writer of CSV rows that come back whole, whatever their cells hold."""
+    return csv.writer(_Rows(stream), lineterminator="\r\n")
+
+
+def on_terminal() -> bool:
+    """Whether a person is looking."""
+    return sys.stderr.isatty()
+
+
+def error_console() -> Console:
+    """Return a console on standard error with a descriptor of its own.
+
+    Reading MP3 headers silences descriptor 2 for a moment (`classifier.headers`); the progress
+    display must not lose a frame to that.
+    """
+    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
+    return Console(file=stream, stderr=True)
+
+
+class _Rate(ProgressColumn):
+    """Sounds a second, over the last moments."""
+
+    def render(self, task: Task) -> Text:
+        """Return the pace as text."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
+
+
+def sounds_progress() -> Progress:
+    """Return a display of sounds done, pace and time left; silent where nobody looks."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(compact=True),
+        console=error_console(),
+        disable=not on_terminal(),
+        transient=True,
+    )
+
+
+def phases_progress() -> Progress:
+    """Return a display of a long computation's phases; silent where nobody looks."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=error_console(),
+        disable=not on_terminal(),
+    )
+
+
+def set_up_logging(level: str) -> None:
+    """Send log records to standard error, one safe line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class OneLineFormatter(logging.Formatter):
+    """Escapes control characters: a file name must not forge a log line or drive a terminal."""
+
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def converter(self, seconds: float | None) -> time.struct_time:
+        """Return UTC: hosts of a fleet stand in different places."""
+        return time.gmtime(seconds)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        """Return the line, without the traceback, which keeps its own lines."""
+        return printable(super().formatMessage(record))
+
+
+def shorten(text: str, width: int) -> str:
+    """Return `text` cut in the middle to `width` terminal cells and padded to it."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = printable(text)
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    # The end of a path says most: its name.
+    tail = text
+    while cell_len(tail) > width - 1:
+        tail = tail[1:]
+    return set_cell_size("…" + tail, width)
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
