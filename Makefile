@@ -1,0 +1,102 @@
+# Everything happens inside the clone: packages in .venv, the example library and
+# the results in .cratesort. `make clean` takes both away again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The database of ingest, results and train lies in the clone too, unless the
+# environment or a .env file here names another one.
+ifeq ($(wildcard .env),)
+CRATESORT_DATABASE_URL ?= sqlite:///$(CURDIR)/.cratesort/cratesort.db
+ingest results train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup ingest results test lint format train footprint starter lock clean
+
+help: ## show this help
+	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 } \
+	                  /^\t*## / { sub(/^\t*## /, ""); printf "%17s%s\n", "", $$0 }' Makefile
+
+setup: $(VENV)/.base ## make .venv and install cratesort into it
+
+ingest: $(VENV)/.base ## classify a folder of sounds: DIR=/path/to/sounds
+## (without DIR: a small library of synthesised sounds)
+## fails when a file of this run got no category: cratesort
+## itself then says 1, and make, as for every failure, 2
+	@mkdir -p .cratesort
+	@if [ -z "$$DIR" ]; then $(BIN)/python examples/make_library.py .cratesort/library; fi
+	@$(BIN)/cratesort ingest "$${DIR:-.cratesort/library}"
+
+results: $(VENV)/.base ## show what `make ingest` found out
+	@$(BIN)/cratesort results
+
+test: lint ## lint, then run the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## check imports, style, formatting and types
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into the project's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+train: $(VENV)/.dev ## train a model from a table: CORPUS=table.csv.gz
+	@$(need_corpus)
+	@$(BIN)/cratesort train --from-csv "$$CORPUS"
+
+footprint: $(VENV)/.dev ## measure a worker's memory and start, both engines
+	@$(BIN)/python -m tests.benchmarks.footprint
+
+starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=table.csv.gz
+	@$(need_corpus)
+	@$(BIN)/python -m training.starter "$$CORPUS"
+
+lock: $(VENV)/.base ## make constraints.txt anew from pyproject.toml
+	@$(BIN)/pip install -qq --disable-pip-version-check pip-tools
+	@echo '# Made by `make lock`: what CI and `make setup` install, all extras.' > $(VENV)/lock
+	@$(BIN)/pip-compile --quiet --all-extras --strip-extras --allow-unsafe \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --no-emit-trusted-host --upgrade --output-file $(VENV)/lock.txt pyproject.toml
+	@cat $(VENV)/lock.txt >> $(VENV)/lock
+	@mv $(VENV)/lock constraints.txt
+
+clean: ## remove .venv, the example library and the results
+	rm -rf $(VENV) .cratesort build *.egg-info .*_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: newer than what they were installed from, so a second call costs nothing.
+
+# -qq: errors only. Warnings are about the machine's own pip settings.
+install = $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo 'installing cratesort into $(VENV) (once) ...'
+	@$(install) -e '.[parquet]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@echo 'installing what training and the tests need (once; about 3 GB) ...'
+	@$(install) -e '.[parquet,training,monitoring,test]'
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'cratesort needs Python 3.11 or newer, and $(PYTHON) is' \
+	        "$$($(PYTHON) --version 2>/dev/null || echo missing)." \
+	        'Another one: make PYTHON=/path/to/python' >&2; \
+	    exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo '$(PYTHON) has no venv module. On Debian: apt-get install python3-venv' >&2; \
+	    exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+need_corpus = [ -f "$$CORPUS" ] || { \
+    echo 'say which table to learn from: make $@ CORPUS=table.csv.gz' >&2; exit 1; }
