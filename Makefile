@@ -19,8 +19,8 @@ endif
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 } \
-	                  /^\t*## / { sub(/^\t*## /, ""); printf "%17s%s\n", "", $$0 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 } \
+	                  /^\t*## / { sub(/^\t*## /, ""); printf "%18s%s\n", "", $$0 }' Makefile
 
 setup: $(VENV)/.base ## make .venv and install cratesort into it
 

@@ -219,13 +219,14 @@ def load_classifier(bundle: bytes, engine: EngineName = "onnx") -> Classifier:
 
 def load_starter(engine: EngineName = "onnx") -> Classifier:
     """Load the starter bundle that ships with the package."""
-    return load_classifier(_starter(), engine)
+    return load_classifier(starter_bundle(), engine)
 
 
 def starter_version() -> str:
     """Return the version of the starter bundle without loading its models."""
-    return read_manifest(_starter()).version
+    return read_manifest(starter_bundle()).version
 
 
-def _starter() -> bytes:
+def starter_bundle() -> bytes:
+    """Return the starter bundle as it ships."""
     return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()

@@ -334,9 +334,9 @@ def _after_id3(fd: int, head: bytes) -> Layout:
     if audio == b"fLaC" and start == 0:
         return Layout("FLAC")
     if is_mpeg_frame(audio):
-        # Some writers leave padding that the tag's own size does not count; libsndfile, given a
-        # descriptor, looks for a frame right behind the tag and gives up.
-        return Layout("MP3", audio_offset_bytes=offset + start if start else 0)
+        # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on a
+        # footer, on an empty tag, and on padding that the tag's own size does not count.
+        return Layout("MP3", audio_offset_bytes=offset + start)
     raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")
 
 

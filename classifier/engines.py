@@ -6,14 +6,22 @@ they do not. What is not here: names and headers (`artifact.Classifier`), trust:
 """
 
 import io
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from classifier import stacking
 from classifier.labels import N_CATEGORIES
+
+# ONNX Runtime's own builds report to their maker by default since 1.29: at its import it writes a
+# device id into the user's home, at a session's start it sends the model's name and hashes. This is
+# read at import, so `disable_telemetry_events()` would come too late. Not setdefault: the
+# libraries of a marketplace, and a producer's folder, are nobody else's business.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
 
 if TYPE_CHECKING:
     from classifier.sequence import SequenceModel

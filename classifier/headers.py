@@ -147,7 +147,7 @@ def _header_by_libsndfile(fd: int, size_bytes: int, layout: containers.Layout) -
             f"channels and {MAX_SAMPLE_RATE_HZ:,} Hz are believed",
         )
     frame_count = None if frames < 0 or frames == _FRAMES_UNSTATED else frames
-    if frame_count == 0:
+    if frame_count == 0 and not layout.missing_bytes:
         raise SoundError(ErrorCode.EMPTY_FILE, "its header states that it holds no sound at all")
     if frame_count is not None and frame_count > MAX_FRAME_COUNT:
         raise SoundError(

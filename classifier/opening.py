@@ -166,7 +166,9 @@ def _refused_link(root_fd: int, raw: bytes) -> SoundError:
         if known is not None and known[0] is not ErrorCode.PERMISSION_DENIED:
             return SoundError(*known)
     return SoundError(
-        ErrorCode.OUTSIDE_ROOT, "a symbolic link on its way leads out of the folder; not followed"
+        ErrorCode.OUTSIDE_ROOT,
+        "a symbolic link on its way was not followed: it leads out of the folder, or to a file "
+        "that is not named like a sound; ingest what it leads to",
     )
 
 

@@ -1,7 +1,6 @@
 """``cratesort models``: which models there are, and which one serves."""
 
 from datetime import UTC
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +35,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 def list_models(as_json: bool) -> None:
     """List every model of the database, and the starter that ships with the package."""
-    from classifier.artifact import starter_version
+    from classifier.artifact import starter_bundle, starter_version
     from db.bundles import stored
     from db.engine import reading
 
@@ -57,7 +56,7 @@ def list_models(as_json: bool) -> None:
         {
             "version": starter_version(),
             "serves": not has_champion,
-            "size_bytes": len(_starter_bundle()),
+            "size_bytes": len(starter_bundle()),
             "created_at": None,
             "origin": "package",
         }
@@ -77,7 +76,7 @@ def list_models(as_json: bool) -> None:
 @click.argument("version")
 def show(version: str) -> None:
     """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
-    from classifier.artifact import read_manifest, starter_version
+    from classifier.artifact import read_manifest, starter_bundle, starter_version
     from db.bundles import read
     from db.engine import reading
 
@@ -86,7 +85,7 @@ def show(version: str) -> None:
     if bundle is None:
         if version != starter_version():
             raise _unknown(version)
-        bundle = _starter_bundle()
+        bundle = starter_bundle()
     print_json(read_manifest(bundle).as_dict())
 
 
@@ -111,10 +110,6 @@ def promote(version: str) -> None:
         with database.begin() as connection:
             bundles.promote(connection, version)
     say(f"{version} serves from the next batch on")
-
-
-def _starter_bundle() -> bytes:
-    return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()
 
 
 def _unknown(version: str) -> UnknownModelError:

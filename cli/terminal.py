@@ -135,7 +135,7 @@ class OneLineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         """Return the line, without the traceback, which keeps its own lines."""
-        return printable(super().formatMessage(record))
+        return printable(" ".join(super().formatMessage(record).splitlines()))
 
 
 def shorten(text: str, width: int) -> str:

@@ -10,7 +10,7 @@ What is not here: lists of files (`tasks.manifest`), and which of the found are 
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import chain, count
 
@@ -187,15 +187,19 @@ def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> It
         A path that no root holds.
     """
     resolved = {os.path.realpath(os.fsencode(path)) for path in paths}
+    statuses = {path: _look_at(path) for path in resolved}
+    folders = {path for path, status in statuses.items() if _is_folder(status)}
+    # Asked for by name: taken even where a walk of the folder above would pass them over.
+    named = resolved - folders
     for path in sorted(resolved):
-        if any(path != other and path.startswith(other.rstrip(b"/") + b"/") for other in resolved):
-            continue
-        place = locator.place(path)
-        status = _look_at(path)
-        if status is not None and stat.S_ISDIR(status.st_mode):
-            yield from _walk(path, locator, ignored)
-        else:
-            yield locator.sound(place, path, os.path.dirname(path), status)
+        if path in named:
+            yield locator.sound(locator.place(path), path, os.path.dirname(path), statuses[path])
+        elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
+            yield from _walk(path, locator, ignored, named)
+
+
+def _is_folder(status: os.stat_result | None) -> bool:
+    return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def _look_at(path: bytes) -> os.stat_result | None:
@@ -205,7 +209,9 @@ def _look_at(path: bytes) -> os.stat_result | None:
         return None
 
 
-def _walk(base: bytes, locator: Locator, ignored: Ignored) -> Iterator[FoundSound]:
+def _walk(
+    base: bytes, locator: Locator, ignored: Ignored, named: Set[bytes]
+) -> Iterator[FoundSound]:
     base = base.rstrip(b"/")
     folders = [base or b"/"]
     while folders:
@@ -231,7 +237,7 @@ def _walk(base: bytes, locator: Locator, ignored: Ignored) -> Iterator[FoundSoun
                     # Named like a sound: its owner will look for a row of that name.
                     yield locator.sound(place, path, base, None)
                 continue
-            if _passed_over(entry, base, ignored):
+            if path in named or _passed_over(entry, base, ignored):
                 continue
             yield locator.sound(place, path, base, _status(entry))
         folders.extend(reversed(below))
@@ -262,7 +268,7 @@ def _stays_within(link: bytes, base: bytes) -> bool:
         target = os.path.realpath(link, strict=True)
     except OSError:
         return False
-    return target.startswith(base + b"/")
+    return target.startswith(base + b"/") and _has_audio_extension(os.path.basename(target))
 
 
 def _has_audio_extension(name: bytes) -> bool:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 
 from db import bundles, ledger, sounds
+from db.batch import BatchEntry
 from db.engine import create_engine
-from db.ledger import BatchEntry
 from db.migrate import require_current
 from db.sounds import KnownSound
 from db.tables import SoundStatus

@@ -90,6 +90,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 3,
             "health_check_interval": 10,
             "socket_keepalive": True,
+            # Connecting is not tried again inside a publish (kombu's default: 0, 2 and 4 s later):
+            # the ledger has the work, and the sweep will publish it.
+            "max_retries": 0,
         },
         # None: for ever. The default gives up after some 46 minutes and the worker exits.
         "broker_connection_max_retries": None,

@@ -19,8 +19,8 @@ from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader, HeaderReading, read_header
 from classifier.opening import open_beneath, open_root
 from classifier.paths import path_bytes, readable_name
-from db import ledger, sounds
-from db.ledger import BatchEntry, ClaimedBatch
+from db import ledger, recovery, sounds
+from db.batch import BatchEntry, ClaimedBatch
 from db.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError, is_worlds, plain
@@ -146,7 +146,7 @@ def _give_back(
             if timed_out:
                 blame(connection, claimed, context.settings, ErrorCode.TIMED_OUT)
             elif blameless:
-                ledger.hand_back(connection, claimed.id, token=claimed.token)
+                recovery.hand_back(connection, claimed.id, token=claimed.token)
             else:
                 blame(connection, claimed, context.settings, ErrorCode.INTERNAL_ERROR, plain(error))
     except Exception as second:
@@ -260,7 +260,7 @@ def blame(
     settings: Settings,
     code: ErrorCode,
     detail: str = "",
-) -> ledger.Verdict | None:
+) -> recovery.Verdict | None:
     """Return a batch that failed without excuse, or close it with a typed row when it is hopeless.
 
     Parameters
@@ -279,8 +279,8 @@ def blame(
     Verdict or None
         None when the lease was lost already.
     """
-    verdict = ledger.blame(connection, claimed.id, token=claimed.token)
-    if verdict is ledger.Verdict.HOPELESS:
+    verdict = recovery.blame(connection, claimed.id, token=claimed.token)
+    if verdict is recovery.Verdict.HOPELESS:
         close_hopeless(connection, claimed, settings, code, detail)
     return verdict
 

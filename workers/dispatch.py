@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from classifier.paths import printable
 from db import ledger
-from db.ledger import QueuedBatch
+from db.batch import QueuedBatch
 from workers.app import CLASSIFY_QUEUE, CLASSIFY_TASK
 from workers.faults import BROKER_AWAY, plain
 from workers.settings import Settings

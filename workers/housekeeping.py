@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from celery import Celery
 
-from db import ledger
+from db import ledger, recovery
 from workers.context import WorkContext
 from workers.dispatch import dispatch, publish
 from workers.reaping import reap
@@ -52,9 +52,9 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     republished = publish(app, context.database, stale).published
     published = dispatch(app, context.database, settings).published
     return Swept(
-        returned=verdicts[ledger.Verdict.RETURNED],
-        split=verdicts[ledger.Verdict.SPLIT],
-        crashed=verdicts[ledger.Verdict.HOPELESS],
+        returned=verdicts[recovery.Verdict.RETURNED],
+        split=verdicts[recovery.Verdict.SPLIT],
+        crashed=verdicts[recovery.Verdict.HOPELESS],
         republished=republished,
         published=published,
     )

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from classifier.errors import ErrorCode
 from classifier.paths import printable
-from db import ledger
+from db import ledger, recovery
+from db.batch import QueuedBatch
 from db.engine import reading
 from workers.classification import classify_batch, close_hopeless
 from workers.context import HOSTNAME, WorkContext
@@ -51,7 +52,7 @@ def recover(context: WorkContext) -> int:
         Batches taken over.
     """
     with reading(context.database) as connection:
-        workers = ledger.running_workers(connection)
+        workers = recovery.running_workers(connection)
     taken = 0
     for worker in workers:
         note = _note_path(context.settings, worker)
@@ -59,18 +60,18 @@ def recover(context: WorkContext) -> int:
             continue
         suspect = suspect_of(note)
         with context.database.begin() as connection:
-            for held in ledger.held_by_worker(connection, worker):
+            for held in recovery.held_by_worker(connection, worker):
                 taken += 1
                 suspected = suspect is not None and suspect.batch_id == held.id
                 if (
                     suspected
                     and suspect is not None
-                    and ledger.single_out(
+                    and recovery.single_out(
                         connection, held.id, token=held.token, index=suspect.index
                     )
                 ):
                     continue
-                ledger.hand_back(connection, held.id, token=held.token)
+                recovery.hand_back(connection, held.id, token=held.token)
         note.unlink(missing_ok=True)
     return taken
 
@@ -116,7 +117,7 @@ def work_off(
 def _work_on(batch_id: int, context: WorkContext) -> None:
     try:
         with reading(context.database) as connection:
-            suspect = ledger.suspect(connection, batch_id)
+            suspect = recovery.suspect(connection, batch_id)
         if suspect is None or _survives_trial(suspect, context):
             classify_batch(batch_id, context)
     except Exception as error:
@@ -130,7 +131,7 @@ def _is_open(context: WorkContext, ingest_id: int) -> bool:
         return ledger.has_open_batches(connection, ingest_id)
 
 
-def _survives_trial(suspect: ledger.QueuedBatch, context: WorkContext) -> bool:
+def _survives_trial(suspect: QueuedBatch, context: WorkContext) -> bool:
     """Read a suspected sound in another process; close its batch when that one dies."""
     settings = context.settings
     absolute = suspect.root == ABSOLUTE_ROOT

@@ -7,18 +7,18 @@ import logging
 from collections import Counter
 
 from classifier.errors import ErrorCode
-from db import ledger
+from db import recovery
 from workers.classification import blame
 from workers.context import WorkContext
 
 log = logging.getLogger(__name__)
 
 
-def reap(context: WorkContext) -> Counter[ledger.Verdict]:
+def reap(context: WorkContext) -> Counter[recovery.Verdict]:
     """Take batches whose lease expired, and count what became of them."""
-    verdicts: Counter[ledger.Verdict] = Counter()
+    verdicts: Counter[recovery.Verdict] = Counter()
     with context.database.begin() as connection:
-        for silent in ledger.reap(connection):
+        for silent in recovery.reap(connection):
             verdict = blame(connection, silent, context.settings, ErrorCode.CRASHED_READER)
             if verdict is not None:
                 verdicts[verdict] += 1

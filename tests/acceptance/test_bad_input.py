@@ -1,0 +1,188 @@
+"""What bad input gets: one row each with a code of the closed list, never a traceback."""
+
+import os
+import struct
+
+import pytest
+
+from classifier.errors import ErrorCode
+from tests import sounds
+from tests.acceptance.conftest import parsed
+
+GOOD = sounds.encoded()
+
+#: Names of files that are bad by their content.
+BAD_CONTENT = {
+    "empty.wav": (b"", "empty_file", "no bytes at all"),
+    "no frames.wav": (GOOD[:40] + struct.pack("<I", 0), "empty_file", "no sound at all"),
+    "cut.wav": (GOOD[:-100], "truncated", "100 bytes of sound more than the file has"),
+    "letter.wav": (b"Dear Sir or Madam,\n", "not_audio", "starts like text"),
+    "zeros.mp3": (bytes(1000), "not_audio", "starts like zeros"),
+    "photo.flac": (b"\xff\xd8\xff\xe0\0\x10JFIF", "not_audio", "starts like binary data"),
+    "song.m4a.wav": (b"\0\0\0\x20ftypM4A ", "unsupported_format", "MPEG-4"),
+    "ima.wav": (sounds.wav_with(tag=0x11), "unsupported_format", "IMA ADPCM"),
+    "half a header.wav": (GOOD[:20], "invalid_header", "WAV header cannot be read"),
+    "half a flac.flac": (b"fLaC\0\0", "invalid_header", "FLAC header cannot be read"),
+    "orchestra.wav": (sounds.wav_with(channels=1000), "limit_exceeded", "1,000 channels"),
+}
+
+#: Names of things that are no readable file.
+BAD_FILES = {
+    "folder.wav": ("not_a_file", "a folder"),
+    "pipe.wav": ("not_a_file", "a named pipe"),
+    "secret.wav": ("permission_denied", "may not read"),
+    "dangling.wav": ("missing_file", "no such file"),
+    "circle.wav": ("symlink_loop", "in a circle"),
+    "out.wav": ("outside_root", "leads out of the folder"),
+    "device link.wav": ("outside_root", "leads out of the folder"),
+}
+
+#: Odd names of good sounds, as bytes, and how their rows spell them.
+ODD_NAMES = {
+    b"latin \xe9t\xe9.wav": "latin \\xe9t\\xe9.wav",
+    b"two\nlines.wav": "two\nlines.wav",
+    b"n" * 251 + b".wav": "n" * 251 + ".wav",
+    b"0001.wav": "0001.wav",
+    b"12345": "12345",
+    b"kick": "kick",
+    b".hidden.wav": ".hidden.wav",
+    b"back\\x41slash.wav": "back\\x41slash.wav",
+    "\u202egnp.wav".encode(): "\u202egnp.wav",
+    b"\x1b[2Jclear.wav": "\x1b[2Jclear.wav",
+}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A folder that was not asked for."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def bad_folder(tmp_path_factory, elsewhere):
+    """Every case in one folder."""
+    folder = tmp_path_factory.mktemp("bad")
+    for name, (content, _, _) in BAD_CONTENT.items():
+        (folder / name).write_bytes(content)
+    for name in ODD_NAMES:
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write(GOOD)
+    (folder / "flac in disguise.wav").write_bytes(sounds.encoded("FLAC"))
+    (folder / "folder.wav").mkdir()
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "secret.wav").write_bytes(GOOD)
+    (folder / "secret.wav").chmod(0)
+    (folder / "dangling.wav").symlink_to("nowhere.wav")
+    (folder / "circle.wav").symlink_to("circle.wav")
+    (elsewhere / "other.wav").write_bytes(GOOD)
+    (folder / "out.wav").symlink_to(elsewhere / "other.wav")
+    (folder / "device link.wav").symlink_to("/dev/zero")
+    # Passed over, not bad:
+    (folder / "._kick.wav").write_bytes(b"macOS")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "kick.wav").write_bytes(b"macOS")
+    (folder / "notes.txt").write_text("hello")
+    (folder / "twin.wav").symlink_to("0001.wav")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ended(run_at_home, bad_folder):
+    """The run of `cratesort ingest` over all of it."""
+    return run_at_home("ingest", bad_folder, obey_permissions=True, timeout_seconds=60)
+
+
+@pytest.fixture(scope="module")
+def rows(ended, run_at_home, bad_folder):
+    """Its rows by name below the folder."""
+    listed = parsed(run_at_home("results", "--format", "json").stdout)
+    by_name = {row["path"].removeprefix(f"{bad_folder}/"): row for row in listed}
+    assert len(by_name) == len(listed)
+    return by_name
+
+
+BAD = {name: case[1:] for name, case in BAD_CONTENT.items()} | BAD_FILES
+
+
+def test_some_without_a_category_is_exit_code_1(ended):
+    assert ended.code == 1
+
+
+def test_nobody_sees_a_traceback_or_any_other_noise(ended):
+    assert ended.stderr == ""
+
+
+def test_every_file_has_one_row_and_nothing_else_has(rows):
+    assert set(rows) == {*BAD, *ODD_NAMES.values(), "flac in disguise.wav"}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_named_with_its_code_and_the_reason(rows, name):
+    code, reason = BAD[name]
+    assert rows[name]["error_code"] == code
+    assert reason in rows[name]["error_message"]
+    assert rows[name]["category"] is None
+
+
+@pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ascii)
+def test_an_odd_name_does_not_keep_a_sound_from_its_category(rows, name):
+    assert rows[name]["error_code"] is None
+    assert rows[name]["category"]
+
+
+def test_a_misleading_extension_is_classified_and_said(rows):
+    row = rows["flac in disguise.wav"]
+    assert row["category"]
+    assert row["note"] == "it is FLAC, though its name ends in .wav"
+
+
+def test_what_is_passed_over_is_counted_by_why(ended):
+    assert "passed over: 1 links, 2 macOS leftovers, 1 not audio" in ended.stdout
+
+
+def test_codes_are_all_of_the_closed_list(rows):
+    codes = {row["error_code"] for row in rows.values()} - {None}
+    assert codes <= set(ErrorCode)
+
+
+def test_names_that_drive_a_terminal_are_shown_escaped(run_at_home, rows):
+    shown = run_at_home("results").stdout
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
+def test_a_second_run_says_again_that_some_have_none(run_at_home, rows, bad_folder):
+    assert run_at_home("ingest", bad_folder, obey_permissions=True).code == 1
+    assert len(parsed(run_at_home("results", "--format", "json").stdout)) == len(rows)
+
+
+@pytest.mark.parametrize("name", [name for name in BAD if name not in ("folder.wav", "out.wav")])
+def test_a_bad_file_named_alone_gets_its_row_too(run_cli, read_results, bad_folder, name):
+    # Named, a link is followed; so what this one leads to, a device, is refused as itself.
+    code = "not_a_file" if name == "device link.wav" else BAD[name][0]
+    done = run_cli("ingest", bad_folder / name, obey_permissions=True)
+    assert (done.code, done.stderr) == (1, "")
+    assert [row["error_code"] for row in read_results()] == [code]
+
+
+def test_a_folder_named_alone_is_walked_whatever_its_name(ingest_json, bad_folder):
+    assert ingest_json(bad_folder / "folder.wav")["found"] == 0
+
+
+def test_a_link_named_alone_is_followed(ingest_json, read_results, bad_folder, elsewhere):
+    assert ingest_json(bad_folder / "out.wav")["classified"] == 1
+    assert read_results()[0]["path"] == str(elsewhere / "other.wav")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_an_odd_name_named_alone_gets_its_category_too(ingest_json, bad_folder, name):
+    report = ingest_json(os.path.join(os.fsencode(bad_folder), name))
+    assert (report["classified"], report["failed"]) == (1, 0)
+
+
+def test_a_folder_that_may_not_be_entered_is_said_and_exit_code_1(run_cli, tmp_path):
+    (tmp_path / "sounds" / "locked").mkdir(parents=True)
+    (tmp_path / "sounds" / "locked").chmod(0)
+    done = run_cli("ingest", "sounds", obey_permissions=True)
+    assert done.code == 1
+    assert done.stderr == f"warning: not walked: {tmp_path}/sounds/locked: Permission denied\n"

@@ -1,0 +1,167 @@
+"""``cratesort predict``: a table in, a table out, row for row."""
+
+import csv
+import gzip
+import io
+
+import pytest
+
+from classifier.labels import CATEGORIES
+
+HEADER = "file_path,file_size,duration,sample_rate,channels,frame_count,sample_type"
+ROWS = (
+    "Kick 01.wav,44144,0.5,44100,1,22050,PCM_16",
+    "Bass_E1_Finger.aif,500000,2.0,44100,2,88200,PCM_24",
+    "Loop_120bpm.mp3,90000,4.0,44100,2,176400,MPEG_LAYER_III",
+)
+
+
+def table(*rows, header=HEADER):
+    return "\n".join([header, *rows, ""]).encode()
+
+
+def parsed(done):
+    assert done.code == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+@pytest.fixture
+def predict(run_cli, tmp_path):
+    """Predict a table given as bytes, through a file."""
+
+    def run(content, name="table.csv"):
+        (tmp_path / name).write_bytes(content)
+        return run_cli("predict", "--from-csv", tmp_path / name)
+
+    return run
+
+
+def test_each_row_gets_a_category_in_the_same_order(predict):
+    rows = parsed(predict(table(*ROWS)))
+    assert [row["file_path"] for row in rows] == [row.split(",")[0] for row in ROWS]
+    assert list(rows[0]) == ["file_path", "category", "confidence", "top3", *CATEGORIES]
+
+
+def test_the_category_is_the_most_probable_and_all_add_up(predict):
+    for row in parsed(predict(table(*ROWS))):
+        probabilities = {category: float(row[category]) for category in CATEGORIES}
+        assert probabilities[row["category"]] == max(probabilities.values())
+        assert float(row["confidence"]) == probabilities[row["category"]]
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+        assert row["top3"].startswith(f"{row['category']}:")
+
+
+def test_more_rows_than_one_model_call_takes_keep_their_order(predict):
+    names = [f"Kick {index}.wav" for index in range(1500)]
+    rows = parsed(predict(table(*names, header="file_path")))
+    assert [row["file_path"] for row in rows] == names
+
+
+def test_a_row_does_not_depend_on_its_neighbours(predict):
+    together = parsed(predict(table(*ROWS)))
+    assert [parsed(predict(table(row)))[0] for row in ROWS] == together
+
+
+def test_a_compressed_table_is_read_as_it_is(predict):
+    plain = parsed(predict(table(*ROWS)))
+    assert parsed(predict(gzip.compress(table(*ROWS)), name="table.csv.gz")) == plain
+
+
+def test_a_table_may_come_by_standard_input(predict, run_cli):
+    plain = parsed(predict(table(*ROWS)))
+    assert parsed(run_cli("predict", "--from-csv", "-", stdin=table(*ROWS))) == plain
+
+
+def test_names_alone_are_enough(predict):
+    (row,) = parsed(predict(table("Kick 01.wav", header="file_path")))
+    assert row["category"] in CATEGORIES
+
+
+def test_an_empty_cell_is_as_unknown_as_a_column_that_is_missing(predict):
+    (empty,) = parsed(predict(table("Kick 01.wav,,,,,,")))
+    (missing,) = parsed(predict(table("Kick 01.wav", header="file_path")))
+    assert empty == missing
+
+
+def test_columns_that_are_not_known_are_passed_over(predict):
+    (row,) = parsed(predict(table("9,Kick 01.wav,blue", header="id,file_path,colour")))
+    (alone,) = parsed(predict(table("Kick 01.wav", header="file_path")))
+    assert row == alone
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(predict):
+    plain = parsed(predict(table(*ROWS)))
+    assert parsed(predict(b"\xef\xbb\xbf" + table(*ROWS).replace(b"\n", b"\r\n"))) == plain
+
+
+def test_a_name_with_a_comma_or_a_newline_comes_back_whole(predict):
+    rows = parsed(predict(table('"Kick, loud.wav"', '"two\nlines.wav"', header="file_path")))
+    assert [row["file_path"] for row in rows] == ["Kick, loud.wav", "two\nlines.wav"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("kick.wav,many,,,,,", "line 3: file_size must be a number of at least 0, got 'many'"),
+        ("kick.wav,,-1,,,,", "line 3: duration must be a number of at least 0, got '-1'"),
+        ("kick.wav,,,nan,,,", "line 3: sample_rate must be a number of at least 0, got 'nan'"),
+        ("kick.wav,,,,inf,,", "line 3: channels must be a number of at least 0, got 'inf'"),
+        ("kick.wav,,,,,1e999,", "line 3: frame_count must be a number"),
+        ("kick.wav,,,,,,PCM_17", "line 3: sample_type 'PCM_17' is not one libsndfile lists"),
+        (",,,,,,", "line 3: file_path is empty"),
+    ],
+)
+def test_a_bad_cell_is_named_with_its_line(predict, bad, said):
+    done = predict(table(ROWS[0], bad))
+    assert done.code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "expected a column file_path (or path) in the first line, got an empty file"),
+        (b"name,size\nkick.wav,1\n", "expected a column file_path (or path)"),
+        (b"\x00\x01\x02\xff\xfe", "table.csv"),
+    ],
+    ids=["empty", "other columns", "binary"],
+)
+def test_what_is_no_such_table_is_said(predict, content, said):
+    done = predict(content)
+    assert done.code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_only_claims_to_be_compressed_is_said(predict):
+    done = predict(table(*ROWS), name="table.csv.gz")
+    assert done.code == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_compressed_table_that_is_cut_is_said(predict):
+    done = predict(gzip.compress(table(*ROWS * 500))[:-20], name="table.csv.gz")
+    assert done.code == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_table_without_rows_is_a_header_without_rows(predict):
+    assert parsed(predict(table())) == []
+
+
+def test_prediction_and_ingest_agree(predict, run_cli, library, read_results):
+    """The same name and header figures get the same category, with the audio or without."""
+    run_cli("ingest", library)
+    rows = read_results()
+    columns = ("path", "file_size", "duration", "sample_rate", "channels", "frame_count")
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*columns, "sample_type"])
+    for row in rows:
+        figures = ("duration_seconds", "sample_rate_hz", "channels", "frame_count", "sample_type")
+        writer.writerow([row["path"], row["file_size"], *(row[name] for name in figures)])
+    predicted = parsed(predict(text.getvalue().encode()))
+    assert [row["category"] for row in predicted] == [row["category"] for row in rows]
+    confidences = [float(row["confidence"]) for row in predicted]
+    assert confidences == pytest.approx([row["confidence"] for row in rows], abs=1e-4)

@@ -1,0 +1,176 @@
+"""Wrong usage and services that are away: one clear line, and an exit code scripts can trust."""
+
+import pytest
+
+from tests import sounds
+from tests.servers.lifecycle import free_port
+
+PASSWORD = "hunter2-of-the-tests"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A library root with one sound, and a sound beside it."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "kick.wav").write_bytes(sounds.encoded())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "snare.wav").write_bytes(sounds.encoded())
+    return tmp_path / "library"
+
+
+@pytest.fixture
+def nobody():
+    """A port on which nobody listens."""
+    return free_port()
+
+
+@pytest.fixture
+def fleet(folder, nobody, sqlite_url):
+    """The settings of a fleet whose Redis is away."""
+    return {
+        "CRATESORT_BROKER_URL": f"redis://:{PASSWORD}@127.0.0.1:{nobody}/0",
+        "CRATESORT_DATABASE_URL": sqlite_url,
+        "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ingest"], "name a folder or a file, or use --manifest"),
+        (["ingest", "nowhere"], "nowhere: no such file or folder"),
+        (["ingest", "--nonsense", "."], "No such option"),
+        (["ingest", ".", "--below", "0.5"], "go with --reclassify"),
+        (["ingest", ".", "--reclassify", "--below", "7"], "not in the range"),
+        (["ingest", ".", "--reclassify", "--below", "0.5", "--model-older"], "exclude each other"),
+        (["results", "--format", "xml"], "Invalid value for '--format'"),
+        (["results", "--category", "kazoo"], "Invalid value for '--category'"),
+        (["status", "--json", "--watch"], "exclude each other"),
+        (["predict"], "Missing option '--from-csv'"),
+        (["predict", "--from-csv", "nowhere.csv"], "nowhere.csv: No such file"),
+        (["train", "--from-csv", "nowhere.csv"], "does not exist"),
+        (["models", "show", "nowhere"], "there is no model 'nowhere'"),
+        (["models", "promote", "nowhere"], "there is no model 'nowhere'"),
+        (["nonsense"], "No such command"),
+        (["worker"], "set CRATESORT_BROKER_URL"),
+        (["beat"], "set CRATESORT_BROKER_URL"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_said_and_exit_code_2(run_cli, arguments, said):
+    done = run_cli(*arguments)
+    assert done.code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BATCHSIZE", "8", "CRATESORT_BATCHSIZE: there is no such setting; did you mean"),
+        ("QUALITY", "8", "CRATESORT_QUALITY: there is no such setting"),
+        ("BATCH_SIZE", "many", "CRATESORT_BATCH_SIZE: "),
+        ("BATCH_SIZE", "0", "CRATESORT_BATCH_SIZE: "),
+        ("ENGINE", "steam", "CRATESORT_ENGINE: "),
+        ("LIBRARY_ROOTS", "packs=relative/folder", "must be an absolute folder"),
+        ("LIBRARY_ROOTS", "a=/x,a=/y", "two roots are called 'a'"),
+        ("LIBRARY_ROOTS", "a b=/x", "a root's name is"),
+        ("BROKER_URL", f"amqp://me:{PASSWORD}@host", "expected a Redis URL"),
+        ("DATABASE_URL", f"mysql://me:{PASSWORD}@host/x", "expected sqlite or postgresql"),
+        ("DATABASE_URL", f"{PASSWORD}@nonsense", "expected a database URL like"),
+        ("DATABASE_URL", "sqlite://", "must name a file"),
+    ],
+)
+@pytest.mark.parametrize("command", [["ingest", "."], ["doctor"]], ids=["ingest", "doctor"])
+def test_a_wrong_setting_is_named_and_exit_code_2(run_cli, command, name, value, said):
+    done = run_cli(*command, settings={f"CRATESORT_{name}": value})
+    assert done.code == 2
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_a_path_outside_the_roots_is_refused_with_the_line_that_would_allow_it(
+    run_cli, fleet, folder, tmp_path, read_results
+):
+    done = run_cli("ingest", folder, tmp_path / "other", settings=fleet)
+    assert done.code == 2
+    assert f"{tmp_path}/other lies in no library root" in done.stderr
+    assert f"CRATESORT_LIBRARY_ROOTS=main={folder},library={tmp_path}/other" in done.stderr
+
+
+def test_the_line_that_would_allow_it_does(run_cli, fleet, tmp_path):
+    refused = run_cli("ingest", tmp_path / "other", settings=fleet)
+    roots = refused.stderr.rpartition("CRATESORT_LIBRARY_ROOTS=")[2].strip()
+    settings = {**fleet, "CRATESORT_LIBRARY_ROOTS": roots}
+    assert run_cli("ingest", tmp_path / "other", "--no-wait", settings=settings).code == 0
+
+
+def test_nothing_is_written_when_one_of_the_paths_is_refused(run_cli, fleet, folder, tmp_path):
+    run_cli("ingest", folder, tmp_path / "other", settings=fleet)
+    status = run_cli("status", settings=fleet)
+    assert "0 pending, 0 queued" in status.stdout
+    assert "Latest ingests" not in status.stdout
+
+
+def test_a_broker_without_roots_is_said_with_the_line_that_helps(run_cli, fleet, folder):
+    settings = {**fleet, "CRATESORT_LIBRARY_ROOTS": ""}
+    done = run_cli("ingest", folder, settings=settings)
+    assert done.code == 2
+    assert f"CRATESORT_LIBRARY_ROOTS=library={folder}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ingest", "library"], ["status"], ["results"], ["worker"], ["db", "upgrade"], ["doctor"]],
+    ids=" ".join,
+)
+def test_a_database_that_is_away_is_exit_code_3(run_cli, fleet, nobody, arguments):
+    url = f"postgresql://me:{PASSWORD}@127.0.0.1:{nobody}/cratesort"
+    done = run_cli(*arguments, settings={**fleet, "CRATESORT_DATABASE_URL": url})
+    assert done.code == 3
+    assert "the database cannot be used" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["ingest", "library"], ["worker"], ["status"]], ids=" ".join)
+def test_a_wrong_password_is_exit_code_3_and_not_repeated(
+    run_cli, fleet, postgres_server, arguments
+):
+    url = postgres_server.url.replace(postgres_server.password, PASSWORD)
+    done = run_cli(*arguments, settings={**fleet, "CRATESORT_DATABASE_URL": url})
+    assert done.code == 3
+    assert "password authentication failed" in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_a_postgres_without_tables_is_told_the_command_that_makes_them(
+    run_cli, fleet, postgres_server
+):
+    settings = {**fleet, "CRATESORT_DATABASE_URL": postgres_server.url}
+    done = run_cli("ingest", "library", settings=settings)
+    assert (done.code, done.stdout) == (2, "")
+    assert "run `cratesort db upgrade` once" in done.stderr
+
+
+def test_a_redis_that_is_away_is_a_warning_because_the_ledger_has_the_work(run_cli, fleet):
+    done = run_cli("ingest", "library", "--no-wait", settings=fleet)
+    assert done.code == 0
+    assert "warning: Redis cannot be reached" in done.stderr
+    assert "1 in the ledger" in done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_doctor_finds_a_redis_that_is_away(run_cli, fleet):
+    done = run_cli("doctor", settings=fleet)
+    assert done.code == 3
+    assert "Redis cannot be reached" in done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_help_and_version_are_exit_code_0(run_cli):
+    assert "ingest" in run_cli("--help").stdout
+    assert run_cli("--version").stdout.startswith("cratesort, version ")
+    assert run_cli("ingest", "--help").code == 0

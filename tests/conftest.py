@@ -1,0 +1,191 @@
+"""What a test may ask for: databases, a broker, sounds, and cratesort as a process.
+
+Here: which test gets which of them, and what happens when one cannot be had. Not here: how servers
+(`tests.servers`) and processes (`tests.processes`) are run.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import redis
+
+from tests import processes
+from tests.processes import REPOSITORY, CliResult, WorkerProcess
+from tests.servers import PostgresServer, RedisServer, ServerUnavailableError, running
+from tests.servers.lifecycle import AnyServer
+
+#: The corpus and the real sounds, which are not part of the repository.
+SHARED = Path(os.environ.get("CRATESORT_SHARED", REPOSITORY.parent / "shared"))
+
+# Settings of the developer's own (a production database, say) must not reach the code under test;
+# `own_folder` does the same for a .env file.
+for _setting in [name for name in os.environ if name.startswith("CRATESORT_")]:
+    del os.environ[_setting]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in a folder of its own, where no .env file lies."""
+    monkeypatch.chdir(tmp_path)
+
+
+# Servers: a missing one is a reason to skip on a laptop; in CI it would hide half of the suite.
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (CI=true: not skipped)", pytrace=False)
+    pytest.skip(reason)
+
+
+def _for_the_session(server: AnyServer) -> Iterator[AnyServer]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(running(server))
+        except ServerUnavailableError as missing:
+            _missing(str(missing))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of our own. A test that stops or freezes it puts it right again."""
+    yield from _for_the_session(RedisServer())
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of our own Redis, with nothing in it."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL cluster of our own. A test that stops or freezes it puts it right again."""
+    yield from _for_the_session(PostgresServer())
+
+
+# Databases: migrated once in a session, copied for each test.
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """The name of a migrated and otherwise empty database, to copy."""
+    from db.migrate import upgrade
+
+    postgres_server.create_database("migrated")
+    upgrade(postgres_server.database_url("migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """The URL of a migrated PostgreSQL database that no other test uses."""
+    postgres_server.create_database("cratesort", postgres_template)
+    yield postgres_server.database_url("cratesort")
+    postgres_server.drop_database("cratesort")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated and otherwise empty SQLite file, to copy."""
+    from db.migrate import upgrade
+
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a migrated SQLite file that no other test uses."""
+    path = tmp_path / "cratesort.db"
+    # Not shutil.copy: part of a database in WAL mode lies in a second file.
+    with (
+        closing(sqlite3.connect(sqlite_template)) as template,
+        closing(sqlite3.connect(path)) as copy,
+    ):
+        template.backup(copy)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Both databases, one after the other."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+# Sounds
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example library and its MANIFEST.csv. For reading only: all tests share it."""
+    folder = tmp_path_factory.mktemp("library")
+    script = REPOSITORY / "examples" / "make_library.py"
+    subprocess.run([sys.executable, script, folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def _shared(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"{path} is not here (CRATESORT_SHARED names the folder above it)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_corpus() -> Path:
+    """The table of real names and headers, which `cratesort train --from-csv` reads."""
+    return _shared(SHARED / "corpus" / "corpus_public.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def shared_audio() -> Path:
+    """The folder of real sounds: ``library`` (readable) and ``unreadable`` (not)."""
+    return _shared(SHARED / "audio")
+
+
+# Processes
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> Callable[..., CliResult]:
+    """Run ``cratesort ARGUMENTS`` as a process in the test's own folder, to its end.
+
+    ``run_cli("ingest", library, settings={"CRATESORT_BATCH_SIZE": "8"}, stdin=b"")``
+    """
+
+    def run(
+        *arguments: str | bytes | Path,
+        settings: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout_seconds: float = 120.0,
+        obey_permissions: bool = False,
+    ) -> CliResult:
+        return processes.run_cli(
+            arguments, tmp_path, settings or {}, stdin, timeout_seconds, obey_permissions
+        )
+
+    return run
+
+
+@pytest.fixture
+def worker_process(tmp_path: Path) -> Callable[..., AbstractContextManager[WorkerProcess]]:
+    """Run ``cratesort worker`` while a block lasts.
+
+    ``with worker_process(settings={"CRATESORT_BROKER_URL": redis_url, ...}) as worker:``
+    """
+
+    def run(*arguments: str, settings: Mapping[str, str]) -> AbstractContextManager[WorkerProcess]:
+        return processes.worker(("--concurrency", "2", *arguments), tmp_path, settings)
+
+    return run

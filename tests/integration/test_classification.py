@@ -1,0 +1,258 @@
+"""One batch from claim to rows, on both databases, and the three fates of a fault."""
+
+import errno
+import shutil
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from db import ledger, recovery
+from db.batch import BatchEntry
+from db.tables import BatchState
+from tests import sounds
+from workers import classification
+from workers.classification import classify_batch
+from workers.context import WorkContext
+from workers.faults import LibraryRootAwayError
+from workers.settings import Settings
+
+
+@pytest.fixture
+def folder(library, tmp_path):
+    """One pack of the example library, and a text file that is called a sound."""
+    shutil.copytree(library / "free stuff", tmp_path / "packs")
+    (tmp_path / "packs" / "letter.wav").write_text("Dear Sir\n")
+    return tmp_path / "packs"
+
+
+@pytest.fixture
+def context(database_url, folder, tmp_path):
+    """A process's means to work, its library root at `folder`."""
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        library_roots={"packs": folder},
+        data_folder=tmp_path / "data",
+    )
+    context = WorkContext.create(settings)
+    yield context
+    context.database.dispose()
+
+
+@pytest.fixture
+def queued(context):
+    """Write these names as one batch and queue it; return its id."""
+
+    def queue(names):
+        entries = [BatchEntry(name, "a pack", "a vendor") for name in names]
+        with context.database.begin() as connection:
+            ingest_id = ledger.open_ingest(connection, "a test")
+            ledger.add_batch(connection, ingest_id, "packs", entries)
+            (batch,) = ledger.take_pending(connection, window=9, limit=9)
+        return batch.id
+
+    return queue
+
+
+@pytest.fixture
+def all_names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_batch_ends_with_one_row_a_file_good_or_bad(
+    queued, context, all_names, batch_rows, read_rows, database_url
+):
+    outcome = classify_batch(queued([*all_names, "gone.wav"]), context)
+
+    assert (outcome.classified, outcome.failed) == (len(all_names) - 1, 2)
+    rows = {row.path: row for row in read_rows(database_url)}
+    assert sorted(rows) == sorted([*all_names, "gone.wav"])
+    assert rows["letter.wav"].error_code == "not_audio"
+    assert rows["gone.wav"].error_code == "missing_file"
+    assert all(rows[name].category for name in all_names if name != "letter.wav")
+    (batch,) = batch_rows()
+    assert batch["state"] == BatchState.DONE
+    assert (batch["classified"], batch["failed"]) == (outcome.classified, outcome.failed)
+
+
+def test_the_neighbours_in_a_batch_do_not_change_a_row(
+    queued, context, all_names, read_rows, database_url
+):
+    classify_batch(queued(all_names), context)
+    together = read_rows(database_url)
+    for name in all_names:
+        classify_batch(queued([name]), context)
+    assert read_rows(database_url) == together
+
+
+def test_a_second_copy_of_a_message_does_nothing(queued, context, all_names, batch_rows):
+    batch_id = queued(all_names)
+    classify_batch(batch_id, context)
+    before = batch_rows()
+    assert classify_batch(batch_id, context) is None
+    assert batch_rows() == before
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url
+):
+    # Given a worker whose batch is taken from it while it reads
+    batch_id = queued(all_names)
+    read_all = classification._read_all
+
+    def taken_away(claimed, context):
+        readings = read_all(claimed, context)
+        with context.database.begin() as connection:
+            recovery.blame(connection, claimed.id, token=claimed.token)
+            ledger.take_pending(connection, window=9, limit=9)
+            ledger.claim(connection, batch_id, token="theirs", worker="other", lease_seconds=60)
+        return readings
+
+    monkeypatch.setattr(classification, "_read_all", taken_away)
+
+    # When it comes to write
+    assert classify_batch(batch_id, context) is None
+
+    # Then nothing of it is there, and the other still holds the batch
+    assert read_rows(database_url) == []
+    (row,) = batch_rows()
+    assert (row["state"], row["token"]) == (BatchState.RUNNING, "theirs")
+
+
+def assert_handed_back(batch_rows):
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"], row["token"]) == (BatchState.PENDING, 0, None)
+
+
+def test_a_library_root_that_is_away_is_nobodys_fault(
+    queued, context, folder, all_names, batch_rows, read_rows, database_url
+):
+    batch_id = queued(all_names)
+    folder.rename(folder.with_name("unmounted"))
+    with pytest.raises(LibraryRootAwayError, match=str(folder)):
+        classify_batch(batch_id, context)
+    assert_handed_back(batch_rows)
+    assert read_rows(database_url) == []
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_storage_that_fails_in_mid_batch_is_nobodys_fault(
+    queued, context, all_names, monkeypatch, batch_rows, fault
+):
+    def failing(*_):
+        raise OSError(fault, "the storage fails")
+
+    monkeypatch.setattr(classification, "read_header", failing)
+    with pytest.raises(OSError, match="the storage fails"):
+        classify_batch(queued(all_names), context)
+    assert_handed_back(batch_rows)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_being_stopped_in_mid_batch_is_nobodys_fault(
+    queued, context, all_names, monkeypatch, batch_rows, stop
+):
+    def stopping(*_):
+        raise stop
+
+    monkeypatch.setattr(classification, "read_header", stopping)
+    with pytest.raises(stop):
+        classify_batch(queued(all_names), context)
+    assert_handed_back(batch_rows)
+
+
+def test_being_stopped_by_the_time_limit_is_the_batchs_fault(
+    queued, context, all_names, monkeypatch, batch_rows
+):
+    # Given a limit so short that every batch has used it up
+    hasty = context.settings.model_copy(update={"time_limit_seconds": 1e-9})
+    context = replace(context, settings=hasty)
+
+    def stopping(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(classification, "read_header", stopping)
+    # When that comes to light
+    with pytest.raises(SystemExit):
+        classify_batch(queued(all_names), context)
+    # Then it is counted, so that it cannot come for ever
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
+
+
+def break_prediction(context, monkeypatch):
+    def failing(*_):
+        raise ZeroDivisionError("a fault of our own")
+
+    classifier = context.predictor.current(context.database)
+    monkeypatch.setattr(type(classifier), "predict", failing)
+
+
+def test_a_fault_of_our_own_is_loud_and_counted(
+    queued, context, all_names, monkeypatch, batch_rows
+):
+    batch_id = queued(all_names)
+    break_prediction(context, monkeypatch)
+    with pytest.raises(ZeroDivisionError):
+        classify_batch(batch_id, context)
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
+
+
+def test_a_sound_on_which_we_fail_three_times_gets_a_row_that_says_so(
+    queued, context, monkeypatch, batch_rows, read_rows, database_url
+):
+    batch_id = queued(["snare-03.wav"])
+    break_prediction(context, monkeypatch)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            classify_batch(batch_id, context)
+        with context.database.begin() as connection:
+            ledger.take_pending(connection, window=9, limit=9)
+    (row,) = read_rows(database_url)
+    assert row.error_code == "internal_error"
+    assert "a fault of our own" in row.error_message
+    assert row.file_size_bytes > 0  # known, so that only another file is tried again
+    assert [batch["state"] for batch in batch_rows()] == [BatchState.DONE]
+
+
+def test_a_link_that_leads_out_of_the_root_is_not_read(
+    queued, context, folder, tmp_path, read_rows, database_url
+):
+    (tmp_path / "secret.wav").write_bytes(sounds.encoded())
+    (folder / "out.wav").symlink_to(tmp_path / "secret.wav")
+    classify_batch(queued(["out.wav", "../secret.wav", str(tmp_path / "secret.wav")]), context)
+    codes = {row.path: row.error_code for row in read_rows(database_url)}
+    assert codes == {
+        "out.wav": "outside_root",
+        "../secret.wav": "outside_root",
+        str(tmp_path / "secret.wav"): "invalid_path",
+    }
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_database_that_stops_in_mid_batch_leaves_it_to_the_lease(
+    queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url, postgres_server
+):
+    # Given a database that dies while the batch is read
+    batch_id = queued(all_names)
+    read_all = classification._read_all
+
+    def power_cut(claimed, context):
+        readings = read_all(claimed, context)
+        postgres_server.kill()
+        return readings
+
+    monkeypatch.setattr(classification, "_read_all", power_cut)
+    try:
+        with pytest.raises(Exception) as caught:  # noqa: PT011  (which one is the next line)
+            classify_batch(batch_id, context)
+        assert classification.is_worlds(caught.value)
+    finally:
+        postgres_server.start()
+
+    # Then the batch is as it was claimed, with nothing written, and its lease will end
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"]) == (BatchState.RUNNING, 0)
+    assert row["lease_expires_at"] is not None
+    assert read_rows(database_url) == []

@@ -1,0 +1,186 @@
+"""Without a broker the terminal program does the work, and may die at any file of it."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from tests import sounds
+from tests.processes import clean_environment
+from tests.servers.lifecycle import wait_until
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten sounds."""
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for index in range(10):
+        (folder / f"kick {index}.wav").write_bytes(sounds.encoded())
+    return folder
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/.local/share/cratesort/cratesort.db"
+
+
+@pytest.fixture
+def settings(shim):
+    return {**shim, "CRATESORT_BATCH_SIZE": "3"}
+
+
+@pytest.fixture
+def ingest_at_the_gate(tmp_path, folder, settings, gate, read_rows, url):
+    """A running ``cratesort ingest`` that stands at ``gate.wav`` of its third batch."""
+    (folder / "gate.wav").write_bytes(sounds.encoded())
+    for index in range(6):  # sorted before the gate: two batches that are done
+        (folder / f"bass {index}.wav").write_bytes(sounds.encoded())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "ingest", str(folder)],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    database = tmp_path / ".local" / "share" / "cratesort" / "cratesort.db"
+
+    def stands_there():
+        assert process.poll() is None, process.communicate()
+        return database.exists() and is_migrated(read_rows, url) and len(read_rows(url)) == 6
+
+    try:
+        wait_until(stands_there, "it stands at the gate")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def is_migrated(read_rows, url):
+    try:
+        read_rows(url)
+    except OperationalError:
+        return False
+    return True
+
+
+def names(rows):
+    return [row.path.rpartition("/")[2] for row in rows]
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_killed_run_left_is_finished_by_the_next(
+    ingest_at_the_gate, run_cli, folder, settings, gate, read_rows, url
+):
+    # Given a run that is killed in the middle
+    ingest_at_the_gate.kill()
+    ingest_at_the_gate.wait()
+    gate.unlink()
+
+    # When the next one comes
+    done = run_cli("ingest", folder, settings=settings)
+
+    # Then every file has its one row
+    assert done.code == 0, done.stderr
+    assert "that an earlier run left in the ledger" in done.stderr
+    assert names(read_rows(url)) == files_in(folder)
+    assert all(row.category for row in read_rows(url))
+
+
+def test_the_next_run_need_not_be_for_the_same_folder(
+    ingest_at_the_gate, run_cli, folder, tmp_path, settings, gate, read_rows, url
+):
+    ingest_at_the_gate.kill()
+    ingest_at_the_gate.wait()
+    gate.unlink()
+    (tmp_path / "other").mkdir()
+    assert run_cli("ingest", "other", settings=settings).code == 0
+    assert names(read_rows(url)) == files_in(folder)
+
+
+def test_ctrl_c_loses_nothing_and_the_next_run_goes_on(
+    ingest_at_the_gate, run_cli, folder, settings, gate, read_rows, url
+):
+    ingest_at_the_gate.send_signal(signal.SIGINT)
+    _, stderr = ingest_at_the_gate.communicate()
+    gate.unlink()
+    assert ingest_at_the_gate.returncode == 130
+    assert "Traceback" not in stderr
+    assert len(read_rows(url)) == 6
+
+    assert run_cli("ingest", folder, settings=settings).code == 0
+    assert names(read_rows(url)) == files_in(folder)
+
+
+def test_two_runs_at_once_share_the_work_and_write_one_row_a_file(
+    ingest_at_the_gate, run_cli, folder, settings, gate, read_rows, url
+):
+    # The second run of the same folder finds the first at the gate, opens it, and waits for it.
+    gate.unlink()
+    done = run_cli("ingest", folder, settings=settings)
+    _, stderr = ingest_at_the_gate.communicate(timeout=60)
+    assert (done.code, ingest_at_the_gate.returncode) == (0, 0), (done.stderr, stderr)
+    assert names(read_rows(url)) == files_in(folder)
+
+
+def test_a_file_that_kills_its_reader_is_named_by_the_next_run(
+    run_cli, folder, settings, read_rows, url
+):
+    # Given a file that ends the program
+    (folder / "abort.wav").write_bytes(sounds.encoded())
+    killed = run_cli("ingest", folder, settings=settings)
+    assert killed.code == -signal.SIGABRT
+
+    # When it is run again
+    done = run_cli("ingest", folder, settings=settings)
+
+    # Then that file has its typed error, and all others their category
+    assert done.code == 1, done.stderr
+    rows = {row.path.rpartition("/")[2]: row for row in read_rows(url)}
+    assert sorted(rows) == files_in(folder)
+    assert rows.pop("abort.wav").error_code == "crashed_reader"
+    assert all(row.category for row in rows.values())
+
+
+def test_it_is_not_tried_again_until_it_was_replaced(run_cli, folder, settings, read_rows, url):
+    # Given a file that is known to end the program
+    bad = folder / "abort.wav"
+    bad.write_bytes(sounds.encoded())
+    run_cli("ingest", folder, settings=settings)
+    run_cli("ingest", folder, settings=settings)
+
+    # When nothing changed, then it is left alone
+    again = run_cli("ingest", folder, settings=settings)
+    assert again.code == 1
+    assert "11 unchanged" in again.stdout
+
+    # When it was replaced by a good one, then that one is classified
+    bad.write_bytes(sounds.encoded("FLAC"))
+    mended = run_cli("ingest", folder, settings={})
+    assert mended.code == 0, mended.stderr
+    assert all(row.category for row in read_rows(url))
+
+
+def test_two_files_that_kill_their_reader_cost_a_run_each(
+    run_cli, folder, settings, read_rows, url
+):
+    for name in ("abort 1.wav", "abort 2.wav"):
+        (folder / name).write_bytes(sounds.encoded())
+    codes = [run_cli("ingest", folder, settings=settings).code for _ in range(3)]
+    assert codes == [-signal.SIGABRT, -signal.SIGABRT, 1]
+    failed = [row for row in read_rows(url) if row.error_code]
+    assert [row.error_code for row in failed] == ["crashed_reader", "crashed_reader"]
+    assert names(read_rows(url)) == files_in(folder)
+
+
+def test_a_run_leaves_no_note_behind(run_cli, folder, settings, tmp_path):
+    run_cli("ingest", folder, settings=settings)
+    assert list((tmp_path / ".local/share/cratesort/running").iterdir()) == []

@@ -1,0 +1,169 @@
+"""The ledger: who may take a batch, and how it comes back, on both databases."""
+
+import pytest
+
+from db import ledger, recovery
+from db.recovery import Verdict
+from db.tables import BatchState
+
+# Claiming and finishing
+
+
+def test_a_new_batch_is_pending_and_cannot_be_claimed(add_batches, take):
+    add_batches(1)
+    claimed = take(ledger.claim, 1, token="ours", worker="w", lease_seconds=60)
+    assert claimed is None
+
+
+def test_a_claim_hands_over_what_was_submitted(add_batches, claim):
+    ingest_id = add_batches(2)
+    claimed = claim(1)
+    assert (claimed.id, claimed.ingest_id, claimed.root) == (1, ingest_id, "library")
+    assert [entry.path for entry in claimed.entries] == ["0/0.wav", "0/1.wav"]
+    assert (claimed.entries[0].pack, claimed.entries[0].vendor) == ("pack 0", "a vendor")
+
+
+def test_a_batch_is_claimed_once(add_batches, claim):
+    add_batches(1)
+    assert claim(1) is not None
+    assert claim(1, token="theirs") is None
+
+
+def test_a_batch_that_is_done_cannot_be_claimed(add_batches, claim, take):
+    add_batches(1)
+    claim(1)
+    take(ledger.finish, 1, token="ours", classified=1, failed=0)
+    assert claim(1) is None
+
+
+def test_a_batch_that_never_was_cannot_be_claimed(claim):
+    assert claim(12345) is None
+
+
+def test_its_holder_finishes_a_batch(add_batches, claim, take, batch_rows):
+    add_batches(3)
+    claim(1)
+    assert take(ledger.finish, 1, token="ours", classified=2, failed=1)
+    (row,) = batch_rows()
+    assert (row["state"], row["classified"], row["failed"]) == (BatchState.DONE, 2, 1)
+
+
+def test_nobody_else_finishes_it(add_batches, claim, take, states):
+    add_batches(1)
+    claim(1)
+    assert not take(ledger.finish, 1, token="forged", classified=1, failed=0)
+    assert states() == [BatchState.RUNNING]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda connection: ledger.finish(connection, 1, token="ours", classified=1, failed=0),
+        lambda connection: recovery.hand_back(connection, 1, token="ours"),
+        lambda connection: recovery.blame(connection, 1, token="ours"),
+        lambda connection: recovery.single_out(connection, 1, token="ours", index=0),
+    ],
+    ids=["finish", "hand_back", "blame", "single_out"],
+)
+def test_who_lost_the_lease_can_do_nothing_to_the_batch(add_batches, claim, take, batch_rows, what):
+    # Given a worker whose batch was taken from it and claimed by another
+    add_batches(2)
+    claim(1)
+    take(recovery.hand_back, 1, token="ours")
+    claim(1, token="theirs")
+    before = batch_rows()
+    # When it wakes up, nothing of it has an effect
+    assert not take(what)
+    assert batch_rows() == before
+
+
+# Coming back
+
+
+def test_a_batch_handed_back_is_pending_again_without_blame(add_batches, claim, take, batch_rows):
+    add_batches(1)
+    claim(1)
+    assert take(recovery.hand_back, 1, token="ours")
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"], row["token"]) == (BatchState.PENDING, 0, None)
+
+
+def test_the_first_blame_returns_a_batch_whole(add_batches, claim, take, batch_rows):
+    add_batches(4)
+    claim(1)
+    assert take(recovery.blame, 1, token="ours") is Verdict.RETURNED
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"], row["sound_count"]) == (BatchState.PENDING, 1, 4)
+
+
+def test_the_second_blame_splits_a_batch_in_halves_with_a_clean_slate(
+    add_batches, claim, take, batch_rows
+):
+    add_batches(5)
+    for verdict in (Verdict.RETURNED, Verdict.SPLIT):
+        claim(1)
+        assert take(recovery.blame, 1, token="ours") is verdict
+    halves = batch_rows()
+    assert [row["paths"] for row in halves] == [
+        ["0/0.wav", "0/1.wav"],
+        ["0/2.wav", "0/3.wav", "0/4.wav"],
+    ]
+    assert [(row["state"], row["attempts"]) for row in halves] == [(BatchState.PENDING, 0)] * 2
+    assert [len(row["packs"]) == len(row["vendors"]) == row["sound_count"] for row in halves] == [
+        True,
+        True,
+    ]
+
+
+def test_a_sound_is_hopeless_after_three_failures_alone(add_batches, claim, take, states):
+    add_batches(1)
+    verdicts = []
+    for _ in range(3):
+        claim(1)
+        verdicts.append(take(recovery.blame, 1, token="ours"))
+    assert verdicts == [Verdict.RETURNED, Verdict.RETURNED, Verdict.HOPELESS]
+    assert states() == [BatchState.RUNNING]  # still held, for its typed row
+
+
+def test_one_bad_sound_among_many_is_found_and_the_others_finish(
+    add_batches, claim, take, batch_rows
+):
+    # Given a batch in which one sound ends every worker
+    add_batches(7)
+    bad, hopeless = "0/4.wav", []
+    # When it is worked on until nothing is open
+    for _ in range(100):
+        open_ids = [row["id"] for row in batch_rows() if row["state"] != BatchState.DONE]
+        if not open_ids:
+            break
+        claimed = claim(open_ids[0])
+        paths = [entry.path for entry in claimed.entries]
+        if bad in paths and take(recovery.blame, claimed.id, token="ours") is not Verdict.HOPELESS:
+            continue
+        hopeless += paths if bad in paths else []
+        take(ledger.finish, claimed.id, token="ours", classified=len(paths), failed=0)
+    # Then it alone was given up, and no sound was lost or doubled
+    assert hopeless == [bad]
+    done = sorted(path for row in batch_rows() for path in row["paths"])
+    assert done == [f"0/{index}.wav" for index in range(7)]
+
+
+def test_a_suspect_is_singled_out_with_one_blame_and_the_rest_goes_back_without(
+    add_batches, claim, take, batch_rows
+):
+    add_batches(3)
+    claim(1)
+    assert take(recovery.single_out, 1, token="ours", index=1)
+    rest, suspect = batch_rows()
+    assert (rest["paths"], rest["attempts"]) == (["0/0.wav", "0/2.wav"], 0)
+    assert (suspect["paths"], suspect["attempts"]) == (["0/1.wav"], 1)
+    assert (rest["state"], suspect["state"]) == (BatchState.PENDING, BatchState.PENDING)
+
+
+@pytest.mark.parametrize("index", [-1, 3, 10**9])
+def test_there_is_no_suspect_outside_of_the_batch(add_batches, claim, take, batch_rows, index):
+    add_batches(3)
+    claim(1)
+    before = batch_rows()
+    assert not take(recovery.single_out, 1, token="ours", index=index)
+    assert batch_rows() == before

@@ -1,0 +1,134 @@
+"""The ledger's queueing and leases: what is announced when, and what is taken back."""
+
+import time
+
+import pytest
+
+from db import ledger, recovery
+from db.tables import BatchState
+
+
+def test_pending_batches_are_taken_oldest_first(add_batches, take):
+    add_batches(1, 1, 1)
+    taken = take(ledger.take_pending, window=10, limit=2)
+    assert [(batch.id, batch.root, batch.paths) for batch in taken] == [
+        (1, "library", ("0/0.wav",)),
+        (2, "library", ("1/0.wav",)),
+    ]
+
+
+def test_no_more_are_taken_than_the_window_leaves_room_for(add_batches, claim, take, states):
+    # Given one batch running and one queued
+    add_batches(1, 1, 1, 1)
+    take(ledger.take_pending, window=10, limit=2)
+    take(ledger.claim, 1, token="ours", worker="w", lease_seconds=60)
+    # Then a window of three has room for one more, and a full one for none
+    assert len(take(ledger.take_pending, window=3, limit=10)) == 1
+    assert take(ledger.take_pending, window=3, limit=10) == []
+    assert states()[-1] == BatchState.PENDING
+
+
+def test_a_batch_whose_message_could_not_be_sent_is_pending_again(add_batches, take, states):
+    add_batches(1, 1)
+    take(ledger.take_pending, window=10, limit=10)
+    take(ledger.unqueue, [2])
+    assert states() == [BatchState.QUEUED, BatchState.PENDING]
+
+
+def test_unqueueing_leaves_alone_what_was_claimed_meanwhile(add_batches, claim, take, states):
+    add_batches(1)
+    claim(1)
+    take(ledger.unqueue, [1])
+    assert states() == [BatchState.RUNNING]
+
+
+def test_only_batches_queued_long_ago_are_announced_again(add_batches, take):
+    add_batches(1, 1)
+    take(ledger.take_pending, window=10, limit=1)
+    assert take(ledger.refresh_stale, stale_seconds=60, limit=10) == []
+    # A negative time: everything queued is stale. The pending one still is not.
+    stale = take(ledger.refresh_stale, stale_seconds=-60, limit=10)
+    assert [batch.id for batch in stale] == [1]
+
+
+def test_running_batches_are_not_announced_again(add_batches, claim, take):
+    add_batches(1)
+    claim(1)
+    assert take(ledger.refresh_stale, stale_seconds=-60, limit=10) == []
+
+
+def test_without_messages_the_oldest_open_batch_comes_next(add_batches, claim, take, states):
+    add_batches(1, 1)
+    claim(1)
+    assert take(ledger.next_open) == 2
+    assert states() == [BatchState.RUNNING, BatchState.QUEUED]
+
+
+def test_without_messages_a_queued_batch_is_as_good_as_pending(add_batches, take):
+    add_batches(1)
+    take(ledger.take_pending, window=10, limit=10)
+    assert take(ledger.next_open) == 1
+
+
+def test_nothing_comes_next_when_all_is_taken(add_batches, claim, take):
+    add_batches(1)
+    claim(1)
+    assert take(ledger.next_open) is None
+
+
+# Leases
+
+
+def test_only_expired_leases_are_reaped(add_batches, claim, take):
+    add_batches(1, 1)
+    claim(1, lease_seconds=-1)
+    claim(2, lease_seconds=60)
+    assert [batch.id for batch in take(recovery.reap)] == [1]
+
+
+def test_what_is_done_is_never_reaped(add_batches, claim, take):
+    add_batches(1)
+    claim(1, lease_seconds=-1)
+    take(ledger.finish, 1, token="ours", classified=1, failed=0)
+    assert take(recovery.reap) == []
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_wrong_clock_on_the_workers_host_changes_no_lease(
+    add_batches, claim, take, monkeypatch, hours
+):
+    # Given a host whose clock is off
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + hours * 3600)
+    # Then leases run by the database's clock all the same
+    add_batches(1, 1)
+    claim(1, lease_seconds=-1)
+    claim(2, lease_seconds=60)
+    assert [batch.id for batch in take(recovery.reap)] == [1]
+
+
+def test_the_batches_of_one_worker_can_be_told(add_batches, claim, take):
+    add_batches(1, 1)
+    claim(1, worker="host:1:a")
+    claim(2, worker="host:2:b")
+    assert sorted(take(recovery.running_workers)) == ["host:1:a", "host:2:b"]
+    assert [batch.id for batch in take(recovery.held_by_worker, "host:2:b")] == [2]
+
+
+def test_an_ingest_has_open_batches_until_the_last_is_done(add_batches, claim, take):
+    ingest_id = add_batches(1, 1)
+    for batch_id in (1, 2):
+        assert take(ledger.has_open_batches, ingest_id)
+        claim(batch_id)
+        take(ledger.finish, batch_id, token="ours", classified=1, failed=0)
+    assert not take(ledger.has_open_batches, ingest_id)
+
+
+def test_a_suspect_is_a_single_sound_that_was_blamed(add_batches, claim, take):
+    add_batches(1, 2)
+    assert take(recovery.suspect, 1) is None
+    for batch_id in (1, 2):
+        claim(batch_id)
+        take(recovery.blame, batch_id, token="ours")
+    assert take(recovery.suspect, 1).paths == ("0/0.wav",)
+    assert take(recovery.suspect, 2) is None

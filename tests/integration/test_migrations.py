@@ -1,0 +1,119 @@
+"""Migrations: the same tables on both databases, made once, by one of many."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
+
+import db.migrations.versions
+from db import migrate
+from db.migrate import HEAD, SchemaError, current, require_current, upgrade
+from db.tables import metadata
+from tests.integration.conftest import connected
+from tests.servers.lifecycle import wait_until
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server):
+    """The URL of a PostgreSQL database without any table."""
+    postgres_server.create_database("empty")
+    yield postgres_server.database_url("empty")
+    postgres_server.drop_database("empty")
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path):
+    """The URL of an SQLite file that is not there, in a folder that is not there."""
+    return f"sqlite:///{tmp_path}/new/folder/empty.db"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request):
+    return request.getfixturevalue(f"empty_{request.param}_url")
+
+
+def set_revision(url, revision):
+    with connected(url) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+
+
+def test_the_scripts_make_the_tables_the_code_uses(database):
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_head_the_code_knows_is_the_newest_script():
+    folder = Path(db.migrations.versions.__file__).parent
+    newest = max(path.name for path in folder.glob("[0-9]*.py"))
+    assert newest.startswith(f"{HEAD}_")
+
+
+def test_upgrading_an_empty_database_makes_the_tables(empty_url):
+    assert upgrade(empty_url) is None
+    with connected(empty_url) as engine:
+        assert current(engine) == HEAD
+        with engine.connect() as connection:
+            assert set(metadata.tables) <= set(inspect(connection).get_table_names())
+
+
+def test_upgrading_twice_is_harmless(empty_url):
+    upgrade(empty_url)
+    assert upgrade(empty_url) == HEAD
+
+
+def test_sqlite_gets_its_tables_at_first_use(empty_sqlite_url):
+    with connected(empty_sqlite_url) as engine:
+        require_current(engine)
+        assert current(engine) == HEAD
+
+
+def test_postgres_without_tables_is_told_the_command_that_helps(empty_postgres_url):
+    with connected(empty_postgres_url) as engine:
+        with pytest.raises(SchemaError, match="run `cratesort db upgrade` once"):
+            require_current(engine)
+        assert current(engine) is None
+
+
+def test_a_newer_database_is_refused(database_url):
+    set_revision(database_url, "9999")
+    with connected(database_url) as engine, pytest.raises(SchemaError, match="revision 9999"):
+        require_current(engine)
+
+
+def test_a_newer_database_is_not_upgraded(database_url):
+    set_revision(database_url, "9999")
+    with pytest.raises(SchemaError, match="install the newer cratesort here too"):
+        upgrade(database_url)
+    with connected(database_url) as engine:
+        assert current(engine) == "9999"
+
+
+def test_two_upgrades_at_once_make_the_tables_once(empty_postgres_url, run_cli):
+    settings = {"CRATESORT_DATABASE_URL": empty_postgres_url}
+    lock = {"number": migrate._ADVISORY_LOCK}
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with (
+        connected(empty_postgres_url) as engine,
+        ThreadPoolExecutor(2) as pool,
+        engine.connect() as connection,
+    ):
+        # Given two hosts that upgrade in the same moment
+        connection.execute(text("SELECT pg_advisory_lock(:number)"), lock)
+        runs = [pool.submit(run_cli, "db", "upgrade", settings=settings) for _ in range(2)]
+        wait_until(lambda: connection.execute(waiting).scalar_one() == 2, "both stand there")
+        # When they go on
+        connection.execute(text("SELECT pg_advisory_unlock(:number)"), lock)
+        # Then both say so, and the tables are there
+        assert [run.result().code for run in runs] == [0, 0]
+        assert current(engine) == HEAD
+
+
+def test_an_unreachable_database_is_an_operational_error(postgres_server):
+    nobody = postgres_server.url.replace(str(postgres_server.port), "1")
+    with pytest.raises(OperationalError):
+        upgrade(nobody)

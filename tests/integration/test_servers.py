@@ -1,0 +1,114 @@
+"""The laboratory itself: our own servers die, freeze and come back as the fault tests need it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import psycopg
+import pytest
+import redis
+
+from tests.processes import REPOSITORY
+from tests.servers import PostgresServer, RedisServer
+from tests.servers.lifecycle import is_alive, wait_until
+
+
+@pytest.fixture
+def server(request):
+    """Each of the session's two servers, running again when the test is over."""
+    server = request.getfixturevalue(request.param)
+    yield server
+    server.restart()
+
+
+both_servers = pytest.mark.parametrize("server", ["redis_server", "postgres_server"], indirect=True)
+
+
+def ask(server):
+    """Ask for an answer and wait a second for it at most."""
+    if isinstance(server, RedisServer):
+        with redis.Redis.from_url(server.url, socket_timeout=1, retry=None) as client:
+            return client.ping()
+    with psycopg.connect(server.url.replace("+psycopg", ""), connect_timeout=2) as connection:
+        return connection.execute("SELECT 1").fetchone()
+
+
+unanswered = pytest.raises((redis.RedisError, psycopg.OperationalError))
+
+
+@both_servers
+def test_a_killed_server_answers_after_a_restart_at_the_same_url(server):
+    url = server.url
+    server.kill()
+    with unanswered:
+        ask(server)
+    server.restart()
+    assert server.url == url
+    assert ask(server)
+
+
+@both_servers
+def test_a_frozen_server_answers_nobody_until_it_is_thawed(server):
+    server.freeze()
+    with unanswered:
+        ask(server)
+    server.thaw()
+    assert ask(server)
+
+
+@both_servers
+def test_a_frozen_server_can_be_restarted(server):
+    server.freeze()
+    server.restart()
+    assert ask(server)
+
+
+def test_redis_forgets_everything_when_it_is_killed(redis_server, redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("doorbell", 1)
+    redis_server.kill()
+    redis_server.restart()
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.dbsize() == 0
+
+
+def test_postgres_keeps_what_was_committed_when_it_is_killed(postgres_server):
+    with psycopg.connect(postgres_server.url.replace("+psycopg", "")) as connection:
+        connection.execute("CREATE TABLE kept ()")
+    postgres_server.kill()
+    postgres_server.restart()
+    with psycopg.connect(postgres_server.url.replace("+psycopg", "")) as connection:
+        connection.execute("DROP TABLE kept")
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["running", "frozen"])
+@pytest.mark.parametrize("server_class", [RedisServer, PostgresServer])
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_no_server_outlives_a_test_process_that_is_killed(
+    server_class, frozen, redis_server, postgres_server
+):
+    owner = f"""
+        import os, signal
+        from tests.servers import {server_class.__name__}
+        server = {server_class.__name__}()
+        server.start()
+        if {frozen}:
+            server.freeze()
+        print(server.pid, server.folder, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(owner)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pid, folder = done.stdout.split()
+    wait_until(lambda: not is_alive(int(pid)), "the server followed its owner")
+    subprocess.run(["rm", "-r", folder], check=True)
+
+
+def test_a_process_that_is_gone_is_not_alive():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert not is_alive(child.pid)
+    assert is_alive(os.getpid())

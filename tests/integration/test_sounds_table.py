@@ -1,0 +1,220 @@
+"""The table of sounds: one row a path, a label that outlives results, and what can be asked."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select, update
+
+from classifier.errors import ErrorCode
+from classifier.headers import AudioHeader
+from classifier.labels import CATEGORIES
+from db import sounds
+from db.dialects import now
+from db.sounds import Failure, Prediction, SoundResult
+from db.tables import SoundStatus
+from tests.integration.conftest import connected
+
+HEADER = AudioHeader(1234, 0.5, 44100, 2, 22050, "PCM_24")
+
+
+def predicted(path, category="drum", confidence=0.75, **changed):
+    """A result of a sound that was classified."""
+    rest = (1 - confidence) / (len(CATEGORIES) - 1)
+    probabilities = tuple(confidence if name == category else rest for name in CATEGORIES)
+    result = SoundResult(
+        root="library",
+        path=path,
+        pack="a pack",
+        vendor="a vendor",
+        file_size_bytes=1234,
+        mtime_ns=1_700_000_000_123_456_789,
+        header=HEADER,
+        outcome=Prediction(probabilities, "model-1"),
+    )
+    return replace(result, **changed)
+
+
+def failed(path, code=ErrorCode.TRUNCATED):
+    """A result of a sound that has no category."""
+    return predicted(path, header=None, outcome=Failure(code, "it is cut"))
+
+
+@pytest.fixture
+def save(database):
+    def save(*results):
+        with database.begin() as connection:
+            sounds.save(connection, results)
+
+    return save
+
+
+@pytest.fixture
+def ask(database):
+    def ask(**narrowed):
+        with database.begin() as connection:
+            return list(sounds.results(connection, **narrowed))
+
+    return ask
+
+
+def test_what_is_written_is_what_is_read(save, ask):
+    save(predicted("a/kick.wav", note="odd"))
+    (row,) = ask()
+    assert (row.root, row.path, row.pack, row.vendor) == (
+        "library", "a/kick.wav", "a pack", "a vendor",
+    )  # fmt: skip
+    assert (row.category, row.confidence, row.model_version) == ("drum", 0.75, "model-1")
+    assert (row.error_code, row.error_message, row.note, row.label) == (None, None, "odd", None)
+    assert row.file_size_bytes == HEADER.file_size_bytes
+    for name in ("duration_seconds", "sample_rate_hz", "channels", "frame_count", "sample_type"):
+        assert getattr(row, name) == getattr(HEADER, name)
+
+
+def test_the_three_best_come_in_falling_order(save, ask):
+    probabilities = tuple(index / 66 for index in range(12))
+    save(predicted("kick.wav", outcome=Prediction(probabilities, "model-1")))
+    assert [category for category, _ in ask()[0].top3] == list(CATEGORIES[:-4:-1])
+    assert [value for _, value in ask()[0].top3] == pytest.approx([11 / 66, 10 / 66, 9 / 66])
+
+
+def test_a_second_visit_replaces_all_the_first_said(save, ask, database):
+    save(predicted("kick.wav", note="odd"))
+    save(failed("kick.wav"))
+    (row,) = ask()
+    assert (row.error_code, row.error_message) == ("truncated", "it is cut")
+    assert (row.category, row.confidence, row.top3, row.model_version) == (None, None, (), None)
+    assert (row.duration_seconds, row.sample_type, row.note) == (None, None, None)
+
+
+def test_a_mended_file_loses_its_error(save, ask):
+    save(failed("kick.wav"))
+    save(predicted("kick.wav"))
+    (row,) = ask()
+    assert (row.category, row.error_code, row.error_message) == ("drum", None, None)
+
+
+def test_a_label_outlives_every_result(save, ask, database):
+    save(predicted("kick.wav"))
+    with database.begin() as connection:
+        labelled = {"label": "bass", "label_source": "a person", "labelled_at": now()}
+        connection.execute(update(sounds.sounds).values(**labelled))
+    save(predicted("kick.wav", category="vocal"))
+    save(failed("kick.wav"))
+    assert ask()[0].label == "bass"
+    with database.begin() as connection:
+        table = sounds.sounds.c
+        source, at = connection.execute(select(table.label_source, table.labelled_at)).one()
+    assert (source, at is not None) == ("a person", True)
+
+
+def test_one_path_in_two_roots_is_two_sounds(save, ask):
+    save(predicted("kick.wav"), predicted("kick.wav", root="other"))
+    assert [(row.root, row.path) for row in ask()] == [
+        ("library", "kick.wav"),
+        ("other", "kick.wav"),
+    ]
+
+
+def test_root_and_path_cannot_be_confused(save, ask):
+    assert sounds.sound_key("a", "b/c") != sounds.sound_key("a/b", "c")
+    assert len(sounds.sound_key("a", "b")) == 16
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "n" * 4095,
+        "é" * 3000,
+        "two\nlines",
+        "\\xff",
+        "\u202e\U0001f941",
+        "'; DROP TABLE sounds",
+        "%s",
+    ],
+    ids=["long", "long in UTF-8", "newline", "escape", "beyond the BMP", "SQL", "format"],
+)
+def test_any_path_is_kept_as_it_is_and_found_again(save, ask, database, path):
+    save(predicted(path))
+    save(predicted(path))
+    assert [row.path for row in ask()] == [path]
+    with database.begin() as connection:
+        assert list(sounds.known(connection, "library", [path])) == [path]
+
+
+def test_long_paths_that_differ_at_their_end_are_two_sounds(save, ask):
+    save(predicted("n" * 4000 + "a"), predicted("n" * 4000 + "b"))
+    assert len(ask()) == 2
+
+
+def test_what_is_known_tells_size_time_and_outcome(save, database):
+    save(predicted("kick.wav"), failed("cut.wav"))
+    with database.begin() as connection:
+        known = sounds.known(connection, "library", ["kick.wav", "cut.wav", "new.wav"])
+        elsewhere = sounds.known(connection, "other", ["kick.wav"])
+    assert set(known) == {"kick.wav", "cut.wav"}
+    assert known["kick.wav"].file_size_bytes == 1234
+    assert known["kick.wav"].mtime_ns == 1_700_000_000_123_456_789
+    assert (known["kick.wav"].status, known["kick.wav"].error_code) == (
+        SoundStatus.CLASSIFIED,
+        None,
+    )
+    assert (known["kick.wav"].confidence, known["kick.wav"].model_version) == (0.75, "model-1")
+    assert known["cut.wav"].status is SoundStatus.FAILED
+    assert known["cut.wav"].error_code is ErrorCode.TRUNCATED
+    assert elsewhere == {}
+
+
+def test_more_paths_than_one_statement_takes_are_looked_up(save, database):
+    paths = [f"{index}.wav" for index in range(2500)]
+    save(*[predicted(path) for path in paths])
+    with database.begin() as connection:
+        assert set(sounds.known(connection, "library", paths)) == set(paths)
+
+
+def test_results_can_be_narrowed(save, ask):
+    save(
+        predicted("a.wav", "drum", 0.9),
+        predicted("b.wav", "drum", 0.4),
+        predicted("c.wav", "bass", 0.3),
+        failed("d.wav"),
+    )
+
+    def paths(**narrowed):
+        return [row.path for row in ask(**narrowed)]
+
+    assert paths() == ["a.wav", "b.wav", "c.wav", "d.wav"]
+    assert paths(category="drum") == ["a.wav", "b.wav"]
+    assert paths(below=0.5) == ["b.wav", "c.wav"]
+    assert paths(category="drum", below=0.5) == ["b.wav"]
+    assert paths(failed=True) == ["d.wav"]
+    assert paths(category="vocal") == []
+
+
+def test_writing_nothing_is_no_fault(save, ask):
+    save()
+    assert ask() == []
+
+
+def test_batches_that_overlap_do_not_lock_each_other_out(database_url):
+    # Given the same sounds in opposite order
+    paths = [f"{index}.wav" for index in range(300)]
+    start = threading.Barrier(2)
+
+    def write(order):
+        with connected(database_url) as engine:
+            start.wait()
+            for _ in range(5):
+                with engine.begin() as connection:
+                    sounds.save(connection, [predicted(path) for path in order])
+
+    # When both are written at once, again and again
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(write, paths), pool.submit(write, paths[::-1])]:
+            done.result()
+
+    # Then nobody deadlocked, and each has one row
+    with connected(database_url) as engine, engine.begin() as connection:
+        count = connection.execute(select(func.count()).select_from(sounds.sounds)).scalar_one()
+    assert count == 300

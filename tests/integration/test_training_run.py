@@ -1,0 +1,145 @@
+"""A training run from labelled sounds to a bundle that serves."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("pandas")
+
+from classifier.artifact import load_classifier
+from classifier.errors import CratesortError
+from classifier.headers import AudioHeader
+from classifier.labels import CATEGORIES
+from tests.conftest import SHARED
+from training import retrain
+from training.dataset import LabelledSounds, read_table
+from training.errors import TrainingError
+from training.retrain import train_bundle
+
+CORPUS = SHARED / "corpus" / "corpus_public.csv.gz"
+
+#: Three vendors who name kicks, pads and vocals each in their own way.
+WORDS = {"drum": ["kick", "snare"], "synth": ["pad", "lead"], "vocal": ["vox", "choir"]}
+
+
+def labelled(vendors=("ann", "bob", "cyd"), categories=tuple(WORDS), of_each=4):
+    names, headers, labels, whose = [], [], [], []
+    for vendor in vendors:
+        for category in categories:
+            for number in range(of_each):
+                words = WORDS[category]
+                names.append(f"{vendor}_{words[number % len(words)]}_{number:02}.wav")
+                seconds = 0.3 if category == "drum" else 4.0
+                frames = int(seconds * 44_100)
+                headers.append(AudioHeader(frames * 2, seconds, 44_100, 1, frames, "PCM_16"))
+                labels.append(category)
+                whose.append(vendor)
+    return LabelledSounds.from_rows(names, headers, labels, whose)
+
+
+@pytest.fixture(scope="module")
+def phases():
+    return []
+
+
+@pytest.fixture(scope="module")
+def outcome(phases):
+    return train_bundle(
+        labelled(of_each=12),
+        version="try",
+        seed=3,
+        progress=lambda phase, done, total: phases.append((phase, done, total)),
+    )
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_the_bundle_serves_in_both_engines_what_it_learned(outcome, engine):
+    classifier = load_classifier(outcome.bundle, engine)
+    header = AudioHeader(26_460, 0.3, 44_100, 1, 13_230, "PCM_16")
+    probabilities = classifier.predict(["ann_kick_99.wav"], [header])
+    assert CATEGORIES[probabilities[0].argmax()] == "drum"
+
+
+def test_categories_without_a_label_have_probability_zero(outcome):
+    unseen = [CATEGORIES.index(name) for name in CATEGORIES if name not in WORDS]
+    nothing = AudioHeader(None, None, None, None, None, None)
+    probabilities = load_classifier(outcome.bundle).predict(["anything.wav"], [nothing])
+    assert probabilities[0, unseen].sum() == 0
+
+
+def test_every_sound_is_tested_by_a_model_that_never_saw_its_vendor(outcome):
+    assert outcome.by_vendor is not None
+    assert outcome.by_vendor.n_sounds == 3 * 3 * 12
+    assert outcome.random_split.n_sounds == 36
+
+
+def test_the_manifest_states_the_vendors_the_sizes_and_the_figures(outcome):
+    assert outcome.manifest.version == "try"
+    assert outcome.manifest.training["vendors"] == ["ann", "bob", "cyd"]
+    assert outcome.manifest.training["sounds_per_category"]["drum"] == 36
+    assert outcome.manifest.metrics["by_vendor"]["accuracy"] == outcome.by_vendor.accuracy
+
+
+def test_progress_reaches_its_total_in_every_phase(outcome, phases):
+    names = list(dict.fromkeys(phase for phase, _, _ in phases))
+    assert names == ["vendors kept out", "random split", "final model", "publishing"]
+    for name in names:
+        steps = [(done, total) for phase, done, total in phases if phase == name]
+        assert [done for done, _ in steps] == list(range(steps[0][1] + 1))
+        assert {total for _, total in steps} == {steps[0][1]}
+
+
+def test_the_same_sounds_and_seed_give_the_same_bundle():
+    bundles = [train_bundle(labelled(), version="v", seed=5).bundle for _ in range(2)]
+    assert bundles[0] == bundles[1]
+
+
+def test_one_vendor_is_trained_on_and_the_missing_measurement_is_explained():
+    outcome = train_bundle(labelled(vendors=("ann",)), version="v")
+    assert outcome.by_vendor is None
+    assert outcome.by_vendor_skipped == retrain.ONE_VENDOR
+    assert outcome.manifest.metrics["by_vendor"] is None
+
+
+def test_a_category_with_a_single_sound_can_be_trained_on():
+    many, one = labelled(categories=("drum",)), labelled(("ann",), ("vocal",), of_each=1)
+    both = LabelledSounds(
+        *(
+            np.concatenate([getattr(many, field), getattr(one, field)])
+            for field in ("names", "headers", "category_indices", "vendors")
+        )
+    )
+    assert train_bundle(both, version="v").manifest.training["sounds_per_category"]["vocal"] == 1
+
+
+def test_sounds_without_any_header_can_be_trained_on():
+    sounds = labelled()
+    silent = LabelledSounds(
+        sounds.names, np.full_like(sounds.headers, np.nan), sounds.category_indices, sounds.vendors
+    )
+    assert train_bundle(silent, version="v").bundle
+
+
+def test_no_labels_are_refused():
+    with pytest.raises(TrainingError, match="no labelled sounds"):
+        train_bundle(labelled(vendors=()), version="v")
+
+
+def test_labels_of_one_category_only_are_refused_by_its_name():
+    with pytest.raises(TrainingError, match="are drum"):
+        train_bundle(labelled(categories=("drum",)), version="v")
+
+
+def test_a_fault_of_training_is_one_the_command_line_can_show():
+    assert issubclass(TrainingError, CratesortError)
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS} is not here")
+@pytest.mark.timeout(900)
+def test_the_public_corpus_trains_to_the_figures_of_the_model_card():
+    outcome = train_bundle(read_table(str(CORPUS)), version="corpus", seed=0)
+    assert outcome.random_split.accuracy > 0.94
+    assert outcome.random_split.macro_f1 > 0.75
+    assert outcome.by_vendor.accuracy > 0.38
+    assert outcome.manifest.training["forest_nodes"] <= 40_000
+    assert len(outcome.bundle) < 4 * 2**20

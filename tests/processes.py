@@ -1,0 +1,161 @@
+"""cratesort as its users run it: real processes with an environment of their own.
+
+Here: one command line to its end, and a worker for as long as a block lasts. Not here: the servers
+they talk to (`tests.servers`).
+"""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from tests.servers.lifecycle import die_with_parent, living_processes, wait_until
+
+REPOSITORY = Path(__file__).parent.parent
+
+#: What Celery logs, in whatever format, when a worker has its broker and its children.
+READY = re.compile(r"@\S+ ready")
+
+#: How long a worker may take to finish its batches after SIGTERM.
+GRACE_SECONDS = 30.0
+
+
+def clean_environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment without its own CRATESORT_* settings.
+
+    Parameters
+    ----------
+    home : Path
+        Stands in for the user's home, so that no test reads or writes the user's own data folder.
+    settings : mapping of str to str
+        Added at the end.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRATESORT_", "XDG_"))}
+    return {**inherited, "HOME": str(home), "PYTHONPATH": str(REPOSITORY), **settings}
+
+
+@dataclass(frozen=True)
+class CliResult:
+    """What one run of the command line left behind; bytes that are not UTF-8 are escaped."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run_cli(
+    arguments: tuple[str | bytes | Path, ...],
+    folder: Path,
+    settings: Mapping[str, str],
+    stdin: bytes = b"",
+    timeout_seconds: float = 120.0,
+    obey_permissions: bool = False,
+) -> CliResult:
+    """Run ``cratesort ARGUMENTS`` in `folder`, which is also its home, and wait for its end.
+
+    With `obey_permissions` a file that its owner may not read is not read, even by root.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=folder,
+        env=clean_environment(folder, settings),
+        input=stdin,
+        capture_output=True,
+        timeout=timeout_seconds,
+        preexec_fn=without_override() if obey_permissions else None,
+    )
+    stdout, stderr = (text.decode(errors="surrogateescape") for text in (done.stdout, done.stderr))
+    return CliResult(done.returncode, stdout, stderr)
+
+
+def without_override() -> Callable[[], object] | None:
+    """Return a ``preexec_fn`` that takes from root the right to read what no mode bit allows."""
+    if os.geteuid() != 0 or sys.platform != "linux":
+        return None  # nobody else has it
+    libc = ctypes.CDLL(None)
+    # PR_CAPBSET_DROP (24) of CAP_DAC_OVERRIDE (1) and CAP_DAC_READ_SEARCH (2).
+    return lambda: [libc.prctl(24, capability, 0, 0, 0) for capability in (1, 2)]
+
+
+class WorkerProcess:
+    """A running ``cratesort worker``: the parent process and, in its group, the children."""
+
+    def __init__(
+        self, arguments: tuple[str, ...], folder: Path, settings: Mapping[str, str]
+    ) -> None:
+        # A test may run several workers in its one folder.
+        with NamedTemporaryFile(dir=folder, prefix="worker-", suffix=".log", delete=False) as log:
+            self._log = Path(log.name)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cli", "worker", *arguments],
+                cwd=folder,
+                env=clean_environment(folder, settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),
+            )
+
+    @property
+    def pid(self) -> int:
+        """The id of the parent process, and of the group it shares with its children."""
+        return self._process.pid
+
+    def processes(self) -> list[int]:
+        """Return the ids of the parent and its children, as far as they live (Linux)."""
+        return [process.pid for process in living_processes() if process.group == self.pid]
+
+    def log(self) -> str:
+        """Return what parent and children have printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait_until_ready(self) -> None:
+        """Return when the worker takes messages."""
+
+        def ready() -> bool:
+            if self._has_ended():
+                raise RuntimeError(f"the worker ended before it was ready:\n{self.log()[-4_000:]}")
+            return READY.search(self.log()) is not None
+
+        wait_until(ready, "the worker is ready")
+
+    def end(self) -> None:
+        """Let it finish what it has in hand, then kill what is left of its group."""
+        if self._process.returncode is not None:
+            return
+        os.killpg(self.pid, signal.SIGCONT)  # a test may have frozen it
+        os.kill(self.pid, signal.SIGTERM)
+        try:
+            wait_until(self._has_ended, "the worker has ended", GRACE_SECONDS)
+        except TimeoutError:
+            pass  # killed below with its children; tests look at what it left in the database
+        # The parent is reaped last, so that nobody else can have got its id before.
+        os.killpg(self.pid, signal.SIGKILL)
+        wait_until(lambda: not self.processes(), "its children are gone too")
+        self._process.wait()
+
+    def _has_ended(self) -> bool:
+        """Tell whether the parent has ended, and leave its id taken."""
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, look) is not None
+
+
+@contextmanager
+def worker(
+    arguments: tuple[str, ...], folder: Path, settings: Mapping[str, str]
+) -> Iterator[WorkerProcess]:
+    """Run ``cratesort worker ARGUMENTS`` while the block lasts."""
+    process = WorkerProcess(arguments, folder, settings)
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        process.end()

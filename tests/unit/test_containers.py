@@ -1,0 +1,223 @@
+"""Telling what a file is before libsndfile sees it: what is allowed, what is refused, and why."""
+
+import struct
+
+import pytest
+
+from classifier import containers
+from classifier.errors import ErrorCode, SoundError
+from tests import sounds
+from tests.unit.chunks import chunk, chunks_of, form, riff, wav
+
+PCM, PCM_DATA = wav()
+IMA, IMA_DATA = wav("IMA_ADPCM")
+JUNK = chunk(b"JUNK", b"..")
+
+
+@pytest.fixture
+def refusal_of(layout_of):
+    """The error with which a file of these bytes is refused, libsndfile not asked."""
+
+    def refusal(content):
+        with pytest.raises(SoundError) as refused:
+            layout_of(content)
+        return refused.value
+
+    return refusal
+
+
+@pytest.mark.parametrize(
+    ("written_as", "container"),
+    [
+        *[(name, name) for name in ("WAV", "AIFF", "FLAC", "OGG", "MP3", "AU", "CAF", "W64")],
+        ("RF64", "WAV"),
+        ("WAVEX", "WAV"),
+    ],
+)
+def test_a_container_that_is_read_is_told_by_its_first_bytes(layout_of, written_as, container):
+    assert layout_of(sounds.encoded(written_as)) == containers.Layout(container)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\0\0\0\x20ftypM4A \0\0\0\0", "MPEG-4"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
+        (b"wvpk\0\0\0\0", "WavPack"),
+        (b"MAC \x96\x0f", "Monkey's Audio"),
+        (b"MThd\0\0\0\x06", "MIDI"),
+        (b"PK\x03\x04\x14\0", "ZIP"),
+        (b"Rar!\x1a\x07", "RAR"),
+        (b"\x1a\x45\xdf\xa3\x01", "WebM"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_known_kind_that_is_not_read_is_named(refusal_of, content, what):
+    refused = refusal_of(content + bytes(100))
+    assert refused.code is ErrorCode.UNSUPPORTED_FORMAT
+    assert what in refused.message
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"Dear Sir or Madam,\r\n", "text"),
+        ("Sehr geehrte Damen".encode("utf-16"), "text"),
+        (bytes(5000), "zeros"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "binary data"),
+        (b"\xff\xff\xff\xff" * 10, "binary data"),
+        (b"RIFF\x04\0\0\0AVI ", "binary data"),
+        (b"R", "text"),
+    ],
+    ids=["letter", "UTF-16", "zeros", "PNG", "ones", "AVI", "one letter"],
+)
+def test_what_is_not_audio_is_described(refusal_of, content, what):
+    refused = refusal_of(content)
+    assert refused.code is ErrorCode.NOT_AUDIO
+    assert refused.message.startswith(f"it starts like {what},")
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        *[("WAV", subtype) for subtype in ("IMA_ADPCM", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_32")],
+        *[("AIFF", subtype) for subtype in ("IMA_ADPCM", "GSM610", "DWVW_16", "DWVW_24")],
+        *[("AU", subtype) for subtype in ("G721_32", "G723_24", "G723_40")],
+        ("W64", "IMA_ADPCM"),
+    ],
+)
+def test_an_encoding_that_is_not_listed_never_reaches_libsndfile(refusal_of, container, subtype):
+    assert refusal_of(sounds.encoded(container, subtype)).code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+def test_ima_adpcm_is_called_by_its_name(refusal_of):
+    assert "IMA ADPCM" in refusal_of(sounds.encoded("WAV", "IMA_ADPCM")).message
+
+
+def test_an_encoding_hidden_in_an_extensible_format_is_found(refusal_of):
+    extensible = chunks_of(sounds.encoded("WAVEX"))[b"fmt "]
+    guid = 8 + 24
+    assert extensible[guid : guid + 2] == b"\1\0", "the tag is where it is looked for"
+    forged = extensible[:guid] + b"\x11\0" + extensible[guid + 2 :]
+    assert refusal_of(riff(forged, PCM_DATA)).code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+def test_the_big_endian_twin_of_wav_is_checked_too(refusal_of):
+    forged = chunk(b"fmt ", struct.pack(">HHIIHH", 0x11, 1, 44100, 0, 0, 4), order=">")
+    refused = refusal_of(riff(forged, magic=b"RIFX", order=">"))
+    assert refused.code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+def test_a_caf_of_another_encoding_is_refused(refusal_of):
+    forged = sounds.encoded("CAF").replace(b"lpcm", b"ima4", 1)
+    assert refusal_of(forged).code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+# Ways to show libsndfile an encoding that was not checked: its own walk over the chunks is not
+# quite ours. The first four opened as IMA ADPCM once.
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [*[JUNK] * 300, IMA, IMA_DATA],
+        [chunk(b"smpl", b""), chunk(b"JUNK", bytes(28) + IMA + IMA_DATA), PCM, PCM_DATA],
+        [chunk(b"acid", b"."), chunk(b"JUNK", bytes(9) + IMA + IMA_DATA), PCM, PCM_DATA],
+        [chunk(b"fact", b"..."), chunk(b"JUNK", bytes(9) + IMA + IMA_DATA), PCM, PCM_DATA],
+        [chunk(b"LIST", b"adtl"), IMA, IMA_DATA],
+        [chunk(b"\1\2\3\4", IMA + IMA_DATA), PCM, PCM_DATA],
+        [chunk(b"data", b""), IMA, IMA_DATA],
+        [chunk(b"JUNK", b"", stated=0xFFFFFF00), IMA, IMA_DATA],
+    ],
+    ids=["flood", "smpl", "acid", "fact", "LIST", "unprintable", "data first", "beyond the end"],
+)
+def test_no_trick_before_the_format_chunk_shows_libsndfile_another_one(refusal_of, parts):
+    refused = refusal_of(riff(*parts))
+    assert refused.code in (ErrorCode.INVALID_HEADER, ErrorCode.LIMIT_EXCEEDED)
+
+
+def test_an_aiff_that_does_not_admit_to_being_compressed_is_found_out(refusal_of):
+    forged = sounds.encoded("AIFF", "IMA_ADPCM").replace(b"AIFC", b"AIFF", 1)
+    assert refusal_of(forged).code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+def test_a_second_format_behind_the_sound_of_a_w64_is_found(refusal_of):
+    good, ima = sounds.encoded("W64"), sounds.encoded("W64", "IMA_ADPCM")
+    assert len(good) % 8 == 2
+    forged = good + bytes(6) + bytes(24) + ima[40:]
+    assert refusal_of(forged).code is ErrorCode.UNSUPPORTED_FORMAT
+
+
+def test_a_w64_that_does_not_start_with_its_format_is_refused(refusal_of):
+    ima = sounds.encoded("W64", "IMA_ADPCM")
+    junk = b"junk" + ima[44:56] + struct.pack("<Q", 32) + bytes(8)
+    assert refusal_of(ima[:40] + junk * 300 + ima[40:]).code is ErrorCode.INVALID_HEADER
+
+
+@pytest.mark.parametrize("place", ["before the sound", "behind the sound"])
+@pytest.mark.parametrize("kind", [b"INFO", b"adtl"])
+def test_a_list_that_libsndfile_would_read_for_ever_is_refused(refusal_of, kind, place):
+    endless = chunk(b"LIST", kind + chunk(b"olym", b"abcd", stated=0xFFFFFFE0))
+    parts = [PCM, endless, PCM_DATA] if place == "before the sound" else [PCM, PCM_DATA, endless]
+    assert refusal_of(riff(*parts)).code is ErrorCode.INVALID_HEADER
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        riff(PCM, *[JUNK] * 5000, PCM_DATA),
+        riff(*[chunk(b"JUNK", b"")] * 5000),
+        form(*[chunk(b"ANNO", b"", order=">")] * 5000),
+    ],
+    ids=["WAV", "WAV without a sound", "AIFF"],
+)
+def test_a_file_of_thousands_of_chunks_is_not_walked_to_its_end(refusal_of, file):
+    assert refusal_of(file).code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_a_few_more_reads_than_one_are_enough_for_any_file(layout_of, monkeypatch):
+    # Given a WAV whose chunks are spread over half a megabyte
+    spread = riff(PCM, *[chunk(b"JUNK", bytes(5000))] * 100, PCM_DATA)
+    reads = []
+    pread = containers.os.pread
+    monkeypatch.setattr(
+        containers.os, "pread", lambda fd, n, at: reads.append(n) or pread(fd, n, at)
+    )
+    # When it is inspected
+    layout_of(spread)
+    # Then only chunk headers were read
+    assert sum(reads) < containers.HEAD_BYTES + 8 * 110
+
+
+@pytest.mark.parametrize(
+    ("content", "audio"),
+    [
+        (sounds.encoded("FLAC"), True),
+        (b"\0\0\0\x20ftypM4A ", True),  # its owner is told that it is not read
+        (b"#!/bin/sh\n", False),
+        (b"", False),
+    ],
+    ids=["FLAC", "MPEG-4", "script", "empty"],
+)
+def test_a_file_without_an_extension_is_taken_by_its_first_bytes(tmp_path, content, audio):
+    (tmp_path / "file").write_bytes(content)
+    with open(tmp_path / "file", "rb") as file:
+        assert containers.looks_like_audio(file.fileno()) is audio
+
+
+@pytest.mark.parametrize(
+    ("head", "is_frame"),
+    [
+        (b"\xff\xfb\x90\x64", True),  # MPEG 1 layer III
+        (b"\xff\xf3\x40\xc0", True),  # MPEG 2 layer III
+        (b"\xff\xe3\x18\xc4", True),  # MPEG 2.5
+        (b"\xff\xfd\x80\x04", True),  # layer II
+        (b"\xff\xeb\x90\x64", False),  # reserved version
+        (b"\xff\xf9\x50\x80", False),  # reserved layer: AAC
+        (b"\xff\xfb\xf0\x64", False),  # forbidden bit rate
+        (b"\xff\xfb\x9c\x64", False),  # reserved sampling rate
+        (b"\xff\xfb\x90", False),
+    ],
+)
+def test_an_mpeg_frame_is_told_by_its_four_bytes(head, is_frame):
+    assert containers.is_mpeg_frame(head) is is_frame
