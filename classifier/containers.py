@@ -13,6 +13,7 @@ What is not here: the numbers of a header (`classifier.headers`).
 """
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -27,7 +28,12 @@ _MAX_CHUNKS: Final = 256
 # chunk's end; one of them before `fmt ` could show it an encoding that was never checked here.
 _MISLEADING_CHUNKS: Final = frozenset({b"LIST", b"acid", b"cue ", b"exif", b"smpl", b"strc"})
 _UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
-_MAX_LIST_BYTES: Final = 65536
+_MAX_LIST_BYTES: Final = 1 << 20
+# Within `_MAX_LIST_BYTES` of 2**32, in either byte order, overlapping ones included.
+_NEARLY_ALL_ONES: Final = {
+    "<": re.compile(rb"(?s)(?=(..[\xef-\xff]\xff))"),
+    ">": re.compile(rb"(?s)(?=(\xff[\xef-\xff]..))"),
+}
 _MAX_PADDING_BYTES: Final = 65536
 
 # mmreg.h: PCM, MS ADPCM, IEEE float, A-law, mu-law, GSM 6.10.
@@ -191,7 +197,7 @@ def _wav(fd: int, head: bytes, size_bytes: int, order: str) -> Layout:
             # libsndfile reads on behind the sound, so the walk does too.
             layout = Layout("WAV", _missing(body, length, size_bytes))
         elif name == b"LIST":
-            _require_finite_list(_at(fd, head, body, min(length, _MAX_LIST_BYTES)), order)
+            _require_finite_list(fd, head, body, length, order)
         offset = body + length + length % 2
     else:
         raise _too_many_chunks()
@@ -231,25 +237,26 @@ def _too_many_chunks() -> SoundError:
     )
 
 
-def _require_finite_list(body: bytes, order: str) -> None:
+def _require_finite_list(fd: int, head: bytes, body: int, length: int, order: str) -> None:
     """Refuse a LIST that libsndfile 1.2.2 would read for ever.
 
-    It adds the length of an inner chunk to its position in 32 bits; a length near 2**32 leads
-    back to a place before, again and again.
+    It adds the lengths of inner chunks to its position in 32 bits: one near 2**32 leads back to a
+    place before, again and again. Where it takes an inner chunk to begin depends on its own many
+    rules, so such a number is looked for at every place. -1, which does occur, does no harm.
     """
-    offset = 0
-    while offset + 8 <= len(body):
-        name = body[offset : offset + 4]
-        if name in (b"INFO", b"adtl"):
-            offset += 4
-            continue
-        length = struct.unpack_from(order + "I", body, offset + 4)[0]
-        if length >= 0x80000000:
+    if length > _MAX_LIST_BYTES:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"its LIST states {length:,} bytes; at most {_MAX_LIST_BYTES:,} are read",
+        )
+    inner = _at(fd, head, body, length)
+    for found in _NEARLY_ALL_ONES[order].finditer(inner):
+        number = struct.unpack(order + "I", found[1])[0]
+        if 2**32 - len(inner) - 8 <= number < 2**32 - 1:
             raise SoundError(
                 ErrorCode.INVALID_HEADER,
-                f"a chunk {name!r} in its LIST states {length:,} bytes, which no LIST can hold",
+                f"a chunk in its LIST states {number:,} bytes, with which libsndfile never ends",
             )
-        offset += 8 + length + length % 2
 
 
 def _require_wav_tag(fmt: bytes, order: str) -> None:
@@ -327,16 +334,19 @@ def _after_id3(fd: int, head: bytes) -> Layout:
         raise _not_audio(head)
     # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-    offset = 10 + size + (10 if head[5] & 0x10 else 0)
+    footer_bytes = 10 if head[5] & 0x10 else 0
+    offset = 10 + size + footer_bytes
     body = os.pread(fd, _MAX_PADDING_BYTES, offset)
     start = len(body) - len(body.lstrip(b"\0"))
     audio = body[start : start + 4]
     if audio == b"fLaC" and start == 0:
         return Layout("FLAC")
     if is_mpeg_frame(audio):
-        # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on a
-        # footer, on an empty tag, and on padding that the tag's own size does not count.
-        return Layout("MP3", audio_offset_bytes=offset + start)
+        # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on
+        # padding that the tag's own size does not count, on a footer, and on an empty tag. Else it
+        # is given the whole file: its estimate of a length is then the one models were trained on.
+        misled = start or footer_bytes or size < 10
+        return Layout("MP3", audio_offset_bytes=offset + start if misled else 0)
     raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")
 
 

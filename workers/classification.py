@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection
 
-from classifier.errors import ErrorCode, SoundError
+from classifier.errors import CratesortError, ErrorCode, SoundError
 from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader, HeaderReading, read_header
 from classifier.opening import open_beneath, open_root
@@ -73,6 +73,9 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
         The world's or our fault (`workers.faults`). The batch went back to the ledger, unless the
         database itself is away; then its lease brings it back.
     """
+    # Before anything is claimed: a model that cannot be loaded is no batch's fault, and must not
+    # end with two million sounds blamed for it one by one.
+    classifier = context.predictor.current(context.database)
     token = uuid.uuid4().hex
     started = time.monotonic()
     with context.database.begin() as connection:
@@ -87,7 +90,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
         log.info("batch %d: not to be claimed, somebody else has or had it", batch_id)
         return None
     try:
-        return _classify_claimed(claimed, context)
+        return _classify_claimed(claimed, classifier, context)
     except LeaseLostError:
         log.warning(
             "batch %d: the lease of %.0f s ran out before its end; whoever has it now writes it",
@@ -100,10 +103,10 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
         raise
 
 
-def _classify_claimed(claimed: ClaimedBatch, context: WorkContext) -> BatchOutcome:
+def _classify_claimed(
+    claimed: ClaimedBatch, classifier: "Classifier", context: WorkContext
+) -> BatchOutcome:
     started = time.perf_counter()
-    # First, so that a model that cannot be loaded costs no reading.
-    classifier = context.predictor.current(context.database)
     readings = _read_all(claimed, context)
     read = time.perf_counter()
     results = _results(claimed, readings, classifier)
@@ -139,8 +142,10 @@ def _give_back(
     # SystemExit, as it does when a worker is stopped in a hurry. Batches end within moments, so one
     # that took half the limit was ended by it; given back without blame it would come for ever.
     timed_out = isinstance(error, SystemExit) and seconds > context.settings.time_limit_seconds / 2
-    # Ctrl-C and being stopped are nobody's fault either.
-    blameless = is_worlds(error) or not isinstance(error, Exception)
+    # Errors we raise on purpose are about this host (a root it does not know), not about a sound,
+    # whose own are rows by now. Ctrl-C and being stopped are nobody's fault either.
+    about_this_host = is_worlds(error) or isinstance(error, CratesortError)
+    blameless = about_this_host or not isinstance(error, Exception)
     try:
         with context.database.begin() as connection:
             if timed_out:

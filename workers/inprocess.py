@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from classifier.errors import ErrorCode
+from classifier.errors import CratesortError, ErrorCode
 from classifier.paths import printable
 from db import ledger, recovery
 from db.batch import QueuedBatch
@@ -115,13 +115,15 @@ def work_off(
 
 
 def _work_on(batch_id: int, context: WorkContext) -> None:
+    # Outside the try: what cannot be loaded now cannot be loaded for the next batch either.
+    context.predictor.current(context.database)
     try:
         with reading(context.database) as connection:
             suspect = recovery.suspect(connection, batch_id)
         if suspect is None or _survives_trial(suspect, context):
             classify_batch(batch_id, context)
     except Exception as error:
-        if is_worlds(error):
+        if is_worlds(error) or isinstance(error, CratesortError):
             raise
         log.exception("batch %d: cratesort itself failed: %s", batch_id, plain(error))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Engine
 
+from classifier.errors import BundleError
 from db import bundles
 from db.engine import reading
 
@@ -41,21 +42,31 @@ class Predictor:
             one promoted would go unnoticed for months.
         """
         # Imported here: a producer imports this module's neighbours and must stay light.
-        from classifier.artifact import load_classifier, load_starter, starter_version
+        from classifier.artifact import starter_version
 
         with reading(database) as connection:
             champion = bundles.champion_version(connection)
         wanted = champion or starter_version()
         if self._classifier is not None and self._classifier.version == wanted:
             return self._classifier
-        if champion is None:
-            loaded = load_starter(self._engine_name)
-        else:
-            with reading(database) as connection:
-                bundle = bundles.read(connection, champion)
-            if bundle is None:  # removed between the two reads; the next batch looks again
-                raise LookupError(f"model {champion} vanished from the database")
-            loaded = load_classifier(bundle, self._engine_name)
+        try:
+            loaded = self._load(database, champion)
+        except BundleError as error:
+            raise BundleError(
+                f"model {wanted} cannot serve: {error}. `cratesort models list` shows the others, "
+                "`cratesort models promote` lets one of them serve."
+            ) from error
         log.info("serving with model %s (%s engine)", loaded.version, self._engine_name)
         self._classifier = loaded
         return loaded
+
+    def _load(self, database: Engine, champion: str | None) -> "Classifier":
+        from classifier.artifact import load_classifier, load_starter
+
+        if champion is None:
+            return load_starter(self._engine_name)
+        with reading(database) as connection:
+            bundle = bundles.read(connection, champion)
+        if bundle is None:  # removed between the two reads; the next batch looks again
+            raise LookupError(f"model {champion} vanished from the database")
+        return load_classifier(bundle, self._engine_name)

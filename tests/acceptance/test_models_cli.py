@@ -106,3 +106,45 @@ def test_a_model_that_does_not_load_is_not_promoted(run_cli, listed, store, sett
     assert done.code == 2
     assert "Traceback" not in done.stderr
     assert not listed()["broken"]["serves"]
+
+
+def test_a_damaged_champion_stops_the_ingest_and_no_sound_is_blamed_for_it(
+    run_cli, settings, store, library, sqlite_url
+):
+    # Given a champion whose bytes are no bundle
+    store("broken", b"not a bundle")
+    engine = create_engine(sqlite_url)
+    with engine.begin() as connection:
+        bundles.promote(connection, "broken")
+
+    # When sounds are ingested
+    stopped = run_cli("ingest", library, settings=settings)
+
+    # Then one line says so, and nothing has been written about any sound
+    assert stopped.code == 2
+    assert "broken" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert run_cli("results", "--format", "json", settings=settings).stdout == ""
+
+    # And when another model serves, the next run classifies them all
+    with engine.begin() as connection:
+        bundles.promote(connection, None)
+    engine.dispose()
+    assert run_cli("ingest", library, settings=settings).code == 0
+    rows = run_cli("results", "--format", "json", settings=settings).stdout.splitlines()
+    assert {json.loads(row)["error_code"] for row in rows} == {None}
+
+
+def test_a_host_that_does_not_know_a_root_blames_no_sound(run_cli, settings, library, tmp_path):
+    # Given work of a root that this host then no longer has
+    with_root = settings | {"CRATESORT_LIBRARY_ROOTS": f"packs={library}"}
+    without = settings | {"CRATESORT_LIBRARY_ROOTS": f"other={tmp_path}"}
+    assert run_cli("ingest", "--no-wait", library, settings=with_root).code == 0
+
+    # When it is asked to work all the same
+    stopped = run_cli("ingest", tmp_path, settings=without)
+
+    # Then it says which root it misses, and the host that has it finishes the work
+    assert stopped.code == 2
+    assert "packs" in stopped.stderr
+    assert run_cli("ingest", library, settings=with_root).code == 0

@@ -1,16 +1,19 @@
-"""What the unit tests share: a header read from bytes, and a file that is all there is."""
+"""What the unit tests share: headers read from bytes, and walks over a few planted sounds."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-import soundfile
 
 from classifier import containers
 from classifier.errors import SoundError
 from classifier.headers import HeaderReading, read_header
+from tasks.finding import FoundSound, Ignored, Locator, find
+from tests import sounds
+from workers.settings import Settings
 
 
 @contextmanager
@@ -60,10 +63,25 @@ def layout_of(tmp_path: Path) -> Callable[[bytes], containers.Layout]:
 
 
 @pytest.fixture
-def no_libsndfile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail the test when libsndfile is shown the file."""
+def plant(tmp_path: Path) -> Callable[..., Path]:
+    """Put sounds at these paths below the test's folder, and return the folder."""
 
-    def shown(*_: object, **__: object) -> None:
-        raise AssertionError("libsndfile was shown a file that is to be refused before")
+    def plant(*paths: str) -> Path:
+        for path in paths:
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_bytes(sounds.encoded())
+        return tmp_path
 
-    monkeypatch.setattr(soundfile, "SoundFile", shown)
+    return plant
+
+
+@pytest.fixture
+def walk() -> Callable[..., tuple[list[FoundSound], Ignored]]:
+    """What `find` yields with these settings and no others, and what it passes over."""
+
+    def walk(*paths: str | Path, **settings: Any) -> tuple[list[FoundSound], Ignored]:
+        ignored = Ignored()
+        locator = Locator(Settings(**settings))
+        return list(find([os.fspath(path) for path in paths], locator, ignored)), ignored
+
+    return walk

@@ -154,12 +154,29 @@ def test_a_w64_that_does_not_start_with_its_format_is_refused(refusal_of):
     assert refusal_of(ima[:40] + junk * 300 + ima[40:]).code is ErrorCode.INVALID_HEADER
 
 
+ENDLESS = {
+    "text": b"INFO" + chunk(b"IART", bytes(16)) + chunk(b"what", b"this", stated=2**32 - 32),
+    "labels": b"adtl" + chunk(b"what", b"this", stated=2**32 - 8),
+    "out of step": b"exif" + chunk(b"etim", b"", stated=0x460004) + b"abcd" + b"\xf8\xff\xff\xff",
+    "far in": b"adtl" + chunk(b"olym", bytes(70_000)) + chunk(b"what", b"", stated=2**32 - 8),
+}
+
+
 @pytest.mark.parametrize("place", ["before the sound", "behind the sound"])
-@pytest.mark.parametrize("kind", [b"INFO", b"adtl"])
-def test_a_list_that_libsndfile_would_read_for_ever_is_refused(refusal_of, kind, place):
-    endless = chunk(b"LIST", kind + chunk(b"olym", b"abcd", stated=0xFFFFFFE0))
+@pytest.mark.parametrize("inner", ENDLESS.values(), ids=ENDLESS)
+def test_a_list_that_libsndfile_would_read_for_ever_is_refused(refusal_of, inner, place):
+    endless = chunk(b"LIST", inner)
     parts = [PCM, endless, PCM_DATA] if place == "before the sound" else [PCM, PCM_DATA, endless]
     assert refusal_of(riff(*parts)).code is ErrorCode.INVALID_HEADER
+
+
+def test_a_list_of_megabytes_is_not_searched(refusal_of):
+    assert refusal_of(riff(PCM, chunk(b"LIST", bytes(2**20 + 2)))).code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_a_list_may_hold_the_minus_one_of_a_cue_without_a_name(layout_of):
+    labels = b"adtl" + chunk(b"labl", b"\xff\xff\xff\xff" + b"off")
+    assert layout_of(riff(PCM, chunk(b"LIST", labels), PCM_DATA)).container == "WAV"
 
 
 @pytest.mark.parametrize(
