@@ -200,7 +200,11 @@ def _quiet_stderr() -> Iterator[None]:
 
     Descriptor 2 is the process's, so this is for one short call, and only for MP3.
     """
-    saved = os.dup(2)
+    try:
+        saved = os.dup(2)
+    except OSError:  # closed: nobody would see the warnings
+        yield
+        return
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         try:

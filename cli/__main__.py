@@ -73,7 +73,8 @@ def main() -> None:
     """Run the command line and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:  # None: closed by whoever started us
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = cratesort.main(standalone_mode=False)
     except click.exceptions.Abort:

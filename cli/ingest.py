@@ -128,10 +128,14 @@ class _Run:
         locator = Locator(self.settings)
 
         def found() -> Iterator["FoundSound"]:
-            yield from find(paths, locator, ignored)
+            walked: list[tuple[str, str]] = []
+            for sound in find(paths, locator, ignored):
+                if manifest is not None:
+                    walked.append((sound.root, sound.path))
+                yield sound
             if manifest is not None:
                 data = sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes()
-                yield from find_listed(read_manifest(data), locator, bad)
+                yield from find_listed(read_manifest(data), locator, bad, walked)
 
         for path in paths:
             locator.place(_resolved(path))  # refuse before anything is written

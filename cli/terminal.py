@@ -66,7 +66,7 @@ def csv_writer(stream: TextIO) -> Any:
 
 def on_terminal() -> bool:
     """Whether a person is looking."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def error_console() -> Console:
@@ -75,8 +75,11 @@ def error_console() -> Console:
     Reading MP3 headers silences descriptor 2 for a moment (`classifier.headers`); the progress
     display must not lose a frame to that.
     """
-    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
-    return Console(file=stream, stderr=True)
+    try:
+        own = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):  # closed by whoever started us
+        own = os.open(os.devnull, os.O_WRONLY)
+    return Console(file=os.fdopen(own, "w", encoding="utf-8", errors="replace"), stderr=True)
 
 
 class _Rate(ProgressColumn):

@@ -91,7 +91,10 @@ def _read_table(data: bytes) -> Iterator[Listed | BadLine]:
 
 
 def find_listed(
-    entries: Iterable[Listed | BadLine], locator: Locator, bad: list[BadLine]
+    entries: Iterable[Listed | BadLine],
+    locator: Locator,
+    bad: list[BadLine],
+    found_before: Iterable[tuple[str, str]] = (),
 ) -> Iterator[FoundSound]:
     """Yield the files a manifest names.
 
@@ -102,13 +105,15 @@ def find_listed(
     bad : list of BadLine
         Gets each entry that cannot be taken; the others are still yielded. A file that is not
         there is not bad: it gets its row from a worker.
+    found_before : iterable of (root, path)
+        Sounds the same ingest has already: not found twice.
 
     Yields
     ------
     FoundSound
         One a file, even when several lines lead to it.
     """
-    seen: set[tuple[str, str]] = set()
+    seen = set(found_before)
     for entry in entries:
         if isinstance(entry, BadLine):
             bad.append(entry)

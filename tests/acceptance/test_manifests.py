@@ -1,5 +1,6 @@
 """Lists of files in place of folders: ``cratesort ingest --manifest``."""
 
+import json
 import os
 
 import pytest
@@ -144,3 +145,10 @@ def test_a_manifest_that_is_missing_is_wrong_usage(run_cli):
 def test_a_folder_for_a_manifest_is_wrong_usage(run_cli, folder):
     done = run_cli("ingest", "--manifest", folder)
     assert (done.code, done.stderr) == (2, f"cratesort: {folder}: Is a directory\n")
+
+
+def test_a_file_named_twice_as_path_and_in_the_manifest_is_found_once(run_cli, library):
+    listed = "\n".join(map(str, sorted(library.rglob("*.wav")))).encode()
+    done = run_cli("ingest", library, "--manifest", "-", "--json", stdin=listed)
+    counts = json.loads(done.stdout)
+    assert counts["found"] == counts["classified"] == 79

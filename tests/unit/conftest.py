@@ -1,4 +1,4 @@
-"""What the unit tests share: headers read from bytes, and walks over a few planted sounds."""
+"""What the unit tests share: headers read from bytes, and walks over a few small files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +12,6 @@ from classifier import containers
 from classifier.errors import SoundError
 from classifier.headers import HeaderReading, read_header
 from tasks.finding import FoundSound, Ignored, Locator, find
-from tests import sounds
 from workers.settings import Settings
 
 
@@ -63,25 +62,37 @@ def layout_of(tmp_path: Path) -> Callable[[bytes], containers.Layout]:
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Callable[..., Path]:
-    """Put sounds at these paths below the test's folder, and return the folder."""
-
-    def plant(*paths: str) -> Path:
-        for path in paths:
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_bytes(sounds.encoded())
-        return tmp_path
-
-    return plant
+def folder(tmp_path: Path) -> Path:
+    """An empty folder to walk, called sounds."""
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
-def walk() -> Callable[..., tuple[list[FoundSound], Ignored]]:
-    """What `find` yields with these settings and no others, and what it passes over."""
+def put(tmp_path: Path) -> Callable[..., None]:
+    """Write small files below the test's folder; their contents do not matter."""
 
-    def walk(*paths: str | Path, **settings: Any) -> tuple[list[FoundSound], Ignored]:
-        ignored = Ignored()
-        locator = Locator(Settings(**settings))
-        return list(find([os.fspath(path) for path in paths], locator, ignored)), ignored
+    def put(*names: str, content: bytes = b"x") -> None:
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
-    return walk
+    return put
+
+
+@pytest.fixture
+def ignored() -> Ignored:
+    """What walks passed over, so far."""
+    return Ignored()
+
+
+@pytest.fixture
+def found(ignored: Ignored) -> Callable[..., list[FoundSound]]:
+    """Find sounds at and below paths under these settings."""
+
+    def found(*paths: str | Path, **settings: Any) -> list[FoundSound]:
+        return list(find(map(os.fspath, paths), Locator(Settings(**settings)), ignored))
+
+    return found

@@ -1,51 +1,62 @@
-"""``.env.example`` and the code: the same settings, and the same defaults."""
+"""`.env.example` and the settings in the code say the same."""
 
 import re
 
 import pytest
+from pydantic_core import PydanticUndefined
 
 from tests.processes import REPOSITORY
 from workers.settings import PREFIX, Settings, load_settings
 
-#: "#CRATESORT_BATCH_SIZE=256": commented out, with the default it would have.
-SETTING = re.compile(r"^#(CRATESORT_[A-Z_]+)=(.*)$", re.MULTILINE)
+#: What each line that sets something says, by field name.
+STATED = {
+    name.removeprefix(PREFIX).lower(): value
+    for name, value in re.findall(
+        r"^#?(\w+)=(.*)$", (REPOSITORY / ".env.example").read_text(), re.MULTILINE
+    )
+}
 
-EXAMPLE = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
-STATED = dict(SETTING.findall(EXAMPLE))
-KNOWN = {PREFIX + name.upper(): name for name in Settings.model_fields}
-
-
-def test_the_example_lists_every_setting_and_no_other():
-    assert set(STATED) == set(KNOWN)
-
-
-def test_every_setting_is_listed_once():
-    assert len(SETTING.findall(EXAMPLE)) == len(STATED)
-
-
-def test_every_setting_has_an_explanation_above_it():
-    lines = EXAMPLE.splitlines()
-    for number, line in enumerate(lines):
-        if SETTING.match(line):
-            assert lines[number - 1].startswith("# "), line
+#: The fields whose default is a value and can be stated as one: not unset, not this machine's.
+CONSTANT = {
+    name: field.default
+    for name, field in Settings.model_fields.items()
+    if field.default is not None and field.default is not PydanticUndefined
+}
 
 
-@pytest.mark.parametrize("variable", STATED)
-def test_the_default_it_states_is_the_codes(variable, monkeypatch):
-    default = load_settings()
-    # When the line is taken out of its comment
-    monkeypatch.setenv(variable, STATED[variable])
-    # Then nothing changes
-    assert load_settings() == default
+def test_it_lists_every_setting_and_no_other_in_the_codes_order():
+    assert list(STATED) == list(Settings.model_fields)
 
 
-def test_copied_as_it_is_it_changes_nothing(tmp_path):
-    default = load_settings()
-    (tmp_path / ".env").write_text(EXAMPLE, encoding="utf-8")
-    assert load_settings() == default
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_default_it_states_is_the_codes(name):
+    default = CONSTANT.get(name)
+    stated = STATED[name]
+    if default is None:
+        assert stated == ""
+    else:
+        assert type(default)(stated) == default
 
 
-@pytest.mark.parametrize("variable", [name for name, value in STATED.items() if not value])
-def test_a_setting_without_a_stated_default_has_none(variable):
-    field = Settings.model_fields[KNOWN[variable]]
-    assert field.default is None or field.default_factory is not None
+def test_every_setting_is_explained_on_the_line_above():
+    lines = (REPOSITORY / ".env.example").read_text().splitlines()
+    unexplained = [
+        line
+        for above, line in zip(["", *lines], lines, strict=False)
+        if line.startswith(f"#{PREFIX}") and not above.startswith("# ")
+    ]
+    assert unexplained == []
+
+
+def test_copied_and_uncommented_as_it_is_it_changes_nothing(tmp_path):
+    defaults = load_settings()
+    text = (REPOSITORY / ".env.example").read_text()
+    (tmp_path / ".env").write_text(re.sub(rf"^#({PREFIX})", r"\1", text, flags=re.MULTILINE))
+    assert load_settings() == defaults
+
+
+def test_a_setting_in_it_that_is_filled_in_is_read(tmp_path):
+    text = (REPOSITORY / ".env.example").read_text()
+    filled = text.replace(f"#{PREFIX}BATCH_SIZE=256", f"{PREFIX}BATCH_SIZE=7")
+    (tmp_path / ".env").write_text(filled)
+    assert load_settings().batch_size == 7

@@ -1,178 +1,197 @@
-"""Finding sounds: what a walk yields, and what it passes over."""
+"""What a walk yields and what it passes over."""
 
 import os
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
+import socket
 
 import pytest
 
-from classifier.paths import path_text
+from tasks.finding import Locator, find
 from tests import sounds
-
-WAV = sounds.encoded()
-
-
-@pytest.fixture
-def names_below(walk, tmp_path):
-    """The paths below the test's folder that a walk of it yields, in its order."""
-
-    def names_below():
-        found, _ = walk(tmp_path)
-        return [sound.path.removeprefix(f"{path_text(os.fspath(tmp_path))}/") for sound in found]
-
-    return names_below
+from workers.settings import Settings
 
 
-# What is a sound
+def paths(found):
+    return [sound.path for sound in found]
 
 
-def test_sounds_of_all_folders_are_found_in_name_order(plant, names_below):
-    plant("b/2.wav", "a/deep/er/x.flac", "a/1.ogg", "b/1.wav", "top.AIF")
-    assert names_below() == ["top.AIF", "a/1.ogg", "a/deep/er/x.flac", "b/1.wav", "b/2.wav"]
+# What a walk yields
 
 
-@pytest.mark.parametrize("name", ["kick.wav", "KICK.WAV", "kick.Flac", "a.b.mp3", ".hidden.wav"])
-def test_a_file_with_the_extension_of_a_sound_is_one_whatever_it_holds(names_below, plant, name):
-    (plant() / name).write_bytes(b"not a sound at all")
-    assert names_below() == [name]
+def test_sounds_come_in_name_order_those_of_a_folder_before_those_below_it(put, found, tmp_path):
+    put("sounds/b.wav", "sounds/a/2.wav", "sounds/a/1.wav", "sounds/c.wav", "sounds/a/d/0.wav")
+    names = ["b.wav", "c.wav", "a/1.wav", "a/2.wav", "a/d/0.wav"]
+    assert paths(found("sounds")) == [f"{tmp_path}/sounds/{name}" for name in names]
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "wav", ".wav", "kick.wav.asd", "kick.wav~", "a.m4a"])
-def test_other_files_are_not(plant, walk, name):
-    (plant() / name).write_bytes(b"not a sound at all")
-    found, ignored = walk(plant())
-    assert (found, ignored.counts) == ([], {"not audio": 1})
+def test_an_extension_counts_in_any_case(put, found):
+    put("sounds/KICK.WAV", "sounds/Snare.Mp3", "sounds/hat.aIFf")
+    assert len(found("sounds")) == 3
 
 
-def test_a_file_without_an_extension_is_a_sound_when_it_starts_like_one(plant, names_below):
-    folder = plant("kick", "12345", ".hidden")
-    (folder / "README").write_bytes(b"hello")
-    (folder / "empty").touch()
-    assert names_below() == [".hidden", "12345", "kick"]
+def test_size_and_time_of_a_file_come_along(put, found, folder):
+    put("sounds/a.wav", content=b"12345")
+    os.utime(folder / "a.wav", ns=(0, 1_234_567_891))
+    [sound] = found("sounds")
+    assert (sound.file_size_bytes, sound.mtime_ns) == (5, 1_234_567_891)
 
 
-def test_what_macos_leaves_behind_is_passed_over_and_counted(plant, walk):
-    folder = plant("kick.wav", "._kick.wav", "__MACOSX/kick.wav", "__MACOSX/._kick.wav")
-    found, ignored = walk(folder)
-    assert len(found) == 1
+def test_what_is_not_audio_is_passed_over_and_counted(put, found, ignored):
+    put("sounds/cover.jpg", "sounds/notes.txt", "sounds/wav", "sounds/.wav", "sounds/a.wav.zip")
+    assert found("sounds") == []
+    assert ignored.counts == {"not audio": 5}
+
+
+def test_a_file_without_extension_is_taken_when_it_starts_like_audio(put, found, ignored):
+    put("sounds/kick", "sounds/.hidden", content=sounds.encoded("FLAC"))
+    put("sounds/README", "sounds/empty", content=b"")
+    assert [os.path.basename(path) for path in paths(found("sounds"))] == [".hidden", "kick"]
+    assert ignored.counts == {"not audio": 2}
+
+
+def test_macos_leftovers_are_passed_over_and_counted(put, found, ignored):
+    put("sounds/._kick.wav", "sounds/a/__MACOSX/snare.wav", "sounds/a/__MACOSX/b/hat.wav")
+    assert found("sounds") == []
     assert ignored.counts == {"macOS leftovers": 2}
+    assert ignored.total == 2
 
 
-def test_a_folder_named_like_a_sound_has_a_row_and_is_walked(plant, names_below):
-    plant("kick.wav/inside.wav")
-    assert names_below() == ["kick.wav", "kick.wav/inside.wav"]
+def test_a_folder_named_like_a_sound_is_yielded_and_walked_too(put, found, tmp_path):
+    put("sounds/x.wav/inner.wav")
+    assert paths(found("sounds")) == [
+        f"{tmp_path}/sounds/x.wav",
+        f"{tmp_path}/sounds/x.wav/inner.wav",
+    ]
 
 
-def test_a_pipe_named_like_a_sound_has_a_row_and_others_are_passed_over(plant, names_below):
-    folder = plant()
+def test_pipes_and_sockets_are_yielded_only_when_named_like_sounds(folder, found, ignored):
     os.mkfifo(folder / "pipe.wav")
     os.mkfifo(folder / "pipe")
-    assert names_below() == ["pipe.wav"]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("sounds/socket")
+        assert paths(found("sounds")) == [f"{folder}/pipe.wav"]
+    assert ignored.counts == {"not audio": 2}
 
 
-def test_a_name_that_is_not_utf8_is_found(plant, names_below):
-    with open(os.fsencode(plant()) + b"/caf\xe9.wav", "wb") as file:
-        file.write(WAV)
-    assert names_below() == [r"caf\xe9.wav"]
-
-
-def test_size_and_time_are_those_of_the_file(plant, walk):
-    folder = plant("kick.wav")
-    [sound], _ = walk(folder)
-    status = (folder / "kick.wav").stat()
-    assert (sound.file_size_bytes, sound.mtime_ns) == (status.st_size, status.st_mtime_ns)
+def test_a_folder_that_cannot_be_listed_is_counted_and_named_on_one_safe_line(
+    folder, put, found, ignored
+):
+    # Given folders nested deeper than any path may be long: even root cannot list the innermost
+    put("sounds/clear\x1b[2J\n/a.wav")
+    fd = os.open(folder / "clear\x1b[2J\n", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("n" * 250, dir_fd=fd)
+        below = os.open("n" * 250, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    # When they are walked
+    names = paths(found("sounds"))
+    # Then the rest is found, and the one is said
+    assert names == [f"{folder}/clear\x1b[2J\n/a.wav"]
+    assert ignored.counts == {"unreadable folders": 1}
+    [said] = ignored.folders
+    assert said.endswith("n: File name too long")
+    assert said.isprintable()
 
 
 # Links
 
 
-def test_a_link_to_what_the_walk_meets_anyway_is_passed_over(plant, walk):
-    folder = plant("pack/kick.wav")
-    (folder / "twin.wav").symlink_to("pack/kick.wav")
-    (folder / "packs").symlink_to("pack")
-    found, ignored = walk(folder)
-    assert [sound.path for sound in found] == [f"{folder}/pack/kick.wav"]
-    assert ignored.counts == {"links": 2}
-
-
-@pytest.mark.parametrize("target", ["gone.wav", "link.wav", "/dev/zero"])
-def test_a_link_that_leads_nowhere_good_has_a_row_that_will_say_so(plant, names_below, target):
-    (plant() / "link.wav").symlink_to(target)
-    assert names_below() == ["link.wav"]
-
-
-def test_a_folder_linked_from_elsewhere_is_not_walked(plant, walk):
-    folder = plant("elsewhere/secret.wav", "sounds/kick.wav")
-    (folder / "sounds" / "more").symlink_to(folder / "elsewhere")
-    found, ignored = walk(folder / "sounds")
-    assert [sound.path for sound in found] == [f"{folder}/sounds/kick.wav"]
+def test_a_link_to_a_file_of_the_same_walk_is_passed_over(put, found, ignored, folder):
+    put("sounds/a/kick.wav")
+    (folder / "again.wav").symlink_to("a/kick.wav")
+    assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
     assert ignored.counts == {"links": 1}
 
 
-def test_links_in_a_circle_end(plant, walk):
-    folder = plant("pack/kick.wav")
-    (folder / "pack" / "again").symlink_to("..")
-    assert len(walk(folder)[0]) == 1
+@pytest.mark.parametrize("target", ["../other/kick.wav", "nowhere.wav", "link.wav", "../other"])
+def test_any_other_link_named_like_a_sound_gets_a_row_that_will_say_why(put, found, folder, target):
+    put("other/kick.wav")
+    (folder / "link.wav").symlink_to(target)
+    assert paths(found("sounds")) == [f"{folder}/link.wav"]
 
 
-def test_a_link_that_was_asked_for_is_followed(plant, walk):
-    folder = plant("pack/kick.wav")
-    (folder / "link").symlink_to("pack")
-    [sound], _ = walk(folder / "link")
-    assert sound.path == f"{folder}/pack/kick.wav"
+@pytest.mark.parametrize("target", ["../other", "a"])
+def test_a_link_to_a_folder_is_not_walked(put, found, ignored, folder, target):
+    put("other/kick.wav", "sounds/a/snare.wav")
+    (folder / "link").symlink_to(target)
+    assert paths(found("sounds")) == [f"{folder}/a/snare.wav"]
+    assert ignored.counts == {"links": 1}
 
 
-# What was asked for
+def test_a_folder_that_holds_itself_by_a_link_is_walked_once(put, found, folder):
+    put("sounds/a/kick.wav")
+    (folder / "a" / "up").symlink_to("..")
+    assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
 
 
-def test_a_file_that_was_asked_for_is_taken_whatever_its_name(plant, walk):
-    folder = plant("kick.txt", "other.wav")
-    [sound], _ = walk(folder / "kick.txt")
-    assert sound.path == f"{folder}/kick.txt"
+def test_a_link_named_on_the_command_line_is_followed(put, found, tmp_path):
+    put("other/kick.wav", "other/hat.wav")
+    (tmp_path / "file").symlink_to("other/kick.wav")
+    (tmp_path / "folder").symlink_to("other")
+    assert paths(found("file")) == [f"{tmp_path}/other/kick.wav"]
+    assert paths(found("folder")) == [f"{tmp_path}/other/hat.wav", f"{tmp_path}/other/kick.wav"]
 
 
-def test_a_path_below_another_one_is_not_walked_twice(plant, walk):
-    folder = plant("pack/kick.wav", "pack/deep/snare.wav", "pack 2/hat.wav")
-    found, _ = walk(folder / "pack/deep", folder, folder / "pack/kick.wav", folder / "pack 2")
-    assert len(found) == len({sound.path for sound in found}) == 3
+# Paths that are named
 
 
-def test_two_folders_of_which_one_is_named_like_the_others_beginning_are_both_walked(plant, walk):
-    folder = plant("pack/kick.wav", "pack 2/hat.wav")
-    assert len(walk(folder / "pack", folder / "pack 2")[0]) == 2
+def test_a_file_that_is_named_is_taken_whatever_its_name(put, found, tmp_path):
+    put("notes.txt", "._kick.wav")
+    assert paths(found("notes.txt", "._kick.wav")) == [
+        f"{tmp_path}/._kick.wav",
+        f"{tmp_path}/notes.txt",
+    ]
 
 
-def test_a_missing_file_has_a_row_that_will_say_so(plant, walk):
-    [sound], _ = walk(plant() / "gone.wav")
-    assert sound.file_size_bytes is None
+def test_a_named_file_that_is_missing_is_taken_without_size_and_time(found, tmp_path):
+    [sound] = found("gone.wav")
+    assert (sound.path, sound.file_size_bytes, sound.mtime_ns) == (
+        f"{tmp_path}/gone.wav",
+        None,
+        None,
+    )
 
 
-@contextmanager
-def unprivileged():
-    """Be somebody whom mode bits hold back, which root is not."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+@pytest.mark.parametrize(
+    "named",
+    [
+        ["sounds", "sounds"],
+        ["sounds", "./sounds/"],
+        ["sounds/a", "sounds"],
+        ["sounds", "sounds/a/kick.wav"],
+        ["sounds", "sounds/a/../../sounds"],
+        ["sounds", "link to sounds"],
+    ],
+    ids=", ".join,
+)
+def test_a_path_named_twice_or_below_another_is_walked_once(put, found, tmp_path, named):
+    put("sounds/a/kick.wav")
+    (tmp_path / "link to sounds").symlink_to("sounds")
+    assert paths(found(*named)) == [f"{tmp_path}/sounds/a/kick.wav"]
 
 
-def test_a_folder_that_may_not_be_read_is_named_and_the_walk_goes_on(walk):
-    # Not below pytest's own folder, which nobody else may enter.
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        for path in ("a/locked/kick.wav", "b/snare.wav"):
-            (folder / path).parent.mkdir(parents=True)
-            (folder / path).write_bytes(WAV)
-        (folder / "a" / "locked").chmod(0)
-        with unprivileged():
-            found, ignored = walk(folder)
-        (folder / "a" / "locked").chmod(0o755)
-    assert [os.path.basename(sound.path) for sound in found] == ["snare.wav"]
-    assert ignored.counts == {"unreadable folders": 1}
-    assert ignored.folders == [f"{folder}/a/locked: Permission denied"]
+def test_a_folder_whose_name_starts_like_anothers_is_not_below_it(put, found):
+    put("sounds/a.wav", "sounds 2/b.wav")
+    assert len(found("sounds", "sounds 2")) == 2
+
+
+def test_a_path_may_be_bytes_that_are_not_utf8(put, ignored, tmp_path):
+    put(os.fsdecode(b"caf\xe9/\xff.wav"))
+    [sound] = find([b"caf\xe9"], Locator(Settings()), ignored)
+    assert sound.path == f"{tmp_path}/caf\\xe9/\\xff.wav"
+    assert sound.pack == "caf\\xe9"
+
+
+def test_a_named_file_is_taken_even_below_a_named_folder(put, found, tmp_path):
+    put("sounds/notes.txt", "sounds/kick.wav")
+    taken = paths(found("sounds", "sounds/notes.txt"))
+    assert sorted(taken) == [f"{tmp_path}/sounds/{name}" for name in ("kick.wav", "notes.txt")]
+
+
+def test_a_link_to_a_file_not_named_like_a_sound_is_found_under_its_own_name(
+    put, found, folder, tmp_path
+):
+    put("sounds/a1b2.bin")
+    (folder / "kick.wav").symlink_to(folder / "a1b2.bin")
+    assert paths(found("sounds")) == [f"{tmp_path}/sounds/kick.wav"]

@@ -1,215 +1,231 @@
-"""Settings: from the environment and .env, and what a person is told of a wrong one."""
+"""Settings from the environment and a .env file, and what a person is told about wrong ones."""
 
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
-from workers.settings import ABSOLUTE_ROOT, ConfigurationError, load_settings
+from workers.settings import ABSOLUTE_ROOT, ConfigurationError, Settings, load_settings
 
-SECRET = "hunter2"
+#: Stands in every URL below, and must stand in no message.
+PASSWORD = "hush-hush"
 
 
 @pytest.fixture
 def load(monkeypatch):
-    """The settings that these variables, without their prefix, make."""
+    """Read the settings from these variables, named without their prefix, and a .env file."""
 
-    def load(**variables):
+    def load(env_file="", **variables):
         for name, value in variables.items():
             monkeypatch.setenv(f"CRATESORT_{name}", value)
+        if env_file:
+            Path(".env").write_text(env_file)
         return load_settings()
 
     return load
 
 
 @pytest.fixture
-def complaint(load):
-    """What a person is told of these variables: at most a line for each."""
+def refusal(load):
+    """What is said about variables and a .env file that are refused."""
 
-    def complaint(**variables):
+    def refusal(env_file="", **variables):
         with pytest.raises(ConfigurationError) as refused:
-            load(**variables)
-        message = str(refused.value)
-        assert len(message.splitlines()) == len(variables)
-        return message
+            load(env_file, **variables)
+        return str(refused.value)
 
-    return complaint
+    return refusal
+
+
+# Where they come from
+
+
+def test_a_setting_comes_from_the_environment(load):
+    assert load(BATCH_SIZE="7").batch_size == 7
+
+
+def test_a_setting_comes_from_a_dotenv_file_in_the_current_folder(load):
+    assert load("CRATESORT_BATCH_SIZE=7\n").batch_size == 7
+
+
+def test_the_environment_wins_over_the_dotenv_file(load):
+    assert load("CRATESORT_BATCH_SIZE=7\n", BATCH_SIZE="8").batch_size == 8
+
+
+def test_an_empty_variable_counts_as_unset(load):
+    assert load(BROKER_URL="", LIBRARY_ROOTS="", BATCH_SIZE="", VENDOR_LEVEL="") == load_settings()
+
+
+def test_other_programs_lines_in_the_dotenv_file_are_none_of_our_business(load):
+    assert load("OTHER_PROGRAM=x\nCRATESORT_BATCH_SIZE=7\n").batch_size == 7
+
+
+def test_a_log_level_may_be_written_in_lower_case(load):
+    assert load(LOG_LEVEL="debug").log_level == "DEBUG"
+
+
+# Misspelt names and bad values
+
+
+def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(refusal):
+    expected = "CRATESORT_BROKER_URI: there is no such setting; did you mean CRATESORT_BROKER_URL?"
+    assert refusal(BROKER_URI=f"redis://:{PASSWORD}@host") == expected
+
+
+def test_a_misspelt_line_of_the_dotenv_file_is_refused_too(refusal):
+    expected = "CRATESORT_BATCHSIZE: there is no such setting; did you mean CRATESORT_BATCH_SIZE?"
+    assert refusal("CRATESORT_BATCHSIZE=7\n") == expected
+
+
+def test_a_variable_like_no_other_is_refused_with_the_place_to_look(refusal):
+    expected = "CRATESORT_ZZZ: there is no such setting; .env.example lists the settings"
+    assert refusal(ZZZ="1") == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BATCH_SIZE", "many"),
+        ("BATCH_SIZE", "0"),
+        ("BATCH_SIZE", "2.5"),
+        ("ENGINE", "tensorflow"),
+        ("VENDOR_LEVEL", "0"),
+        ("WINDOW_BATCHES", "-1"),
+        ("TIME_LIMIT_SECONDS", "0"),
+        ("TIME_LIMIT_SECONDS", "inf"),
+        ("LEASE_MARGIN_SECONDS", "nan"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LIBRARY_ROOTS", "packs=relative/folder"),
+    ],
+)
+def test_a_bad_value_is_one_line_with_the_variable_and_what_it_got(refusal, variable, value):
+    message = refusal(**{variable: value})
+    assert message.startswith(f"CRATESORT_{variable}: ")
+    assert message.endswith(f"(got {value!r})")
+    assert len(message.splitlines()) == 1
+
+
+def test_several_bad_values_are_all_named_at_once(refusal):
+    lines = refusal(BATCH_SIZE="0", ENGINE="tensorflow", LOG_LEVEL="LOUD").splitlines()
+    names = [line.partition(":")[0] for line in lines]
+    assert names == ["CRATESORT_BATCH_SIZE", "CRATESORT_ENGINE", "CRATESORT_LOG_LEVEL"]
+
+
+def test_a_value_cannot_forge_a_line_or_drive_the_terminal(refusal):
+    message = refusal(BATCH_SIZE="7\nall is well\x1b[2J")
+    assert message.isprintable()
+
+
+def test_a_dotenv_file_that_is_not_text_is_refused_by_name(refusal):
+    Path(".env").write_bytes(b"# gr\xfc\xdfe\n")
+    assert refusal().startswith("the file .env here cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    "url", [f"amqp://user:{PASSWORD}@host//", f"host:6379/{PASSWORD}", PASSWORD]
+)
+def test_a_broker_that_is_not_redis_is_refused_without_showing_its_url(refusal, url):
+    assert refusal(BROKER_URL=url) == (
+        "CRATESORT_BROKER_URL: expected a Redis URL like redis://:password@host:6379/0"
+    )
+
+
+def test_passwords_are_not_shown_when_settings_are(load):
+    settings = load(
+        BROKER_URL=f"redis://:{PASSWORD}@host/0", DATABASE_URL=f"postgresql://me:{PASSWORD}@host/x"
+    )
+    assert settings.database.endswith(f":{PASSWORD}@host/x")  # known from here on
+    assert PASSWORD not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_settings_do_not_change_under_those_who_read_them():
+    with pytest.raises(ValidationError):
+        Settings().batch_size = 7
 
 
 # Library roots
 
 
 @pytest.mark.parametrize(
-    ("value", "roots"),
+    ("text", "roots"),
     [
-        ("/library", {"library": "/library"}),
-        ("packs=/mnt/packs", {"packs": "/mnt/packs"}),
-        ("packs=/mnt/packs,main=/library", {"packs": "/mnt/packs", "main": "/library"}),
-        (" packs = /mnt/packs , /library ,", {"packs": "/mnt/packs", "library": "/library"}),
-        ("a=/one,a=/one", {"a": "/one"}),
-        ("a=/with=sign", {"a": "/with=sign"}),
-        ("2024.v1_x-y=/x", {"2024.v1_x-y": "/x"}),
-        ("", {}),
-        (",", {}),
+        ("/sounds", {"library": Path("/sounds")}),
+        ("packs=/mnt/packs", {"packs": Path("/mnt/packs")}),
+        (
+            "packs=/mnt/packs,main=/library",
+            {"packs": Path("/mnt/packs"), "main": Path("/library")},
+        ),
+        (" a = /x , /y ,, ", {"a": Path("/x"), "library": Path("/y")}),
+        ("a=/x,a=/x", {"a": Path("/x")}),
+        ("a=/with = sign", {"a": Path("/with = sign")}),
+        ("a.b-c_9=/x", {"a.b-c_9": Path("/x")}),
     ],
 )
-def test_library_roots_are_named_folders(load, value, roots):
-    assert load(LIBRARY_ROOTS=value).library_roots == {n: Path(f) for n, f in roots.items()}
-
-
-def test_a_root_may_lie_in_the_users_home(load, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
-    assert load(LIBRARY_ROOTS="~/Samples").library_roots == {"library": Path("/home/me/Samples")}
+def test_library_roots_are_names_and_folders(load, text, roots):
+    assert load(LIBRARY_ROOTS=text).library_roots == roots
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("text", "reason"),
     [
-        ("a=relative", "'a' must be an absolute folder"),
-        ("relative", "'library' must be an absolute folder"),
-        ("a=", "'a' must be an absolute folder"),
-        ("=/x", "a root's name is"),
-        ("my packs=/x", "a root's name is"),
-        ("-a=/x", "a root's name is"),
-        ("a/b=/x", "a root's name is"),
-        (f"{'n' * 65}=/x", "a root's name is"),
-        ("a=/one,a=/other", "two roots are called 'a'"),
-        ("/one,/other", "two roots are called 'library'"),
+        ("sounds", "root 'library' must be an absolute folder, not 'sounds'"),
+        ("a=", "root 'a' must be an absolute folder, not ''"),
+        ("a=~nobody-of-this-name/x", "root 'a' must be an absolute folder"),
+        ("=/x", "a root's name is letters, digits, . _ -, not ''"),
+        ("my packs=/x", "a root's name is letters, digits, . _ -, not 'my packs'"),
+        (f"{'n' * 65}=/x", "a root's name is letters, digits, . _ -, not"),
+        ("a=/x,a=/y", "two roots are called 'a'"),
+        ("/x,/y", "two roots are called 'library'"),
     ],
 )
-def test_a_root_that_makes_no_sense_is_refused_with_the_reason(complaint, value, reason):
-    assert reason in complaint(LIBRARY_ROOTS=value)
+def test_library_roots_that_make_no_sense_are_refused_with_the_reason(refusal, text, reason):
+    assert refusal(LIBRARY_ROOTS=text).startswith(f"CRATESORT_LIBRARY_ROOTS: {reason}")
 
 
-def test_a_root_is_found_by_its_name(load):
-    assert load(LIBRARY_ROOTS="a=/one,b=/other").root_path("b") == Path("/other")
+def test_a_tilde_means_the_home_folder_where_no_shell_expands_it(load, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = load("CRATESORT_LIBRARY_ROOTS=a=~/Samples\nCRATESORT_DATA_FOLDER=~/cratesort\n")
+    assert settings.library_roots == {"a": Path("/home/me/Samples")}
+    assert settings.data_folder == Path("/home/me/cratesort")
+
+
+def test_a_roots_folder_is_found_by_its_name(load):
+    assert load(LIBRARY_ROOTS="packs=/mnt/packs").root_path("packs") == Path("/mnt/packs")
 
 
 def test_a_root_this_host_does_not_know_is_refused_with_what_to_add(load):
-    with pytest.raises(ConfigurationError, match="add c=/its/folder to CRATESORT_LIBRARY_ROOTS"):
-        load(LIBRARY_ROOTS="a=/one").root_path("c")
+    settings = load(LIBRARY_ROOTS="packs=/mnt/packs")
+    with pytest.raises(
+        ConfigurationError, match=r"'main'.*add main=/its/folder to CRATESORT_LIBRARY_ROOTS"
+    ):
+        settings.root_path("main")
 
 
-def test_absolute_paths_are_read_in_process_without_roots(load):
+def test_paths_without_a_root_are_absolute_on_one_machine(load):
     assert load().root_path(ABSOLUTE_ROOT) == Path("/")
 
 
 @pytest.mark.parametrize(
     "variables",
-    [{"LIBRARY_ROOTS": "/library"}, {"BROKER_URL": "redis://localhost"}],
-    ids=["roots", "broker"],
+    [{"BROKER_URL": "redis://host"}, {"LIBRARY_ROOTS": "/sounds"}],
+    ids=["a broker", "roots"],
 )
-def test_absolute_paths_are_not_read_where_roots_are_expected(load, variables):
+def test_paths_without_a_root_are_refused_where_they_could_reach_any_file(load, variables):
     with pytest.raises(ConfigurationError, match="without a library root"):
         load(**variables).root_path(ABSOLUTE_ROOT)
 
 
-# Wrong values
+# What follows from them
 
 
-@pytest.mark.parametrize(
-    ("misspelt", "meant"),
-    [("DATABSE_URL", "DATABASE_URL"), ("BATCHSIZE", "BATCH_SIZE"), ("ENGNE", "ENGINE")],
-)
-def test_a_misspelt_variable_is_refused_and_the_right_one_named(complaint, misspelt, meant):
-    assert complaint(**{misspelt: "1"}) == (
-        f"CRATESORT_{misspelt}: there is no such setting; did you mean CRATESORT_{meant}?"
-    )
+def test_without_a_broker_the_work_is_done_in_process():
+    assert Settings().in_process
+    assert not Settings(broker_url=SecretStr("redis://host")).in_process
 
 
-def test_a_variable_like_no_other_is_refused_with_where_to_look(complaint):
-    assert ".env.example lists the settings" in complaint(XYZZY="1")
+def test_without_a_database_there_is_a_file_in_the_data_folder(load):
+    assert load(DATA_FOLDER="/data").database == "sqlite:////data/cratesort.db"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("BATCH_SIZE", "many"),
-        ("BATCH_SIZE", "0"),
-        ("BATCH_SIZE", "10001"),
-        ("ENGINE", "pytorch"),
-        ("VENDOR_LEVEL", "0"),
-        ("WINDOW_BATCHES", "-1"),
-        ("TIME_LIMIT_SECONDS", "0"),
-        ("TIME_LIMIT_SECONDS", "inf"),
-        ("LEASE_MARGIN_SECONDS", "nan"),
-        ("STALE_SECONDS", "-3"),
-        ("SWEEP_SECONDS", "inf"),
-        ("LOG_LEVEL", "LOUD"),
-    ],
-)
-def test_a_bad_value_is_one_line_with_the_variable_and_the_value(complaint, name, value):
-    message = complaint(**{name: value})
-    assert message.startswith(f"CRATESORT_{name}: ")
-    assert f"got {value!r}" in message
-
-
-def test_every_bad_value_is_said_at_once(complaint):
-    message = complaint(BATCH_SIZE="many", ENGINE="pytorch")
-    assert "CRATESORT_BATCH_SIZE" in message
-    assert "CRATESORT_ENGINE" in message
-
-
-@pytest.mark.parametrize("scheme", ["amqp", "http", "rediss+tls", ""])
-def test_a_broker_other_than_redis_is_refused_without_its_password(complaint, scheme):
-    message = complaint(BROKER_URL=f"{scheme}://user:{SECRET}@host")
-    assert "expected a Redis URL" in message
-    assert SECRET not in message
-
-
-def test_passwords_are_not_printed_with_the_settings(load):
-    settings = load(
-        BROKER_URL=f"redis://:{SECRET}@host", DATABASE_URL=f"postgresql://me:{SECRET}@host/name"
-    )
-    assert SECRET not in f"{settings!r} {settings}"
-    assert SECRET in settings.database
-
-
-# Defaults and .env
-
-
-def test_without_a_broker_work_is_done_in_process(load):
-    assert load().in_process
-    assert not load(BROKER_URL="redis://localhost").in_process
-
-
-def test_an_empty_variable_is_an_unset_one(load):
-    settings = load(BROKER_URL="", DATABASE_URL="", BATCH_SIZE="", VENDOR_LEVEL="")
-    assert settings.in_process
-    assert settings.batch_size == 256
-    assert settings.vendor_level is None
-
-
-def test_the_database_lies_in_the_data_folder_when_none_is_named(load):
-    assert load(DATA_FOLDER="/state").database == "sqlite:////state/cratesort.db"
-
-
-def test_a_data_folder_may_lie_in_the_users_home(load, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
-    assert load(DATA_FOLDER="~/state").data_folder == Path("/home/me/state")
-
-
-def test_a_log_level_may_be_written_small(load):
-    assert load(LOG_LEVEL="debug").log_level == "DEBUG"
-
-
-def test_a_lease_outlasts_the_time_limit(load):
-    settings = load(TIME_LIMIT_SECONDS="10", LEASE_MARGIN_SECONDS="2.5")
-    assert settings.lease_seconds == 12.5
-
-
-def test_settings_come_from_a_env_file_too_and_the_environment_wins(load, tmp_path):
-    (tmp_path / ".env").write_text("CRATESORT_BATCH_SIZE=7\nCRATESORT_VENDOR_LEVEL=2\nOTHER=x\n")
-    settings = load(BATCH_SIZE="9")
-    assert (settings.batch_size, settings.vendor_level) == (9, 2)
-
-
-def test_a_misspelt_name_in_a_env_file_is_refused_too(load, tmp_path):
-    (tmp_path / ".env").write_text("CRATESORT_DATABSE_URL=postgresql://localhost/x\n")
-    with pytest.raises(ConfigurationError, match="did you mean CRATESORT_DATABASE_URL"):
-        load()
-
-
-def test_a_env_file_that_is_not_text_is_said_to_be_the_trouble(load, tmp_path):
-    (tmp_path / ".env").write_bytes(b"NAME=caf\xe9\n")
-    with pytest.raises(ConfigurationError, match=r"\.env here cannot be read"):
-        load()
+def test_a_lease_outlasts_the_time_limit_by_its_margin(load):
+    assert load(TIME_LIMIT_SECONDS="10", LEASE_MARGIN_SECONDS="2.5").lease_seconds == 12.5

@@ -1,0 +1,41 @@
+"""Database URLs: which are understood, and what is said of others without showing a password."""
+
+import pytest
+
+from db.engine import DatabaseUrlError, create_engine, parse_url
+from db.migrate import HEAD, require_current, upgrade_engine
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_postgresql_is_spoken_to_by_the_driver_that_is_installed(scheme):
+    assert parse_url(f"{scheme}://me@host/name").drivername == "postgresql+psycopg"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://me:{SECRET}@host/name",
+        f"not a url {SECRET}",
+        f"postgresql://me:{SECRET}@host:port/name",
+        "sqlite://",
+        "sqlite:///:memory:",
+    ],
+)
+def test_any_other_url_is_refused_without_repeating_it(url):
+    with pytest.raises(DatabaseUrlError, match="sqlite") as refused:
+        parse_url(url)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["{home}/a/b/c.db", "~/a/b/c.db"], ids=["absolute", "tilde"])
+def test_an_sqlite_file_is_made_with_the_folders_above_it(tmp_path, monkeypatch, path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    engine = create_engine("sqlite:///" + path.format(home=tmp_path))
+    try:
+        require_current(engine)
+        assert upgrade_engine(engine) == HEAD
+    finally:
+        engine.dispose()
+    assert (tmp_path / "a" / "b" / "c.db").is_file()
