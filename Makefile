@@ -9,15 +9,15 @@ BIN := $(VENV)/bin
 # environment or a .env file here names another one.
 ifeq ($(wildcard .env),)
 CRATESORT_DATABASE_URL ?= sqlite:///$(CURDIR)/.cratesort/cratesort.db
-ingest results train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
+ingest results status train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
 endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results test lint format train footprint starter lock clean
+.PHONY: help setup ingest results status test lint format train footprint starter lock clean
 
 help: ## show this help
-	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz]'
+	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 } \
 	                  /^\t*## / { sub(/^\t*## /, ""); printf "%18s%s\n", "", $$0 }' Makefile
@@ -30,10 +30,14 @@ ingest: $(VENV)/.base ## classify a folder of sounds: DIR=/path/to/sounds
 ## itself then says 1, and make, as for every failure, 2
 	@mkdir -p .cratesort
 	@if [ -z "$$DIR" ]; then $(BIN)/python examples/make_library.py .cratesort/library; fi
-	@$(BIN)/cratesort ingest "$${DIR:-.cratesort/library}"
+	@case "$$DIR" in "~/"*) DIR="$$HOME/$${DIR#??}";; esac; \
+	    $(BIN)/cratesort ingest "$${DIR:-.cratesort/library}" $(ARGS)
 
-results: $(VENV)/.base ## show what `make ingest` found out
-	@$(BIN)/cratesort results
+results: $(VENV)/.base ## show what `make ingest` found out: ARGS='--format csv'
+	@$(BIN)/cratesort results $(ARGS)
+
+status: $(VENV)/.base ## show what is open and what the table holds
+	@$(BIN)/cratesort status $(ARGS)
 
 test: lint ## lint, then run the whole test suite
 	@$(BIN)/python -m pytest

@@ -11,7 +11,6 @@ to the model (`classifier.features`).
 
 import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +19,7 @@ import soundfile
 from classifier import containers
 from classifier.errors import ErrorCode, SoundError
 from classifier.paths import printable
+from classifier.quiet import quiet_stderr
 
 #: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
 MAX_CHANNELS: Final = 256
@@ -128,7 +128,7 @@ def _header_by_libsndfile(fd: int, size_bytes: int, layout: containers.Layout) -
     source: int | _Window = fd
     if layout.audio_offset_bytes:
         source = _Window(fd, layout.audio_offset_bytes, size_bytes)
-    quiet = _quiet_stderr() if layout.container == "MP3" else contextlib.nullcontext()
+    quiet = quiet_stderr() if layout.container == "MP3" else contextlib.nullcontext()
     try:
         with quiet, soundfile.SoundFile(source, mode="r", closefd=False) as sound:
             frames, rate = int(sound.frames), int(sound.samplerate)
@@ -192,26 +192,3 @@ class _Window:
         data = os.pread(self._fd, length, self._start + self._position)
         self._position += len(data)
         return data
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Keep libmpg123 from writing its warnings over the terminal; it has no other switch here.
-
-    Descriptor 2 is the process's, so this is for one short call, and only for MP3.
-    """
-    try:
-        saved = os.dup(2)
-    except OSError:  # closed: nobody would see the warnings
-        yield
-        return
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(null, 2)
-        finally:
-            os.close(null)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cli.exits import Exit, explain
-from cli.terminal import print_json, say
+from cli.terminal import print_json, say, wrapped
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -77,11 +77,11 @@ def doctor(as_json: bool) -> None:
 def _print(check: Check) -> None:
     mark = {Finding.GOOD: "ok  ", Finding.LOOK: "look", Finding.BAD: "BAD "}[check.finding]
     first, *rest = check.detail.splitlines()
-    say(f"{mark}  {check.name:<10} {first}")
+    say(f"{mark}  {check.name:<10} {wrapped(first, 17)}")
     for line in rest:
-        say(f"{'':17}{line}")
+        say(f"{'':17}{wrapped(line, 17)}")
     if check.advice:
-        say(f"{'':17}-> {check.advice}")
+        say(f"{'':17}{wrapped(f'-> {check.advice}', 17)}")
 
 
 def _checks() -> Iterator[Check]:
@@ -116,7 +116,8 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 def _failed(name: str, error: Exception) -> Check:
     message, code = explain(error) or (f"{type(error).__name__}: {error}", Exit.USAGE)
     first, _, advice = message.partition("\n")
-    return Check(name, Finding.BAD, first, advice.replace("\n", " "), code)
+    # Elsewhere the advice ends with "`cratesort doctor` says more".
+    return Check(name, Finding.BAD, first, advice.partition(";")[0].replace("\n", " "), code)
 
 
 def _installation() -> Check:
@@ -177,6 +178,11 @@ def _database(settings: "Settings") -> Check:
     from db.overview import backlog, sound_counts
 
     shown = parse_url(settings.database).render_as_string(hide_password=True)
+    if _is_missing(settings):
+        # To look must not be to make: a mistyped path would become an empty library.
+        return Check(
+            "database", Finding.LOOK, f"{shown} is not there yet; the first ingest makes it"
+        )
     engine = create_engine(settings.database)
     require_current(engine)
     with reading(engine) as connection:
@@ -194,6 +200,13 @@ def _database(settings: "Settings") -> Check:
         if alone
         else "",
     )
+
+
+def _is_missing(settings: "Settings") -> bool:
+    from db.engine import parse_url
+
+    url = parse_url(settings.database)
+    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
 
 
 def _broker(settings: "Settings") -> Check:
@@ -234,10 +247,14 @@ def _workers(settings: "Settings") -> Check:
 
 
 def _model(settings: "Settings") -> Check:
+    from classifier.artifact import load_starter
     from db.engine import create_engine
     from workers.predictor import Predictor
 
-    classifier = Predictor(settings.engine).current(create_engine(settings.database))
+    if _is_missing(settings):
+        classifier = load_starter(settings.engine)
+    else:
+        classifier = Predictor(settings.engine).current(create_engine(settings.database))
     return Check(
         "model",
         Finding.GOOD,

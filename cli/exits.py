@@ -32,11 +32,24 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
     if isinstance(error, ModuleNotFoundError):
         return _explain_missing(error)
 
+    import redis.exceptions
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
     from workers.faults import BROKER_AWAY, DATABASE_AWAY, plain
 
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        return (
+            "Redis refuses the password (or user) of CRATESORT_BROKER_URL; expected "
+            "redis://:PASSWORD@HOST:6379/0",
+            Exit.USAGE,
+        )
+    if type(error) is sqlalchemy.exc.DatabaseError:
+        return (
+            f"the database cannot be used: {plain(error)}\n"
+            "Look at CRATESORT_DATABASE_URL; does it name another program's file?",
+            Exit.USAGE,
+        )
     if isinstance(error, DatabaseUrlError):
         return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
     if isinstance(error, DATABASE_AWAY) or (
@@ -74,7 +87,7 @@ def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
         return None
     extra = extras[package]
     return (
-        f"this needs {package}, which the base install leaves out: "
-        f"pip install 'cratesort[{extra}]' (in a clone: pip install -e '.[{extra}]')",
+        f"this needs {package}, which the base install leaves out. In the clone: "
+        f"pip install '.[{extra}]'",
         Exit.USAGE,
     )

@@ -1,5 +1,6 @@
 """``cratesort ingest``: find sounds, write them to the ledger, and see them classified."""
 
+import logging
 import os
 import sys
 import time
@@ -11,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.exits import Exit
-from cli.terminal import on_terminal, print_json, say, set_up_logging, sounds_progress, tell
+from cli.terminal import (
+    command,
+    on_terminal,
+    print_json,
+    say,
+    set_up_logging,
+    sounds_progress,
+    tell,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -91,6 +100,8 @@ def ingest(
 
     settings = load_settings()
     set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level)
+    # That Redis is away is said below, once and in words for a person.
+    logging.getLogger("workers.dispatch").setLevel("ERROR")
     if wait is None:
         wait = settings.in_process or on_terminal()
     database = create_engine(settings.database)
@@ -190,6 +201,7 @@ class _Run:
                     on_batch=lambda: progress.update(task, completed=left - self._open_sounds()),
                 )
                 progress.remove_task(task)
+                tell("done with the earlier run")
             submission = self._submit(found, source, ignored, progress)
             if not self.wait:
                 return submission, None
@@ -200,6 +212,13 @@ class _Run:
                 on_batch=lambda: self._show(progress, task, submission.ingest_id),
             )
             return submission, self._progress_of(submission.ingest_id)
+        except KeyboardInterrupt:
+            progress.stop()
+            tell(
+                f"stopped; {self._open_sounds():,} sounds wait in the ledger, and the next "
+                "`cratesort ingest` goes on with them"
+            )
+            sys.exit(Exit.INTERRUPTED)
         finally:
             context.database.dispose()
             if context.note is not None:
@@ -248,9 +267,14 @@ class _Run:
                 open_before, moved = state.open_batches, moment
             elif moment - moved > _PATIENCE_SECONDS and not told:
                 told = True
+                why = (
+                    "Redis is away, so no worker hears of the work"
+                    if submission.broker_away
+                    else "is a worker running? Start one with `cratesort worker`"
+                )
                 tell(
-                    f"nothing was finished for {_PATIENCE_SECONDS:.0f} s: is a worker running? "
-                    "Start one with `cratesort worker`; `cratesort doctor` says more."
+                    f"nothing was finished for {_PATIENCE_SECONDS:.0f} s: {why}; "
+                    "`cratesort doctor` says more."
                 )
             if moment - swept > self.settings.sweep_seconds:
                 # Who waits may as well keep house: no work is lost where nobody runs beat.
@@ -328,6 +352,8 @@ class _Run:
             f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
             + (f"; passed over: {passed_over}" if passed_over else "")
         )
+        if not submission.found:
+            say("nothing here looks like a sound")
         if submission.skipped_failed:
             say(f"{submission.skipped_failed:,} of the unchanged have no category")
         if ended is None:
@@ -363,9 +389,9 @@ class _Run:
             say("Without a category:")
             for code, count in counts.errors.items():
                 say(f"  {code:<19}{count:>9,}")
-            say("  each with its reason: cratesort results --failed")
+            say(f"  each with its reason: {command('results --failed')}")
         say()
-        say("See them: cratesort results      As a table: cratesort results --format csv")
+        say(f"See them: {command('results')}      As a table: {command('results --format csv')}")
 
 
 def _resolved(path: str) -> bytes:

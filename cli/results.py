@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from classifier.labels import CATEGORIES
-from cli.terminal import csv_writer, say, shorten, tell, terminal_width
+from cli.terminal import csv_writer, say, shorten, tell, terminal_width, wrapped
 
 if TYPE_CHECKING:
     from db.sounds import SoundRow
@@ -157,12 +157,12 @@ def _print_table(rows: Iterator["SoundRow"]) -> None:
         path = shorten(row.path, path_width)
         if row.category is None:
             say(f"{path}  {row.error_code}")
-            say(f"    {row.error_message}")
+            say(f"    {wrapped(row.error_message or '', 4)}")
         else:
             sure = f"{row.confidence:.2f}"
             say(f"{path}  {row.category:<{category_width}} {sure:>{confidence_width}}")
         if row.note:
-            say(f"    note: {row.note}")
+            say(f"    {wrapped(f'note: {row.note}', 4)}")
 
 
 class _Counting:

@@ -32,14 +32,31 @@ def _start(arguments: list[str]) -> None:
 
 
 def _require_broker(service: str) -> None:
+    import redis.exceptions
+
     from workers.settings import load_settings
 
-    if load_settings().in_process:
+    url = load_settings().broker_url
+    if url is not None:
+        try:
+            _ping(url.get_secret_value())
+        except redis.exceptions.AuthenticationError:
+            raise  # waiting would not mend a wrong password
+        except redis.exceptions.RedisError:
+            pass  # Redis may come later than its workers; Celery waits for it
+    else:
         raise NoBrokerError(
             f"a {service} takes its work from Redis: set CRATESORT_BROKER_URL "
             "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
             "own process and needs no other."
         )
+
+
+def _ping(url: str) -> None:
+    from redis import Redis
+
+    with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+        client.ping()
 
 
 def _require_database() -> None:
@@ -86,13 +103,11 @@ def beat(celery_options: tuple[str, ...]) -> None:
     One is enough; two are harmless. CELERY_OPTIONS go to Celery's beat.
     """
     _require_broker("beat")
-    from workers.settings import load_settings
-
     options = list(celery_options)
-    if not _names(options, "-s", "--schedule"):
-        folder = load_settings().data_folder
-        folder.mkdir(parents=True, exist_ok=True)
-        options += ["--schedule", str(folder / "beat-schedule")]
+    if not _names(options, "-S", "--scheduler"):
+        # In memory. Celery's default keeps a file, which two beats of one host destroy for each
+        # other; there is nothing in it that a sweep every few seconds would need after a restart.
+        options += ["--scheduler", "celery.beat:Scheduler"]
     _start(["beat", *options])
 
 

@@ -106,7 +106,7 @@ def _lines(state: dict[str, Any], width: int) -> list[str]:
         lines += ["", "Latest ingests"]
     for ingest in state["ingests"]:
         done = ingest["classified"] + ingest["failed"]
-        how = "done" if ingest["finished"] else "at work" if ingest["submitted"] else "cut short"
+        how = "done" if ingest["finished"] else "open" if ingest["submitted"] else "cut short"
         counted = f"{done:,} of {ingest['enqueued']:,}"
         left = f"  {ingest['ingest_id']:>5}  {how:<9}  {counted:>21}  "
         lines.append(left + shorten(ingest["source"], max(10, width - len(left) - 1)).rstrip())

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+import textwrap
 import time
 from typing import Any, TextIO
 
@@ -121,9 +122,20 @@ def phases_progress() -> Progress:
 
 def set_up_logging(level: str) -> None:
     """Send log records to standard error, one safe line each."""
-    handler = logging.StreamHandler()
+    handler = _StderrHandler()
     handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what standard error is at the moment: a progress display puts itself in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            tell(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 class OneLineFormatter(logging.Formatter):
@@ -153,6 +165,24 @@ def shorten(text: str, width: int) -> str:
     while cell_len(tail) > width - 1:
         tail = tail[1:]
     return set_cell_size("…" + tail, width)
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Return `text` in lines of the terminal's width, each but the first indented."""
+    lines = textwrap.wrap(printable(text), terminal_width() - indent, break_on_hyphens=False)
+    return f"\n{'':{indent}}".join(lines)
+
+
+def command(arguments: str) -> str:
+    """Return a command as this person would type it.
+
+    `make ingest` works in an environment that is cratesort's own and gone when make ends; a hint to
+    type ``cratesort results`` would lead to another, empty database.
+    """
+    if "MAKELEVEL" not in os.environ:
+        return f"cratesort {arguments}"
+    name, _, options = arguments.partition(" ")
+    return f"make {name}" + (f" ARGS='{options}'" if options else "")
 
 
 def terminal_width() -> int:

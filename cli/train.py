@@ -126,9 +126,9 @@ def _print_confusion(evaluation: "Evaluation") -> None:
 
     letters = "abcdefghijkl"
     say("  Confusion: a row is the truth, a column what was said")
-    say(f"  {'':<20}" + "".join(f"{letter:>5}" for letter in letters))
+    say(f"{'':<20}" + "".join(f"{letter:>5}" for letter in letters))
     for letter, category, row in zip(letters, CATEGORIES, evaluation.confusion, strict=True):
-        say(f"  {letter} {category:<18}" + "".join(_cell(count) for count in row))
+        say(f"{letter} {category:<18}" + "".join(_cell(count) for count in row))
 
 
 def _cell(count: Any) -> str:
