@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.errors import BundleError
+from classifier.errors import BundleError, UnknownSampleTypeError
 from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES, N_CATEGORIES
@@ -124,11 +124,14 @@ def replay_golden(document: bytes, classifier: "Classifier") -> None:
         headers = [AudioHeader(*sound["header"]) for sound in sounds]
         expected = np.array([s["probabilities"] for s in sounds], dtype=np.float32)
         expected = expected.reshape(len(sounds), N_CATEGORIES)
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise BundleError(f"the golden vectors are not readable: {fault}") from fault
     if len(sounds) < _FEWEST_SOUNDS:
         raise BundleError(f"{len(sounds)} golden sounds prove nothing: {_FEWEST_SOUNDS} are needed")
-    found = classifier.predict(names, headers)
+    try:
+        found = classifier.predict(names, headers)
+    except (ValueError, TypeError, UnknownSampleTypeError) as fault:
+        raise BundleError(f"the golden vectors are not of sounds: {fault}") from fault
     difference = np.abs(found - expected).max(axis=1)
     # Written so that NaN counts as different.
     differs = ~(difference <= TOLERANCE) | (found.argmax(axis=1) != expected.argmax(axis=1))

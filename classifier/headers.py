@@ -17,9 +17,10 @@ from typing import Final
 import soundfile
 
 from classifier import containers
+from classifier.chunked import Layout, StandIn
 from classifier.errors import ErrorCode, SoundError
 from classifier.paths import printable
-from classifier.quiet import quiet_stderr
+from classifier.quiet import quiet
 
 #: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
 MAX_CHANNELS: Final = 256
@@ -124,13 +125,15 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     return HeaderReading(header, _note(layout, name))
 
 
-def _header_by_libsndfile(fd: int, size_bytes: int, layout: containers.Layout) -> AudioHeader:
-    source: int | _Window = fd
-    if layout.audio_offset_bytes:
+def _header_by_libsndfile(fd: int, size_bytes: int, layout: Layout) -> AudioHeader:
+    source: int | _Window | _StandInFile = fd
+    if layout.stand_in is not None:
+        source = _StandInFile(layout.stand_in)
+    elif layout.audio_offset_bytes:
         source = _Window(fd, layout.audio_offset_bytes, size_bytes)
-    quiet = quiet_stderr() if layout.container == "MP3" else contextlib.nullcontext()
+    silence = quiet() if layout.container in ("MP3", "CAF") else contextlib.nullcontext()
     try:
-        with quiet, soundfile.SoundFile(source, mode="r", closefd=False) as sound:
+        with silence, soundfile.SoundFile(source, mode="r", closefd=False) as sound:
             frames, rate = int(sound.frames), int(sound.samplerate)
             channels, subtype = int(sound.channels), str(sound.subtype)
     except soundfile.LibsndfileError as error:
@@ -164,20 +167,18 @@ def _header_by_libsndfile(fd: int, size_bytes: int, layout: containers.Layout) -
     )
 
 
-def _note(layout: containers.Layout, name: str) -> str | None:
+def _note(layout: Layout, name: str) -> str | None:
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     if extension in AUDIO_EXTENSIONS and extension not in _EXTENSIONS[layout.container]:
         return f"it is {layout.container}, though its name ends in .{extension}"
     return None
 
 
-class _Window:
-    """The rest of a file from an offset, as the file object that libsndfile's virtual I/O takes."""
+class _Stream:
+    """The seeking half of the file object that libsndfile's virtual I/O takes."""
 
-    def __init__(self, fd: int, start: int, end: int) -> None:
-        self._fd = fd
-        self._start = start
-        self._length = end - start
+    def __init__(self, length: int) -> None:
+        self._length = length
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -188,7 +189,31 @@ class _Window:
     def tell(self) -> int:
         return self._position
 
+
+class _Window(_Stream):
+    """The rest of a file from an offset."""
+
+    def __init__(self, fd: int, start: int, end: int) -> None:
+        super().__init__(end - start)
+        self._fd = fd
+        self._start = start
+
     def read(self, length: int) -> bytes:
         data = os.pread(self._fd, length, self._start + self._position)
+        self._position += len(data)
+        return data
+
+
+class _StandInFile(_Stream):
+    """A stand-in's header, followed by as much silence as it announces."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        super().__init__(len(stand_in.header) + stand_in.sound_bytes)
+        self._header = stand_in.header
+
+    def read(self, length: int) -> bytes:
+        length = max(0, min(length, self._length - self._position))
+        data = self._header[self._position : self._position + length]
+        data += bytes(length - len(data))
         self._position += len(data)
         return data

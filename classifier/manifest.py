@@ -97,7 +97,7 @@ def parse_manifest(document: bytes) -> Manifest:
     try:
         content = json.loads(document)
         found_format = content["format_version"]
-    except (ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise BundleError(f"{MANIFEST} is not readable: {fault}") from fault
     # First, because another format may spell everything else differently.
     if found_format != FORMAT_VERSION:

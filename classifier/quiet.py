@@ -1,33 +1,39 @@
 """Keeping libraries written in C from talking over the terminal.
 
-libmpg123 and TensorFlow write to descriptor 2 directly; no Python stream, logger or option stops
-them.
+libmpg123 and TensorFlow write to descriptor 2 directly, libsndfile's ALAC reader to descriptor 1;
+no Python stream, logger or option stops them.
 """
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Send what is written to descriptor 2 to nowhere, for one short call.
+def quiet() -> Iterator[None]:
+    """Send what is written to descriptors 1 and 2 to nowhere, for one short call.
 
-    The descriptor is the whole process's, so whatever another thread writes meanwhile is lost too;
-    Python's own errors are exceptions and come through.
+    They are the whole process's, so whatever another thread writes meanwhile is lost too; Python's
+    own errors are exceptions and come through.
     """
+    saved = []
     try:
-        saved = os.dup(2)
-    except OSError:  # closed: nobody would see it anyway
-        yield
-        return
-    try:
+        for descriptor in (1, 2):
+            try:
+                saved.append((descriptor, os.dup(descriptor)))
+            except OSError:  # closed: nobody would see it anyway
+                continue
         null = os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(null, 2)
+            for descriptor, _ in saved:
+                os.dup2(null, descriptor)
         finally:
             os.close(null)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        # What C's printf keeps in its buffer would come out later, when the descriptors are back.
+        ctypes.CDLL(None).fflush(None)
+        for descriptor, copy in saved:
+            os.dup2(copy, descriptor)
+            os.close(copy)

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.labels import N_CATEGORIES
-from classifier.quiet import quiet_stderr
+from classifier.quiet import quiet
 from classifier.vocabulary import IDS_PER_TOKEN, N_IDS, PADDING_ID, SEQUENCE_LENGTH
 
 # TensorFlow reports its missing GPU at import, before its logging can be configured, and later.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with quiet_stderr():
+with quiet():
     import keras
     import tensorflow as tf
     from keras import ops

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import click
 
+from classifier.paths import printable
 from cli.exits import Exit, explain
 
 #: Command name to "module:attribute"; loaded when asked for, so that --help stays quick.
@@ -102,7 +103,8 @@ def main() -> None:
         if explained is None:
             raise
         message, code = explained
-        print(f"cratesort: {message}", file=sys.stderr)  # noqa: T201
+        safe = "\n".join(map(printable, message.splitlines()))
+        print(f"cratesort: {safe}", file=sys.stderr)  # noqa: T201
     sys.exit(int(code or 0))
 
 

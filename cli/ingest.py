@@ -7,16 +7,15 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from classifier.paths import path_text, printable
 from cli.exits import Exit
+from cli.ingest_report import report
 from cli.terminal import (
-    command,
     on_terminal,
-    print_json,
-    say,
     set_up_logging,
     sounds_progress,
     tell,
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.25
 #: After this long without a claim, a waiting person is told what is missing.
 _PATIENCE_SECONDS: Final = 10.0
-_SHOWN_FAULTS: Final = 10
+#: Some five million paths; a manifest that never ends (/dev/zero) must not fill the memory.
+_MAX_MANIFEST_BYTES: Final = 512 * 1024**2
 
 
 @click.command()
@@ -91,7 +91,7 @@ def ingest(
         raise click.UsageError("--below and --model-older exclude each other")
     for path in paths:
         if not _exists(path):
-            raise click.UsageError(f"{click.format_filename(path)}: no such file or folder")
+            raise click.UsageError(f"{printable(path_text(path))}: no such file or folder")
 
     from db.engine import create_engine
     from db.migrate import require_current
@@ -106,7 +106,7 @@ def ingest(
         wait = settings.in_process or on_terminal()
     database = create_engine(settings.database)
     require_current(database)
-    run = _Run(
+    run = Run(
         settings=settings,
         database=database,
         wait=wait,
@@ -116,12 +116,22 @@ def ingest(
     sys.exit(run.ingest(paths, manifest, as_json))
 
 
+def _manifest_bytes(manifest: str) -> bytes:
+    with sys.stdin.buffer if manifest == "-" else Path(manifest).open("rb") as stream:
+        data = stream.read(_MAX_MANIFEST_BYTES + 1)
+    if len(data) > _MAX_MANIFEST_BYTES:
+        raise click.UsageError(
+            f"the manifest has over {_MAX_MANIFEST_BYTES:,} bytes: give it in parts"
+        )
+    return data
+
+
 def _exists(path: str) -> bool:
     return os.path.lexists(path)
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """One ingest, from finding to the last line printed."""
 
     settings: "Settings"
@@ -131,6 +141,7 @@ class _Run:
     started: float
 
     def ingest(self, paths: tuple[str, ...], manifest: str | None, as_json: bool) -> Exit:
+        """Run it and return the exit code."""
         from tasks.finding import Ignored, Locator, find
         from tasks.manifest import find_listed, read_manifest
 
@@ -145,8 +156,9 @@ class _Run:
                     walked.append((sound.root, sound.path))
                 yield sound
             if manifest is not None:
-                data = sys.stdin.buffer.read() if manifest == "-" else Path(manifest).read_bytes()
-                yield from find_listed(read_manifest(data), locator, bad, walked)
+                yield from find_listed(
+                    read_manifest(_manifest_bytes(manifest)), locator, bad, walked
+                )
 
         for path in paths:
             locator.place(_resolved(path))  # refuse before anything is written
@@ -158,12 +170,11 @@ class _Run:
                 submission, ended = self._here(found(), source, ignored, progress)
             else:
                 submission, ended = self._through_queue(found(), source, ignored, progress)
-        return self._report(submission, ended, ignored, bad, as_json)
+        return report(self, submission, ended, ignored, bad, as_json)
 
     def _submit(
         self, found: Iterable["FoundSound"], source: str, ignored: "Ignored", progress: "Progress"
     ) -> "Submission":
-        from classifier.paths import path_text
         from tasks.producer import submit_found
 
         finding = progress.add_task("finding sounds", total=None)
@@ -304,94 +315,6 @@ class _Run:
 
         with reading(self.database) as connection:
             return open_sounds(connection)
-
-    def _report(
-        self,
-        submission: "Submission",
-        ended: "IngestProgress | None",
-        ignored: "Ignored",
-        bad: "list[BadLine]",
-        as_json: bool,
-    ) -> Exit:
-        seconds = time.monotonic() - self.started
-        for fault in bad[:_SHOWN_FAULTS]:
-            tell(f"manifest {fault}")
-        if len(bad) > _SHOWN_FAULTS:
-            tell(f"manifest: {len(bad) - _SHOWN_FAULTS:,} more lines could not be taken")
-        for folder in ignored.folders[:_SHOWN_FAULTS]:
-            tell(f"warning: not walked: {folder}")
-        if as_json:
-            report: dict[str, Any] = {
-                "ingest_id": submission.ingest_id,
-                "found": submission.found,
-                "skipped_unchanged": submission.skipped_unchanged,
-                "ignored": submission.ignored,
-                "enqueued": submission.enqueued,
-            }
-            if ended is not None:
-                report["classified"] = ended.classified
-                report["failed"] = ended.failed
-                report["seconds"] = round(seconds, 3)
-            if bad:
-                report["bad_lines"] = len(bad)
-            print_json(report)
-        else:
-            self._print_summary(submission, ended, ignored, seconds)
-        failed = submission.skipped_failed + (ended.failed if ended else 0)
-        return Exit.SOME_FAILED if failed or bad or ignored.folders else Exit.DONE
-
-    def _print_summary(
-        self,
-        submission: "Submission",
-        ended: "IngestProgress | None",
-        ignored: "Ignored",
-        seconds: float,
-    ) -> None:
-        passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
-        say(
-            f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
-            + (f"; passed over: {passed_over}" if passed_over else "")
-        )
-        if not submission.found:
-            say("nothing here looks like a sound")
-        if submission.skipped_failed:
-            say(f"{submission.skipped_failed:,} of the unchanged have no category")
-        if ended is None:
-            where = (
-                "`cratesort ingest` (any path) works on them"
-                if self.settings.in_process
-                else ("workers classify them; `cratesort status` shows how far they are")
-            )
-            say(f"{submission.enqueued:,} in the ledger; {where}")
-            return
-        pace = (ended.classified + ended.failed) / max(seconds, 1e-9)
-        say(
-            f"{ended.classified:,} classified, {ended.failed:,} failed, in {seconds:.1f} s"
-            + (f" ({pace:,.0f} files/s)" if submission.enqueued else "")
-        )
-        self._print_table(ended.failed + submission.skipped_failed)
-
-    def _print_table(self, failed: int) -> None:
-        from db.engine import reading
-        from db.overview import sound_counts
-
-        with reading(self.database) as connection:
-            counts = sound_counts(connection)
-        if counts.categories:
-            say()
-            say("All sounds by category:")
-            widest = max(counts.categories.values())
-            for category, count in counts.categories.items():
-                bar = "█" * max(1, round(30 * count / widest))
-                say(f"  {category:<19}{count:>9,}  {bar}")
-        if counts.errors and failed:
-            say()
-            say("Without a category:")
-            for code, count in counts.errors.items():
-                say(f"  {code:<19}{count:>9,}")
-            say(f"  each with its reason: {command('results --failed')}")
-        say()
-        say(f"See them: {command('results')}      As a table: {command('results --format csv')}")
 
 
 def _resolved(path: str) -> bytes:

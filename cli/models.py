@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from classifier.errors import CratesortError
+from classifier.paths import printable
 from cli.terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def list_models(as_json: bool) -> None:
     for model in listed:
         mark = "*" if model["serves"] else " "
         when = model["created_at"] or "ships with cratesort"
-        say(f"{mark} {model['version']:<30} {model['size_bytes'] / 1e6:6.2f} MB  {when}")
+        say(f"{mark} {printable(model['version']):<30} {model['size_bytes'] / 1e6:6.2f} MB  {when}")
     say()
     say("* serves")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from classifier.paths import printable
 from cli.terminal import print_json, say, shorten, terminal_width
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _lines(state: dict[str, Any], width: int) -> list[str]:
         f"{sounds['needs_review']:,} to review",
         "Batches   " + ", ".join(f"{count:,} {name}" for name, count in batches.items()),
         f"Pace      {state['files_per_second']:,.0f} files/s over the last minute",
-        f"Model     {state['model_version']}",
+        f"Model     {printable(state['model_version'])}",
     ]
     if state["ingests"]:
         lines += ["", "Latest ingests"]

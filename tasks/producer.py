@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
 
+from classifier.paths import path_text
 from db import bundles, ledger, sounds
 from db.batch import BatchEntry
 from db.engine import create_engine
@@ -107,7 +108,7 @@ def submit(
         require_current(database)
         ignored = Ignored()
         found = find(names, Locator(settings), ignored)
-        source = ", ".join(os.fsdecode(name) for name in names[:3])
+        source = ", ".join(path_text(name) for name in names[:3])
         return submit_found(
             found, source=source, settings=settings, database=database, ignored=ignored
         )

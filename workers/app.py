@@ -29,9 +29,10 @@ VISIBILITY_TIMEOUT_SECONDS: Final = 900
 
 
 class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
-    """Base of every task: the worker's time limit holds, whatever the message says."""
+    """Base of every task: what a message says cannot harm the worker (`workers.requests`)."""
 
     Request = "workers.requests:LimitedRequest"
+    Strategy = "workers.requests:strict_strategy"
 
 
 def build_app(settings: Settings) -> Celery:

@@ -51,6 +51,9 @@ class Predictor:
             return self._classifier
         try:
             loaded = self._load(database, champion)
+            if loaded.version != wanted:
+                # Rows would name another model than the one promoted, and never be up to date.
+                raise BundleError(f"its bundle calls itself {loaded.version}")
         except BundleError as error:
             raise BundleError(
                 f"model {wanted} cannot serve: {error}. `cratesort models list` shows the others, "

@@ -1,13 +1,21 @@
-"""How a worker reads a message: the time limit is the worker's own.
+"""How a worker reads a message: nothing in it is believed that could harm the worker.
 
-Celery lets the message's ``timelimit`` header override the worker's limit, so a producer (or anyone
+Celery lets a message's ``timelimit`` header override the worker's limit, so a producer (or anyone
 who can write to Redis) could switch the safeguard off: with 60 s in the header, a worker limited to
-2 s had not killed its task after 18 s.
+2 s had not killed its task after 18 s. And it assumes that a message has the form its own producer
+gives it: one whose body is JSON's ``null`` ends the worker, and is there for the next one.
+
+What is not here: what a well-formed message asks for (`tasks`).
 """
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery.worker.request import Request
+from celery.worker.strategy import default
+
+log = logging.getLogger(__name__)
 
 
 class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no types
@@ -21,3 +29,59 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
     @time_limits.setter
     def time_limits(self, _value: Any) -> None:
         """Drop what the message's header asked for."""
+
+
+def strict_strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Return Celery's handler of a task's messages behind a check of their form.
+
+    Parameters
+    ----------
+    task, app, consumer, options
+        As Celery calls a task's ``Strategy``.
+
+    Returns
+    -------
+    callable
+        Drops a malformed message with one line in the log; the ledger still has the work.
+    """
+    handle = default(task, app, consumer, **options)
+
+    def checked(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
+        fault = fault_of(message, body)
+        if fault is None:
+            return handle(message, body, ack, reject, callbacks, **more)
+        log.error("a message for %s is dropped: %s", task.name, fault)
+        return reject(log, consumer.connection_errors)
+
+    return checked
+
+
+def fault_of(message: Any, body: Any) -> str | None:
+    """Return what is wrong with a message's form, None when nothing is.
+
+    Parameters
+    ----------
+    message : kombu.message.Message
+    body : object
+        None for Celery's message protocol 2, the only one that is read.
+    """
+    headers = message.headers
+    if body is not None:
+        return "it is not of message protocol 2"
+    if not isinstance(headers.get("id"), str):
+        return "its id is not text"
+    if headers.get("eta") is not None:
+        return "it asks for a later time; a worker would have to keep it until then"
+    if not isinstance(headers.get("expires"), str | int | float | None):
+        return "its expiry is not a time"
+    if headers.get("stamped_headers") or headers.get("stamps"):
+        return "it carries stamps"
+    payload = message.payload
+    if not isinstance(payload, list) or len(payload) != 3:
+        return "its body is not a list of three"
+    arguments, keywords, embedded = payload
+    if not isinstance(arguments, list) or not isinstance(keywords, dict):
+        return "its arguments are not a list and an object"
+    if not isinstance(embedded, dict) or any(embedded.values()):
+        return "it names tasks to call afterwards"
+    return None

@@ -57,13 +57,13 @@ class Settings(BaseSettings):
     #: Batches queued or running at once: bounds what Redis holds and what its loss repeats.
     window_batches: int = Field(default=64, ge=1, le=100_000)
     #: A batch that runs longer is killed; a producer's message cannot change that.
-    time_limit_seconds: float = Field(default=45.0, gt=0, allow_inf_nan=False)
+    time_limit_seconds: float = Field(default=45.0, gt=0, le=86_400)
     #: Added to the time limit to make the lease: killing and reporting take a moment.
-    lease_margin_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    lease_margin_seconds: float = Field(default=30.0, gt=0, le=86_400)
     #: A queued batch nobody claimed for this long gets a new message.
-    stale_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    stale_seconds: float = Field(default=60.0, gt=0, le=86_400)
     #: How often housekeeping looks for expired leases and lost messages.
-    sweep_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    sweep_seconds: float = Field(default=10.0, gt=0, le=86_400)
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -148,3 +148,20 @@ def test_a_host_that_does_not_know_a_root_blames_no_sound(run_cli, settings, lib
     assert stopped.code == 2
     assert "packs" in stopped.stderr
     assert run_cli("ingest", library, settings=with_root).code == 0
+
+
+def test_a_champion_that_calls_itself_otherwise_does_not_serve(
+    run_cli, settings, store, library, starter, sqlite_url
+):
+    # Given the starter's bytes stored and promoted under another name
+    store("v2", starter)
+    engine = create_engine(sqlite_url)
+    with engine.begin() as connection:
+        bundles.promote(connection, "v2")
+    engine.dispose()
+
+    # When sounds are ingested, then they are refused: their rows would name a third model
+    stopped = run_cli("ingest", library, settings=settings)
+    assert stopped.code == 2
+    assert "v2" in stopped.stderr
+    assert "starter-1" in stopped.stderr

@@ -1,6 +1,7 @@
 """``tasks.producer.submit``: the one way in, light to import, done when the ledger has it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -115,3 +116,10 @@ def test_a_producer_loads_no_model_library(database_url, redis_url, folder, tmp_
     assert enqueued == "5"
     heavy = {"tensorflow", "keras", "sklearn", "joblib", "pandas", "onnx", "onnxruntime"}
     assert not heavy & set(modules.split())
+
+
+def test_a_name_that_is_not_utf_8_is_submitted_like_any_other(settings, folder):
+    path = os.fsencode(folder) + b"/\xff\xfe.wav"
+    with open(path, "wb") as file:
+        file.write(sounds.encoded())
+    assert submit([path], settings=settings).enqueued == 1

@@ -35,7 +35,8 @@ def refusal_of(layout_of):
     ],
 )
 def test_a_container_that_is_read_is_told_by_its_first_bytes(layout_of, written_as, container):
-    assert layout_of(sounds.encoded(written_as)) == containers.Layout(container)
+    layout = layout_of(sounds.encoded(written_as))
+    assert (layout.container, layout.missing_bytes) == (container, 0)
 
 
 @pytest.mark.parametrize(
@@ -113,70 +114,79 @@ def test_a_caf_of_another_encoding_is_refused(refusal_of):
     assert refusal_of(forged).code is ErrorCode.UNSUPPORTED_FORMAT
 
 
-# Ways to show libsndfile an encoding that was not checked: its own walk over the chunks is not
-# quite ours. The first four opened as IMA ADPCM once.
+# Ways to show libsndfile another encoding than was checked, or a chunk that it reads for ever. Each
+# worked once: its walk over the chunks is not ours. Now it sees a stand-in and none of this.
 
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        [*[JUNK] * 300, IMA, IMA_DATA],
-        [chunk(b"smpl", b""), chunk(b"JUNK", bytes(28) + IMA + IMA_DATA), PCM, PCM_DATA],
-        [chunk(b"acid", b"."), chunk(b"JUNK", bytes(9) + IMA + IMA_DATA), PCM, PCM_DATA],
-        [chunk(b"fact", b"..."), chunk(b"JUNK", bytes(9) + IMA + IMA_DATA), PCM, PCM_DATA],
-        [chunk(b"LIST", b"adtl"), IMA, IMA_DATA],
-        [chunk(b"\1\2\3\4", IMA + IMA_DATA), PCM, PCM_DATA],
-        [chunk(b"data", b""), IMA, IMA_DATA],
-        [chunk(b"JUNK", b"", stated=0xFFFFFF00), IMA, IMA_DATA],
-    ],
-    ids=["flood", "smpl", "acid", "fact", "LIST", "unprintable", "data first", "beyond the end"],
-)
-def test_no_trick_before_the_format_chunk_shows_libsndfile_another_one(refusal_of, parts):
-    refused = refusal_of(riff(*parts))
-    assert refused.code in (ErrorCode.INVALID_HEADER, ErrorCode.LIMIT_EXCEEDED)
-
-
-def test_an_aiff_that_does_not_admit_to_being_compressed_is_found_out(refusal_of):
-    forged = sounds.encoded("AIFF", "IMA_ADPCM").replace(b"AIFC", b"AIFF", 1)
-    assert refusal_of(forged).code is ErrorCode.UNSUPPORTED_FORMAT
-
-
-def test_a_second_format_behind_the_sound_of_a_w64_is_found(refusal_of):
-    good, ima = sounds.encoded("W64"), sounds.encoded("W64", "IMA_ADPCM")
-    assert len(good) % 8 == 2
-    forged = good + bytes(6) + bytes(24) + ima[40:]
-    assert refusal_of(forged).code is ErrorCode.UNSUPPORTED_FORMAT
-
-
-def test_a_w64_that_does_not_start_with_its_format_is_refused(refusal_of):
-    ima = sounds.encoded("W64", "IMA_ADPCM")
-    junk = b"junk" + ima[44:56] + struct.pack("<Q", 32) + bytes(8)
-    assert refusal_of(ima[:40] + junk * 300 + ima[40:]).code is ErrorCode.INVALID_HEADER
-
-
+PLAIN = riff(PCM, PCM_DATA)
+IMA_FILE = IMA + IMA_DATA
 ENDLESS = {
     "text": b"INFO" + chunk(b"IART", bytes(16)) + chunk(b"what", b"this", stated=2**32 - 32),
     "labels": b"adtl" + chunk(b"what", b"this", stated=2**32 - 8),
     "out of step": b"exif" + chunk(b"etim", b"", stated=0x460004) + b"abcd" + b"\xf8\xff\xff\xff",
-    "far in": b"adtl" + chunk(b"olym", bytes(70_000)) + chunk(b"what", b"", stated=2**32 - 8),
+    "astride its end": b"adtl" + b"olym\xf8\xff",
+}
+TRICKS = {
+    "smpl": [chunk(b"smpl", b""), chunk(b"JUNK", bytes(28) + IMA_FILE), PCM, PCM_DATA],
+    "acid": [chunk(b"acid", b"."), chunk(b"JUNK", bytes(9) + IMA_FILE), PCM, PCM_DATA],
+    "fact before": [chunk(b"fact", b"..."), chunk(b"JUNK", bytes(9) + IMA_FILE), PCM, PCM_DATA],
+    "fact behind": [PCM, chunk(b"fact", b""), PCM_DATA],
+    "unprintable": [chunk(b"\1\2\3\4", IMA_FILE), PCM, PCM_DATA],
+    "a second format": [PCM, IMA, PCM_DATA],
+    "a format behind the sound": [PCM, PCM_DATA, IMA],
+    "a lying ds64": [PCM, chunk(b"ds64", bytes(8) + b"\xff" * 8 + bytes(12)), PCM_DATA],
+    **{
+        f"{name}, before": [PCM, chunk(b"LIST", inner), PCM_DATA] for name, inner in ENDLESS.items()
+    },
+    **{
+        f"{name}, behind": [PCM, PCM_DATA, chunk(b"LIST", inner)] for name, inner in ENDLESS.items()
+    },
 }
 
 
-@pytest.mark.parametrize("place", ["before the sound", "behind the sound"])
-@pytest.mark.parametrize("inner", ENDLESS.values(), ids=ENDLESS)
-def test_a_list_that_libsndfile_would_read_for_ever_is_refused(refusal_of, inner, place):
-    endless = chunk(b"LIST", inner)
-    parts = [PCM, endless, PCM_DATA] if place == "before the sound" else [PCM, PCM_DATA, endless]
-    assert refusal_of(riff(*parts)).code is ErrorCode.INVALID_HEADER
+@pytest.mark.parametrize("parts", TRICKS.values(), ids=TRICKS)
+def test_of_a_wav_libsndfile_sees_its_format_and_its_length_and_nothing_else(layout_of, parts):
+    assert layout_of(riff(*parts)).stand_in == layout_of(PLAIN).stand_in
 
 
-def test_a_list_of_megabytes_is_not_searched(refusal_of):
-    assert refusal_of(riff(PCM, chunk(b"LIST", bytes(2**20 + 2)))).code is ErrorCode.LIMIT_EXCEEDED
+@pytest.mark.parametrize(
+    ("parts", "code"),
+    [
+        ([*[JUNK] * 300, IMA, IMA_DATA], ErrorCode.LIMIT_EXCEEDED),
+        ([chunk(b"LIST", b"adtl"), IMA, IMA_DATA], ErrorCode.UNSUPPORTED_FORMAT),
+        ([chunk(b"data", b""), IMA, IMA_DATA], ErrorCode.UNSUPPORTED_FORMAT),
+        ([chunk(b"JUNK", b"", stated=0xFFFFFF00), IMA, IMA_DATA], ErrorCode.INVALID_HEADER),
+        ([PCM], ErrorCode.INVALID_HEADER),
+    ],
+    ids=["flood", "LIST", "data first", "beyond the end", "no sound"],
+)
+def test_a_wav_without_a_format_that_is_read_is_refused(refusal_of, parts, code):
+    assert refusal_of(riff(*parts)).code is code
 
 
-def test_a_list_may_hold_the_minus_one_of_a_cue_without_a_name(layout_of):
-    labels = b"adtl" + chunk(b"labl", b"\xff\xff\xff\xff" + b"off")
-    assert layout_of(riff(PCM, chunk(b"LIST", labels), PCM_DATA)).container == "WAV"
+def test_an_aiff_that_does_not_admit_to_being_compressed_is_shown_as_plain(layout_of):
+    forged = sounds.encoded("AIFF", "IMA_ADPCM").replace(b"AIFC", b"AIFF", 1)
+    stand_in = layout_of(forged).stand_in
+    assert stand_in.header[8:12] == b"AIFF"
+    assert b"ima4" not in stand_in.header
+
+
+def test_a_second_format_in_an_aiff_is_not_shown(layout_of):
+    good = sounds.encoded("AIFF")
+    ima = chunks_of(sounds.encoded("AIFF", "IMA_ADPCM"), ">")[b"COMM"]
+    forged = good[:12] + b"".join(chunks_of(good, ">").values()) + ima
+    assert layout_of(forged).stand_in == layout_of(good).stand_in
+
+
+def test_a_second_format_behind_the_sound_of_a_w64_is_not_shown(layout_of):
+    good, ima = sounds.encoded("W64"), sounds.encoded("W64", "IMA_ADPCM")
+    forged = good + bytes(-len(good) % 8) + bytes(24) + ima[40:]
+    assert layout_of(forged).stand_in == layout_of(good).stand_in
+
+
+def test_a_w64_with_a_length_beyond_the_file_is_refused(refusal_of):
+    good = sounds.encoded("W64")
+    far = b"list" + good[44:56] + struct.pack("<Q", 1 << 63)
+    assert refusal_of(good[:40] + far + good[40:]).code is ErrorCode.INVALID_HEADER
 
 
 @pytest.mark.parametrize(

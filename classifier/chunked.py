@@ -1,0 +1,265 @@
+"""WAV, AIFF and W64: finding the format and the extent of the sound among a file's chunks.
+
+libsndfile reads a dozen kinds of chunks by rules of its own, and 1.2.2 can be led astray in them:
+a WAV of 120 bytes makes it read for ever, and a chunk with a false length can show it an encoding
+that was never checked. So libsndfile is not shown these files. It is shown a *stand-in*: the format
+and the length of the sound, copied from a walk of our own into a plain header, and nothing else.
+Titles, loops and broadcast data never reach it.
+
+The walk is bounded (`_MAX_CHUNKS` chunk headers) and finds what libsndfile forgives: sound data
+that is cut short. Sources: Microsoft RIFF MCI (1991) and mmreg.h; EBU Tech 3306 (RF64); Sony
+Wave64; Apple AIFF 1.3 and AIFF-C.
+
+What is not here: telling which container a file is (`classifier.containers`).
+"""
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+
+_MAX_CHUNKS: Final = 256
+_UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
+
+# mmreg.h: PCM, MS ADPCM, IEEE float, A-law, mu-law, GSM 6.10.
+_WAV_TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031})
+_WAV_EXTENSIBLE: Final = 0xFFFE
+_WAV_TAG_NAMES: Final = {0x0011: "IMA ADPCM", 0x0055: "MP3 inside WAV", 0x0161: "Windows Media"}
+#: MS ADPCM with its seven pairs of coefficients, the longest format that is read.
+_MAX_FORMAT_BYTES: Final = 50
+
+_AIFC_TYPES: Final = frozenset(
+    {
+        *(b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42ni", b"23ni"),
+        *(b"fl32", b"FL32", b"fl64", b"FL64", b"alaw", b"ALAW", b"ulaw", b"ULAW"),
+    }
+)
+#: A COMM chunk of plain AIFF; AIFF-C adds a type of four bytes and its name.
+_PLAIN_COMM_BYTES: Final = 18
+_AIFC_COMM_BYTES: Final = 22
+
+W64_RIFF: Final = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+W64_WAVE: Final = bytes.fromhex("77617665f3acd3118cd100c04f8edb8a")
+_W64_TAIL: Final = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What libsndfile is shown in place of a file: a header, then silence.
+
+    Attributes
+    ----------
+    header : bytes
+    sound_bytes : int
+        Length of the sound that the header announces and that follows it.
+    """
+
+    header: bytes
+    sound_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the first bytes say.
+
+    Attributes
+    ----------
+    container : str
+        ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF`` or ``W64``.
+    missing_bytes : int
+        Sound data that the header states and the file does not have; 0 when complete or unstated.
+    audio_offset_bytes : int
+        Where the container starts: after an ID3 tag and its padding, else 0.
+    stand_in : StandIn or None
+        What libsndfile is to be shown; None: the file itself.
+    """
+
+    container: str
+    missing_bytes: int = 0
+    audio_offset_bytes: int = 0
+    stand_in: StandIn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """Where the sound lies: bytes that are there, bytes that are missing."""
+
+    there: int
+    missing: int
+
+    @classmethod
+    def of(cls, body: int, stated: int, size_bytes: int) -> "_Extent":
+        left = max(0, size_bytes - body)
+        if stated in _UNSTATED:
+            return cls(left, 0)
+        return cls(min(stated, left), max(0, stated - left))
+
+
+def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of a RIFF, RIFX or RF64 WAVE file.
+
+    Parameters
+    ----------
+    fd : int
+    head : bytes
+        The file's first block.
+    size_bytes : int
+
+    Raises
+    ------
+    SoundError
+        `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
+    """
+    order = ">" if head[:4] == b"RIFX" else "<"
+    ds64_bytes = 0xFFFFFFFF
+    fmt = fact = b""
+    extent = None
+    offset = 12
+    for _ in range(_MAX_CHUNKS):
+        chunk = _at(fd, head, offset, 8)
+        if len(chunk) < 8 or (fmt and extent is not None):
+            break
+        name, length = chunk[:4], struct.unpack(order + "I", chunk[4:])[0]
+        body = offset + 8
+        if name == b"fmt " and not fmt:
+            fmt = _at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
+        elif name == b"fact" and length == 4:
+            fact = _at(fd, head, body, 4)
+        elif name == b"ds64":
+            ds64 = _at(fd, head, body, 16)
+            ds64_bytes = struct.unpack("<Q", ds64[8:])[0] if len(ds64) == 16 else ds64_bytes
+        elif name == b"data" and extent is None:
+            length = ds64_bytes if length == 0xFFFFFFFF else length
+            extent = _Extent.of(body, length, size_bytes)
+        offset = body + length + length % 2
+    else:
+        raise _too_many_chunks()
+    _require_format(fmt, extent, "WAV", order)
+    if extent is None:
+        raise _no_chunk("WAV", "data")
+    return Layout("WAV", extent.missing, stand_in=_plain_wav(fmt, fact, extent.there, order))
+
+
+def _plain_wav(fmt: bytes, fact: bytes, sound_bytes: int, order: str) -> StandIn:
+    chunks = _chunk(b"fmt ", fmt, order)
+    if len(fact) == 4:
+        chunks += _chunk(b"fact", fact, order)
+    length = 4 + len(chunks) + 8 + sound_bytes
+    if length < 0xFFFFFFF0:
+        riff = b"RIFX" if order == ">" else b"RIFF"
+        start = riff + struct.pack(order + "I", length) + b"WAVE"
+        data = b"data" + struct.pack(order + "I", sound_bytes)
+    else:
+        sizes = struct.pack("<QQQI", length + 36, sound_bytes, 0, 0)
+        start = b"RF64\xff\xff\xff\xffWAVE" + _chunk(b"ds64", sizes, "<")
+        data = b"data\xff\xff\xff\xff"
+    return StandIn(start + chunks + data, sound_bytes)
+
+
+def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of an AIFF or AIFF-C file; as `wav`."""
+    comm = b""
+    extent = None
+    offset = 12
+    for _ in range(_MAX_CHUNKS):
+        chunk = _at(fd, head, offset, 8)
+        if len(chunk) < 8 or (comm and extent is not None):
+            break
+        name, length = chunk[:4], struct.unpack(">I", chunk[4:])[0]
+        if name == b"COMM" and not comm:
+            comm = _at(fd, head, offset + 8, min(length, _AIFC_COMM_BYTES))
+        elif name == b"SSND" and extent is None:
+            # The chunk's first eight bytes are an offset and a block size, not sound.
+            extent = _Extent.of(offset + 16, max(0, length - 8), size_bytes)
+        offset += 8 + length + length % 2
+    else:
+        raise _too_many_chunks()
+    if len(comm) < _PLAIN_COMM_BYTES:
+        raise _no_chunk("AIFF", "COMM")
+    if extent is None:
+        raise _no_chunk("AIFF", "SSND")
+    compressed = head[8:12] == b"AIFC" and len(comm) == _AIFC_COMM_BYTES
+    if compressed and comm[18:22] not in _AIFC_TYPES:
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its AIFF-C compression is {comm[18:22]!r}; expected PCM, float, A-law or mu-law",
+        )
+    # An empty name for the type: one length byte and one to make it even.
+    comm = comm + b"\0\0" if compressed else comm[:_PLAIN_COMM_BYTES]
+    chunks = _chunk(b"COMM", comm, ">")
+    chunks += b"SSND" + struct.pack(">III", 8 + extent.there, 0, 0)
+    form = b"AIFC" if compressed else b"AIFF"
+    start = b"FORM" + struct.pack(">I", 4 + len(chunks) + extent.there) + form
+    return Layout("AIFF", extent.missing, stand_in=StandIn(start + chunks, extent.there))
+
+
+def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of a Sony Wave64 file; as `wav`."""
+    fmt = b""
+    extent = None
+    offset = 40
+    for _ in range(_MAX_CHUNKS):
+        chunk = _at(fd, head, offset, 24)
+        if len(chunk) < 24 or (fmt and extent is not None):
+            break
+        length = struct.unpack("<Q", chunk[16:])[0]
+        name = chunk[:4] if chunk[4:16] == _W64_TAIL else b""
+        if name == b"fmt " and not fmt:
+            fmt = _at(fd, head, offset + 24, min(max(0, length - 24), _MAX_FORMAT_BYTES))
+        elif name == b"data" and extent is None:
+            extent = _Extent.of(offset + 24, max(0, length - 24), size_bytes)
+        if length < 24:
+            break
+        offset += (length + 7) // 8 * 8
+    else:
+        raise _too_many_chunks()
+    _require_format(fmt, extent, "W64", "<")
+    if extent is None:
+        raise _no_chunk("W64", "data")
+    chunks = b"fmt " + _W64_TAIL + struct.pack("<Q", 24 + len(fmt)) + fmt + b"\0" * (-len(fmt) % 8)
+    chunks += b"data" + _W64_TAIL + struct.pack("<Q", 24 + extent.there)
+    start = W64_RIFF + struct.pack("<Q", 40 + len(chunks) + extent.there) + W64_WAVE
+    return Layout("W64", extent.missing, stand_in=StandIn(start + chunks, extent.there))
+
+
+def _require_format(fmt: bytes, extent: _Extent | None, container: str, order: str) -> None:
+    if len(fmt) < 2:
+        # A file that ends before its format: say so of whichever chunk it does not have.
+        raise _no_chunk(container, "fmt" if extent is not None or not fmt else "data")
+    tag = struct.unpack_from(order + "H", fmt)[0]
+    if tag == _WAV_EXTENSIBLE and len(fmt) >= 26:
+        tag = struct.unpack_from(order + "H", fmt, 24)[0]
+    if tag not in _WAV_TAGS:
+        name = _WAV_TAG_NAMES.get(tag, "an encoding that is not read")
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its WAV format tag is 0x{tag:04x} ({name}); expected PCM, float, A-law, mu-law, "
+            "MS ADPCM or GSM 6.10",
+        )
+
+
+def _no_chunk(container: str, name: str) -> SoundError:
+    return SoundError(
+        ErrorCode.INVALID_HEADER, f"its {container} header has no whole '{name}' chunk"
+    )
+
+
+def _too_many_chunks() -> SoundError:
+    return SoundError(
+        ErrorCode.LIMIT_EXCEEDED, f"it has over {_MAX_CHUNKS} chunks; no real sound does"
+    )
+
+
+def _chunk(name: bytes, body: bytes, order: str) -> bytes:
+    return name + struct.pack(order + "I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def _at(fd: int, head: bytes, offset: int, length: int) -> bytes:
+    """Return up to `length` bytes at `offset`, from the block at hand when it holds them."""
+    if offset + length <= len(head):
+        return head[offset : offset + length]
+    if offset >= 1 << 62:
+        return b""  # a forged length; pread would refuse it as a Python int too large
+    return os.pread(fd, length, offset)

@@ -1,0 +1,124 @@
+"""What ``cratesort ingest`` says at its end, to people and to programs.
+
+What is not here: the ingest itself (`cli.ingest`).
+"""
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.exits import Exit
+from cli.terminal import command, print_json, say, tell
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from cli.ingest import Run
+    from db.overview import IngestProgress
+    from tasks.finding import Ignored
+    from tasks.manifest import BadLine
+    from tasks.producer import Submission
+
+_SHOWN_FAULTS: Final = 10
+
+
+def report(
+    run: "Run",
+    submission: "Submission",
+    ended: "IngestProgress | None",
+    ignored: "Ignored",
+    bad: "list[BadLine]",
+    as_json: bool,
+) -> Exit:
+    """Print what an ingest came to, and return the exit code that says it.
+
+    Parameters
+    ----------
+    run : Run
+    submission : Submission
+    ended : IngestProgress or None
+        None: nobody waited for the end.
+    ignored : Ignored
+    bad : list of BadLine
+    as_json : bool
+    """
+    seconds = time.monotonic() - run.started
+    for fault in bad[:_SHOWN_FAULTS]:
+        tell(f"manifest {fault}")
+    if len(bad) > _SHOWN_FAULTS:
+        tell(f"manifest: {len(bad) - _SHOWN_FAULTS:,} more lines could not be taken")
+    for folder in ignored.folders[:_SHOWN_FAULTS]:
+        tell(f"warning: not walked: {folder}")
+    if as_json:
+        report: dict[str, Any] = {
+            "ingest_id": submission.ingest_id,
+            "found": submission.found,
+            "skipped_unchanged": submission.skipped_unchanged,
+            "ignored": submission.ignored,
+            "enqueued": submission.enqueued,
+        }
+        if ended is not None:
+            report["classified"] = ended.classified
+            report["failed"] = ended.failed
+            report["seconds"] = round(seconds, 3)
+        if bad:
+            report["bad_lines"] = len(bad)
+        print_json(report)
+    else:
+        _print_summary(run, submission, ended, ignored, seconds)
+    failed = submission.skipped_failed + (ended.failed if ended else 0)
+    return Exit.SOME_FAILED if failed or bad or ignored.folders else Exit.DONE
+
+
+def _print_summary(
+    run: "Run",
+    submission: "Submission",
+    ended: "IngestProgress | None",
+    ignored: "Ignored",
+    seconds: float,
+) -> None:
+    passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
+    say(
+        f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
+        + (f"; passed over: {passed_over}" if passed_over else "")
+    )
+    if not submission.found:
+        say("nothing here looks like a sound")
+    if submission.skipped_failed:
+        say(f"{submission.skipped_failed:,} of the unchanged have no category")
+    if ended is None:
+        where = (
+            "`cratesort ingest` (any path) works on them"
+            if run.settings.in_process
+            else ("workers classify them; `cratesort status` shows how far they are")
+        )
+        say(f"{submission.enqueued:,} in the ledger; {where}")
+        return
+    pace = (ended.classified + ended.failed) / max(seconds, 1e-9)
+    say(
+        f"{ended.classified:,} classified, {ended.failed:,} failed, in {seconds:.1f} s"
+        + (f" ({pace:,.0f} files/s)" if submission.enqueued else "")
+    )
+    _print_table(run.database, ended.failed + submission.skipped_failed)
+
+
+def _print_table(database: "Engine", failed: int) -> None:
+    from db.engine import reading
+    from db.overview import sound_counts
+
+    with reading(database) as connection:
+        counts = sound_counts(connection)
+    if counts.categories:
+        say()
+        say("All sounds by category:")
+        widest = max(counts.categories.values())
+        for category, count in counts.categories.items():
+            bar = "█" * max(1, round(30 * count / widest))
+            say(f"  {category:<19}{count:>9,}  {bar}")
+    if counts.errors and failed:
+        say()
+        say("Without a category:")
+        for code, count in counts.errors.items():
+            say(f"  {code:<19}{count:>9,}")
+        say(f"  each with its reason: {command('results --failed')}")
+    say()
+    say(f"See them: {command('results')}      As a table: {command('results --format csv')}")
