@@ -168,7 +168,12 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrapped(text: str, indent: int) -> str:
-    """Return `text` in lines of the terminal's width, each but the first indented."""
+    """Return `text` in lines of the terminal's width, each but the first indented.
+
+    In a pipe it stays one line, for whoever searches there.
+    """
+    if not sys.stdout.isatty():
+        return printable(text)
     lines = textwrap.wrap(printable(text), terminal_width() - indent, break_on_hyphens=False)
     return f"\n{'':{indent}}".join(lines)
 

@@ -189,3 +189,16 @@ def test_a_reader_that_has_enough_causes_no_complaint(ask, home, mixed_folder, o
     process.stdout.close()  # before the first row is written
     assert process.stderr.read() == b""
     assert process.wait() == 0
+
+
+def test_doctor_looks_and_does_not_make(run_cli, tmp_path):
+    # Given a database file that is not there, in a folder that is not there
+    url = f"sqlite:///{tmp_path}/mistyped/cratesort.db"
+
+    # When doctor is asked about it
+    done = run_cli("doctor", settings={"CRATESORT_DATABASE_URL": url})
+
+    # Then it says so, and leaves it so
+    assert done.code == 0
+    assert "not there yet" in done.stdout
+    assert not (tmp_path / "mistyped").exists()
