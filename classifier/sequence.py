@@ -106,6 +106,7 @@ class SequenceModel:
         *,
         seed: int,
         epochs: int = EPOCHS,
+        learning_rate: float = LEARNING_RATE,
         on_epoch: Callable[[], None] = lambda: None,
     ) -> None:
         """Fit from the initial weights; the same seed and rows give the same model.
@@ -118,6 +119,8 @@ class SequenceModel:
         seed : int
             Of the order of the rows.
         epochs : int
+        learning_rate : float
+            Of the first epoch; it falls to almost nothing.
         on_epoch : callable
             Called after each epoch.
         """
@@ -128,7 +131,7 @@ class SequenceModel:
         for epoch in range(epochs):
             # Falls to almost nothing: at a constant rate the last steps decided which of the rare
             # categories a fit ended up without.
-            self._optimizer.learning_rate.assign(LEARNING_RATE * (1.0 - epoch / epochs))
+            self._optimizer.learning_rate.assign(learning_rate * (1.0 - epoch / epochs))
             # Every step has the same shape: the last one is filled with rows drawn again.
             order = np.concatenate(
                 [rng.permutation(len(ids)), rng.choice(len(ids), -len(ids) % BATCH_SIZE)]
@@ -155,6 +158,14 @@ class SequenceModel:
             rows = token_ids[start : start + _INFERENCE_ROWS].astype(np.int32)
             found[start : start + len(rows)] = self._infer(tf.constant(rows)).numpy()
         return found
+
+    def state(self) -> tuple[NDArray[np.float32], ...]:
+        """Return a copy of the fitted weights, for `start_from` of another instance."""
+        return tuple(variable.numpy() for variable in self._model.variables)
+
+    def start_from(self, state: tuple[NDArray[np.float32], ...]) -> None:
+        """Let every later `fit` start from these weights instead of the seed's random ones."""
+        self._initial = [*state, *self._initial[len(state) :]]
 
     def weights(self) -> SequenceWeights:
         """Return a copy of the fitted weights."""

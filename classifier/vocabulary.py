@@ -44,7 +44,7 @@ _LONGEST_WORD: Final = 64
 
 
 class Vocabulary:
-    """The words a model knows, most frequent first.
+    """The words a model knows, most frequent first (behind those known beforehand).
 
     Parameters
     ----------
@@ -66,7 +66,12 @@ class Vocabulary:
             raise ValueError("a word stands twice in the vocabulary")
 
     @classmethod
-    def fit(cls, names: Iterable[Sequence[str]], minimum_count: int = 2) -> "Vocabulary":
+    def fit(
+        cls,
+        names: Iterable[Sequence[str]],
+        minimum_count: int = 2,
+        known: Sequence[str] = (),
+    ) -> "Vocabulary":
         """Keep the most frequent words, those of at least `minimum_count` names.
 
         Parameters
@@ -76,10 +81,18 @@ class Vocabulary:
         minimum_count : int
             With 2, words of a single name stay unknown, which teaches the model what an unknown
             word may mean.
+        known : sequence of str
+            Words that stand first whether `names` hold them or not: their ids are then the same
+            in every vocabulary, as a model that learned them earlier needs.
         """
         counts = Counter(token for tokens in names for token in set(tokens))
-        kept = [(-count, word) for word, count in counts.items() if count >= minimum_count]
-        return cls([word for _, word in sorted(kept)[:MOST_WORDS]])
+        already = frozenset(known)
+        kept = [
+            (-count, word)
+            for word, count in counts.items()
+            if count >= minimum_count and word not in already
+        ]
+        return cls([*known, *(word for _, word in sorted(kept))][:MOST_WORDS])
 
     def encode(self, names: Sequence[Sequence[str]]) -> NDArray[np.int64]:
         """Return the ids of every token of every name.

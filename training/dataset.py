@@ -81,6 +81,15 @@ class LabelledSounds:
             self.names[rows], self.headers[rows], self.category_indices[rows], self.vendors[rows]
         )
 
+    def joined(self, others: "LabelledSounds") -> "LabelledSounds":
+        """Return these sounds, then the others."""
+        return LabelledSounds(
+            np.concatenate([self.names, others.names]),
+            np.concatenate([self.headers, others.headers]),
+            np.concatenate([self.category_indices, others.category_indices]),
+            np.concatenate([self.vendors, others.vendors]),
+        )
+
 
 def read_table(path: str) -> LabelledSounds:
     """Read labelled sounds from a CSV file, gzipped or not.

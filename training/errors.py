@@ -17,3 +17,7 @@ class TrainingError(CratesortError):
 
 class TableError(TrainingError):
     """A table of labelled sounds that cannot be trusted; the message names its lines."""
+
+
+class NamingError(TrainingError):
+    """A naming vocabulary (`training.naming`) that cannot be used; the message names the place."""

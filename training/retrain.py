@@ -20,6 +20,7 @@ from training.dataset import LabelledSounds
 from training.errors import TrainingError
 from training.evaluation import Evaluation, evaluate
 from training.fitting import FittedModels, fit_models, n_epochs_of_a_fit
+from training.prior import Prior, learned_prior
 from training.splits import Fold, random_split, vendor_folds
 
 #: Folds of the measurement by vendor: every vendor is tested once.
@@ -107,17 +108,20 @@ def train_bundle(
             f"all {len(sounds)} labelled sounds are {CATEGORIES[present[0]]}: "
             "training needs at least two categories"
         )
+    progress("prior knowledge", 0, 1)
+    prior = learned_prior()
+    progress("prior knowledge", 1, 1)
     sequence = SequenceModel(seed)
 
     skipped = ONE_VENDOR if len(set(sounds.vendors)) == 1 else None
     by_vendor = None
     if skipped is None:
         folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
-        by_vendor = _measured(sounds, sequence, folds, seed, progress, "vendors kept out")
+        by_vendor = _measured(sounds, sequence, prior, folds, seed, progress, "vendors kept out")
     split = random_split(len(sounds), seed=seed)
-    random = _measured(sounds, sequence, [split], seed, progress, "random split")
+    random = _measured(sounds, sequence, prior, [split], seed, progress, "random split")
     advance = _counter(progress, "final model", n_epochs_of_a_fit(sounds))
-    models = fit_models(sounds, sequence, seed=seed, on_epoch=advance)
+    models = fit_models(sounds, sequence, prior, seed=seed, on_epoch=advance)
     progress("publishing", 0, 1)
     bundle = publish(
         models.members(),
@@ -138,6 +142,7 @@ def train_bundle(
 def _measured(
     sounds: LabelledSounds,
     sequence: SequenceModel,
+    prior: Prior,
     folds: list[Fold],
     seed: int,
     progress: Progress,
@@ -148,7 +153,7 @@ def _measured(
     advance = _counter(progress, phase, sum(n_epochs_of_a_fit(side) for side, _ in sides))
     probabilities = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
     for side, tested in sides:
-        models = fit_models(side, sequence, seed=seed, on_epoch=advance)
+        models = fit_models(side, sequence, prior, seed=seed, on_epoch=advance)
         probabilities[tested] = models.probabilities(sounds.take(tested))
     tested_rows = np.concatenate([tested for _, tested in folds])
     return evaluate(sounds.category_indices[tested_rows], probabilities[tested_rows])

@@ -28,6 +28,11 @@ def test_a_word_repeated_in_one_name_counts_once():
     assert Vocabulary.fit([["boom", "boom"]]).words == ()
 
 
+def test_words_known_beforehand_keep_their_ids_whatever_the_names_hold():
+    names = [["snare", "kick"], ["snare", "tom"], ["tom"]]
+    assert Vocabulary.fit(names, known=("kick", "riser")).words == ("kick", "riser", "snare", "tom")
+
+
 def test_no_more_words_are_kept_than_fit():
     many = [[f"word{number}"] for number in range(MOST_WORDS + 10)] * 2
     assert len(Vocabulary.fit(many).words) == MOST_WORDS
