@@ -136,7 +136,7 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
         offset = body + length + length % 2
     else:
         raise _too_many_chunks()
-    _require_format(fmt, extent, "WAV", order)
+    _require_format(fmt, "WAV", order)
     if extent is None:
         raise _no_chunk("WAV", "data")
     return Layout("WAV", extent.missing, stand_in=_plain_wav(fmt, fact, extent.there, order))
@@ -215,7 +215,7 @@ def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
         offset += (length + 7) // 8 * 8
     else:
         raise _too_many_chunks()
-    _require_format(fmt, extent, "W64", "<")
+    _require_format(fmt, "W64", "<")
     if extent is None:
         raise _no_chunk("W64", "data")
     chunks = b"fmt " + _W64_TAIL + struct.pack("<Q", 24 + len(fmt)) + fmt + b"\0" * (-len(fmt) % 8)
@@ -224,10 +224,9 @@ def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
     return Layout("W64", extent.missing, stand_in=StandIn(start + chunks, extent.there))
 
 
-def _require_format(fmt: bytes, extent: _Extent | None, container: str, order: str) -> None:
+def _require_format(fmt: bytes, container: str, order: str) -> None:
     if len(fmt) < 2:
-        # A file that ends before its format: say so of whichever chunk it does not have.
-        raise _no_chunk(container, "fmt" if extent is not None or not fmt else "data")
+        raise _no_chunk(container, "fmt ")
     tag = struct.unpack_from(order + "H", fmt)[0]
     if tag == _WAV_EXTENSIBLE and len(fmt) >= 26:
         tag = struct.unpack_from(order + "H", fmt, 24)[0]
