@@ -105,7 +105,8 @@ def looks_like_audio(fd: int) -> bool:
     try:
         inspect(fd, os.fstat(fd).st_size)
     except SoundError as error:
-        return error.code is ErrorCode.UNSUPPORTED_FORMAT
+        # A broken WAV is a sound whose owner wants to hear of it; a text file is not.
+        return error.code is not ErrorCode.NOT_AUDIO
     return True
 
 

@@ -1,14 +1,6 @@
 """What can go wrong with training, for a person to read."""
 
-from typing import Final
-
 from classifier.errors import CratesortError
-
-#: Said by whoever imports `training.retrain` and gets an ImportError.
-MISSING_EXTRA: Final = (
-    "training needs TensorFlow, scikit-learn and pandas, which this installation lacks: "
-    "pip install 'cratesort[training]'"
-)
 
 
 class TrainingError(CratesortError):

@@ -1,8 +1,7 @@
 """One training run: measure on vendors kept out, measure on a random split, fit, publish.
 
 What is not here: the models (`fitting`), where the bundle is kept and whether it may serve.
-Importing this module needs the ``[training]`` extra: `errors.MISSING_EXTRA` is what to say without
-it.
+Importing this module needs the ``[training]`` extra; `cli.exits` says so where it is missing.
 """
 
 import time

@@ -221,10 +221,11 @@ def test_a_few_more_reads_than_one_are_enough_for_any_file(layout_of, monkeypatc
     [
         (sounds.encoded("FLAC"), True),
         (b"\0\0\0\x20ftypM4A ", True),  # its owner is told that it is not read
+        (riff(PCM), True),  # or that it is broken
         (b"#!/bin/sh\n", False),
         (b"", False),
     ],
-    ids=["FLAC", "MPEG-4", "script", "empty"],
+    ids=["FLAC", "MPEG-4", "a WAV without a sound", "script", "empty"],
 )
 def test_a_file_without_an_extension_is_taken_by_its_first_bytes(tmp_path, content, audio):
     (tmp_path / "file").write_bytes(content)
