@@ -7,6 +7,7 @@ broker away) live where the world is touched: `workers.faults`.
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class ErrorCode(StrEnum):
@@ -27,6 +28,13 @@ class ErrorCode(StrEnum):
     TIMED_OUT = "timed_out"
     CRASHED_READER = "crashed_reader"
     INTERNAL_ERROR = "internal_error"
+
+
+#: A sound that was tried in vain: it is not known what is in it. The others were looked at, and
+#: their rows say what is wrong with them.
+GIVEN_UP: Final = frozenset(
+    {ErrorCode.CRASHED_READER, ErrorCode.TIMED_OUT, ErrorCode.INTERNAL_ERROR}
+)
 
 
 class CratesortError(Exception):

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "ingest": "cli.ingest:ingest",
     "status": "cli.status:status",
     "results": "cli.results:results",
+    "retry": "cli.retry:retry",
     "predict": "cli.predict:predict",
     "train": "cli.train:train",
     "models": "cli.models:models",
@@ -28,6 +29,7 @@ COMMANDS: Final = {
     "beat": "cli.services:beat",
     "db": "cli.services:db",
     "doctor": "cli.doctor:doctor",
+    "health": "cli.health:health",
 }
 
 

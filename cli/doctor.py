@@ -97,6 +97,8 @@ def _checks() -> Iterator[Check]:
     yield from _roots(settings)
     database = _guarded("database", lambda: _database(settings))
     yield database
+    if database.finding is not Finding.BAD and not _is_missing(settings):
+        yield _guarded("queue", lambda: _queue(settings))
     if not settings.in_process:
         broker = _guarded("broker", lambda: _broker(settings))
         yield broker
@@ -199,6 +201,33 @@ def _database(settings: "Settings") -> Check:
         "to a PostgreSQL database"
         if alone
         else "",
+    )
+
+
+def _queue(settings: "Settings") -> Check:
+    from cli.health import stuck_sentence
+    from db.engine import create_engine, reading
+    from db.overview import waiting
+
+    with reading(create_engine(settings.database)) as connection:
+        work = waiting(connection)
+    if not work.batches:
+        return Check("queue", Finding.GOOD, "no work waits")
+    if settings.in_process:
+        return Check(
+            "queue",
+            Finding.LOOK,
+            f"{work.batches:,} batches wait that an earlier run left",
+            "any `cratesort ingest` goes on with them",
+        )
+    if work.unclaimed_seconds <= settings.stuck_seconds:
+        return Check("queue", Finding.GOOD, f"{work.batches:,} batches wait; work is being taken")
+    return Check(
+        "queue",
+        Finding.BAD,
+        stuck_sentence(work.batches, work.unclaimed_seconds),
+        "see whether workers run, and what their logs say of Redis and the library roots",
+        Exit.UNREACHABLE,
     )
 
 

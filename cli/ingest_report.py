@@ -1,4 +1,4 @@
-"""What ``cratesort ingest`` says at its end, to people and to programs.
+"""What ``cratesort ingest`` and ``retry`` say at their end, to people and to programs.
 
 What is not here: the ingest itself (`cli.ingest`).
 """
@@ -12,7 +12,7 @@ from cli.terminal import command, print_json, say, tell
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from cli.ingest import Run
+    from cli.run import Run
     from db.overview import IngestProgress
     from tasks.finding import Ignored
     from tasks.manifest import BadLine
@@ -49,42 +49,64 @@ def report(
     for folder in ignored.folders[:_SHOWN_FAULTS]:
         tell(f"warning: not walked: {folder}")
     if as_json:
-        report: dict[str, Any] = {
-            "ingest_id": submission.ingest_id,
+        found = {
             "found": submission.found,
             "skipped_unchanged": submission.skipped_unchanged,
             "ignored": submission.ignored,
-            "enqueued": submission.enqueued,
         }
-        if ended is not None:
-            report["classified"] = ended.classified
-            report["failed"] = ended.failed
-            report["seconds"] = round(seconds, 3)
-        if bad:
-            report["bad_lines"] = len(bad)
-        print_json(report)
+        _print_json(submission, ended, seconds, found, {"bad_lines": len(bad)} if bad else {})
     else:
-        _print_summary(run, submission, ended, ignored, seconds)
+        passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
+        say(
+            f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
+            + (f"; passed over: {passed_over}" if passed_over else "")
+        )
+        if not submission.found:
+            say("nothing here looks like a sound")
+        if submission.skipped_failed:
+            say(f"{submission.skipped_failed:,} of the unchanged have no category")
+        _print_ended(run, submission, ended, seconds)
     failed = submission.skipped_failed + (ended.failed if ended else 0)
     return Exit.SOME_FAILED if failed or bad or ignored.folders else Exit.DONE
 
 
-def _print_summary(
-    run: "Run",
+def report_retry(
+    run: "Run", submission: "Submission", ended: "IngestProgress | None", as_json: bool
+) -> Exit:
+    """Print what a retry came to, and return the exit code that says it; as `report`."""
+    seconds = time.monotonic() - run.started
+    if as_json:
+        _print_json(submission, ended, seconds, {}, {})
+    elif submission.enqueued:
+        say(f"{submission.enqueued:,} sounds without a category are tried again")
+        _print_ended(run, submission, ended, seconds)
+    else:
+        say("no sound failed like that; there is nothing to try again")
+    return Exit.SOME_FAILED if ended is not None and ended.failed else Exit.DONE
+
+
+def _print_json(
     submission: "Submission",
     ended: "IngestProgress | None",
-    ignored: "Ignored",
     seconds: float,
+    found: dict[str, int],
+    more: dict[str, int],
 ) -> None:
-    passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
-    say(
-        f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
-        + (f"; passed over: {passed_over}" if passed_over else "")
-    )
-    if not submission.found:
-        say("nothing here looks like a sound")
-    if submission.skipped_failed:
-        say(f"{submission.skipped_failed:,} of the unchanged have no category")
+    report: dict[str, Any] = {
+        "ingest_id": submission.ingest_id,
+        **found,
+        "enqueued": submission.enqueued,
+    }
+    if ended is not None:
+        report["classified"] = ended.classified
+        report["failed"] = ended.failed
+        report["seconds"] = round(seconds, 3)
+    print_json(report | more)
+
+
+def _print_ended(
+    run: "Run", submission: "Submission", ended: "IngestProgress | None", seconds: float
+) -> None:
     if ended is None:
         where = (
             "`cratesort ingest` (any path) works on them"

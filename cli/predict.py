@@ -15,7 +15,8 @@ import click
 
 from classifier.errors import CratesortError
 from classifier.labels import CATEGORIES
-from cli.terminal import csv_writer, set_up_logging
+from cli.terminal import csv_writer
+from workers.logs import set_up_logging
 
 if TYPE_CHECKING:
     from classifier.headers import AudioHeader

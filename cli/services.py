@@ -6,7 +6,8 @@ from typing import Any, Final
 import click
 
 from classifier.errors import CratesortError
-from cli.terminal import say, set_up_logging
+from cli.terminal import say
+from workers.logs import set_up_logging
 
 _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -91,6 +92,10 @@ def worker(celery_options: tuple[str, ...]) -> None:
     if not _names(options, "-n", "--hostname"):
         # Two workers of one host must differ, or they answer each other's mail.
         options += ["--hostname", f"worker-{os.getpid()}@%h"]
+    from workers import steps
+    from workers.app import app
+
+    steps.install(app)
     # Gossip and mingle are for clusters that elect; here they only cost start-up and traffic.
     _start(["worker", "--without-gossip", "--without-mingle", *options])
 

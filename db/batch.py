@@ -38,11 +38,15 @@ class QueuedBatch:
     root : str
         Name of the library root.
     paths : tuple of str
+    again : bool
+        Whether it was claimed before and came back: it has waited once already. False for a
+        suspect, which may wait behind the others.
     """
 
     id: int
     root: str
     paths: tuple[str, ...]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

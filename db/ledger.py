@@ -11,7 +11,7 @@ call what (`workers`).
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, not_, select, update
 
 from db.batch import BatchEntry, ClaimedBatch, QueuedBatch, claimed_batch, columns, is_held_by
 from db.dialects import now, skip_locked
@@ -52,16 +52,26 @@ def add_batch(
     root: str,
     entries: Sequence[BatchEntry],
     *,
-    attempts: int = 0,
+    suspect: bool = False,
 ) -> None:
-    """Write one batch, pending. Its commit is the promise to the producer."""
+    """Write one batch, pending. Its commit is the promise to the producer.
+
+    Parameters
+    ----------
+    connection : Connection
+    ingest_id : int
+    root : str
+    entries : sequence of BatchEntry
+    suspect : bool
+        Whether its one sound is thought to end its readers.
+    """
     connection.execute(
         insert(batches).values(
             ingest_id=ingest_id,
             root=root,
             **columns(entries),
             state=BatchState.PENDING,
-            attempts=attempts,
+            suspect=suspect,
             created_at=now(),
         )
     )
@@ -124,10 +134,15 @@ def _mark_queued(connection: Connection, chosen: Any) -> list[QueuedBatch]:
         update(batches)
         .where(batches.c.id.in_(chosen.scalar_subquery()))
         .values(state=BatchState.QUEUED, queued_at=now())
-        .returning(batches.c.id, batches.c.root, batches.c.paths)
+        .returning(
+            batches.c.id,
+            batches.c.root,
+            batches.c.paths,
+            and_(batches.c.started_at.is_not(None), not_(batches.c.suspect)).label("again"),
+        )
     ).all()
     return sorted(
-        (QueuedBatch(row.id, row.root, tuple(row.paths)) for row in rows),
+        (QueuedBatch(row.id, row.root, tuple(row.paths), bool(row.again)) for row in rows),
         key=lambda batch: batch.id,
     )
 

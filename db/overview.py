@@ -169,6 +169,44 @@ def sound_counts(connection: Connection) -> SoundCounts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Work that nobody has taken in hand, for health checks.
+
+    Attributes
+    ----------
+    batches : int
+        Pending or queued.
+    unclaimed_seconds : float
+        Since any batch was last claimed, or since the oldest of these was written if that is
+        shorter; zero when none waits.
+    """
+
+    batches: int
+    unclaimed_seconds: float
+
+
+def waiting(connection: Connection) -> Waiting:
+    """Return how much work waits, and for how long nobody has claimed any, by one clock."""
+    waits = batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED))
+    count, oldest = connection.execute(
+        select(func.count(), func.min(batches.c.created_at)).where(waits)
+    ).one()
+    if not count:
+        return Waiting(0, 0.0)
+    # Ordered and not max(): SQLite and PostgreSQL then read one entry of the index.
+    claimed_last = (
+        select(batches.c.started_at)
+        .where(batches.c.started_at.is_not(None))
+        .order_by(batches.c.started_at.desc())
+        .limit(1)
+    )
+    claimed = connection.execute(claimed_last).scalar_one_or_none()
+    moment = connection.execute(select(now())).scalar_one()
+    since = oldest if claimed is None else max(oldest, claimed)
+    return Waiting(count, max(0.0, (moment - since).total_seconds()))
+
+
 def open_sounds(connection: Connection) -> int:
     """Count the sounds of all batches that are not done."""
     query = select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(

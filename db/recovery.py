@@ -34,12 +34,14 @@ class Verdict(StrEnum):
     """What became of a batch after a failure nobody excused.
 
     A batch goes back as a whole `SPLIT_AFTER_ATTEMPTS` times, then in halves, down to single
-    sounds; a sound that fails `SOLO_ATTEMPTS` times alone is hopeless: still held, for the caller
-    to close with a typed row in the same transaction.
+    sounds; where the sound in hand is known, it is singled out at once and its batch goes back
+    without it. A sound that fails `SOLO_ATTEMPTS` times alone is hopeless: still held, for the
+    caller to close with a typed row in the same transaction.
     """
 
     RETURNED = "returned"
     SPLIT = "split"
+    SINGLED_OUT = "singled_out"
     HOPELESS = "hopeless"
 
 
@@ -86,14 +88,6 @@ def reap(connection: Connection, *, limit: int = 100) -> list[ClaimedBatch]:
     return _running(connection, batches.c.lease_expires_at < now(), limit)
 
 
-def running_workers(connection: Connection) -> list[str]:
-    """Return the names of all workers that hold a batch."""
-    rows = connection.execute(
-        select(batches.c.worker).where(batches.c.state == BatchState.RUNNING).distinct()
-    )
-    return [row.worker for row in rows if row.worker]
-
-
 def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
     """Lock and return the batches a worker holds, lease or not: its process is known to be gone."""
     return _running(connection, batches.c.worker == worker, limit=1000)
@@ -109,34 +103,46 @@ def _running(connection: Connection, condition: Any, limit: int) -> list[Claimed
     return [claimed_batch(row) for row in connection.execute(skip_locked(query)).mappings()]
 
 
-def single_out(connection: Connection, batch_id: int, *, token: str, index: int) -> bool:
-    """Put one suspect of a held batch into a batch of its own, already blamed once.
+def single_out(connection: Connection, batch_id: int, *, token: str, index: int) -> Verdict | None:
+    """Put the sound that was being read into a batch of its own; its batch goes back without it.
+
+    The sound's batch starts without an attempt: only what happens to it *alone* counts against it.
+    A batch that holds nothing else is blamed.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction.
+    batch_id : int
+    token : str
+    index : int
+        Of the suspect among the batch's sounds; of one that is not there nothing is learned, and
+        the batch is blamed as a whole.
 
     Returns
     -------
-    bool
-        False when the lease was lost already, or there is no such sound in the batch.
+    Verdict or None
+        None when the lease was lost already.
     """
     row = _held_row(connection, batch_id, token)
-    if row is None or not 0 <= index < row["sound_count"]:
-        return False
+    if row is None:
+        return None
     entries = entries_of(row)
-    if len(entries) == 1:
-        _blame(connection, row)
-        return True
+    if len(entries) == 1 or not 0 <= index < len(entries):
+        return _blame(connection, row)
     suspect = entries.pop(index)
     connection.execute(
         update(batches).where(batches.c.id == batch_id).values(**given_up(), **columns(entries))
     )
-    add_batch(connection, row["ingest_id"], row["root"], [suspect], attempts=1)
-    return True
+    add_batch(connection, row["ingest_id"], row["root"], [suspect], suspect=True)
+    return Verdict.SINGLED_OUT
 
 
 def suspect(connection: Connection, batch_id: int) -> QueuedBatch | None:
-    """Return a batch if it is a single sound that was blamed before, else None."""
+    """Return a batch if it holds one sound that is thought to end its readers, else None."""
     row = connection.execute(
         select(batches.c.id, batches.c.root, batches.c.paths).where(
-            batches.c.id == batch_id, batches.c.sound_count == 1, batches.c.attempts > 0
+            batches.c.id == batch_id, batches.c.suspect
         )
     ).one_or_none()
     return None if row is None else QueuedBatch(row.id, row.root, tuple(row.paths))
@@ -149,15 +155,18 @@ def _blame(connection: Connection, row: RowMapping) -> Verdict:
     if row["sound_count"] > 1 and attempts >= SPLIT_AFTER_ATTEMPTS:
         entries = entries_of(row)
         half = len(entries) // 2
+        first, second = entries[:half], entries[half:]
         connection.execute(
             update(batches)
             .where(batches.c.id == row["id"])
-            .values(**given_up(), attempts=0, **columns(entries[:half]))
+            .values(**given_up(), **columns(first), attempts=0, suspect=len(first) == 1)
         )
-        add_batch(connection, row["ingest_id"], row["root"], entries[half:])
+        add_batch(connection, row["ingest_id"], row["root"], second, suspect=len(second) == 1)
         return Verdict.SPLIT
     connection.execute(
-        update(batches).where(batches.c.id == row["id"]).values(**given_up(), attempts=attempts)
+        update(batches)
+        .where(batches.c.id == row["id"])
+        .values(**given_up(), attempts=attempts, suspect=row["sound_count"] == 1)
     )
     return Verdict.RETURNED
 

@@ -216,6 +216,53 @@ def _row(result: SoundResult) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedSound:
+    """A sound without a category, as it is submitted again."""
+
+    id: int
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    error_code: ErrorCode
+
+
+def failed_after(
+    connection: Connection, sound_id: int, *, code: ErrorCode | None, limit: int
+) -> list[FailedSound]:
+    """Return the next failed sounds behind `sound_id`, by id.
+
+    Parameters
+    ----------
+    connection : Connection
+    sound_id : int
+        Zero for the first.
+    code : ErrorCode or None
+        Only those; None for all.
+    limit : int
+    """
+    query = (
+        select(
+            sounds.c.id,
+            sounds.c.root,
+            sounds.c.path,
+            sounds.c.pack,
+            sounds.c.vendor,
+            sounds.c.error_code,
+        )
+        .where(sounds.c.status == SoundStatus.FAILED, sounds.c.id > sound_id)
+        .order_by(sounds.c.id)
+        .limit(limit)
+    )
+    if code is not None:
+        query = query.where(sounds.c.error_code == code)
+    return [
+        FailedSound(row.id, row.root, row.path, row.pack, row.vendor, ErrorCode(row.error_code))
+        for row in connection.execute(query)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class SoundRow:
     """One row of the results, as a person reads it."""
 

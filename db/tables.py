@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -91,6 +92,9 @@ batches: Final = Table(
     Column("state", String(8), nullable=False),
     # Times a claim ended without a result and without an excuse (a dead worker, our own fault).
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # One sound that is thought to end its readers. It is tried alone, where there are no workers in
+    # a process of its own.
+    Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("token", String(32)),
     Column("worker", String(255)),
     Column("lease_expires_at", _TIME),
@@ -110,6 +114,8 @@ batches: Final = Table(
     ),
     Index("ix_batches_ingest_id", "ingest_id"),
     Index("ix_batches_finished_at", "finished_at"),
+    # For "nothing was claimed for N seconds".
+    Index("ix_batches_started_at", "started_at"),
 )
 
 sounds: Final = Table(

@@ -75,6 +75,40 @@ class Submission:
     broker_away: str | None = None
 
 
+class Bell:
+    """Tells the workers that the ledger has work, as long as there is somebody to tell.
+
+    Parameters
+    ----------
+    settings : Settings
+    database : Engine
+    """
+
+    def __init__(self, settings: Settings, database: Engine) -> None:
+        self._settings = settings
+        self._database = database
+        self._app: Celery | None = None
+        self._broker_away: str | None = None
+        if not settings.in_process:
+            # Imported when there is a broker: Celery takes a third of a second that one machine
+            # saves.
+            from workers.app import build_app
+
+            self._app = build_app(settings)
+
+    def ring(self) -> str | None:
+        """Publish pending batches; return why that was not possible.
+
+        Once Redis was found away it is left alone: each try may take seconds, and a sweep will
+        publish what the ledger holds.
+        """
+        if self._app is not None and self._broker_away is None:
+            from workers.dispatch import dispatch
+
+            self._broker_away = dispatch(self._app, self._database, self._settings).broker_away
+        return self._broker_away
+
+
 def submit(
     paths: Iterable[str | bytes | os.PathLike[str]], *, settings: Settings | None = None
 ) -> Submission:
@@ -148,7 +182,7 @@ def submit_found(
     -------
     Submission
     """
-    app = _app(settings)
+    bell = Bell(settings, database)
     with database.begin() as connection:
         champion = _serving_version(connection) if reclassify else None
         state = Submission(ledger.open_ingest(connection, source))
@@ -168,7 +202,7 @@ def submit_found(
             state = replace(state, enqueued=state.enqueued + written)
             _record(connection, state, submitted=False)
         if written:
-            state = _ring(app, database, settings, state)
+            state = replace(state, broker_away=bell.ring())
         on_progress(state)
     with database.begin() as connection:
         for root, group in groupby(waiting, key=lambda sound: sound.root):
@@ -176,7 +210,7 @@ def submit_found(
                 ledger.add_batch(connection, state.ingest_id, root, _entries(part))
         state = replace(state, enqueued=state.enqueued + len(waiting), ignored=ignored.total)
         _record(connection, state, submitted=True)
-    state = _ring(app, database, settings, state)
+    state = replace(state, broker_away=bell.ring())
     on_progress(state)
     return state
 
@@ -187,31 +221,10 @@ def _chunks(found: Iterable[FoundSound], size: int) -> Iterator[list[FoundSound]
         yield chunk
 
 
-def _app(settings: Settings) -> "Celery | None":
-    if settings.in_process:
-        return None
-    # Imported when there is a broker: Celery takes a third of a second that one machine saves.
-    from workers.app import build_app
-
-    return build_app(settings)
-
-
 def _serving_version(connection: Connection) -> str:
     from classifier.artifact import starter_version
 
     return bundles.champion_version(connection) or starter_version()
-
-
-def _ring(
-    app: "Celery | None", database: Engine, settings: Settings, state: Submission
-) -> Submission:
-    # Once Redis was found away it is left alone: each try may take seconds, and the sweep will
-    # publish what the ledger holds.
-    if app is None or state.broker_away is not None:
-        return state
-    from workers.dispatch import dispatch
-
-    return replace(state, broker_away=dispatch(app, database, settings).broker_away)
 
 
 def _write_full(

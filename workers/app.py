@@ -13,6 +13,7 @@ from typing import Any, Final
 from celery import Celery, Task
 from kombu.entity import Exchange, Queue
 
+from workers import transport
 from workers.settings import Settings, load_settings
 
 #: Imported by a worker, never by this module: workers must not depend on tasks.
@@ -22,6 +23,10 @@ CLASSIFY_QUEUE: Final = "classify"
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 CLASSIFY_TASK: Final = "tasks.classify"
 SWEEP_TASK: Final = "tasks.sweep"
+
+#: In Redis, less is sooner.
+AGAIN_PRIORITY: Final = 0
+BULK_PRIORITY: Final = 3
 
 #: Seconds after which Redis hands an unacknowledged message to another worker. Longer than a lease
 #: plus the stale time, so that the ledger is always first to decide; shorter makes live copies.
@@ -47,6 +52,7 @@ def build_app(settings: Settings) -> Celery:
     -------
     celery.Celery
     """
+    transport.install()
     app = Celery("cratesort", task_cls=LimitedTask, include=TASK_MODULES, set_as_current=False)
     app.conf.update(configuration(settings))
     if settings.broker_url is not None:
@@ -94,6 +100,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
             # Connecting is not tried again inside a publish (kombu's default: 0, 2 and 4 s later):
             # the ledger has the work, and the sweep will publish it.
             "max_retries": 0,
+            # What came back from a dead worker has waited once: it goes before the rest. Redis has
+            # no priorities; kombu keeps a list for each, and this is how the second is called.
+            "priority_steps": [AGAIN_PRIORITY, BULK_PRIORITY],
+            "sep": ":",
         },
         # None: for ever. The default gives up after some 46 minutes and the worker exits.
         "broker_connection_max_retries": None,

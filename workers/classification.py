@@ -24,6 +24,7 @@ from db.batch import BatchEntry, ClaimedBatch
 from db.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError, is_worlds, plain
+from workers.iou import write_iou
 from workers.settings import ABSOLUTE_ROOT, ConfigurationError, Settings
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     if claimed is None:
         log.info("batch %d: not to be claimed, somebody else has or had it", batch_id)
         return None
+    if context.note is not None:
+        context.note.begin(batch_id, time_limit_seconds=context.time_limit_seconds)
     try:
         return _classify_claimed(claimed, classifier, context)
     except LeaseLostError:
@@ -99,8 +102,17 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
         )
         return None
     except BaseException as error:
-        _give_back(claimed, context, error, seconds=time.monotonic() - started)
+        timed_out = (
+            isinstance(error, SystemExit)
+            # Before it kills a child over its time limit, the pool asks with SIGTERM, as it does
+            # when a worker is stopped in a hurry: the time that passed tells which it was.
+            and time.monotonic() - started > 0.9 * context.time_limit_seconds
+        )
+        _give_back(claimed, context, error, timed_out=timed_out)
         raise
+    finally:
+        if context.note is not None:
+            context.note.clear()
 
 
 def _classify_claimed(
@@ -136,30 +148,26 @@ def _classify_claimed(
 
 
 def _give_back(
-    claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, seconds: float
+    claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, timed_out: bool
 ) -> None:
-    # Before it kills a child over its time limit, the pool asks with SIGTERM, which arrives here as
-    # SystemExit, as it does when a worker is stopped in a hurry. Batches end within moments, so one
-    # that took half the limit was ended by it; given back without blame it would come for ever.
-    timed_out = isinstance(error, SystemExit) and seconds > context.settings.time_limit_seconds / 2
     # Errors we raise on purpose are about this host (a root it does not know), not about a sound,
     # whose own are rows by now. Ctrl-C and being stopped are nobody's fault either.
     about_this_host = is_worlds(error) or isinstance(error, CratesortError)
-    blameless = about_this_host or not isinstance(error, Exception)
+    blameless = about_this_host or not (isinstance(error, Exception) or timed_out)
     try:
         with context.database.begin() as connection:
-            if timed_out:
-                blame(connection, claimed, context.settings, ErrorCode.TIMED_OUT)
-            elif blameless:
+            if blameless:
                 recovery.hand_back(connection, claimed.id, token=claimed.token)
-            else:
-                blame(connection, claimed, context.settings, ErrorCode.INTERNAL_ERROR, plain(error))
+                return
+            code, detail = ErrorCode.INTERNAL_ERROR, plain(error)
+            if timed_out:
+                code, detail = ErrorCode.TIMED_OUT, ""
+            index = None if context.note is None else context.note.index
+            blame(connection, claimed, context.settings, code, detail, index=index)
     except Exception as second:
-        log.warning(
-            "batch %d could not be given back (%s); it returns when its lease ends",
-            claimed.id,
-            plain(second),
-        )
+        log.warning("batch %d cannot be given back now: %s", claimed.id, plain(second))
+        if blameless and context.note is not None:
+            write_iou(context.note.path.parent, claimed.id, claimed.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +192,14 @@ def _read_all(claimed: ClaimedBatch, context: WorkContext) -> list[_Read]:
         readings = []
         for index, entry in enumerate(claimed.entries):
             if note is not None:
-                note.write(claimed.id, index)
+                note.read(claimed.id, index)
             readings.append(_read_one(root_fd, claimed.root, entry))
-        return readings
     finally:
-        if note is not None:
-            note.clear()
         os.close(root_fd)
+    if note is not None:
+        # Not when a reading failed: who gives the batch back wants to know at which sound.
+        note.stop_reading(claimed.id)
+    return readings
 
 
 def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
@@ -265,6 +274,8 @@ def blame(
     settings: Settings,
     code: ErrorCode,
     detail: str = "",
+    *,
+    index: int | None = None,
 ) -> recovery.Verdict | None:
     """Return a batch that failed without excuse, or close it with a typed row when it is hopeless.
 
@@ -278,13 +289,18 @@ def blame(
         `CRASHED_READER`, `TIMED_OUT` or `INTERNAL_ERROR`.
     detail : str
         Added to the row's message.
+    index : int, optional
+        The sound that was being read, where that is known: the others go back without it.
 
     Returns
     -------
     Verdict or None
         None when the lease was lost already.
     """
-    verdict = recovery.blame(connection, claimed.id, token=claimed.token)
+    if index is None:
+        verdict = recovery.blame(connection, claimed.id, token=claimed.token)
+    else:
+        verdict = recovery.single_out(connection, claimed.id, token=claimed.token, index=index)
     if verdict is recovery.Verdict.HOPELESS:
         close_hopeless(connection, claimed, settings, code, detail)
     return verdict

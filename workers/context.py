@@ -4,9 +4,12 @@ One per process, made after the fork: a connection or a loaded model must not be
 parent.
 """
 
+import math
 import os
 import socket
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +36,9 @@ class WorkContext:
         ``host:pid:nonce``, as the ledger shows it; the nonce tells a process from a later one
         that was given the same pid.
     note : ReadingNote or None
-        Where to note which file is being read; None where nobody would look.
+        Where to note which file is being read; None in a process that reads none.
+    time_limit_seconds : float
+        How long a batch may take here before the process is killed; infinite where nobody would.
     """
 
     settings: Settings
@@ -41,17 +46,49 @@ class WorkContext:
     predictor: Predictor
     worker: str
     note: ReadingNote | None = None
+    time_limit_seconds: float = math.inf
 
     @classmethod
-    def create(cls, settings: Settings, *, note: ReadingNote | None = None) -> "WorkContext":
-        """Return a context for the calling process; nothing is connected or loaded yet."""
+    def create(
+        cls,
+        settings: Settings,
+        *,
+        reads: bool = False,
+        time_limit_seconds: float = math.inf,
+        loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> "WorkContext":
+        """Return a context for the calling process; nothing is connected or loaded yet.
+
+        Parameters
+        ----------
+        settings : Settings
+        reads : bool
+            Whether the process will read files, and so must keep a note.
+        time_limit_seconds : float
+            As the attribute.
+        loading : callable
+            Gives the block in which a model is loaded.
+
+        Raises
+        ------
+        OSError
+            The data folder cannot be written.
+        """
+        worker = worker_name()
         return cls(
             settings=settings,
             database=create_engine(settings.database),
-            predictor=Predictor(settings.engine),
-            worker=worker_name(),
-            note=note,
+            predictor=Predictor(settings.engine, loading),
+            worker=worker,
+            note=ReadingNote(settings.running_folder, worker) if reads else None,
+            time_limit_seconds=time_limit_seconds,
         )
+
+    def close(self) -> None:
+        """Return the database connections and take the note away; the process ends in peace."""
+        self.database.dispose()
+        if self.note is not None:
+            self.note.remove()
 
 
 def worker_name() -> str:

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from classifier.paths import printable
 from db import ledger
 from db.batch import QueuedBatch
-from workers.app import CLASSIFY_QUEUE, CLASSIFY_TASK
+from workers.app import AGAIN_PRIORITY, BULK_PRIORITY, CLASSIFY_QUEUE, CLASSIFY_TASK
 from workers.faults import BROKER_AWAY, plain
 from workers.settings import Settings
 
@@ -104,6 +104,7 @@ def _send(app: Celery, batch: QueuedBatch) -> None:
         # A batch may be published again: each message needs an id of its own.
         task_id=f"batch-{batch.id}-{uuid.uuid4().hex[:8]}",
         queue=CLASSIFY_QUEUE,
+        priority=AGAIN_PRIORITY if batch.again else BULK_PRIORITY,
         # What Flower and the logs show in place of 256 paths.
         argsrepr="()",
         kwargsrepr=f"batch {batch.id}: {len(batch.paths)} sounds from {first}",

@@ -1,7 +1,7 @@
 """Work in the calling process: no broker, the same batches, the same functions.
 
 The terminal program that classifies here may be killed at any file. Its note (see
-`workers.reading_note`) tells the next run which; that file is then read in a process of its own
+`workers.leftovers`) tells the next run which; that file is then read in a process of its own
 before this one touches it, so that one bad file cannot end every run.
 
 What is not here: claiming and classifying (`workers.classification`).
@@ -11,69 +11,23 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 from classifier.errors import CratesortError, ErrorCode
 from classifier.paths import printable
 from db import ledger, recovery
 from db.batch import QueuedBatch
 from db.engine import reading
-from workers.classification import classify_batch, close_hopeless
-from workers.context import HOSTNAME, WorkContext
+from workers.classification import blame, classify_batch
+from workers.context import WorkContext
 from workers.faults import is_worlds, plain
-from workers.reading_note import ReadingNote, suspect_of, writer_is_dead
+from workers.leftovers import return_leftovers
 from workers.reaping import reap
-from workers.settings import ABSOLUTE_ROOT, Settings
+from workers.settings import ABSOLUTE_ROOT
 from workers.trial import TrialEnd, try_reading
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
-
-
-def _note_path(settings: Settings, worker: str) -> Path:
-    host, _, rest = worker.partition(":")
-    return settings.data_folder / "running" / f"{host}-{rest.replace(':', '-')}.note"
-
-
-def create_context(settings: Settings) -> WorkContext:
-    """Return a context whose note the next run can find."""
-    context = WorkContext.create(settings)
-    note = ReadingNote(_note_path(settings, context.worker))
-    return WorkContext(settings, context.database, context.predictor, context.worker, note)
-
-
-def recover(context: WorkContext) -> int:
-    """Take over what earlier runs on this host left in hand when they died.
-
-    Returns
-    -------
-    int
-        Batches taken over.
-    """
-    with reading(context.database) as connection:
-        workers = recovery.running_workers(connection)
-    taken = 0
-    for worker in workers:
-        note = _note_path(context.settings, worker)
-        if worker.partition(":")[0] != HOSTNAME[:200] or not writer_is_dead(note):
-            continue
-        suspect = suspect_of(note)
-        with context.database.begin() as connection:
-            for held in recovery.held_by_worker(connection, worker):
-                taken += 1
-                suspected = suspect is not None and suspect.batch_id == held.id
-                if (
-                    suspected
-                    and suspect is not None
-                    and recovery.single_out(
-                        connection, held.id, token=held.token, index=suspect.index
-                    )
-                ):
-                    continue
-                recovery.hand_back(connection, held.id, token=held.token)
-        note.unlink(missing_ok=True)
-    return taken
 
 
 def work_off(
@@ -110,6 +64,7 @@ def work_off(
         if ingest_id is None or not _is_open(context, ingest_id):
             return
         time.sleep(_POLL_SECONDS)
+        return_leftovers(context)
         reap(context)
         on_batch()
 
@@ -156,6 +111,6 @@ def _survives_trial(suspect: QueuedBatch, context: WorkContext) -> bool:
             lease_seconds=settings.lease_seconds,
         )
         if claimed is not None:
-            close_hopeless(connection, claimed, settings, code)
-    log.warning("%s: %s", printable(path), code)
+            blame(connection, claimed, settings, code)
+    log.warning("%s: read alone, it %s", printable(path), end)
     return False

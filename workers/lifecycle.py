@@ -4,6 +4,7 @@ The parent never loads a model: TensorFlow does not survive a fork, and ONNX Run
 not either. What is not here: the embedded mode, which has no child (`workers.inprocess`).
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -13,6 +14,7 @@ from celery import signals
 
 from workers.context import WorkContext
 from workers.faults import plain
+from workers.memory import memory_limit
 from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,15 @@ def context() -> WorkContext:
 
 @functools.lru_cache(maxsize=1)
 def _context_of(_pid: int) -> WorkContext:
-    return WorkContext.create(load_settings())
+    settings = load_settings()
+    # Without the default engine no limit: TensorFlow reserves as it goes and would end in mid-work.
+    limited = functools.partial(memory_limit, settings.child_memory_mebibytes)
+    return WorkContext.create(
+        settings,
+        reads=True,
+        time_limit_seconds=settings.time_limit_seconds,
+        loading=limited if settings.engine == "onnx" else contextlib.nullcontext,
+    )
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -35,8 +45,8 @@ def load_model_at_birth(**_: Any) -> None:
     A failure here is not final (the database may be away for a moment): it is logged, and the
     first batch tries again and fails loudly if it must.
     """
+    here = context()
     try:
-        here = context()
         here.predictor.current(here.database)
     except Exception as error:
         log.warning("the model could not be loaded yet: %s", plain(error))
@@ -45,4 +55,4 @@ def load_model_at_birth(**_: Any) -> None:
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def close_connections(**_: Any) -> None:
     """Return the child's connections; the kernel would, but Postgres would log it."""
-    context().database.dispose()
+    context().close()

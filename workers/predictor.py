@@ -5,6 +5,8 @@ Looked up once a batch, loaded only when it changed. What is not here: what a bu
 """
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Engine
@@ -26,10 +28,17 @@ class Predictor:
     ----------
     engine_name : {'onnx', 'keras'}
         ``onnx`` or ``keras``: how the bundle is run.
+    loading : callable
+        Gives the block in which a model is loaded; a child's limit on memory is lifted there.
     """
 
-    def __init__(self, engine_name: Literal["onnx", "keras"]) -> None:
+    def __init__(
+        self,
+        engine_name: Literal["onnx", "keras"],
+        loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._engine_name = engine_name
+        self._loading = loading
         self._classifier: Classifier | None = None
 
     def current(self, database: Engine) -> "Classifier":
@@ -50,7 +59,8 @@ class Predictor:
         if self._classifier is not None and self._classifier.version == wanted:
             return self._classifier
         try:
-            loaded = self._load(database, champion)
+            with self._loading():
+                loaded = self._load(database, champion)
             if loaded.version != wanted:
                 # Rows would name another model than the one promoted, and never be up to date.
                 raise BundleError(f"its bundle calls itself {loaded.version}")

@@ -1,58 +1,123 @@
 """The note a reader keeps of the file it is reading, where others can see it when it is dead.
 
-A file that makes libsndfile abort leaves no exception behind, only a dead process. Sixteen bytes
-of shared memory, written before each file, say which file it was; a lock on the note, which the
-kernel drops with the process, says whether its writer still lives (a process id would not: ids
-come again).
+A file that makes libsndfile abort leaves no exception behind, only a dead process. A few bytes of
+shared memory, written before each file, say which file it was and until when its batch was allowed
+to take; a lock on the note, which the kernel drops with the process, says whether its writer still
+lives (a process id would not: ids come again).
 
-What is not here: what is done with a suspect (`workers.inprocess`).
+What is not here: what is done about a dead reader (`workers.leftovers`).
 """
 
+import contextlib
 import fcntl
+import math
 import mmap
 import os
 import struct
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_LAYOUT: Final = struct.Struct("<qq")
-_NOBODY: Final = -1
+#: Batch id, index into it, end of the batch's time (seconds of CLOCK_MONOTONIC), parent process.
+_LAYOUT: Final = struct.Struct("<qqdq")
+_READING: Final = struct.Struct("<qq")
+_NOTHING: Final = -1
+_SUFFIX: Final = ".note"
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
-    """The sound a dead process was reading: `index` of batch `batch_id`."""
+class NoteContent:
+    """What a reader last noted.
 
-    batch_id: int
-    index: int
+    Attributes
+    ----------
+    worker : str
+        The name under which it claims batches.
+    batch_id : int or None
+        The batch in hand; None between two batches.
+    index : int or None
+        The sound of it that was being read; None while none was.
+    deadline : float
+        When its time ends or ended, in seconds of this machine's monotonic clock.
+    parent_pid : int
+    """
+
+    worker: str
+    batch_id: int | None
+    index: int | None
+    deadline: float
+    parent_pid: int
+
+    @property
+    def pid(self) -> int:
+        """The writer's process id, as long as its note is locked."""
+        return int(self.worker.split(":")[-2])
+
+    def overdue_seconds(self) -> float:
+        """Return for how long its batch's time has been over; negative while it is not."""
+        return time.monotonic() - self.deadline
 
 
 class ReadingNote:
-    """A batch id and an index into it, in memory that outlives the process.
+    """What one process is reading, in memory that outlives it.
 
     Parameters
     ----------
-    path : Path
-        The note's file; created, with its folder.
+    folder : Path
+        Where notes lie; created.
+    worker : str
+        ``host:pid:nonce``, the name under which the process claims batches.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+    def __init__(self, folder: Path, worker: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / (worker.replace(":", "-") + _SUFFIX)
+        # Now: once the parent is gone, somebody else's id would come.
+        self._parent_pid = os.getppid()
+        self._fd = self._create_locked()
         os.ftruncate(self._fd, _LAYOUT.size)
         self._memory = mmap.mmap(self._fd, _LAYOUT.size)
         self.clear()
 
-    def write(self, batch_id: int, index: int) -> None:
+    def _create_locked(self) -> int:
+        while True:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            # Before it was locked it looked like a dead reader's, and may have been tidied away.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                    return fd
+            os.close(fd)
+
+    def begin(self, batch_id: int, *, time_limit_seconds: float = math.inf) -> None:
+        """Note that a batch is taken in hand, and how long it may take."""
+        deadline = time.monotonic() + time_limit_seconds
+        _LAYOUT.pack_into(self._memory, 0, batch_id, _NOTHING, deadline, self._parent_pid)
+
+    def read(self, batch_id: int, index: int) -> None:
         """Note that sound `index` of batch `batch_id` is being read from now on."""
-        _LAYOUT.pack_into(self._memory, 0, batch_id, index)
+        _READING.pack_into(self._memory, 0, batch_id, index)
+
+    def stop_reading(self, batch_id: int) -> None:
+        """Note that all of the batch's sounds were read."""
+        _READING.pack_into(self._memory, 0, batch_id, _NOTHING)
+
+    @property
+    def index(self) -> int | None:
+        """Which sound of the batch in hand is being read."""
+        index = _READING.unpack_from(self._memory)[1]
+        return None if index == _NOTHING else int(index)
 
     def clear(self) -> None:
-        """Note that nothing is being read."""
-        _LAYOUT.pack_into(self._memory, 0, 0, _NOBODY)
+        """Note that nothing is in hand."""
+        _LAYOUT.pack_into(self._memory, 0, _NOTHING, _NOTHING, math.inf, self._parent_pid)
 
     def remove(self) -> None:
         """Delete the note; its writer ends in peace."""
@@ -61,26 +126,63 @@ class ReadingNote:
         os.close(self._fd)
 
 
-def writer_is_dead(path: Path) -> bool:
-    """Whether a note was left behind by a process that is gone."""
+def notes_in(folder: Path) -> list[Path]:
+    """Return all notes in a folder, of the living and of the dead."""
+    return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+@contextlib.contextmanager
+def note_of_the_dead(path: Path) -> Iterator[NoteContent | None]:
+    """Give what a process left behind, under a lock, or None while its writer lives.
+
+    The note is deleted when the block ends well: what it said has then been seen to.
+    """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
+    except FileNotFoundError:
+        yield None  # somebody else has just seen to it
+        return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        # A reader that was killed at birth left an empty note.
+        yield _content(path, fd)
+        path.unlink(missing_ok=True)
     finally:
         os.close(fd)
 
 
-def suspect_of(path: Path) -> Suspect | None:
-    """Return what a dead process was reading, or None when it was not reading."""
-    data = path.read_bytes()
+def notes_of_the_living(folder: Path) -> list[NoteContent]:
+    """Return what living readers note at this moment."""
+    found = []
+    for path in notes_in(folder):
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found.append(_content(path, fd))
+        finally:
+            os.close(fd)
+    return found
+
+
+def _content(path: Path, fd: int) -> NoteContent:
+    host, pid, nonce = path.name.removesuffix(_SUFFIX).rsplit("-", 2)
+    worker = f"{host}:{pid}:{nonce}"
+    data = os.pread(fd, _LAYOUT.size, 0)
     if len(data) != _LAYOUT.size:
-        return None
-    batch_id, index = _LAYOUT.unpack(data)
-    return None if index == _NOBODY else Suspect(batch_id, index)
+        return NoteContent(worker, None, None, math.inf, 0)
+    batch_id, index, deadline, parent_pid = _LAYOUT.unpack(data)
+    return NoteContent(
+        worker,
+        None if batch_id == _NOTHING else batch_id,
+        None if index == _NOTHING else index,
+        deadline,
+        parent_pid,
+    )

@@ -4,8 +4,10 @@
 """
 
 import difflib
+import hashlib
 import os
 import re
+import socket
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -64,6 +66,11 @@ class Settings(BaseSettings):
     stale_seconds: float = Field(default=60.0, gt=0, le=86_400)
     #: How often housekeeping looks for expired leases and lost messages.
     sweep_seconds: float = Field(default=10.0, gt=0, le=86_400)
+    #: Work waits and nothing was claimed for this long: the workers are not healthy.
+    stuck_seconds: float = Field(default=120.0, gt=0, le=86_400)
+    #: What a worker's child may take beyond what it has when its model is loaded. Enforced with
+    #: the default engine on Linux.
+    child_memory_mebibytes: int = Field(default=512, ge=64, le=1_048_576)
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -117,6 +124,19 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_folder / 'cratesort.db'}"
+
+    @property
+    def running_folder(self) -> Path:
+        """Where this host's processes that work on this database leave their notes.
+
+        By host, for a data folder may be shared over a network that does not carry locks; by
+        database, for a batch's number means nothing in another one.
+        """
+        from sqlalchemy.engine import make_url  # takes a third of a second, and few need it
+
+        url = make_url(self.database)._replace(password=None).render_as_string()
+        key = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
+        return self.data_folder / "running" / f"{socket.gethostname()[:200]}-{key}"
 
     @property
     def lease_seconds(self) -> float:

@@ -41,7 +41,7 @@ def settings(database_url, redis_url, folder):
 
 def messages(redis_url):
     with redis.Redis.from_url(redis_url) as client:
-        return [json.loads(message) for message in client.lrange("classify", 0, -1)]
+        return [json.loads(message) for message in client.lrange("classify:3", 0, -1)]
 
 
 def test_every_file_is_in_the_ledger_relative_to_its_root(settings, folder, batch_rows):

@@ -17,7 +17,7 @@ def submitted(run_cli, fleet, library):
     settings = {**fleet, "CRATESORT_BATCH_SIZE": "1000"}
     assert run_cli("ingest", library, "--no-wait", settings=settings).code == 0
     with redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]) as client:
-        client.delete("classify")
+        client.flushall()
     return 1
 
 

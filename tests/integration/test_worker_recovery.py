@@ -114,7 +114,7 @@ def test_the_workers_time_limit_holds_against_the_message(
     settings = quick_fleet | {"CRATESORT_BATCH_SIZE": "100"}
     assert run_cli("ingest", sounds_folder, "--no-wait", settings=settings).code == 0
     with redis.Redis.from_url(quick_fleet["CRATESORT_BROKER_URL"]) as client:
-        client.delete("classify")
+        client.flushall()
     message = {"version": 1, "batch_id": 1, "root": "library", "paths": []}
     app.send_task(
         "tasks.classify", kwargs=message, queue="classify", time_limit=3600, soft_time_limit=3600

@@ -1,0 +1,51 @@
+"""``cratesort health``: whether work gets done, for a container's or a load balancer's check."""
+
+import sys
+
+import click
+
+from cli.exits import Exit
+from cli.terminal import print_json, say
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def health(as_json: bool) -> None:
+    """Say whether waiting work is being taken in hand, from the database alone.
+
+    A worker that runs and takes nothing is not healthy, whatever its process says.
+
+    Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing was claimed for
+    CRATESORT_STUCK_SECONDS, or the database is away.
+    """
+    from db.engine import create_engine, reading
+    from db.migrate import require_current
+    from db.overview import waiting
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    database = create_engine(settings.database)
+    require_current(database)
+    with reading(database) as connection:
+        work = waiting(connection)
+    stuck = work.unclaimed_seconds > settings.stuck_seconds
+    if as_json:
+        print_json(
+            {
+                "healthy": not stuck,
+                "waiting_batches": work.batches,
+                "unclaimed_seconds": round(work.unclaimed_seconds, 1),
+            }
+        )
+    elif stuck:
+        say(f"stuck: {stuck_sentence(work.batches, work.unclaimed_seconds)}")
+    elif work.batches:
+        say(f"healthy: {work.batches:,} batches wait, the last claim is recent")
+    else:
+        say("healthy: no work waits")
+    sys.exit(Exit.UNREACHABLE if stuck else Exit.DONE)
+
+
+def stuck_sentence(batches: int, seconds: float) -> str:
+    """Return what is wrong when nobody takes the work, in words for a person."""
+    return f"work exists ({batches:,} batches) and nothing has been claimed for {seconds:,.0f} s"

@@ -1,0 +1,80 @@
+"""What processes of this host could not bring to an end: found in a folder, returned to the ledger.
+
+Two kinds lie there. The *note* of a process that died (`workers.reading_note`) says which batch it
+had in hand and which file it was reading: the batch goes back at once without that file, which is
+put into a batch of its own. An *IOU* is from a process that lives, but could not hand its batch
+back because the database was away: that batch goes back without blame as soon as it can.
+
+Whoever sees to them first wins; a lease that ends does the same later, and more slowly, for hosts
+that are gone with all their processes (`workers.reaping`).
+"""
+
+import logging
+
+from sqlalchemy import Connection
+
+from classifier.errors import ErrorCode
+from db import recovery
+from db.batch import ClaimedBatch
+from workers.classification import blame
+from workers.context import WorkContext
+from workers.iou import ious_in
+from workers.reading_note import NoteContent, note_of_the_dead, notes_in
+
+log = logging.getLogger(__name__)
+
+
+def return_leftovers(context: WorkContext, *, blameless: bool = False) -> int:
+    """Return to the ledger what lies in this host's folder.
+
+    Parameters
+    ----------
+    context : WorkContext
+    blameless : bool
+        Whether the dead were ended on purpose, so that no file is suspected.
+
+    Returns
+    -------
+    int
+        Batches that were returned, in whatever parts.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        The database is away; what lies there keeps.
+    """
+    folder = context.settings.running_folder
+    returned = 0
+    for iou in ious_in(folder):
+        with context.database.begin() as connection:
+            if recovery.hand_back(connection, iou.batch_id, token=iou.token):
+                returned += 1
+                log.warning("batch %d: handed back, now that the database answers", iou.batch_id)
+        iou.path.unlink(missing_ok=True)
+    for path in notes_in(folder):
+        with note_of_the_dead(path) as note:
+            if note is not None:
+                returned += _return_from(note, context, blameless=blameless)
+    return returned
+
+
+def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) -> int:
+    with context.database.begin() as connection:
+        held = recovery.held_by_worker(connection, note.worker)
+        for batch in held:
+            if blameless:
+                recovery.hand_back(connection, batch.id, token=batch.token)
+                what = "handed back"
+            else:
+                what = str(_blame(connection, batch, note, context))
+            log.warning("batch %d: its process %d ended; it was %s", batch.id, note.pid, what)
+    return len(held)
+
+
+def _blame(
+    connection: Connection, batch: ClaimedBatch, note: NoteContent, context: WorkContext
+) -> recovery.Verdict | None:
+    timed_out = note.overdue_seconds() > 0
+    code = ErrorCode.TIMED_OUT if timed_out else ErrorCode.CRASHED_READER
+    index = note.index if note.batch_id == batch.id else None
+    return blame(connection, batch, context.settings, code, index=index)

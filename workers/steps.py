@@ -1,0 +1,132 @@
+"""What cratesort adds to the life of a worker's parent, as Celery bootsteps.
+
+The parent starts the watch (`workers.watch`) and starts it again should it end; it takes no
+messages while the database is away; and a second Ctrl-C ends it within a second.
+
+What is not here: the life of a child (`workers.lifecycle`), and what the watch does.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, Final
+
+from celery import Celery, bootsteps, signals
+
+from workers.pulse import Pulse
+from workers.watch import STOP_NOW
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.5
+#: A watch that ends at once is not started over and over.
+_RESTART_SECONDS: Final = 5.0
+#: How long a second Ctrl-C waits for the watch to return what was in hand.
+_PATIENCE_SECONDS: Final = 0.8
+
+_INTERRUPTED: Final = 130
+
+
+class _WatchProcess:
+    """The parent's end of the watch."""
+
+    def __init__(self) -> None:
+        self.pulse = Pulse.create()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+
+    def ensure(self) -> None:
+        """Start the watch if none runs."""
+        ended = None if self._process is None else self._process.poll()
+        if self._process is not None and ended is None:
+            return
+        if time.monotonic() - self._started < _RESTART_SECONDS:
+            return
+        if ended is not None:
+            log.error("the watch ended with code %d; another one is started", ended)
+            self.pulse.beat()  # else nothing would be taken until the new one has had a look
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603  (ourselves, and two numbers)
+            [sys.executable, "-m", "workers.watch", str(self.pulse.fd), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[self.pulse.fd],
+        )
+
+    def stop_now(self) -> None:
+        """Have all children ended and their batches returned; wait a moment for it."""
+        if self._process is None:
+            return
+        try:
+            self._process.send_signal(STOP_NOW)
+            self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass  # it goes on without us; and if it cannot, the leases end
+
+
+_watch: Final = _WatchProcess()
+
+
+class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Takes no messages while the database does not answer.
+
+    A batch without a database cannot even be claimed: its message would be gone for nothing, and
+    its batch wait until a sweep misses it.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._held: list[str] = []
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """Look at the watch and its pulse from now on."""
+        _watch.ensure()
+        # After a lost connection Celery has set up only what was consumed before.
+        self._release(consumer)
+        self._timer = consumer.timer.call_repeatedly(_LOOK_SECONDS, self._look, (consumer,))
+
+    def stop(self, consumer: Any) -> None:  # noqa: ARG002  (Celery's signature)
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self, consumer: Any) -> None:
+        _watch.ensure()
+        if not _watch.pulse.is_beating and not self._held:
+            log.warning("the database is away: no messages are taken until it answers")
+            self._held = list(consumer.app.amqp.queues.consume_from)
+            for queue in self._held:
+                consumer.cancel_task_queue(queue)
+        elif _watch.pulse.is_beating and self._held:
+            log.warning("the database is back: messages are taken again")
+            self._release(consumer)
+
+    def _release(self, consumer: Any) -> None:
+        held, self._held = self._held, []
+        for queue in held:
+            consumer.add_task_queue(queue)
+
+
+def install(app: Celery) -> None:
+    """Add the steps to an app that is about to run a worker."""
+    app.steps["consumer"].add(HoldWhileDatabaseIsAway)
+
+    @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(**_: Any) -> None:
+        signal.signal(signal.SIGQUIT, _stop_now)
+
+    @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(**_: Any) -> None:
+        # Celery's own second step waits for children that may never answer.
+        signal.signal(signal.SIGINT, _stop_now)
+
+
+def _stop_now(*_: Any) -> None:
+    """End this worker at once; what was in hand is returned by the watch, or by its lease."""
+    _watch.stop_now()
+    os._exit(_INTERRUPTED)

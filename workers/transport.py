@@ -1,0 +1,103 @@
+"""kombu's Redis transport, for entries of the list that are no messages at all.
+
+kombu expects of each entry what it would have written itself. One that is not JSON, or lacks a part
+of the envelope, raises in the middle of its event loop and ends the worker: whoever can push to the
+list could end one worker an entry. Here such an entry is dropped with one line in the log; the
+ledger still has the work.
+
+What is not here: what a message with a sound envelope may say (`workers.requests`).
+"""
+
+import base64
+import binascii
+import json
+import logging
+from typing import Any, Final
+
+import kombu.transport
+from kombu.transport import redis
+
+log = logging.getLogger(__name__)
+
+#: What kombu and Celery read of an envelope without asking whether it is there.
+_ENVELOPE: Final = {
+    "body": str,
+    "headers": dict,
+    "properties": dict,
+    "content-type": str,
+    "content-encoding": str,
+}
+_PROPERTIES: Final = {"delivery_tag": str, "delivery_info": dict, "body_encoding": str}
+
+
+def envelope_fault(message: Any) -> str | None:
+    """Return what is wrong with an entry's envelope, None when nothing is.
+
+    Parameters
+    ----------
+    message : object
+        As it came out of the JSON.
+    """
+    if not isinstance(message, dict):
+        return "it is not an object"
+    for name, kind in _ENVELOPE.items():
+        if not isinstance(message.get(name), kind):
+            return f"its {name} is missing or not of the right kind"
+    for name, kind in _PROPERTIES.items():
+        if not isinstance(message["properties"].get(name), kind):
+            return f"its property {name} is missing or not of the right kind"
+    if message["properties"]["body_encoding"] == "base64":
+        try:
+            base64.b64decode(message["body"])
+        except (binascii.Error, ValueError):
+            return "its body is not base64"
+    return None
+
+
+class _CarefulDelivery:
+    """For a transport: delivers only what has a whole envelope."""
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        fault = envelope_fault(message)
+        if fault is None:
+            super()._deliver(message, queue)  # type: ignore[misc]  # the other base has it
+        else:
+            log.error("an entry of the list %s is dropped: %s", queue, fault)
+
+
+class _CarefulReading:
+    """For a channel: survives an entry that is not JSON."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # the other base has it
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            log.error("an entry of a list is dropped: it is not JSON: %s", error)
+            return True
+
+
+class Channel(_CarefulReading, redis.Channel):
+    """A Redis channel that survives entries which are not JSON."""
+
+
+class Transport(_CarefulDelivery, redis.Transport):
+    """The transport for redis:// and rediss://."""
+
+    Channel = Channel
+
+
+class SentinelChannel(_CarefulReading, redis.SentinelChannel):
+    """As `Channel`, behind sentinels."""
+
+
+class SentinelTransport(_CarefulDelivery, redis.SentinelTransport):
+    """The transport for sentinel://."""
+
+    Channel = SentinelChannel
+
+
+def install() -> None:
+    """Have kombu use these transports for its URLs' schemes, in this process."""
+    own = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
+    for scheme, name in own.items():
+        kombu.transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{name}"
