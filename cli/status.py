@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from classifier.errors import GIVEN_UP
 from classifier.paths import printable
-from cli.terminal import print_json, say, shorten, terminal_width
+from cli.terminal import command, print_json, say, shorten, terminal_width
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -70,6 +71,7 @@ def _status(database: "Engine") -> dict[str, Any]:
             "classified": counts.classified,
             "failed": counts.failed,
             "needs_review": counts.needs_review,
+            "given_up": sum(counts.errors.get(code, 0) for code in GIVEN_UP),
         },
         "batches": work.batches,
         "ingests": [
@@ -114,4 +116,11 @@ def _lines(state: dict[str, Any], width: int) -> list[str]:
     if state["errors"]:
         lines += ["", "Without a category"]
         lines += [f"  {code:<19}{count:>9,}" for code, count in state["errors"].items()]
+    given_up = sounds["given_up"]
+    if given_up:
+        lines += [
+            "",
+            f"{given_up:,} given up (tried in vain); once the cause is mended: "
+            + command("retry --failed"),
+        ]
     return lines

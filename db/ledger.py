@@ -11,7 +11,7 @@ call what (`workers`).
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, not_, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, not_, select, update
 
 from db.batch import BatchEntry, ClaimedBatch, QueuedBatch, claimed_batch, columns, is_held_by
 from db.dialects import now, skip_locked
@@ -129,10 +129,13 @@ def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -
     return _mark_queued(connection, chosen)
 
 
-def _mark_queued(connection: Connection, chosen: Any) -> list[QueuedBatch]:
+def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[QueuedBatch]:
+    # A common table expression, because that is evaluated once. As a plain subquery PostgreSQL may
+    # run it anew for each row it looks at, and a LIMIT that skips locked rows then limits nothing.
+    once = chosen.cte("chosen")
     rows = connection.execute(
         update(batches)
-        .where(batches.c.id.in_(chosen.scalar_subquery()))
+        .where(batches.c.id == once.c.id)
         .values(state=BatchState.QUEUED, queued_at=now())
         .returning(
             batches.c.id,
@@ -169,12 +172,8 @@ def next_open(connection: Connection) -> int | None:
         .order_by(batches.c.id)
         .limit(1)
     )
-    return connection.execute(
-        update(batches)
-        .where(batches.c.id == chosen.scalar_subquery())
-        .values(state=BatchState.QUEUED, queued_at=now())
-        .returning(batches.c.id)
-    ).scalar_one_or_none()
+    marked = _mark_queued(connection, chosen)
+    return marked[0].id if marked else None
 
 
 def claim(

@@ -71,21 +71,22 @@ def blame(connection: Connection, batch_id: int, *, token: str) -> Verdict | Non
     return None if row is None else _blame(connection, row)
 
 
-def reap(connection: Connection, *, limit: int = 100) -> list[ClaimedBatch]:
-    """Lock and return batches whose lease expired; the caller passes each to `blame`.
+def reap(connection: Connection) -> ClaimedBatch | None:
+    """Lock and return one batch whose lease expired; the caller passes it to `blame`.
+
+    One at a time: a transaction that held several could wait for a worker which waits for it.
 
     Parameters
     ----------
     connection : Connection
         In a transaction. Any number of sweepers may run: rows held by another are passed over.
-    limit : int
-        Most batches in one sweep.
 
     Returns
     -------
-    list of ClaimedBatch
+    ClaimedBatch or None
     """
-    return _running(connection, batches.c.lease_expires_at < now(), limit)
+    expired = _running(connection, batches.c.lease_expires_at < now(), limit=1)
+    return expired[0] if expired else None
 
 
 def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
@@ -106,8 +107,8 @@ def _running(connection: Connection, condition: Any, limit: int) -> list[Claimed
 def single_out(connection: Connection, batch_id: int, *, token: str, index: int) -> Verdict | None:
     """Put the sound that was being read into a batch of its own; its batch goes back without it.
 
-    The sound's batch starts without an attempt: only what happens to it *alone* counts against it.
-    A batch that holds nothing else is blamed.
+    Both batches start without an attempt: of the suspect only what happens to it *alone* counts,
+    and of the others nothing was learned. A batch that holds nothing else is blamed.
 
     Parameters
     ----------
@@ -132,7 +133,9 @@ def single_out(connection: Connection, batch_id: int, *, token: str, index: int)
         return _blame(connection, row)
     suspect = entries.pop(index)
     connection.execute(
-        update(batches).where(batches.c.id == batch_id).values(**given_up(), **columns(entries))
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(**given_up(), **columns(entries), attempts=0)
     )
     add_batch(connection, row["ingest_id"], row["root"], [suspect], suspect=True)
     return Verdict.SINGLED_OUT

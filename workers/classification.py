@@ -93,26 +93,31 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     if context.note is not None:
         context.note.begin(batch_id, time_limit_seconds=context.time_limit_seconds)
     try:
-        return _classify_claimed(claimed, classifier, context)
+        outcome = _classify_claimed(claimed, classifier, context)
     except LeaseLostError:
         log.warning(
             "batch %d: the lease of %.0f s ran out before its end; whoever has it now writes it",
             batch_id,
             context.settings.lease_seconds,
         )
-        return None
+        outcome = None
     except BaseException as error:
-        timed_out = (
-            isinstance(error, SystemExit)
-            # Before it kills a child over its time limit, the pool asks with SIGTERM, as it does
-            # when a worker is stopped in a hurry: the time that passed tells which it was.
-            and time.monotonic() - started > 0.9 * context.time_limit_seconds
-        )
-        _give_back(claimed, context, error, timed_out=timed_out)
+        # Before it kills a child over its time limit, the pool asks with SIGTERM, as it does when a
+        # worker is stopped in a hurry: the time that passed tells which it was. A tenth of a second
+        # later comes SIGKILL, so the note is left to the watch as it stands.
+        seconds = time.monotonic() - started
+        if isinstance(error, SystemExit) and seconds > 0.9 * context.time_limit_seconds:
+            raise
+        _give_back(claimed, context, error)
+        _clear_note(context)
         raise
-    finally:
-        if context.note is not None:
-            context.note.clear()
+    _clear_note(context)
+    return outcome
+
+
+def _clear_note(context: WorkContext) -> None:
+    if context.note is not None:
+        context.note.clear()
 
 
 def _classify_claimed(
@@ -147,23 +152,19 @@ def _classify_claimed(
     return BatchOutcome(claimed.id, claimed.ingest_id, classified, failed)
 
 
-def _give_back(
-    claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, timed_out: bool
-) -> None:
+def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException) -> None:
     # Errors we raise on purpose are about this host (a root it does not know), not about a sound,
     # whose own are rows by now. Ctrl-C and being stopped are nobody's fault either.
     about_this_host = is_worlds(error) or isinstance(error, CratesortError)
-    blameless = about_this_host or not (isinstance(error, Exception) or timed_out)
+    blameless = about_this_host or not isinstance(error, Exception)
     try:
         with context.database.begin() as connection:
             if blameless:
                 recovery.hand_back(connection, claimed.id, token=claimed.token)
                 return
-            code, detail = ErrorCode.INTERNAL_ERROR, plain(error)
-            if timed_out:
-                code, detail = ErrorCode.TIMED_OUT, ""
             index = None if context.note is None else context.note.index
-            blame(connection, claimed, context.settings, code, detail, index=index)
+            code = ErrorCode.INTERNAL_ERROR
+            blame(connection, claimed, context.settings, code, plain(error), index=index)
     except Exception as second:
         log.warning("batch %d cannot be given back now: %s", claimed.id, plain(second))
         if blameless and context.note is not None:

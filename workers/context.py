@@ -85,10 +85,10 @@ class WorkContext:
         )
 
     def close(self) -> None:
-        """Return the database connections and take the note away; the process ends in peace."""
+        """Return the database connections and take the note away, if nothing is in hand."""
         self.database.dispose()
         if self.note is not None:
-            self.note.remove()
+            self.note.close()
 
 
 def worker_name() -> str:

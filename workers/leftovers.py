@@ -36,7 +36,7 @@ def return_leftovers(context: WorkContext, *, blameless: bool = False) -> int:
     Returns
     -------
     int
-        Batches that were returned, in whatever parts.
+        Notes and IOUs that were seen to; where any were, batches may wait to be published.
 
     Raises
     ------
@@ -44,31 +44,30 @@ def return_leftovers(context: WorkContext, *, blameless: bool = False) -> int:
         The database is away; what lies there keeps.
     """
     folder = context.settings.running_folder
-    returned = 0
+    seen_to = 0
     for iou in ious_in(folder):
         with context.database.begin() as connection:
             if recovery.hand_back(connection, iou.batch_id, token=iou.token):
-                returned += 1
                 log.warning("batch %d: handed back, now that the database answers", iou.batch_id)
         iou.path.unlink(missing_ok=True)
+        seen_to += 1
     for path in notes_in(folder):
         with note_of_the_dead(path) as note:
             if note is not None:
-                returned += _return_from(note, context, blameless=blameless)
-    return returned
+                _return_from(note, context, blameless=blameless)
+                seen_to += 1
+    return seen_to
 
 
-def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) -> int:
+def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) -> None:
     with context.database.begin() as connection:
-        held = recovery.held_by_worker(connection, note.worker)
-        for batch in held:
+        for batch in recovery.held_by_worker(connection, note.worker):
             if blameless:
                 recovery.hand_back(connection, batch.id, token=batch.token)
                 what = "handed back"
             else:
                 what = str(_blame(connection, batch, note, context))
             log.warning("batch %d: its process %d ended; it was %s", batch.id, note.pid, what)
-    return len(held)
 
 
 def _blame(

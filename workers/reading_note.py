@@ -119,9 +119,10 @@ class ReadingNote:
         """Note that nothing is in hand."""
         _LAYOUT.pack_into(self._memory, 0, _NOTHING, _NOTHING, math.inf, self._parent_pid)
 
-    def remove(self) -> None:
-        """Delete the note; its writer ends in peace."""
-        self.path.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Delete the note, unless a batch is in hand: then others are to find it."""
+        if _READING.unpack_from(self._memory)[0] == _NOTHING:
+            self.path.unlink(missing_ok=True)
         self._memory.close()
         os.close(self._fd)
 

@@ -17,10 +17,12 @@ log = logging.getLogger(__name__)
 def reap(context: WorkContext) -> Counter[recovery.Verdict]:
     """Take batches whose lease expired, and count what became of them."""
     verdicts: Counter[recovery.Verdict] = Counter()
-    with context.database.begin() as connection:
-        for silent in recovery.reap(connection):
+    while True:
+        with context.database.begin() as connection:
+            silent = recovery.reap(connection)
+            if silent is None:
+                return verdicts
             verdict = blame(connection, silent, context.settings, ErrorCode.CRASHED_READER)
-            if verdict is not None:
-                verdicts[verdict] += 1
-                log.warning("batch %d: its worker fell silent; it was %s", silent.id, verdict)
-    return verdicts
+        if verdict is not None:
+            verdicts[verdict] += 1
+            log.warning("batch %d: its worker fell silent; it was %s", silent.id, verdict)

@@ -1,10 +1,11 @@
 """Makes the header reader misbehave, in every process that finds this folder on its PYTHONPATH.
 
 A file named ``abort*`` ends the process as libsndfile's asserts do; ``endless*`` is never read to
-its end; ``gate*`` is not while the file that TEST_GATE names exists. Each read leaves the names of
+its end, ``stuck*`` neither and no signal handler of Python's runs meanwhile; ``gate*`` is not while the file that TEST_GATE names exists. Each read leaves the names of
 all loaded modules in the folder that TEST_MODULES names, in a file called like the process.
 """
 
+import ctypes
 import os
 import sys
 import time
@@ -22,6 +23,11 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
         Path(modules, str(os.getpid())).write_text("\n".join(sorted(sys.modules)))
     if name.startswith("abort"):
         os.abort()
+    if name.startswith("stuck"):
+        # Taken twice, a lock waits for ever within the C library, as a decoder's loop would.
+        lock = ctypes.create_string_buffer(64)
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(lock)
     while name.startswith("endless") or (name.startswith("gate") and Path(gate or "").is_file()):
         time.sleep(0.02)
     return _read_header(fd, size_bytes, name)

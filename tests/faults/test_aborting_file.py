@@ -1,0 +1,48 @@
+"""A file that aborts the process that reads it: recorded after three deaths alone."""
+
+from tests.faults.fleet import WATCH_ALONE
+
+
+def test_it_is_named_and_its_batch_mates_are_classified(fleet):
+    fleet.add("abort.wav", count=11)
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        fleet.wait_until_done()
+        log = worker.log()
+    fleet.assert_nothing_is_lost(failed={"abort.wav": "crashed_reader"})
+    # Once among others, three times alone.
+    assert (log.count("was singled_out"), log.count("was returned"), log.count("was hopeless")) == (
+        1,
+        2,
+        1,
+    )
+
+
+def test_two_in_one_batch_cost_nobody_but_themselves(fleet):
+    fleet.add("abort 1.wav", "abort 2.wav", count=2)
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE):
+        fleet.wait_until_done()
+    crashed = {"abort 1.wav": "crashed_reader", "abort 2.wav": "crashed_reader"}
+    fleet.assert_nothing_is_lost(failed=crashed)
+
+
+def test_tried_again_alone_it_costs_nobody(fleet):
+    # Given a file that was given up, and one that was merely broken
+    fleet.add("abort.wav", count=3)
+    (fleet.library / "empty.wav").touch()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE):
+        fleet.wait_until_done()
+        status = fleet.cli("status").stdout
+        assert "1 given up" in status
+
+        # When both are tried again, the first mended
+        fleet.add("abort.wav")
+        (fleet.library / "abort.wav").rename(fleet.library / "mended.wav")
+        (fleet.library / "mended.wav").rename(fleet.library / "abort.wav")
+        again = fleet.cli("retry", "--failed", "--json", "--wait")
+    assert again.code == 1
+    assert '"enqueued": 2' in again.stdout
+    # Then each was in a batch of its own
+    assert [len(row["paths"]) for row in fleet.batches() if row["ingest_id"] == 2] == [1, 1]

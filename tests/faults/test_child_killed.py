@@ -1,0 +1,44 @@
+"""kill -9 of a child: its batch returns at once, without the file it was reading."""
+
+import os
+import signal
+
+from tests.faults.fleet import WATCH_ALONE
+from tests.servers.lifecycle import wait_until
+
+
+def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        # Given a child that stands in the middle of a batch
+        child = fleet.wait_for_the_gate()
+        assert child in worker.processes()
+
+        # When it is killed
+        os.kill(child, signal.SIGKILL)
+
+        # Then the other sounds of its batch are done while the suspect stands at the gate again
+        wait_until(lambda: len(fleet.outcomes()) == 11, "its batch-mates have their rows", 60)
+        suspects = [row for row in fleet.batches() if row["suspect"]]
+        assert [row["paths"] for row in suspects] == [["gate.wav"]]
+
+        # And the suspect is done too when it was not its fault
+        fleet.open_gate()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_child_killed_again_and_again_costs_no_file(fleet):
+    fleet.add("gate.wav", count=7)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker("--concurrency", "1", settings=WATCH_ALONE):
+        for _ in range(3):  # together with its batch, and twice alone
+            child = fleet.wait_for_the_gate()
+            os.kill(child, signal.SIGKILL)
+            wait_until(lambda dead=child: fleet.holder() not in (None, dead), "another has it", 60)
+        fleet.open_gate()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()

@@ -1,0 +1,22 @@
+"""A file whose reading never ends: recorded after three time-outs alone."""
+
+from tests.faults.fleet import QUICK, WATCH_ALONE
+
+#: The limit ends the child; leases and sweeps do nothing within the test.
+LIMITED = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": QUICK["CRATESORT_TIME_LIMIT_SECONDS"]}
+
+
+def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
+    fleet.add("endless.wav", count=11)
+    fleet.submit()
+    with fleet.worker(settings=LIMITED):
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost(failed={"endless.wav": "timed_out"})
+
+
+def test_one_that_does_not_even_heed_signals_is_recorded_as_timed_out(fleet):
+    fleet.add("stuck.wav", count=3)
+    fleet.submit()
+    with fleet.worker(settings=LIMITED):
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost(failed={"stuck.wav": "timed_out"})
