@@ -80,7 +80,7 @@ class Model:
     def finish(self, batch_id, token, classified, failed):
         assert self.holds(batch_id, token), "closed by one who no longer held it"
         self.past_window.discard(batch_id)
-        self._change(batch_id, state=DONE, token=None, outcome=(classified, failed))
+        self._change(batch_id, state=DONE, token=None, worker=None, outcome=(classified, failed))
 
     def hand_back(self, batch_id, token):
         assert self.holds(batch_id, token), "handed back by one who no longer held it"
@@ -135,15 +135,20 @@ def entry(path):
 
 
 def submit(database, ingests):
-    """Write ingests, each a list of batches, each a list of paths; return the model of them."""
+    """Write ingests, each a list of batches, each its paths and attempts; return their model."""
     rows = {}
     with database.begin() as connection:
         for packed in ingests:
             ingest_id = ledger.open_ingest(connection, "a test")
-            for paths in packed:
-                ledger.add_batch(connection, ingest_id, ROOT, [entry(path) for path in paths])
-                rows[len(rows) + 1] = Row(ingest_id, tuple(paths))
-    return Model(rows)
+            for paths, attempts in packed:
+                entries = [entry(path) for path in paths]
+                ledger.add_batch(connection, ingest_id, ROOT, entries, attempts=attempts)
+                rows[len(rows) + 1] = Row(ingest_id, tuple(paths), attempts=attempts)
+    model = Model(rows)
+    model.blamed_alone.update(
+        {row.paths[0]: row.attempts for row in rows.values() if len(row.paths) == 1}
+    )
+    return model
 
 
 def empty(database):
