@@ -204,15 +204,17 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self._may_begin() and self.claims)
     @rule(
         which=numbers,
-        what=st.sampled_from(["finish", "hand_back", "blame", "blame"]),
+        what=st.sampled_from(["finish", "finish", "hand_back", "blame", "blame"]),
         how=endings,
     )
     def act_as_holder(self, which, what, how):
         held = [one for one in self.claims if self.model.holds(one.id, one.token)]
-        # Mostly one that still holds its batch; else one that may have lost it long ago.
-        holders = held if held and which else self.claims
-        claimed = holders[which % len(holders)] if which else holders[self.tokens % len(holders)]
-        poisoned = self.poison in [entry.path for entry in claimed.entries]
+        # Or one that lost its batch, best of all to somebody who is at work on it.
+        lost = [one for one in self.claims if one not in held]
+        replaced = [one for one in lost if self.model.rows[one.id].state is RUNNING]
+        holders = (held if which > 1 else replaced or lost) or self.claims
+        claimed = holders[(which + self.tokens) % len(holders)]
+        poisoned = claimed in held and self.poison in [entry.path for entry in claimed.entries]
         if self.processes.is_waited_for(claimed.id):
             return
         one = self.processes.begin()
