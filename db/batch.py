@@ -62,6 +62,8 @@ class ClaimedBatch:
         Proof of the claim; `finish`, `hand_back` and `blame` ask for it.
     attempts : int
         Earlier claims that ended in silence.
+    setbacks : int
+        Times in a row that the world was in the way.
     """
 
     id: int
@@ -70,6 +72,7 @@ class ClaimedBatch:
     entries: tuple[BatchEntry, ...]
     token: str
     attempts: int
+    setbacks: int = 0
 
 
 def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
@@ -99,6 +102,7 @@ def claimed_batch(row: RowMapping) -> ClaimedBatch:
         entries=tuple(entries_of(row)),
         token=row["token"],
         attempts=row["attempts"],
+        setbacks=row["setbacks"],
     )
 
 
@@ -117,4 +121,5 @@ def given_up() -> dict[str, Any]:
         "worker": None,
         "lease_expires_at": None,
         "queued_at": None,
+        "due_at": None,
     }

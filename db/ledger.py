@@ -11,7 +11,18 @@ call what (`workers`).
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from db.batch import BatchEntry, ClaimedBatch, QueuedBatch, claimed_batch, columns, is_held_by
 from db.dialects import now, skip_locked
@@ -105,11 +116,15 @@ def take_pending(connection: Connection, *, window: int, limit: int) -> list[Que
         return []
     chosen = skip_locked(
         select(batches.c.id)
-        .where(batches.c.state == BatchState.PENDING)
+        .where(batches.c.state == BatchState.PENDING, _is_due())
         .order_by(batches.c.id)
         .limit(wanted)
     )
     return _mark_queued(connection, chosen)
+
+
+def _is_due() -> ColumnElement[bool]:
+    return or_(batches.c.due_at.is_(None), batches.c.due_at <= now())
 
 
 def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -> list[QueuedBatch]:
@@ -168,7 +183,7 @@ def next_open(connection: Connection) -> int | None:
     # Locked: PostgreSQL would otherwise mark a batch `queued` that was claimed since it was chosen.
     chosen = skip_locked(
         select(batches.c.id)
-        .where(batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED)))
+        .where(batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED)), _is_due())
         .order_by(batches.c.id)
         .limit(1)
     )

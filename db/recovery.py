@@ -45,17 +45,28 @@ class Verdict(StrEnum):
     HOPELESS = "hopeless"
 
 
-def hand_back(connection: Connection, batch_id: int, *, token: str) -> bool:
+def hand_back(
+    connection: Connection, batch_id: int, *, token: str, after_seconds: float | None = None
+) -> bool:
     """Return a held batch to pending without blame: the world was away, or we were asked to stop.
+
+    Parameters
+    ----------
+    connection : Connection
+    batch_id : int
+    token : str
+    after_seconds : float, optional
+        The world was in the way: not to be tried again before this has passed.
 
     Returns
     -------
     bool
         False when the lease was lost already.
     """
-    result = connection.execute(
-        update(batches).where(is_held_by(batch_id, token)).values(**given_up())
-    )
+    values = given_up()
+    if after_seconds is not None:
+        values.update(due_at=now(after_seconds), setbacks=batches.c.setbacks + 1)
+    result = connection.execute(update(batches).where(is_held_by(batch_id, token)).values(**values))
     return result.rowcount == 1
 
 

@@ -92,6 +92,9 @@ batches: Final = Table(
     Column("state", String(8), nullable=False),
     # Times a claim ended without a result and without an excuse (a dead worker, our own fault).
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # Times in a row that the world was in the way, and until when it is given to recover.
+    Column("setbacks", Integer, nullable=False, server_default="0"),
+    Column("due_at", _TIME),
     # One sound that is thought to end its readers. It is tried alone, where there are no workers in
     # a process of its own.
     Column("suspect", Boolean, nullable=False, server_default=false()),

@@ -2,14 +2,16 @@
 
 import logging
 
+from classifier.errors import CratesortError
 from workers import classification, lifecycle
 from workers.app import CLASSIFY_TASK, app
 from workers.dispatch import MESSAGE_VERSION, dispatch
+from workers.faults import HandedBackError, is_worlds, plain
 
 log = logging.getLogger(__name__)
 
 
-@app.task(name=CLASSIFY_TASK)  # type: ignore[untyped-decorator]  # Celery publishes no types
+@app.task(name=CLASSIFY_TASK, throws=(HandedBackError,))  # type: ignore[untyped-decorator]  # Celery publishes no types
 def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None:  # noqa: ARG001
     """Classify the ledger's batch `batch_id`, then ring for the next pending one.
 
@@ -23,5 +25,11 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
         log.warning("batch %d: message version %d is not known here; left", batch_id, version)
         return
     context = lifecycle.context()
-    classification.classify_batch(batch_id, context)
+    try:
+        classification.classify_batch(batch_id, context)
+    except Exception as error:
+        if not (is_worlds(error) or isinstance(error, CratesortError)):
+            raise  # ours: loud, with its traceback
+        log.error("batch %d: back to the ledger: %s", batch_id, plain(error))
+        raise HandedBackError(plain(error)) from None
     dispatch(app, context.database, context.settings)

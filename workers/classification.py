@@ -23,7 +23,7 @@ from db import ledger, recovery, sounds
 from db.batch import BatchEntry, ClaimedBatch
 from db.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
-from workers.faults import LibraryRootAwayError, is_worlds, plain
+from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds, plain
 from workers.iou import write_iou
 from workers.settings import ABSOLUTE_ROOT, ConfigurationError, Settings
 
@@ -157,10 +157,16 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
     # whose own are rows by now. Ctrl-C and being stopped are nobody's fault either.
     about_this_host = is_worlds(error) or isinstance(error, CratesortError)
     blameless = about_this_host or not isinstance(error, Exception)
+    # In one process a person waits, and sees the error: the next run is to try at once.
+    after_seconds = None
+    if about_this_host and not context.settings.in_process:
+        after_seconds = backoff_seconds(claimed.setbacks)
     try:
         with context.database.begin() as connection:
             if blameless:
-                recovery.hand_back(connection, claimed.id, token=claimed.token)
+                recovery.hand_back(
+                    connection, claimed.id, token=claimed.token, after_seconds=after_seconds
+                )
                 return
             index = None if context.note is None else context.note.index
             code = ErrorCode.INTERNAL_ERROR

@@ -2,8 +2,8 @@
 
 The *sound's* own fault is a row (`classifier.errors.SoundError`, handled where headers are read).
 The *world's* (database, broker, storage away) is from the closed list below: the batch goes back
-without blame and is tried again by the next sweep. Everything else is *ours*: it propagates, loud,
-and the batch goes back with an attempt counted.
+without blame and is tried again when some time has passed, longer each time. Everything else is
+*ours*: it propagates, loud, and the batch goes back with an attempt counted.
 """
 
 import errno
@@ -60,6 +60,15 @@ DATABASE_AWAY: Final = (
 
 class LibraryRootAwayError(CratesortError):
     """A library root cannot be opened: its mount is away, or this host has the wrong folder."""
+
+
+class HandedBackError(CratesortError):
+    """A batch went back to the ledger because the world was in the way; its message says how."""
+
+
+def backoff_seconds(setbacks: int) -> float:
+    """Return how long a batch waits after the world was in its way `setbacks` times before."""
+    return float(min(5 * 2 ** min(setbacks, 10), 300))
 
 
 def is_worlds(error: BaseException) -> bool:

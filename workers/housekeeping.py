@@ -4,6 +4,7 @@ Any number of sweeps may run at once, from beat, from a waiting producer, by han
 passes over what another holds. What is not here: the schedule (`workers.app`).
 """
 
+import logging
 from dataclasses import dataclass
 
 from celery import Celery
@@ -12,6 +13,8 @@ from db import ledger, recovery
 from workers.context import WorkContext
 from workers.dispatch import dispatch, publish
 from workers.reaping import reap
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,12 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
         )
     republished = publish(app, context.database, stale).published
     published = dispatch(app, context.database, settings).published
-    return Swept(
+    swept = Swept(
         returned=verdicts[recovery.Verdict.RETURNED],
         split=verdicts[recovery.Verdict.SPLIT],
         crashed=verdicts[recovery.Verdict.HOPELESS],
         republished=republished,
         published=published,
     )
+    log.debug("swept: %s", swept)
+    return swept

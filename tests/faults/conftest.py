@@ -1,4 +1,4 @@
-"""The fleet that the tests of faults break. Not here: what must hold of it (`tests.faults.fleet`)."""
+"""The fleet that the tests of faults break. Not here: what must hold of it (`.fleet`)."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

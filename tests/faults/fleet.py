@@ -114,11 +114,10 @@ class Fleet:
 
     def outcomes(self) -> dict[str, str]:
         """Each path's category or error code."""
-        query = select(
-            sounds_table.c.path, func.coalesce(sounds_table.c.category, sounds_table.c.error_code)
-        )
+        outcome = func.coalesce(sounds_table.c.category, sounds_table.c.error_code)
+        query = select(sounds_table.c.path, outcome.label("outcome"))
         with self.database() as engine, reading(engine) as connection:
-            return {path: outcome for path, outcome in connection.execute(query)}
+            return {row.path: row.outcome for row in connection.execute(query)}
 
     def failed(self) -> dict[str, str]:
         """The error code of each path that has no category."""
@@ -126,7 +125,7 @@ class Fleet:
             sounds_table.c.category.is_(None)
         )
         with self.database() as engine, reading(engine) as connection:
-            return {path: code for path, code in connection.execute(query)}
+            return {row.path: row.error_code for row in connection.execute(query)}
 
     def holder(self) -> int | None:
         """The process that holds the one running batch, None when that is not so."""

@@ -1,8 +1,10 @@
 """Makes the header reader misbehave, in every process that finds this folder on its PYTHONPATH.
 
-A file named ``abort*`` ends the process as libsndfile's asserts do; ``endless*`` is never read to
-its end, ``stuck*`` neither and no signal handler of Python's runs meanwhile; ``gate*`` is not while the file that TEST_GATE names exists. Each read leaves the names of
-all loaded modules in the folder that TEST_MODULES names, in a file called like the process.
+A file named ``abort*`` ends the process as libsndfile's asserts do. ``endless*`` is never read to
+its end; ``stuck*`` neither, and no signal handler of Python's runs meanwhile; ``gate*`` is not
+while the file that TEST_GATE names exists. Each read leaves the names of all loaded modules in the
+folder that TEST_MODULES names, in a file called like the process. TEST_CLOCK_AHEAD_SECONDS puts the
+clock of the process, as Python tells it, ahead.
 """
 
 import ctypes
@@ -34,3 +36,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
 
 
 headers.read_header = read_header
+
+if ahead := float(os.environ.get("TEST_CLOCK_AHEAD_SECONDS", "0")):
+    _time = time.time
+    time.time = lambda: _time() + ahead

@@ -1,4 +1,4 @@
-"""Batches that hold one suspected sound are marked; when a batch was last claimed is indexed.
+"""Suspects are marked, set-backs counted and waited out; when a batch was claimed is indexed.
 
 Revision: 0002
 Revises: 0001
@@ -17,10 +17,16 @@ def upgrade() -> None:
     op.add_column(
         "batches", sa.Column("suspect", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
+    op.add_column(
+        "batches", sa.Column("setbacks", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column("batches", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_batches_started_at", "batches", ["started_at"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_batches_started_at", table_name="batches")
     with op.batch_alter_table("batches") as table:
+        table.drop_column("due_at")
+        table.drop_column("setbacks")
         table.drop_column("suspect")

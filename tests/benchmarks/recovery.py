@@ -1,0 +1,168 @@
+"""How soon work returns after a kill -9: ``python -m tests.benchmarks.recovery``.
+
+For each setting and each fault: a fleet in the middle of a backlog, the fault, and then, by the
+database's clock, the seconds to the first redelivered batch and to the end of the backlog. No beat
+runs. Figures, no assertions: those are in `tests/faults`.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+
+from db.dialects import now
+from db.engine import create_engine, reading
+from db.migrate import upgrade
+from db.tables import BatchState, batches, sounds
+from tests import sounds as made
+from tests.processes import run_cli, worker
+from tests.servers import PostgresServer, RedisServer, running
+from tests.servers.lifecycle import wait_until
+
+#: The shortest that still lets a batch of this size end in time.
+TEST_SETTINGS = {
+    "CRATESORT_TIME_LIMIT_SECONDS": "2",
+    "CRATESORT_LEASE_MARGIN_SECONDS": "1",
+    "CRATESORT_STALE_SECONDS": "2",
+    "CRATESORT_SWEEP_SECONDS": "1",
+}
+
+
+class Trial:
+    """One backlog, one fault."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], n_files: int) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.n_files = n_files
+        library = folder / "sounds"
+        library.mkdir()
+        (library / "kick 0.wav").write_bytes(made.encoded())
+        for index in range(1, n_files):
+            os.link(library / "kick 0.wav", library / f"kick {index}.wav")
+        self.library = library
+
+    def holder(self, engine: Engine) -> tuple[int, int] | None:
+        """Return a running batch and the process that holds it."""
+        held = select(batches.c.id, batches.c.worker).where(batches.c.state == BatchState.RUNNING)
+        with reading(engine) as connection:
+            row = connection.execute(held.limit(1)).one_or_none()
+        return None if row is None else (row.id, int(row.worker.split(":")[-2]))
+
+    def catch_a_child(self, engine: Engine, of: Callable[[], list[int]]) -> tuple[int, int]:
+        """Return a batch and the process that holds it, which stands still."""
+        while True:
+            held = self.holder(engine)
+            if held is None or held[1] not in of():
+                continue
+            os.kill(held[1], signal.SIGSTOP)
+            if self.holder(engine) == held:
+                return held
+            os.kill(held[1], signal.SIGCONT)
+
+    def run(self, fault: str, redis: RedisServer, engine: Engine) -> tuple[float, float, int]:
+        """Return seconds to the first redelivery and to the end, and how many rows there are."""
+        hosts = [
+            {**self.settings, "CRATESORT_DATA_FOLDER": str(self.folder / f"host {number}")}
+            for number in range(2)
+        ]
+        submit = ("ingest", str(self.library), "--no-wait")
+        with ExitStack() as stack:
+            fleet = [
+                stack.enter_context(worker(("--concurrency", "1"), self.folder, host))
+                for host in hosts
+            ]
+            assert run_cli(submit, self.folder, self.settings).code == 0
+            wait_until(lambda: count(engine, sounds) > 0, "it is in mid-run", 60)
+            batch = None
+            if fault == "redis":
+                redis.kill()
+            else:
+                batch, child = self.catch_a_child(engine, fleet[0].processes)
+                if fault == "child":
+                    os.kill(child, signal.SIGKILL)
+                else:
+                    os.killpg(fleet[0].pid, signal.SIGKILL)
+            struck = moment(engine)
+            if fault == "redis":
+                redis.start()
+                struck = moment(engine)
+            claimed = batches.c.started_at > struck
+            if batch is not None:
+                claimed = claimed & (batches.c.id == batch)
+            first = None
+            while first is None:
+                with reading(engine) as connection:
+                    first = connection.execute(
+                        select(func.min(batches.c.started_at)).where(claimed)
+                    ).scalar_one()
+                time.sleep(0.02)
+            wait_until(lambda: is_done(engine), "all is done", 300)
+        with reading(engine) as connection:
+            end = connection.execute(select(func.max(batches.c.finished_at))).scalar_one()
+        return (
+            (first - struck).total_seconds(),
+            (end - struck).total_seconds(),
+            count(engine, sounds),
+        )
+
+
+def moment(engine: Engine) -> datetime:
+    """Return the time by the database's clock."""
+    with reading(engine) as connection:
+        return connection.execute(select(now())).scalar_one()
+
+
+def count(engine: Engine, table: object) -> int:
+    """Return how many rows a table has."""
+    with reading(engine) as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def is_done(engine: Engine) -> bool:
+    """Whether no batch is open."""
+    query = select(func.count()).where(batches.c.state != BatchState.DONE)
+    with reading(engine) as connection:
+        return not connection.execute(query).scalar_one()
+
+
+def main() -> None:
+    """Print a table row for each setting and fault."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--files", type=int, default=20_000)
+    n_files = arguments.parse_args().files
+    print(f"{'settings':<12}{'kill -9 of':<12}{'redelivered s':>14}{'all done s':>12}{'rows':>16}")
+    with running(RedisServer()) as redis, running(PostgresServer()) as postgres:
+        for name, settings in (("test", TEST_SETTINGS), ("production", {})):
+            for fault in ("child", "worker", "redis"):
+                database = f"{name}_{fault}"
+                postgres.create_database(database)
+                url = postgres.database_url(database)
+                upgrade(url)
+                engine = create_engine(url)
+                with tempfile.TemporaryDirectory() as folder:
+                    fleet = {
+                        "CRATESORT_BROKER_URL": redis.url,
+                        "CRATESORT_DATABASE_URL": url,
+                        "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
+                        **settings,
+                    }
+                    trial = Trial(Path(folder), fleet, n_files)
+                    first, end, rows = trial.run(fault, redis, engine)
+                engine.dispose()
+                print(
+                    f"{name:<12}{fault:<12}{first:>14.1f}{end:>12.1f}{f'{rows} of {n_files}':>16}"
+                )
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

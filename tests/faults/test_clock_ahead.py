@@ -1,0 +1,38 @@
+"""A worker whose clock is two hours ahead: leases are by the database's clock alone."""
+
+from tests.servers.lifecycle import wait_until
+
+TALKATIVE = {"CRATESORT_LOG_LEVEL": "DEBUG"}
+AHEAD = {"TEST_CLOCK_AHEAD_SECONDS": "7200"}
+
+
+def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    patient = {"CRATESORT_TIME_LIMIT_SECONDS": "60"}
+    ours = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
+    theirs = {"CRATESORT_DATA_FOLDER": str(tmp_path / "that host")}
+    with fleet.worker(settings=patient | ours) as worker:
+        # Given a batch in the hands of a worker with a right clock
+        child = fleet.wait_for_the_gate()
+
+        # When one from the future sweeps several times
+        with fleet.worker(settings=patient | theirs | AHEAD | TALKATIVE) as other:
+            wait_until(lambda: other.log().count("swept") >= 3, "it has swept three times", 60)
+
+            # Then the batch is still where it was
+            assert fleet.holder() == child
+            fleet.open_gate()
+            fleet.wait_until_done()
+        assert child in worker.processes()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+def test_alone_it_does_all_the_work(fleet):
+    fleet.add(count=12)
+    fleet.submit()
+    with fleet.worker(settings=AHEAD):
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()

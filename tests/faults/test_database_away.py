@@ -1,0 +1,106 @@
+"""The database stopped or frozen in mid-batch: nothing is blamed for it, and nothing is burnt."""
+
+import redis
+
+from tests.servers.lifecycle import wait_until
+
+#: Leases outlast the outage, as they do in production; only IOUs return what could not be written.
+PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECONDS": "600"}
+
+
+def test_a_batch_that_could_not_be_written_is_done_again_without_blame(
+    postgres_fleet, postgres_server
+):
+    fleet = postgres_fleet
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=PATIENT) as worker:
+        # Given a batch in hand when the database stops
+        fleet.wait_for_the_gate()
+        postgres_server.kill()
+        fleet.open_gate()
+        wait_until(lambda: "cannot be given back now" in worker.log(), "the batch failed", 60)
+
+        # When it is back
+        postgres_server.start()
+
+        # Then the batch is done at last, and no attempt is counted
+        fleet.wait_until_done()
+        assert "handed back, now that the database answers" in worker.log()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+    assert not any(row["suspect"] for row in fleet.batches())
+
+
+def test_no_message_is_taken_while_it_is_away(postgres_fleet, postgres_server):
+    fleet = postgres_fleet
+    fleet.add(count=12)
+    with fleet.worker() as worker:
+        postgres_server.kill()
+        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        postgres_server.start()
+        # Down again before it may take anything of what is handed in now
+        fleet.submit()
+        fleet.wait_until_done()
+        assert "messages are taken again" in worker.log()
+        assert "Traceback" not in worker.log()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+def test_messages_outlast_an_outage(postgres_fleet, postgres_server):
+    fleet = postgres_fleet
+    fleet.add(count=40)
+    fleet.submit()
+    patient = {"CRATESORT_STALE_SECONDS": "600"}  # nobody sends a message again
+    with redis.Redis.from_url(fleet.broker_url) as client:
+        messages = client.lrange("classify:3", 0, -1)
+        assert len(messages) == 10
+        client.delete("classify:3")
+        with fleet.worker(settings=patient) as worker:
+            # Given a worker that has noticed that the database is away
+            postgres_server.kill()
+            wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+
+            # When there are messages, then they stay where they are: one that was taken by a call
+            # that had begun before is put back
+            client.rpush("classify:3", *messages)
+            wait_until(lambda: client.llen("classify:3") == 10, "all messages are there", 60)
+            assert "received" not in worker.log()
+
+            # And all of them are obeyed when it is back
+            postgres_server.start()
+            fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_database_that_stands_still_is_waited_for(postgres_fleet, postgres_server):
+    fleet = postgres_fleet
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=PATIENT) as worker:
+        fleet.wait_for_the_gate()
+        postgres_server.freeze()
+        try:
+            fleet.open_gate()
+            wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        finally:
+            postgres_server.thaw()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+def test_handing_in_to_no_database_is_exit_code_3(postgres_fleet, postgres_server):
+    postgres_fleet.add(count=1)
+    postgres_server.stop()
+    try:
+        done = postgres_fleet.cli("ingest", postgres_fleet.library, "--no-wait")
+    finally:
+        postgres_server.start()
+    assert done.code == 3
+    assert "the database cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert postgres_server.password not in done.stderr

@@ -1,0 +1,66 @@
+"""The same work handed in twice, swept twice, scheduled twice: every file still has its one row."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+
+from tests.processes import clean_environment
+from tests.servers.lifecycle import wait_until
+
+SWEEP = """
+import time
+from workers.app import build_app
+from workers.context import WorkContext
+from workers.housekeeping import sweep
+from workers.settings import load_settings
+settings = load_settings()
+app, context = build_app(settings), WorkContext.create(settings)
+while True:
+    sweep(app, context)
+"""
+
+
+def process(stack, fleet, folder, *arguments):
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=clean_environment(folder, fleet.settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    )
+    stack.callback(process.kill)
+    return process
+
+
+def test_a_library_handed_in_twice_while_it_is_open_has_one_row_a_file(fleet):
+    fleet.add(count=12)
+    fleet.submit()
+    fleet.submit()
+    with fleet.worker():
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_two_sweepers_that_never_rest_harm_nothing(fleet, tmp_path):
+    fleet.add("abort.wav", "gate.wav", count=30)
+    fleet.shut_gate()
+    fleet.submit()
+    with ExitStack() as stack, fleet.worker():
+        sweepers = [process(stack, fleet, tmp_path, "-c", SWEEP) for _ in range(2)]
+        wait_until(lambda: len(fleet.outcomes()) > 20, "much of it is done", 60)
+        fleet.open_gate()
+        fleet.wait_until_done()
+        assert [sweeper.poll() for sweeper in sweepers] == [None, None]
+    fleet.assert_nothing_is_lost(failed={"abort.wav": "crashed_reader"})
+
+
+def test_two_beats_harm_nothing(fleet, tmp_path):
+    fleet.add(count=12)
+    with ExitStack() as stack, fleet.worker():
+        beats = [process(stack, fleet, tmp_path, "-m", "cli", "beat") for _ in range(2)]
+        fleet.submit()
+        fleet.wait_until_done()
+        assert [beat.poll() for beat in beats] == [None, None]
+    fleet.assert_nothing_is_lost()

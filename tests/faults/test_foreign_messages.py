@@ -1,0 +1,88 @@
+"""What nobody of ours would put into Redis: an unknown task, entries that are no messages."""
+
+import json
+
+import pytest
+import redis
+
+from tests.faults.fleet import WATCH_ALONE, Fleet
+from tests.servers.lifecycle import wait_until
+from workers.app import build_app
+from workers.settings import Settings
+
+
+def send_unknown_task(fleet: Fleet) -> None:
+    settings = Settings(broker_url=fleet.broker_url)
+    with build_app(settings) as app:
+        app.send_task("os.system", args=["id"], queue="classify")
+
+
+def test_a_message_cannot_give_itself_more_time(fleet):
+    # Given a batch that never ends, and a message that claims an hour for it
+    fleet.add("stuck.wav", count=3)
+    fleet.submit()
+    message = {"version": 1, "batch_id": 1, "root": "library", "paths": []}
+    with redis.Redis.from_url(fleet.broker_url) as client:
+        client.delete("classify:3")
+    with build_app(Settings(broker_url=fleet.broker_url)) as app:
+        app.send_task(
+            "tasks.classify",
+            kwargs=message,
+            queue="classify",
+            time_limit=3600,
+            soft_time_limit=3600,
+        )
+    # When a worker with a limit of 2 s takes it, then that limit ends it
+    with fleet.worker(settings=WATCH_ALONE | {"CRATESORT_TIME_LIMIT_SECONDS": "2"}) as worker:
+        wait_until(lambda: "Hard time limit (2.0s)" in worker.log(), "the limit ended it", 60)
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost(failed={"stuck.wav": "timed_out"})
+
+
+def test_an_unknown_task_is_dropped_and_the_work_goes_on(fleet):
+    fleet.add(count=12)
+    with fleet.worker() as worker:
+        send_unknown_task(fleet)
+        wait_until(lambda: "unregistered task" in worker.log(), "it was read", 60)
+        fleet.submit()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+ENTRIES = (
+    b"",
+    b"no JSON",
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b"{}",
+    b"[" * 100_000,
+    json.dumps({"body": "", "headers": {}, "properties": {}}).encode(),
+    json.dumps(
+        {
+            "body": "\u0000 no base64",
+            "headers": {},
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "properties": {
+                "delivery_tag": "a",
+                "delivery_info": {},
+                "body_encoding": "base64",
+            },
+        }
+    ).encode(),
+)
+
+
+@pytest.mark.parametrize("queue", ["classify", "classify:3", "housekeeping"])
+def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(postgres_fleet, queue):
+    fleet = postgres_fleet
+    fleet.add(count=4)
+    with fleet.worker() as worker, redis.Redis.from_url(fleet.broker_url) as client:
+        parent = worker.pid
+        client.lpush(queue, *ENTRIES)
+        wait_until(lambda: worker.log().count("is dropped") >= len(ENTRIES), "all were read", 60)
+        fleet.submit()
+        fleet.wait_until_done()
+        assert parent in worker.processes()
+    fleet.assert_nothing_is_lost()

@@ -1,0 +1,29 @@
+"""Redis that accepts and never answers: nobody waits for it, and nothing is lost."""
+
+
+def test_handing_in_ends_with_a_warning_and_the_work_waits(fleet, redis_server):
+    fleet.add(count=12)
+    redis_server.freeze()
+    try:
+        done = fleet.cli("ingest", fleet.library, "--no-wait")
+    finally:
+        redis_server.thaw()
+    assert done.code == 0
+    assert "Redis cannot be reached" in done.stderr
+    assert [row["state"] for row in fleet.batches()] == ["pending"] * 3
+    with fleet.worker():
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_worker_that_was_waiting_for_it_goes_on(fleet, redis_server):
+    fleet.add(count=12)
+    with fleet.worker():
+        redis_server.freeze()
+        try:
+            assert fleet.cli("ingest", fleet.library, "--no-wait").code == 0
+        finally:
+            redis_server.thaw()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0

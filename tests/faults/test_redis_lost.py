@@ -1,0 +1,53 @@
+"""Redis killed without persistence, or emptied: the ledger rings again."""
+
+import redis
+
+from tests.servers.lifecycle import wait_until
+
+
+def in_mid_run(fleet):
+    """Hand in twelve batches of one sound each, the last of which stands at the gate."""
+    fleet.settings["CRATESORT_BATCH_SIZE"] = "1"
+    fleet.settings["CRATESORT_TIME_LIMIT_SECONDS"] = "60"
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+
+
+def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
+    in_mid_run(fleet)
+    with fleet.worker("--concurrency", "1"):
+        wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
+        redis_server.kill()
+        fleet.open_gate()
+        redis_server.start()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+def test_what_was_queued_when_redis_was_emptied_is_done(fleet):
+    in_mid_run(fleet)
+    with fleet.worker("--concurrency", "1"):
+        wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
+        with redis.Redis.from_url(fleet.broker_url) as client:
+            client.flushall()
+        fleet.open_gate()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+def test_what_was_handed_in_while_redis_was_away_is_done_when_it_is_back(fleet, redis_server):
+    fleet.add(count=12)
+    redis_server.kill()
+    try:
+        done = fleet.cli("ingest", fleet.library, "--no-wait")
+    finally:
+        redis_server.start()
+    assert done.code == 0
+    assert done.stderr.count("warning: Redis cannot be reached") == 1
+    assert [row["state"] for row in fleet.batches()] == ["pending"] * 3
+    with fleet.worker():
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()

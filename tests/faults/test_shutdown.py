@@ -1,0 +1,66 @@
+"""Being told to stop: politely, with too little grace, and twice by Ctrl-C."""
+
+import os
+import signal
+
+from tests.faults.fleet import WATCH_ALONE
+from tests.servers.lifecycle import wait_until
+
+
+def stop(worker, name):
+    os.kill(worker.pid, name)
+
+
+def test_sigterm_finishes_the_batch_in_hand(fleet):
+    fleet.add("gate.wav", count=3)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        fleet.wait_for_the_gate()
+        stop(worker, signal.SIGTERM)
+        fleet.open_gate()
+        wait_until(lambda: not worker.processes(), "the worker has ended", 60)
+    assert [row["state"] for row in fleet.batches()] == ["done"]
+    fleet.assert_nothing_is_lost()
+
+
+def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
+    fleet.add("stuck.wav", count=3)
+    fleet.submit()
+    limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
+    with fleet.worker("--concurrency", "1", settings=limited) as worker:
+        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        stop(worker, signal.SIGTERM)
+        wait_until(lambda: not worker.processes(), "the worker has ended", 60)
+    assert [row["paths"] for row in fleet.batches() if row["suspect"]] == [["stuck.wav"]]
+    assert "running" not in [row["state"] for row in fleet.batches()]
+
+
+def test_too_little_grace_loses_nothing(fleet, tmp_path):
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    ours = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
+    with fleet.worker(settings=ours | {"CRATESORT_TIME_LIMIT_SECONDS": "6"}) as worker:
+        fleet.wait_for_the_gate()
+        stop(worker, signal.SIGTERM)
+        os.killpg(worker.pid, signal.SIGKILL)
+        fleet.open_gate()
+        with fleet.worker():
+            fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(fleet):
+    fleet.add("stuck.wav", count=3)
+    fleet.submit()
+    with fleet.worker("--concurrency", "1", settings=WATCH_ALONE) as worker:
+        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        # As a terminal sends it: to the whole foreground group
+        os.killpg(worker.pid, signal.SIGINT)
+        wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "the first was understood", 60)
+        os.killpg(worker.pid, signal.SIGINT)
+        wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
+    # Then the batch waits for the next worker, and nobody is blamed
+    (batch,) = fleet.batches()
+    assert (batch["state"], batch["attempts"], batch["suspect"]) == ("queued", 0, False)

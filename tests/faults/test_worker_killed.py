@@ -1,0 +1,43 @@
+"""kill -9 of a whole worker, its watch included: another takes over, or itself started again."""
+
+import os
+import signal
+
+from tests.faults.fleet import WATCH_ALONE
+
+
+def kill_all_of(worker):
+    os.killpg(worker.pid, signal.SIGKILL)
+
+
+def test_another_worker_takes_over_when_the_lease_ends(fleet, tmp_path):
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    # A data folder each: these two stand for two hosts, which do not see each other's notes.
+    ours = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
+    theirs = {"CRATESORT_DATA_FOLDER": str(tmp_path / "that host")}
+    patient = {"CRATESORT_TIME_LIMIT_SECONDS": "6"}
+    with fleet.worker(settings=ours | patient) as worker:
+        # Given a batch in the hands of a worker that dies with all its processes
+        fleet.wait_for_the_gate()
+        kill_all_of(worker)
+        fleet.open_gate()
+
+        # When another worker sweeps, without any beat
+        with fleet.worker(settings=theirs):
+            fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_started_again_on_the_same_host_it_does_not_wait_for_the_lease(fleet):
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        fleet.wait_for_the_gate()
+        kill_all_of(worker)
+        fleet.open_gate()
+        with fleet.worker(settings=WATCH_ALONE):
+            fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()

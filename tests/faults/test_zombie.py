@@ -1,0 +1,35 @@
+"""SIGSTOP past the lease, then SIGCONT: the zombie finds its batch taken and writes nothing."""
+
+import os
+import signal
+
+from tests.servers.lifecycle import wait_until
+
+
+def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    asleep = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
+    awake = {"CRATESORT_DATA_FOLDER": str(tmp_path / "that host")}
+    patient = {"CRATESORT_TIME_LIMIT_SECONDS": "6"}
+    with fleet.worker(settings=asleep | patient) as sleeper:
+        # Given a worker whose processes all stand still while it holds a batch
+        child = fleet.wait_for_the_gate()
+        os.killpg(sleeper.pid, signal.SIGSTOP)
+
+        with fleet.worker(settings=awake | {"TEST_GATE": str(tmp_path / "no gate")}):
+            # When another had to do that batch, and the first wakes up
+            fleet.wait_until_done()
+            before = fleet.batches()
+            fleet.open_gate()
+            os.killpg(sleeper.pid, signal.SIGCONT)
+
+            # Then it is told so, and changes nothing
+            wait_until(
+                lambda: "the lease" in sleeper.log() or child not in sleeper.processes(),
+                "the sleeper has come to its batch's end",
+                60,
+            )
+    assert fleet.batches() == before
+    fleet.assert_nothing_is_lost()
