@@ -15,13 +15,12 @@ What is not here: telling which container a file is (`classifier.containers`).
 
 import os
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
+from classifier.layout import Extent, Layout, StandIn
 
 _MAX_CHUNKS: Final = 256
-_UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
 
 # mmreg.h: PCM, MS ADPCM, IEEE float, A-law, mu-law, GSM 6.10.
 _WAV_TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031})
@@ -43,58 +42,6 @@ _AIFC_COMM_BYTES: Final = 22
 W64_RIFF: Final = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 W64_WAVE: Final = bytes.fromhex("77617665f3acd3118cd100c04f8edb8a")
 _W64_TAIL: Final = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """What libsndfile is shown in place of a file: a header, then silence.
-
-    Attributes
-    ----------
-    header : bytes
-    sound_bytes : int
-        Length of the sound that the header announces and that follows it.
-    """
-
-    header: bytes
-    sound_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What the first bytes say.
-
-    Attributes
-    ----------
-    container : str
-        ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF`` or ``W64``.
-    missing_bytes : int
-        Sound data that the header states and the file does not have; 0 when complete or unstated.
-    audio_offset_bytes : int
-        Where the container starts: after an ID3 tag and its padding, else 0.
-    stand_in : StandIn or None
-        What libsndfile is to be shown; None: the file itself.
-    """
-
-    container: str
-    missing_bytes: int = 0
-    audio_offset_bytes: int = 0
-    stand_in: StandIn | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """Where the sound lies: bytes that are there, bytes that are missing."""
-
-    there: int
-    missing: int
-
-    @classmethod
-    def of(cls, body: int, stated: int, size_bytes: int) -> "_Extent":
-        left = max(0, size_bytes - body)
-        if stated in _UNSTATED:
-            return cls(left, 0)
-        return cls(min(stated, left), max(0, stated - left))
 
 
 def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
@@ -132,7 +79,7 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
             ds64_bytes = struct.unpack("<Q", ds64[8:])[0] if len(ds64) == 16 else ds64_bytes
         elif name == b"data" and extent is None:
             length = ds64_bytes if length == 0xFFFFFFFF else length
-            extent = _Extent.of(body, length, size_bytes)
+            extent = Extent.of(body, length, size_bytes)
         offset = body + length + length % 2
     else:
         raise _too_many_chunks()
@@ -172,7 +119,7 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
             comm = _at(fd, head, offset + 8, min(length, _AIFC_COMM_BYTES))
         elif name == b"SSND" and extent is None:
             # The chunk's first eight bytes are an offset and a block size, not sound.
-            extent = _Extent.of(offset + 16, max(0, length - 8), size_bytes)
+            extent = Extent.of(offset + 16, max(0, length - 8), size_bytes)
         offset += 8 + length + length % 2
     else:
         raise _too_many_chunks()
@@ -209,7 +156,7 @@ def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
         if name == b"fmt " and not fmt:
             fmt = _at(fd, head, offset + 24, min(max(0, length - 24), _MAX_FORMAT_BYTES))
         elif name == b"data" and extent is None:
-            extent = _Extent.of(offset + 24, max(0, length - 24), size_bytes)
+            extent = Extent.of(offset + 24, max(0, length - 24), size_bytes)
         if length < 24:
             break
         offset += (length + 7) // 8 * 8

@@ -4,25 +4,27 @@ libsndfile understands some twenty-five containers and thirty encodings; sample 
 a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer on some IMA ADPCM WAV
 files, CVE-2026-37555), so containers and encodings are allow-listed here.
 
-Sources: RFC 9639 (FLAC); RFC 3533 (Ogg); id3.org 2.4.0; ISO 11172-3 (MP3); Sun audio (AU); Apple
-Core Audio Format.
+Sources: id3.org 2.4.0; ISO 11172-3 (MP3); Sun audio (AU); Apple Core Audio Format.
 
-What is not here: the chunks of WAV, AIFF and W64 (`classifier.chunked`), and the numbers of a
-header (`classifier.headers`).
+What is not here: the chunks of WAV, AIFF and W64 (`classifier.chunked`), the metadata of FLAC
+(`classifier.flac`), the pages of Ogg (`classifier.ogg`), and the numbers of a header
+(`classifier.headers`).
 """
 
 import os
 import struct
 from typing import Final
 
-from classifier import chunked
-from classifier.chunked import Layout
+from classifier import chunked, flac, ogg
 from classifier.errors import ErrorCode, SoundError
+from classifier.layout import Layout
 
 #: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
 HEAD_BYTES: Final = 4096
 
 _MAX_PADDING_BYTES: Final = 65536
+#: A cover picture of the usual kind fits.
+_MAX_SHOWN_TAG_BYTES: Final = 1 << 20
 
 # Sun audio encodings: mu-law, 8- to 32-bit PCM, float, double, A-law.
 _AU_ENCODINGS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 27})
@@ -71,11 +73,11 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     if magic == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return chunked.aiff(fd, head, size_bytes)
     if magic == b"fLaC":
-        return Layout("FLAC")
+        return flac.flac(fd, 0, size_bytes)
     if magic == b"OggS":
-        return Layout("OGG")
+        return ogg.ogg(fd, size_bytes)
     if magic[:3] == b"ID3":
-        return _after_id3(fd, head)
+        return _after_id3(fd, head, size_bytes)
     if magic == b".snd":
         return _au(head)
     if magic == b"caff":
@@ -128,7 +130,7 @@ def _not_audio(head: bytes) -> SoundError:
     return SoundError(ErrorCode.NOT_AUDIO, f"it starts like {what}, not like {READABLE}")
 
 
-def _after_id3(fd: int, head: bytes) -> Layout:
+def _after_id3(fd: int, head: bytes, size_bytes: int) -> Layout:
     if len(head) < 10:
         raise _not_audio(head)
     # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
@@ -138,13 +140,14 @@ def _after_id3(fd: int, head: bytes) -> Layout:
     body = os.pread(fd, _MAX_PADDING_BYTES, offset)
     start = len(body) - len(body.lstrip(b"\0"))
     audio = body[start : start + 4]
-    if audio == b"fLaC" and start == 0:
-        return Layout("FLAC")
+    if audio == b"fLaC":
+        return flac.flac(fd, offset + start, size_bytes)
     if is_mpeg_frame(audio):
         # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on
-        # padding that the tag's own size does not count, on a footer, and on an empty tag. Else it
-        # is given the whole file: its estimate of a length is then the one models were trained on.
-        misled = start or footer_bytes or size < 10
+        # padding that the tag's own size does not count, on a footer, and on an empty tag; a large
+        # tag it would read into memory. Else it is given the whole file: its estimate of a length
+        # is then the one models were trained on.
+        misled = start or footer_bytes or size < 10 or size > _MAX_SHOWN_TAG_BYTES
         return Layout("MP3", audio_offset_bytes=offset + start if misled else 0)
     raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")
 

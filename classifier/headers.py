@@ -1,26 +1,27 @@
 """Reading the numbers of a sound's header, never its samples.
 
-libsndfile (through `soundfile`) is the reader; `classifier.containers` decides first whether it may
-see the file. Opening a file there parses headers only; nothing here ever decodes, so a 46 kB FLAC
-that would expand eight thousandfold costs what any other does. Every number is bounded before it
-leaves this module.
+`classifier.containers` decides first whether a file may be read and what of it libsndfile (through
+`soundfile`) is shown: a part of an MP3, nothing of most Ogg, of all others a stand-in. Nothing
+is ever decoded, so a 46 kB FLAC that would expand eight thousandfold costs what any other does.
+Every number is bounded before it leaves this module.
 
-What is not here: how the file was opened safely (`classifier.opening`), and what the numbers mean
-to the model (`classifier.features`).
+What is not here: what libsndfile reads in place of a file (`classifier.shown`), how a file is
+opened safely (`classifier.opening`), and what its numbers mean to the model
+(`classifier.features`).
 """
 
 import contextlib
-import os
 from dataclasses import dataclass
 from typing import Final
 
 import soundfile
 
 from classifier import containers
-from classifier.chunked import Layout, StandIn
 from classifier.errors import ErrorCode, SoundError
+from classifier.layout import Layout, Numbers
 from classifier.paths import printable
 from classifier.quiet import quiet
+from classifier.shown import MAX_BYTES_READ, Shown, part_of_file, stand_in_file
 
 #: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
 MAX_CHANNELS: Final = 256
@@ -30,6 +31,7 @@ MAX_FRAME_COUNT: Final = 2**43
 
 # libsndfile's "File does not exist or is not a regular file", also when libmpg123 finds no frame.
 _SFE_BAD_FILE: Final = 7
+_SFE_MALLOC_FAILED: Final = 17
 
 # SF_COUNT_MAX, which libsndfile reports when a container does not state its length.
 _FRAMES_UNSTATED: Final = 2**63 - 1
@@ -115,8 +117,14 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     """
     if size_bytes == 0:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
-    layout = containers.inspect(fd, size_bytes)
-    header = _header_by_libsndfile(fd, size_bytes, layout)
+    try:
+        layout = containers.inspect(fd, size_bytes)
+        header = _believed(_numbers(fd, size_bytes, layout), size_bytes, layout)
+    except MemoryError as error:
+        # The worker is well; it is this file that asks for more than a process may have.
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED, "reading its header needs more memory than a process has"
+        ) from error
     if layout.missing_bytes:
         raise SoundError(
             ErrorCode.TRUNCATED,
@@ -125,45 +133,74 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     return HeaderReading(header, _note(layout, name))
 
 
-def _header_by_libsndfile(fd: int, size_bytes: int, layout: Layout) -> AudioHeader:
-    source: int | _Window | _StandInFile = fd
+def _numbers(fd: int, size_bytes: int, layout: Layout) -> Numbers:
+    if layout.numbers is not None:
+        return layout.numbers
     if layout.stand_in is not None:
-        source = _StandInFile(layout.stand_in)
-    elif layout.audio_offset_bytes:
-        source = _Window(fd, layout.audio_offset_bytes, size_bytes)
-    silence = quiet() if layout.container in ("MP3", "CAF") else contextlib.nullcontext()
+        shown = stand_in_file(layout.stand_in)
+    else:
+        shown = part_of_file(fd, layout.audio_offset_bytes, size_bytes)
     try:
-        with silence, soundfile.SoundFile(source, mode="r", closefd=False) as sound:
-            frames, rate = int(sound.frames), int(sound.samplerate)
-            channels, subtype = int(sound.channels), str(sound.subtype)
+        outcome = _numbers_by_libsndfile(shown, talks=layout.container in ("MP3", "CAF"))
     except soundfile.LibsndfileError as error:
-        reason = printable(error.error_string.strip().rstrip("."))
-        if error.code == _SFE_BAD_FILE:
-            reason = "no sound can be found in it"
+        outcome = error
+    # libsndfile took either for the end of the file, and whatever it says then means nothing.
+    if shown.failure is not None:
+        raise shown.failure
+    if shown.overdrawn:
         raise SoundError(
-            ErrorCode.INVALID_HEADER, f"its {layout.container} header cannot be read: {reason}"
-        ) from error
+            ErrorCode.LIMIT_EXCEEDED,
+            f"its numbers are not found in {MAX_BYTES_READ // 2**20} MiB of its "
+            f"{layout.container} data",
+        )
+    if isinstance(outcome, Numbers):
+        return outcome
+    if outcome.code == _SFE_MALLOC_FAILED:
+        raise MemoryError from outcome
+    reason = printable(outcome.error_string.strip().rstrip("."))
+    if outcome.code == _SFE_BAD_FILE:
+        reason = "no sound can be found in it"
+    raise SoundError(
+        ErrorCode.INVALID_HEADER, f"its {layout.container} header cannot be read: {reason}"
+    ) from outcome
+
+
+def _numbers_by_libsndfile(shown: Shown, talks: bool) -> Numbers:
+    with (
+        quiet() if talks else contextlib.nullcontext(),
+        soundfile.SoundFile(shown, mode="r") as sound,
+    ):
+        frames = int(sound.frames)
+        return Numbers(
+            sample_rate_hz=int(sound.samplerate),
+            channels=int(sound.channels),
+            frame_count=None if frames < 0 or frames == _FRAMES_UNSTATED else frames,
+            sample_type=str(sound.subtype),
+        )
+
+
+def _believed(numbers: Numbers, size_bytes: int, layout: Layout) -> AudioHeader:
+    channels, rate, frames = numbers.channels, numbers.sample_rate_hz, numbers.frame_count
     if not 0 < channels <= MAX_CHANNELS or not 0 < rate <= MAX_SAMPLE_RATE_HZ:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
             f"its header states {channels:,} channels at {rate:,} Hz; at most {MAX_CHANNELS} "
             f"channels and {MAX_SAMPLE_RATE_HZ:,} Hz are believed",
         )
-    frame_count = None if frames < 0 or frames == _FRAMES_UNSTATED else frames
-    if frame_count == 0 and not layout.missing_bytes:
+    if frames == 0 and not layout.missing_bytes:
         raise SoundError(ErrorCode.EMPTY_FILE, "its header states that it holds no sound at all")
-    if frame_count is not None and frame_count > MAX_FRAME_COUNT:
+    if frames is not None and frames > MAX_FRAME_COUNT:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
-            f"its header states {frame_count:,} frames; at most {MAX_FRAME_COUNT:,} are believed",
+            f"its header states {frames:,} frames; at most {MAX_FRAME_COUNT:,} are believed",
         )
     return AudioHeader(
         file_size_bytes=size_bytes,
-        duration_seconds=None if frame_count is None else frame_count / rate,
+        duration_seconds=None if frames is None else frames / rate,
         sample_rate_hz=rate,
         channels=channels,
-        frame_count=frame_count,
-        sample_type=subtype,
+        frame_count=frames,
+        sample_type=numbers.sample_type,
     )
 
 
@@ -172,48 +209,3 @@ def _note(layout: Layout, name: str) -> str | None:
     if extension in AUDIO_EXTENSIONS and extension not in _EXTENSIONS[layout.container]:
         return f"it is {layout.container}, though its name ends in .{extension}"
     return None
-
-
-class _Stream:
-    """The seeking half of the file object that libsndfile's virtual I/O takes."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-        self._position = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-
-class _Window(_Stream):
-    """The rest of a file from an offset."""
-
-    def __init__(self, fd: int, start: int, end: int) -> None:
-        super().__init__(end - start)
-        self._fd = fd
-        self._start = start
-
-    def read(self, length: int) -> bytes:
-        data = os.pread(self._fd, length, self._start + self._position)
-        self._position += len(data)
-        return data
-
-
-class _StandInFile(_Stream):
-    """A stand-in's header, followed by as much silence as it announces."""
-
-    def __init__(self, stand_in: StandIn) -> None:
-        super().__init__(len(stand_in.header) + stand_in.sound_bytes)
-        self._header = stand_in.header
-
-    def read(self, length: int) -> bytes:
-        length = max(0, min(length, self._length - self._position))
-        data = self._header[self._position : self._position + length]
-        data += bytes(length - len(data))
-        self._position += len(data)
-        return data

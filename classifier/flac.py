@@ -1,0 +1,71 @@
+"""FLAC: finding the one block of numbers among a file's metadata.
+
+Like the chunks of a WAV (`classifier.chunked`), the metadata of a FLAC (tags, pictures, tables) is
+walked over here and never read: libsndfile is shown a stand-in that holds the first block, in which
+all numbers stand. Source: RFC 9639, 8.1 and 8.2.
+"""
+
+import os
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.layout import Layout, StandIn
+
+#: As of chunks: no real sound has as many.
+_MAX_BLOCKS: Final = 256
+_STREAMINFO_BYTES: Final = 34
+_IS_LAST: Final = 0x80
+
+
+def flac(fd: int, offset: int, size_bytes: int) -> Layout:
+    """Read the layout of a FLAC file.
+
+    Parameters
+    ----------
+    fd : int
+        Readable; its offset is not moved.
+    offset : int
+        Where ``fLaC`` stands: 0, or behind an ID3 tag.
+    size_bytes : int
+        The file's size.
+
+    Returns
+    -------
+    Layout
+
+    Raises
+    ------
+    SoundError
+        `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
+    """
+    offset += 4
+    streaminfo = os.pread(fd, 4 + _STREAMINFO_BYTES, offset)
+    if len(streaminfo) < 4 + _STREAMINFO_BYTES or streaminfo[0] & ~_IS_LAST:
+        raise SoundError(
+            ErrorCode.INVALID_HEADER, "its FLAC header has no whole STREAMINFO block at its start"
+        )
+    for _ in range(_MAX_BLOCKS):
+        block = os.pread(fd, 4, offset)
+        if len(block) < 4:
+            raise _cut()
+        offset += 4 + int.from_bytes(block[1:], "big")
+        if block[0] & _IS_LAST:
+            break
+    else:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"it has over {_MAX_BLOCKS} blocks of metadata; no real sound does",
+        )
+    if offset >= size_bytes:
+        raise _cut()
+    return Layout("FLAC", stand_in=stand_in(streaminfo[4:]))
+
+
+def stand_in(streaminfo: bytes) -> StandIn:
+    """Return a FLAC file of nothing but these numbers."""
+    block = bytes([_IS_LAST, 0, 0, _STREAMINFO_BYTES])
+    return StandIn(b"fLaC" + block + streaminfo[:_STREAMINFO_BYTES], 0)
+
+
+def _cut() -> SoundError:
+    return SoundError(ErrorCode.TRUNCATED, "it ends before its first frame of sound")

@@ -1,0 +1,83 @@
+"""What a look at a file's first bytes finds out, before libsndfile is asked."""
+
+from dataclasses import dataclass
+from typing import Final
+
+#: Lengths by which writers that do not know a length say so.
+_UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What libsndfile is shown in place of a file: a header, then silence.
+
+    Attributes
+    ----------
+    header : bytes
+    sound_bytes : int
+        Length of the sound that the header announces and that follows it.
+    """
+
+    header: bytes
+    sound_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of a header, not yet believed.
+
+    Attributes
+    ----------
+    sample_rate_hz : int
+    channels : int
+    frame_count : int or None
+        Samples per channel; None where the container does not state it.
+    sample_type : str
+        As libsndfile calls it.
+    """
+
+    sample_rate_hz: int
+    channels: int
+    frame_count: int | None
+    sample_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the first bytes say.
+
+    Attributes
+    ----------
+    container : str
+        ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF`` or ``W64``.
+    missing_bytes : int
+        Sound data that the header states and the file does not have; 0 when complete or unstated.
+    audio_offset_bytes : int
+        Where the container starts: after an ID3 tag and its padding, else 0.
+    stand_in : StandIn or None
+        What libsndfile is to be shown; None: the file itself.
+    numbers : Numbers or None
+        What was read here already, for which libsndfile need not be asked.
+    """
+
+    container: str
+    missing_bytes: int = 0
+    audio_offset_bytes: int = 0
+    stand_in: StandIn | None = None
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of the sound is there, and how much the header states beyond that."""
+
+    there: int
+    missing: int
+
+    @classmethod
+    def of(cls, body: int, stated: int, size_bytes: int) -> "Extent":
+        """Compare a stated length with what a file of this size has behind `body`."""
+        left = max(0, size_bytes - body)
+        if stated in _UNSTATED:
+            return cls(left, 0)
+        return cls(min(stated, left), max(0, stated - left))
