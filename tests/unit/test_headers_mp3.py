@@ -1,11 +1,15 @@
 """MP3, which has no header of its own: frames behind tags, and a library that talks too much."""
 
+import errno
 import io
+import os
 
 import pytest
 import soundfile
 
+from classifier import shown
 from classifier.errors import ErrorCode
+from classifier.headers import read_header
 from tests import sounds
 
 
@@ -55,3 +59,81 @@ def test_libmpg123_does_not_write_over_the_terminal(header_of, capfd):
     header_of(cut)
     # Then nobody hears it
     assert capfd.readouterr().err == ""
+
+
+# What it is shown is bounded, and what happens on the way is not lost
+
+
+@pytest.fixture
+def open_mp3(tmp_path):
+    """An MP3 as a descriptor, and its size."""
+    content = sounds.encoded("MP3")
+    (tmp_path / "kick.mp3").write_bytes(content)
+    with (tmp_path / "kick.mp3").open("rb") as file:
+        yield file.fileno(), len(content)
+
+
+def test_a_large_tag_is_not_read(header_of, monkeypatch):
+    # Given an MP3 behind pictures of 100 MB
+    n_read = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: n_read.append(n) or pread(fd, n, at))
+    # When its header is read
+    header_of(id3(100_000_000) + sounds.encoded("MP3"))
+    # Then they were not
+    assert sum(n_read) < 200_000
+
+
+def test_an_mp3_that_is_read_on_and_on_is_stopped(refusal_of, monkeypatch):
+    # Given that less may be read than libmpg123 asks for
+    monkeypatch.setattr(shown, "MAX_BYTES_READ", 100)
+    # When a header is read
+    refused = refusal_of(sounds.encoded("MP3"))
+    # Then that is the reason, not what libsndfile made of it
+    assert refused.code is ErrorCode.LIMIT_EXCEEDED
+    assert "2 MiB" in refused.message
+
+
+def failing(error):
+    def pread(fd, length, offset):
+        if offset > 0 or length < 4096:
+            raise error
+        return b"\xff\xfb\x90\x00" + bytes(4092)
+
+    return pread
+
+
+def test_a_disc_that_fails_meanwhile_is_not_the_sounds_fault(open_mp3, monkeypatch):
+    monkeypatch.setattr(os, "pread", failing(OSError(errno.EIO, "broken")))
+    with pytest.raises(OSError, match="broken"):
+        read_header(*open_mp3, "kick.mp3")
+
+
+def test_a_time_limit_that_strikes_meanwhile_is_not_swallowed(open_mp3, monkeypatch):
+    monkeypatch.setattr(os, "pread", failing(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        read_header(*open_mp3, "kick.mp3")
+
+
+@pytest.mark.parametrize("inspecting", [True, False], ids=["of ours", "in a read for libsndfile"])
+def test_a_header_that_needs_more_memory_than_there_is_is_refused(
+    refusal_of, monkeypatch, inspecting
+):
+    def pread(fd, length, offset):
+        if inspecting:
+            raise MemoryError
+        return failing(MemoryError())(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    refused = refusal_of(sounds.encoded("MP3"))
+    assert refused.code is ErrorCode.LIMIT_EXCEEDED
+    assert "memory" in refused.message
+
+
+def test_memory_that_libsndfile_does_not_get_is_a_refusal_too(refusal_of, monkeypatch):
+    def without_memory(*_, **__):
+        raise soundfile.LibsndfileError(17)
+
+    content = sounds.encoded("MP3")
+    monkeypatch.setattr(soundfile, "SoundFile", without_memory)
+    assert "memory" in refusal_of(content).message
