@@ -1,4 +1,4 @@
-"""WAV, AIFF and W64: finding the format and the extent of the sound among a file's chunks.
+"""WAV, AIFF, W64, CAF and AU: finding the format and the extent of the sound in a file.
 
 libsndfile reads a dozen kinds of chunks by rules of its own, and 1.2.2 can be led astray in them:
 a WAV of 120 bytes makes it read for ever, and a chunk with a false length can show it an encoding
@@ -8,7 +8,7 @@ Titles, loops and broadcast data never reach it.
 
 The walk is bounded (`_MAX_CHUNKS` chunk headers) and finds what libsndfile forgives: sound data
 that is cut short. Sources: Microsoft RIFF MCI (1991) and mmreg.h; EBU Tech 3306 (RF64); Sony
-Wave64; Apple AIFF 1.3 and AIFF-C.
+Wave64; Apple AIFF 1.3 and AIFF-C; Apple Core Audio Format 1.0; Sun audio.
 
 What is not here: telling which container a file is (`classifier.containers`).
 """
@@ -18,7 +18,7 @@ import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.layout import Extent, Layout, StandIn
+from classifier.layout import Extent, Layout, Numbers, StandIn
 
 _MAX_CHUNKS: Final = 256
 
@@ -38,6 +38,15 @@ _AIFC_TYPES: Final = frozenset(
 #: A COMM chunk of plain AIFF; AIFF-C adds a type of four bytes and its name.
 _PLAIN_COMM_BYTES: Final = 18
 _AIFC_COMM_BYTES: Final = 22
+
+_CAF_FORMATS: Final = frozenset({b"lpcm", b"alaw", b"ulaw", b"alac"})
+_CAF_DESCRIPTION_BYTES: Final = 32
+_CAF_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
+_ALAC_BITS: Final = {1: 16, 2: 20, 3: 24, 4: 32}
+
+# Sun audio encodings: mu-law, 8- to 32-bit PCM, float, double, A-law.
+_AU_ENCODINGS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 27})
+_AU_HEADER_BYTES: Final = 24
 
 W64_RIFF: Final = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 W64_WAVE: Final = bytes.fromhex("77617665f3acd3118cd100c04f8edb8a")
@@ -169,6 +178,82 @@ def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
     chunks += b"data" + _W64_TAIL + struct.pack("<Q", 24 + extent.there)
     start = W64_RIFF + struct.pack("<Q", 40 + len(chunks) + extent.there) + W64_WAVE
     return Layout("W64", extent.missing, stand_in=StandIn(start + chunks, extent.there))
+
+
+def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of a Core Audio file; as `wav`."""
+    # The description always comes first: 8 bytes file header, 12 chunk header.
+    description = head[20 : 20 + _CAF_DESCRIPTION_BYTES]
+    if head[8:12] != b"desc" or len(description) < _CAF_DESCRIPTION_BYTES:
+        raise _no_chunk("CAF", "desc")
+    kind = description[8:12]
+    if kind not in _CAF_FORMATS:
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its CAF format is {kind!r}; expected PCM, A-law, mu-law or ALAC",
+        )
+    numbers = None
+    extent = None
+    offset = 8
+    for _ in range(_MAX_CHUNKS):
+        chunk = _at(fd, head, offset, 12)
+        if len(chunk) < 12 or (extent is not None and (kind != b"alac" or numbers is not None)):
+            break
+        name, length = chunk[:4], struct.unpack(">Q", chunk[4:])[0]
+        body = offset + 12
+        if name == b"data" and extent is None:
+            # The first four bytes count edits and are not sound.
+            stated = length if length == _CAF_UNKNOWN else max(0, length - 4)
+            measure = Extent.of if length == _CAF_UNKNOWN else Extent.exactly
+            extent = measure(body + 4, stated, size_bytes)
+        elif name == b"pakt" and kind == b"alac":
+            numbers = _alac_numbers(description, _at(fd, head, body, min(length, 16)))
+        offset = body + length
+    else:
+        raise _too_many_chunks()
+    if extent is None:
+        raise _no_chunk("CAF", "data")
+    if kind == b"alac" and numbers is None:
+        raise _no_chunk("CAF", "pakt")
+    start = b"caff" + struct.pack(">HH", 1, 0) + _caf_chunk(b"desc", description)
+    start += b"data" + struct.pack(">QI", 4 + extent.there, 0)
+    stand_in = StandIn(start, extent.there)
+    return Layout("CAF", extent.missing, stand_in=stand_in, numbers=numbers)
+
+
+def _alac_numbers(description: bytes, packets: bytes) -> Numbers:
+    """Return the numbers of Apple's lossless codec, whose chunk of packets counts the frames.
+
+    libsndfile counts them by decoding the last packet, and a decoder is what hostile files aim at.
+    """
+    rate_hz, _, flags, _, _, channels = struct.unpack_from(">d4sIIII", description)
+    if len(packets) < 16 or flags not in _ALAC_BITS or not 0 < rate_hz < 2**31:
+        raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no numbers of ALAC")
+    n_frames = struct.unpack_from(">q", packets, 8)[0]
+    return Numbers(round(rate_hz), channels, max(0, n_frames), f"ALAC_{_ALAC_BITS[flags]}")
+
+
+def _caf_chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack(">Q", len(body)) + body
+
+
+def au(head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of a Sun audio file; as `wav`."""
+    if len(head) < _AU_HEADER_BYTES:
+        raise SoundError(ErrorCode.INVALID_HEADER, "its AU header is not whole")
+    body, stated, encoding = struct.unpack_from(">III", head, 4)
+    if encoding not in _AU_ENCODINGS:
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its AU encoding is {encoding}; expected PCM, float, A-law or mu-law",
+        )
+    if body < _AU_HEADER_BYTES:
+        raise SoundError(ErrorCode.INVALID_HEADER, "its AU header says that it ends before it does")
+    extent = Extent.of(body, stated, size_bytes)
+    # A length of all ones is as long as the file, also where 32 bits would not be enough.
+    start = b".snd" + struct.pack(">II", _AU_HEADER_BYTES, 0xFFFFFFFF)
+    stand_in = StandIn(start + head[12:_AU_HEADER_BYTES], extent.there)
+    return Layout("AU", extent.missing, stand_in=stand_in)
 
 
 def _require_format(fmt: bytes, container: str, order: str) -> None:

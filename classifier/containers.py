@@ -4,15 +4,14 @@ libsndfile understands some twenty-five containers and thirty encodings; sample 
 a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer on some IMA ADPCM WAV
 files, CVE-2026-37555), so containers and encodings are allow-listed here.
 
-Sources: id3.org 2.4.0; ISO 11172-3 (MP3); Sun audio (AU); Apple Core Audio Format.
+Sources: id3.org 2.4.0; ISO 11172-3 (MP3).
 
-What is not here: the chunks of WAV, AIFF and W64 (`classifier.chunked`), the metadata of FLAC
+What is not here: the chunks of WAV, AIFF, W64 and CAF (`classifier.chunked`), the metadata of FLAC
 (`classifier.flac`), the pages of Ogg (`classifier.ogg`), and the numbers of a header
 (`classifier.headers`).
 """
 
 import os
-import struct
 from typing import Final
 
 from classifier import chunked, flac, ogg
@@ -25,11 +24,6 @@ HEAD_BYTES: Final = 4096
 _MAX_PADDING_BYTES: Final = 65536
 #: A cover picture of the usual kind fits.
 _MAX_SHOWN_TAG_BYTES: Final = 1 << 20
-
-# Sun audio encodings: mu-law, 8- to 32-bit PCM, float, double, A-law.
-_AU_ENCODINGS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 27})
-
-_CAF_FORMATS: Final = frozenset({b"lpcm", b"alaw", b"ulaw", b"alac"})
 
 #: What people have and libsndfile does not read: named, so that they know what to convert.
 _OTHERS: Final = (
@@ -79,9 +73,9 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     if magic[:3] == b"ID3":
         return _after_id3(fd, head, size_bytes)
     if magic == b".snd":
-        return _au(head)
+        return chunked.au(head, size_bytes)
     if magic == b"caff":
-        return _caf(head)
+        return chunked.caf(fd, head, size_bytes)
     if head[:16] == chunked.W64_RIFF and head[24:40] == chunked.W64_WAVE:
         return chunked.w64(fd, head, size_bytes)
     if is_mpeg_frame(head) and not _is_utf16(head):
@@ -150,24 +144,3 @@ def _after_id3(fd: int, head: bytes, size_bytes: int) -> Layout:
         misled = start or footer_bytes or size < 10 or size > _MAX_SHOWN_TAG_BYTES
         return Layout("MP3", audio_offset_bytes=offset + start if misled else 0)
     raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")
-
-
-def _au(head: bytes) -> Layout:
-    encoding = struct.unpack_from(">I", head, 12)[0] if len(head) >= 16 else 0
-    if encoding not in _AU_ENCODINGS:
-        raise SoundError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            f"its AU encoding is {encoding}; expected PCM, float, A-law or mu-law",
-        )
-    return Layout("AU")
-
-
-def _caf(head: bytes) -> Layout:
-    # The description chunk always comes first: 8 bytes file header, 12 chunk header, 8 rate.
-    kind = head[28:32]
-    if head[8:12] != b"desc" or kind not in _CAF_FORMATS:
-        raise SoundError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            f"its CAF format is {kind!r}; expected PCM, A-law, mu-law or ALAC",
-        )
-    return Layout("CAF")

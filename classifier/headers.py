@@ -141,7 +141,7 @@ def _numbers(fd: int, size_bytes: int, layout: Layout) -> Numbers:
     else:
         shown = part_of_file(fd, layout.audio_offset_bytes, size_bytes)
     try:
-        outcome = _numbers_by_libsndfile(shown, talks=layout.container in ("MP3", "CAF"))
+        outcome = _numbers_by_libsndfile(shown, talks=layout.container == "MP3")
     except soundfile.LibsndfileError as error:
         outcome = error
     # libsndfile took either for the end of the file, and whatever it says then means nothing.

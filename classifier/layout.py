@@ -57,7 +57,7 @@ class Layout:
     stand_in : StandIn or None
         What libsndfile is to be shown; None: the file itself.
     numbers : Numbers or None
-        What was read here already, for which libsndfile need not be asked.
+        What was read already, so that libsndfile is not asked.
     """
 
     container: str
@@ -77,7 +77,12 @@ class Extent:
     @classmethod
     def of(cls, body: int, stated: int, size_bytes: int) -> "Extent":
         """Compare a stated length with what a file of this size has behind `body`."""
-        left = max(0, size_bytes - body)
         if stated in _UNSTATED:
-            return cls(left, 0)
+            return cls(max(0, size_bytes - body), 0)
+        return cls.exactly(body, stated, size_bytes)
+
+    @classmethod
+    def exactly(cls, body: int, stated: int, size_bytes: int) -> "Extent":
+        """Compare as `of` does, where every length means what it says."""
+        left = max(0, size_bytes - body)
         return cls(min(stated, left), max(0, stated - left))

@@ -1,7 +1,7 @@
 """Keeping libraries written in C from talking over the terminal.
 
-libmpg123 and TensorFlow write to descriptor 2 directly, libsndfile's ALAC reader to descriptor 1;
-no Python stream, logger or option stops them.
+libmpg123 and TensorFlow write to descriptor 2 directly, and others to descriptor 1; no Python
+stream, logger or option stops them.
 """
 
 import contextlib

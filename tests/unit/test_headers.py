@@ -104,7 +104,7 @@ def test_a_flac_that_was_streamed_has_no_length_and_is_no_fault(header_of):
 # Files that are cut short
 
 
-@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "AIFF", "W64"])
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "AIFF", "W64", "AU", "CAF"])
 @pytest.mark.parametrize("missing_bytes", [2, 1000])
 def test_a_cut_file_is_named_with_what_is_missing(refusal_of, container, missing_bytes):
     refused = refusal_of(sounds.encoded(container)[:-missing_bytes])
@@ -115,6 +115,10 @@ def test_a_cut_file_is_named_with_what_is_missing(refusal_of, container, missing
 def test_a_cut_wav_of_floats_is_named_too(refusal_of):
     refused = refusal_of(sounds.encoded("WAV", "FLOAT")[:-4])
     assert refused.code is ErrorCode.TRUNCATED
+
+
+def test_a_cut_file_of_apples_lossless_codec_is_named_too(refusal_of):
+    assert refusal_of(sounds.encoded("CAF", "ALAC_16")[:-100]).code is ErrorCode.TRUNCATED
 
 
 def test_a_file_cut_before_its_first_sample_is_cut_and_not_empty(refusal_of):

@@ -1,0 +1,162 @@
+"""Core Audio and Sun audio: how long a sound is, said or not said, and what is not shown."""
+
+import struct
+
+import pytest
+import soundfile
+
+from classifier.errors import ErrorCode
+from tests import sounds
+
+FRAMES = sounds.N_FRAMES
+
+
+def caf_chunks(file):
+    """Return the chunks of a whole CAF by name, as they stand in it."""
+    found, offset = {}, 8
+    while offset + 12 <= len(file):
+        (length,) = struct.unpack_from(">Q", file, offset + 4)
+        found[file[offset : offset + 4]] = file[offset : offset + 12 + length]
+        offset += 12 + length
+    return found
+
+
+def caf(*chunks):
+    return b"caff\0\1\0\0" + b"".join(chunks)
+
+
+def chunk(name, body, stated=None):
+    return name + struct.pack(">q", len(body) if stated is None else stated) + body
+
+
+PLAIN = caf_chunks(sounds.encoded("CAF"))
+DESC, DATA = PLAIN[b"desc"], PLAIN[b"data"]
+ALAC = caf_chunks(sounds.encoded("CAF", "ALAC_24", 2))
+AU = sounds.encoded("AU")
+
+
+def au_with(offset=24, stated=None, encoding=3, behind=b""):
+    sound = AU[24:]
+    length = len(sound) if stated is None else stated
+    return struct.pack(">4sIIIII", b".snd", offset, length, encoding, 44100, 1) + behind + sound
+
+
+# Lengths
+
+
+def test_a_caf_that_does_not_know_its_length_is_as_long_as_its_file(header_of):
+    streamed = caf(DESC, chunk(b"data", DATA[12:], stated=-1))
+    assert header_of(streamed).header.frame_count == FRAMES
+
+
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, 0])
+def test_an_au_that_does_not_know_its_length_is_as_long_as_its_file(header_of, stated):
+    assert header_of(au_with(stated=stated)).header.frame_count == FRAMES
+
+
+def test_an_au_may_have_words_before_its_sound(header_of):
+    content = au_with(offset=24 + 5000, behind=b"words" * 1000)
+    assert header_of(content).header.frame_count == FRAMES
+
+
+def test_what_stands_behind_the_sound_is_not_counted(header_of):
+    assert header_of(AU + bytes(1000)).header.frame_count == FRAMES
+    assert header_of(caf(DESC, DATA, chunk(b"info", bytes(1000)))).header.frame_count == FRAMES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [caf(DESC, chunk(b"data", bytes(4))), au_with()[:24].replace(AU[8:12], bytes(4))],
+    ids=["CAF", "AU"],
+)
+def test_a_file_without_any_sound_is_empty(refusal_of, content):
+    assert refusal_of(content).code is ErrorCode.EMPTY_FILE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [caf(DESC, chunk(b"data", bytes(400), stated=2**62)), au_with(stated=2**31 - 2)],
+    ids=["CAF", "AU"],
+)
+def test_a_length_of_gigabytes_in_a_small_file_is_seen_through(refusal_of, content):
+    assert refusal_of(content).code is ErrorCode.TRUNCATED
+
+
+# What libsndfile is not shown
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [DESC, chunk(b"free", bytes(9000)), DATA],
+        [DESC, chunk(b"chan", bytes(12)), chunk(b"info", b"\xff" * 99), DATA],
+        [DESC, DATA, chunk(b"strg", bytes(8), stated=2**63 - 1)],
+        [DESC, chunk(b"peak", b"\xff"), DATA, DESC[:-1] + b"\x08"],
+    ],
+    ids=["far away", "odd ones", "an endless one", "a second format"],
+)
+def test_libsndfile_sees_the_format_and_the_length_and_nothing_else(layout_of, chunks):
+    assert layout_of(caf(*chunks)).stand_in == layout_of(caf(DESC, DATA)).stand_in
+
+
+def test_a_decoder_of_apples_codec_is_not_set_up(header_of, monkeypatch):
+    # Given that libsndfile would decode the last packet to count the frames
+    content = caf(ALAC[b"desc"], chunk(b"kuki", b"\xff" * 48), ALAC[b"pakt"], ALAC[b"data"])
+    monkeypatch.setattr(soundfile, "SoundFile", None)
+    # When such a file is read
+    header = header_of(content).header
+    # Then its chunk of packets has told
+    assert (header.frame_count, header.sample_rate_hz) == (FRAMES, 44100)
+    assert (header.channels, header.sample_type) == (2, "ALAC_24")
+
+
+def test_the_chunk_of_packets_may_stand_behind_the_sound(header_of):
+    content = caf(ALAC[b"desc"], ALAC[b"data"], ALAC[b"kuki"], ALAC[b"pakt"])
+    assert header_of(content).header.frame_count == FRAMES
+
+
+# What is refused
+
+
+def alac(rate_hz=44100.0, flags=1, packets=None):
+    desc = chunk(b"desc", struct.pack(">d4sIIIII", rate_hz, b"alac", flags, 0, 4096, 2, 0))
+    return caf(desc, ALAC[b"pakt"] if packets is None else packets, ALAC[b"data"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        caf(DESC),
+        caf(DESC[:40]),
+        caf(ALAC[b"desc"], ALAC[b"data"]),
+        alac(flags=0),
+        alac(flags=9),
+        alac(rate_hz=float("nan")),
+        alac(rate_hz=float("inf")),
+        alac(rate_hz=0.0),
+        alac(rate_hz=-1.0),
+        alac(packets=chunk(b"pakt", b"")[:12]),
+        AU[:20],
+        au_with(offset=0),
+        au_with(offset=23),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(refusal_of, content):
+    assert refusal_of(content).code in (ErrorCode.INVALID_HEADER, ErrorCode.UNSUPPORTED_FORMAT)
+
+
+def test_the_files_of_these_tests_are_good_but_for_what_each_changes(header_of):
+    assert header_of(caf(DESC, DATA)).header.frame_count == FRAMES
+    assert header_of(alac()).header.frame_count == FRAMES
+    assert header_of(au_with()).header.frame_count == FRAMES
+
+
+@pytest.mark.parametrize("n_frames", [-1, 0])
+def test_a_number_of_frames_that_no_sound_has_is_no_sound(refusal_of, n_frames):
+    packets = chunk(b"pakt", struct.pack(">qqII", 1, n_frames, 0, 0))
+    assert refusal_of(alac(packets=packets)).code is ErrorCode.EMPTY_FILE
+
+
+def test_a_file_of_thousands_of_chunks_is_not_walked_to_its_end(refusal_of):
+    refused = refusal_of(caf(DESC, *[chunk(b"free", b"")] * 5000, DATA))
+    assert refused.code is ErrorCode.LIMIT_EXCEEDED
