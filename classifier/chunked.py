@@ -38,6 +38,8 @@ _AIFC_TYPES: Final = frozenset(
 #: A COMM chunk of plain AIFF; AIFF-C adds a type of four bytes and its name.
 _PLAIN_COMM_BYTES: Final = 18
 _AIFC_COMM_BYTES: Final = 22
+#: What its 32 bits can state, less its header.
+_MAX_AIFF_SOUND_BYTES: Final = 2**32 - 2**10
 
 _CAF_FORMATS: Final = frozenset({b"lpcm", b"alaw", b"ulaw", b"alac"})
 _CAF_DESCRIPTION_BYTES: Final = 32
@@ -141,6 +143,12 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its AIFF-C compression is {comm[18:22]!r}; expected PCM, float, A-law or mu-law",
+        )
+    if extent.there > _MAX_AIFF_SOUND_BYTES:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"its AIFF header states no length and {extent.there:,} bytes follow; an AIFF has at "
+            f"most {_MAX_AIFF_SOUND_BYTES:,} bytes of sound",
         )
     # An empty name for the type: one length byte and one to make it even.
     comm = comm + b"\0\0" if compressed else comm[:_PLAIN_COMM_BYTES]

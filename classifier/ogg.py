@@ -319,13 +319,16 @@ def _first_bytes(fd: int, page: _Page) -> bytes:
     return b"".join(packet[:1] for packet in _packets(fd, page))
 
 
-def _checks(fd: int, page: _Page) -> bool:
-    """Whether a page has the checksum it states."""
-    whole = os.pread(fd, page.end - page.offset, page.offset)
-    whole = whole[:22] + bytes(4) + whole[26:]
+def checksum(page: bytes) -> int:
+    """Return the checksum that a page has to state, whatever it does state."""
+    page = page[:22] + bytes(4) + page[26:]
     # Ogg's polynomial is zlib's, but Ogg takes each byte from its other end and inverts nothing.
-    mirrored = zlib.crc32(whole.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{mirrored:032b}"[::-1], 2) == page.checksum
+    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{mirrored:032b}"[::-1], 2)
+
+
+def _checks(fd: int, page: _Page) -> bool:
+    return checksum(os.pread(fd, page.end - page.offset, page.offset)) == page.checksum
 
 
 def _broken(reason: str) -> SoundError:

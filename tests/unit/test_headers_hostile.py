@@ -114,3 +114,31 @@ def test_nothing_is_left_open_by_a_refusal(tmp_path):
     for seed in SEEDS:
         outcome_of(seed[:40], tmp_path)
     assert set(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        form(AIFF[b"COMM"], chunk(b"SSND", bytes(8), order=">", stated=0)),
+        riff(FMT, chunk(b"data", b"", stated=0)),
+        sounds.encoded("AU")[:24].replace(b"\0\0\x11\x3a", b"\xff" * 4),
+    ],
+    ids=["AIFF", "WAV", "AU"],
+)
+def test_a_length_that_32_bits_cannot_state_is_seen_through(tmp_path, beginning):
+    # Given a file of over four gigabytes (a sparse one) that leaves its length open
+    path = tmp_path / "kick"
+    path.write_bytes(beginning)
+    size = 2**32 + 10**6
+    os.truncate(path, size)
+    # When its header is read
+    with path.open("rb") as file:
+        try:
+            outcome = read_header(file.fileno(), size, "kick.wav")
+        except SoundError as refused:
+            outcome = refused
+    # Then it is as long as its file, or too long for what it is
+    if isinstance(outcome, SoundError):
+        assert outcome.code is ErrorCode.LIMIT_EXCEEDED
+    else:
+        assert outcome.header.frame_count == (size - len(beginning)) // 2
