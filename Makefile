@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status test lint format train footprint starter lock clean
+.PHONY: help setup ingest results status test fuzz lint format train footprint starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -41,6 +41,11 @@ status: $(VENV)/.base ## show what is open and what the table holds
 
 test: lint ## lint, then run the whole test suite
 	@$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.dev ## read mutilated files and names: SECONDS=60 SEED=1
+## fails when one crashes, hangs or gives no typed reason;
+## it then lies in .cratesort/fuzz-findings
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev ## check imports, style, formatting and types
 	@$(BIN)/lint-imports --no-logo

@@ -1,0 +1,76 @@
+"""The good files that are mutilated: one for each reader, and the beginnings of real ones."""
+
+import os
+from pathlib import Path
+
+import soundfile
+
+from classifier.headers import AUDIO_EXTENSIONS
+from tests import sounds
+from tests.unit.chunks import chunk, riff, wav
+from tests.unit.ogg_pages import FIRST, LAST, page
+
+#: Container, and what libsndfile calls it when it writes one.
+_WRITTEN_AS = {
+    "WAV": ("WAV", "WAVEX", "RF64"),
+    "AIFF": ("AIFF",),
+    "FLAC": ("FLAC",),
+    "OGG": ("OGG",),
+    "MP3": ("MP3",),
+    "AU": ("AU",),
+    "CAF": ("CAF",),
+    "W64": ("W64",),
+}
+#: Written, but refused when read.
+_REFUSED = ("IMA_ADPCM", "DWVW", "G721", "G723", "NMS_ADPCM", "MPEG_LAYER_I", "MPEG_LAYER_II")
+#: Of a real file: its header, and what a tag or a last page may be.
+_FIRST_BYTES, _LAST_BYTES = 1024, 512
+_REAL_FILES = 400
+
+Seed = tuple[str, bytes]
+
+
+def made() -> list[Seed]:
+    """Return a small sound of each container and encoding that is read, and some odd ones."""
+    seeds = [
+        (container, sounds.encoded(name, subtype, channels, 48000 if subtype == "OPUS" else 44100))
+        for container, names in _WRITTEN_AS.items()
+        for name in names
+        for subtype in soundfile.available_subtypes(name)
+        for channels in (1, 2)
+        if not subtype.startswith(_REFUSED[:-2])
+        and subtype not in _REFUSED
+        and (name, subtype) != ("WAV", "MPEG_LAYER_III")
+        and not (subtype == "GSM610" and (channels == 2 or name == "AIFF"))
+    ]
+    fmt, data = wav()
+    flac = sounds.encoded("FLAC")
+    tag = b"ID3\4\0\0\0\0\1\0" + bytes(128)
+    ogg_flac = b"\x7fFLAC\1\0\0\0fLaC\x80" + flac[5:42]
+    return [
+        *seeds,
+        ("WAV", riff(fmt, chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"odd")), data)),
+        ("WAV", riff(chunk(b"bext", bytes(603)), fmt, data, chunk(b"smpl", bytes(60)))),
+        ("MP3", tag + sounds.encoded("MP3")),
+        ("MP3", tag + bytes(100) + sounds.encoded("MP3")),
+        ("FLAC", tag + flac),
+        ("OGG", page(ogg_flac, flags=FIRST) + page(flac[42:300], flags=LAST, position=2205)),
+        ("OGG", sounds.encoded("OGG") + sounds.encoded("OGG", "OPUS", 1, 48000)),
+    ]
+
+
+def real(folder: Path | None) -> list[Seed]:
+    """Return the beginnings and ends of real files, where there are any; none is whole."""
+    if folder is None or not folder.is_dir():
+        return []
+    paths = [path for path in folder.rglob("*") if path.suffix[1:].lower() in AUDIO_EXTENSIONS]
+    paths.sort(key=lambda path: (path.suffix.lower() in (".wav", ".mp3", ".flac"), path))
+    every = max(1, len(paths) // _REAL_FILES)
+    return [("", _ends_of(path)) for path in paths[::every]]
+
+
+def _ends_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        start = file.read(_FIRST_BYTES)
+        file.seek(max(_FIRST_BYTES, os.fstat(file.fileno()).st_size - _LAST_BYTES))
+        return start + file.read()

@@ -1,0 +1,94 @@
+"""What mutilated input is given to, and what may come out."""
+
+import os
+import random
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from classifier import filenames, headers, paths
+from classifier.errors import SoundError
+from classifier.features import SAMPLE_TYPES
+from classifier.vocabulary import Vocabulary
+
+#: The most that any file may make us read: a walk over pages, checksums and libmpg123's share.
+MOST_BYTES_READ = 16 << 20
+
+#: Among them, one that gives lone surrogates.
+_DECODINGS = [("latin-1", "strict"), ("utf-16-le", "replace"), ("utf-8", "surrogateescape")]
+_VOCABULARY = Vocabulary(["kick", "loop", "<bpm>"])
+
+
+class HeaderTarget:
+    """Reads one file after the other, each in the place of the one before."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as its process
+        self._n_read = 0
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count every byte that is read while the block lasts."""
+        pread = os.pread
+
+        def counted(fd: int, length: int, offset: int) -> bytes:
+            data = pread(fd, length, offset)
+            self._n_read += len(data)
+            return data
+
+        with mock.patch.object(os, "pread", counted):
+            yield
+
+    def accepts(self, content: bytes, n_zeros: int) -> bool:
+        """Whether these bytes gave a reading; anything but that or a `SoundError` is raised."""
+        fd, size = self._file.fileno(), len(content) + n_zeros
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, content, 0)
+        os.ftruncate(fd, size)
+        self._n_read = 0
+        try:
+            outcome = headers.read_header(fd, size, "kick.wav")
+        except SoundError as refused:
+            outcome = refused
+        assert self._n_read <= MOST_BYTES_READ, f"{self._n_read:,} bytes were read"
+        if isinstance(outcome, SoundError):
+            assert outcome.message.isprintable(), outcome.message
+            assert "memory" not in outcome.message, outcome.message
+            return False
+        header = outcome.header
+        assert header.file_size_bytes == size
+        assert header.channels is not None
+        assert 0 < header.channels <= headers.MAX_CHANNELS, header
+        assert header.sample_rate_hz is not None
+        assert 0 < header.sample_rate_hz <= headers.MAX_SAMPLE_RATE_HZ, header
+        assert header.frame_count is None or 0 < header.frame_count <= headers.MAX_FRAME_COUNT, (
+            header
+        )
+        assert (header.frame_count is None) == (header.duration_seconds is None), header
+        assert header.sample_type in SAMPLE_TYPES, header
+        return True
+
+
+def check_name(name: bytes, rng: random.Random) -> None:
+    """Take a name the whole way from the kernel to the model, and back."""
+    text = paths.path_text(name)
+    assert paths.path_bytes(text) == name
+    text.encode()  # as a column of a database has to
+    base = paths.readable_name(text.rpartition("/")[2])
+    assert not any(unicodedata.category(char) == "Cc" for char in paths.printable(base))
+    any_text = name.decode(*rng.choice(_DECODINGS))
+    for words in (base, any_text):
+        tokens = filenames.tokenise(words)
+        assert tokens, words
+        assert tokens == filenames.tokenise(words)
+        assert all(tokens), words
+        ids = _VOCABULARY.encode([tokens])
+        assert ids.min() >= 0
+        assert ids[0, 0, 0] > 0
+    try:
+        raw = paths.path_bytes(any_text)
+    except ValueError:
+        return
+    assert paths.path_bytes(paths.path_text(raw)) == raw
