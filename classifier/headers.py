@@ -21,7 +21,7 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.layout import Layout, Numbers
 from classifier.paths import printable
 from classifier.quiet import quiet
-from classifier.shown import MAX_BYTES_READ, Shown, part_of_file, stand_in_file
+from classifier.shown import Shown, part_of_file, stand_in_file
 
 #: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
 MAX_CHANNELS: Final = 256
@@ -149,9 +149,9 @@ def _numbers(fd: int, size_bytes: int, layout: Layout) -> Numbers:
         raise shown.failure
     if shown.overdrawn:
         raise SoundError(
-            ErrorCode.LIMIT_EXCEEDED,
-            f"its numbers are not found in {MAX_BYTES_READ // 2**20} MiB of its "
-            f"{layout.container} data",
+            ErrorCode.INVALID_HEADER,
+            f"its {layout.container} header cannot be read: no sound can be found in as much of it "
+            "as is read",
         )
     if isinstance(outcome, Numbers):
         return outcome

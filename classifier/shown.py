@@ -10,9 +10,12 @@ from typing import Final
 
 from classifier.layout import StandIn
 
-#: What libmpg123 may read before it has to know. Of 67 real MP3s none needs more than 11 kB; a tag
-#: as large as is shown to it (`containers`) and a scan of as much again fit.
+#: What libmpg123 may read before it has to know: a tag as large as it is shown (`containers`) and
+#: as much again. Real MP3s need a hundredth of it (held by a test).
 MAX_BYTES_READ: Final = 2 << 20
+#: A read counts as much at least: libmpg123 looks for a lost frame by single bytes, and a call from
+#: C costs more than the byte.
+_LEAST_BYTES_COUNTED: Final = 64
 
 
 class Shown:
@@ -49,7 +52,7 @@ class Shown:
         if self.failure is not None or self.overdrawn:
             return b""
         length = max(0, min(length, self._length - self._position))
-        self._left -= length
+        self._left -= max(length, _LEAST_BYTES_COUNTED)
         if self._left < 0:
             self.overdrawn = True
             return b""

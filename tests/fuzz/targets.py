@@ -15,6 +15,7 @@ from classifier.vocabulary import Vocabulary
 
 #: The most that any file may make us read: a walk over pages, checksums and libmpg123's share.
 MOST_BYTES_READ = 16 << 20
+MOST_READS = 50_000
 
 #: Among them, one that gives lone surrogates.
 _DECODINGS = [("latin-1", "strict"), ("utf-16-le", "replace"), ("utf-8", "surrogateescape")]
@@ -26,7 +27,7 @@ class HeaderTarget:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as its process
-        self._n_read = 0
+        self._n_bytes = self._n_reads = 0
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -35,7 +36,8 @@ class HeaderTarget:
 
         def counted(fd: int, length: int, offset: int) -> bytes:
             data = pread(fd, length, offset)
-            self._n_read += len(data)
+            self._n_bytes += len(data)
+            self._n_reads += 1
             return data
 
         with mock.patch.object(os, "pread", counted):
@@ -47,12 +49,13 @@ class HeaderTarget:
         os.ftruncate(fd, 0)
         os.pwrite(fd, content, 0)
         os.ftruncate(fd, size)
-        self._n_read = 0
+        self._n_bytes = self._n_reads = 0
         try:
             outcome = headers.read_header(fd, size, "kick.wav")
         except SoundError as refused:
             outcome = refused
-        assert self._n_read <= MOST_BYTES_READ, f"{self._n_read:,} bytes were read"
+        assert self._n_bytes <= MOST_BYTES_READ, f"{self._n_bytes:,} bytes were read"
+        assert self._n_reads <= MOST_READS, f"{self._n_reads:,} reads were made"
         if isinstance(outcome, SoundError):
             assert outcome.message.isprintable(), outcome.message
             assert "memory" not in outcome.message, outcome.message

@@ -90,8 +90,21 @@ def test_an_mp3_that_is_read_on_and_on_is_stopped(refusal_of, monkeypatch):
     # When a header is read
     refused = refusal_of(sounds.encoded("MP3"))
     # Then that is the reason, not what libsndfile made of it
-    assert refused.code is ErrorCode.LIMIT_EXCEEDED
-    assert "2 MiB" in refused.message
+    assert refused.code is ErrorCode.INVALID_HEADER
+    assert "as much of it as is read" in refused.message
+
+
+def test_a_lost_frame_is_not_looked_for_byte_by_byte_for_long(refusal_of, monkeypatch):
+    # Given what starts like a frame and then is something else, for longer than is looked at
+    content = bytes.fromhex("fffb90c4") + b"something else" * 20_000
+    n_reads = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: n_reads.append(n) or pread(fd, n, at))
+    # When it is read
+    refused = refusal_of(content)
+    # Then only so many calls from C were made, each of which costs more than its byte
+    assert refused.code is ErrorCode.INVALID_HEADER
+    assert len(n_reads) < 35_000
 
 
 def failing(error):

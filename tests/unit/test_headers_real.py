@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from classifier import shown
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers import read_header
 from classifier.opening import open_beneath, open_root
@@ -48,6 +49,14 @@ def test_all_real_sounds_are_read_and_their_numbers_agree_with_the_table(shared_
         assert header.frame_count == int(row["frame_count"]), path
         assert header.sample_type == row["sample_type"], path
         assert header.duration_seconds == pytest.approx(float(row["duration"]), abs=1e-5), path
+
+
+def test_no_real_mp3_needs_a_hundredth_of_what_may_be_read(shared_audio, read, monkeypatch):
+    monkeypatch.setattr(shown, "MAX_BYTES_READ", shown.MAX_BYTES_READ // 100)
+    paths = [row["local_path"] for row in table_of(shared_audio / "library")]
+    mp3s = [path for path in paths if path.endswith(".mp3")]
+    assert len(mp3s) > 60
+    assert [path for path in mp3s if isinstance(read("library", path), SoundError)] == []
 
 
 def test_no_real_sound_has_a_misleading_extension(shared_audio, read):
