@@ -13,12 +13,11 @@ Wave64; Apple AIFF 1.3 and AIFF-C; Apple Core Audio Format 1.0; Sun audio.
 What is not here: telling which container a file is (`classifier.containers`).
 """
 
-import os
 import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.layout import Extent, Layout, Numbers, StandIn
+from classifier.layout import Extent, Layout, Numbers, StandIn, bytes_at
 
 _MAX_CHUNKS: Final = 256
 
@@ -76,17 +75,17 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     extent = None
     offset = 12
     for _ in range(_MAX_CHUNKS):
-        chunk = _at(fd, head, offset, 8)
+        chunk = bytes_at(fd, head, offset, 8)
         if len(chunk) < 8 or (fmt and extent is not None):
             break
         name, length = chunk[:4], struct.unpack(order + "I", chunk[4:])[0]
         body = offset + 8
         if name == b"fmt " and not fmt:
-            fmt = _at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
+            fmt = bytes_at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
         elif name == b"fact" and length == 4:
-            fact = _at(fd, head, body, 4)
+            fact = bytes_at(fd, head, body, 4)
         elif name == b"ds64":
-            ds64 = _at(fd, head, body, 16)
+            ds64 = bytes_at(fd, head, body, 16)
             ds64_bytes = struct.unpack("<Q", ds64[8:])[0] if len(ds64) == 16 else ds64_bytes
         elif name == b"data" and extent is None:
             length = ds64_bytes if length == 0xFFFFFFFF else length
@@ -122,12 +121,12 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
     extent = None
     offset = 12
     for _ in range(_MAX_CHUNKS):
-        chunk = _at(fd, head, offset, 8)
+        chunk = bytes_at(fd, head, offset, 8)
         if len(chunk) < 8 or (comm and extent is not None):
             break
         name, length = chunk[:4], struct.unpack(">I", chunk[4:])[0]
         if name == b"COMM" and not comm:
-            comm = _at(fd, head, offset + 8, min(length, _AIFC_COMM_BYTES))
+            comm = bytes_at(fd, head, offset + 8, min(length, _AIFC_COMM_BYTES))
         elif name == b"SSND" and extent is None:
             # The chunk's first eight bytes are an offset and a block size, not sound.
             extent = Extent.of(offset + 16, max(0, length - 8), size_bytes)
@@ -165,13 +164,13 @@ def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
     extent = None
     offset = 40
     for _ in range(_MAX_CHUNKS):
-        chunk = _at(fd, head, offset, 24)
+        chunk = bytes_at(fd, head, offset, 24)
         if len(chunk) < 24 or (fmt and extent is not None):
             break
         length = struct.unpack("<Q", chunk[16:])[0]
         name = chunk[:4] if chunk[4:16] == _W64_TAIL else b""
         if name == b"fmt " and not fmt:
-            fmt = _at(fd, head, offset + 24, min(max(0, length - 24), _MAX_FORMAT_BYTES))
+            fmt = bytes_at(fd, head, offset + 24, min(max(0, length - 24), _MAX_FORMAT_BYTES))
         elif name == b"data" and extent is None:
             extent = Extent.of(offset + 24, max(0, length - 24), size_bytes)
         if length < 24:
@@ -204,7 +203,7 @@ def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
     extent = None
     offset = 8
     for _ in range(_MAX_CHUNKS):
-        chunk = _at(fd, head, offset, 12)
+        chunk = bytes_at(fd, head, offset, 12)
         if len(chunk) < 12 or (extent is not None and (kind != b"alac" or numbers is not None)):
             break
         name, length = chunk[:4], struct.unpack(">Q", chunk[4:])[0]
@@ -215,7 +214,7 @@ def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
             measure = Extent.of if length == _CAF_UNKNOWN else Extent.exactly
             extent = measure(body + 4, stated, size_bytes)
         elif name == b"pakt" and kind == b"alac":
-            numbers = _alac_numbers(description, _at(fd, head, body, min(length, 16)))
+            numbers = _alac_numbers(description, bytes_at(fd, head, body, min(length, 16)))
         offset = body + length
     else:
         raise _too_many_chunks()
@@ -293,12 +292,3 @@ def _too_many_chunks() -> SoundError:
 
 def _chunk(name: bytes, body: bytes, order: str) -> bytes:
     return name + struct.pack(order + "I", len(body)) + body + b"\0" * (len(body) % 2)
-
-
-def _at(fd: int, head: bytes, offset: int, length: int) -> bytes:
-    """Return up to `length` bytes at `offset`, from the block at hand when it holds them."""
-    if offset + length <= len(head):
-        return head[offset : offset + length]
-    if offset >= 1 << 62:
-        return b""  # a forged length; pread would refuse it as a Python int too large
-    return os.pread(fd, length, offset)

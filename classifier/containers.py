@@ -67,7 +67,7 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     if magic == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return chunked.aiff(fd, head, size_bytes)
     if magic == b"fLaC":
-        return flac.flac(fd, 0, size_bytes)
+        return flac.flac(fd, head, 0, size_bytes)
     if magic == b"OggS":
         return ogg.ogg(fd, size_bytes)
     if magic[:3] == b"ID3":
@@ -135,7 +135,7 @@ def _after_id3(fd: int, head: bytes, size_bytes: int) -> Layout:
     start = len(body) - len(body.lstrip(b"\0"))
     audio = body[start : start + 4]
     if audio == b"fLaC":
-        return flac.flac(fd, offset + start, size_bytes)
+        return flac.flac(fd, head, offset + start, size_bytes)
     if is_mpeg_frame(audio):
         # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on
         # padding that the tag's own size does not count, on a footer, and on an empty tag; a large

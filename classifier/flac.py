@@ -5,11 +5,10 @@ walked over here and never read: libsndfile is shown a stand-in that holds the f
 all numbers stand. Source: RFC 9639, 8.1 and 8.2.
 """
 
-import os
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.layout import Layout, StandIn
+from classifier.layout import Layout, StandIn, bytes_at
 
 #: As of chunks: no real sound has as many.
 _MAX_BLOCKS: Final = 256
@@ -17,13 +16,15 @@ _STREAMINFO_BYTES: Final = 34
 _IS_LAST: Final = 0x80
 
 
-def flac(fd: int, offset: int, size_bytes: int) -> Layout:
+def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
     """Read the layout of a FLAC file.
 
     Parameters
     ----------
     fd : int
         Readable; its offset is not moved.
+    head : bytes
+        The file's first block, in which the metadata of most files ends.
     offset : int
         Where ``fLaC`` stands: 0, or behind an ID3 tag.
     size_bytes : int
@@ -39,13 +40,13 @@ def flac(fd: int, offset: int, size_bytes: int) -> Layout:
         `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
     """
     offset += 4
-    streaminfo = os.pread(fd, 4 + _STREAMINFO_BYTES, offset)
+    streaminfo = bytes_at(fd, head, offset, 4 + _STREAMINFO_BYTES)
     if len(streaminfo) < 4 + _STREAMINFO_BYTES or streaminfo[0] & ~_IS_LAST:
         raise SoundError(
             ErrorCode.INVALID_HEADER, "its FLAC header has no whole STREAMINFO block at its start"
         )
     for _ in range(_MAX_BLOCKS):
-        block = os.pread(fd, 4, offset)
+        block = bytes_at(fd, head, offset, 4)
         if len(block) < 4:
             raise _cut()
         offset += 4 + int.from_bytes(block[1:], "big")

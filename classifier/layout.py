@@ -1,5 +1,6 @@
 """What a look at a file's first bytes finds out, before libsndfile is asked."""
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,3 +87,12 @@ class Extent:
         """Compare as `of` does, where every length means what it says."""
         left = max(0, size_bytes - body)
         return cls(min(stated, left), max(0, stated - left))
+
+
+def bytes_at(fd: int, head: bytes, offset: int, length: int) -> bytes:
+    """Return up to `length` bytes at `offset`, from the block at hand when it holds them."""
+    if offset + length <= len(head):
+        return head[offset : offset + length]
+    if offset >= 1 << 62:
+        return b""  # a forged length; pread would refuse it as a Python int too large
+    return os.pread(fd, length, offset)

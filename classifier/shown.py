@@ -6,7 +6,7 @@ like a file's end, and whoever opened the file raises it (`Shown.failure`).
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from classifier.layout import StandIn
 
@@ -46,6 +46,12 @@ class Shown:
     def tell(self) -> int:
         """Return the position."""
         return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as `read` does. Without it, soundfile would catch an exception for every read."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def read(self, length: int) -> bytes:
         """Return up to `length` bytes; none any more once one read failed or was refused."""
