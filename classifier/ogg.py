@@ -1,9 +1,9 @@
 """Ogg: the numbers of a sound from its first pages and its last, without libvorbis.
 
 libsndfile hands a stream's setup header to libvorbis, which 1.3.7 does not survive in all cases: a
-file of 204 bytes crashes it, another of 3 kB takes seconds and a gigabyte to open. None of that
-header is needed for a number (only which blocks are long, which is read from its end), so it never
-gets there; and libsndfile, left with nothing to find out, is not asked at all.
+file of some 200 bytes crashes it, another of 3 kB takes seconds and a gigabyte to open. None of
+that header is needed for a number (only which blocks are long, which is read from its end), so it
+never gets there; and libsndfile, left with nothing to find out, is not asked at all.
 
 An Ogg file is a chain of pages of at most 65,307 bytes. The first states rate and channels. Later
 ones state a *granule position*: how many samples there are up to their end. So a length is the last

@@ -115,6 +115,16 @@ def setup_of(n_codebooks, log2_entries):
     return b"\x05vorbis" + bits((n_codebooks - 1, 8), *book * n_codebooks, *REST_OF_A_SETUP)
 
 
+def hostile(setup):
+    """Return a stream with this setup header: a thousand samples of stereo."""
+    return (
+        page(vorbis_head(2, 48000), flags=FIRST)
+        + page(COMMENTS, setup, number=1)
+        + page(b"\0", b"\0", position=128, number=2)
+        + page(b"\0", flags=LAST, position=1128, number=3)
+    )
+
+
 @pytest.mark.parametrize(
     "setup",
     [setup_of(1, 20), setup_of(256, 19), b"\x05vorbis", b""],
@@ -123,14 +133,8 @@ def setup_of(n_codebooks, log2_entries):
 def test_a_hostile_setup_header_is_not_looked_into(header_of, monkeypatch, setup):
     # Given a file whose codebooks libvorbis 1.3.7 dies of, or only reads with a gigabyte
     monkeypatch.setattr(soundfile, "SoundFile", None)
-    content = (
-        page(vorbis_head(2, 48000), flags=FIRST)
-        + page(COMMENTS, setup, number=1)
-        + page(b"\0", b"\0", position=128, number=2)
-        + page(b"\0", flags=LAST, position=1128, number=3)
-    )
     # When its header is read
-    header = header_of(content).header
+    header = header_of(hostile(setup)).header
     # Then the numbers of its first page and its last come out
     assert (header.sample_rate_hz, header.channels) == (48000, 2)
     assert 1000 <= header.frame_count <= 1128
