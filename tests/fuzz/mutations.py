@@ -1,6 +1,7 @@
 """How a good file is mutilated. Everything follows from the random numbers of one seed."""
 
 import random
+import re
 import struct
 from collections.abc import Callable, Sequence
 
@@ -16,6 +17,10 @@ _EXTREMES = [
     for power in (0, 1, 7, 8, 15, 16, 20, 24, 28, 31, 32, 40, 48, 62, 63, 64)
     for value in (2**power - 1, 2**power, -(2**power), 2**power - 8)
 ]
+_EXTREMES += [0x7FF0000000000000, 0x7FF8000000000000, 0xFFF0000000000000]  # infinite, no number
+_NAMES = re.compile(
+    rb"OggS|vorbis|Opus|fLaC|fmt |data|ds64|fact|COMM|SSND|desc|pakt|caff|alac|ID3|Xing|Info|LAME"
+)
 _FIELDS = [struct.Struct(order + kind) for order in "<>" for kind in "BHIQ"]
 
 
@@ -34,11 +39,13 @@ def mutilated(rng: random.Random, seeds: Sequence[Seed]) -> tuple[str, bytes, in
 
 
 def _place(rng: random.Random, content: bytearray) -> int:
-    """Return an offset, more often where headers are: near the start, sometimes near the end."""
+    """Return an offset, more often where headers are: behind a name, near the start or the end."""
     kind = rng.random()
-    if kind < 0.6:
+    if kind < 0.4 and (names := [match.end() for match in _NAMES.finditer(content)]):
+        return min(len(content), rng.choice(names) + rng.randrange(40))
+    if kind < 0.7:
         return rng.randrange(min(len(content), 128) + 1)
-    if kind < 0.8:
+    if kind < 0.85:
         return len(content) - rng.randrange(min(len(content), 300) + 1)
     return rng.randrange(len(content) + 1)
 
@@ -89,18 +96,17 @@ def _take_out(rng: random.Random, content: bytearray, _: Sequence[Seed]) -> None
     del content[place : place + rng.choice((1, 2, 4, 8, 100))]
 
 
-_MUTATIONS: list[Callable[[random.Random, bytearray, Sequence[Seed]], None]] = [
-    _flip_bits,
-    _flip_bits,
-    _set_a_field,
-    _set_a_field,
-    _set_a_field,
-    _put_noise,
-    _splice,
-    _repeat,
-    _cut,
-    _take_out,
-]
+def _change_lengths(rng: random.Random, content: bytearray, _: Sequence[Seed]) -> None:
+    """Give the packets of an Ogg page other lengths, or other first bytes."""
+    pages = [match.start() for match in re.finditer(b"OggS", content)]
+    if not pages:
+        return
+    at = rng.choice(pages)
+    if at + 27 < len(content):
+        n_lengths = content[at + 26]
+        for _ in range(rng.choice((1, 3))):
+            place = at + 27 + rng.randrange(n_lengths + 3)
+            content[place : place + 1] = bytes([rng.choice((0, 1, 2, 12, 18, 29, 254, 255))])
 
 
 def _sign_pages(content: bytearray) -> None:
@@ -114,6 +120,21 @@ def _sign_pages(content: bytearray) -> None:
         end = at + 27 + len(lengths) + sum(lengths)
         content[at + 22 : at + 26] = struct.pack("<I", checksum(bytes(content[at:end])))
         at += 4
+
+
+_MUTATIONS: list[Callable[[random.Random, bytearray, Sequence[Seed]], None]] = [
+    _flip_bits,
+    _flip_bits,
+    _set_a_field,
+    _set_a_field,
+    _set_a_field,
+    _put_noise,
+    _splice,
+    _repeat,
+    _cut,
+    _take_out,
+    _change_lengths,
+]
 
 
 def name_bytes(rng: random.Random) -> bytes:

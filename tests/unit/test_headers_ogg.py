@@ -246,7 +246,7 @@ def test_a_stream_that_is_not_read_is_named(refusal_of, head, what):
 def whole(head, *, position=2000, flags=LAST):
     """Return a stream of this first packet with a page of sound behind it."""
     titles = (COMMENTS, setup_of(1, 3)) if head[:1] == b"\1" else (b"OpusTags" + bytes(8),)
-    sound = (b"\x10\0", b"\x10\0")  # Opus: 480 samples each
+    sound = (b"\0\0", b"\0\0")  # Opus: 480 samples each
     return (
         page(head, flags=FIRST)
         + page(*titles, number=1)
@@ -282,6 +282,27 @@ def test_a_first_page_that_makes_no_sense_is_refused(refusal_of, content):
 def test_the_streams_of_these_tests_are_good_but_for_what_each_changes(header_of):
     assert header_of(whole(vorbis_head())).header.channels == 1
     assert header_of(whole(opus_head(), position=960)).header.frame_count == 960
+
+
+@pytest.mark.parametrize("position", [2**50, 2**63 - 1])
+def test_a_length_that_no_sound_has_is_not_believed(refusal_of, position):
+    # Given a stream whose last page counts six years and more
+    content = whole(opus_head(), position=1000, flags=0) + page(
+        b"\0\0", flags=LAST, position=position, number=3
+    )
+    # When its header is read, it is refused
+    assert refusal_of(content).code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_a_packet_of_opus_that_is_too_short_counts_nothing(header_of):
+    # Given packets whose first byte announces a second, or which have none
+    content = (
+        page(opus_head(), flags=FIRST)
+        + page(b"OpusTags" + bytes(8), number=1)
+        + page(b"\3", b"", b"\0\0", position=480, number=2)
+    )
+    # When its header is read, one packet is sound
+    assert header_of(content).header.frame_count == 480
 
 
 def test_a_first_page_that_does_not_check_is_refused(refusal_of):
