@@ -43,7 +43,8 @@ def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
     streaminfo = bytes_at(fd, head, offset, 4 + _STREAMINFO_BYTES)
     if len(streaminfo) < 4 + _STREAMINFO_BYTES or streaminfo[0] & ~_IS_LAST:
         raise SoundError(
-            ErrorCode.INVALID_HEADER, "its FLAC header has no whole STREAMINFO block at its start"
+            ErrorCode.INVALID_HEADER,
+            "its FLAC header cannot be read: it has no whole STREAMINFO block at its start",
         )
     for _ in range(_MAX_BLOCKS):
         block = bytes_at(fd, head, offset, 4)

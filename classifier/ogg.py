@@ -61,7 +61,7 @@ _OPUS_FRAME_SAMPLES: Final = (
     *(120, 240, 480, 960) * 4,
 )
 _OPUS_MAX_PACKET_SAMPLES: Final = 5760
-_OPUS_RATE_HZ: Final = 48000
+_OPUS_RATES_HZ: Final = (8000, 12000, 16000, 24000, 48000)
 
 _MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -199,17 +199,12 @@ def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> Numbers:
     if samples == 0 or start < 0:
         raise _broken("its first page of sound states fewer samples than it holds")
     end = _last_granule_position(fd, size_bytes, first)
-    # Opus is decoded at any of five rates; the one that loses nothing is the one libsndfile takes.
-    factor = next(
-        (
-            f
-            for f, rate in ((6, 8000), (4, 12000), (3, 16000), (2, 24000))
-            if stated_rate_hz <= rate
-        ),
-        1,
-    )
+    # Opus is decoded at any of its rates; libsndfile takes the lowest that loses nothing.
+    rate_hz = next((rate for rate in _OPUS_RATES_HZ if stated_rate_hz <= rate), _OPUS_RATES_HZ[-1])
+    # Positions count at the highest, whatever is stated.
+    factor = _OPUS_RATES_HZ[-1] // rate_hz
     frames = None if end is None else max(0, end - start - skipped) // factor
-    return Numbers(_OPUS_RATE_HZ // factor, channels, frames, "OPUS")
+    return Numbers(rate_hz, channels, frames, "OPUS")
 
 
 def _opus_samples(packet: bytes) -> int:
