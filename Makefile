@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status test fuzz lint format train footprint starter lock clean
+.PHONY: help setup ingest results status test fuzz chaos lint format train footprint starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -52,6 +52,10 @@ lint: $(VENV)/.dev ## check imports, style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+chaos: $(VENV)/.dev ## run a fleet under random faults: SECONDS=60 SEED=1
+## (without SEED: by chance); fails when a file was lost
+	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.dev ## put the code into the project's format
 	@$(BIN)/ruff check --fix .

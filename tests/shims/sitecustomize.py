@@ -1,10 +1,17 @@
 """Makes the header reader misbehave, in every process that finds this folder on its PYTHONPATH.
 
+<<<<<<< HEAD
 A file named ``abort*`` ends the process as libsndfile's asserts do. ``endless*`` is never read to
 its end; ``stuck*`` neither, and no signal handler of Python's runs meanwhile; ``gate*`` is not
 while the file that TEST_GATE names exists. Each read leaves the names of all loaded modules in the
 folder that TEST_MODULES names, in a file called like the process. TEST_CLOCK_AHEAD_SECONDS puts the
 clock of the process, as Python tells it, ahead.
+=======
+A file named ``abort*`` ends the process as libsndfile's asserts do; ``endless*`` is never read to
+its end; ``gate*`` is not while the file that TEST_GATE names exists. Each read leaves the names of
+all loaded modules in the folder that TEST_MODULES names, in a file called like the process, and
+takes TEST_READ_SECONDS longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
+>>>>>>> a4c13d0 (Chaos: a fleet under random faults, and the database asked afterwards)
 """
 
 import ctypes
@@ -13,7 +20,12 @@ import sys
 import time
 from pathlib import Path
 
-from classifier import headers
+_time, _ahead = time.time, float(os.environ.get("TEST_CLOCK_AHEAD_SECONDS", "0"))
+if _ahead:
+    # Before anything else is imported, which may keep the function under a name of its own.
+    time.time = lambda: _time() + _ahead
+
+from classifier import headers  # noqa: E402
 
 _read_header = headers.read_header
 
@@ -23,6 +35,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
     gate, modules = os.environ.get("TEST_GATE"), os.environ.get("TEST_MODULES")
     if modules is not None:
         Path(modules, str(os.getpid())).write_text("\n".join(sorted(sys.modules)))
+    time.sleep(float(os.environ.get("TEST_READ_SECONDS", "0")))
     if name.startswith("abort"):
         os.abort()
     if name.startswith("stuck"):

@@ -1,0 +1,95 @@
+"""Handing in the library, folder by folder, as a patient producer does.
+
+``cratesort ingest --no-wait`` that exits with 3 has promised nothing, and is tried again until it
+returns 0. Not here: what is in the folders (`library`).
+"""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.library import Folder, Library
+from tests.chaos.world import World
+
+#: Seconds between two new folders, and before an ingest that found the database away is repeated.
+_NEW_FOLDER_SECONDS: Final = 3.0
+_AGAIN_SECONDS: Final = 0.5
+
+#: 0: promised; 1: promised, and some files of this run had failed before and have not changed.
+_PROMISED: Final = (0, 1)
+_DATABASE_AWAY: Final = 3
+
+
+@dataclass
+class _Ingest:
+    process: subprocess.Popen[bytes]
+    log: Path
+    #: None: a second submission of what was handed in already, which nobody relies on.
+    folder: Folder | None
+
+
+class HandingIn:
+    """Adds folders to the library and hands each in until that is promised."""
+
+    def __init__(self, world: World, library: Library) -> None:
+        self._world = world
+        self._library = library
+        self._waiting: list[Folder] = []
+        self._running: list[_Ingest] = []
+        self._next_folder_at = time.monotonic()
+        self._not_before = 0.0
+        self._count = 0
+        self.promised: list[Folder] = []
+        #: Ingests that found the database away.
+        self.refused = 0
+
+    def look_after(self, *, new_folders: bool) -> None:
+        """Do what is due: note ended ingests, start the next one, write a new folder."""
+        self._running = [ingest for ingest in self._running if not self._has_ended(ingest)]
+        moment = time.monotonic()
+        if new_folders and moment >= self._next_folder_at:
+            self._next_folder_at = moment + _NEW_FOLDER_SECONDS
+            self._waiting.append(self._library.add())
+        busy = any(ingest.folder is not None for ingest in self._running)
+        if self._waiting and not busy and moment >= self._not_before:
+            folder = self._waiting.pop(0)
+            self._start(folder.path, folder)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every folder there is was promised, and no ingest is under way."""
+        return not self._waiting and not self._running
+
+    def hand_in(self, folder: Folder) -> None:
+        """Hand in one more folder."""
+        self._waiting.append(folder)
+
+    def submit_again(self, pick: float) -> str:
+        """Submit something once more that may still be open; return what."""
+        choices = [self._library.root, *(folder.path for folder in self._library.folders[-4:])]
+        chosen = choices[int(pick * len(choices))]
+        self._start(chosen, None)
+        return chosen.name
+
+    def _start(self, path: Path, folder: Folder | None) -> None:
+        self._count += 1
+        name = f"ingest-{self._count:03}"
+        process = self._world.spawn(name, "cli", "ingest", "--no-wait", path)
+        self._running.append(_Ingest(process, self._world.folder / f"{name}.log", folder))
+
+    def _has_ended(self, ingest: _Ingest) -> bool:
+        code = ingest.process.poll()
+        if code is None:
+            return False
+        said = ingest.log.read_text(errors="replace")
+        if code not in (*_PROMISED, _DATABASE_AWAY) or "Traceback" in said:
+            self._world.surprises.append(f"{ingest.log.name} ended with {code}: {said[-300:]!r}")
+        if ingest.folder is not None and code in _PROMISED and "Traceback" not in said:
+            self.promised.append(ingest.folder)
+        elif ingest.folder is not None:
+            self.refused += 1
+            self._not_before = time.monotonic() + _AGAIN_SECONDS
+            self._waiting.insert(0, ingest.folder)
+        return True

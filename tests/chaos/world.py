@@ -1,0 +1,229 @@
+"""The fleet of a run: servers, two workers, two beats, and what is out of order at the moment.
+
+Not here: what may happen to it (`faults`), the files (`library`).
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import redis
+from celery import Celery
+from pydantic import SecretStr
+
+from db.migrate import upgrade
+from tests.chaos.services import Service
+from tests.processes import REPOSITORY, clean_environment
+from tests.servers import PostgresServer, RedisServer, running
+from tests.servers.lifecycle import die_with_parent, living_processes, wait_until
+from workers.app import CLASSIFY_QUEUE, CLASSIFY_TASK, build_app
+from workers.settings import Settings
+
+#: Leases and sweeps short enough that a run of a minute sees many of them end. Reading is slowed
+#: down, for a batch takes some 20 ms and no fault would ever meet one in mid-work.
+QUICK: Final = {
+    "CRATESORT_TIME_LIMIT_SECONDS": "2",
+    "CRATESORT_LEASE_MARGIN_SECONDS": "1",
+    "CRATESORT_STALE_SECONDS": "2",
+    "CRATESORT_SWEEP_SECONDS": "1",
+    "CRATESORT_BATCH_SIZE": "16",
+    "TEST_READ_SECONDS": "0.02",
+}
+
+#: In the environment of every process of the run, and of no other on this machine.
+_MARK: Final = "TEST_CHAOS_RUN"
+
+
+@dataclass(frozen=True)
+class _Ongoing:
+    """A fault that lasts, and how it is put right."""
+
+    until: float
+    put_right: Callable[[], None]
+
+
+class World:
+    """Everything a fault may hit.
+
+    One thread runs it all: `look_after` is called often, and does what is due.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cratesort-chaos-"))
+        self.redis = RedisServer()
+        self.postgres = PostgresServer()
+        #: What the run itself should not have seen; each is a broken promise.
+        self.surprises: list[str] = []
+        #: Services that ended although nothing had been done to them, by name and exit code.
+        self.own_ends: Counter[str] = Counter()
+        self.workers: list[Service] = []
+        self.beats: list[Service] = []
+        self._mark = secrets.token_hex(8)
+        self._ongoing: dict[str, _Ongoing] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._stack.enter_context(running(self.redis))
+            self._stack.enter_context(running(self.postgres))
+            self._stack.callback(self._kill_what_is_left)
+            self._build()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _build(self) -> None:
+        self.postgres.create_database("cratesort")
+        upgrade(self.database_url)
+        self.broker = build_app(Settings(broker_url=SecretStr(self.redis.url)))
+        self.settings = {
+            **QUICK,
+            "CRATESORT_BROKER_URL": self.redis.url,
+            "CRATESORT_DATABASE_URL": self.database_url,
+            "CRATESORT_LIBRARY_ROOTS": f"library={self.folder / 'library'}",
+            "PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}",
+            _MARK: self._mark,
+        }
+        self.template = _message(self.broker, self.redis.url)
+        work = ("cli", "worker", "--concurrency", "2")
+        self.workers = [self._service(f"worker {number}", *work) for number in (1, 2)]
+        self.beats = [self._service(f"beat {number}", "cli", "beat") for number in (1, 2)]
+
+    def _service(self, name: str, *arguments: str) -> Service:
+        return Service(name, arguments, self.folder, self.settings)
+
+    @property
+    def services(self) -> list[Service]:
+        """Workers and beats."""
+        return [*self.workers, *self.beats]
+
+    @property
+    def database_url(self) -> str:
+        """The fleet's database, for SQLAlchemy."""
+        return self.postgres.database_url("cratesort")
+
+    # Faults that last
+
+    def lasting(self, target: str, seconds: float, put_right: Callable[[], None]) -> None:
+        """Note that `target` is out of order, and how that ends."""
+        self._ongoing[target] = _Ongoing(time.monotonic() + seconds, put_right)
+
+    def put_right(self, target: str | None = None) -> None:
+        """End what is going on at one target, or everywhere, before its time."""
+        for name in [target] if target is not None else list(self._ongoing):
+            ongoing = self._ongoing.pop(name, None)
+            if ongoing is not None:
+                ongoing.put_right()
+
+    def look_after(self) -> None:
+        """End faults whose time is over, and start again what has ended."""
+        moment = time.monotonic()
+        for target in [name for name, fault in self._ongoing.items() if fault.until <= moment]:
+            self.put_right(target)
+        for service in self.services:
+            code = service.look()
+            if code is not None and not service.doomed:
+                self.own_ends[f"{service.name.split()[0]}, exit code {code}"] += 1
+            if service.is_due:
+                service.start()
+            elif service.ignores_its_stop:
+                self.own_ends[f"{service.name.split()[0]}, killed after its grace"] += 1
+                service.kill_group()
+
+    # Processes
+
+    def spawn(self, name: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Start ``python -m ARGUMENTS`` with the fleet's settings; its output goes to NAME.log."""
+        with open(self.folder / f"{name}.log", "wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=self.folder,
+                env=clean_environment(self.folder, self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),
+            )
+
+    def processes(self) -> dict[int, str]:
+        """Return the living processes of the run and their command lines, servers left out."""
+        found = {}
+        mark = f"{_MARK}={self._mark}".encode()
+        for process in living_processes():
+            try:
+                folder = Path("/proc", str(process.pid))
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    command = (folder / "cmdline").read_bytes()
+                    found[process.pid] = command.replace(b"\0", b" ").decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # ended since, or another user's
+        return found
+
+    def end_in_order(self) -> list[str]:
+        """Stop every service as an operator would; return what was left over."""
+        for service in self.services:
+            service.tell_to_stop()
+        try:
+            wait_until(self._all_ended, "all services have ended", 30)
+        except TimeoutError:
+            pass  # what is left is the answer
+        return [f"process {pid} is left over: {line}" for pid, line in self.processes().items()]
+
+    def _all_ended(self) -> bool:
+        for service in self.services:
+            service.look()
+        return not self.processes()
+
+    def _kill_what_is_left(self) -> None:
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # ended since
+        wait_until(self._all_ended, "every process of the run is gone")
+
+    # What remains of a run
+
+    def leaked_passwords(self) -> list[str]:
+        """Return the logs in which a password can be read."""
+        passwords = [server.password.encode() for server in (self.redis, self.postgres)]
+        return [
+            f"{log.name} shows a password"
+            for log in sorted(self.folder.glob("*.log"))
+            if any(password in log.read_bytes() for password in passwords)
+        ]
+
+    def keep_server_logs(self) -> None:
+        """Put the servers' logs beside the others, before their folders go."""
+        for server, name in ((self.redis, "redis"), (self.postgres, "postgres")):
+            (self.folder / f"{name}-server.log").write_text(server.log())
+
+    def remove_folder(self) -> None:
+        """Forget the run."""
+        shutil.rmtree(self.folder)
+
+
+def _message(broker: Celery, url: str) -> dict[str, Any]:
+    """Return a message as it lies in Redis: of a batch that does not exist."""
+    arguments = {"version": 1, "batch_id": 0, "root": "library", "paths": []}
+    broker.send_task(CLASSIFY_TASK, kwargs=arguments, queue=CLASSIFY_QUEUE)
+    with redis.Redis.from_url(url) as client:
+        message: dict[str, Any] = json.loads(client.rpop(CLASSIFY_QUEUE))  # type: ignore[arg-type]
+    return message
