@@ -6,25 +6,23 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Final
-
-from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
 from db.engine import create_engine
 from tests.chaos import report
 from tests.chaos.faults import KINDS, NON_JSON, Fault, Scene, plan, strike
 from tests.chaos.handing_in import HandingIn
-from tests.chaos.invariant import open_work, take_account
+from tests.chaos.invariant import open_batches, take_account
 from tests.chaos.library import Library
 from tests.chaos.report import Summary
 from tests.chaos.world import World
+from tests.processes import READY
 
 #: How long the fleet may take to finish once nothing disturbs it any more.
 _PATIENCE_SECONDS: Final = 180.0
 _TICK_SECONDS: Final = 0.02
 _LOOK_SECONDS: Final = 0.25
+_TELL_SECONDS: Final = 10.0
 
 
 class Run:
@@ -44,49 +42,51 @@ class Run:
     def _offset(self) -> float:
         return time.monotonic() - self._started
 
+    def begin(self) -> None:
+        """Wait until the workers take messages; the run's time begins then."""
+        ready = self._tend_until(
+            lambda: all(READY.search(worker.log()) for worker in self._world.workers),
+            _PATIENCE_SECONDS,
+            new_folders=False,
+        )
+        if not ready:
+            raise TimeoutError(f"no worker was ready: look into {self._world.folder}")
+        self._started = time.monotonic()
+
     def disturb(self, seconds: float) -> None:
         """Hand in work and let faults happen, for so long."""
         for drawn in plan(self.summary.seed, seconds, self._kinds):
-            self._tend_until(lambda at=drawn.at_seconds: self._offset >= at)
-            at = self._offset
-            report.fault_line(at, drawn.fault.name, strike(self._scene, drawn))
+            self._disturb_nothing_until(drawn.at_seconds)
+            moment = self._offset
+            report.fault_line(moment, drawn.fault.name, strike(self._scene, drawn))
             self.summary.faults[drawn.fault.name] += 1
-        self._tend_until(lambda: self._offset >= seconds)
+        self._disturb_nothing_until(seconds)
+
+    def _disturb_nothing_until(self, offset_seconds: float) -> None:
+        self._tend_until(lambda: self._offset >= offset_seconds)
 
     def settle(self) -> None:
         """Put everything right, and wait until nothing is open."""
         self._world.put_right()
         calm = time.monotonic()
         report.say(self._offset, "no more faults; everything is put right")
-        with closing(_Database(self._world.database_url)) as database:
-            if self._tend_until(
-                lambda: self._handing_in.is_done and database.open_work() == 0,
-                _PATIENCE_SECONDS,
-                new_folders=False,
-            ):
-                self.summary.settled_after_seconds = time.monotonic() - calm
-                report.say(self._offset, "nothing is open any more")
-            else:
-                self.wrong.append(f"work is open {_PATIENCE_SECONDS:.0f} s after the last fault")
+        if self._until_nothing_is_open(_PATIENCE_SECONDS):
+            self.summary.settled_after_seconds = time.monotonic() - calm
+            report.say(self._offset, "nothing is open any more")
+        else:
+            self.wrong.append(f"work is open {_PATIENCE_SECONDS:.0f} s after the last fault")
 
     def call_the_roll(self) -> None:
         """See that each worker still works, the other one frozen."""
-        with closing(_Database(self._world.database_url)) as database:
-            for alone, other in zip(
-                self._world.workers, reversed(self._world.workers), strict=True
-            ):
-                other.send_to_group(signal.SIGSTOP)
-                self._handing_in.hand_in(self._library.add_small())
-                answered = self._tend_until(
-                    lambda: self._handing_in.is_done and database.open_work() == 0,
-                    _PATIENCE_SECONDS / 3,
-                    new_folders=False,
-                )
-                other.send_to_group(signal.SIGCONT)
-                if answered:
-                    report.say(self._offset, f"{alone.name} works alone")
-                else:
-                    self.wrong.append(f"{alone.name} runs, and finishes nothing any more")
+        for alone, other in zip(self._world.workers, reversed(self._world.workers), strict=True):
+            other.send_to_group(signal.SIGSTOP)
+            self._handing_in.hand_in(self._library.add_small())
+            answered = self._until_nothing_is_open(_PATIENCE_SECONDS / 3)
+            other.send_to_group(signal.SIGCONT)
+            if answered:
+                report.say(self._offset, f"{alone.name} works alone")
+            else:
+                self.wrong.append(f"{alone.name} runs, and finishes nothing any more")
 
     def conclude(self) -> None:
         """Stop the fleet, and compare the database with what was promised."""
@@ -100,6 +100,30 @@ class Run:
         self.summary.folders = len(self._handing_in.promised)
         self.summary.submitted = sum(len(each.expected) for each in self._handing_in.promised)
         self.summary.refused = self._handing_in.refused
+
+    def _until_nothing_is_open(self, patience_seconds: float) -> bool:
+        """Tend the fleet until every folder was promised and no batch is open."""
+        database = create_engine(self._world.database_url)
+        asked_at = told_at = time.monotonic()
+        last = False
+
+        def nothing_is_open() -> bool:
+            nonlocal asked_at, told_at, last
+            moment = time.monotonic()
+            if moment - asked_at >= _LOOK_SECONDS:
+                states = open_batches(database)
+                asked_at = time.monotonic()
+                last = self._handing_in.is_done and not states
+                if moment - told_at >= _TELL_SECONDS:
+                    told_at = moment
+                    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+                    report.say(self._offset, f"open batches: {counts}")
+            return last
+
+        try:
+            return self._tend_until(nothing_is_open, patience_seconds, new_folders=False)
+        finally:
+            database.dispose()
 
     def _tend_until(
         self,
@@ -119,35 +143,13 @@ class Run:
         return True
 
 
-class _Database:
-    """The fleet's database, asked now and then how much is open."""
-
-    def __init__(self, url: str) -> None:
-        self._engine: Engine = create_engine(url)
-        self._asked_at = 0.0
-        self._open = -1
-
-    def open_work(self) -> int:
-        """Return how many batches are open, as of a moment ago; -1 when nobody knows."""
-        if time.monotonic() - self._asked_at >= _LOOK_SECONDS:
-            try:
-                self._open = open_work(self._engine)
-            except OperationalError:
-                self._open = -1  # it is on its way back
-            self._asked_at = time.monotonic()
-        return self._open
-
-    def close(self) -> None:
-        """Leave the database alone."""
-        self._engine.dispose()
-
-
-def run(seconds: float, seed: int, kinds: tuple[Fault, ...]) -> bool:
+def run(seconds: float, seed: int, kinds: tuple[Fault, ...], *, keep: bool) -> bool:
     """Run once, and return whether the invariant held."""
     with World() as world:
         report.heading(seed, seconds, len(kinds), str(world.folder))
         this = Run(world, seed, kinds)
         try:
+            this.begin()
             this.disturb(seconds)
             this.settle()
             this.call_the_roll()
@@ -159,11 +161,11 @@ def run(seconds: float, seed: int, kinds: tuple[Fault, ...]) -> bool:
             world.keep_server_logs()
     report.table(this.summary)
     report.verdict(this.summary, this.wrong)
-    if this.wrong:
+    if this.wrong or keep:
         print(f"logs: {world.folder}")
-        return False
-    world.remove_folder()
-    return True
+    else:
+        world.remove_folder()
+    return not this.wrong
 
 
 def main() -> None:
@@ -171,18 +173,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long faults happen")
     parser.add_argument("--seed", type=int, help="which faults; default: by chance")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of a good run too")
     parser.add_argument("--only", metavar="TEXT", help="only faults whose name contains TEXT")
     parser.add_argument(
         "--non-json", action="store_true", help="also put entries into Redis that are no JSON"
     )
     options = parser.parse_args()
-    kinds = (*KINDS, NON_JSON) if options.non_json else KINDS
-    kinds = tuple(kind for kind in kinds if (options.only or "") in kind.name)
+    known = (*KINDS, NON_JSON) if options.non_json else KINDS
+    kinds = tuple(kind for kind in known if (options.only or "") in kind.name)
     if not kinds:
         parser.error(f"no fault is called {options.only!r}")
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)
     try:
-        held = run(options.seconds, seed, kinds)
+        held = run(options.seconds, seed, kinds, keep=options.keep)
     except KeyboardInterrupt:
         print("\nstopped; nothing is left running", file=sys.stderr)
         sys.exit(130)

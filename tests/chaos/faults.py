@@ -78,7 +78,9 @@ def plan(seed: int, seconds: float, kinds: tuple[Fault, ...]) -> Iterator[Drawn]
             deck = list(kinds)
             chance.shuffle(deck)
         fault = deck.pop()
-        yield Drawn(moment, fault, chance.randrange(2), chance.uniform(*fault.lasts), chance.random())
+        yield Drawn(
+            moment, fault, chance.randrange(2), chance.uniform(*fault.lasts), chance.random()
+        )
         moment += chance.uniform(0.5, 1.5)
 
 
@@ -136,9 +138,7 @@ def _freeze_child(scene: Scene, drawn: Drawn) -> str:
 def _freeze_worker(scene: Scene, drawn: Drawn) -> str:
     worker = _worker(scene, drawn)
     worker.send_to_group(signal.SIGSTOP)
-    scene.world.lasting(
-        _target(drawn), drawn.seconds, lambda: worker.send_to_group(signal.SIGCONT)
-    )
+    scene.world.lasting(_target(drawn), drawn.seconds, lambda: worker.send_to_group(signal.SIGCONT))
     return f"{worker.name}, {drawn.seconds:.1f} s"
 
 
@@ -252,10 +252,18 @@ def _double_messages(scene: Scene, drawn: Drawn) -> str:
         waiting = client.lrange(CLASSIFY_QUEUE, 0, 4)
         # What a worker has in hand: the message, its exchange and its routing key.
         in_hand = [json.dumps(json.loads(held)[0]).encode() for held in client.hvals("unacked")]
-        copies = 4 * (waiting + in_hand)
-        if copies:
-            client.lpush(CLASSIFY_QUEUE, *copies)
-    return f"{len(waiting)} waiting and {len(in_hand)} in hand, four times each"
+        # And of batches that are long done, or pending, or do not exist yet.
+        first = 1 + int(drawn.pick * 200)
+        stray = [_message_of(scene, batch_id) for batch_id in range(first, first + 5)]
+        client.lpush(CLASSIFY_QUEUE, *4 * (waiting + in_hand + stray))
+    return f"{len(waiting)} waiting, {len(in_hand)} in hand, {len(stray)} others; four times"
+
+
+def _message_of(scene: Scene, batch_id: int) -> bytes:
+    template = scene.world.template
+    arguments, keywords, embedded = json.loads(base64.b64decode(template["body"]))
+    body = json.dumps([arguments, {**keywords, "batch_id": batch_id}, embedded]).encode()
+    return json.dumps({**template, "body": base64.b64encode(body).decode()}).encode()
 
 
 def _send_unknown_task(scene: Scene, drawn: Drawn) -> str:
@@ -268,7 +276,13 @@ def _send_malformed(scene: Scene, drawn: Drawn) -> str:
     for body in (None, 5, [1, 2], {"task": "x"}, ["x", {}, {}], [[], {"surprise": 1}, {}]):
         encoded = base64.b64encode(json.dumps(body).encode()).decode()
         _push(scene, {**template, "body": encoded})
-    for headers in ({"id": {}}, {"expires": {}}, {"stamped_headers": 5}, {"timelimit": [9e9, 1]}):
+    forged: tuple[dict[str, Any], ...] = (
+        {"id": {}},
+        {"expires": {}},
+        {"stamped_headers": 5},
+        {"timelimit": [9e9, 1]},
+    )
+    for headers in forged:
         _push(scene, _changed(template, headers=headers))
     return "ten messages in each queue"
 
@@ -294,7 +308,9 @@ def _sweep_like_mad(scene: Scene, drawn: Drawn) -> str:
 
     def end() -> None:
         if process.poll() is not None:
-            scene.world.surprises.append(f"a sweeper ended by itself, exit code {process.returncode}")
+            scene.world.surprises.append(
+                f"a sweeper ended by itself, exit code {process.returncode}"
+            )
         process.kill()
         process.wait()
 

@@ -29,11 +29,12 @@ class Account:
     longest_open_seconds: float = 0.0
 
 
-def open_work(database: Engine) -> int:
-    """Count the batches that are not done."""
-    query = select(func.count()).where(batches.c.state != BatchState.DONE)
+def open_batches(database: Engine) -> dict[str, int]:
+    """Count the batches that are not done, by state."""
+    query = select(batches.c.state, func.count()).group_by(batches.c.state)
     with reading(database) as connection:
-        return int(connection.execute(query).scalar_one())
+        rows = connection.execute(query.where(batches.c.state != BatchState.DONE)).all()
+    return {str(state): count for state, count in sorted(rows)}
 
 
 def take_account(database: Engine, expected: dict[str, frozenset[str]]) -> Account:

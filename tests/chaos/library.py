@@ -63,7 +63,7 @@ class Library:
         """Write the next folder: good sounds, and in some a poisonous and a few broken ones."""
         number = len(self.folders)
         count = _USUAL_SOUNDS if number else _FIRST_SOUNDS
-        return self._write(number, count, poison=number < 4 or number % 8 == 0)
+        return self._write(number, count, poison=number < 4 or number % 16 == 0)
 
     def add_small(self) -> Folder:
         """Write a folder of a few batches of good sounds."""
@@ -81,9 +81,9 @@ class Library:
         for name in _AWKWARD:
             (unfinished / os.fsdecode(name)).write_bytes(_sound("WAV"))
         if poison:
-            name = f"{'endless' if number % 2 else 'abort'} {number}.wav"
-            (unfinished / name).write_bytes(_sound("WAV"))
-            outcomes[os.fsencode(name)] = _POISONED
+            poisoned = f"{'endless' if number % 2 else 'abort'} {number}.wav"
+            (unfinished / poisoned).write_bytes(_sound("WAV"))
+            outcomes[os.fsencode(poisoned)] = _POISONED
         if count > 3 * _BATCH:
             outcomes |= self._write_broken(unfinished)
         folder = self.root / f"pack {number:03}"

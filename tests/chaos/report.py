@@ -27,7 +27,9 @@ class Summary:
 def heading(seed: int, seconds: float, kinds: int, folder: str) -> None:
     """Say what is about to happen."""
     print(f"chaos: seed {seed}, {seconds:.0f} s, {kinds} kinds of fault")
-    print("the seed decides which faults come, when and to whom; whom they find at what, it does not")
+    print(
+        "the seed decides which faults come, when and to whom; whom they find at what, it does not"
+    )
     print(f"logs: {folder}", flush=True)
 
 

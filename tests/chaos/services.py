@@ -57,7 +57,7 @@ class Service:
         self.next_settings = {}
         self.doomed = False
         self._told_to_stop_at = None
-        with open(self._folder / f"{self.name.replace(' ', '-')}.log", "ab") as log:
+        with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,
@@ -116,6 +116,14 @@ class Service:
         """Signal the main process and its children, if it runs."""
         if self._process is not None:
             os.killpg(self.pid, number)
+
+    @property
+    def _log_path(self) -> Path:
+        return self._folder / f"{self.name.replace(' ', '-')}.log"
+
+    def log(self) -> str:
+        """Return what all its lives have printed so far."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def children(self) -> list[int]:
         """Return the ids of the main process's children, in order."""

@@ -225,5 +225,5 @@ def _message(broker: Celery, url: str) -> dict[str, Any]:
     arguments = {"version": 1, "batch_id": 0, "root": "library", "paths": []}
     broker.send_task(CLASSIFY_TASK, kwargs=arguments, queue=CLASSIFY_QUEUE)
     with redis.Redis.from_url(url) as client:
-        message: dict[str, Any] = json.loads(client.rpop(CLASSIFY_QUEUE))  # type: ignore[arg-type]
+        message: dict[str, Any] = json.loads(client.rpop(CLASSIFY_QUEUE))
     return message
