@@ -247,6 +247,10 @@ def _submit_again(scene: Scene, drawn: Drawn) -> str:
     return scene.handing_in.submit_again(drawn.pick)
 
 
+def _kill_ingest(scene: Scene, drawn: Drawn) -> str:
+    return scene.handing_in.kill_one()
+
+
 def _double_messages(scene: Scene, drawn: Drawn) -> str:
     with scene.client as client:
         waiting = client.lrange(CLASSIFY_QUEUE, 0, 4)
@@ -254,15 +258,15 @@ def _double_messages(scene: Scene, drawn: Drawn) -> str:
         in_hand = [json.dumps(json.loads(held)[0]).encode() for held in client.hvals("unacked")]
         # And of batches that are long done, or pending, or do not exist yet.
         first = 1 + int(drawn.pick * 200)
-        stray = [_message_of(scene, batch_id) for batch_id in range(first, first + 5)]
+        stray = [_message(scene, batch_id=batch_id) for batch_id in range(first, first + 5)]
         client.lpush(CLASSIFY_QUEUE, *4 * (waiting + in_hand + stray))
     return f"{len(waiting)} waiting, {len(in_hand)} in hand, {len(stray)} others; four times"
 
 
-def _message_of(scene: Scene, batch_id: int) -> bytes:
+def _message(scene: Scene, **changed: int) -> bytes:
     template = scene.world.template
     arguments, keywords, embedded = json.loads(base64.b64decode(template["body"]))
-    body = json.dumps([arguments, {**keywords, "batch_id": batch_id}, embedded]).encode()
+    body = json.dumps([arguments, {**keywords, **changed}, embedded]).encode()
     return json.dumps({**template, "body": base64.b64encode(body).decode()}).encode()
 
 
@@ -284,7 +288,9 @@ def _send_malformed(scene: Scene, drawn: Drawn) -> str:
     )
     for headers in forged:
         _push(scene, _changed(template, headers=headers))
-    return "ten messages in each queue"
+    with scene.client as client:
+        client.lpush(CLASSIFY_QUEUE, _message(scene, version=99, batch_id=1))
+    return "ten in each queue, and one of version 99"
 
 
 def _send_non_json(scene: Scene, drawn: Drawn) -> str:
@@ -337,6 +343,7 @@ KINDS: Final = (
     Fault("PostgreSQL stopped", "postgres", _stop_postgres, (0.1, 3.0)),
     Fault("PostgreSQL frozen", "postgres", _freeze_postgres, (3.0, 6.0)),
     Fault("a second submission", "", _submit_again),
+    Fault("kill -9 an ingest", "", _kill_ingest),
     Fault("messages doubled", "redis", _double_messages),
     Fault("an unknown task", "redis", _send_unknown_task),
     Fault("malformed messages", "redis", _send_malformed),

@@ -28,6 +28,7 @@ class _Ingest:
     log: Path
     #: None: a second submission of what was handed in already, which nobody relies on.
     folder: Folder | None
+    was_killed: bool = False
 
 
 class HandingIn:
@@ -42,7 +43,7 @@ class HandingIn:
         self._not_before = 0.0
         self._count = 0
         self.promised: list[Folder] = []
-        #: Ingests that found the database away.
+        #: Ingests that promised nothing: they found the database away, or were killed.
         self.refused = 0
 
     def look_after(self, *, new_folders: bool) -> None:
@@ -73,6 +74,15 @@ class HandingIn:
         self._start(chosen, None)
         return chosen.name
 
+    def kill_one(self) -> str:
+        """Kill the ingest that was started last; return what it had in hand."""
+        if not self._running:
+            return "none is running"
+        ingest = self._running[-1]
+        ingest.was_killed = True
+        ingest.process.kill()
+        return ingest.log.stem
+
     def _start(self, path: Path, folder: Folder | None) -> None:
         self._count += 1
         name = f"ingest-{self._count:03}"
@@ -84,9 +94,10 @@ class HandingIn:
         if code is None:
             return False
         said = ingest.log.read_text(errors="replace")
-        if code not in (*_PROMISED, _DATABASE_AWAY) or "Traceback" in said:
+        promised = code in _PROMISED and "Traceback" not in said
+        if not (promised or code == _DATABASE_AWAY or ingest.was_killed):
             self._world.surprises.append(f"{ingest.log.name} ended with {code}: {said[-300:]!r}")
-        if ingest.folder is not None and code in _PROMISED and "Traceback" not in said:
+        if ingest.folder is not None and promised:
             self.promised.append(ingest.folder)
         elif ingest.folder is not None:
             self.refused += 1

@@ -70,7 +70,7 @@ def _check_batches(database: Engine, account: Account) -> None:
     with reading(database) as connection:
         for row in connection.execute(select(batches).order_by(batches.c.id)):
             if row.state != BatchState.DONE:
-                account.wrong.append(f"batch {row.id} is {row.state}, its claims {row.attempts}")
+                account.wrong.append(f"batch {row.id} is {row.state}, attempt {row.attempts + 1}")
                 continue
             if not row.sound_count == len(row.paths) == row.classified + row.failed:
                 account.wrong.append(

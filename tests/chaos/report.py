@@ -50,13 +50,13 @@ def table(summary: Summary) -> None:
     _counts("faults", summary.faults)
     _counts("ended by themselves, started again", summary.own_ends)
     print(f"{summary.submitted:6} files in {summary.folders} folders handed in")
-    print(f"{summary.refused:6} ingests refused (database away) and tried again")
+    print(f"{summary.refused:6} ingests that promised nothing (database away, killed), repeated")
     print(f"{account.rows:6} rows")
     _counts("rows by outcome", account.outcomes)
     settled = summary.settled_after_seconds
     print("from the last fault to the empty backlog: " + _seconds(settled))
-    print(f"longest from a message to its claim:      {_seconds(account.longest_queued_seconds)}")
-    print(f"longest from a claim to its end:          {_seconds(account.longest_running_seconds)}")
+    print(f"longest from a last message to its claim: {_seconds(account.longest_queued_seconds)}")
+    print(f"longest from a last claim to its end:     {_seconds(account.longest_running_seconds)}")
     print(f"longest from a batch's row to its end:    {_seconds(account.longest_open_seconds)}")
 
 

@@ -1,0 +1,107 @@
+"""A check that never fails checks nothing: each kind of loss is told from a good ending."""
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from classifier.errors import ErrorCode
+from classifier.labels import N_CATEGORIES
+from db import ledger
+from db import sounds as sounds_table
+from db.batch import BatchEntry
+from db.engine import create_engine
+from db.sounds import Failure, Prediction, SoundResult
+from db.tables import batches, ingests, sounds
+from tests.chaos.invariant import open_batches, take_account
+from tests.chaos.library import CLASSIFIED
+
+PROMISED = {
+    "pack/good.wav": frozenset({CLASSIFIED}),
+    "pack/poison.wav": frozenset({"crashed_reader", "timed_out"}),
+}
+
+
+def result(path, outcome):
+    return SoundResult("library", path, "pack", "pack", None, None, None, outcome)
+
+
+GOOD = Prediction((1 / N_CATEGORIES,) * N_CATEGORIES, "a model")
+POISON = Failure(ErrorCode.TIMED_OUT, "reading it did not end")
+
+
+@pytest.fixture
+def database(sqlite_url):
+    """A database in which one batch of two sounds ended as it should."""
+    engine = create_engine(sqlite_url)
+    with engine.begin() as connection:
+        ingest_id = ledger.open_ingest(connection, "a test")
+        entries = [BatchEntry(path, "pack", "pack") for path in PROMISED]
+        ledger.add_batch(connection, ingest_id, "library", entries)
+        connection.execute(update(ingests).values(enqueued=2))
+        ledger.take_pending(connection, window=1, limit=1)
+        ledger.claim(connection, 1, token="ours", worker="a worker", lease_seconds=60)
+        ledger.finish(connection, 1, token="ours", classified=1, failed=1)
+        ended = zip(PROMISED, (GOOD, POISON), strict=True)
+        sounds_table.save(connection, [result(path, outcome) for path, outcome in ended])
+    yield engine
+    engine.dispose()
+
+
+def wrong(database):
+    return take_account(database, PROMISED).wrong
+
+
+def change(database, statement):
+    with database.begin() as connection:
+        connection.execute(statement)
+
+
+def test_a_good_ending_is_not_complained_of(database):
+    account = take_account(database, PROMISED)
+    assert account.wrong == []
+    assert account.outcomes == {CLASSIFIED: 1, "timed_out": 1}
+    assert open_batches(database) == {}
+
+
+def test_a_missing_row_is_found(database):
+    change(database, delete(sounds).where(sounds.c.path == "pack/good.wav"))
+    assert wrong(database) == ["'pack/good.wav' has no row"]
+
+
+def test_a_second_row_of_one_path_is_found(database):
+    with database.begin() as connection:
+        row = dict(
+            connection.execute(select(sounds).where(sounds.c.path == "pack/good.wav"))
+            .mappings()
+            .one()
+        )
+        connection.execute(insert(sounds).values({**row, "id": 99, "key": b"another key of 1"}))
+    assert wrong(database) == ["'pack/good.wav' has 2 rows"]
+
+
+def test_a_good_sound_that_was_blamed_is_found(database):
+    with database.begin() as connection:
+        blamed = Failure(ErrorCode.CRASHED_READER, "reading it ended the reader")
+        sounds_table.save(connection, [result("pack/good.wav", blamed)])
+    assert wrong(database) == ["'pack/good.wav' is crashed_reader, not classified"]
+
+
+def test_a_row_nobody_asked_for_is_found(database):
+    with database.begin() as connection:
+        sounds_table.save(connection, [result("pack/other.wav", GOOD)])
+    assert wrong(database) == ["'pack/other.wav' was never handed in"]
+
+
+def test_a_batch_that_is_not_done_is_found(database):
+    change(database, update(batches).values(state="running"))
+    assert wrong(database) == ["batch 1 is running, attempt 1"]
+    assert open_batches(database) == {"running": 1}
+
+
+def test_a_batch_whose_counts_do_not_agree_is_found(database):
+    change(database, update(batches).values(classified=2))
+    assert wrong(database) == ["batch 1: 2 sounds, 2 paths, 2 classified, 1 failed"]
+
+
+def test_sounds_that_left_the_ledger_are_found(database):
+    change(database, update(ingests).values(enqueued=3))
+    assert wrong(database) == ["ingest 1: 3 enqueued, 2 in its batches"]
