@@ -12,6 +12,7 @@ from db.engine import create_engine
 from tests.chaos import report
 from tests.chaos.faults import KINDS, NON_JSON, Fault, Scene, plan, strike
 from tests.chaos.handing_in import HandingIn
+from tests.chaos.history import read_history
 from tests.chaos.invariant import open_batches, take_account
 from tests.chaos.library import Library
 from tests.chaos.report import Summary
@@ -93,9 +94,12 @@ class Run:
         self.wrong += self._world.end_in_order()
         database = create_engine(self._world.database_url)
         account = take_account(database, self._library.expected)
+        history = read_history(database)
         database.dispose()
-        self.wrong += self._world.surprises + account.wrong + self._world.leaked_passwords()
+        self.wrong += self._world.surprises + account.wrong + history.wrong
+        self.wrong += self._world.leaked_passwords()
         self.summary.account = account
+        self.summary.history = history
         self.summary.own_ends = self._world.own_ends
         self.summary.folders = len(self._handing_in.promised)
         self.summary.submitted = sum(len(each.expected) for each in self._handing_in.promised)

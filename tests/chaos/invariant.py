@@ -1,7 +1,7 @@
 """What must hold once nothing is open, asked of the database alone.
 
 Every path that was handed in has exactly one row, and that row says what this file deserves; the
-ledger's counts agree with each other. Not here: how the run came there.
+ledger's counts agree with each other. Not here: how the run came there (`history`).
 """
 
 from collections import Counter
@@ -22,9 +22,6 @@ class Account:
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    #: Over batches, each by its last claim: seconds from message to claim, and from claim to end.
-    longest_queued_seconds: float = 0.0
-    longest_running_seconds: float = 0.0
     #: From the batch's row to its end, faults, splits and solo tries of its poison included.
     longest_open_seconds: float = 0.0
 
@@ -77,11 +74,6 @@ def _check_batches(database: Engine, account: Account) -> None:
                     f"batch {row.id}: {row.sound_count} sounds, {len(row.paths)} paths, "
                     f"{row.classified} classified, {row.failed} failed"
                 )
-            if row.queued_at is not None and row.started_at is not None:
-                queued = (row.started_at - row.queued_at).total_seconds()
-                account.longest_queued_seconds = max(account.longest_queued_seconds, queued)
-                ran = (row.finished_at - row.started_at).total_seconds()
-                account.longest_running_seconds = max(account.longest_running_seconds, ran)
             stood = (row.finished_at - row.created_at).total_seconds()
             account.longest_open_seconds = max(account.longest_open_seconds, stood)
 

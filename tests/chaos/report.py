@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.chaos.history import History
 from tests.chaos.invariant import Account
 
 _WIDTH = 80
@@ -22,6 +23,7 @@ class Summary:
     #: From the last fault to the empty backlog; None: it never was.
     settled_after_seconds: float | None = None
     account: Account = field(default_factory=Account)
+    history: History = field(default_factory=History)
 
 
 def heading(seed: int, seconds: float, kinds: int, folder: str) -> None:
@@ -53,11 +55,14 @@ def table(summary: Summary) -> None:
     print(f"{summary.refused:6} ingests that promised nothing (database away, killed), repeated")
     print(f"{account.rows:6} rows")
     _counts("rows by outcome", account.outcomes)
+    _counts("steps of batches", summary.history.steps)
+    for state in ("pending", "queued", "running"):
+        stood = summary.history.longest_seconds.get(state, 0.0)
+        print(f"{stood:6.1f} s a batch stood {state}, at the longest")
+    print(f"{account.longest_open_seconds:6.1f} s from a batch's row to its end, at the longest")
     settled = summary.settled_after_seconds
-    print("from the last fault to the empty backlog: " + _seconds(settled))
-    print(f"longest from a last message to its claim: {_seconds(account.longest_queued_seconds)}")
-    print(f"longest from a last claim to its end:     {_seconds(account.longest_running_seconds)}")
-    print(f"longest from a batch's row to its end:    {_seconds(account.longest_open_seconds)}")
+    shown = "never" if settled is None else f"{settled:6.1f} s"
+    print(f"{shown} from the last fault to the empty backlog")
 
 
 def verdict(summary: Summary, wrong: list[str]) -> None:
@@ -79,7 +84,3 @@ def _counts(title: str, counts: Counter[str]) -> None:
     print(f"{counts.total():6} {title}")
     for name, count in sorted(counts.items()):
         print(f"{count:12} {name}")
-
-
-def _seconds(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{seconds:.1f} s"

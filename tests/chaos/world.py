@@ -24,6 +24,7 @@ from celery import Celery
 from pydantic import SecretStr
 
 from db.migrate import upgrade
+from tests.chaos.history import note_steps
 from tests.chaos.services import Service
 from tests.processes import REPOSITORY, clean_environment
 from tests.servers import PostgresServer, RedisServer, running
@@ -91,6 +92,7 @@ class World:
     def _build(self) -> None:
         self.postgres.create_database("cratesort")
         upgrade(self.database_url)
+        note_steps(self.database_url)
         self.broker = build_app(Settings(broker_url=SecretStr(self.redis.url)))
         self.settings = {
             **QUICK,

@@ -1,0 +1,48 @@
+"""The steps of batches, as the run's database notes them."""
+
+import pytest
+from sqlalchemy import update
+
+from db import ledger, recovery
+from db.batch import BatchEntry
+from db.engine import create_engine
+from db.tables import batches
+from tests.chaos.history import note_steps, read_history
+
+
+@pytest.fixture
+def database(postgres_url):
+    """A database that notes steps, and has seen one batch fail once and then succeed."""
+    note_steps(postgres_url)
+    engine = create_engine(postgres_url)
+    with engine.begin() as connection:
+        ingest_id = ledger.open_ingest(connection, "a test")
+        ledger.add_batch(connection, ingest_id, "library", [BatchEntry("a.wav", "pack", "pack")])
+        for token in ("first", "second"):
+            ledger.take_pending(connection, window=1, limit=1)
+            ledger.claim(connection, 1, token=token, worker="a worker", lease_seconds=60)
+            if token == "first":
+                recovery.blame(connection, 1, token=token)
+        ledger.finish(connection, 1, token="second", classified=1, failed=0)
+    yield engine
+    engine.dispose()
+
+
+def test_every_step_is_counted_and_none_complained_of(database):
+    history = read_history(database)
+    assert history.wrong == []
+    assert history.steps == {
+        "pending to queued": 2,
+        "queued to running": 2,
+        "running to pending": 1,
+        "running to done": 1,
+    }
+
+
+def test_a_write_to_a_finished_batch_is_found(database):
+    # When a worker that slept through its lease writes all the same
+    with database.begin() as connection:
+        connection.execute(update(batches).values(failed=1))
+
+    # Then it is found, although the batch is as done as before
+    assert "batch 1 was done, and written again" in read_history(database).wrong
