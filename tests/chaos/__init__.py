@@ -6,6 +6,6 @@ When the time is up everything is put right, and once nothing is open the databa
 the promise held: every file that was handed in has exactly one row, and the right one.
 
 Here: `faults` (what may happen), `world` (what it happens to), `library` and `handing_in` (the
-work), `invariant` and `history` (what must hold), `report` (what is printed). Not here: one test for each fault
-(`tests.faults`), which says more when a single mechanism is broken.
+work), `invariant` and `history` (what must hold), `report` (what is printed). Not here: one test
+for each fault (`tests.faults`), which says more when a single mechanism is broken.
 """
