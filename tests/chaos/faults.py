@@ -24,6 +24,7 @@ from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
 #: The lease of the settings is 3 s: longer than that, and a sweep.
 _PAST_THE_LEASE: Final = (3.5, 6.0)
 _TOO_LITTLE_GRACE_SECONDS: Final = 0.5
+_AWAKE_ALONE_SECONDS: Final = 0.7
 _TWO_HOURS: Final = "7200"
 
 
@@ -137,8 +138,20 @@ def _freeze_child(scene: Scene, drawn: Drawn) -> str:
 
 def _freeze_worker(scene: Scene, drawn: Drawn) -> str:
     worker = _worker(scene, drawn)
+    children = worker.children()
     worker.send_to_group(signal.SIGSTOP)
-    scene.world.lasting(_target(drawn), drawn.seconds, lambda: worker.send_to_group(signal.SIGCONT))
+
+    def thaw_all() -> None:
+        worker.send_to_group(signal.SIGCONT)
+
+    def thaw_children() -> None:
+        # Awake together, the parent would kill its children over their time limit before they
+        # could write anything: the lease's token would never be put to the test.
+        for child in set(children) & set(worker.children()):
+            os.kill(child, signal.SIGCONT)
+        scene.world.lasting(_target(drawn), _AWAKE_ALONE_SECONDS, thaw_all)
+
+    scene.world.lasting(_target(drawn), drawn.seconds, thaw_children)
     return f"{worker.name}, {drawn.seconds:.1f} s"
 
 

@@ -129,15 +129,15 @@ class World:
     def put_right(self, target: str | None = None) -> None:
         """End what is going on at one target, or everywhere, before its time."""
         for name in [target] if target is not None else list(self._ongoing):
-            ongoing = self._ongoing.pop(name, None)
-            if ongoing is not None:
+            # Putting right may take two steps, the second of which is noted by the first.
+            while (ongoing := self._ongoing.pop(name, None)) is not None:
                 ongoing.put_right()
 
     def look_after(self) -> None:
         """End faults whose time is over, and start again what has ended."""
         moment = time.monotonic()
         for target in [name for name, fault in self._ongoing.items() if fault.until <= moment]:
-            self.put_right(target)
+            self._ongoing.pop(target).put_right()
         for service in self.services:
             code = service.look()
             if code is not None and not service.doomed:
