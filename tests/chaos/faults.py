@@ -41,6 +41,11 @@ class Drawn:
     #: From 0 up to 1, to choose among what there happens to be.
     pick: float
 
+    @property
+    def target(self) -> str:
+        """Who is hit, as the world names it; empty: nobody in particular."""
+        return _target(self.fault, self.which)
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -69,19 +74,27 @@ class Fault:
 def plan(seed: int, seconds: float, kinds: tuple[Fault, ...]) -> Iterator[Drawn]:
     """Yield the faults of a run in order, decided by the seed alone.
 
-    Dealt from a shuffled deck, so that a short run sees every kind before any comes again.
+    Dealt from a shuffled deck, so that a short run sees every kind before any comes again; and, as
+    far as the deck allows, to those nothing is wrong with yet, so that what is frozen stays frozen
+    for its time.
     """
     chance = random.Random(seed)
     deck: list[Fault] = []
+    busy_until: dict[str, float] = {}
     moment = 2.0  # the fleet is to have begun
     while moment < seconds:
         if not deck:
             deck = list(kinds)
             chance.shuffle(deck)
-        fault = deck.pop()
-        yield Drawn(
-            moment, fault, chance.randrange(2), chance.uniform(*fault.lasts), chance.random()
-        )
+        which = chance.randrange(2)
+        choices = [(fault, whom) for fault in reversed(deck) for whom in (which, 1 - which)]
+        free = [each for each in choices if busy_until.get(_target(*each), 0.0) <= moment]
+        fault, which = (free or choices)[0]
+        deck.remove(fault)
+        lasts = chance.uniform(*fault.lasts)
+        if lasts:
+            busy_until[_target(fault, which)] = moment + lasts + _AWAKE_ALONE_SECONDS
+        yield Drawn(moment, fault, which, lasts, chance.random())
         moment += chance.uniform(0.5, 1.5)
 
 
@@ -89,13 +102,12 @@ def strike(scene: Scene, drawn: Drawn) -> str:
     """Let a fault happen, and return what it hit."""
     # A second fault at one target would else meet it half dead: kill what is frozen, thaw what is
     # killed. It ends the first instead.
-    scene.world.put_right(_target(drawn))
+    scene.world.put_right(drawn.target)
     return drawn.fault.strike(scene, drawn)
 
 
-def _target(drawn: Drawn) -> str:
-    target = drawn.fault.target
-    return f"{target} {drawn.which + 1}" if target in ("worker", "beat") else target
+def _target(fault: Fault, which: int) -> str:
+    return f"{fault.target} {which + 1}" if fault.target in ("worker", "beat") else fault.target
 
 
 # Workers and beats
@@ -132,7 +144,7 @@ def _freeze_child(scene: Scene, drawn: Drawn) -> str:
         if any(each.pid == child and each.group == parent for each in living_processes()):
             os.kill(child, signal.SIGCONT)
 
-    scene.world.lasting(_target(drawn), drawn.seconds, thaw)
+    scene.world.lasting(drawn.target, drawn.seconds, thaw)
     return f"{worker.name}, process {child}, {drawn.seconds:.1f} s"
 
 
@@ -149,9 +161,9 @@ def _freeze_worker(scene: Scene, drawn: Drawn) -> str:
         # could write anything: the lease's token would never be put to the test.
         for child in set(children) & set(worker.children()):
             os.kill(child, signal.SIGCONT)
-        scene.world.lasting(_target(drawn), _AWAKE_ALONE_SECONDS, thaw_all)
+        scene.world.lasting(drawn.target, _AWAKE_ALONE_SECONDS, thaw_all)
 
-    scene.world.lasting(_target(drawn), drawn.seconds, thaw_children)
+    scene.world.lasting(drawn.target, drawn.seconds, thaw_children)
     return f"{worker.name}, {drawn.seconds:.1f} s"
 
 
@@ -173,7 +185,7 @@ def _stop_worker(scene: Scene, drawn: Drawn) -> str:
 def _stop_in_a_hurry(scene: Scene, drawn: Drawn) -> str:
     worker = _worker(scene, drawn)
     worker.tell_to_stop()
-    scene.world.lasting(_target(drawn), _TOO_LITTLE_GRACE_SECONDS, worker.kill_group)
+    scene.world.lasting(drawn.target, _TOO_LITTLE_GRACE_SECONDS, worker.kill_group)
     return worker.name
 
 
@@ -193,7 +205,7 @@ def _kill_beat(scene: Scene, drawn: Drawn) -> str:
 def _freeze_beat(scene: Scene, drawn: Drawn) -> str:
     beat = scene.world.beats[drawn.which]
     beat.send_to_group(signal.SIGSTOP)
-    scene.world.lasting(_target(drawn), drawn.seconds, lambda: beat.send_to_group(signal.SIGCONT))
+    scene.world.lasting(drawn.target, drawn.seconds, lambda: beat.send_to_group(signal.SIGCONT))
     return f"{beat.name}, {drawn.seconds:.1f} s"
 
 
