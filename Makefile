@@ -9,12 +9,12 @@ BIN := $(VENV)/bin
 # environment or a .env file here names another one.
 ifeq ($(wildcard .env),)
 CRATESORT_DATABASE_URL ?= sqlite:///$(CURDIR)/.cratesort/cratesort.db
-ingest results status train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
+ingest results status retry train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
 endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status test fuzz chaos lint format train footprint starter lock clean
+.PHONY: help setup ingest results status retry test fuzz chaos lint format train footprint recovery starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -38,6 +38,9 @@ results: $(VENV)/.base ## show what `make ingest` found out: ARGS='--format csv'
 
 status: $(VENV)/.base ## show what is open and what the table holds
 	@$(BIN)/cratesort status $(ARGS)
+
+retry: $(VENV)/.base ## try again what has no category: ARGS='--code timed_out'
+	@$(BIN)/cratesort retry --failed $(ARGS)
 
 test: lint ## lint, then run the whole test suite
 	@$(BIN)/python -m pytest
@@ -67,6 +70,9 @@ train: $(VENV)/.dev ## train a model from a table: CORPUS=table.csv.gz
 
 footprint: $(VENV)/.dev ## measure a worker's memory and start, both engines
 	@$(BIN)/python -m tests.benchmarks.footprint
+
+recovery: $(VENV)/.dev ## measure how soon work returns after a kill -9
+	@$(BIN)/python -m tests.benchmarks.recovery
 
 starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=table.csv.gz
 	@$(need_corpus)

@@ -1,11 +1,14 @@
 """``cratesort worker``, ``beat`` and ``db``: the processes and the database an operator runs."""
 
 import os
+import sys
+import tempfile
 from typing import Any, Final
 
 import click
 
 from classifier.errors import CratesortError
+from cli.exits import Exit
 from cli.terminal import say
 from workers.logs import set_up_logging
 
@@ -14,6 +17,10 @@ _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": Fa
 
 class NoBrokerError(CratesortError):
     """A service that needs Redis was started without one being configured."""
+
+
+class DataFolderError(CratesortError):
+    """A worker was started where it cannot leave its notes."""
 
 
 def _start(arguments: list[str]) -> None:
@@ -29,7 +36,21 @@ def _start(arguments: list[str]) -> None:
     def _(**_: Any) -> None:
         set_up_logging(settings.log_level)
 
+    ended = 0
+
+    @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(sig: str, **_: Any) -> None:
+        nonlocal ended
+        ended = Exit.INTERRUPTED if sig == "SIGINT" else ended
+
+    @signals.worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(sender: Any, **_: Any) -> None:
+        nonlocal ended
+        ended = ended or sender.exitcode or 0
+
     app.start(arguments)
+    # Celery keeps the code to itself; a service manager would take a crash for success.
+    sys.exit(ended)
 
 
 def _require_broker(service: str) -> None:
@@ -73,6 +94,22 @@ def _require_database() -> None:
         database.dispose()
 
 
+def _require_data_folder() -> None:
+    """Check that children will be able to keep their notes; each would fail at its first batch."""
+    from workers.settings import load_settings
+
+    folder = load_settings().running_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataFolderError(
+            f"the data folder cannot be written ({folder}: {error.strerror}), and workers note "
+            "there which file they read: set CRATESORT_DATA_FOLDER to one that can"
+        ) from error
+
+
 @click.command(context_settings=_PASS_ON)
 @click.argument("celery_options", nargs=-1, type=click.UNPROCESSED)
 def worker(celery_options: tuple[str, ...]) -> None:
@@ -83,6 +120,7 @@ def worker(celery_options: tuple[str, ...]) -> None:
     the batch in hand is finished first.
     """
     _require_broker("worker")
+    _require_data_folder()
     _require_database()
     options = list(celery_options)
     if not _names(options, "-Q", "--queues"):

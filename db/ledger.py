@@ -165,6 +165,12 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
     )
 
 
+def count_queued(connection: Connection) -> int:
+    """Count the batches that should have a message waiting."""
+    query = select(func.count()).where(batches.c.state == BatchState.QUEUED)
+    return int(connection.execute(query).scalar_one())
+
+
 def unqueue(connection: Connection, batch_ids: Sequence[int]) -> None:
     """Put batches whose message could not be sent back to pending."""
     connection.execute(

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from celery import Celery
+from kombu.exceptions import ChannelError
 from sqlalchemy import Engine
 
 from classifier.paths import printable
@@ -89,6 +90,18 @@ def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Disp
             )
             return Dispatched(position, plain(error))
     return Dispatched(len(taken))
+
+
+def messages_waiting(app: Celery) -> int:
+    """Return how many messages wait in Redis for a worker; none when Redis cannot be asked."""
+    try:
+        with app.connection_for_read() as connection:
+            queue = connection.default_channel.queue_declare(CLASSIFY_QUEUE, passive=True)
+            return int(queue.message_count)
+    except ChannelError:
+        return 0  # no such queue: Redis is empty
+    except BROKER_AWAY:
+        return 0
 
 
 def _send(app: Celery, batch: QueuedBatch) -> None:

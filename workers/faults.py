@@ -42,10 +42,8 @@ BROKER_AWAY: Final = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     redis.exceptions.BusyLoadingError,
-    # Redis answers, but may not write: full, a replica, its disk gone.
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.MasterDownError,
+    # Redis answers, and refuses: it is full, a replica, its disk is gone, this user may not.
+    redis.exceptions.ResponseError,
     ConnectionError,
     TimeoutError,
 )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from celery import Celery
 
 from db import ledger, recovery
+from db.engine import reading
 from workers.context import WorkContext
-from workers.dispatch import dispatch, publish
+from workers.dispatch import dispatch, messages_waiting, publish
 from workers.reaping import reap
 
 log = logging.getLogger(__name__)
@@ -48,11 +49,7 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     """
     verdicts = reap(context)
     settings = context.settings
-    with context.database.begin() as connection:
-        stale = ledger.refresh_stale(
-            connection, stale_seconds=settings.stale_seconds, limit=settings.window_batches
-        )
-    republished = publish(app, context.database, stale).published
+    republished = _republish_lost(app, context)
     published = dispatch(app, context.database, settings).published
     swept = Swept(
         returned=verdicts[recovery.Verdict.RETURNED],
@@ -63,3 +60,22 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     )
     log.debug("swept: %s", swept)
     return swept
+
+
+def _republish_lost(app: Celery, context: WorkContext) -> int:
+    """Publish stale batches again, as many as Redis has too few messages.
+
+    A backlog that takes longer than the stale time has lost nothing. Sent again all the same, its
+    messages would pile up faster than workers can tell them for copies.
+    """
+    settings = context.settings
+    with reading(context.database) as connection:
+        queued = ledger.count_queued(connection)
+    missing = queued - messages_waiting(app) if queued else 0
+    if missing <= 0:
+        return 0
+    with context.database.begin() as connection:
+        stale = ledger.refresh_stale(
+            connection, stale_seconds=settings.stale_seconds, limit=missing
+        )
+    return publish(app, context.database, stale).published

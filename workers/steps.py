@@ -17,7 +17,7 @@ from typing import Any, Final
 from celery import Celery, bootsteps, signals
 
 from workers.pulse import Pulse
-from workers.watch import STOP_NOW
+from workers.watch import SIGNALS, STOP_NOW
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,17 @@ class _WatchProcess:
             log.error("the watch ended with code %d; another one is started", ended)
             self.pulse.beat()  # else nothing would be taken until the new one has had a look
         self._started = time.monotonic()
-        self._process = subprocess.Popen(  # noqa: S603  (ourselves, and two numbers)
-            [sys.executable, "-m", "workers.watch", str(self.pulse.fd), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[self.pulse.fd],
-        )
+        # Blocked signals stay blocked in the new program: until it can tell them apart, a Ctrl-C
+        # would end it. Ours that come meanwhile are delivered behind.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  (ourselves, and two numbers)
+                [sys.executable, "-m", "workers.watch", str(self.pulse.fd), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[self.pulse.fd],
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop_now(self) -> None:
         """Have all children ended and their batches returned; wait a moment for it."""
@@ -115,6 +121,10 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
 def install(app: Celery) -> None:
     """Add the steps to an app that is about to run a worker."""
     app.steps["consumer"].add(HoldWhileDatabaseIsAway)
+
+    @signals.worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(**_: Any) -> None:
+        _watch.ensure()  # before there are children to watch
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:

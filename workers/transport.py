@@ -1,9 +1,13 @@
-"""kombu's Redis transport, for entries of the list that are no messages at all.
+"""kombu's Redis transport, for a Redis that holds what is no message, and for one that refuses.
 
 kombu expects of each entry what it would have written itself. One that is not JSON, or lacks a part
 of the envelope, raises in the middle of its event loop and ends the worker: whoever can push to the
 list could end one worker an entry. Here such an entry is dropped with one line in the log; the
 ledger still has the work.
+
+A Redis that answers and refuses (full, a replica now, its disk gone) is for kombu an error of the
+program, which ends the worker. Here it is one of the connection: the worker connects again until
+Redis takes what it is given.
 
 What is not here: what a message with a sound envelope may say (`workers.requests`).
 """
@@ -16,6 +20,7 @@ from typing import Any, Final
 
 import kombu.transport
 from kombu.transport import redis
+from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +33,7 @@ _ENVELOPE: Final = {
     "content-encoding": str,
 }
 _PROPERTIES: Final = {"delivery_tag": str, "delivery_info": dict, "body_encoding": str}
+_DELIVERY_INFO: Final = {"exchange": str, "routing_key": str}
 
 
 def envelope_fault(message: Any) -> str | None:
@@ -43,10 +49,14 @@ def envelope_fault(message: Any) -> str | None:
     for name, kind in _ENVELOPE.items():
         if not isinstance(message.get(name), kind):
             return f"its {name} is missing or not of the right kind"
+    properties = message["properties"]
     for name, kind in _PROPERTIES.items():
-        if not isinstance(message["properties"].get(name), kind):
+        if not isinstance(properties.get(name), kind):
             return f"its property {name} is missing or not of the right kind"
-    if message["properties"]["body_encoding"] == "base64":
+    for name, kind in _DELIVERY_INFO.items():
+        if not isinstance(properties["delivery_info"].get(name), kind):
+            return f"its {name} is missing or not of the right kind"
+    if properties["body_encoding"] == "base64":
         try:
             base64.b64decode(message["body"])
         except (binascii.Error, ValueError):
@@ -55,7 +65,9 @@ def envelope_fault(message: Any) -> str | None:
 
 
 class _CarefulDelivery:
-    """For a transport: delivers only what has a whole envelope."""
+    """For a transport: delivers only what has a whole envelope, and survives a refusal."""
+
+    connection_errors = (*redis.Transport.connection_errors, ResponseError)
 
     def _deliver(self, message: Any, queue: str) -> None:
         fault = envelope_fault(message)

@@ -44,6 +44,11 @@ log = logging.getLogger(__name__)
 #: From the parent: end the children and return everything, now.
 STOP_NOW: Final = signal.SIGUSR1
 
+#: Ctrl-C and a service's stop reach the whole group; the watch ends when the others have.
+_IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: The parent starts the watch with these blocked, until it is ready for them.
+SIGNALS: Final = (STOP_NOW, *_IGNORED)
+
 _LOOK_SECONDS: Final = 0.25
 _PING_SECONDS: Final = 1.0
 #: The pool kills a child over its limit itself; the watch does what the pool has not done by then.
@@ -149,15 +154,15 @@ def _kill(pid: int) -> None:
 
 def main() -> None:
     """Watch over the parent process's children."""
-    # Ctrl-C and a service's stop reach the whole group; the watch ends when the others have.
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     pulse = Pulse(int(sys.argv[1]))
     settings = load_settings()
     set_up_logging(settings.log_level)
     # The parent's id is passed on: by now it may be gone, and this process someone else's child.
     watch = Watch(build_app(settings), WorkContext.create(settings), pulse, int(sys.argv[2]))
     signal.signal(STOP_NOW, lambda *_: watch.stop_now())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     watch.run()
 
 

@@ -49,6 +49,24 @@ def test_an_unknown_task_is_dropped_and_the_work_goes_on(fleet):
     fleet.assert_nothing_is_lost()
 
 
+def envelope(delivery_info=None, **changed):
+    """What kombu writes around a body, with something wrong in it."""
+    where = {"exchange": "classify", "routing_key": "classify"}
+    properties = {
+        "delivery_tag": "a",
+        "delivery_info": where if delivery_info is None else delivery_info,
+        "body_encoding": "base64",
+    }
+    whole = {
+        "body": "",
+        "headers": {},
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "properties": properties,
+    }
+    return json.dumps({**whole, **changed}).encode()
+
+
 ENTRIES = (
     b"",
     b"no JSON",
@@ -57,20 +75,11 @@ ENTRIES = (
     b"[]",
     b"{}",
     b"[" * 100_000,
-    json.dumps({"body": "", "headers": {}, "properties": {}}).encode(),
-    json.dumps(
-        {
-            "body": "\u0000 no base64",
-            "headers": {},
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "properties": {
-                "delivery_tag": "a",
-                "delivery_info": {},
-                "body_encoding": "base64",
-            },
-        }
-    ).encode(),
+    envelope(headers=None),
+    envelope(properties={}),
+    envelope(delivery_info={}),
+    envelope(body="\u00e9"),
+    envelope(body="a"),
 )
 
 

@@ -1,17 +1,10 @@
 """Makes the header reader misbehave, in every process that finds this folder on its PYTHONPATH.
 
-<<<<<<< HEAD
 A file named ``abort*`` ends the process as libsndfile's asserts do. ``endless*`` is never read to
 its end; ``stuck*`` neither, and no signal handler of Python's runs meanwhile; ``gate*`` is not
 while the file that TEST_GATE names exists. Each read leaves the names of all loaded modules in the
-folder that TEST_MODULES names, in a file called like the process. TEST_CLOCK_AHEAD_SECONDS puts the
-clock of the process, as Python tells it, ahead.
-=======
-A file named ``abort*`` ends the process as libsndfile's asserts do; ``endless*`` is never read to
-its end; ``gate*`` is not while the file that TEST_GATE names exists. Each read leaves the names of
-all loaded modules in the folder that TEST_MODULES names, in a file called like the process, and
-takes TEST_READ_SECONDS longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
->>>>>>> a4c13d0 (Chaos: a fleet under random faults, and the database asked afterwards)
+folder that TEST_MODULES names, in a file called like the process, and takes TEST_READ_SECONDS
+longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
 """
 
 import ctypes
@@ -49,7 +42,3 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
 
 
 headers.read_header = read_header
-
-if ahead := float(os.environ.get("TEST_CLOCK_AHEAD_SECONDS", "0")):
-    _time = time.time
-    time.time = lambda: _time() + ahead
