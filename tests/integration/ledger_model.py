@@ -7,7 +7,7 @@ sweeper take in one transaction. Not here: in which order they are taken.
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from classifier.errors import ErrorCode
 from classifier.labels import N_CATEGORIES
@@ -35,6 +35,8 @@ class Row:
     token: str | None = None
     worker: str | None = None
     outcome: tuple[int, int] | None = None
+    suspect: bool = False
+    was_claimed: bool = False
 
 
 class Model:
@@ -74,7 +76,9 @@ class Model:
         assert row.state is QUEUED, "two hold the batch, or it was done"
         assert tuple(entry.path for entry in claimed.entries) == row.paths
         assert claimed.attempts == row.attempts
-        self._change(claimed.id, state=RUNNING, token=claimed.token, worker=worker)
+        self._change(
+            claimed.id, state=RUNNING, token=claimed.token, worker=worker, was_claimed=True
+        )
         (self.expired.add if expired else self.expired.discard)(claimed.id)
 
     def finish(self, batch_id, token, classified, failed):
@@ -98,24 +102,23 @@ class Model:
             self.given_up.add(row.paths[0])
         elif size > 1 and attempts >= SPLIT_AFTER_ATTEMPTS:
             assert verdict is Verdict.SPLIT
-            self._release(batch_id, attempts=0, paths=row.paths[: size // 2])
-            self.unborn.append(Row(row.ingest_id, row.paths[size // 2 :]))
+            first, second = row.paths[: size // 2], row.paths[size // 2 :]
+            self._release(batch_id, attempts=0, paths=first, suspect=len(first) == 1)
+            self.unborn.append(Row(row.ingest_id, second, suspect=len(second) == 1))
         else:
             assert verdict is Verdict.RETURNED
-            self._release(batch_id, attempts=attempts)
+            self._release(batch_id, attempts=attempts, suspect=size == 1)
 
-    def single_out(self, batch_id, token, index):
+    def single_out(self, batch_id, token, verdict, index):
         row = self.rows[batch_id]
-        if len(row.paths) == 1:
-            # At its last attempt the sound stays held: the next sweep finds and closes it.
-            hopeless = row.attempts + 1 >= SOLO_ATTEMPTS
-            if not hopeless:
-                self.blame(batch_id, token, Verdict.RETURNED)
+        if len(row.paths) == 1 or index >= len(row.paths):
+            self.blame(batch_id, token, verdict)
             return
         assert self.holds(batch_id, token), "singled out by one who no longer held it"
-        self.blamed_alone[row.paths[index]] += 1
-        self._release(batch_id, paths=row.paths[:index] + row.paths[index + 1 :])
-        self.unborn.append(Row(row.ingest_id, (row.paths[index],), attempts=1))
+        assert verdict is Verdict.SINGLED_OUT
+        others = row.paths[:index] + row.paths[index + 1 :]
+        self._release(batch_id, attempts=0, paths=others)
+        self.unborn.append(Row(row.ingest_id, (row.paths[index],), suspect=True))
 
     def adopt(self, rows):
         """Learn the ids of batches that a split has just written."""
@@ -141,9 +144,17 @@ def submit(database, ingests):
         for packed in ingests:
             ingest_id = ledger.open_ingest(connection, "a test")
             for paths, attempts in packed:
+                row = Row(
+                    ingest_id,
+                    tuple(paths),
+                    attempts=attempts,
+                    suspect=len(paths) == 1 and attempts > 0,
+                )
                 entries = [entry(path) for path in paths]
-                ledger.add_batch(connection, ingest_id, ROOT, entries, attempts=attempts)
-                rows[len(rows) + 1] = Row(ingest_id, tuple(paths), attempts=attempts)
+                ledger.add_batch(connection, ingest_id, ROOT, entries, suspect=row.suspect)
+                rows[len(rows) + 1] = row
+                with_attempts = update(batches).where(batches.c.id == len(rows))
+                connection.execute(with_attempts.values(attempts=attempts))
     model = Model(rows)
     model.blamed_alone.update(
         {row.paths[0]: row.attempts for row in rows.values() if len(row.paths) == 1}
@@ -178,6 +189,8 @@ def committed_rows(database):
             row["token"],
             row["worker"] if row["state"] == RUNNING else None,
             None if row["classified"] is None else (row["classified"], row["failed"]),
+            row["suspect"],
+            row["started_at"] is not None,
         )
         for row in found
     }
@@ -216,9 +229,15 @@ def close(connection, claimed, *, crashed=False):
     return held
 
 
-def blame_silent(connection, silent):
-    """Blame a batch as a sweep does, and close it when it is hopeless."""
-    verdict = recovery.blame(connection, silent.id, token=silent.token)
+def blame_silent(connection, silent, index=None):
+    """Blame a batch as a sweep does, or, where `index` is known, as who finds the dead one's note.
+
+    Close it when it is hopeless.
+    """
+    if index is None:
+        verdict = recovery.blame(connection, silent.id, token=silent.token)
+    else:
+        verdict = recovery.single_out(connection, silent.id, token=silent.token, index=index)
     if verdict is Verdict.HOPELESS:
         assert close(connection, silent, crashed=True)
     return verdict
@@ -243,7 +262,8 @@ def drain(database, poison, most_claims):
     """Work and sweep until nothing is open; return how often each path was claimed."""
     claims, claimed_paths = 0, Counter()
     with database.begin() as connection:
-        for worker in recovery.running_workers(connection):
+        running = select(batches.c.worker).where(batches.c.state == RUNNING).distinct()
+        for worker in connection.execute(running).scalars().all():
             for held in recovery.held_by_worker(connection, worker):
                 recovery.hand_back(connection, held.id, token=held.token)
     while True:
@@ -263,5 +283,6 @@ def drain(database, poison, most_claims):
             if paths.isdisjoint(poison):
                 assert close(connection, claimed)
             else:
-                for silent in recovery.reap(connection):
-                    blame_silent(connection, silent)
+                silent = recovery.reap(connection)
+                assert silent == claimed
+                blame_silent(connection, silent)

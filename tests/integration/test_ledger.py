@@ -148,22 +148,94 @@ def test_one_bad_sound_among_many_is_found_and_the_others_finish(
     assert done == [f"0/{index}.wav" for index in range(7)]
 
 
-def test_a_suspect_is_singled_out_with_one_blame_and_the_rest_goes_back_without(
+def test_a_suspect_is_singled_out_and_the_rest_goes_back_without_it(
     add_batches, claim, take, batch_rows
 ):
     add_batches(3)
     claim(1)
-    assert take(recovery.single_out, 1, token="ours", index=1)
+    assert take(recovery.single_out, 1, token="ours", index=1) is Verdict.SINGLED_OUT
     rest, suspect = batch_rows()
-    assert (rest["paths"], rest["attempts"]) == (["0/0.wav", "0/2.wav"], 0)
-    assert (suspect["paths"], suspect["attempts"]) == (["0/1.wav"], 1)
+    assert (rest["paths"], rest["suspect"]) == (["0/0.wav", "0/2.wav"], False)
+    assert (suspect["paths"], suspect["suspect"]) == (["0/1.wav"], True)
     assert (rest["state"], suspect["state"]) == (BatchState.PENDING, BatchState.PENDING)
 
 
-@pytest.mark.parametrize("index", [-1, 3, 10**9])
-def test_there_is_no_suspect_outside_of_the_batch(add_batches, claim, take, batch_rows, index):
+def test_both_parts_start_with_a_clean_slate_whatever_was_before(
+    add_batches, claim, take, batch_rows
+):
+    # Given a batch that was blamed once
     add_batches(3)
     claim(1)
-    before = batch_rows()
-    assert not take(recovery.single_out, 1, token="ours", index=index)
-    assert batch_rows() == before
+    take(recovery.blame, 1, token="ours")
+    # When its next worker is known to have died at the second sound
+    claim(1)
+    take(recovery.single_out, 1, token="ours", index=1)
+    # Then that counts against neither part
+    assert [row["attempts"] for row in batch_rows()] == [0, 0]
+
+
+def test_what_is_left_of_a_pair_is_no_suspect(add_batches, claim, take, batch_rows):
+    add_batches(2)
+    claim(1)
+    take(recovery.single_out, 1, token="ours", index=0)
+    assert [(row["paths"], row["suspect"]) for row in batch_rows()] == [
+        (["0/1.wav"], False),
+        (["0/0.wav"], True),
+    ]
+
+
+def test_a_suspect_is_hopeless_after_three_failures_alone_and_not_before(
+    add_batches, claim, take, batch_rows
+):
+    # Given a sound that was singled out
+    add_batches(3)
+    claim(1)
+    take(recovery.single_out, 1, token="ours", index=1)
+    # When it is known to end each of its readers
+    verdicts = []
+    for _ in range(3):
+        claim(2)
+        verdicts.append(take(recovery.single_out, 2, token="ours", index=0))
+    # Then what happened in company does not count
+    assert verdicts == [Verdict.RETURNED, Verdict.RETURNED, Verdict.HOPELESS]
+    assert batch_rows()[1]["state"] == BatchState.RUNNING  # still held, for its typed row
+
+
+@pytest.mark.parametrize("index", [-1, 3, 10**9])
+def test_who_names_a_sound_outside_of_the_batch_blames_it_as_a_whole(
+    add_batches, claim, take, batch_rows, index
+):
+    add_batches(3)
+    claim(1)
+    assert take(recovery.single_out, 1, token="ours", index=index) is Verdict.RETURNED
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"], row["sound_count"]) == (BatchState.PENDING, 1, 3)
+    claim(1)
+    assert take(recovery.single_out, 1, token="ours", index=index) is Verdict.SPLIT
+
+
+def test_halves_of_one_sound_are_suspects_and_larger_ones_are_not(
+    add_batches, claim, take, batch_rows
+):
+    add_batches(3)
+    for _ in range(2):
+        claim(1)
+        take(recovery.blame, 1, token="ours")
+    assert [(row["sound_count"], row["suspect"]) for row in batch_rows()] == [(1, True), (2, False)]
+
+
+def test_a_single_sound_is_a_suspect_once_it_was_blamed(add_batches, claim, take, batch_rows):
+    add_batches(1)
+    assert [row["suspect"] for row in batch_rows()] == [False]
+    claim(1)
+    take(recovery.blame, 1, token="ours")
+    assert [row["suspect"] for row in batch_rows()] == [True]
+
+
+def test_a_suspect_that_is_handed_back_stays_one(add_batches, claim, take, batch_rows):
+    add_batches(1)
+    claim(1)
+    take(recovery.blame, 1, token="ours")
+    claim(1)
+    take(recovery.hand_back, 1, token="ours")
+    assert [(row["suspect"], row["attempts"]) for row in batch_rows()] == [(True, 1)]

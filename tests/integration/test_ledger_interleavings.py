@@ -110,7 +110,11 @@ class Interleavings(RuleBasedStateMachine):
         def then(taken):
             assert [batch.id for batch in taken] == expected
             for batch in taken:
-                assert batch.paths == self.model.rows[batch.id].paths
+                row = self.model.rows[batch.id]
+                assert batch.paths == row.paths
+                # Not of SQLite: `test_a_batch_that_came_back_is_announced_as_one_that_waited`.
+                if self.processes.most > 1:
+                    assert batch.again == (row.was_claimed and not row.suspect)
                 one.effects.append(lambda batch=batch: self.model.queue(batch.id))
             one.locked.update(expected)
 
@@ -246,8 +250,11 @@ class Interleavings(RuleBasedStateMachine):
     def _handed_back(self, claimed, _):
         self.model.hand_back(claimed.id, claimed.token)
 
-    def _blamed(self, claimed, verdict):
-        self.model.blame(claimed.id, claimed.token, verdict)
+    def _blamed(self, claimed, verdict, index=None):
+        if index is None:
+            self.model.blame(claimed.id, claimed.token, verdict)
+        else:
+            self.model.single_out(claimed.id, claimed.token, verdict, index)
         if verdict is Verdict.HOPELESS:
             self.model.finish(claimed.id, claimed.token, 0, 1)
 
@@ -256,33 +263,24 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self._may_begin() and self._has(RUNNING))
     @rule(how=endings)
     def reap(self, how):
+        def one_at_a_time(connection):
+            silent = recovery.reap(connection)
+            return [] if silent is None else [silent]
+
         def act(connection, found):
             return [(silent, blame_silent(connection, silent)) for silent in found]
 
-        expected = [i for i in self._free(RUNNING) if i in self.model.expired]
-        self._look(recovery.reap, expected, act, self._blamed, how, "looks for expired leases")
+        expected = [i for i in self._free(RUNNING) if i in self.model.expired][:1]
+        self._look(one_at_a_time, expected, act, self._blamed, how, "looks for an expired lease")
 
     @precondition(lambda self: self._may_begin() and self._has(RUNNING))
-    @rule(worker=workers, index=st.integers(0, 2), how=endings)
+    @rule(worker=workers, index=st.none() | st.integers(0, 2), how=endings)
     def take_over(self, worker, index, how):
-        def is_suspected(batch):
-            size = len(batch.entries)
-            # Not of these: see `test_the_mate_of_a_suspect_is_not_blamed_for_both`.
-            return index < size and not (size == 2 and batch.attempts > 0)
-
         def act(connection, found):
-            for batch in found:
-                if is_suspected(batch):
-                    assert recovery.single_out(connection, batch.id, token=batch.token, index=index)
-                else:
-                    assert _hand_back(connection, batch)
-            return [(batch, is_suspected(batch)) for batch in found]
+            return [(batch, blame_silent(connection, batch, index)) for batch in found]
 
-        def effect(batch, singled_out):
-            if singled_out:
-                self.model.single_out(batch.id, batch.token, index)
-            else:
-                self.model.hand_back(batch.id, batch.token)
+        def effect(batch, verdict):
+            self._blamed(batch, verdict, index)
 
         self._look(
             lambda connection: recovery.held_by_worker(connection, worker),
@@ -373,7 +371,7 @@ def test_whatever_the_order_the_ledger_does_what_it_says(database_url):
         run_state_machine_as_test(
             lambda: Interleavings(processes),
             settings=settings(
-                max_examples=25,
+                max_examples=20,
                 stateful_step_count=40,
                 deadline=None,
                 # Shrinking takes minutes here, and a whole run's notes can be read as they are.

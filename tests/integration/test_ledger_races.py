@@ -95,8 +95,11 @@ def test_sweepers_at_once_blame_each_expired_lease_once(
         claim(batch_id, lease_seconds=-1)
 
     def sweep(engine, _):
-        with engine.begin() as connection:
-            for silent in recovery.reap(connection):
+        while True:
+            with engine.begin() as connection:
+                silent = recovery.reap(connection)
+                if silent is None:
+                    return
                 recovery.blame(connection, silent.id, token=silent.token)
 
     at_once(database_url, sweep)
