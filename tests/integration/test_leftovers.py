@@ -1,0 +1,219 @@
+"""What dead processes of a host had in hand, and what its living could not hand back, returns."""
+
+import pytest
+from pydantic import SecretStr
+
+from db import ledger
+from db.tables import BatchState
+from workers.context import WorkContext
+from workers.iou import ious_in, write_iou
+from workers.leftovers import return_leftovers
+from workers.reading_note import ReadingNote, notes_in
+from workers.settings import Settings
+
+PENDING, QUEUED, RUNNING, DONE = BatchState
+DEAD = "a-host:12:abc"
+
+
+@pytest.fixture
+def context(database_url, tmp_path):
+    """The means of one who looks."""
+    settings = Settings(database_url=SecretStr(database_url), data_folder=tmp_path / "data")
+    context = WorkContext.create(settings)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def folder(context):
+    """Where this host's processes leave what they leave."""
+    return context.settings.running_folder
+
+
+@pytest.fixture
+def dies(folder):
+    """Leave the note of a process that died; its batch's time is over `seconds` from now."""
+
+    def leave(batch_id, *, index=None, worker=DEAD, seconds=60):
+        note = ReadingNote(folder, worker)
+        note.begin(batch_id, time_limit_seconds=seconds)
+        if index is not None:
+            note.read(batch_id, index)
+        note.close()
+
+    return leave
+
+
+@pytest.fixture
+def parts(batch_rows):
+    """The batches as paths, state, attempts and whether they are suspects."""
+    return lambda: [
+        (row["paths"], row["state"], row["attempts"], row["suspect"]) for row in batch_rows()
+    ]
+
+
+# Notes
+
+
+def test_the_file_a_dead_process_was_reading_is_singled_out(
+    add_batches, claim, dies, context, folder, parts
+):
+    # Given a process that died at the second of three sounds
+    add_batches(3)
+    claim(1, worker=DEAD)
+    dies(1, index=1)
+    # When somebody looks
+    assert return_leftovers(context) == 1
+    # Then the others go back without it, nobody has an attempt, and the note is gone
+    assert parts() == [
+        (["0/0.wav", "0/2.wav"], PENDING, 0, False),
+        (["0/1.wav"], PENDING, 0, True),
+    ]
+    assert notes_in(folder) == []
+
+
+def test_who_died_at_no_file_in_particular_leaves_a_batch_to_blame(
+    add_batches, claim, dies, context, parts
+):
+    add_batches(2)
+    claim(1, worker=DEAD)
+    dies(1)
+    return_leftovers(context)
+    assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 1, False)]
+
+
+def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, context, parts):
+    add_batches(2)
+    claim(1, worker=DEAD)
+    dies(1, index=1)
+    assert return_leftovers(context, blameless=True) == 1
+    assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(60, "crashed_reader"), (-1, "timed_out")])
+def test_a_sound_that_ended_three_readers_alone_gets_a_row_that_says_how(
+    add_batches, claim, dies, context, read_rows, database_url, states, seconds, code
+):
+    add_batches(1)
+    for number in range(3):
+        assert read_rows(database_url) == []
+        claim(1, worker=f"a-host:12:{number}")
+        dies(1, index=0, worker=f"a-host:12:{number}", seconds=seconds)
+        return_leftovers(context)
+    (row,) = read_rows(database_url)
+    assert (row.path, row.error_code) == ("0/0.wav", code)
+    assert states() == [DONE]
+
+
+def test_a_batch_that_died_between_claim_and_note_goes_back_too(
+    add_batches, claim, dies, context, parts
+):
+    # Given a process whose note still says what it had in hand before
+    add_batches(2, 2)
+    claim(2, worker=DEAD)
+    dies(1, index=1)
+    # Then the batch it holds by the ledger goes back, and nothing is thought of its sounds
+    return_leftovers(context)
+    assert parts()[1] == (["1/0.wav", "1/1.wav"], PENDING, 1, False)
+
+
+def test_what_the_living_and_other_dead_hold_is_left_to_them(
+    add_batches, claim, dies, context, folder, states
+):
+    # Given three batches of three processes; only one of them is known to be dead
+    add_batches(2, 2, 2)
+    for batch_id, worker in ((1, "a-host:1:a"), (2, DEAD), (3, "another-host:3:c")):
+        claim(batch_id, worker=worker)
+    living = ReadingNote(folder, "a-host:1:a")
+    living.begin(1)
+    dies(2)
+    # Then only its batch goes back
+    assert return_leftovers(context) == 1
+    assert states() == [RUNNING, PENDING, RUNNING]
+    living.close()
+
+
+def test_what_is_found_a_second_time_changes_nothing(add_batches, claim, dies, context, batch_rows):
+    # Given a note that says what a lease that ended has already brought back
+    add_batches(3)
+    dies(1, index=1)
+    before = batch_rows()
+    assert return_leftovers(context) == 1
+    assert batch_rows() == before
+
+
+# IOUs
+
+
+def test_a_batch_that_could_not_be_handed_back_is_now(add_batches, claim, context, folder, parts):
+    add_batches(2)
+    claim(1)
+    write_iou(folder, 1, "ours")
+    assert return_leftovers(context) == 1
+    assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
+    assert list(ious_in(folder)) == []
+
+
+def test_an_iou_for_what_somebody_else_has_now_is_void(
+    add_batches, claim, context, folder, batch_rows
+):
+    add_batches(2)
+    claim(1, token="theirs")
+    before = batch_rows()
+    write_iou(folder, 1, "ours")
+    return_leftovers(context)
+    assert batch_rows() == before
+    assert list(ious_in(folder)) == []
+
+
+def test_an_iou_for_what_is_done_is_void(add_batches, claim, take, context, folder, batch_rows):
+    add_batches(2)
+    claim(1)
+    take(ledger.finish, 1, token="ours", classified=2, failed=0)
+    before = batch_rows()
+    write_iou(folder, 1, "ours")
+    return_leftovers(context)
+    assert batch_rows() == before
+
+
+def test_a_holder_with_an_iou_is_not_blamed_for_its_death_as_well(
+    add_batches, claim, dies, context, folder, parts
+):
+    # Given a process that wrote an IOU and then died
+    add_batches(2)
+    claim(1, worker=DEAD)
+    write_iou(folder, 1, "ours")
+    dies(1, index=1)
+    # Then its word counts
+    assert return_leftovers(context) == 2
+    assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
+
+
+# The database away
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_what_lies_there_keeps_until_the_database_answers(
+    add_batches, claim, dies, context, folder, parts, postgres_server
+):
+    # Given a note and an IOU while the database is away
+    add_batches(2, 2)
+    claim(1, worker=DEAD)
+    claim(2)
+    dies(1, index=0)
+    postgres_server.kill()
+    try:
+        with pytest.raises(Exception, match="connection"):
+            return_leftovers(context)
+        write_iou(folder, 2, "ours")
+        with pytest.raises(Exception, match="connection"):
+            return_leftovers(context)
+    finally:
+        postgres_server.start()
+    # When it is back, then both are seen to
+    assert return_leftovers(context) == 2
+    assert parts() == [
+        (["0/1.wav"], PENDING, 0, False),
+        (["1/0.wav", "1/1.wav"], PENDING, 0, False),
+        (["0/0.wav"], PENDING, 0, True),
+    ]

@@ -1,0 +1,120 @@
+"""How much work waits, and for how long nobody has claimed any, on both databases."""
+
+import pytest
+from sqlalchemy import update
+
+from db import ledger, recovery
+from db.dialects import now
+from db.engine import reading
+from db.overview import Waiting, waiting
+from db.tables import batches
+
+
+@pytest.fixture
+def waits(database):
+    """What is told, in whole minutes: a slow machine does not change those."""
+
+    def look():
+        with reading(database) as connection:
+            told = waiting(connection)
+        return told.batches, round(told.unclaimed_seconds / 60)
+
+    return look
+
+
+@pytest.fixture
+def date_back(database):
+    """Let a moment of a batch lie so many minutes in the past, by the database's clock."""
+
+    def date_back(batch_id, column, minutes):
+        with database.begin() as connection:
+            moment = {column: now(-60 * minutes)}
+            connection.execute(update(batches).where(batches.c.id == batch_id).values(moment))
+
+    return date_back
+
+
+def test_nothing_waits_in_an_empty_ledger(take):
+    assert take(waiting) == Waiting(0, 0.0)
+
+
+def test_nothing_waits_when_all_is_running_or_done(add_batches, claim, take, date_back):
+    add_batches(1, 1)
+    claim(1)
+    claim(2)
+    take(ledger.finish, 1, token="ours", classified=1, failed=0)
+    date_back(1, "started_at", 60)
+    date_back(2, "started_at", 60)
+    assert take(waiting) == Waiting(0, 0.0)
+
+
+def test_a_new_batch_has_not_waited_yet(add_batches, waits):
+    add_batches(1)
+    assert waits() == (1, 0)
+
+
+def test_where_nothing_was_ever_claimed_the_oldest_tells_for_how_long(
+    add_batches, waits, date_back
+):
+    add_batches(1, 1)
+    date_back(1, "created_at", 60)
+    date_back(2, "created_at", 30)
+    assert waits() == (2, 60)
+
+
+def test_queued_batches_wait_too(add_batches, take, waits, date_back):
+    add_batches(1, 1)
+    date_back(1, "created_at", 60)
+    take(ledger.take_pending, window=9, limit=1)
+    assert waits() == (2, 60)
+
+
+def test_work_that_was_written_after_the_last_claim_waits_since_then(
+    add_batches, claim, waits, date_back
+):
+    # Given a claim of yesterday, and a batch of an hour ago
+    add_batches(1, 1)
+    claim(1)
+    date_back(1, "started_at", 24 * 60)
+    date_back(2, "created_at", 60)
+    assert waits() == (1, 60)
+
+
+def test_a_claim_since_then_shortens_it(add_batches, claim, waits, date_back):
+    add_batches(1, 1, 1)
+    claim(1)
+    claim(2)
+    date_back(1, "started_at", 40)
+    date_back(2, "started_at", 20)
+    date_back(3, "created_at", 60)
+    assert waits() == (1, 20)
+
+
+def test_a_batch_that_came_back_waits_since_it_was_claimed(
+    add_batches, claim, take, waits, date_back
+):
+    add_batches(1)
+    claim(1)
+    take(recovery.hand_back, 1, token="ours")
+    date_back(1, "created_at", 60)
+    date_back(1, "started_at", 20)
+    assert waits() == (1, 20)
+
+
+def test_how_old_a_batch_is_that_is_done_does_not_count(add_batches, claim, take, waits, date_back):
+    add_batches(1, 1)
+    claim(1)
+    take(ledger.finish, 1, token="ours", classified=1, failed=0)
+    date_back(1, "created_at", 600)
+    date_back(1, "started_at", 500)
+    date_back(2, "created_at", 60)
+    assert waits() == (1, 60)
+
+
+def test_a_claim_by_a_clock_that_was_put_back_since_is_no_negative_time(
+    add_batches, claim, take, date_back
+):
+    add_batches(1, 1)
+    claim(1)
+    date_back(1, "started_at", -60)
+    assert take(waiting) == Waiting(1, 0.0)
