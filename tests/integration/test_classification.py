@@ -15,6 +15,8 @@ from workers import classification
 from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError
+from workers.leftovers import return_leftovers
+from workers.reading_note import notes_of_the_living
 from workers.settings import Settings
 
 
@@ -34,9 +36,9 @@ def context(database_url, folder, tmp_path):
         library_roots={"packs": folder},
         data_folder=tmp_path / "data",
     )
-    context = WorkContext.create(settings)
+    context = WorkContext.create(settings, reads=True)
     yield context
-    context.database.dispose()
+    context.close()
 
 
 @pytest.fixture
@@ -161,23 +163,56 @@ def test_being_stopped_in_mid_batch_is_nobodys_fault(
     assert_handed_back(batch_rows)
 
 
-def test_being_stopped_by_the_time_limit_is_the_batchs_fault(
+def test_who_is_stopped_by_the_time_limit_leaves_all_as_it_is_for_the_watch(
     queued, context, all_names, monkeypatch, batch_rows
 ):
     # Given a limit so short that every batch has used it up
-    hasty = context.settings.model_copy(update={"time_limit_seconds": 1e-9})
-    context = replace(context, settings=hasty)
+    hasty = replace(context, time_limit_seconds=1e-9)
 
     def stopping(*_):
         raise SystemExit
 
     monkeypatch.setattr(classification, "read_header", stopping)
-    # When that comes to light
+    # When a process is stopped for that
     with pytest.raises(SystemExit):
-        classify_batch(queued(all_names), context)
-    # Then it is counted, so that it cannot come for ever
+        classify_batch(queued(all_names), hasty)
+    # Then it hands nothing back in its last moment, and its note says at which sound it was
     (row,) = batch_rows()
-    assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
+    assert (row["state"], row["attempts"]) == (BatchState.RUNNING, 0)
+    (note,) = notes_of_the_living(context.settings.running_folder)
+    assert (note.batch_id, note.index) == (row["id"], 0)
+    assert note.overdue_seconds() > 0
+
+
+def in_hand(context):
+    """Which batch the context's own note says it has in hand, and which sound of it."""
+    (note,) = notes_of_the_living(context.settings.running_folder)
+    return note.batch_id, note.index
+
+
+def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
+    queued, context, all_names, monkeypatch
+):
+    # Given somebody who looks while sounds are read, and while the model runs
+    noted = []
+    read_one, results = classification._read_one, classification._results
+
+    def reading(*arguments):
+        noted.append(in_hand(context))
+        return read_one(*arguments)
+
+    def predicting(*arguments):
+        noted.append(in_hand(context))
+        return results(*arguments)
+
+    monkeypatch.setattr(classification, "_read_one", reading)
+    monkeypatch.setattr(classification, "_results", predicting)
+    batch_id = queued(all_names)
+    # When a batch is classified
+    classify_batch(batch_id, context)
+    # Then the note named each sound in its time, none with the model, and nothing at the end
+    assert noted == [*((batch_id, index) for index in range(len(all_names))), (batch_id, None)]
+    assert in_hand(context) == (None, None)
 
 
 def break_prediction(context, monkeypatch):
@@ -197,6 +232,29 @@ def test_a_fault_of_our_own_is_loud_and_counted(
         classify_batch(batch_id, context)
     (row,) = batch_rows()
     assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
+
+
+def test_a_sound_at_which_we_fail_is_singled_out(
+    queued, context, all_names, monkeypatch, batch_rows
+):
+    # Given a fault of our own in reading one sound of several
+    read_header = classification.read_header
+
+    def failing(fd, size_bytes, name):
+        if name == all_names[1]:
+            raise ZeroDivisionError("a fault of our own")
+        return read_header(fd, size_bytes, name)
+
+    monkeypatch.setattr(classification, "read_header", failing)
+    # When its batch is read
+    with pytest.raises(ZeroDivisionError):
+        classify_batch(queued(all_names), context)
+    # Then it alone is suspected, the others go back without it, and nothing is in hand any more
+    rest, suspect = batch_rows()
+    assert (suspect["paths"], suspect["suspect"]) == ([all_names[1]], True)
+    assert rest["paths"] == [name for name in all_names if name != all_names[1]]
+    assert (rest["attempts"], rest["suspect"]) == (0, False)
+    assert in_hand(context) == (None, None)
 
 
 def test_a_sound_on_which_we_fail_three_times_gets_a_row_that_says_so(
@@ -231,7 +289,7 @@ def test_a_link_that_leads_out_of_the_root_is_not_read(
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-def test_a_database_that_stops_in_mid_batch_leaves_it_to_the_lease(
+def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
     queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url, postgres_server
 ):
     # Given a database that dies while the batch is read
@@ -256,3 +314,6 @@ def test_a_database_that_stops_in_mid_batch_leaves_it_to_the_lease(
     assert (row["state"], row["attempts"]) == (BatchState.RUNNING, 0)
     assert row["lease_expires_at"] is not None
     assert read_rows(database_url) == []
+    # And who lives on has left word of it, so that it need not
+    assert return_leftovers(context) == 1
+    assert_handed_back(batch_rows)

@@ -3,13 +3,15 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests import sounds
-from tests.processes import clean_environment
-from tests.servers.lifecycle import wait_until
+from tests.processes import clean_environment, stands_still
+from tests.servers.lifecycle import die_with_parent, wait_until
+from workers.reading_note import notes_of_the_living
 
 
 @pytest.fixture
@@ -183,4 +185,79 @@ def test_two_files_that_kill_their_reader_cost_a_run_each(
 
 def test_a_run_leaves_no_note_behind(run_cli, folder, settings, tmp_path):
     run_cli("ingest", folder, settings=settings)
-    assert list((tmp_path / ".local/share/cratesort/running").iterdir()) == []
+    (of_this_host,) = (tmp_path / ".local/share/cratesort/running").iterdir()
+    assert list(of_this_host.iterdir()) == []
+
+
+def test_a_suspect_is_tried_three_times_in_processes_of_its_own(
+    run_cli, folder, settings, shim, read_rows, url
+):
+    # Given a run that died at a file
+    (folder / "abort.wav").write_bytes(sounds.encoded())
+    run_cli("ingest", folder, settings=settings)
+    readers = Path(shim["TEST_MODULES"])
+    assert len(list(readers.iterdir())) == 1
+    # When the next run names it
+    run_cli("ingest", folder, settings=settings)
+    assert [row.error_code for row in read_rows(url) if row.error_code] == ["crashed_reader"]
+    # Then four processes more have read: the run itself, and three that tried the suspect
+    assert len(list(readers.iterdir())) == 5
+
+
+def test_a_file_at_which_a_run_died_of_something_else_is_classified(
+    run_cli, folder, settings, read_rows, url
+):
+    # Given a run that died at a file, of something that has passed
+    (folder / "abort.wav").write_bytes(sounds.encoded())
+    run_cli("ingest", folder, settings=settings)
+    # When the next run can read it
+    done = run_cli("ingest", folder)
+    # Then nothing is held against it
+    assert done.code == 0, done.stderr
+    assert names(read_rows(url)) == files_in(folder)
+    assert all(row.category for row in read_rows(url))
+
+
+def test_ctrl_c_twice_ends_a_run_that_is_stuck_and_the_next_names_the_file(
+    tmp_path, run_cli, folder, settings, read_rows, url
+):
+    # Given a run that a library in C does not let go of
+    (folder / "stuck.wav").write_bytes(sounds.encoded())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "ingest", str(folder)],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent(signal.SIGKILL),
+    )
+    notes = tmp_path / ".local/share/cratesort/running"
+
+    def stands_there():
+        assert process.poll() is None
+        at_the_file = any(
+            (note.batch_id, note.index) == (4, 1)
+            for folder in notes.glob("*")
+            for note in notes_of_the_living(folder)
+        )
+        return at_the_file and stands_still(process.pid)
+
+    # When Ctrl-C is pressed until it ends
+    def ends():
+        process.send_signal(signal.SIGINT)
+        return process.poll() is not None
+
+    try:
+        wait_until(stands_there, "it stands at the stuck file")
+        wait_until(ends, "it ends")
+    finally:
+        process.kill()
+    assert process.wait() == 130
+
+    # Then the next run tries that file apart, and all others have their category
+    done = run_cli("ingest", folder, settings={**settings, "CRATESORT_TIME_LIMIT_SECONDS": "0.5"})
+    assert done.code == 1, done.stderr
+    rows = {row.path.rpartition("/")[2]: row for row in read_rows(url)}
+    assert sorted(rows) == files_in(folder)
+    assert rows.pop("stuck.wav").error_code == "timed_out"
+    assert all(row.category for row in rows.values())

@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 import db.migrations.versions
-from db import migrate
+from db import ledger, migrate, recovery
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
 from db.tables import metadata
 from tests.integration.conftest import connected
@@ -64,6 +64,34 @@ def test_upgrading_an_empty_database_makes_the_tables(empty_url):
 def test_upgrading_twice_is_harmless(empty_url):
     upgrade(empty_url)
     assert upgrade(empty_url) == HEAD
+
+
+@pytest.fixture
+def older_url(empty_url, monkeypatch):
+    """The URL of a database as the first version left it, with a batch of one sound."""
+    monkeypatch.setattr(migrate, "HEAD", "0001")
+    upgrade(empty_url)
+    monkeypatch.undo()
+    ingest = "INSERT INTO ingests (source, started_at) VALUES ('a test', CURRENT_TIMESTAMP)"
+    batch = """
+        INSERT INTO batches
+            (ingest_id, root, paths, packs, vendors, sound_count, state, attempts, created_at)
+        VALUES
+            (1, 'r', '["a.wav"]', '["p"]', '["v"]', 1, 'pending', 1, CURRENT_TIMESTAMP)
+    """
+    with connected(empty_url) as engine, engine.begin() as connection:
+        connection.execute(text(ingest))
+        connection.execute(text(batch))
+    return empty_url
+
+
+def test_an_older_database_keeps_its_batches_and_nobody_is_a_suspect(older_url):
+    assert upgrade(older_url) == "0001"
+    with connected(older_url) as engine, engine.begin() as connection:
+        assert current(engine) == HEAD
+        (batch,) = ledger.take_pending(connection, window=9, limit=9)
+        assert batch.paths == ("a.wav",)
+        assert recovery.suspect(connection, batch.id) is None
 
 
 def test_sqlite_gets_its_tables_at_first_use(empty_sqlite_url):
