@@ -32,10 +32,11 @@ def exit_at_second_interrupt() -> Iterator[None]:
 
     def listen() -> None:
         interrupts = 0
-        while data := listening.recv(64):
-            interrupts += data.count(signal.SIGINT)
-            if interrupts > 1:
-                os._exit(Exit.INTERRUPTED)
+        with listening:
+            while data := listening.recv(64):
+                interrupts += data.count(signal.SIGINT)
+                if interrupts > 1:
+                    os._exit(Exit.INTERRUPTED)
 
     threading.Thread(target=listen, name="second interrupt", daemon=True).start()
     try:

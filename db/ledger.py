@@ -15,10 +15,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     func,
     insert,
-    not_,
     or_,
     select,
     update,
@@ -156,13 +154,21 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
             batches.c.id,
             batches.c.root,
             batches.c.paths,
-            and_(batches.c.started_at.is_not(None), not_(batches.c.suspect)).label("again"),
+            # Not whether it is NULL: in RETURNING, SQLite finds nothing NULL.
+            batches.c.started_at,
+            batches.c.suspect,
         )
     ).all()
-    return sorted(
-        (QueuedBatch(row.id, row.root, tuple(row.paths), bool(row.again)) for row in rows),
-        key=lambda batch: batch.id,
-    )
+    taken = [
+        QueuedBatch(
+            row.id,
+            row.root,
+            tuple(row.paths),
+            again=row.started_at is not None and not row.suspect,
+        )
+        for row in rows
+    ]
+    return sorted(taken, key=lambda batch: batch.id)
 
 
 def count_queued(connection: Connection) -> int:

@@ -174,7 +174,10 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
     except Exception as second:
         log.warning("batch %d cannot be given back now: %s", claimed.id, plain(second))
         if blameless and context.note is not None:
-            write_iou(context.note.path.parent, claimed.id, claimed.token)
+            try:
+                write_iou(context.note.path.parent, claimed.id, claimed.token)
+            except OSError as third:
+                log.warning("batch %d returns when its lease ends: %s", claimed.id, plain(third))
 
 
 @dataclass(frozen=True, slots=True)

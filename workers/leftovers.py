@@ -10,6 +10,8 @@ that are gone with all their processes (`workers.reaping`).
 """
 
 import logging
+import os
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -19,17 +21,21 @@ from db.batch import ClaimedBatch
 from workers.classification import blame
 from workers.context import WorkContext
 from workers.iou import ious_in
-from workers.reading_note import NoteContent, note_of_the_dead, notes_in
+from workers.reading_note import NoteContent, content_of, note_of_the_dead, notes_in
 
 log = logging.getLogger(__name__)
 
 
-def return_leftovers(context: WorkContext, *, blameless: bool = False) -> int:
+def return_leftovers(
+    context: WorkContext, *, of_parent: int | None = None, blameless: bool = False
+) -> int:
     """Return to the ledger what lies in this host's folder.
 
     Parameters
     ----------
     context : WorkContext
+    of_parent : int, optional
+        Leave the children of other parents to them, as long as those live.
     blameless : bool
         Whether the dead were ended on purpose, so that no file is suspected.
 
@@ -52,11 +58,26 @@ def return_leftovers(context: WorkContext, *, blameless: bool = False) -> int:
         iou.path.unlink(missing_ok=True)
         seen_to += 1
     for path in notes_in(folder):
+        if of_parent is not None and _is_for_another(path, of_parent):
+            continue
         with note_of_the_dead(path) as note:
             if note is not None:
                 _return_from(note, context, blameless=blameless)
                 seen_to += 1
     return seen_to
+
+
+def _is_for_another(path: Path, parent_pid: int) -> bool:
+    note = content_of(path)
+    if note is None or note.parent_pid in (0, parent_pid):
+        return False
+    try:
+        os.kill(note.parent_pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's, and it lives
+    return True
 
 
 def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) -> None:

@@ -28,7 +28,13 @@ def memory_limit(more_mebibytes: int) -> Iterator[None]:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    yield
+    try:
+        yield
+    finally:
+        _set_limit(more_mebibytes, hard)
+
+
+def _set_limit(more_mebibytes: int, hard: int) -> None:
     try:
         pages = int(_STATM.read_text().split()[0])
     except FileNotFoundError:

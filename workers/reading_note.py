@@ -13,6 +13,7 @@ import fcntl
 import math
 import mmap
 import os
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ from typing import Final
 _LAYOUT: Final = struct.Struct("<qqdq")
 _READING: Final = struct.Struct("<qq")
 _NOTHING: Final = -1
-_SUFFIX: Final = ".note"
+#: ``host-pid-nonce.note``; whatever else lies in the folder is nobody's note.
+_NAME: Final = re.compile(r"(.+)-(\d+)-(\w+)\.note", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class ReadingNote:
 
     def __init__(self, folder: Path, worker: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / (worker.replace(":", "-") + _SUFFIX)
+        self.path = folder / (worker.replace(":", "-") + ".note")
         # Now: once the parent is gone, somebody else's id would come.
         self._parent_pid = os.getppid()
         self._fd = self._create_locked()
@@ -129,24 +131,40 @@ class ReadingNote:
 
 def notes_in(folder: Path) -> list[Path]:
     """Return all notes in a folder, of the living and of the dead."""
-    return sorted(folder.glob(f"*{_SUFFIX}"))
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []  # nobody has read anything here yet
+    return [
+        Path(entry.path)
+        for entry in entries
+        if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+    ]
+
+
+def content_of(path: Path) -> NoteContent | None:
+    """Return what a note says, of a living or a dead process; None when it is gone."""
+    fd = _open(path)
+    if fd is None:
+        return None
+    try:
+        return _content(path, fd)
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager
 def note_of_the_dead(path: Path) -> Iterator[NoteContent | None]:
-    """Give what a process left behind, under a lock, or None while its writer lives.
+    """Give what a process left behind, or None while its writer lives or another sees to it.
 
     The note is deleted when the block ends well: what it said has then been seen to.
     """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        yield None  # somebody else has just seen to it
+    fd = _open(path)
+    if fd is None:
+        yield None
         return
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if _is_held(fd) or not _take(fd):
             yield None
             return
         # A reader that was killed at birth left an empty note.
@@ -160,22 +178,49 @@ def notes_of_the_living(folder: Path) -> list[NoteContent]:
     """Return what living readers note at this moment."""
     found = []
     for path in notes_in(folder):
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
+        fd = _open(path)
+        if fd is None:
             continue
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found.append(_content(path, fd))
+            if _is_held(fd):
+                found.append(_content(path, fd))
         finally:
             os.close(fd)
     return found
 
 
+def _open(path: Path) -> int | None:
+    """Return a descriptor of a note, None when it has just been seen to or is another user's."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (FileNotFoundError, PermissionError):
+        return None
+
+
+def _is_held(fd: int) -> bool:
+    """Whether a note's writer lives."""
+    try:
+        # Shared: who merely looks must not look like the writer to another who does.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _take(fd: int) -> bool:
+    """Whether this process is to see to a note; another kind of lock than its writer's."""
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def _content(path: Path, fd: int) -> NoteContent:
-    host, pid, nonce = path.name.removesuffix(_SUFFIX).rsplit("-", 2)
-    worker = f"{host}:{pid}:{nonce}"
+    parts = _NAME.fullmatch(path.name)
+    if parts is None:
+        raise ValueError(f"{path} is no note; its name should be host-pid-nonce.note")
+    worker = ":".join(parts.groups())
     data = os.pread(fd, _LAYOUT.size, 0)
     if len(data) != _LAYOUT.size:
         return NoteContent(worker, None, None, math.inf, 0)

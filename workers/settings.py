@@ -134,8 +134,11 @@ class Settings(BaseSettings):
         """
         from sqlalchemy.engine import make_url  # takes a third of a second, and few need it
 
-        url = make_url(self.database)._replace(password=None).render_as_string()
-        key = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
+        url = make_url(self.database)._replace(password=None)
+        if url.get_backend_name() == "sqlite" and url.database:
+            url = url.set(database=os.path.abspath(os.path.expanduser(url.database)))
+        url_text = url.render_as_string()
+        key = hashlib.blake2b(url_text.encode(), digest_size=8).hexdigest()
         return self.data_folder / "running" / f"{socket.gethostname()[:200]}-{key}"
 
     @property

@@ -28,12 +28,14 @@ log = logging.getLogger(__name__)
 _ENVELOPE: Final = {
     "body": str,
     "headers": dict,
-    "properties": dict,
     "content-type": str,
     "content-encoding": str,
+    "properties": {
+        "delivery_tag": str,
+        "body_encoding": str,
+        "delivery_info": {"exchange": str, "routing_key": str},
+    },
 }
-_PROPERTIES: Final = {"delivery_tag": str, "delivery_info": dict, "body_encoding": str}
-_DELIVERY_INFO: Final = {"exchange": str, "routing_key": str}
 
 
 def envelope_fault(message: Any) -> str | None:
@@ -44,23 +46,31 @@ def envelope_fault(message: Any) -> str | None:
     message : object
         As it came out of the JSON.
     """
-    if not isinstance(message, dict):
-        return "it is not an object"
-    for name, kind in _ENVELOPE.items():
-        if not isinstance(message.get(name), kind):
-            return f"its {name} is missing or not of the right kind"
+    fault = _missing_part(message, _ENVELOPE)
+    if fault is not None:
+        return fault
     properties = message["properties"]
-    for name, kind in _PROPERTIES.items():
-        if not isinstance(properties.get(name), kind):
-            return f"its property {name} is missing or not of the right kind"
-    for name, kind in _DELIVERY_INFO.items():
-        if not isinstance(properties["delivery_info"].get(name), kind):
+    if not properties["delivery_tag"].isascii():
+        return "its delivery_tag is not ASCII"
+    if properties["body_encoding"] != "base64":
+        return "its body_encoding is not base64, the only one that kombu knows"
+    try:
+        base64.b64decode(message["body"])
+    except (binascii.Error, ValueError):
+        return "its body is not in its encoding"
+    return None
+
+
+def _missing_part(value: Any, expected: dict[str, Any]) -> str | None:
+    if not isinstance(value, dict):
+        return "it is not an object"
+    for name, kind in expected.items():
+        part = value.get(name)
+        if not isinstance(part, dict if isinstance(kind, dict) else kind):
             return f"its {name} is missing or not of the right kind"
-    if properties["body_encoding"] == "base64":
-        try:
-            base64.b64decode(message["body"])
-        except (binascii.Error, ValueError):
-            return "its body is not base64"
+        fault = _missing_part(part, kind) if isinstance(kind, dict) else None
+        if fault is not None:
+            return fault
     return None
 
 

@@ -95,7 +95,7 @@ class Watch:
             self._ping()
             if self._database_away:
                 return
-            if return_leftovers(self._context, blameless=blameless):
+            if return_leftovers(self._context, of_parent=self._parent_pid, blameless=blameless):
                 dispatch(self._app, self._context.database, self._context.settings)
             if time.monotonic() - self._swept >= self._context.settings.sweep_seconds:
                 self._swept = time.monotonic()

@@ -112,9 +112,7 @@ class Interleavings(RuleBasedStateMachine):
             for batch in taken:
                 row = self.model.rows[batch.id]
                 assert batch.paths == row.paths
-                # Not of SQLite: `test_a_batch_that_came_back_is_announced_as_one_that_waited`.
-                if self.processes.most > 1:
-                    assert batch.again == (row.was_claimed and not row.suspect)
+                assert batch.again == (row.was_claimed and not row.suspect)
                 one.effects.append(lambda batch=batch: self.model.queue(batch.id))
             one.locked.update(expected)
 

@@ -138,19 +138,6 @@ def test_an_ingest_has_open_batches_until_the_last_is_done(add_batches, claim, t
     assert not take(ledger.has_open_batches, ingest_id)
 
 
-@pytest.mark.parametrize(
-    "database_url",
-    [
-        pytest.param(
-            "sqlite",
-            marks=pytest.mark.xfail(
-                reason="SQLite (3.40 at least) finds nothing NULL in a RETURNING clause"
-            ),
-        ),
-        "postgres",
-    ],
-    indirect=True,
-)
 def test_a_batch_that_came_back_is_announced_as_one_that_waited(add_batches, claim, take):
     # Given a batch that was claimed and came back, and one that nobody had yet
     add_batches(2, 2)

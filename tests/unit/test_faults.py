@@ -74,7 +74,6 @@ def test_of_the_systems_errors_these_and_no_others_are_the_worlds_fault():
         sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("twice")),
         sqlalchemy.exc.ProgrammingError("SELECT", {}, Exception("no such column")),
         sqlalchemy.exc.DataError("INSERT", {}, Exception("too long")),
-        redis.exceptions.ResponseError("wrong kind of value"),
     ],
     ids=lambda error: type(error).__name__,
 )
