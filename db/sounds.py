@@ -8,15 +8,18 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Select, select
 
 from classifier.errors import ErrorCode
-from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES, N_CATEGORIES
 from db.dialects import insert, now, one_of
 from db.tables import SoundStatus, sounds
+
+if TYPE_CHECKING:
+    # Read by those who wrote them; who only counts need not load libsndfile for it.
+    from classifier.headers import AudioHeader
 
 _PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
 
@@ -94,7 +97,7 @@ class SoundResult:
     vendor: str
     file_size_bytes: int | None
     mtime_ns: int | None
-    header: AudioHeader | None
+    header: "AudioHeader | None"
     outcome: Prediction | Failure
     note: str | None = None
 

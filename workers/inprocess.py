@@ -17,7 +17,8 @@ from classifier.paths import printable
 from db import ledger, recovery
 from db.batch import QueuedBatch
 from db.engine import reading
-from workers.classification import blame, classify_batch
+from workers.blame import blame
+from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.faults import is_worlds, plain
 from workers.leftovers import return_leftovers

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from classifier.errors import ErrorCode
 from db import recovery
 from db.batch import ClaimedBatch
-from workers.classification import blame
+from workers.blame import blame
 from workers.context import WorkContext
 from workers.iou import ious_in
 from workers.reading_note import NoteContent, content_of, note_of_the_dead, notes_in

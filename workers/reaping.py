@@ -8,7 +8,7 @@ from collections import Counter
 
 from classifier.errors import ErrorCode
 from db import recovery
-from workers.classification import blame
+from workers.blame import blame
 from workers.context import WorkContext
 
 log = logging.getLogger(__name__)

@@ -83,13 +83,19 @@ def _measure(engine: str, library: Path, redis: RedisServer, postgres: PostgresS
             wanted = _CHILDREN * _BATCHES_EACH
             while _done(database) < wanted:
                 time.sleep(0.1)
-            children = [pid for pid in worker.processes() if pid != worker.pid]
-            child = max(_resident_mib(pid) for pid in children)
+            others = [pid for pid in worker.processes() if pid != worker.pid]
+            watches = [pid for pid in others if _is_watch(pid)]
+            child = max(_resident_mib(pid) for pid in others if pid not in watches)
             parent = _resident_mib(worker.pid)
+            watch = sum(map(_resident_mib, watches))
         finally:
             worker.end()
             database.dispose()
-    return f"| {engine} | {first:.1f} s | {child:.0f} MiB | {parent:.0f} MiB |"
+    return f"| {engine} | {first:.1f} s | {child:.0f} MiB | {parent:.0f} MiB | {watch:.0f} MiB |"
+
+
+def _is_watch(pid: int) -> bool:
+    return b"workers.watch" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def main() -> None:
@@ -103,8 +109,8 @@ def main() -> None:
         running(PostgresServer()) as postgres,
     ):
         _many_sounds(Path(name), (_CHILDREN * _BATCHES_EACH + 4) * _BATCH_SIZE)
-        print("| engine | command to first batch | child after 30 batches | parent |")
-        print("|---|---|---|---|")
+        print("| engine | command to first batch | child after 30 batches | parent | watch |")
+        print("|---|---|---|---|---|")
         for engine in engines:
             print(_measure(engine, Path(name) / "library", redis, postgres), flush=True)
 

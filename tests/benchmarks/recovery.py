@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.tables import BatchState, batches, sounds
 from tests import sounds as made
-from tests.processes import run_cli, worker
+from tests.processes import REPOSITORY, run_cli, worker
 from tests.servers import PostgresServer, RedisServer, running
 from tests.servers.lifecycle import wait_until
 
@@ -50,23 +50,24 @@ class Trial:
             os.link(library / "kick 0.wav", library / f"kick {index}.wav")
         self.library = library
 
-    def holder(self, engine: Engine) -> tuple[int, int] | None:
-        """Return a running batch and the process that holds it."""
+    def holders(self, engine: Engine) -> dict[int, int]:
+        """Return the running batches by the process that holds them."""
         held = select(batches.c.id, batches.c.worker).where(batches.c.state == BatchState.RUNNING)
         with reading(engine) as connection:
-            row = connection.execute(held.limit(1)).one_or_none()
-        return None if row is None else (row.id, int(row.worker.split(":")[-2]))
+            rows = connection.execute(held).all()
+        return {int(row.worker.split(":")[-2]): row.id for row in rows}
 
-    def catch_a_child(self, engine: Engine, of: Callable[[], list[int]]) -> tuple[int, int]:
+    def catch_a_child(self, engine: Engine, pids: list[int]) -> tuple[int, int]:
         """Return a batch and the process that holds it, which stands still."""
-        while True:
-            held = self.holder(engine)
-            if held is None or held[1] not in of():
-                continue
-            os.kill(held[1], signal.SIGSTOP)
-            if self.holder(engine) == held:
-                return held
-            os.kill(held[1], signal.SIGCONT)
+        while not is_done(engine):
+            for pid, batch in self.holders(engine).items():
+                if pid not in pids:
+                    continue
+                os.kill(pid, signal.SIGSTOP)
+                if self.holders(engine).get(pid) == batch:
+                    return batch, pid
+                os.kill(pid, signal.SIGCONT)
+        raise RuntimeError("the backlog ended before a child was caught: more --files")
 
     def run(self, fault: str, redis: RedisServer, engine: Engine) -> tuple[float, float, int]:
         """Return seconds to the first redelivery and to the end, and how many rows there are."""
@@ -86,7 +87,7 @@ class Trial:
             if fault == "redis":
                 redis.kill()
             else:
-                batch, child = self.catch_a_child(engine, fleet[0].processes)
+                batch, child = self.catch_a_child(engine, fleet[0].processes())
                 if fault == "child":
                     os.kill(child, signal.SIGKILL)
                 else:
@@ -150,6 +151,10 @@ def main() -> None:
                 engine = create_engine(url)
                 with tempfile.TemporaryDirectory() as folder:
                     fleet = {
+                        # A millisecond more a header, as on network storage: else the workers
+                        # would keep up with the producer, and there would be no backlog.
+                        "PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}",
+                        "TEST_READ_SECONDS": "0.001",
                         "CRATESORT_BROKER_URL": redis.url,
                         "CRATESORT_DATABASE_URL": url,
                         "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
