@@ -10,7 +10,7 @@ from typing import Final
 
 from db.engine import create_engine
 from tests.chaos import report
-from tests.chaos.faults import KINDS, NON_JSON, Fault, Scene, plan, strike
+from tests.chaos.faults import KINDS, Fault, Scene, plan, strike
 from tests.chaos.handing_in import HandingIn
 from tests.chaos.history import read_history
 from tests.chaos.invariant import open_batches, take_account
@@ -179,12 +179,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="which faults; default: by chance")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a good run too")
     parser.add_argument("--only", metavar="TEXT", help="only faults whose name contains TEXT")
-    parser.add_argument(
-        "--non-json", action="store_true", help="also put entries into Redis that are no JSON"
-    )
     options = parser.parse_args()
-    known = (*KINDS, NON_JSON) if options.non_json else KINDS
-    kinds = tuple(kind for kind in known if (options.only or "") in kind.name)
+    kinds = tuple(kind for kind in KINDS if (options.only or "") in kind.name)
     if not kinds:
         parser.error(f"no fault is called {options.only!r}")
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)

@@ -372,8 +372,6 @@ KINDS: Final = (
     Fault("messages doubled", "redis", _double_messages),
     Fault("an unknown task", "redis", _send_unknown_task),
     Fault("malformed messages", "redis", _send_malformed),
+    Fault("an entry that is no JSON", "redis", _send_non_json),
     Fault("a sweeper in a loop", "sweeper", _sweep_like_mad, (2.0, 6.0)),
 )
-
-#: Ends a worker inside kombu, before any code of ours sees it; asked for with --non-json.
-NON_JSON: Final = Fault("an entry that is no JSON", "redis", _send_non_json)
