@@ -57,8 +57,9 @@ lint: $(VENV)/.dev ## check imports, style, formatting and types
 	@$(BIN)/mypy
 
 chaos: $(VENV)/.dev ## run a fleet under random faults: SECONDS=60 SEED=1
-## (without SEED: by chance); fails when a file was lost
-	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+## (without SEED: by chance); fails when a file was lost;
+## at the default settings: ARGS=--production
+	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 format: $(VENV)/.dev ## put the code into the project's format
 	@$(BIN)/ruff check --fix .

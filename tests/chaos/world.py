@@ -30,18 +30,19 @@ from tests.processes import REPOSITORY, clean_environment
 from tests.servers import PostgresServer, RedisServer, running
 from tests.servers.lifecycle import die_with_parent, living_processes, wait_until
 from workers.app import CLASSIFY_QUEUE, CLASSIFY_TASK, build_app
-from workers.settings import Settings
+from workers.settings import PREFIX, Settings
 
-#: Leases and sweeps short enough that a run of a minute sees many of them end. Reading is slowed
-#: down, for a batch takes some 20 ms and no fault would ever meet one in mid-work.
+#: Leases and sweeps short enough that a run of a minute sees many of them end.
 QUICK: Final = {
     "CRATESORT_TIME_LIMIT_SECONDS": "2",
     "CRATESORT_LEASE_MARGIN_SECONDS": "1",
     "CRATESORT_STALE_SECONDS": "2",
     "CRATESORT_SWEEP_SECONDS": "1",
     "CRATESORT_BATCH_SIZE": "16",
-    "TEST_READ_SECONDS": "0.02",
 }
+
+#: Reading is slowed down: a batch takes some 20 ms, and no fault would meet one in mid-work.
+SLOW: Final = {"TEST_READ_SECONDS": "0.02"}
 
 #: In the environment of every process of the run, and of no other on this machine.
 _MARK: Final = "TEST_CHAOS_RUN"
@@ -61,7 +62,8 @@ class World:
     One thread runs it all: `look_after` is called often, and does what is due.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, production: bool) -> None:
+        self._timing = {} if production else QUICK
         self.folder = Path(tempfile.mkdtemp(prefix="cratesort-chaos-"))
         self.redis = RedisServer()
         self.postgres = PostgresServer()
@@ -95,7 +97,8 @@ class World:
         note_steps(self.database_url)
         self.broker = build_app(Settings(broker_url=SecretStr(self.redis.url)))
         self.settings = {
-            **QUICK,
+            **self._timing,
+            **SLOW,
             "CRATESORT_BROKER_URL": self.redis.url,
             "CRATESORT_DATABASE_URL": self.database_url,
             "CRATESORT_LIBRARY_ROOTS": f"library={self.folder / 'library'}",
@@ -109,6 +112,12 @@ class World:
 
     def _service(self, name: str, *arguments: str) -> Service:
         return Service(name, arguments, self.folder, self.settings)
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the fleet's claims hold."""
+        timing = {name.removeprefix(PREFIX).lower(): value for name, value in self._timing.items()}
+        return Settings.model_validate(timing).lease_seconds
 
     @property
     def services(self) -> list[Service]:
