@@ -67,6 +67,14 @@ class _OpenHow(ctypes.Structure):
     )
 
 
+def mtime_ns(status: os.stat_result) -> int:
+    """Return when a file was changed, in nanoseconds that fit into 64 bits with a sign.
+
+    File systems keep later dates than the year 2262; databases and other programs do not.
+    """
+    return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
+
+
 def open_root(root_path: str) -> int:
     """Open a library root for `open_beneath`.
 

@@ -101,8 +101,8 @@ def _require_data_folder() -> None:
     folder = load_settings().running_folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
     except OSError as error:
         raise DataFolderError(
             f"the data folder cannot be written ({folder}: {error.strerror}), and workers note "

@@ -258,6 +258,24 @@ def finish(
     return result.rowcount == 1
 
 
+def defer(connection: Connection, batch_id: int, *, seconds: float) -> None:
+    """Put a batch nobody holds back to pending, not to be taken before this has passed."""
+    connection.execute(
+        update(batches)
+        .where(
+            batches.c.id == batch_id,
+            batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED)),
+        )
+        .values(state=BatchState.PENDING, queued_at=None, due_at=now(seconds))
+    )
+
+
+def ingest_of(connection: Connection, batch_id: int) -> int:
+    """Return the ingest a batch belongs to."""
+    query = select(batches.c.ingest_id).where(batches.c.id == batch_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def has_open_batches(connection: Connection, ingest_id: int) -> bool:
     """Whether an ingest has batches that are not done."""
     query = select(batches.c.id).where(

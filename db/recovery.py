@@ -100,6 +100,13 @@ def reap(connection: Connection) -> ClaimedBatch | None:
     return expired[0] if expired else None
 
 
+def postpone(connection: Connection, batch_id: int, *, token: str, seconds: float) -> None:
+    """Give a held batch that cannot be returned now a new lease, so that others get their turn."""
+    connection.execute(
+        update(batches).where(is_held_by(batch_id, token)).values(lease_expires_at=now(seconds))
+    )
+
+
 def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
     """Lock and return the batches a worker holds, lease or not: its process is known to be gone."""
     return _running(connection, batches.c.worker == worker, limit=1000)

@@ -17,6 +17,7 @@ from itertools import chain, count
 from classifier.containers import looks_like_audio
 from classifier.errors import CratesortError
 from classifier.headers import AUDIO_EXTENSIONS
+from classifier.opening import mtime_ns
 from classifier.paths import path_text, printable
 from workers.settings import ABSOLUTE_ROOT, Settings
 
@@ -154,7 +155,7 @@ class Locator:
             pack=pack,
             vendor=vendor or pack,
             file_size_bytes=None if status is None else status.st_size,
-            mtime_ns=None if status is None else status.st_mtime_ns,
+            mtime_ns=None if status is None else mtime_ns(status),
         )
 
 

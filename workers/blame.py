@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from classifier.errors import ErrorCode
+from classifier.opening import mtime_ns
 from classifier.paths import path_bytes
 from db import ledger, recovery, sounds
 from db.batch import ClaimedBatch
@@ -82,7 +83,7 @@ def close_hopeless(
                 vendor=entry.vendor,
                 # Known, so that the file is tried again when it was replaced, and only then.
                 file_size_bytes=None if status is None else status.st_size,
-                mtime_ns=None if status is None else status.st_mtime_ns,
+                mtime_ns=None if status is None else mtime_ns(status),
                 header=None,
                 outcome=Failure(code, message),
             )

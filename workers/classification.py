@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from classifier.errors import CratesortError, ErrorCode, SoundError
 from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader, HeaderReading, read_header
-from classifier.opening import open_beneath, open_root
+from classifier.opening import mtime_ns, open_beneath, open_root
 from classifier.paths import readable_name
 from db import ledger, recovery, sounds
 from db.batch import BatchEntry, ClaimedBatch
@@ -222,7 +222,7 @@ def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
     try:
         reading = read_header(fd, status.st_size, posixpath.basename(entry.path))
     except SoundError as error:
-        return _Read(status.st_size, status.st_mtime_ns, error)
+        return _Read(status.st_size, mtime_ns(status), error)
     finally:
         os.close(fd)
     if reading.header.sample_type not in SAMPLE_TYPES:
@@ -231,8 +231,8 @@ def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its sample type {reading.header.sample_type} is not one this version knows",
         )
-        return _Read(status.st_size, status.st_mtime_ns, unknown)
-    return _Read(status.st_size, status.st_mtime_ns, reading)
+        return _Read(status.st_size, mtime_ns(status), unknown)
+    return _Read(status.st_size, mtime_ns(status), reading)
 
 
 def _results(

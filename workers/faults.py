@@ -74,7 +74,8 @@ def is_worlds(error: BaseException) -> bool:
     if isinstance(error, (*DATABASE_AWAY, *BROKER_AWAY, LibraryRootAwayError)):
         return True
     if isinstance(error, sqlalchemy.exc.DBAPIError):
-        return bool(error.connection_invalidated)
+        read_only = getattr(error.orig, "sqlstate", None) == "25006"  # a standby, or being moved
+        return bool(error.connection_invalidated) or read_only
     return isinstance(error, OSError) and error.errno in WORLD_ERRNOS
 
 

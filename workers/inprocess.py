@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from classifier.errors import CratesortError, ErrorCode
+from classifier.errors import BundleError, CratesortError, ErrorCode
 from classifier.paths import printable
 from db import ledger, recovery
 from db.batch import QueuedBatch
@@ -29,6 +29,8 @@ from workers.trial import TrialEnd, try_reading
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+#: Longer than a run takes to get to its own batches.
+_SET_ASIDE_SECONDS = 60.0
 
 
 def work_off(
@@ -52,14 +54,21 @@ def work_off(
     Raises
     ------
     Exception
-        The world's faults only; our own are logged, and the batch that met one is tried again in
-        smaller parts until a single sound carries the blame.
+        The world's faults only, and of other ingests' batches only the database's; our own are
+        logged, and the batch that met one is tried again in smaller parts until a single sound
+        carries the blame.
     """
+    told: set[str] = set()
     while True:
         with context.database.begin() as connection:
             batch_id = ledger.next_open(connection)
         if batch_id is not None:
-            _work_on(batch_id, context)
+            try:
+                _work_on(batch_id, context)
+            except (OSError, CratesortError) as error:
+                if isinstance(error, BundleError) or _ingest_of(context, batch_id) == ingest_id:
+                    raise
+                _set_aside(batch_id, context, plain(error), told)
             on_batch()
             continue
         if ingest_id is None or not _is_open(context, ingest_id):
@@ -82,6 +91,20 @@ def _work_on(batch_id: int, context: WorkContext) -> None:
         if is_worlds(error) or isinstance(error, CratesortError):
             raise
         log.exception("batch %d: cratesort itself failed: %s", batch_id, plain(error))
+
+
+def _ingest_of(context: WorkContext, batch_id: int) -> int:
+    with reading(context.database) as connection:
+        return ledger.ingest_of(connection, batch_id)
+
+
+def _set_aside(batch_id: int, context: WorkContext, why: str, told: set[str]) -> None:
+    """Leave a batch of another ingest for later; who asked for this one does not wait for it."""
+    with context.database.begin() as connection:
+        ledger.defer(connection, batch_id, seconds=_SET_ASIDE_SECONDS)
+    if why not in told:
+        told.add(why)
+        log.warning("sounds of another ingest stay in the ledger: %s", why)
 
 
 def _is_open(context: WorkContext, ingest_id: int) -> bool:

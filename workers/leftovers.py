@@ -20,6 +20,7 @@ from db import recovery
 from db.batch import ClaimedBatch
 from workers.blame import blame
 from workers.context import WorkContext
+from workers.faults import backoff_seconds, is_worlds
 from workers.iou import ious_in
 from workers.reading_note import NoteContent, content_of, note_of_the_dead, notes_in
 
@@ -62,7 +63,13 @@ def return_leftovers(
             continue
         with note_of_the_dead(path) as note:
             if note is not None:
-                _return_from(note, context, blameless=blameless)
+                try:
+                    _return_from(note, context, blameless=blameless)
+                except Exception as error:
+                    if is_worlds(error):
+                        raise
+                    # Ours, and loud; the lease will try once more, and the other notes go on.
+                    log.exception("process %d left what cannot be returned", note.pid)
                 seen_to += 1
     return seen_to
 
@@ -97,4 +104,10 @@ def _blame(
     timed_out = note.overdue_seconds() > 0
     code = ErrorCode.TIMED_OUT if timed_out else ErrorCode.CRASHED_READER
     index = note.index if note.batch_id == batch.id else None
+    if timed_out and index is None:
+        # It was not reading: the database, or the machine, took its time. No sound is to blame.
+        recovery.hand_back(
+            connection, batch.id, token=batch.token, after_seconds=backoff_seconds(batch.setbacks)
+        )
+        return recovery.Verdict.RETURNED
     return blame(connection, batch, context.settings, code, index=index)

@@ -37,7 +37,7 @@ class Pulse:
         import tempfile
 
         with tempfile.TemporaryFile() as file:
-            file.truncate(_LAYOUT.size)
+            os.pwrite(file.fileno(), bytes(_LAYOUT.size), 0)
             pulse = cls(os.dup(file.fileno()))
         pulse.beat()
         return pulse

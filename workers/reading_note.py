@@ -84,7 +84,9 @@ class ReadingNote:
         # Now: once the parent is gone, somebody else's id would come.
         self._parent_pid = os.getppid()
         self._fd = self._create_locked()
-        os.ftruncate(self._fd, _LAYOUT.size)
+        # Written and not merely made as long: on a full disk that is an error here, and not a
+        # process that dies without a word at its first note.
+        os.pwrite(self._fd, bytes(_LAYOUT.size), 0)
         self._memory = mmap.mmap(self._fd, _LAYOUT.size)
         self.clear()
 

@@ -10,6 +10,7 @@ from classifier.errors import ErrorCode
 from db import recovery
 from workers.blame import blame
 from workers.context import WorkContext
+from workers.faults import is_worlds, plain
 
 log = logging.getLogger(__name__)
 
@@ -18,11 +19,26 @@ def reap(context: WorkContext) -> Counter[recovery.Verdict]:
     """Take batches whose lease expired, and count what became of them."""
     verdicts: Counter[recovery.Verdict] = Counter()
     while True:
-        with context.database.begin() as connection:
-            silent = recovery.reap(connection)
-            if silent is None:
-                return verdicts
-            verdict = blame(connection, silent, context.settings, ErrorCode.CRASHED_READER)
+        silent = verdict = None
+        try:
+            with context.database.begin() as connection:
+                silent = recovery.reap(connection)
+                if silent is None:
+                    return verdicts
+                verdict = blame(connection, silent, context.settings, ErrorCode.CRASHED_READER)
+        except Exception as error:
+            if silent is None or is_worlds(error):
+                raise
+            # Ours, and loud; but the others that fell silent must not wait behind it for ever.
+            log.exception("batch %d cannot be returned: %s", silent.id, plain(error))
+            with context.database.begin() as connection:
+                recovery.postpone(
+                    connection,
+                    silent.id,
+                    token=silent.token,
+                    seconds=context.settings.lease_seconds,
+                )
+            continue
         if verdict is not None:
             verdicts[verdict] += 1
             log.warning("batch %d: its worker fell silent; it was %s", silent.id, verdict)

@@ -72,7 +72,9 @@ def fault_of(message: Any, body: Any) -> str | None:
         return "its id is not text"
     if headers.get("eta") is not None:
         return "it asks for a later time; a worker would have to keep it until then"
-    if not isinstance(headers.get("expires"), str | int | float | None):
+    expires = headers.get("expires")
+    # Zero and empty text are, for Celery, an expiry that is there and cannot be read.
+    if not (expires is None or (isinstance(expires, str | int | float) and expires)):
         return "its expiry is not a time"
     if headers.get("stamped_headers") or headers.get("stamps"):
         return "it carries stamps"

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ _LOOK_SECONDS: Final = 0.5
 _RESTART_SECONDS: Final = 5.0
 #: How long a second Ctrl-C waits for the watch to return what was in hand.
 _PATIENCE_SECONDS: Final = 0.8
+
+#: A batch in hand ends within its time limit, and the watch's grace.
+_SHUTDOWN_MARGIN_SECONDS: Final = 5.0
 
 _INTERRUPTED: Final = 130
 
@@ -54,7 +58,7 @@ class _WatchProcess:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self._process = subprocess.Popen(  # noqa: S603  (ourselves, and two numbers)
-                [sys.executable, "-m", "workers.watch", str(self.pulse.fd), str(os.getpid())],
+                [sys.executable, "-P", "-m", "workers.watch", str(self.pulse.fd), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[self.pulse.fd],
             )
@@ -129,14 +133,25 @@ def install(app: Celery) -> None:
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
         signal.signal(signal.SIGQUIT, _stop_now)
+        # Celery would start itself anew under the same process id, and leave the watch behind.
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
         # Celery's own second step waits for children that may never answer.
         signal.signal(signal.SIGINT, _stop_now)
+        # A Redis that stands still would hold it for ever; by then nothing is in hand any more.
+        limit = app.conf.task_time_limit + _SHUTDOWN_MARGIN_SECONDS
+        timer = threading.Timer(limit, _end, [0])
+        timer.daemon = True
+        timer.start()
 
 
 def _stop_now(*_: Any) -> None:
     """End this worker at once; what was in hand is returned by the watch, or by its lease."""
+    _end(_INTERRUPTED)
+
+
+def _end(code: int) -> None:
     _watch.stop_now()
-    os._exit(_INTERRUPTED)
+    os._exit(code)

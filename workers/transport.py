@@ -14,7 +14,6 @@ What is not here: what a message with a sound envelope may say (`workers.request
 
 import base64
 import binascii
-import json
 import logging
 from typing import Any, Final
 
@@ -23,6 +22,9 @@ from kombu.transport import redis
 from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
+
+#: What reading an entry raises that is not JSON, or not what kombu adds to JSON.
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, RecursionError)
 
 #: What kombu and Celery read of an envelope without asking whether it is there.
 _ENVELOPE: Final = {
@@ -49,7 +51,11 @@ def envelope_fault(message: Any) -> str | None:
     fault = _missing_part(message, _ENVELOPE)
     if fault is not None:
         return fault
-    properties = message["properties"]
+    headers, properties = message["headers"], message["properties"]
+    if not isinstance(headers.get("task", ""), str):
+        return "its task is not text"
+    if headers.get("compression") is not None:
+        return "it is compressed; it may be a thousand times as large as it looks"
     if not properties["delivery_tag"].isascii():
         return "its delivery_tag is not ASCII"
     if properties["body_encoding"] != "base64":
@@ -79,21 +85,45 @@ class _CarefulDelivery:
 
     connection_errors = (*redis.Transport.connection_errors, ResponseError)
 
+    #: Whether what is raised comes from those a message was given to, and not from reading it.
+    delivering = False
+
     def _deliver(self, message: Any, queue: str) -> None:
         fault = envelope_fault(message)
         if fault is None:
+            self.delivering = True
             super()._deliver(message, queue)  # type: ignore[misc]  # the other base has it
         else:
             log.error("an entry of the list %s is dropped: %s", queue, fault)
 
 
+class CarefulQoS(redis.QoS):
+    """Remembers which messages are in hand; survives what it finds there and did not write."""
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put a message that was in hand back on its list, or drop what is no message."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
+        except _UNREADABLE as error:
+            log.error("an entry of those in hand is dropped: %s", error)
+            with self.channel.conn_or_acquire(client) as connection:
+                connection.zrem(self.unacked_index_key, tag)
+                connection.hdel(self.unacked_key, tag)
+
+
 class _CarefulReading:
-    """For a channel: survives an entry that is not JSON."""
+    """For a channel: survives an entry that is not JSON, or not what kombu makes of JSON."""
+
+    QoS = CarefulQoS
+    connection: Any
 
     def _brpop_read(self, **options: Any) -> Any:
+        self.connection.delivering = False
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # the other base has it
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
+            if self.connection.delivering:
+                raise
             log.error("an entry of a list is dropped: it is not JSON: %s", error)
             return True
 

@@ -9,10 +9,15 @@ import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from classifier.errors import SoundError
 from classifier.headers import read_header
 from classifier.opening import open_beneath, open_root
+from workers.faults import LibraryRootAwayError
+
+#: EX_TEMPFAIL of sysexits.h.
+_WORLDS_FAULT: Final = 75
 
 
 class TrialEnd(StrEnum):
@@ -41,11 +46,17 @@ def try_reading(
     -------
     TrialEnd
         `SURVIVED` also for a file that is refused in good order.
+
+    Raises
+    ------
+    LibraryRootAwayError
+        The root, or the storage under it, is away: nothing was learned of the file.
     """
     request = json.dumps({"root": str(root_path), "path": path, "follow_links": follow_links})
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "workers.trial"],
+            # -P: a folder of sounds may hold a workers/trial.py of its own.
+            [sys.executable, "-P", "-m", "workers.trial"],
             input=request.encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -54,18 +65,22 @@ def try_reading(
         )
     except subprocess.TimeoutExpired:
         return TrialEnd.TIMED_OUT
+    if ended.returncode == _WORLDS_FAULT:
+        raise LibraryRootAwayError(f"the library at {root_path} cannot be read now")
     return TrialEnd.SURVIVED if ended.returncode == 0 else TrialEnd.CRASHED
 
 
 def main() -> None:
     """Read the file the request names; end normally whatever a sound's header says."""
     request = json.loads(sys.stdin.buffer.read())
-    root_fd = open_root(request["root"])
     try:
+        root_fd = open_root(request["root"])
         fd, status = open_beneath(root_fd, request["path"], follow_links=request["follow_links"])
         read_header(fd, status.st_size, request["path"])
     except SoundError:
         pass
+    except OSError:
+        sys.exit(_WORLDS_FAULT)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNALS: Final = (STOP_NOW, *_IGNORED)
 
 _LOOK_SECONDS: Final = 0.25
+#: Told to stop, it waits this long for a database; then the leases end.
+_PATIENCE_SECONDS: Final = 10.0
 _PING_SECONDS: Final = 1.0
 #: The pool kills a child over its limit itself; the watch does what the pool has not done by then.
 _POOLS_GRACE_SECONDS: Final = 2.0
@@ -77,7 +79,13 @@ class Watch:
 
     def stop_now(self) -> None:
         """End the children and return what they had in hand; for a signal's handler."""
+        # Here and not in the loop, which may be waiting for a database that stands still.
+        for child in self._children():
+            _kill(child.pid)
         self._told_to_stop.set()
+        timer = threading.Timer(_PATIENCE_SECONDS, os._exit, [0])
+        timer.daemon = True
+        timer.start()
 
     def run(self) -> None:
         """Watch until the parent and all its children are gone."""
