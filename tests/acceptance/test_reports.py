@@ -136,6 +136,7 @@ def test_status_counts_what_results_list(ask, rows):
         "classified": len(classified),
         "failed": len(rows) - len(classified),
         "needs_review": len(unsure),
+        "given_up": 0,
     }
     assert status["batches"] == {"pending": 0, "queued": 0, "running": 0, "done": 1}
     assert status["model_version"] == classified[0]["model_version"]
@@ -158,7 +159,8 @@ def test_doctor_as_json_names_each_check_and_finds_all_good(ask):
     report = json.loads(ask("doctor", "--json").stdout)
     assert report["ok"] is True
     findings = {check["name"]: check["finding"] for check in report["checks"]}
-    assert findings == dict.fromkeys(("install", "settings", "root", "database", "model"), "good")
+    checks = ("install", "settings", "root", "database", "queue", "model")
+    assert findings == dict.fromkeys(checks, "good")
 
 
 def test_doctor_finds_a_root_that_is_away_and_says_what_to_do(run_cli, tmp_path):
