@@ -1,0 +1,138 @@
+"""``cratesort health``, and what ``doctor`` says of the queue: is waiting work taken in hand?
+
+Not here: a worker that is frozen (`tests.faults`).
+"""
+
+import json
+
+import pytest
+
+from tests import sounds
+from tests.servers.lifecycle import free_port
+
+#: Whatever waits when a command is typed has waited for longer.
+AT_ONCE = {"CRATESORT_STUCK_SECONDS": "0.001"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    (folder / "kick.wav").write_bytes(sounds.encoded())
+    return folder
+
+
+@pytest.fixture
+def waiting(run_cli, folder):
+    """A ledger in which one batch waits and nobody works."""
+    assert run_cli("ingest", folder, "--no-wait").code == 0
+
+
+@pytest.fixture
+def fleet(redis_url, sqlite_url, folder):
+    """The settings of a fleet without any worker."""
+    return {
+        "CRATESORT_BROKER_URL": redis_url,
+        "CRATESORT_DATABASE_URL": sqlite_url,
+        "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
+    }
+
+
+def queue_line(doctor):
+    """The finding on the queue of a ``doctor --json``."""
+    (check,) = (c for c in json.loads(doctor.stdout)["checks"] if c["name"] == "queue")
+    return check
+
+
+# cratesort health
+
+
+def test_an_empty_ledger_is_healthy(run_cli):
+    done = run_cli("health", settings=AT_ONCE)
+    assert (done.code, done.stdout, done.stderr) == (0, "healthy: no work waits\n", "")
+
+
+def test_work_that_is_done_is_healthy(run_cli, folder):
+    run_cli("ingest", folder)
+    assert run_cli("health", settings=AT_ONCE).code == 0
+
+
+def test_work_that_nobody_takes_is_exit_code_3_and_a_sentence(run_cli, waiting):
+    done = run_cli("health", settings=AT_ONCE)
+    assert done.code == 3
+    assert "work exists (1 batches) and nothing has been claimed for" in done.stdout
+
+
+def test_work_that_waits_a_moment_is_healthy(run_cli, waiting):
+    done = run_cli("health")
+    assert done.code == 0, done.stdout
+    assert "healthy: 1 batches wait" in done.stdout
+
+
+def test_work_that_failed_and_is_tried_again_waits_too(run_cli, folder):
+    (folder / "empty.wav").touch()
+    run_cli("ingest", folder)
+    assert run_cli("health", settings=AT_ONCE).code == 0
+    run_cli("retry", "--failed", "--no-wait")
+    assert run_cli("health", settings=AT_ONCE).code == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "healthy", "code"), [({}, True, 0), (AT_ONCE, False, 3)], ids=["waits", "stuck"]
+)
+def test_json_says_the_same_with_the_same_exit_code(run_cli, waiting, settings, healthy, code):
+    done = run_cli("health", "--json", settings=settings)
+    report = json.loads(done.stdout)
+    assert (done.code, report["healthy"], report["waiting_batches"]) == (code, healthy, 1)
+    assert list(report) == ["healthy", "waiting_batches", "unclaimed_seconds"]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
+def test_a_database_that_is_away_is_exit_code_3(run_cli, options):
+    url = f"postgresql://me:unspeakable@127.0.0.1:{free_port()}/cratesort"
+    done = run_cli("health", *options, settings={"CRATESORT_DATABASE_URL": url})
+    assert (done.code, done.stdout) == (3, "")
+    assert "the database cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "unspeakable" not in done.stderr
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon"])
+def test_a_time_that_makes_no_sense_is_exit_code_2(run_cli, seconds):
+    done = run_cli("health", settings={"CRATESORT_STUCK_SECONDS": seconds})
+    assert done.code == 2
+    assert "CRATESORT_STUCK_SECONDS" in done.stderr
+
+
+def test_redis_is_not_asked(run_cli, fleet):
+    away = {"CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    assert run_cli("health", settings=fleet | away).code == 0
+
+
+# The queue's line of cratesort doctor
+
+
+def test_doctor_says_that_no_work_waits(run_cli, folder):
+    run_cli("ingest", folder)
+    check = queue_line(run_cli("doctor", "--json"))
+    assert (check["finding"], check["detail"]) == ("good", "no work waits")
+
+
+def test_doctor_says_in_process_what_an_earlier_run_left(run_cli, waiting):
+    # However long it waits: without workers nobody is to blame for it
+    done = run_cli("doctor", "--json", settings=AT_ONCE)
+    check = queue_line(done)
+    assert done.code == 0
+    assert check["finding"] == "look"
+    assert "1 batches wait that an earlier run left" in check["detail"]
+    assert "cratesort ingest" in check["advice"]
+
+
+def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
+    run_cli("ingest", folder, "--no-wait", settings=fleet)
+    done = run_cli("doctor", settings=fleet | AT_ONCE)
+    assert done.code == 3
+    assert "BAD   queue      work exists (1 batches) and nothing has been claimed" in done.stdout
+    assert "-> see whether workers run" in done.stdout
+    # Who looks in words looks at the same as who looks in JSON
+    assert queue_line(run_cli("doctor", "--json", settings=fleet | AT_ONCE))["finding"] == "bad"

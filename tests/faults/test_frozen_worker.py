@@ -1,0 +1,34 @@
+"""A worker that runs and does nothing: no process tells of it, `cratesort health` does."""
+
+import os
+import signal
+
+from tests.faults.fleet import WATCH_ALONE
+from tests.servers.lifecycle import wait_until
+
+#: Longer than a worker that is awake leaves work lying; short enough to wait for.
+IMPATIENT = {"CRATESORT_STUCK_SECONDS": "2"}
+
+
+def test_work_is_stuck_while_it_sleeps_and_done_when_it_wakes(fleet):
+    fleet.add(count=8)
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        # Given a worker that has nothing to do, which is healthy
+        assert fleet.cli("health", **IMPATIENT).code == 0
+
+        # When it freezes with its watch, and there is work
+        os.killpg(worker.pid, signal.SIGSTOP)
+        fleet.submit()
+
+        # Then that is told from the ledger
+        def told():
+            return fleet.cli("health", **IMPATIENT).code == 3
+
+        wait_until(told, "work is found to be stuck", 60)
+        assert "work exists (2 batches)" in fleet.cli("health", **IMPATIENT).stdout
+
+        # And not any more when it wakes
+        os.killpg(worker.pid, signal.SIGCONT)
+        fleet.wait_until_done()
+        assert fleet.cli("health", **IMPATIENT).code == 0
+    fleet.assert_nothing_is_lost()
