@@ -1,0 +1,172 @@
+"""The watch is killed, outlives nobody, and needs a folder; and how a worker ends, as a number."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.fleet import WATCH_ALONE
+from tests.servers.lifecycle import free_port, is_alive, wait_until
+
+
+def watch_of(worker):
+    """The process that watches over a worker."""
+
+    def watches():
+        return [
+            pid
+            for pid in worker.processes()
+            if b"workers.watch" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        ]
+
+    wait_until(lambda: len(watches()) == 1, "the worker has its watch", 60)
+    return watches()[0]
+
+
+def exit_code_of(worker):
+    """How the worker's parent ended; waits for it, and leaves its id taken."""
+    wait_until(lambda: not worker.processes(), "all processes of the worker have ended", 60)
+    ended = os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+    assert ended.si_code == os.CLD_EXITED
+    return ended.si_status
+
+
+# The watch dies
+
+
+def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_batch(fleet):
+    fleet.add("gate.wav", count=7)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        # Given a child in the middle of a batch, and a second watch, for the first was killed
+        child = fleet.wait_for_the_gate()
+        first = watch_of(worker)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: "another one is started" in worker.log(), "the parent sees it", 60)
+        assert "the watch ended with code -9; another one is started" in worker.log()
+        assert watch_of(worker) != first
+
+        # When the child dies
+        os.kill(child, signal.SIGKILL)
+
+        # Then its batch-mates are done without the file it was reading
+        wait_until(lambda: len(fleet.outcomes()) == 7, "its batch-mates have their rows", 60)
+        assert [row["paths"] for row in fleet.batches() if row["suspect"]] == [["gate.wav"]]
+        fleet.open_gate()
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
+    fleet.add("gate.wav", count=7)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        child = fleet.wait_for_the_gate()
+        os.kill(watch_of(worker), signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda: len(fleet.outcomes()) == 7, "its batch-mates have their rows", 60)
+        fleet.open_gate()
+        fleet.wait_until_done()
+        assert f"its process {child} ended; it was singled_out" in worker.log()
+    fleet.assert_nothing_is_lost()
+
+
+def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
+    fleet.add(count=20)
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        for times in (1, 2):
+            os.kill(watch_of(worker), signal.SIGKILL)
+            wait_until(
+                lambda times=times: worker.log().count("another one is started") == times,
+                "another watch is started",
+                60,
+            )
+        fleet.wait_until_done()
+        watch_of(worker)
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+# The worker ends
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGTERM", 0), ("SIGINT", 130), ("SIGQUIT", 130)], ids=lambda it: str(it)
+)
+def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        watch = watch_of(worker)
+        # As a terminal or a service manager sends it: to the whole group
+        os.killpg(worker.pid, signal.Signals[name])
+        assert exit_code_of(worker) == code
+        assert not is_alive(watch)
+        assert "Traceback" not in worker.log()
+
+
+def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
+    fleet.add("gate.wav", count=3)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        fleet.wait_for_the_gate()
+        os.kill(worker.pid, signal.SIGTERM)
+        wait_until(lambda: "Warm shutdown" in worker.log(), "it was understood", 60)
+        fleet.open_gate()
+        assert exit_code_of(worker) == 0
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_second_ctrl_c_is_exit_code_130(fleet):
+    fleet.add("stuck.wav")
+    fleet.submit()
+    with fleet.worker("--concurrency", "1", settings=WATCH_ALONE) as worker:
+        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        os.killpg(worker.pid, signal.SIGINT)
+        wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "the first was understood", 60)
+        os.killpg(worker.pid, signal.SIGINT)
+        assert exit_code_of(worker) == 130
+
+
+# The watch's folder
+
+
+@pytest.fixture
+def bad_folder(request, tmp_path):
+    """A data folder that cannot be written, in one of two ways."""
+    folder = tmp_path / "data"
+    if request.param == "read-only":
+        folder.mkdir(mode=0o555)
+    else:
+        folder.write_text("a file is in its place")
+    return folder
+
+
+@pytest.mark.parametrize("bad_folder", ["read-only", "a file"], indirect=True)
+def test_a_worker_whose_data_folder_cannot_be_written_says_so_in_one_line(
+    run_cli, redis_url, sqlite_url, bad_folder
+):
+    settings = {
+        "CRATESORT_BROKER_URL": redis_url,
+        "CRATESORT_DATABASE_URL": sqlite_url,
+        "CRATESORT_DATA_FOLDER": str(bad_folder),
+    }
+    done = run_cli("worker", settings=settings, obey_permissions=True)
+    assert (done.code, done.stdout) == (2, "")
+    assert "the data folder cannot be written" in done.stderr
+    assert str(bad_folder) in done.stderr
+    assert "CRATESORT_DATA_FOLDER" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_that_is_said_though_redis_is_away(run_cli, sqlite_url, tmp_path):
+    (tmp_path / "data").write_text("a file is in its place")
+    settings = {
+        "CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "CRATESORT_DATABASE_URL": sqlite_url,
+        "CRATESORT_DATA_FOLDER": str(tmp_path / "data"),
+    }
+    assert run_cli("worker", settings=settings).code == 2
