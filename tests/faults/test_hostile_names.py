@@ -1,0 +1,113 @@
+"""Names that forge lines or drive terminals: never raw in a log or in what a command says."""
+
+import json
+
+import pytest
+import redis
+
+from tests.faults.fleet import WATCH_ALONE
+from tests.servers.lifecycle import wait_until
+
+#: Colour, a line of one's own, text turned round, the bell, and colour again in one character.
+HOSTILE = ("\x1b[31m", "\n2026 ERROR forged", "\u202e", "\x07", "\x9b31m")
+
+COMMANDS = (
+    ("doctor",),
+    ("health",),
+    ("status",),
+    ("results",),
+    ("results", "--failed"),
+    ("ingest", "--wait"),
+    ("ingest", "--no-wait"),
+    ("retry", "--failed", "--no-wait"),
+    ("retry", "--failed", "--wait"),
+)
+
+#: Says all there is to say, and finds what crashed at once.
+TALKATIVE = WATCH_ALONE | {"CRATESORT_LOG_LEVEL": "DEBUG"}
+
+
+def raw(text):
+    """What of a text a terminal would obey, and the lines that were forged."""
+    forged = [line for line in text.splitlines() if line.startswith("2026 ERROR")]
+    return [hostile for hostile in HOSTILE if not hostile.startswith("\n") and hostile in text] + (
+        forged
+    )
+
+
+def names(*beginnings):
+    return [f"{beginning}{hostile}.wav" for beginning in beginnings for hostile in HOSTILE]
+
+
+def test_a_worker_and_all_commands_escape_them(fleet):
+    # Given good, empty and crashing sounds with such names
+    fleet.add(*names("bass ", "abort "))
+    for name in names("empty "):
+        (fleet.library / name).touch()
+    failed = dict.fromkeys(names("empty "), "empty_file")
+    failed |= dict.fromkeys(names("abort "), "crashed_reader")
+    fleet.submit()
+    with fleet.worker(settings=TALKATIVE) as worker:
+        fleet.wait_until_done()
+        # When somebody asks for them in every way
+        said = {}
+        for command in COMMANDS:
+            paths = [fleet.library] if command[0] == "ingest" else []
+            done = fleet.cli(*command, *paths, CRATESORT_LOG_LEVEL="DEBUG")
+            said[command] = done.stdout + done.stderr
+        fleet.wait_until_done()
+        log = worker.log()
+    # Then nothing of that is obeyed
+    assert raw(log) == []
+    assert {command: raw(text) for command, text in said.items() if raw(text)} == {}
+    assert r"bass \x1b[31m.wav" in said["results",]
+    fleet.assert_nothing_is_lost(failed=failed)
+
+
+@pytest.fixture
+def odd_folder(tmp_path):
+    """A folder with such a name, and in it one that cannot be read and a file that crashes."""
+    folder = tmp_path / f"sounds {''.join(HOSTILE)}"
+    (folder / "locked \x1b[31m").mkdir(parents=True, mode=0)
+    return folder
+
+
+def test_in_one_process_a_suspect_and_a_locked_folder_are_named_escaped(fleet, run_cli, odd_folder):
+    # Given a file that ends the program, whose second run tries it apart
+    (odd_folder / "abort \x1b[31m.wav").write_bytes(b"RIFF")
+    shim = {"PYTHONPATH": fleet.settings["PYTHONPATH"], "CRATESORT_LOG_LEVEL": "DEBUG"}
+    said = ""
+    for command in (["ingest", odd_folder], ["ingest", odd_folder], ["retry", "--failed"]):
+        done = run_cli(*command, settings=shim, obey_permissions=True)
+        said += done.stdout + done.stderr
+    # Then both are named, escaped
+    assert "read alone, it crashed" in said
+    assert "warning: not walked" in said
+    assert raw(said) == []
+
+
+def test_a_library_root_with_such_a_name_is_said_to_be_away_escaped(fleet, tmp_path):
+    # Given a worker whose library root lies at such a path, and is away
+    fleet.add(count=1)
+    fleet.submit()
+    away = {"CRATESORT_LIBRARY_ROOTS": f"library={tmp_path}/away {HOSTILE[0]}{HOSTILE[2]}"}
+    with fleet.worker(settings=TALKATIVE | away) as worker:
+        wait_until(lambda: "cannot be opened" in worker.log(), "the worker says so", 60)
+        log = worker.log()
+    doctor = fleet.cli("doctor", **away)
+    assert raw(log + doctor.stdout + doctor.stderr) == []
+
+
+def test_a_message_with_such_a_name_is_dropped_escaped(fleet):
+    # Given messages that nobody of ours would send
+    fleet.add(count=1)
+    with fleet.worker(settings=TALKATIVE) as worker:
+        with redis.Redis.from_url(fleet.broker_url) as client:
+            for hostile in HOSTILE:
+                client.rpush("classify:3", hostile.encode())
+                client.rpush("classify:3", json.dumps({"headers": {"task": hostile}}))
+        fleet.submit()
+        fleet.wait_until_done()
+        log = worker.log()
+    assert "dropped" in log
+    assert raw(log) == []
