@@ -91,6 +91,25 @@ def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
     assert fleet.attempts() == 0
 
 
+def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
+    fleet.add(count=8)
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        # Given a watch that cannot say whether the database answers
+        watch = watch_of(worker)
+        os.kill(watch, signal.SIGSTOP)
+        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        fleet.submit()
+        # Then the ledger tells that nothing is done
+        stuck = {"CRATESORT_STUCK_SECONDS": "0.5"}
+        wait_until(lambda: fleet.cli("health", **stuck).code == 3, "work is stuck", 60)
+        # And all is done when it wakes
+        os.kill(watch, signal.SIGCONT)
+        fleet.wait_until_done()
+        assert "messages are taken again" in worker.log()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
 # The worker ends
 
 
