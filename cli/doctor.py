@@ -97,7 +97,9 @@ def _checks() -> Iterator[Check]:
     yield from _roots(settings)
     database = _guarded("database", lambda: _database(settings))
     yield database
-    if database.finding is not Finding.BAD and not _is_missing(settings):
+    from db.engine import is_missing
+
+    if database.finding is not Finding.BAD and not is_missing(settings.database):
         yield _guarded("queue", lambda: _queue(settings))
     if not settings.in_process:
         broker = _guarded("broker", lambda: _broker(settings))
@@ -175,16 +177,14 @@ def _roots(settings: "Settings") -> Iterator[Check]:
 
 
 def _database(settings: "Settings") -> Check:
-    from db.engine import create_engine, parse_url, reading
+    from db.engine import create_engine, is_missing, reading, shown
     from db.migrate import HEAD, require_current
     from db.overview import backlog, sound_counts
 
-    shown = parse_url(settings.database).render_as_string(hide_password=True)
-    if _is_missing(settings):
+    url = shown(settings.database)
+    if is_missing(settings.database):
         # To look must not be to make: a mistyped path would become an empty library.
-        return Check(
-            "database", Finding.LOOK, f"{shown} is not there yet; the first ingest makes it"
-        )
+        return Check("database", Finding.LOOK, f"{url} is not there yet; the first ingest makes it")
     engine = create_engine(settings.database)
     require_current(engine)
     with reading(engine) as connection:
@@ -195,7 +195,7 @@ def _database(settings: "Settings") -> Check:
     return Check(
         "database",
         Finding.LOOK if alone else Finding.GOOD,
-        f"{shown}, revision {HEAD}\n"
+        f"{url}, revision {HEAD}\n"
         f"{counts.classified:,} sounds classified, {counts.failed:,} failed; batches: {batches}",
         "SQLite serves workers of this host only; for several hosts set CRATESORT_DATABASE_URL "
         "to a PostgreSQL database"
@@ -220,8 +220,9 @@ def _queue(settings: "Settings") -> Check:
             f"{work.batches:,} batches wait that an earlier run left",
             "any `cratesort ingest` goes on with them",
         )
+    settled = f"unclaimed for {work.unclaimed_seconds:.0f} s"
     if work.unclaimed_seconds <= settings.stuck_seconds:
-        return Check("queue", Finding.GOOD, f"{work.batches:,} batches wait; work is being taken")
+        return Check("queue", Finding.GOOD, f"{work.batches:,} batches wait, {settled}")
     return Check(
         "queue",
         Finding.BAD,
@@ -229,13 +230,6 @@ def _queue(settings: "Settings") -> Check:
         "see whether workers run, and what their logs say of Redis and the library roots",
         Exit.UNREACHABLE,
     )
-
-
-def _is_missing(settings: "Settings") -> bool:
-    from db.engine import parse_url
-
-    url = parse_url(settings.database)
-    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
 
 
 def _broker(settings: "Settings") -> Check:
@@ -277,10 +271,10 @@ def _workers(settings: "Settings") -> Check:
 
 def _model(settings: "Settings") -> Check:
     from classifier.artifact import load_starter
-    from db.engine import create_engine
+    from db.engine import create_engine, is_missing
     from workers.predictor import Predictor
 
-    if _is_missing(settings):
+    if is_missing(settings.database):
         classifier = load_starter(settings.engine)
     else:
         classifier = Predictor(settings.engine).current(create_engine(settings.database))

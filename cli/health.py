@@ -18,16 +18,18 @@ def health(as_json: bool) -> None:
     Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing was claimed for
     CRATESORT_STUCK_SECONDS, or the database is away.
     """
-    from db.engine import create_engine, reading
+    from db.engine import create_engine, is_missing, reading
     from db.migrate import require_current
-    from db.overview import waiting
+    from db.overview import Waiting, waiting
     from workers.settings import load_settings
 
     settings = load_settings()
-    database = create_engine(settings.database)
-    require_current(database)
-    with reading(database) as connection:
-        work = waiting(connection)
+    work = Waiting(0, 0.0)
+    if not is_missing(settings.database):
+        database = create_engine(settings.database)
+        require_current(database)
+        with reading(database) as connection:
+            work = waiting(connection)
     stuck = work.unclaimed_seconds > settings.stuck_seconds
     if as_json:
         print_json(
@@ -40,7 +42,7 @@ def health(as_json: bool) -> None:
     elif stuck:
         say(f"stuck: {stuck_sentence(work.batches, work.unclaimed_seconds)}")
     elif work.batches:
-        say(f"healthy: {work.batches:,} batches wait, the last claim is recent")
+        say(f"healthy: {work.batches:,} batches wait, unclaimed for {work.unclaimed_seconds:.0f} s")
     else:
         say("healthy: no work waits")
     sys.exit(Exit.UNREACHABLE if stuck else Exit.DONE)

@@ -166,15 +166,14 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the database to this version's tables; nothing happens when it is there."""
-    from db.engine import parse_url
+    from db.engine import shown
     from db.migrate import HEAD
     from db.migrate import upgrade as run
     from workers.settings import load_settings
 
     url = load_settings().database
     before = run(url)
-    shown = parse_url(url).render_as_string(hide_password=True)
     if before == HEAD:
-        say(f"{shown} is at revision {HEAD} already")
+        say(f"{shown(url)} is at revision {HEAD} already")
     else:
-        say(f"{shown} is now at revision {HEAD} (was {before or 'empty'})")
+        say(f"{shown(url)} is now at revision {HEAD} (was {before or 'empty'})")

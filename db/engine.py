@@ -58,6 +58,20 @@ def parse_url(url: str) -> URL:
     raise DatabaseUrlError(f"expected sqlite or postgresql, got {name!r}")
 
 
+def shown(url: str) -> str:
+    """Return a database URL as it may be shown: without its password, and without its options.
+
+    libpq takes a password among the options too.
+    """
+    return parse_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def is_missing(url: str) -> bool:
+    """Whether a URL names an SQLite file that is not there; to look must not be to make."""
+    parsed = parse_url(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists()
+
+
 def create_engine(url: str) -> Engine:
     """Return a new engine; nothing is connected yet.
 

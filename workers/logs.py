@@ -6,6 +6,7 @@ What is not here: what a command answers or tells a person (`cli.terminal`).
 import logging
 import sys
 import time
+from typing import Any
 
 from classifier.paths import printable
 
@@ -37,6 +38,11 @@ class OneLineFormatter(logging.Formatter):
     def converter(self, seconds: float | None) -> time.struct_time:
         """Return UTC: hosts of a fleet stand in different places."""
         return time.gmtime(seconds)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
+        """Return a traceback, its lines indented: none of them can pass for a record."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join("    " + printable(line) for line in lines)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
         """Return the line, without the traceback, which keeps its own lines."""

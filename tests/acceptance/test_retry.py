@@ -314,9 +314,6 @@ def test_an_unknown_code_is_answered_with_those_there_are(retry):
 # The world
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the process that reads a suspect apart dies of a folder that is away"
-)
 def test_a_library_root_that_is_away_is_held_against_no_sound(
     ingest, retry, folder, tmp_path, outcomes
 ):
@@ -335,7 +332,6 @@ def test_a_library_root_that_is_away_is_held_against_no_sound(
     assert outcomes() == {"kick.wav": True, "abort.wav": True}
 
 
-@pytest.mark.xfail(strict=True, reason="in one process a batch nobody can read stops every run")
 def test_sounds_of_a_root_that_is_not_configured_any_more_stop_no_later_run(
     ingest, retry, folder, locked, run_cli, tmp_path
 ):

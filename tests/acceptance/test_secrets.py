@@ -81,7 +81,6 @@ def test_of_a_postgres_that_refuses_it(assert_untold, redis_url, postgres_server
     assert_untold(arguments, 3, CRATESORT_BROKER_URL=redis_url, CRATESORT_DATABASE_URL=url)
 
 
-@pytest.mark.xfail(strict=True, reason="a URL is shown with its query")
 @pytest.mark.parametrize("arguments", [("doctor",), ("db", "upgrade")], ids=" ".join)
 def test_where_libpq_takes_it_too(run_cli, postgres_url, postgres_server, arguments):
     secret = postgres_server.password

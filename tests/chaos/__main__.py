@@ -18,12 +18,15 @@ from tests.chaos.library import Library
 from tests.chaos.report import Summary
 from tests.chaos.world import World
 from tests.processes import READY
+from workers.faults import DATABASE_AWAY
 
 #: How long the fleet may take to finish once nothing disturbs it any more: some leases, one after
 #: the other, for a batch that is narrowed down, and the work itself.
 _PATIENCE_LEASES: Final = 8
 _PATIENCE_SECONDS: Final = 150.0
 _TICK_SECONDS: Final = 0.02
+#: About what a minute's faults leave of its work.
+_MOST_OPEN_BATCHES: Final = 300
 _LOOK_SECONDS: Final = 0.25
 _TELL_SECONDS: Final = 10.0
 
@@ -68,7 +71,19 @@ class Run:
         self._disturb_nothing_until(seconds)
 
     def _disturb_nothing_until(self, offset_seconds: float) -> None:
-        self._tend_until(lambda: self._offset >= offset_seconds)
+        self._tend_until(
+            lambda: self._offset >= offset_seconds, new_folders=self._has_little_to_do()
+        )
+
+    def _has_little_to_do(self) -> bool:
+        """Whether more work may come: a long run would else end in front of a mountain of it."""
+        database = create_engine(self._world.database_url)
+        try:
+            return sum(open_batches(database).values()) < _MOST_OPEN_BATCHES
+        except DATABASE_AWAY:
+            return False
+        finally:
+            database.dispose()
 
     def settle(self) -> None:
         """Put everything right, and wait until nothing is open."""
