@@ -186,3 +186,13 @@ def test_a_folder_that_may_not_be_entered_is_said_and_exit_code_1(run_cli, tmp_p
     done = run_cli("ingest", "sounds", obey_permissions=True)
     assert done.code == 1
     assert done.stderr == f"warning: not walked: {tmp_path}/sounds/locked: Permission denied\n"
+
+
+def test_a_file_dated_beyond_what_databases_know_is_classified(run_cli, tmp_path):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    path = folder / "kick.wav"
+    path.write_bytes(sounds.encoded())
+    os.utime(path, ns=(10**19, 10**19))
+    assert run_cli("ingest", folder).code == 0
+    assert "1 unchanged" in run_cli("ingest", folder).stdout

@@ -1,5 +1,8 @@
 """The database stopped or frozen in mid-batch: nothing is blamed for it, and nothing is burnt."""
 
+import os
+import signal
+
 import redis
 
 from tests.servers.lifecycle import wait_until
@@ -91,6 +94,22 @@ def test_a_database_that_stands_still_is_waited_for(postgres_fleet, postgres_ser
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
+
+
+def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(postgres_fleet, postgres_server):
+    fleet = postgres_fleet
+    fleet.add("stuck.wav", count=3)
+    fleet.submit()
+    with fleet.worker("--concurrency", "1", settings=PATIENT) as worker:
+        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        postgres_server.freeze()
+        try:
+            os.killpg(worker.pid, signal.SIGINT)
+            wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "it was understood", 60)
+            os.killpg(worker.pid, signal.SIGINT)
+            wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
+        finally:
+            postgres_server.thaw()
 
 
 def test_handing_in_to_no_database_is_exit_code_3(postgres_fleet, postgres_server):

@@ -75,6 +75,9 @@ ENTRIES = (
     b"[]",
     b"{}",
     b"[" * 100_000,
+    b'{"a": ' + b"1" * 5_000 + b"}",
+    b'{"__type__": "datetime", "__value__": 5}',
+    b'{"__type__": [], "__value__": 5}',
     envelope(headers=None),
     envelope(properties={}),
     envelope(delivery_info={}),
@@ -94,4 +97,21 @@ def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(postgres_
         fleet.submit()
         fleet.wait_until_done()
         assert parent in worker.processes()
+    fleet.assert_nothing_is_lost()
+
+
+def test_what_is_no_message_among_those_in_hand_ends_no_worker_at_its_start(postgres_fleet):
+    fleet = postgres_fleet
+    fleet.add(count=4)
+    with redis.Redis.from_url(fleet.broker_url) as client:
+        # Given what a worker that was killed might have left, with something else put there
+        for tag, entry in {"a": b"garbage", "b": b"null", "c": b"[1]"}.items():
+            client.hset("unacked", tag, entry)
+            client.zadd("unacked_index", {tag: 1})
+        # When a worker starts
+        with fleet.worker():
+            fleet.submit()
+            # Then it works, and the entries are gone
+            fleet.wait_until_done()
+            wait_until(lambda: not client.exists("unacked_index"), "they were dropped", 60)
     fleet.assert_nothing_is_lost()

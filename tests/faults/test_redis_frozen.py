@@ -1,5 +1,10 @@
 """Redis that accepts and never answers: nobody waits for it, and nothing is lost."""
 
+import os
+import signal
+
+from tests.servers.lifecycle import wait_until
+
 
 def test_handing_in_ends_with_a_warning_and_the_work_waits(fleet, redis_server):
     fleet.add(count=12)
@@ -27,3 +32,13 @@ def test_a_worker_that_was_waiting_for_it_goes_on(fleet, redis_server):
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
+
+
+def test_a_worker_that_is_told_to_stop_ends(postgres_fleet, redis_server):
+    with postgres_fleet.worker() as worker:
+        redis_server.freeze()
+        try:
+            os.kill(worker.pid, signal.SIGTERM)
+            wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
+        finally:
+            redis_server.thaw()

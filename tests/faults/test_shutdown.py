@@ -36,6 +36,13 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
     assert "running" not in [row["state"] for row in fleet.batches()]
 
 
+def test_sighup_stops_it_as_sigterm_does(fleet):
+    fleet.add(count=1)
+    with fleet.worker(settings=WATCH_ALONE) as worker:
+        stop(worker, signal.SIGHUP)
+        wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
+
+
 def test_too_little_grace_loses_nothing(fleet, tmp_path):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()

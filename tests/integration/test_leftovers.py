@@ -217,3 +217,21 @@ def test_what_lies_there_keeps_until_the_database_answers(
         (["1/0.wav", "1/1.wav"], PENDING, 0, False),
         (["0/0.wav"], PENDING, 0, True),
     ]
+
+
+# Nobody's fault
+
+
+def test_a_process_that_ended_for_time_while_it_did_not_read_blames_no_sound(
+    add_batches, claim, dies, context, batch_rows
+):
+    # Given a process that was killed for time while it waited for the database
+    add_batches(1)
+    claim(1, worker=DEAD)
+    dies(1, seconds=-1)
+    # When it is found
+    return_leftovers(context)
+    # Then its batch waits a while, without an attempt
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"], row["setbacks"]) == (PENDING, 0, 1)
+    assert row["due_at"] is not None

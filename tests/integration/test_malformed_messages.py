@@ -18,6 +18,10 @@ HEADERS = {
     "an id that is an object": {"id": {}},
     "an expiry that is an object": {"expires": {}},
     "stamps": {"stamped_headers": 5},
+    "no expiry, as zero": {"expires": 0},
+    "no expiry, as text": {"expires": ""},
+    "a task that is a list": {"task": [1]},
+    "a compression": {"compression": "application/x-bz2"},
     "a time in the next millennium": {"eta": "2999-01-01T00:00:00+00:00"},
 }
 

@@ -6,6 +6,7 @@ import kombu.exceptions
 import pytest
 import redis.exceptions
 import sqlalchemy.exc
+from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import insert, text
 
 from classifier.errors import BundleError, ErrorCode, SoundError
@@ -41,6 +42,7 @@ def database(database_url):
         sqlalchemy.exc.InterfaceError("SELECT 1", {}, Exception("closed")),
         sqlalchemy.exc.TimeoutError("the pool is empty"),
         sqlalchemy.exc.DBAPIError("SELECT 1", {}, Exception("cut"), connection_invalidated=True),
+        sqlalchemy.exc.InternalError("INSERT", {}, ReadOnlySqlTransaction("a standby")),
         LibraryRootAwayError("not mounted"),
     ],
     ids=lambda error: f"{type(error).__module__}.{type(error).__name__}",

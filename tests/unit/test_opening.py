@@ -9,7 +9,7 @@ import pytest
 
 from classifier import opening
 from classifier.errors import ErrorCode, SoundError
-from classifier.opening import open_beneath, open_root
+from classifier.opening import mtime_ns, open_beneath, open_root
 from classifier.paths import path_text
 from tests.processes import clean_environment, without_override
 
@@ -229,3 +229,10 @@ def test_an_opened_file_is_not_inherited_by_other_programs(root_fd):
         assert not os.get_inheritable(fd)
     finally:
         os.close(fd)
+
+
+def test_a_date_that_databases_do_not_know_becomes_the_last_they_do(tmp_path):
+    path = tmp_path / "future.wav"
+    path.touch()
+    os.utime(path, ns=(10**19, 10**19))
+    assert mtime_ns(path.stat()) == 2**63 - 1

@@ -1,0 +1,38 @@
+"""Reading a suspect in a process of its own. Not here: when that is done (`test_inprocess`)."""
+
+import pytest
+
+from tests import sounds
+from workers.faults import LibraryRootAwayError
+from workers.trial import TrialEnd, try_reading
+
+
+def read(root, name="kick.wav"):
+    return try_reading(root, name, follow_links=True, timeout_seconds=60)
+
+
+def test_a_good_sound_survives(tmp_path):
+    (tmp_path / "kick.wav").write_bytes(sounds.encoded())
+    assert read(tmp_path) is TrialEnd.SURVIVED
+
+
+def test_a_sound_that_is_refused_in_good_order_survives_too(tmp_path):
+    (tmp_path / "kick.wav").write_bytes(b"")
+    assert read(tmp_path) is TrialEnd.SURVIVED
+
+
+def test_of_a_folder_that_is_away_nothing_is_learned(tmp_path):
+    with pytest.raises(LibraryRootAwayError):
+        read(tmp_path / "not mounted")
+
+
+def test_what_a_folder_of_sounds_calls_workers_is_not_run(tmp_path, monkeypatch):
+    # Given a folder with a program that has our name
+    (tmp_path / "kick.wav").write_bytes(sounds.encoded())
+    (tmp_path / "workers").mkdir()
+    for name in ("__init__.py", "trial.py"):
+        (tmp_path / "workers" / name).write_text("raise SystemExit(3)")
+    # When a suspect is tried by somebody who stands there
+    monkeypatch.chdir(tmp_path)
+    # Then it was ours that read it
+    assert read(tmp_path) is TrialEnd.SURVIVED
