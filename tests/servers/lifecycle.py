@@ -88,6 +88,14 @@ def is_alive(pid: int) -> bool:
     return any(process.pid == pid for process in living_processes())
 
 
+def _signal(child: int, number: signal.Signals) -> None:
+    """Send a signal to a child, which may have ended since it was listed."""
+    try:
+        os.kill(child, number)
+    except ProcessLookupError:
+        pass
+
+
 class Server(ABC):
     """What our own Redis and our own PostgreSQL have in common: the life of a process.
 
@@ -147,8 +155,9 @@ class Server(ABC):
         """End it as a power cut does: every process of it at once."""
         self.freeze()  # else a new child could be born after the others were counted
         victims = self._children()
-        for pid in [self.pid, *victims]:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
+        for child in victims:
+            _signal(child, signal.SIGKILL)
         self._wait()
         wait_until(lambda: not any(map(is_alive, victims)), "its children are gone too")
 
@@ -162,12 +171,13 @@ class Server(ABC):
         """Hold it in mid-breath: connections stay open, and nobody gets an answer."""
         os.kill(self.pid, signal.SIGSTOP)
         for child in self._children():
-            os.kill(child, signal.SIGSTOP)
+            _signal(child, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Undo `freeze`."""
-        for pid in [*self._children(), self.pid]:
-            os.kill(pid, signal.SIGCONT)
+        for child in self._children():
+            _signal(child, signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)
 
     def log(self) -> str:
         """Return what it printed since it was first started."""
