@@ -113,6 +113,10 @@ class World:
     def _service(self, name: str, *arguments: str) -> Service:
         return Service(name, arguments, self.folder, self.settings)
 
+    def is_hit(self, target: str) -> bool:
+        """Whether a fault that lasts is under way there."""
+        return target in self._ongoing
+
     @property
     def lease_seconds(self) -> float:
         """How long the fleet's claims hold."""
