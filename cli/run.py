@@ -92,6 +92,7 @@ class Run:
 
     def _here(self, submit: Submit, progress: "Progress") -> Ended:
         """Classify in this process, after what earlier runs left unfinished."""
+        from db import ledger
         from workers import inprocess
         from workers.context import WorkContext
         from workers.leftovers import return_leftovers
@@ -99,6 +100,8 @@ class Run:
         context = WorkContext.create(self.settings, reads=True)
         try:
             return_leftovers(context)
+            with self.database.begin() as connection:
+                ledger.recall_deferred(connection)
             left = self._open_sounds()
             if left:
                 tell(f"finishing {left:,} sounds that an earlier run left in the ledger")
@@ -108,7 +111,8 @@ class Run:
                     on_batch=lambda: progress.update(task, completed=left - self._open_sounds()),
                 )
                 progress.remove_task(task)
-                tell("done with the earlier run")
+                stay = self._open_sounds()
+                tell(f"{stay:,} of them stay there" if stay else "done with the earlier run")
             submission = self._submit(submit, progress)
             if not self.wait:
                 return submission, None

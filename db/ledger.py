@@ -270,6 +270,15 @@ def defer(connection: Connection, batch_id: int, *, seconds: float) -> None:
     )
 
 
+def recall_deferred(connection: Connection) -> None:
+    """Let all deferred batches be taken at once: somebody who may have mended the cause asks."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.state == BatchState.PENDING, batches.c.due_at.is_not(None))
+        .values(due_at=None)
+    )
+
+
 def ingest_of(connection: Connection, batch_id: int) -> int:
     """Return the ingest a batch belongs to."""
     query = select(batches.c.ingest_id).where(batches.c.id == batch_id)

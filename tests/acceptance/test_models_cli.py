@@ -141,13 +141,18 @@ def test_a_host_that_does_not_know_a_root_blames_no_sound(run_cli, settings, lib
     without = settings | {"CRATESORT_LIBRARY_ROOTS": f"other={tmp_path}"}
     assert run_cli("ingest", "--no-wait", library, settings=with_root).code == 0
 
-    # When it is asked to work all the same
-    stopped = run_cli("ingest", tmp_path, settings=without)
+    # When it is asked for something else
+    other = run_cli("ingest", tmp_path, settings=without)
 
-    # Then it says which root it misses, and the host that has it finishes the work
-    assert stopped.code == 2
-    assert "packs" in stopped.stderr
+    # Then it says which root it misses, and does what it was asked for
+    assert other.code == 0
+    assert "packs" in other.stderr
+    assert "79 of them stay there" in other.stderr
+
+    # And the host that has the root finishes the work at once
     assert run_cli("ingest", library, settings=with_root).code == 0
+    status = json.loads(run_cli("status", "--json", settings=with_root).stdout)
+    assert {state for state, count in status["batches"].items() if count} == {"done"}
 
 
 def test_a_champion_that_calls_itself_otherwise_does_not_serve(
