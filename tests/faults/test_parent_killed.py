@@ -1,4 +1,4 @@
-"""kill -9 of only the parent: its children end with it, and the watch returns what they had."""
+"""kill -9 of only the parent: its children end too, and what they had is done or returned."""
 
 import os
 import signal
@@ -7,20 +7,25 @@ from tests.faults.fleet import WATCH_ALONE
 from tests.servers.lifecycle import wait_until
 
 
-def test_children_finish_what_they_have_and_no_process_stays(fleet):
+def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
     with fleet.worker(settings=WATCH_ALONE) as worker:
         fleet.wait_for_the_gate()
 
-        # When the parent dies, and the child in hand comes to its end
+        # When the parent dies, and the child in hand may go on
         os.kill(worker.pid, signal.SIGKILL)
         fleet.open_gate()
 
-        # Then the batch is done and all processes of the worker end by themselves
-        fleet.wait_until_done()
+        # Then all processes of the worker end by themselves, whether the child finishes its batch
+        # or finds its parent gone first and hands it back
         wait_until(lambda: not worker.processes(), "its children and its watch have ended", 60)
+    assert "running" not in [row["state"] for row in fleet.batches()]
+
+    # And the next worker does what is left
+    with fleet.worker():
+        fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
 
 
