@@ -76,15 +76,22 @@ def return_leftovers(
 
 def _is_for_another(path: Path, parent_pid: int) -> bool:
     note = content_of(path)
-    if note is None or note.parent_pid in (0, parent_pid):
-        return False
+    return note is not None and note.parent_pid not in (0, parent_pid) and _lives(note.parent_pid)
+
+
+def _lives(pid: int) -> bool:
     try:
-        os.kill(note.parent_pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # another user's, and it lives
-    return True
+        pass  # another user's, and it is there
+    try:
+        # Dead, and its own parent has not looked yet.
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # no Linux
+    return state not in "ZX"
 
 
 def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) -> None:
