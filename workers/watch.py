@@ -79,10 +79,10 @@ class Watch:
 
     def stop_now(self) -> None:
         """End the children and return what they had in hand; for a signal's handler."""
-        # Here and not in the loop, which may be waiting for a database that stands still.
-        for child in self._children():
-            _kill(child.pid)
+        # Set first: from here on nobody is blamed for having died.
         self._told_to_stop.set()
+        # Here and not in the loop, which may be waiting for a database that stands still.
+        self._kill_children()
         timer = threading.Timer(_PATIENCE_SECONDS, os._exit, [0])
         timer.daemon = True
         timer.start()
@@ -96,13 +96,14 @@ class Watch:
                 return
         self._stop_children()
 
-    def _look(self, *, blameless: bool = False) -> None:
+    def _look(self) -> None:
         """Do all that is due; a fault of the world ends this look, not the watch."""
         self._kill_the_overdue()
         try:
             self._ping()
             if self._database_away:
                 return
+            blameless = self._told_to_stop.is_set()
             if return_leftovers(self._context, of_parent=self._parent_pid, blameless=blameless):
                 dispatch(self._app, self._context.database, self._context.settings)
             if time.monotonic() - self._swept >= self._context.settings.sweep_seconds:
@@ -144,13 +145,15 @@ class Watch:
                 log.warning("process %d is over its time and is killed", child.pid)
                 _kill(child.pid)
 
-    def _stop_children(self) -> None:
-        children = self._children()
-        for child in children:
+    def _kill_children(self) -> None:
+        for child in self._children():
             _kill(child.pid)
+
+    def _stop_children(self) -> None:
         while self._children():
+            self._kill_children()  # again: the pool may have replaced one meanwhile
             time.sleep(0.01)
-        self._look(blameless=True)
+        self._look()
 
 
 def _kill(pid: int) -> None:
