@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from classifier.labels import CATEGORIES
+from cli.spreadsheets import spreadsheet_safe
 from cli.terminal import csv_writer, say, shorten, tell, terminal_width, wrapped
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ COLUMNS: Final = (
     "vendor",
     "note",
 )
-
-#: A spreadsheet takes a cell that starts so for a formula (OWASP, CSV injection).
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -126,13 +124,6 @@ def _rounded(value: float | None) -> float | None:
 def flat_top3(top3: Iterable[dict[str, Any]]) -> str:
     """Return the three best as one cell: ``drum:0.91 effects:0.05 bass:0.01``."""
     return " ".join(f"{best['category']}:{best['probability']}" for best in top3)
-
-
-def spreadsheet_safe(cell: Any) -> Any:
-    """Return a cell that no spreadsheet runs: text that starts like a formula gets a ``'``."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return f"'{cell}"
-    return cell
 
 
 def _print_csv(rows: Iterable["SoundRow"]) -> None:

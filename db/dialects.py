@@ -4,7 +4,7 @@ What is not here: the queries themselves, which read the same for both.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -13,12 +13,12 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
-    LargeBinary,
     Select,
     Table,
     any_,
     event,
     literal,
+    select,
 )
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -66,6 +66,12 @@ def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
 
 
+def clock(connection: Connection) -> datetime:
+    """Return the database's time, in UTC; SQLite's comes without saying so."""
+    moment: datetime = connection.execute(select(now())).scalar_one()
+    return moment.replace(tzinfo=UTC)
+
+
 def insert(connection: Connection, table: Table) -> PostgresInsert | SqliteInsert:
     """Return the dialect's INSERT, which knows ON CONFLICT."""
     if connection.dialect.name == "postgresql":
@@ -81,10 +87,20 @@ def skip_locked(query: Select[Any]) -> Select[Any]:
     return query.with_for_update(skip_locked=True)
 
 
-def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[bytes]) -> Any:
+def lock_table(connection: Connection, table: Table) -> None:
+    """Let no other transaction change a table until this one ends; reading goes on.
+
+    Nothing to do on SQLite, where `begin` has already locked the whole database.
+    """
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.format_table(table)
+        connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> Any:
     """Return ``column IN values``; one parameter on PostgreSQL, so that its plan is reused."""
     if connection.dialect.name == "postgresql":
-        return column == any_(literal(list(values), ARRAY(LargeBinary)))
+        return column == any_(literal(list(values), ARRAY(column.type)))
     return column.in_(values)
 
 

@@ -3,12 +3,13 @@
 Every number is counted from rows when it is asked for; nothing here is a tally kept on the side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from db.dialects import now
-from db.tables import BatchState, SoundStatus, batches, ingests, sounds
+from db.tables import BatchState, SoundStatus, batches, ingests, label_history, sounds
 
 #: A category the model was less sure of than this is worth a person's look.
 REVIEW_BELOW_CONFIDENCE = 0.5
@@ -213,3 +214,101 @@ def open_sounds(connection: Connection) -> int:
         batches.c.state != BatchState.DONE
     )
     return int(connection.execute(query).scalar_one())
+
+
+def roots(connection: Connection) -> list[str]:
+    """Return the names of all library roots that sounds came from, in order.
+
+    Asked of the ledger: it has a row a batch where the table of sounds has hundreds.
+    """
+    query = select(batches.c.root).distinct().order_by(batches.c.root)
+    return list(connection.scalars(query))
+
+
+@dataclass(slots=True)
+class CategoryCount:
+    """The labels of one category.
+
+    Attributes
+    ----------
+    labelled : int
+    compared : int
+        Of these, sounds that also have a category of the model.
+    agreeing : int
+        Of these, sounds whose category is the label.
+    """
+
+    labelled: int = 0
+    compared: int = 0
+    agreeing: int = 0
+
+
+@dataclass(slots=True)
+class LabelCounts:
+    """What the table holds of labels.
+
+    Attributes
+    ----------
+    labelled : int
+    compared, agreeing : int
+        As for `CategoryCount`, over all of them. The model may have been trained on these labels:
+        it is a hint where to look, no measure of the model.
+    held_out : int
+        Sounds models are measured on; frozen.
+    undecided : int
+        Labelled sounds no training run has read yet.
+    categories : dict of str to CategoryCount
+    sources, vendors : dict of str to int
+        Commonest first, as `categories`.
+    history : int
+        Labels ever given, those that were replaced included.
+    """
+
+    labelled: int = 0
+    compared: int = 0
+    agreeing: int = 0
+    held_out: int = 0
+    undecided: int = 0
+    history: int = 0
+    categories: dict[str, CategoryCount] = field(default_factory=dict)
+    sources: dict[str, int] = field(default_factory=dict)
+    vendors: dict[str, int] = field(default_factory=dict)
+
+
+def label_counts(connection: Connection) -> LabelCounts:
+    """Count the labels by category, source and vendor, and how often the model agrees."""
+    # Grouped once by everything: the sums below then all speak of the same moment.
+    groups: tuple[ColumnElement[Any], ...] = (
+        sounds.c.label,
+        sounds.c.label_source,
+        sounds.c.vendor,
+        sounds.c.category,
+        sounds.c.held_out,
+    )
+    ever = connection.execute(select(func.count()).select_from(label_history)).scalar_one()
+    counted = LabelCounts(history=ever)
+    query = select(*groups, func.count().label("n")).where(sounds.c.label.is_not(None))
+    for row in connection.execute(query.group_by(*groups)):
+        compared = row.n if row.category is not None else 0
+        agreeing = row.n if row.category == row.label else 0
+        counted.labelled += row.n
+        counted.compared += compared
+        counted.agreeing += agreeing
+        counted.held_out += row.n if row.held_out else 0
+        counted.undecided += row.n if row.held_out is None else 0
+        one = counted.categories.setdefault(row.label, CategoryCount())
+        one.labelled += row.n
+        one.compared += compared
+        one.agreeing += agreeing
+        counted.sources[row.label_source] = counted.sources.get(row.label_source, 0) + row.n
+        counted.vendors[row.vendor] = counted.vendors.get(row.vendor, 0) + row.n
+    counted.categories = dict(
+        sorted(counted.categories.items(), key=lambda item: (-item[1].labelled, item[0]))
+    )
+    counted.sources = _commonest_first(counted.sources)
+    counted.vendors = _commonest_first(counted.vendors)
+    return counted
+
+
+def _commonest_first(numbers: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(numbers.items(), key=lambda item: (-item[1], item[0])))

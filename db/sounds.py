@@ -161,6 +161,18 @@ def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, 
     return found
 
 
+def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of the `keys` that a sound of the table has."""
+    found: set[bytes] = set()
+    for start in range(0, len(keys), _LOOK_UP_AT_ONCE):
+        some = keys[start : start + _LOOK_UP_AT_ONCE]
+        rows = connection.scalars(
+            select(sounds.c.key).where(one_of(connection, sounds.c.key, some))
+        )
+        found.update(map(bytes, rows))
+    return found
+
+
 def save(connection: Connection, results: Sequence[SoundResult]) -> None:
     """Write one row per sound, replacing what an earlier visit said and keeping its label.
 

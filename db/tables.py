@@ -56,11 +56,50 @@ class BatchState(StrEnum):
     DONE = "done"
 
 
+class LabelSource(StrEnum):
+    """Where a label comes from.
+
+    ``human``: a person listened or looked. ``vendor``: the maker of the sound says so. ``import``:
+    another catalogue, or nobody remembers.
+    """
+
+    HUMAN = "human"
+    VENDOR = "vendor"
+    IMPORT = "import"
+
+
 class SoundStatus(StrEnum):
     """How a sound's latest visit ended."""
 
     CLASSIFIED = "classified"
     FAILED = "failed"
+
+
+class RunState(StrEnum):
+    """Where a training run stands; ``running`` under a lease."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class RunTrigger(StrEnum):
+    """What started a training run."""
+
+    SCHEDULE = "schedule"
+    HAND = "hand"
+
+
+class RunVerdict(StrEnum):
+    """What became of a training run's model.
+
+    ``promoted``: it serves. ``kept``: the champion was not beaten. ``stored``: it waits for a
+    person to decide.
+    """
+
+    PROMOTED = "promoted"
+    KEPT = "kept"
+    STORED = "stored"
 
 
 ingests: Final = Table(
@@ -149,12 +188,40 @@ sounds: Final = Table(
     Column("probabilities", LargeBinary(48)),
     Column("model_version", String(64)),
     Column("classified_at", _TIME, nullable=False),
+    # The label in force; `label_history` has those before it.
     Column("label", String(32)),
     Column("label_source", String(32)),
+    Column("labelled_by", Text),
     Column("labelled_at", _TIME),
+    # Whether models are measured on this sound instead of learning from it. Decided when training
+    # first reads its label, from its vendor's and pack's names; kept here, because names may
+    # change, and a sound that a model was measured on must not be learned by a later one.
+    Column("held_out", Boolean),
     Index("ix_sounds_status_error_code", "status", "error_code"),
     Index("ix_sounds_category", "category"),
     Index("ix_sounds_confidence", "confidence"),
+    # Labelled sounds are few among millions, and training reads them in this order.
+    Index(
+        "ix_sounds_labelled",
+        "id",
+        postgresql_where=text("label IS NOT NULL"),
+        sqlite_where=text("label IS NOT NULL"),
+    ),
+)
+
+# Every label that was ever given; rows are only added. It names sounds by root and path, so that it
+# outlives rows of `sounds`.
+label_history: Final = Table(
+    "label_history",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("key", LargeBinary(16), nullable=False),
+    Column("root", String(64), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("category", String(32), nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("labelled_by", Text, nullable=False),
+    Column("labelled_at", _TIME, nullable=False),
 )
 
 models: Final = Table(
@@ -180,13 +247,51 @@ training_runs: Final = Table(
     "training_runs",
     metadata,
     Column("id", _ID, primary_key=True),
-    # The schedule's slot; unique, so that two beats start one run. NULL: started by hand.
+    # The schedule's moment; unique, so that two beats start one run. NULL: started by hand.
     Column("slot", String(64), unique=True),
-    Column("model_version", String(64)),
+    Column("trigger", String(8), nullable=False),
+    Column("state", String(8), nullable=False),
+    # Kept when the run is over: who lost the answer to a commit can ask whether it came through.
+    Column("token", String(32), nullable=False),
+    Column("holder", String(255), nullable=False),
+    # For a person: what is being computed, and how far it is.
+    Column("stage", Text),
+    Column("lease_expires_at", _TIME, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("libraries", JSON, nullable=False),
+    # What served when the run began; NULL: the starter.
+    Column("champion", String(64)),
     Column("sizes", JSON),
     Column("metrics", JSON),
     Column("verdict", String(16)),
     Column("reason", Text),
+    Column("model_version", String(64)),
+    # HTML under gzip.
+    Column("report", LargeBinary),
+    # The newest entry of the labels' history the run had read.
+    Column("last_label_id", _ID),
     Column("started_at", _TIME, nullable=False),
     Column("finished_at", _TIME),
+    # At most one at once, whoever starts it and wherever.
+    Index(
+        "uq_training_runs_running",
+        "state",
+        unique=True,
+        postgresql_where=text("state = 'running'"),
+        sqlite_where=text("state = 'running'"),
+    ),
+)
+
+promotions: Final = Table(
+    "promotions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    # NULL: the starter. No foreign keys to `models`: history outlives a model that was removed.
+    Column("version", String(64)),
+    Column("previous", String(64)),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    # The promotion this one took back; NULL: it is no rollback.
+    Column("undoes", _ID, ForeignKey("promotions.id"), unique=True),
+    Column("promoted_at", _TIME, nullable=False),
 )

@@ -93,6 +93,15 @@ class Locator:
         # The deepest root first, for roots within roots.
         self._roots.sort(key=lambda place: -len(place.folder))
 
+    def resolve(self, path: bytes) -> bytes:
+        """Return the absolute path of a file that a list names, as its row will be called."""
+        absolute = os.path.abspath(path)
+        if self.absolute:
+            return os.path.realpath(absolute)
+        # Within roots a link keeps its own name: the worker decides whether it stays inside.
+        folder, name = os.path.split(absolute)
+        return os.path.join(os.path.realpath(folder), name)
+
     def place(self, resolved: bytes) -> Place:
         """Return where a resolved absolute path belongs.
 

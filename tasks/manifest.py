@@ -121,7 +121,7 @@ def find_listed(
         if len(entry.path) >= _LONGEST_PATH_BYTES:
             bad.append(BadLine(entry.number, f"{len(entry.path):,} bytes are too long for a path"))
             continue
-        resolved = _resolve(entry.path, locator)
+        resolved = locator.resolve(entry.path)
         try:
             place = locator.place(resolved)
         except OutsideRootsError as error:
@@ -139,12 +139,3 @@ def find_listed(
         if (sound.root, sound.path) not in seen:
             seen.add((sound.root, sound.path))
             yield sound
-
-
-def _resolve(path: bytes, locator: Locator) -> bytes:
-    absolute = os.path.abspath(path)
-    if locator.absolute:
-        return os.path.realpath(absolute)
-    # Within roots a link keeps its own name: the worker decides whether it stays inside.
-    folder, name = os.path.split(absolute)
-    return os.path.join(os.path.realpath(folder), name)

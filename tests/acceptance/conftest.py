@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from classifier.paths import path_text
+from db import labels as labels_table
+from db import sounds as sounds_table
+from db.engine import create_engine
+from db.sounds import Failure, Prediction, SoundResult
 from tests import processes
 from tests.processes import CliResult
 
@@ -54,3 +59,75 @@ def run_at_home(home) -> Callable[..., CliResult]:
         return processes.run_cli(arguments, home, options.pop("settings", {}), **options)
 
     return run
+
+
+# Labels: rows and labels are looked at in the database, which is quicker than by the command line.
+
+
+@pytest.fixture
+def label_settings(sqlite_url, tmp_path) -> dict[str, str]:
+    """The settings of a host that has the root packs; tests may turn them to another database."""
+    (tmp_path / "packs").mkdir()
+    return {
+        "CRATESORT_DATABASE_URL": sqlite_url,
+        "CRATESORT_LIBRARY_ROOTS": f"packs={tmp_path}/packs",
+    }
+
+
+@pytest.fixture
+def labels(run_cli, label_settings) -> Callable[..., CliResult]:
+    """Run ``cratesort labels ...`` there."""
+
+    def run(*arguments: Any, stdin: bytes = b"", **more: str) -> CliResult:
+        return run_cli("labels", *arguments, stdin=stdin, settings=label_settings | more)
+
+    return run
+
+
+@pytest.fixture
+def save(label_settings) -> Callable[..., None]:
+    """Write rows as a worker does: ``save("a.wav", b"caf\\xe9.wav", root="packs")``."""
+
+    def save(*paths: str | bytes, root: str = "packs", failure: Failure | None = None) -> None:
+        outcome = failure or Prediction((0.45, *[0.05] * 11), "model-1")
+        results = [
+            SoundResult(root, path_text(path), "a pack", "a vendor", 1, 1, None, outcome)
+            for path in paths
+        ]
+        engine = create_engine(label_settings["CRATESORT_DATABASE_URL"])
+        with engine.begin() as connection:
+            sounds_table.save(connection, results)
+        engine.dispose()
+
+    return save
+
+
+@pytest.fixture
+def labelled(label_settings) -> Callable[[], dict[str, tuple[str, str]]]:
+    """The current labels: path to category and source."""
+
+    def read() -> dict[str, tuple[str, str]]:
+        engine = create_engine(label_settings["CRATESORT_DATABASE_URL"])
+        with engine.begin() as connection:
+            found = {
+                label.path: (label.category, str(label.source))
+                for label in labels_table.current(connection)
+            }
+        engine.dispose()
+        return found
+
+    return read
+
+
+@pytest.fixture
+def given(label_settings) -> Callable[[], int]:
+    """How many labels were ever given."""
+
+    def count() -> int:
+        engine = create_engine(label_settings["CRATESORT_DATABASE_URL"])
+        with engine.begin() as connection:
+            number = labels_table.labels_since(connection, 0)
+        engine.dispose()
+        return number
+
+    return count

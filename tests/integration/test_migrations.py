@@ -10,9 +10,11 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 import db.migrations.versions
-from db import ledger, migrate, recovery
+from db import labels, ledger, migrate, recovery
+from db.labels import Given, GivenLabel
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
-from db.tables import metadata
+from db.sounds import sound_key
+from db.tables import LabelSource, metadata
 from tests.integration.conftest import connected
 from tests.servers.lifecycle import wait_until
 
@@ -68,7 +70,7 @@ def test_upgrading_twice_is_harmless(empty_url):
 
 @pytest.fixture
 def older_url(empty_url, monkeypatch):
-    """The URL of a database as the first version left it, with a batch of one sound."""
+    """The URL of a database as the first version left it, a sound in a batch, and a row."""
     monkeypatch.setattr(migrate, "HEAD", "0001")
     upgrade(empty_url)
     monkeypatch.undo()
@@ -79,9 +81,14 @@ def older_url(empty_url, monkeypatch):
         VALUES
             (1, 'r', '["a.wav"]', '["p"]', '["v"]', 1, 'pending', 1, CURRENT_TIMESTAMP)
     """
+    sound = """
+        INSERT INTO sounds (key, root, path, pack, vendor, status, classified_at)
+        VALUES (:key, 'r', 'b.wav', 'p', 'v', 'classified', CURRENT_TIMESTAMP)
+    """
     with connected(empty_url) as engine, engine.begin() as connection:
         connection.execute(text(ingest))
         connection.execute(text(batch))
+        connection.execute(text(sound), {"key": sound_key("r", "b.wav")})
     return empty_url
 
 
@@ -92,6 +99,15 @@ def test_an_older_database_keeps_its_batches_and_nobody_is_a_suspect(older_url):
         (batch,) = ledger.take_pending(connection, window=9, limit=9)
         assert batch.paths == ("a.wav",)
         assert recovery.suspect(connection, batch.id) is None
+
+
+def test_an_older_databases_sounds_can_be_labelled_and_none_is_held_out(older_url):
+    upgrade(older_url)
+    label = GivenLabel(sound_key("r", "b.wav"), "drum", LabelSource.HUMAN)
+    with connected(older_url) as engine, engine.begin() as connection:
+        assert labels.give(connection, [label], labelled_by="ada") == Given(new=1)
+        (sound,) = labels.labelled_after(connection, 0, 9)
+        assert (sound.path, sound.held_out) == ("b.wav", None)
 
 
 def test_sqlite_gets_its_tables_at_first_use(empty_sqlite_url):

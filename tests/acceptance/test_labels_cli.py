@@ -1,0 +1,272 @@
+"""``cratesort labels``: set by hand, exported and back, counted, and never lost."""
+
+import csv
+import io
+import itertools
+import json
+import os
+
+import pytest
+
+from classifier.errors import ErrorCode
+from classifier.paths import path_text
+from cli.spreadsheets import spreadsheet_safe
+from db.sounds import Failure
+from tests import sounds
+from tests.acceptance.conftest import parsed
+
+#: Names as bytes that have to come through tables and terminals whole.
+HOSTILE = (
+    b"two\nlines.wav",
+    b"carriage\rreturn.wav",
+    b"\x1b[31mred.wav",
+    b"caf\xe9.wav",
+    b"caf\\xe9.wav",
+    b'a, "b"; c.wav',
+    "\u202egnp.\u97f3.wav".encode(),
+    b"=1+1.wav",
+    b"'=1+1.wav",
+    b"''=1+1.wav",
+    b"-1 dB.wav",
+    b"@home.wav",
+    b" spaced .wav",
+)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_database(request, label_settings):
+    """Both databases, one after the other."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    label_settings["CRATESORT_DATABASE_URL"] = url
+
+
+def csv_table(*rows):
+    """A table of paths, categories and sources, as bytes."""
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows([("path", "category", "source"), *rows])
+    return written.getvalue().encode()
+
+
+# Paths and roots
+
+
+def test_a_path_that_two_roots_have_needs_its_root(save, labels):
+    save("a.wav", root="packs")
+    save("a.wav", root="more")
+    also_more = {"CRATESORT_LIBRARY_ROOTS": "packs=/p,more=/m"}
+    done = labels("import", "-", stdin=b"path,category\na.wav,drum\n", **also_more)
+    assert done.code == 2
+    assert "line 2: a.wav: the roots more and packs both have it; add a column root" in done.stderr
+    by_root = b"path,category,root\na.wav,drum,more\n"
+    assert labels("import", "-", stdin=by_root, **also_more).code == 0
+    on_disk = b"path,category\n/p/a.wav,bass\n"
+    assert labels("import", "-", stdin=on_disk, **also_more).code == 0
+    rows = parsed(labels("export", "--format", "json").stdout)
+    assert {row["root"]: row["category"] for row in rows} == {"more": "drum", "packs": "bass"}
+    done = labels("set", "a.wav", "drum", **also_more)
+    assert done.code == 2
+    assert "the roots more and packs both have it" in done.stderr
+
+
+def test_a_root_this_host_does_not_mount_is_known_from_the_ledger(
+    run_cli, labels, label_settings, library
+):
+    roots = {"CRATESORT_LIBRARY_ROOTS": f"elsewhere={library}"}
+    assert run_cli("ingest", library, settings=label_settings | roots).code == 0
+    path = next(library.rglob("*.wav")).relative_to(library)
+    assert labels("set", path, "drum").code == 0
+
+
+# Set
+
+
+@pytest.mark.usefixtures("either_database")
+def test_a_label_is_set_by_hand_and_says_what_it_replaced(save, labels, labelled):
+    save("a.wav")
+    assert labels("set", "a.wav", "drum").stdout == "a.wav: drum (human)\n"
+    done = labels("set", "a.wav", "bass", "--source", "vendor")
+    assert done.stdout == "a.wav: bass (vendor); was drum (human)\n"
+    assert labelled() == {"a.wav": ("bass", "vendor")}
+
+
+def test_a_label_that_is_set_again_says_so(save, labels, given):
+    save("a.wav")
+    labels("set", "a.wav", "drum", "--by", "ada")
+    done = labels("set", "a.wav", "drum", "--by", "bob")
+    assert (done.code, done.stdout) == (0, "a.wav: drum (human) already, by ada\n")
+    assert given() == 1
+
+
+def test_a_path_may_be_that_of_this_machine(save, labels, labelled, tmp_path):
+    save("kits/a.wav", "kits/b.wav")
+    assert labels("set", f"{tmp_path}/packs/kits/a.wav", "drum").code == 0
+    assert labels("set", "packs/../packs/kits/b.wav", "bass").code == 0
+    assert labelled() == {"kits/a.wav": ("drum", "human"), "kits/b.wav": ("bass", "human")}
+
+
+def test_set_tells_programs_what_is_and_what_was(save, labels):
+    save("a.wav")
+    first = json.loads(labels("set", "a.wav", "drum", "--by", "ada", "--json").stdout)
+    assert first.pop("labelled_at")
+    assert first == {
+        "path": "a.wav", "root": "packs", "category": "drum", "source": "human",
+        "labelled_by": "ada", "earlier": None,
+    }  # fmt: skip
+    second = json.loads(labels("set", "a.wav", "bass", "--by", "bob", "--json").stdout)
+    assert (second["category"], second["earlier"]["category"]) == ("bass", "drum")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["a.wav", "Drum"], "unknown category 'Drum'; did you mean drum?"),
+        (["new.wav", "drum"], "new.wav: no such sound in the database; ingest it first"),
+        (["", "drum"], "no such sound in the database"),
+        (["\x1b[31m.wav", "drum"], r"\x1b[31m.wav: no such sound"),
+        ([b"caf\xe9.wav", "drum"], r"caf\xe9.wav: no such sound"),
+        (["a.wav", b"caf\xe9"], r"unknown category 'caf\xe9'"),
+        (["a.wav", "drum", "--source", "model"], "'model' is not one of"),
+        (["a.wav", "drum", "--by", " "], "say who gives the labels"),
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_set_is_said_in_one_line(save, labels, labelled, arguments, reason):
+    save("a.wav")
+    done = labels("set", *arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert reason in done.stderr
+    assert "\x1b" not in done.stderr
+    assert labelled() == {}
+
+
+def test_the_login_name_is_who_gives_a_label_unless_one_is_named(save, labels):
+    save("a.wav", "b.wav")
+    labels("set", "a.wav", "drum", LOGNAME="ada")
+    labels("set", "b.wav", "drum", "--by", "bob")
+    rows = parsed(labels("export", "--format", "json").stdout)
+    assert [row["labelled_by"] for row in rows] == ["ada", "bob"]
+
+
+# Export
+
+
+@pytest.mark.usefixtures("either_database")
+def test_an_export_comes_back_whole_whatever_the_names(save, labels, labelled, given):
+    # Given labels of sounds with every kind of name
+    save(*HOSTILE)
+    categories = itertools.cycle(("drum", "bass", "vocal"))
+    rows = [(spreadsheet_safe(path_text(name)), next(categories), "vendor") for name in HOSTILE]
+    assert labels("import", "-", stdin=csv_table(*rows)).code == 0
+    before = labelled()
+    assert set(before) == set(map(path_text, HOSTILE))
+
+    # When they are exported, all replaced, and imported again
+    table = labels("export").stdout.encode()
+    others = [(path, "synth", "human") for path, _, _ in rows]
+    assert labels("import", "-", stdin=csv_table(*others)).code == 0
+    done = labels("import", "-", stdin=table)
+
+    # Then each sound has its own again
+    assert (done.code, done.stderr) == (0, "")
+    assert labelled() == before
+
+    # And a second time nothing is left to do
+    assert "0 new, 0 replaced" in labels("import", "-", stdin=table).stdout
+    assert given() == 3 * len(HOSTILE)
+
+
+def test_no_cell_of_an_export_is_run_by_a_spreadsheet(save, labels):
+    save(*HOSTILE)
+    labels("set", "--by", "=cmd", "--", "=1+1.wav", "drum")
+    rows = list(csv.reader(io.StringIO(labels("export").stdout, newline="")))
+    assert rows[0] == ["path", "category", "source", "root", "labelled_by", "labelled_at"]
+    assert rows[1][:5] == ["'=1+1.wav", "drum", "human", "packs", "'=cmd"]
+
+
+@pytest.mark.usefixtures("either_database")
+def test_paths_as_results_prints_them_are_taken(save, run_cli, labels, label_settings, labelled):
+    save(*HOSTILE)
+    results = run_cli("results", "--format", "csv", settings=label_settings).stdout
+    printed = [row["path"] for row in csv.DictReader(io.StringIO(results, newline=""))]
+    done = labels("import", "-", stdin=csv_table(*((path, "drum", "human") for path in printed)))
+    assert (done.code, done.stderr) == (0, "")
+    assert set(labelled()) == set(map(path_text, HOSTILE))
+
+
+def test_paths_as_find_prints_them_are_taken(save, labels, labelled, tmp_path):
+    save(b"caf\xe9.wav", "a.wav")
+    packs = os.fsencode(tmp_path) + b"/packs/"
+    table = b"path,category\n%scaf\xe9.wav,drum\n%sa.wav,bass\n" % (packs, packs)
+    assert labels("import", "-", stdin=table).code == 0
+    assert labelled() == {"caf\\xe9.wav": ("drum", "import"), "a.wav": ("bass", "import")}
+
+
+def test_without_labels_an_export_is_its_header(labels):
+    assert labels("export").stdout == "path,category,source,root,labelled_by,labelled_at\n"
+    assert labels("export", "--format", "json").stdout == ""
+
+
+# Stats
+
+
+def test_stats_count_labels_and_how_often_the_model_agrees(save, labels):
+    save("a.wav", "b.wav", "c.wav")
+    save("cut.wav", failure=Failure(ErrorCode.TRUNCATED, "it is cut"))
+    table = b"path,category,source\na.wav,bass,human\nb.wav,drum,vendor\ncut.wav,drum,vendor\n"
+    labels("import", "-", stdin=table)
+    counts = json.loads(labels("stats", "--json").stdout)
+    assert counts["labelled"] == counts["undecided"] == 3
+    assert (counts["compared"], counts["agreeing"], counts["held_out"]) == (2, 1, 0)
+    assert counts["sources"] == {"vendor": 2, "human": 1}
+    assert counts["vendors"] == {"a vendor": 3}
+    assert counts["categories"]["drum"] == {"labelled": 2, "compared": 1, "agreeing": 0}
+    shown = labels("stats").stdout
+    assert "3 sounds have a label" in shown
+    assert "50.0%" in shown
+
+
+def test_stats_without_labels_say_what_gives_them(save, labels):
+    save("a.wav")
+    assert "`cratesort labels import FILE.csv`" in labels("stats").stdout
+
+
+def test_a_vendors_name_drives_no_terminal(run_cli, tmp_path):
+    folder = tmp_path / "sounds" / "\x1b[31mred"
+    folder.mkdir(parents=True)
+    (folder / "kick.wav").write_bytes(sounds.encoded())
+    assert run_cli("ingest", "sounds").code == 0
+    done = run_cli("labels", "set", folder / "kick.wav", "drum", "--by", "\x1b[31mada")
+    again = run_cli("labels", "set", folder / "kick.wav", "drum")
+    said = done.stdout + again.stdout + run_cli("labels", "stats").stdout
+    assert r"\x1b[31mred" in said
+    assert r"already, by \x1b[31mada" in said
+    assert "\x1b" not in said
+
+
+# What a label outlives
+
+
+def test_a_label_outlives_re_ingesting_re_classifying_and_failing(run_cli, read_results, tmp_path):
+    # Given a sound with a label
+    kick = tmp_path / "sounds" / "kick.wav"
+    kick.parent.mkdir()
+    kick.write_bytes(sounds.encoded())
+    assert run_cli("ingest", "sounds").code == 0
+    assert run_cli("labels", "set", "sounds/kick.wav", "vocal").code == 0
+    before = run_cli("labels", "export").stdout
+
+    def visited(*options, code):
+        """Ingest again; return the row and whether the labels are as before."""
+        assert run_cli("ingest", "sounds", *options).code == code
+        (row,) = read_results()
+        return row["label"], row["error_code"], run_cli("labels", "export").stdout == before
+
+    # When it is visited again, classified again, changed, broken, and mended, then it keeps it
+    assert visited(code=0) == ("vocal", None, True)
+    assert visited("--reclassify", code=0) == ("vocal", None, True)
+    kick.write_bytes(sounds.encoded(channels=2))
+    assert visited(code=0) == ("vocal", None, True)
+    kick.write_bytes(b"RIFF")
+    assert visited(code=1) == ("vocal", "not_audio", True)
+    kick.write_bytes(sounds.encoded())
+    assert visited(code=0) == ("vocal", None, True)

@@ -1,0 +1,205 @@
+"""``cratesort labels import``: a table is taken whole, or every row that cannot be is named."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import clean_environment
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_database(request, label_settings):
+    """Both databases, one after the other."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    label_settings["CRATESORT_DATABASE_URL"] = url
+
+
+@pytest.fixture
+def import_csv(labels, tmp_path):
+    """Import these bytes, given as a file named t.csv."""
+
+    def run(content, *options, **settings):
+        (tmp_path / "t.csv").write_bytes(content)
+        return labels("import", "t.csv", *options, **settings)
+
+    return run
+
+
+@pytest.mark.usefixtures("either_database")
+def test_a_table_gives_its_labels_and_says_how_many(save, import_csv, labelled):
+    save("a.wav", "b.wav", "c.wav")
+    done = import_csv(b"path,category,source\na.wav,drum,human\nb.wav,bass,\n")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == ("2 labels: 2 new, 0 replaced an earlier one, 0 were there already\n")
+    assert labelled() == {"a.wav": ("drum", "human"), "b.wav": ("bass", "import")}
+
+
+def test_an_import_tells_programs_the_same(save, import_csv):
+    save("a.wav", "b.wav")
+    import_csv(b"path,category\na.wav,drum\n")
+    done = import_csv(b"path,category\na.wav,bass\nb.wav,bass\n", "--json")
+    assert json.loads(done.stdout) == {
+        "rows": 2, "new": 1, "replaced": 1, "unchanged": 0, "faults": {},
+    }  # fmt: skip
+
+
+def test_the_same_table_twice_changes_nothing_the_second_time(save, import_csv, given):
+    save("a.wav", "b.wav")
+    table = b"path,category\na.wav,drum\nb.wav,bass\n"
+    import_csv(table)
+    done = import_csv(table, "--by", "somebody else")
+    assert "0 new, 0 replaced an earlier one, 2 were there already" in done.stdout
+    assert given() == 2
+
+
+def test_a_table_may_come_by_standard_input_from_a_spreadsheet(save, labels, labelled):
+    save("a.wav", "b.wav")
+    table = b"\xef\xbb\xbfpath;category\r\na.wav;drum\r\nb.wav;bass\r\n"
+    done = labels("import", "-", stdin=table)
+    assert (done.code, done.stderr) == (0, "")
+    assert labelled() == {"a.wav": ("drum", "import"), "b.wav": ("bass", "import")}
+
+
+def test_a_table_without_rows_is_nothing_to_do(import_csv):
+    done = import_csv(b"path,category\n")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith("0 labels")
+
+
+@pytest.mark.usefixtures("either_database")
+def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
+    save, import_csv, labelled, given
+):
+    # Given good rows among bad ones of every kind
+    save("a.wav", "b.wav", "c.wav", "d.wav")
+    table = (
+        b"path,category,source\n"
+        b"a.wav,drum,human\n"
+        b"b.wav,Drum Loop,\n"
+        b"new.wav,drum,\n"
+        b"c.wav,drum,nobody\n"
+        b"a.wav,drum,human\n"
+        b"a.wav,bass,\n"
+        b"d.wav,drum,import,loud\n"
+        b",drum,\n"
+        b"caf\xe9.wav,drum,\n"
+        b"d.wav,drum,\n"
+    )
+    # When they are imported
+    done = import_csv(table)
+    # Then each is named with its line and what is wrong with it
+    assert (done.code, done.stdout) == (2, "")
+    first, *lines = done.stderr.splitlines()
+    assert first == "t.csv: nothing was imported, for 8 of its rows cannot be taken"
+    assert sorted(lines) == [
+        "line 10: caf\\xe9.wav: no such sound, and it is not UTF-8; save the table as “CSV UTF-8”",
+        "line 3: unknown category 'Drum Loop'; did you mean drum-loop?",
+        "line 4: new.wav: no such sound in the database; ingest it first",
+        "line 5: unknown source 'nobody'; expected human, vendor, import",
+        "line 6: a.wav: the same sound as in line 2",
+        "line 7: a.wav: bass here, drum for the same sound in line 2",
+        "line 8: not CSV: 4 cells under 3 columns; a path with a comma needs quotation marks "
+        "around it",
+        "line 9: no path",
+    ]
+    # And not even the good ones were written
+    assert labelled() == {}
+    assert given() == 0
+
+
+def test_programs_get_the_faults_too(save, import_csv):
+    save("a.wav")
+    done = import_csv(b"path,category\na.wav,drum\na.wav,bass\nnew.wav,drum\n", "--json")
+    assert done.code == 2
+    report = json.loads(done.stdout)
+    assert (report["rows"], report["new"]) == (3, 0)
+    assert {kind: fault["count"] for kind, fault in report["faults"].items()} == {
+        "conflict": 1,
+        "unknown path": 1,
+    }
+    assert report["faults"]["conflict"]["first"][0]["line"] == 3
+
+
+def test_many_faults_do_not_flood_the_terminal(import_csv):
+    rows = b"".join(b"%d.wav,drum\n" % number for number in range(2500))
+    done = import_csv(b"path,category\n" + rows)
+    assert done.code == 2
+    assert len(done.stderr.splitlines()) == 22
+    assert "for 2,500 of its rows" in done.stderr
+    assert done.stderr.endswith("2,480 more: unknown path\n")
+
+
+def test_two_spellings_of_one_sound_are_one_sound(save, import_csv, tmp_path):
+    save("a.wav")
+    table = f"path,category\na.wav,drum\n{tmp_path}/packs/a.wav,bass\npacks/a.wav,drum\n"
+    done = import_csv(table.encode())
+    assert done.code == 2
+    assert "packs/a.wav: bass here, drum for the same sound in line 2" in done.stderr
+    assert "packs/a.wav: the same sound as in line 2" in done.stderr
+
+
+def test_what_a_model_said_is_not_taken_for_labels(
+    save, import_csv, run_cli, label_settings, labelled
+):
+    save("a.wav")
+    results = run_cli("results", "--format", "csv", settings=label_settings).stdout
+    done = import_csv(results.encode())
+    assert (done.code, done.stdout) == (2, "")
+    assert "a model must not learn from itself" in done.stderr
+    assert labelled() == {}
+
+
+def test_a_table_that_is_missing_is_wrong_usage(labels):
+    done = labels("import", "nowhere.csv")
+    assert (done.code, done.stderr) == (2, "cratesort: nowhere.csv: No such file or directory\n")
+
+
+def test_a_database_that_is_away_is_exit_code_3(labels, postgres_server):
+    nobody = postgres_server.url.replace(str(postgres_server.port), "1")
+    done = labels("import", "-", stdin=b"path,category\n", CRATESORT_DATABASE_URL=nobody)
+    assert done.code == 3
+    assert "Traceback" not in done.stderr
+
+
+#: An import that dies as if it were killed, behind the second of its statements.
+_DYING = """
+import os, sys
+from cli import label_import
+from cli.__main__ import main
+
+give = label_import.give
+calls = []
+
+def give_and_die(*arguments, **options):
+    calls.append(give(*arguments, **options))
+    if len(calls) == 2:
+        os._exit(9)
+    return calls[-1]
+
+label_import.give = give_and_die
+label_import._LABELS_AT_ONCE = 10
+sys.argv = ["cratesort", "labels", "import", "t.csv"]
+main()
+"""
+
+
+@pytest.mark.usefixtures("either_database")
+def test_an_import_that_is_killed_in_the_middle_leaves_nothing(
+    save, labels, labelled, given, tmp_path, label_settings
+):
+    # Given an import that has written a part of its labels
+    names = [f"{number}.wav" for number in range(30)]
+    save(*names)
+    (tmp_path / "t.csv").write_text("path,category\n" + "".join(f"{n},drum\n" for n in names))
+    # When it is killed
+    dead = subprocess.run(
+        [sys.executable, "-c", _DYING],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, label_settings),
+    )
+    # Then no label is there, nor any trace of one, and the next import is as the first
+    assert dead.returncode == 9
+    assert (labelled(), given()) == ({}, 0)
+    assert labels("import", "t.csv").stdout.startswith("30 labels: 30 new")

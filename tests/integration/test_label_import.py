@@ -1,0 +1,146 @@
+"""Checking and writing a table of labels against a real table of sounds."""
+
+import io
+import sqlite3
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from cli import label_import
+from cli.label_import import TemporaryFileError, check, checked_labels, write
+from cli.label_paths import Several, SoundFinder, WrittenPath
+from cli.label_table import FaultKind, LabelTableError, read_label_table
+from db import labels, sounds
+from db.labels import Given
+from db.sounds import sound_key
+from tests.integration.conftest import connected
+from tests.integration.test_sounds_table import predicted
+from workers.settings import Settings
+
+
+@pytest.fixture
+def save(take):
+    return lambda *paths, root="library": take(
+        sounds.save, [predicted(path, root=root) for path in paths]
+    )
+
+
+@pytest.fixture
+def finder(database, tmp_path):
+    """Finds sounds as a host does that has these roots."""
+
+    def make(*roots):
+        return SoundFinder(
+            Settings(_env_file=None, library_roots={root: tmp_path / root for root in roots}),
+            database,
+        )
+
+    return make
+
+
+def rows(content):
+    return read_label_table(io.BytesIO(content), "t.csv")
+
+
+# Paths
+
+
+def test_a_path_that_two_roots_have_is_several_unless_its_root_is_said(save, finder):
+    save("a.wav", "b.wav")
+    save("a.wav", root="other")
+    found = finder("library", "other").find(
+        [WrittenPath((b"a.wav",)), WrittenPath((b"a.wav",), "other"), WrittenPath((b"b.wav",))]
+    )
+    assert found == [
+        Several(("library", "other")),
+        sound_key("other", "a.wav"),
+        sound_key("library", "b.wav"),
+    ]
+
+
+def test_the_likelier_spelling_wins_where_both_are_sounds(save, finder):
+    save("=1.wav", "'=1.wav", "'=2.wav")
+    paths = [WrittenPath((b"=1.wav", b"'=1.wav")), WrittenPath((b"=2.wav", b"'=2.wav"))]
+    assert finder("library").find(paths) == [
+        sound_key("library", "=1.wav"),
+        sound_key("library", "'=2.wav"),
+    ]
+
+
+def test_a_path_on_this_machine_leads_to_its_sound_through_links(save, finder, tmp_path):
+    save("kits/a.wav")
+    (tmp_path / "library" / "kits").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "library")
+    paths = [str(tmp_path / "link" / "kits" / "a.wav"), "link/kits/../kits/a.wav", "link"]
+    found = finder("library").find([WrittenPath((path.encode(),)) for path in paths])
+    assert found == [sound_key("library", "kits/a.wav")] * 2 + [None]
+
+
+def test_what_no_root_holds_is_no_sound(save, finder):
+    save("a.wav")
+    paths = (b"/elsewhere/a.wav", b"\0", b"", b"x" * 10_000, b"caf\xe9.wav")
+    assert finder("library").find([WrittenPath((path,)) for path in paths]) == [None] * 5
+
+
+# Tables
+
+
+def test_rows_of_several_lookups_are_checked_against_each_other(save, finder, monkeypatch):
+    monkeypatch.setattr(label_import, "_ROWS_AT_ONCE", 2)
+    save(*(f"{number}.wav" for number in range(5)))
+    table = b"path,category\n" + b"".join(b"%d.wav,drum\n" % number for number in range(5))
+    with checked_labels() as checked:
+        faults = check(rows(table + b"0.wav,bass\n4.wav,drum\n"), finder("library"), checked)
+        assert dict(faults.counts) == {FaultKind.CONFLICT: 1, FaultKind.DUPLICATE: 1}
+        assert str(faults.first[FaultKind.CONFLICT][0]).startswith("line 7: 0.wav: bass here")
+        assert str(faults.first[FaultKind.DUPLICATE][0]).endswith("as in line 6")
+
+
+def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database, monkeypatch, take):
+    # Given checked labels that take two statements, the second of which fails
+    monkeypatch.setattr(label_import, "_LABELS_AT_ONCE", 3)
+    save(*(f"{number}.wav" for number in range(5)))
+    table = b"path,category\n" + b"".join(b"%d.wav,drum\n" % number for number in range(5))
+    calls = []
+
+    def give_once(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError("the world is in the way")
+        return labels.give(*arguments, **options)
+
+    with checked_labels() as checked:
+        assert not check(rows(table), finder("library"), checked)
+        # When they are written, then it is as if nothing had been tried
+        monkeypatch.setattr(label_import, "give", give_once)
+        with pytest.raises(OSError, match="in the way"):
+            write(database, checked, labelled_by="ada")
+        assert take(labels.last_label_id) == 0
+        # And the next try gives them all
+        monkeypatch.setattr(label_import, "give", labels.give)
+        assert write(database, checked, labelled_by="ada") == Given(new=5)
+
+
+def test_no_room_for_the_checked_rows_is_said(monkeypatch):
+    def full(*_arguments, **_options):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.raises(TemporaryFileError, match=r"disk is full.*TMPDIR"), checked_labels():
+        full()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=80))
+@example(b"\xe9,drum,\xff\n")
+@example(b"\0.wav,drum,\n")
+@example(b"'=a.wav,drum,'=r\n")
+def test_whatever_a_table_holds_it_ends_in_faults_or_labels(sqlite_url, content):
+    with connected(sqlite_url) as engine, checked_labels() as checked:
+        finder = SoundFinder(Settings(_env_file=None), engine)
+        try:
+            faults = check(rows(b"path,category,root\n" + content), finder, checked)
+        except LabelTableError:
+            return
+        assert len(checked) == 0
+        assert all(fault.reason for first in faults.first.values() for fault in first)
