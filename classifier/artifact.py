@@ -9,8 +9,9 @@ What is not here: where bundles are stored, which one is champion, how one is tr
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from classifier.golden import golden_sounds, replay_golden, write_golden
 from classifier.headers import AudioHeader
 from classifier.labels import N_CATEGORIES
 from classifier.manifest import (
+    CALIBRATION,
     COMPILED,
     FOREST,
     GOLDEN,
@@ -40,10 +42,42 @@ from classifier.manifest import (
 )
 from classifier.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from classifier.sequence import SequenceModel
+
 #: Rows asked at a time: a few MB of intermediate arrays, whatever the caller's batch.
 _MOST_ROWS: Final = 512
 
 EngineName = Literal["onnx", "keras"]
+
+#: What `KerasEngine.from_bytes` takes, in its order.
+_ORIGINALS: Final = (LSTM, SCALER, FOREST, CALIBRATION)
+
+#: What an engine deserialises; every other member is hashed and left alone.
+_READ_BY: Final = {
+    "onnx": frozenset({VOCABULARY, GOLDEN, COMPILED}),
+    "keras": frozenset({VOCABULARY, GOLDEN, *_ORIGINALS}),
+}
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The models of a bundle as they were trained.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    sequence : SequenceModel
+    scaler : StandardScaler
+    forest : RandomForestClassifier
+    temperature : float
+    """
+
+    vocabulary: Vocabulary
+    sequence: "SequenceModel"
+    scaler: Any
+    forest: Any
+    temperature: float
 
 
 class Classifier:
@@ -91,13 +125,31 @@ class Classifier:
         ValueError
             Not one header per name.
         """
+        return self.probabilities(names, header_matrix(headers))
+
+    def probabilities(
+        self, names: Sequence[str], headers: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return what `predict` does, from headers that are a matrix already.
+
+        Parameters
+        ----------
+        names : sequence of str, length n_sounds
+        headers : ndarray of shape (n_sounds, 6), float32
+            As `features.header_matrix` returns them.
+
+        Raises
+        ------
+        ValueError
+            Not one header per name.
+        """
         if len(names) != len(headers):
             raise ValueError(f"{len(names)} names and {len(headers)} headers: expected as many")
         found = np.zeros((len(names), N_CATEGORIES), dtype=np.float32)
         for start in range(0, len(names), _MOST_ROWS):
             rows = slice(start, start + _MOST_ROWS)
             token_ids = self._vocabulary.encode([tokenise(name) for name in names[rows]])
-            found[rows] = self._engine.probabilities(token_ids, header_matrix(headers[rows]))
+            found[rows] = self._engine.probabilities(token_ids, headers[rows])
         return found
 
 
@@ -132,7 +184,7 @@ def publish(
     if set(members) != set(TRAINED_MEMBERS):
         raise BundleError(f"a bundle needs exactly {', '.join(TRAINED_MEMBERS)}")
     vocabulary = Vocabulary.from_json(members[VOCABULARY])
-    originals = KerasEngine.from_bytes(members[LSTM], members[SCALER], members[FOREST])
+    originals = KerasEngine.from_bytes(*(members[name] for name in _ORIGINALS))
     names, headers = golden_sounds()
     token_ids = vocabulary.encode([tokenise(name) for name in names])
     numbers = header_matrix(headers)
@@ -186,10 +238,27 @@ def load_classifier(bundle: bytes, engine: EngineName = "onnx") -> Classifier:
     BundleError
         With one line that says which member is wrong and how.
     """
-    wanted = {
-        "onnx": {VOCABULARY, GOLDEN, COMPILED},
-        "keras": {VOCABULARY, GOLDEN, LSTM, SCALER, FOREST},
-    }[engine]
+    manifest, vocabulary, loaded, golden = _load(bundle, engine)
+    classifier = Classifier(manifest, vocabulary, loaded, engine)
+    replay_golden(golden, classifier)
+    return classifier
+
+
+def load_originals(bundle: bytes) -> Originals:
+    """Load the models of a bundle to learn on from them. Needs ``[training]``.
+
+    Raises
+    ------
+    BundleError
+        As for `load_classifier`; the golden vectors are not replayed, for nothing is served.
+    """
+    _, vocabulary, engine, _ = _load(bundle, "keras")
+    assert isinstance(engine, KerasEngine)  # noqa: S101  (for mypy; `_load` was asked for it)
+    return Originals(vocabulary, engine.sequence, engine.scaler, engine.forest, engine.temperature)
+
+
+def _load(bundle: bytes, engine: EngineName) -> tuple[Manifest, Vocabulary, Engine, bytes]:
+    """Check a bundle and return its manifest, vocabulary, engine and golden vectors."""
     trusted: dict[str, bytes] = {}
     archive = Archive(bundle, (MANIFEST, *MEMBERS))
     manifest = parse_manifest(archive.read(MANIFEST))
@@ -197,14 +266,14 @@ def load_classifier(bundle: bytes, engine: EngineName = "onnx") -> Classifier:
         content = archive.read(name)
         if sha256(content) != manifest.member_sha256[name]:
             raise BundleError(f"{name} of bundle {manifest.version} is not what was published")
-        if name in wanted:
+        if name in _READ_BY[engine]:
             trusted[name] = content
     try:
         vocabulary = Vocabulary.from_json(trusted[VOCABULARY])
         loaded: Engine = (
             OnnxEngine(trusted[COMPILED])
             if engine == "onnx"
-            else KerasEngine.from_bytes(trusted[LSTM], trusted[SCALER], trusted[FOREST])
+            else KerasEngine.from_bytes(*(trusted[name] for name in _ORIGINALS))
         )
     except ImportError:
         raise  # the keras engine without its extra is a fault of the installation
@@ -212,9 +281,7 @@ def load_classifier(bundle: bytes, engine: EngineName = "onnx") -> Classifier:
         raise BundleError(
             f"bundle {manifest.version} does not load in the {engine} engine: {fault}"
         ) from fault
-    classifier = Classifier(manifest, vocabulary, loaded, engine)
-    replay_golden(trusted[GOLDEN], classifier)
-    return classifier
+    return manifest, vocabulary, loaded, trusted[GOLDEN]
 
 
 def load_starter(engine: EngineName = "onnx") -> Classifier:

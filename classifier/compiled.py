@@ -46,8 +46,10 @@ class _Graph:
         return output
 
 
-def compile_models(weights: "SequenceWeights", scaler: Any, forest: Any) -> bytes:
-    """Compile LSTM, scaler and forest into one graph.
+def compile_models(
+    weights: "SequenceWeights", scaler: Any, forest: Any, temperature: float
+) -> bytes:
+    """Compile LSTM, scaler, forest and calibration into one graph.
 
     Parameters
     ----------
@@ -57,6 +59,8 @@ def compile_models(weights: "SequenceWeights", scaler: Any, forest: Any) -> byte
         Fitted on `features.header_matrix`.
     forest : RandomForestClassifier
         Fitted on `stacking.forest_inputs`.
+    temperature : float
+        As `stacking.calibrated` takes it.
 
     Returns
     -------
@@ -70,6 +74,7 @@ def compile_models(weights: "SequenceWeights", scaler: Any, forest: Any) -> byte
         "Concat", [_on_grid(graph, sequence, np.float32), scaled, missing], "forest_inputs", axis=1
     )
     _add_forest(graph, forest, inputs)
+    _add_calibration(graph, temperature)
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -190,4 +195,11 @@ def _add_forest(graph: _Graph, forest: Any, inputs: str) -> None:
     placement = np.zeros((len(forest.classes_), N_CATEGORIES))
     placement[np.arange(len(forest.classes_)), forest.classes_] = 1.0
     graph.constant("placement", placement, np.float32)
-    graph.add("MatMul", ["forest_probabilities", "placement"], "probabilities")
+    graph.add("MatMul", ["forest_probabilities", "placement"], "uncalibrated")
+
+
+def _add_calibration(graph: _Graph, temperature: float) -> None:
+    graph.constant("sharpness", 1.0 / temperature, np.float32)
+    graph.add("Pow", ["uncalibrated", "sharpness"], "raised")
+    graph.add("ReduceSum", ["raised", "axis_1"], "raised_sum", keepdims=1)
+    graph.add("Div", ["raised", "raised_sum"], "probabilities")

@@ -7,7 +7,7 @@ they do not. What is not here: names and headers (`artifact.Classifier`), trust:
 
 import io
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,16 +92,29 @@ class KerasEngine:
     sequence : SequenceModel
     scaler : StandardScaler
     forest : RandomForestClassifier
+    temperature : float
+        As `stacking.calibrated` takes it.
     """
 
-    def __init__(self, sequence: "SequenceModel", scaler: Any, forest: Any) -> None:
-        self._sequence = sequence
-        self._scaler = scaler
-        self._forest = forest
+    def __init__(
+        self, sequence: "SequenceModel", scaler: Any, forest: Any, temperature: float
+    ) -> None:
+        self.sequence: Final = sequence
+        self.scaler: Final = scaler
+        self.forest: Final = forest
+        self.temperature: Final = temperature
 
     @classmethod
-    def from_bytes(cls, lstm: bytes, scaler: bytes, forest: bytes) -> "KerasEngine":
-        """Load the originals. Unpickles: the caller vouches for the bytes."""
+    def from_bytes(
+        cls, lstm: bytes, scaler: bytes, forest: bytes, calibration: bytes
+    ) -> "KerasEngine":
+        """Load the originals. Unpickles: the caller vouches for the bytes.
+
+        Raises
+        ------
+        ValueError
+            A calibration that is none.
+        """
         import joblib
 
         from classifier.sequence import SequenceModel
@@ -110,6 +123,7 @@ class KerasEngine:
             SequenceModel.from_bytes(lstm),
             joblib.load(io.BytesIO(scaler)),
             joblib.load(io.BytesIO(forest)),
+            stacking.temperature_from_json(calibration),
         )
 
     def probabilities(
@@ -118,13 +132,14 @@ class KerasEngine:
         """See `Engine.probabilities`."""
         if len(token_ids) == 0:
             return np.zeros((0, N_CATEGORIES), dtype=np.float32)
-        from_names = self._sequence.probabilities(token_ids)
-        inputs = stacking.forest_inputs(from_names, header_matrix, self._scaler)
-        return stacking.forest_probabilities(self._forest, inputs)
+        from_names = self.sequence.probabilities(token_ids)
+        inputs = stacking.forest_inputs(from_names, header_matrix, self.scaler)
+        found = stacking.forest_probabilities(self.forest, inputs)
+        return stacking.calibrated(found, self.temperature)
 
     def is_steady(
         self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
     ) -> NDArray[np.bool_]:
         """Tell which rows every machine must agree on: see `stacking.is_steady`."""
-        from_names = self._sequence.probabilities(token_ids)
-        return stacking.is_steady(from_names, header_matrix, self._scaler)
+        from_names = self.sequence.probabilities(token_ids)
+        return stacking.is_steady(from_names, header_matrix, self.scaler)

@@ -18,18 +18,19 @@ from classifier.features import HEADER_COLUMNS
 from classifier.labels import CATEGORIES
 
 #: Raised whenever a reader of the old format would misread the new one.
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 MANIFEST: Final = "manifest.json"
 VOCABULARY: Final = "vocabulary.json"
 LSTM: Final = "lstm.keras"
 SCALER: Final = "scaler.joblib"
 FOREST: Final = "forest.joblib"
+CALIBRATION: Final = "calibration.json"
 COMPILED: Final = "compiled.onnx"
 GOLDEN: Final = "golden.json"
 
 #: What training hands to `publish`; the golden vectors are made there.
-TRAINED_MEMBERS: Final = (VOCABULARY, LSTM, SCALER, FOREST, COMPILED)
+TRAINED_MEMBERS: Final = (VOCABULARY, LSTM, SCALER, FOREST, CALIBRATION, COMPILED)
 MEMBERS: Final = (*TRAINED_MEMBERS, GOLDEN)
 
 _LIBRARIES: Final = (

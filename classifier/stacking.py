@@ -9,6 +9,8 @@ out-of-fold (`training.fitting`), the same steps as a graph (`compiled`). scikit
 inside the functions that fit: a worker on the default engine never needs it.
 """
 
+import json
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -120,6 +122,8 @@ def fit_forest(
     weights: NDArray[np.float64],
     *,
     seed: int,
+    kept: "RandomForestClassifier | None" = None,
+    n_kept: int = 0,
 ) -> "RandomForestClassifier":
     """Fit the forest; the same seed and rows give the same trees.
 
@@ -130,16 +134,31 @@ def fit_forest(
     category_indices : ndarray of shape (n_rows,), int64
     weights : ndarray of shape (n_rows,), float64
     seed : int
+    kept : RandomForestClassifier, optional
+        An older forest, fitted behind the same scaler on the same categories.
+    n_kept : int
+        So many of its trees stand in place of new ones.
 
     Returns
     -------
     RandomForestClassifier
+        Of `N_TREES` trees.
+
+    Raises
+    ------
+    ValueError
+        The older forest knows other categories, so its trees' answers mean something else.
     """
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(
-        N_TREES, max_leaf_nodes=MOST_LEAVES, random_state=seed, n_jobs=-1
+        N_TREES - n_kept, max_leaf_nodes=MOST_LEAVES, random_state=seed, n_jobs=-1
     ).fit(inputs, category_indices, sample_weight=weights)
+    if kept is not None and n_kept:
+        if list(kept.classes_) != list(forest.classes_):
+            raise ValueError("trees can be kept only from a forest of the same categories")
+        forest.estimators_ += kept.estimators_[:n_kept]
+        forest.set_params(n_estimators=N_TREES)
     # Each tree has its own seed, so fitting in parallel is deterministic. Predicting in parallel
     # is not (the order of the sum), and a worker child owns one core.
     forest.set_params(n_jobs=1)
@@ -163,3 +182,41 @@ def forest_probabilities(forest: Any, inputs: NDArray[np.float32]) -> NDArray[np
     if len(inputs):
         probabilities[:, forest.classes_] = forest.predict_proba(inputs)
     return probabilities
+
+
+def calibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Soften (above 1) or sharpen (below 1) probabilities; the category stays the same.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_sounds, 12), float32
+    temperature : float, > 0
+        Temperature scaling (Guo et al. 2017), of logarithms of probabilities in place of logits:
+        each is raised to the power of one over the temperature, then all are made to sum to 1.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 12), float32
+    """
+    raised = np.power(probabilities, np.float32(1.0 / temperature))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def temperature_to_json(temperature: float) -> bytes:
+    """Return a temperature as a bundle's member."""
+    return json.dumps({"temperature": temperature}).encode("ascii")
+
+
+def temperature_from_json(document: bytes) -> float:
+    """Read what `temperature_to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        Not such a document, or not a finite number above 0.
+    """
+    content = json.loads(document)
+    value = content.get("temperature") if isinstance(content, dict) else None
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError("a calibration is an object with a temperature above 0")
+    return float(value)

@@ -41,12 +41,15 @@ class LabelledSounds:
         Into `CATEGORIES`.
     vendors : ndarray of shape (n_sounds,), object
         `str`; for grouping and weights, never an input.
+    packs : ndarray of shape (n_sounds,), object
+        `str`; for keeping rows of one pack together, never an input.
     """
 
     names: NDArray[np.object_]
     headers: NDArray[np.float32]
     category_indices: NDArray[np.int64]
     vendors: NDArray[np.object_]
+    packs: NDArray[np.object_]
 
     @classmethod
     def from_rows(
@@ -55,21 +58,24 @@ class LabelledSounds:
         headers: Sequence[AudioHeader],
         categories: Sequence[str],
         vendors: Sequence[str],
+        packs: Sequence[str] | None = None,
     ) -> "LabelledSounds":
-        """Build from parallel sequences.
+        """Build from parallel sequences; without packs, each vendor has one.
 
         Raises
         ------
         ValueError
             An unknown category, or sequences of different lengths.
         """
-        if not len(names) == len(headers) == len(categories) == len(vendors):
-            raise ValueError("names, headers, categories and vendors differ in length")
+        packs = vendors if packs is None else packs
+        if not len(names) == len(headers) == len(categories) == len(vendors) == len(packs):
+            raise ValueError("names, headers, categories, vendors and packs differ in length")
         return cls(
             np.array(names, dtype=object),
             header_matrix(headers),
             np.array([category_index(category) for category in categories], dtype=np.int64),
             np.array(vendors, dtype=object),
+            np.array(packs, dtype=object),
         )
 
     def __len__(self) -> int:
@@ -78,7 +84,11 @@ class LabelledSounds:
     def take(self, rows: NDArray[np.int64]) -> "LabelledSounds":
         """Return the sounds of these rows, in this order."""
         return LabelledSounds(
-            self.names[rows], self.headers[rows], self.category_indices[rows], self.vendors[rows]
+            self.names[rows],
+            self.headers[rows],
+            self.category_indices[rows],
+            self.vendors[rows],
+            self.packs[rows],
         )
 
     def joined(self, others: "LabelledSounds") -> "LabelledSounds":
@@ -88,11 +98,35 @@ class LabelledSounds:
             np.concatenate([self.headers, others.headers]),
             np.concatenate([self.category_indices, others.category_indices]),
             np.concatenate([self.vendors, others.vendors]),
+            np.concatenate([self.packs, others.packs]),
         )
 
 
+@dataclass(frozen=True)
+class TableCounts:
+    """What a table held before rows were left out.
+
+    Attributes
+    ----------
+    rows : int
+    labelled : int
+        Rows with a category.
+    duplicates : int
+        Of those, rows whose name an earlier one has.
+    """
+
+    rows: int
+    labelled: int
+    duplicates: int
+
+
 def read_table(path: str) -> LabelledSounds:
-    """Read labelled sounds from a CSV file, gzipped or not.
+    """Read labelled sounds from a CSV file, gzipped or not; see `read_counted`."""
+    return read_counted(path)[0]
+
+
+def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
+    """Read labelled sounds from a CSV file, gzipped or not, and count what was left out.
 
     Columns: ``category`` and ``file_path`` (or ``path``) must be there; ``file_size`` (bytes),
     ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
@@ -116,12 +150,15 @@ def read_table(path: str) -> LabelledSounds:
     _refuse(path, table, labelled & ~table["category"].isin(CATEGORIES), "category", "unknown")
     rows = table[labelled].drop_duplicates(name_column)
     vendor_column = next((column for column in ("vendor", "pack") if column in table), None)
-    return LabelledSounds.from_rows(
+    sounds = LabelledSounds.from_rows(
         rows[name_column].tolist(),
         _headers(path, table, rows),
         rows["category"].tolist(),
         rows[vendor_column].tolist() if vendor_column else [""] * len(rows),
+        rows["pack"].tolist() if "pack" in rows else None,
     )
+    n_labelled = int(labelled.sum())
+    return sounds, TableCounts(len(table), n_labelled, n_labelled - len(rows))
 
 
 def _read_text(path: str) -> pd.DataFrame:

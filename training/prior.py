@@ -1,26 +1,41 @@
 """What a model knows before it has seen any vendor's rows, and what keeps it from forgetting that.
 
-The LSTM learns the project's own generated names once; every fit on real rows starts from there.
+The LSTM learns the project's own generated names once, on a maintainer's machine
+(``make prior``); what it then knows ships beside this module, and no training run learns it again.
 Other generated names stand beside the real rows of each fit: unlearning what is generally true
 would cost there. Nobody's vendor gave these names, so they may stand on the learning side of any
 split; they are never tested on.
 
+Two priors: `generated_prior` knows no vendor at all, so whatever is measured on vendors kept out
+starts from it. `starter_prior` knows what the starter that ships has learned from public vendors
+too; a retraining run starts from it, so that few labels cannot make a model worse than the starter.
+
 What is not here: how the names are made (`generation`), fits on real rows (`fitting`).
 """
 
+import hashlib
+import io
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.artifact import load_originals, starter_bundle
 from classifier.filenames import tokenise
+from classifier.labels import N_CATEGORIES
 from classifier.sequence import SequenceModel
 from classifier.vocabulary import Vocabulary
 from training.dataset import LabelledSounds
 from training.generation import generate_sounds
 from training.naming import load_naming
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.preprocessing import StandardScaler
 
 #: Generated sounds of each category: learned first, then those beside real rows of an LSTM's fit,
 #: and those of a forest's. ``docs/decisions/0011`` has the figures of other sizes and weights.
@@ -30,20 +45,48 @@ STACKED_SOUNDS: Final = 400
 
 PRIOR_EPOCHS: Final = 8
 
-#: Of fits that start from the prior: shorter and slower than the prior's own, which they would
-#: otherwise wipe out.
-EPOCHS: Final = 6
-LEARNING_RATE: Final = 0.003
-
-#: Weight of all generated rows of a fit, where all real rows together weigh 1.
-REPLAYED_WEIGHT: Final = 1.0
-STACKED_WEIGHT: Final = 2.0
-
 #: The prior is the same whatever seed a training run has.
 _SEED: Final = 11
 
 #: A word that fewer generated names hold is an invented one.
 _LEAST_NAMES_OF_A_WORD: Final = 3
+
+_FILE: Final = "prior.npz"
+
+#: Few labels change a model that starts from the starter slowly, and most of its trees are the
+#: starter's own; the more labels of the more vendors there are, the faster it learns and the fewer
+#: trees it keeps. ``docs/decisions/0019`` has the figures of other rates and shares.
+_FEW_LABELS: Final = 200
+_KEPT_OF_FEW: Final = 48
+_SLOWEST_RATE: Final = 0.0005
+_FASTEST_RATE: Final = 0.003
+
+#: What a vendor's category says more with more labels than these is about that vendor alone.
+_TELLING_LABELS: Final = 50
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a fit goes on from its prior.
+
+    Attributes
+    ----------
+    epochs : int
+        Of each of the LSTM's fits: fewer than the prior's own, which they would otherwise wipe out.
+    learning_rate : float
+        Of the first epoch.
+    replayed_weight, stacked_weight : float
+        Weight of all generated rows of an LSTM's fit, and of a forest's, where all real rows
+        together weigh 1.
+    kept_trees : int
+        Trees of the forest that are taken over from the prior's.
+    """
+
+    epochs: int
+    learning_rate: float
+    replayed_weight: float
+    stacked_weight: float
+    kept_trees: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,19 +101,96 @@ class Prior:
         Generated sounds beside the real ones in an LSTM's fit, and in a forest's.
     start : tuple of ndarray
         The LSTM's learned weights, for `SequenceModel.start_from`.
+    scaler, forest, temperature : optional
+        Of the starter; None where only generated names were learned.
     """
 
     words: tuple[str, ...]
     replayed: LabelledSounds
     stacked: LabelledSounds
     start: tuple[NDArray[np.float32], ...]
+    scaler: "StandardScaler | None" = None
+    forest: "RandomForestClassifier | None" = None
+    temperature: float | None = None
+
+    def recipe(self, sounds: LabelledSounds) -> Recipe:
+        """Return how a fit on these labelled sounds goes on from here."""
+        if self.forest is None:
+            # Slower than the prior's own rate, which wiped out what it had learned.
+            return Recipe(6, 0.003, replayed_weight=1.0, stacked_weight=2.0)
+        growth = max(1.0, _breadth(sounds) / _FEW_LABELS) ** 0.5
+        return Recipe(
+            epochs=6,
+            learning_rate=min(_SLOWEST_RATE * growth, _FASTEST_RATE),
+            replayed_weight=3.0,
+            stacked_weight=2.0,
+            kept_trees=round(_KEPT_OF_FEW / growth),
+        )
+
+
+def _breadth(sounds: LabelledSounds) -> int:
+    """Count labelled sounds, of a vendor's category no more than tell anything of others."""
+    _, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
+    counts = np.bincount(vendor * N_CATEGORIES + sounds.category_indices)
+    return int(np.minimum(counts, _TELLING_LABELS).sum())
 
 
 @lru_cache(maxsize=1)
-def learned_prior() -> Prior:
-    """Return the prior; learned on the first call, which takes some seconds."""
+def generated_prior() -> Prior:
+    """Return what the project's generated names taught, as it ships; it knows no vendor."""
+    packed = resources.files("training").joinpath(_FILE).read_bytes()
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        words = tuple(map(str, arrays["words"]))
+        start = tuple(arrays[f"weights_{i}"] for i in range(len(arrays.files) - 2))
+    return Prior(words, *_generated_rows(), start)
+
+
+@lru_cache(maxsize=1)
+def starter_prior() -> Prior:
+    """Return what the starter that ships knows: generated names, and names of public vendors."""
+    starter = load_originals(starter_bundle())
+    return Prior(
+        starter.vocabulary.words,
+        *_generated_rows(),
+        starter.sequence.state(),
+        starter.scaler,
+        starter.forest,
+        starter.temperature,
+    )
+
+
+def learned_from() -> str:
+    """Return the hash of the rows that the generated prior is to have learned, in hexadecimal."""
+    sounds = _first_rows()
+    digest = hashlib.sha256()
+    for name, category in zip(sounds.names, sounds.category_indices, strict=True):
+        digest.update(f"{name}\0{category}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def shipped_from() -> str:
+    """Return the hash of the rows that the shipped prior did learn."""
+    packed = resources.files("training").joinpath(_FILE).read_bytes()
+    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+        return str(arrays["learned_from"])
+
+
+def _first_rows() -> LabelledSounds:
+    return generate_sounds(load_naming(), PRIOR_SOUNDS, seed=_SEED)
+
+
+@lru_cache(maxsize=1)
+def _generated_rows() -> tuple[LabelledSounds, LabelledSounds]:
     naming = load_naming()
-    sounds = generate_sounds(naming, PRIOR_SOUNDS, seed=_SEED)
+    return (
+        generate_sounds(naming, REPLAYED_SOUNDS, seed=_SEED + 1),
+        generate_sounds(naming, STACKED_SOUNDS, seed=_SEED + 2),
+    )
+
+
+def main() -> None:
+    """Learn the generated names anew and put what was learned where the package looks for it."""
+    sounds = _first_rows()
     tokens = [tokenise(name) for name in sounds.names]
     vocabulary = Vocabulary.fit(tokens, minimum_count=_LEAST_NAMES_OF_A_WORD)
     sequence = SequenceModel(_SEED)
@@ -81,9 +201,13 @@ def learned_prior() -> Prior:
         seed=_SEED,
         epochs=PRIOR_EPOCHS,
     )
-    return Prior(
-        vocabulary.words,
-        generate_sounds(naming, REPLAYED_SOUNDS, seed=_SEED + 1),
-        generate_sounds(naming, STACKED_SOUNDS, seed=_SEED + 2),
-        sequence.state(),
+    arrays: dict[str, Any] = {f"weights_{i}": part for i, part in enumerate(sequence.state())}
+    home = str(resources.files("training").joinpath(_FILE))
+    np.savez_compressed(
+        home, words=np.array(vocabulary.words), learned_from=np.array(learned_from()), **arrays
     )
+    sys.stderr.write(f"{home}: {len(sounds):,} names, {len(vocabulary.words):,} words\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,20 @@
 """``cratesort models``: which there are, what one says of itself, which one serves."""
 
 import json
+import shutil
+from collections import Counter
 from importlib import resources
 
 import pytest
+from sqlalchemy import update
 
 from classifier.artifact import read_manifest
 from classifier.labels import CATEGORIES
 from db import bundles
 from db.engine import create_engine
+from db.tables import models as models_table
+from tests import sounds
+from tests.bundles import called
 
 
 @pytest.fixture
@@ -90,7 +96,7 @@ def test_a_promoted_model_serves_until_the_starter_is_promoted(
     run_cli, listed, store, starter, settings
 ):
     version = read_manifest(starter).version
-    store("mine", starter)
+    store("mine", called("mine"))
     assert run_cli("models", "promote", "mine", settings=settings).code == 0
     assert {name: model["serves"] for name, model in listed().items()} == {
         "mine": True,
@@ -106,6 +112,117 @@ def test_a_model_that_does_not_load_is_not_promoted(run_cli, listed, store, sett
     assert done.code == 2
     assert "Traceback" not in done.stderr
     assert not listed()["broken"]["serves"]
+
+
+def test_a_model_that_calls_itself_otherwise_is_not_promoted(run_cli, listed, store, settings):
+    store("mine", called("another"))
+    done = run_cli("models", "promote", "mine", settings=settings)
+    assert done.code == 2
+    assert "the bundle stored as 'mine' calls itself 'another'" in done.stderr
+    assert not listed()["mine"]["serves"]
+
+
+def test_a_damaged_model_is_not_promoted_and_the_champion_stays(
+    run_cli, listed, store, settings, sqlite_url
+):
+    # Given a champion, and another model whose bytes a disk has changed
+    store("good", called("good"))
+    store("damaged", called("damaged"))
+    assert run_cli("models", "promote", "good", settings=settings).code == 0
+    engine = create_engine(sqlite_url)
+    with engine.begin() as connection:
+        connection.execute(
+            update(models_table)
+            .where(models_table.c.version == "damaged")
+            .values(bundle=called("damaged")[:-40] + bytes(40))
+        )
+    engine.dispose()
+    # When it is to serve, then one line says why not
+    done = run_cli("models", "promote", "damaged", settings=settings)
+    assert done.code == 2
+    assert "model damaged in the database is damaged: its SHA-256" in done.stderr
+    assert listed()["good"]["serves"]
+
+
+# Rollback
+
+
+def test_rollbacks_go_back_one_by_one_to_the_starter_and_then_refuse(
+    run_cli, listed, store, settings, starter
+):
+    # Given two promotions
+    first = read_manifest(starter).version
+    for version in ("v2", "v3"):
+        store(version, called(version))
+        assert run_cli("models", "promote", version, settings=settings).code == 0
+
+    # When they are taken back, then each time that serves which did before
+    for serves, no_longer in (("v2", "v3"), (first, "v2")):
+        done = run_cli("models", "rollback", settings=settings)
+        assert (done.code, done.stdout) == (
+            0,
+            f"{serves} serves from the next batch on, {no_longer} no longer\n",
+        )
+        assert [name for name, model in listed().items() if model["serves"]] == [serves]
+
+    # And where nothing is left, one line says so
+    done = run_cli("models", "rollback", settings=settings)
+    assert (done.code, done.stdout) == (2, "")
+    assert "there is no promotion to take back" in done.stderr
+    assert listed()[first]["serves"]
+
+
+def test_without_any_promotion_there_is_nothing_to_roll_back(run_cli, settings):
+    done = run_cli("models", "rollback", settings=settings)
+    assert done.code == 2
+    assert "there is no promotion to take back" in done.stderr
+
+
+def test_a_rollback_to_a_model_that_does_not_load_is_refused(
+    run_cli, listed, store, settings, sqlite_url
+):
+    for version in ("v2", "v3"):
+        store(version, called(version))
+        assert run_cli("models", "promote", version, settings=settings).code == 0
+    engine = create_engine(sqlite_url)
+    with engine.begin() as connection:
+        connection.execute(
+            update(models_table).where(models_table.c.version == "v2").values(bundle=b"broken")
+        )
+    engine.dispose()
+    done = run_cli("models", "rollback", settings=settings)
+    assert done.code == 2
+    assert "model v2 in the database is damaged" in done.stderr
+    assert listed()["v3"]["serves"]
+
+
+def test_after_a_promotion_model_older_visits_exactly_the_old_rows(
+    run_cli, settings, store, library, tmp_path, starter
+):
+    # Given sounds of the starter's, and others of the model that was promoted since
+    def ingest(folder, *options):
+        done = run_cli("ingest", folder, *options, "--json", settings=settings)
+        assert done.code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def versions():
+        rows = run_cli("results", "--format", "json", settings=settings).stdout.splitlines()
+        return Counter(json.loads(row)["model_version"] for row in rows)
+
+    folder = tmp_path / "mine"
+    shutil.copytree(library / "free stuff", folder / "old")
+    old = ingest(folder)["classified"]
+    store("v2", called("v2"))
+    assert run_cli("models", "promote", "v2", settings=settings).code == 0
+    (folder / "new").mkdir()
+    (folder / "new" / "kick.wav").write_bytes(sounds.encoded())
+    assert ingest(folder)["enqueued"] == 1
+    assert versions() == {read_manifest(starter).version: old, "v2": 1}
+
+    # When those of an older model are asked for, then they are visited, once
+    assert ingest(folder, "--reclassify", "--model-older")["enqueued"] == old
+    assert versions() == {"v2": old + 1}
+    assert ingest(folder, "--reclassify", "--model-older")["enqueued"] == 0
 
 
 def test_a_damaged_champion_stops_the_ingest_and_no_sound_is_blamed_for_it(
@@ -169,4 +286,4 @@ def test_a_champion_that_calls_itself_otherwise_does_not_serve(
     stopped = run_cli("ingest", library, settings=settings)
     assert stopped.code == 2
     assert "v2" in stopped.stderr
-    assert "starter-1" in stopped.stderr
+    assert "starter-2" in stopped.stderr
