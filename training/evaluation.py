@@ -10,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.labels import CATEGORIES, N_CATEGORIES
+from training.reliability import (
+    ReliabilityBin,
+    calibration_error,
+    coverage_at_precision,
+    reliability_bins,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,15 @@ class Evaluation:
     macro_precision, macro_f1 : float
         Means over the categories *present* in the test rows. A present category that was never
         predicted counts as 0; one that is absent does not count at all.
+    weighted_f1 : float
+        The mean by sounds instead of by categories.
+    top3_accuracy : float
+        The truth is among the three most probable.
+    coverage_at_95_precision : float
+        See `reliability.coverage_at_precision`.
+    calibration_error : float
+        Expected calibration error over `reliability`.
+    reliability : tuple of ReliabilityBin
     categories : tuple of CategoryScore
         Those present, in the order of `CATEGORIES`.
     confusion : tuple of tuple of int, 12 x 12
@@ -44,6 +59,11 @@ class Evaluation:
     accuracy: float
     macro_precision: float
     macro_f1: float
+    weighted_f1: float
+    top3_accuracy: float
+    coverage_at_95_precision: float
+    calibration_error: float
+    reliability: tuple[ReliabilityBin, ...]
     categories: tuple[CategoryScore, ...]
     confusion: tuple[tuple[int, ...], ...]
 
@@ -77,11 +97,20 @@ def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.floa
     recall = right / np.maximum(support, 1)
     f1 = 2 * right / np.maximum(support + predicted, 1)
     present = np.flatnonzero(support)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    is_right = probabilities.argmax(axis=1) == category_indices
+    best_three = np.argsort(-probabilities, axis=1, kind="stable")[:, :3]
+    bins = reliability_bins(confidence, is_right)
     return Evaluation(
         n_sounds=len(category_indices),
         accuracy=float(right.sum() / support.sum()),
         macro_precision=float(precision[present].mean()),
         macro_f1=float(f1[present].mean()),
+        weighted_f1=float((f1 * support).sum() / support.sum()),
+        top3_accuracy=float((best_three == category_indices[:, None]).any(axis=1).mean()),
+        coverage_at_95_precision=coverage_at_precision(confidence, is_right, 0.95),
+        calibration_error=calibration_error(bins),
+        reliability=bins,
         categories=tuple(
             CategoryScore(
                 CATEGORIES[i], float(precision[i]), float(recall[i]), float(f1[i]), int(support[i])

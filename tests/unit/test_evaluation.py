@@ -34,6 +34,9 @@ def test_the_figures_are_those_of_scikit_learn_over_the_categories_present(seed)
     assert [score.precision for score in evaluation.categories] == pytest.approx(precision)
     assert [score.recall for score in evaluation.categories] == pytest.approx(recall)
     assert [score.support for score in evaluation.categories] == support.tolist()
+    assert evaluation.weighted_f1 == pytest.approx(
+        metrics.f1_score(truth, called, average="weighted", zero_division=0)
+    )
     confusion = metrics.confusion_matrix(truth, called, labels=range(N_CATEGORIES))
     assert (np.array(evaluation.confusion) == confusion).all()
 
@@ -47,6 +50,21 @@ def test_a_category_only_predicted_does_not_count_in_the_macro_figures():
     evaluation = evaluate(np.array([0, 0]), one_hot([0, 5]))
     assert evaluation.macro_precision == 1.0
     assert len(evaluation.categories) == 1
+
+
+def test_a_truth_among_the_three_most_probable_counts_for_the_top_three():
+    probabilities = np.zeros((2, N_CATEGORIES), dtype=np.float32)
+    probabilities[0, [4, 3, 2, 1]] = 0.4, 0.3, 0.2, 0.1
+    probabilities[1, [4, 3, 2, 1]] = 0.4, 0.3, 0.2, 0.1
+    assert evaluate(np.array([2, 1]), probabilities).top3_accuracy == 0.5
+
+
+def test_confidence_is_that_of_the_most_probable_category():
+    probabilities = np.full((2, N_CATEGORIES), 0.02, dtype=np.float32)
+    probabilities[:, 0] = 0.78
+    evaluation = evaluate(np.array([0, 1]), probabilities)
+    assert evaluation.calibration_error == pytest.approx(0.28)
+    assert evaluation.coverage_at_95_precision == 0.0
 
 
 def test_the_figures_are_json():

@@ -1,0 +1,76 @@
+"""``cratesort study``: the whole comparison from one command, on a small table."""
+
+import json
+import re
+
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("jinja2")
+
+from tests import labelled_tables
+
+SYSTEMS = (
+    "naive_bayes",
+    "tfidf_forest",
+    "reference_lstm",
+    "reference_stack_in_sample",
+    "cratesort",
+)
+
+
+@pytest.fixture(scope="module")
+def table(home):
+    lines = labelled_tables.rows(vendors=("ann", "bob"), of_each=5)
+    return labelled_tables.write(home / "table.csv", lines)
+
+
+@pytest.fixture(scope="module")
+def study(run_at_home, table):
+    return run_at_home(
+        *("study", "--from-csv", table, "--report", "report", "--folds", "2"),
+        timeout_seconds=600,
+    )
+
+
+@pytest.mark.timeout(900)
+def test_a_study_leaves_its_report_and_says_where(study, home):
+    assert study.code == 0, study.stderr
+    assert study.stdout.rstrip().endswith("report/report.html")
+    page = (home / "report" / "report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "table.csv" in page
+    metrics = json.loads((home / "report" / "metrics.json").read_text())
+    for split in ("by_vendor", "random"):
+        assert [result["system"] for result in metrics[split]] == list(SYSTEMS)
+
+
+@pytest.mark.timeout(900)
+def test_the_answer_is_on_one_stream_and_the_progress_on_the_other(study):
+    assert study.stdout.index("Vendors never seen") < study.stdout.index("Vendors already known")
+    assert len(re.findall(r"^  cratesort", study.stdout, re.MULTILINE)) == 2
+    assert "vendors kept out: " in study.stderr
+    assert "random split: " in study.stderr
+    assert "Traceback" not in study.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run_at_home, table):
+    done = run_at_home("study", "--from-csv", table, "--report", table / "report")
+    assert done.code == 2
+    assert "no report can be written to" in done.stderr
+    assert "vendors kept out" not in done.stderr
+
+
+def test_a_table_of_one_category_is_refused_in_words(run_at_home, home):
+    path = labelled_tables.write(home / "one.csv", labelled_tables.rows(categories=("drum",)))
+    done = run_at_home("study", "--from-csv", path, "--report", "one")
+    assert done.code == 2
+    assert "two categories" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_table_that_contradicts_itself_is_refused_by_its_line(run_at_home, home):
+    path = labelled_tables.write(home / "bad.csv", ["drumm,a.wav,,,,,,,ann"])
+    done = run_at_home("study", "--from-csv", path, "--report", "bad")
+    assert done.code == 2
+    assert "line 2: 'drumm'" in done.stderr

@@ -1,0 +1,328 @@
+"""A study from a table to a folder: what is compared with what, and what is left on disk."""
+
+import dataclasses
+import json
+import re
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("jinja2")
+
+from classifier.labels import CATEGORIES
+from tests import labelled_tables
+from tests.processes import REPOSITORY, clean_environment
+from training import study
+from training.dataset import read_counted
+from training.errors import TrainingError
+from training.progress import no_progress
+from training.report_files import ReportError, require_writable, write_whole
+from training.study import System, run_study
+from training.study_report import write_report
+
+TIMES = ("fit_seconds", "predict_seconds")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_prior():
+    """Fewer generated names: with all of them each of these tiny studies would take minutes."""
+    whole = study.generated_prior()
+    few = np.arange(0, len(whole.replayed), 50)
+    small = dataclasses.replace(
+        whole, replayed=whole.replayed.take(few), stacked=whole.stacked.take(few)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "generated_prior", lambda: small)
+        yield
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """Study a table of these lines; the sounds and what was found."""
+
+    def studied(lines, columns=labelled_tables.COLUMNS, progress=no_progress, seed=3):
+        path = labelled_tables.write(tmp_path_factory.mktemp("table") / "t.csv", lines, columns)
+        sounds, counts = read_counted(str(path))
+        found = run_study(
+            sounds, counts, seed=seed, n_folds=2, reference_batch_size=8, progress=progress
+        )
+        return sounds, found
+
+    return studied
+
+
+@pytest.fixture(scope="module")
+def phases():
+    return []
+
+
+@pytest.fixture(scope="module")
+def three_vendors(studied, phases):
+    return studied(
+        labelled_tables.rows(of_each=6),
+        progress=lambda phase, done, total: phases.append((phase, done, total)),
+    )
+
+
+@pytest.fixture(scope="module")
+def report(three_vendors, tmp_path_factory):
+    sounds, found = three_vendors
+    folder = tmp_path_factory.mktemp("report")
+    names = write_report(str(folder), found, sounds, source="t.csv", created="today")
+    return folder, names
+
+
+def without_times(figures):
+    if isinstance(figures, dict):
+        return {key: without_times(value) for key, value in figures.items() if key not in TIMES}
+    return [without_times(one) for one in figures] if isinstance(figures, list) else figures
+
+
+# What is compared
+
+
+def test_all_five_systems_answer_the_same_rows(three_vendors):
+    sounds, found = three_vendors
+    for results in (found.by_vendor, found.at_random):
+        assert [result.system for result in results] == list(System)
+        supports = {
+            tuple(score.support for score in result.evaluation.categories) for result in results
+        }
+        assert len(supports) == 1
+    assert {result.evaluation.n_sounds for result in found.by_vendor} == {len(sounds)}
+
+
+def test_the_random_split_is_the_published_one(three_vendors):
+    # Given 54 sounds, a third of whom (18) are held out and a fifth of the rest (8) validate
+    _, found = three_vendors
+    assert {result.evaluation.n_sounds for result in found.at_random} == {18}
+    assert {result.validation.n_sounds for result in found.at_random} == {8}
+    assert {result.validation for result in found.by_vendor} == {None}
+
+
+def test_no_system_saw_the_vendors_it_is_tested_on(studied):
+    # Given vendors who share no word at all
+    lines = [
+        f"{category},{word}_{number:02}.wav,{vendor}"
+        for vendor, words in {"ann": ("qua", "wex"), "bob": ("zup", "yok")}.items()
+        for category, word in zip(("drum", "vocal"), words, strict=True)
+        for number in range(12)
+    ]
+    _, found = studied(lines, columns="category,file_path,vendor")
+    by_vendor, known = (
+        {result.system: result.evaluation.accuracy for result in results}
+        for results in (found.by_vendor, found.at_random)
+    )
+    # Then who learned one's words knows nothing of the other's, and all of the words it has seen
+    assert by_vendor[System.TFIDF_FOREST] <= 0.5
+    assert known[System.TFIDF_FOREST] == 1.0
+
+
+def test_the_stacks_fit_includes_its_lstms(three_vendors):
+    _, found = three_vendors
+    for results in (found.by_vendor, found.at_random):
+        seconds = {result.system: result.fit_seconds for result in results}
+        assert seconds[System.IN_SAMPLE_STACK] > seconds[System.LSTM]
+
+
+def test_progress_reaches_its_total_in_both_phases(three_vendors, phases):
+    assert list(dict.fromkeys(phase for phase, _, _ in phases)) == [
+        "vendors kept out",
+        "random split",
+    ]
+    for name in ("vendors kept out", "random split"):
+        steps = [(done, total) for phase, done, total in phases if phase == name]
+        assert [done for done, _ in steps] == list(range(steps[0][1] + 1))
+
+
+def test_the_same_table_and_seed_give_the_same_figures(studied, three_vendors):
+    again = studied(labelled_tables.rows(of_each=6))[1]
+    assert without_times(again.as_dict()) == without_times(three_vendors[1].as_dict())
+
+
+# Tables that leave something out
+
+
+def test_one_vendor_is_studied_at_random_and_the_page_says_what_is_missing(studied, tmp_path):
+    sounds, found = studied(labelled_tables.rows(vendors=("ann",)))
+    assert found.by_vendor == ()
+    assert found.by_vendor_skipped == study.ONE_VENDOR
+    assert found.n_folds == 0
+    write_report(str(tmp_path), found, sounds, source="t.csv", created="today")
+    assert study.ONE_VENDOR in (tmp_path / "report.html").read_text()
+    assert not list(tmp_path.glob("by-vendor*"))
+
+
+def test_a_vendor_that_is_nearly_the_whole_table_cannot_be_kept_out(studied):
+    lines = [*labelled_tables.rows(vendors=("ann",)), "drum,other.wav,,,,,,,bob"]
+    assert studied(lines)[1].by_vendor_skipped == study.ALMOST_ONE_VENDOR
+
+
+def test_a_table_of_names_and_categories_alone_is_studied(studied, tmp_path):
+    lines = [f"{line.split(',')[0]},{line.split(',')[1]}" for line in labelled_tables.rows()]
+    sounds, found = studied(lines, columns="category,file_path")
+    assert found.analysis.headers == ()
+    write_report(str(tmp_path), found, sounds, source="t.csv", created="today")
+    assert "no header at all" in (tmp_path / "report.html").read_text()
+
+
+def test_names_without_a_single_word_are_studied(studied):
+    lines = [f"{category},{i}.wav" for i, category in enumerate(["drum", "bass"] * 5)]
+    _, found = studied(lines, columns="category,file_path")
+    assert [result.evaluation.n_sounds for result in found.at_random] == [4] * 5
+
+
+def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(studied, tmp_path):
+    hostile = '<img src=x onerror="alert(1)">$\\frac\u202e'
+    sounds, found = studied(labelled_tables.rows(vendors=("ann", hostile)))
+    write_report(str(tmp_path), found, sounds, source=f"{hostile}.csv", created="today")
+    page = (tmp_path / "report.html").read_text()
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+    assert "\u202e" not in page
+    vendors = json.loads((tmp_path / "metrics.json").read_text())["analysis"]["vendors"]
+    assert {row["vendor"] for row in vendors} == {"ann", hostile.replace("\u202e", "\\u202e")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([], "at least two categories; of 0"),
+        (labelled_tables.rows(categories=("drum",)), "all are drum"),
+        (labelled_tables.rows(("ann",), ("drum", "vocal"), of_each=2), "at least 5"),
+    ],
+)
+def test_too_little_to_compare_is_refused_in_words(studied, lines, reason):
+    with pytest.raises(TrainingError, match=reason):
+        studied(lines)
+
+
+# What is left on disk
+
+
+def test_the_folder_holds_the_page_the_numbers_and_every_figure(report):
+    folder, names = report
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    assert {"report.html", "metrics.json", "rows.png", "headers.png", "vendors.png"} <= set(names)
+    for split in ("by-vendor", "random"):
+        for system in System:
+            assert f"{split}-confusion-{system}.png" in names
+    assert all((folder / n).read_bytes()[:4] == b"\x89PNG" for n in names if n.endswith(".png"))
+
+
+def test_the_page_shows_every_figure_and_fetches_none(report):
+    folder, names = report
+    page = (folder / "report.html").read_text()
+    assert page.count("<svg") == len([name for name in names if name.endswith(".png")])
+    assert "://" not in page
+    assert not re.search(r"<(script|img|link|iframe|object|embed)\b", page)
+
+
+def test_the_page_tells_by_vendor_first_and_both_splits_figures(report, three_vendors):
+    _, found = three_vendors
+    page = (report[0] / "report.html").read_text()
+    assert page.index("<h2>Vendors never seen</h2>") < page.index("<h2>Vendors already known</h2>")
+    for result in (*found.by_vendor, *found.at_random):
+        assert f"{result.evaluation.macro_precision:.3f}" in page
+        assert f"{result.evaluation.coverage_at_95_precision:.3f}" in page
+    assert f"{found.at_random[-1].validation.macro_f1:.3f}" in page
+
+
+def test_the_numbers_are_those_of_the_study_in_strict_json(report, three_vendors):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = (report[0] / "metrics.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == three_vendors[1].as_dict() | {
+        "analysis": json.loads(json.dumps(three_vendors[1].analysis.as_dict())),
+        "by_vendor": json.loads(json.dumps(three_vendors[1].as_dict()["by_vendor"])),
+        "random": json.loads(json.dumps(three_vendors[1].as_dict()["random"])),
+    }
+
+
+TYPES = {
+    "integer": int,
+    "number": (int, float),
+    "text": str,
+    "object": dict,
+    "list": list,
+    "text or null": (str, type(None)),
+    "object or null": (dict, type(None)),
+}
+
+
+def documented():
+    """The keys of each section of the page on metrics.json, with their types."""
+    page = (REPOSITORY / "docs" / "metrics-schema.md").read_text()
+    return {
+        section.splitlines()[0]: dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", section, re.M))
+        for section in page.split("\n## ")[1:]
+    }
+
+
+def test_the_numbers_are_as_documented(report):
+    metrics = json.loads((report[0] / "metrics.json").read_text())
+    results = [*metrics["by_vendor"], *metrics["random"]]
+    evaluations = [result["evaluation"] for result in results]
+    evaluations += [result["validation"] for result in metrics["random"]]
+    objects = {
+        "The file": [metrics],
+        "A result": results,
+        "An evaluation": evaluations,
+        "A bin of confidence": [one for e in evaluations for one in e["reliability"]],
+        "A category's score": [one for e in evaluations for one in e["categories"]],
+        "The analysis": [metrics["analysis"]],
+        "A category's rows": metrics["analysis"]["categories"],
+        "A header's statistics": metrics["analysis"]["headers"],
+        "A vendor's rows": metrics["analysis"]["vendors"],
+    }
+    assert set(documented()) == set(objects)
+    for section, types in documented().items():
+        for one in objects[section]:
+            assert set(one) == set(types), section
+            wrong = [key for key, kind in types.items() if not isinstance(one[key], TYPES[kind])]
+            assert wrong == [], section
+    assert [row["category"] for row in metrics["analysis"]["categories"]] == list(CATEGORIES)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_by_its_name(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ReportError, match=r"no report can be written to .*file/report: Not a dir"):
+        require_writable(str(tmp_path / "file" / "report"))
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "report.html"
+    write_whole(str(path), b"old")
+    write_whole(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path):
+    # Given a process that may write no more than 4 kB into a file, as if the disk were full there
+    path = tmp_path / "report.html"
+    path.write_bytes(b"old")
+    code = (
+        "import sys\n"
+        "from training.report_files import ReportError, write_whole\n"
+        "try:\n"
+        "    write_whole(sys.argv[1], b'x' * 100_000)\n"
+        "except ReportError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path],
+        env=clean_environment(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    # Then one line says so, and what was there stays
+    assert done.stdout == f"{path} cannot be written: File too large\n", done.stderr
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,84 @@
+"""Whether confidence means what it says, and how much of a library it lets through.
+
+What is not here: making it so (`calibration`), right and wrong as such (`evaluation`).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Bins of equal width, as Guo et al. (2017) have them, so that figures compare with theirs.
+N_BINS: Final = 15
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Answers of like confidence.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Confidences above `lower`, up to `upper`.
+    n_sounds : int
+    confidence, accuracy : float
+        Means; equal where confidence means what it says.
+    """
+
+    lower: float
+    upper: float
+    n_sounds: int
+    confidence: float
+    accuracy: float
+
+
+def reliability_bins(
+    confidence: NDArray[np.float64], is_right: NDArray[np.bool_]
+) -> tuple[ReliabilityBin, ...]:
+    """Group answers by confidence; bins that hold none are left out.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_sounds,), float64
+        The highest probability of each answer.
+    is_right : ndarray of shape (n_sounds,), bool
+    """
+    of_bin = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+    return tuple(
+        ReliabilityBin(
+            lower=i / N_BINS,
+            upper=(i + 1) / N_BINS,
+            n_sounds=int((of_bin == i).sum()),
+            confidence=float(confidence[of_bin == i].mean()),
+            accuracy=float(is_right[of_bin == i].mean()),
+        )
+        for i in np.unique(of_bin).tolist()
+    )
+
+
+def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
+    """Return the expected calibration error (Naeini et al. 2015): the mean gap, by sounds."""
+    total = sum(one.n_sounds for one in bins)
+    return sum(one.n_sounds * abs(one.accuracy - one.confidence) for one in bins) / total
+
+
+def coverage_at_precision(
+    confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float
+) -> float:
+    """Return the largest share of sounds, surest first, of which `precision` are right.
+
+    What a marketplace may file unseen, if it accepts so many mistakes. Sounds of equal confidence
+    are taken together or not at all: no threshold could part them.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_sounds,), float64
+    is_right : ndarray of shape (n_sounds,), bool
+    precision : float
+    """
+    order = np.argsort(-confidence, kind="stable")
+    taken = np.arange(1, len(order) + 1)
+    is_last_of_equals = np.append(np.diff(confidence[order]) != 0, True)
+    enough = (np.cumsum(is_right[order]) >= precision * taken - 1e-9) & is_last_of_equals
+    return float(taken[enough].max() / len(order)) if enough.any() else 0.0
