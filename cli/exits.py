@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from classifier.errors import CratesortError
+from training.errors import DatabaseAwayError
 
 
 class Exit(IntEnum):
@@ -28,7 +29,8 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
     tuple of str and Exit, or None
     """
     if isinstance(error, CratesortError):
-        return str(error), Exit.USAGE
+        away = isinstance(error, DatabaseAwayError)
+        return str(error), Exit.UNREACHABLE if away else Exit.USAGE
     if isinstance(error, ModuleNotFoundError):
         return _explain_missing(error)
 
@@ -36,7 +38,8 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
-    from workers.faults import BROKER_AWAY, DATABASE_AWAY, plain
+    from db.faults import DATABASE_AWAY, plain
+    from workers.faults import BROKER_AWAY
 
     if isinstance(error, redis.exceptions.AuthenticationError):
         return (
@@ -78,7 +81,9 @@ def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
         "sklearn": "training",
         "skl2onnx": "training",
         "onnx": "training",
+        "jinja2": "training",
         "joblib": "training",
+        "matplotlib": "training",
         "pandas": "training",
         "pyarrow": "parquet",
     }

@@ -1,16 +1,21 @@
 """``cratesort models``: which models there are, and which one serves."""
 
+import os
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from classifier.errors import CratesortError
+from classifier.errors import BundleError, CratesortError
 from classifier.paths import printable
 from cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+
+class RollbackError(CratesortError):
+    """There is nothing to go back to, or somebody else was first."""
 
 
 class UnknownModelError(CratesortError):
@@ -94,23 +99,75 @@ def show(version: str) -> None:
 @click.argument("version")
 def promote(version: str) -> None:
     """Let VERSION serve from the next batch on."""
-    from classifier.artifact import load_classifier, starter_version
+    from classifier.artifact import starter_version
+    from db import bundles
+
+    database = _database()
+    stored = None if version == starter_version() else version
+    _require_that_it_loads(database, stored)
+    with database.begin() as connection:
+        found = bundles.promote(connection, stored, by=_person())
+    if not found:
+        raise _unknown(version)  # removed since we loaded it
+    say(f"{printable(version)} serves from the next batch on")
+
+
+@models.command()
+def rollback() -> None:
+    """Let the model serve again that served before the last promotion.
+
+    A second rollback goes one promotion further back, and so on; it does not bring back what the
+    first took away (`cratesort models promote` does).
+    """
+    from classifier.artifact import starter_version
     from db import bundles
     from db.engine import reading
 
     database = _database()
-    if version == starter_version():
-        with database.begin() as connection:
-            bundles.promote(connection, None)
-    else:
-        with reading(database) as connection:
-            bundle = bundles.read(connection, version)
-        if bundle is None:
-            raise _unknown(version)
-        load_classifier(bundle, "onnx")  # whatever serves must load: every hash, every golden row
-        with database.begin() as connection:
-            bundles.promote(connection, version)
-    say(f"{version} serves from the next batch on")
+    with reading(database) as connection:
+        step = bundles.next_rollback(connection)
+    if step is None:
+        raise RollbackError(
+            "there is no promotion to take back; `cratesort models list` shows the models, "
+            "`cratesort models promote` lets one of them serve"
+        )
+    _require_that_it_loads(database, step.version)
+    with database.begin() as connection:
+        done = bundles.roll_back(connection, step, by=_person())
+    if not done:
+        raise RollbackError("somebody else has just promoted or rolled back; look and try again")
+    version, previous = (name or starter_version() for name in (step.version, step.previous))
+    say(f"{printable(version)} serves from the next batch on, {printable(previous)} no longer")
+
+
+def _require_that_it_loads(database: "Engine", version: str | None) -> None:
+    """Check what is about to serve: every hash, every golden row. The starter ships checked."""
+    from classifier.artifact import load_classifier
+    from db import bundles
+    from db.engine import reading
+
+    if version is None:
+        return
+    with reading(database) as connection:
+        bundle = bundles.read(connection, version)
+    if bundle is None:
+        raise _unknown(version)
+    serving = load_classifier(bundle, "onnx").version
+    if serving != version:
+        # Workers would refuse it: their rows would name another model than the one promoted.
+        raise BundleError(f"the bundle stored as {version!r} calls itself {serving!r}")
+
+
+def _person() -> str:
+    """Return who promotes, as far as the machine knows."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def _unknown(version: str) -> UnknownModelError:

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from itertools import pairwise
 from typing import Any, Final
 
 import click
@@ -116,17 +117,21 @@ def worker(celery_options: tuple[str, ...]) -> None:
     """Classify what is in the queue, until told to stop.
 
     CELERY_OPTIONS go to Celery's worker: --concurrency 4, --hostname NAME, ...  A worker serves the
-    queues classify and housekeeping unless --queues says otherwise. Stop it with SIGTERM or Ctrl-C:
-    the batch in hand is finished first.
+    queues classify and housekeeping unless --queues says otherwise; with --queues training it is
+    the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C: the batch in hand
+    is finished first, a training run is interrupted.
     """
     _require_broker("worker")
     _require_data_folder()
     _require_database()
-    options = list(celery_options)
-    if not _names(options, "-Q", "--queues"):
-        from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
+    from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE
 
+    options = list(celery_options)
+    queues = _values(options, "-Q", "--queues")
+    if not queues:
         options += ["--queues", f"{CLASSIFY_QUEUE},{HOUSEKEEPING_QUEUE}"]
+    if TRAINING_QUEUE in ",".join(queues).split(","):
+        options += _trainers_options(options)
     if not _names(options, "-n", "--hostname"):
         # Two workers of one host must differ, or they answer each other's mail.
         options += ["--hostname", f"worker-{os.getpid()}@%h"]
@@ -154,8 +159,34 @@ def beat(celery_options: tuple[str, ...]) -> None:
     _start(["beat", *options])
 
 
+def _trainers_options(options: list[str]) -> list[str]:
+    """Return what a trainer is given besides; it is refused where it could not train."""
+    from training.runs import require_training_extra
+
+    require_training_extra()  # now, and not at three in the morning
+    more = []
+    if not _names(options, "-c", "--concurrency"):
+        more += ["--concurrency", "1"]  # there is one run at a time
+    if not _names(options, "", "--max-tasks-per-child"):
+        more += ["--max-tasks-per-child", "1"]  # TensorFlow gives no memory back
+    return more
+
+
 def _names(options: list[str], short: str, long: str) -> bool:
-    return any(option == long or option.startswith((short, f"{long}=")) for option in options)
+    return bool(_values(options, short, long))
+
+
+def _values(options: list[str], short: str, long: str) -> list[str]:
+    """Return what an option is given, however it is spelt: ``-Q a``, ``-Qa``, ``--queues=a``."""
+    values = []
+    for option, following in pairwise([*options, ""]):
+        if option in (short, long):
+            values.append(following)
+        elif option.startswith(f"{long}="):
+            values.append(option.removeprefix(f"{long}="))
+        elif short and option.startswith(short) and not option.startswith("--"):
+            values.append(option.removeprefix(short))
+    return values
 
 
 @click.group()

@@ -1,6 +1,7 @@
 """``cratesort status``: what is open, how fast it goes, what the table holds."""
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,6 +12,8 @@ from cli.terminal import command, print_json, say, shorten, terminal_width
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from db.training_runs import TrainingRun
 
 _REFRESH_SECONDS: Final = 1.0
 
@@ -60,12 +63,14 @@ def _status(database: "Engine") -> dict[str, Any]:
     from db.bundles import champion_version
     from db.engine import reading
     from db.overview import backlog, progress, sound_counts
+    from db.training_runs import latest
 
     with reading(database) as connection:
         counts = sound_counts(connection)
         work = backlog(connection)
         ingests = progress(connection)
         version = champion_version(connection) or starter_version()
+        run = latest(connection)
     return {
         "sounds": {
             "classified": counts.classified,
@@ -92,8 +97,41 @@ def _status(database: "Engine") -> dict[str, Any]:
         "categories": counts.categories,
         "errors": counts.errors,
         "model_version": version,
+        "training": None if run is None else _training(run),
         "files_per_second": work.files_per_second,
     }
+
+
+def _training(run: "TrainingRun") -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "state": run.state,
+        "silent": run.silent,
+        "trigger": run.trigger,
+        "slot": run.slot,
+        "stage": run.stage,
+        "holder": run.holder,
+        "verdict": run.verdict,
+        "reason": run.reason,
+        "model_version": run.model_version,
+        "started_at": _stated(run.started_at),
+        "finished_at": _stated(run.finished_at),
+    }
+
+
+def _stated(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.replace(tzinfo=UTC).isoformat(timespec="seconds")
+
+
+def _training_line(run: dict[str, Any]) -> str:
+    number = f"Training  run {run['run_id']}"
+    if run["silent"]:
+        return f"{number} fell silent ({run['stage'] or 'at its beginning'}); it will be closed"
+    if run["state"] == "running":
+        return f"{number} since {run['started_at']}: {run['stage'] or 'beginning'}"
+    how = run["verdict"] or "failed"
+    model = "" if run["model_version"] is None else f" model {run['model_version']}"
+    return f"{number} {how}{model}, {run['finished_at']}: {run['reason']}"
 
 
 def _lines(state: dict[str, Any], width: int) -> list[str]:
@@ -105,6 +143,8 @@ def _lines(state: dict[str, Any], width: int) -> list[str]:
         f"Pace      {state['files_per_second']:,.0f} files/s over the last minute",
         f"Model     {printable(state['model_version'])}",
     ]
+    if state["training"] is not None:
+        lines.append(printable(_training_line(state["training"])))
     if state["ingests"]:
         lines += ["", "Latest ingests"]
     for ingest in state["ingests"]:

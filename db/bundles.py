@@ -1,7 +1,8 @@
 """Model bundles in the database: stored once, never changed, one of them champion.
 
 With no champion the starter that ships with the package serves; it is not copied into the table,
-because every host has it already. What is not here: what is inside a bundle
+because every host has it already. Each promotion remembers what served before it, so that it can be
+taken back. What is not here: what is inside a bundle
 (`classifier.artifact`).
 """
 
@@ -13,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from classifier.errors import BundleError
-from db.dialects import now
-from db.tables import models
+from db.dialects import lock_table, now
+from db.tables import models, promotions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,133 @@ def read(connection: Connection, version: str) -> bytes | None:
     return bundle
 
 
-def promote(connection: Connection, version: str | None) -> bool:
-    """Make one version the champion; None makes the starter serve.
+def promote(
+    connection: Connection,
+    version: str | None,
+    *,
+    by: str = "a person",
+    reason: str = "promoted by hand",
+) -> bool:
+    """Make one version the champion, and remember what served before it.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction. Of two promotions at once the second sees what the first did.
+    version : str or None
+        None makes the starter serve.
+    by, reason : str
+        For a person who looks at the history.
 
     Returns
     -------
     bool
-        False: there is no such version, and nothing was changed.
+        False: there is no such version, and nothing was changed. To promote what serves already
+        changes nothing either, and is not remembered: there would be nothing to take back.
     """
-    if version is not None and version not in {model.version for model in stored(connection)}:
+    lock_promotions(connection)
+    if version is not None and not _exists(connection, version):
         return False
-    connection.execute(update(models).where(models.c.champion).values(champion=False))
-    if version is not None:
-        connection.execute(update(models).where(models.c.version == version).values(champion=True))
+    _switch(connection, version, by=by, reason=reason)
     return True
+
+
+def lock_promotions(connection: Connection) -> None:
+    """Let nobody else promote until this transaction ends; who must first see what serves."""
+    lock_table(connection, promotions)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What a rollback would do, or did.
+
+    Attributes
+    ----------
+    undoes : int
+        The promotion that is taken back.
+    version : str or None
+        What serves behind it; None: the starter.
+    previous : str or None
+        What serves before it; None: the starter.
+    """
+
+    undoes: int
+    version: str | None
+    previous: str | None
+
+
+def next_rollback(connection: Connection) -> Rollback | None:
+    """Return what `roll_back` would do; None when no promotion is left to take back.
+
+    Promotions are taken back one by one, the newest first: a second rollback goes one further back,
+    and does not bring forward again what the first took away.
+    """
+    undone = select(promotions.c.undoes).where(promotions.c.undoes.is_not(None))
+    row = connection.execute(
+        select(promotions.c.id, promotions.c.version, promotions.c.previous)
+        .where(promotions.c.undoes.is_(None), promotions.c.id.not_in(undone))
+        .order_by(promotions.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else Rollback(row.id, version=row.previous, previous=row.version)
+
+
+def roll_back(connection: Connection, expected: Rollback, *, by: str) -> bool:
+    """Take back the newest promotion that was not taken back yet.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction.
+    expected : Rollback
+        From `next_rollback`: the caller has made sure that its version loads.
+    by : str
+
+    Returns
+    -------
+    bool
+        False, and nothing was changed: somebody has promoted or rolled back since, or the version
+        is gone from the database.
+    """
+    lock_promotions(connection)
+    if next_rollback(connection) != expected:
+        return False
+    if expected.version is not None and not _exists(connection, expected.version):
+        return False
+    _switch(
+        connection,
+        expected.version,
+        by=by,
+        reason=f"rollback of promotion {expected.undoes}",
+        undoes=expected.undoes,
+    )
+    return True
+
+
+def _exists(connection: Connection, version: str) -> bool:
+    query = select(models.c.version).where(models.c.version == version)
+    return connection.execute(query).first() is not None
+
+
+def _switch(
+    connection: Connection, version: str | None, *, by: str, reason: str, undoes: int | None = None
+) -> None:
+    previous = champion_version(connection)
+    if version != previous:
+        connection.execute(update(models).where(models.c.champion).values(champion=False))
+        connection.execute(update(models).where(models.c.version == version).values(champion=True))
+    elif undoes is None:
+        return
+    connection.execute(
+        insert(promotions).values(
+            version=version,
+            previous=previous,
+            by=by,
+            reason=reason,
+            undoes=undoes,
+            promoted_at=now(),
+        )
+    )
 
 
 def stored(connection: Connection) -> list[StoredModel]:

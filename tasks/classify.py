@@ -3,10 +3,11 @@
 import logging
 
 from classifier.errors import CratesortError
+from db.faults import plain
 from workers import classification, lifecycle
 from workers.app import CLASSIFY_TASK, app
 from workers.dispatch import MESSAGE_VERSION, dispatch
-from workers.faults import HandedBackError, is_worlds, plain
+from workers.faults import HandedBackError, is_worlds
 
 log = logging.getLogger(__name__)
 

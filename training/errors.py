@@ -13,3 +13,23 @@ class TableError(TrainingError):
 
 class NamingError(TrainingError):
     """A naming vocabulary (`training.naming`) that cannot be used; the message names the place."""
+
+
+class MissingExtraError(TrainingError):
+    """Training needs packages that are not installed."""
+
+
+class RunNotOpenedError(TrainingError):
+    """Another run is running, or the schedule's moment has had its run; nothing was begun."""
+
+
+class LeaseLostError(TrainingError):
+    """The run was closed by others, who could not know that its process lives; it stops."""
+
+
+class RunTooLongError(TrainingError):
+    """The run has not ended within its time limit; it stops."""
+
+
+class DatabaseAwayError(TrainingError):
+    """The database has not answered for as long as the run's lease holds; the run stops."""

@@ -14,15 +14,21 @@ from celery import Celery, Task
 from kombu.entity import Exchange, Queue
 
 from workers import transport
+from workers.schedule import parse_schedule
 from workers.settings import Settings, load_settings
 
 #: Imported by a worker, never by this module: workers must not depend on tasks.
-TASK_MODULES: Final = ("tasks.classify", "tasks.housekeeping")
+TASK_MODULES: Final = ("tasks.classify", "tasks.housekeeping", "tasks.retrain")
 
 CLASSIFY_QUEUE: Final = "classify"
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
+TRAINING_QUEUE: Final = "training"
 CLASSIFY_TASK: Final = "tasks.classify"
 SWEEP_TASK: Final = "tasks.sweep"
+RETRAIN_TASK: Final = "tasks.retrain"
+
+#: A trainer that was away for longer waits for the schedule's next moment.
+RETRAIN_EXPIRES_SECONDS: Final = 3600
 
 #: In Redis, less is sooner.
 AGAIN_PRIORITY: Final = 0
@@ -118,10 +124,13 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "result_backend": None,
         "task_default_queue": CLASSIFY_QUEUE,
         "task_create_missing_queues": False,
-        "task_queues": [_queue(CLASSIFY_QUEUE), _queue(HOUSEKEEPING_QUEUE)],
+        "task_queues": [
+            _queue(name) for name in (CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE)
+        ],
         "task_routes": {
             CLASSIFY_TASK: {"queue": CLASSIFY_QUEUE},
             SWEEP_TASK: {"queue": HOUSEKEEPING_QUEUE},
+            RETRAIN_TASK: {"queue": TRAINING_QUEUE},
         },
         # -- watching --------------------------------------------------------------------------
         # Without these Flower and exporters see nothing.
@@ -131,15 +140,27 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         # -- beat ------------------------------------------------------------------------------
         "timezone": "UTC",
-        "beat_schedule": {
-            "sweep": {
-                "task": SWEEP_TASK,
-                "schedule": settings.sweep_seconds,
-                # Sweeps that nobody took must not pile up behind a worker that was away.
-                "options": {"expires": settings.sweep_seconds, "queue": HOUSEKEEPING_QUEUE},
-            }
-        },
+        "beat_schedule": _beat_schedule(settings),
     }
+
+
+def _beat_schedule(settings: Settings) -> dict[str, Any]:
+    entries: dict[str, Any] = {
+        "sweep": {
+            "task": SWEEP_TASK,
+            "schedule": settings.sweep_seconds,
+            # Sweeps that nobody took must not pile up behind a worker that was away.
+            "options": {"expires": settings.sweep_seconds, "queue": HOUSEKEEPING_QUEUE},
+        }
+    }
+    schedule = parse_schedule(settings.training_schedule)
+    if schedule is not None:
+        entries["retrain"] = {
+            "task": RETRAIN_TASK,
+            "schedule": schedule,
+            "options": {"expires": RETRAIN_EXPIRES_SECONDS, "queue": TRAINING_QUEUE},
+        }
+    return entries
 
 
 def _queue(name: str) -> Queue:

@@ -19,10 +19,11 @@ from classifier.opening import mtime_ns, open_beneath, open_root
 from classifier.paths import readable_name
 from db import ledger, recovery, sounds
 from db.batch import BatchEntry, ClaimedBatch
+from db.faults import plain
 from db.sounds import Failure, Prediction, SoundResult
 from workers.blame import blame
 from workers.context import WorkContext
-from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds, plain
+from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds
 from workers.iou import write_iou
 from workers.settings import ABSOLUTE_ROOT
 

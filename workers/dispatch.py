@@ -21,8 +21,9 @@ from sqlalchemy import Engine
 from classifier.paths import printable
 from db import ledger
 from db.batch import QueuedBatch
+from db.faults import plain
 from workers.app import AGAIN_PRIORITY, BULK_PRIORITY, CLASSIFY_QUEUE, CLASSIFY_TASK
-from workers.faults import BROKER_AWAY, plain
+from workers.faults import BROKER_AWAY
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from typing import Final
 
 import kombu.exceptions
 import redis.exceptions
-import sqlalchemy.exc
 
 from classifier.errors import CratesortError
+from db.faults import is_away
 
 #: Storage and the machine, not the file: a network mount that went away, memory, descriptors.
 WORLD_ERRNOS: Final = frozenset(
@@ -48,13 +48,6 @@ BROKER_AWAY: Final = (
     TimeoutError,
 )
 
-#: The database or the way to it; a lock or a statement that timed out is an OperationalError too.
-DATABASE_AWAY: Final = (
-    sqlalchemy.exc.OperationalError,
-    sqlalchemy.exc.InterfaceError,
-    sqlalchemy.exc.TimeoutError,
-)
-
 
 class LibraryRootAwayError(CratesortError):
     """A library root cannot be opened: its mount is away, or this host has the wrong folder."""
@@ -71,18 +64,6 @@ def backoff_seconds(setbacks: int) -> float:
 
 def is_worlds(error: BaseException) -> bool:
     """Whether `error` is the world's fault, to be tried again without blame."""
-    if isinstance(error, (*DATABASE_AWAY, *BROKER_AWAY, LibraryRootAwayError)):
+    if is_away(error) or isinstance(error, (*BROKER_AWAY, LibraryRootAwayError)):
         return True
-    if isinstance(error, sqlalchemy.exc.DBAPIError):
-        read_only = getattr(error.orig, "sqlstate", None) == "25006"  # a standby, or being moved
-        return bool(error.connection_invalidated) or read_only
     return isinstance(error, OSError) and error.errno in WORLD_ERRNOS
-
-
-def plain(error: BaseException) -> str:
-    """Return one line for a person, without statements, parameters or passwords."""
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
-        error = error.orig
-    # What PostgreSQL said; psycopg's own text goes on with a piece of the statement.
-    said = getattr(getattr(error, "diag", None), "message_primary", None)
-    return " ".join((said or str(error)).split()) or type(error).__name__

@@ -1,5 +1,7 @@
 """The sweep: what silent workers held goes back, what Redis lost is sent again.
 
+A training run that fell silent is closed; nobody starts it again but the schedule, or a person.
+
 Any number of sweeps may run at once, from beat, from a waiting producer, by hand; each statement
 passes over what another holds. What is not here: the schedule (`workers.app`).
 """
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 from celery import Celery
 
-from db import ledger, recovery
+from db import ledger, recovery, training_runs
 from db.engine import reading
 from workers.context import WorkContext
 from workers.dispatch import dispatch, messages_waiting, publish
@@ -48,6 +50,7 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
         The database is away; the next sweep tries again.
     """
     verdicts = reap(context)
+    _close_silent_runs(context)
     settings = context.settings
     republished = _republish_lost(app, context)
     published = dispatch(app, context.database, settings).published
@@ -60,6 +63,12 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     )
     log.debug("swept: %s", swept)
     return swept
+
+
+def _close_silent_runs(context: WorkContext) -> None:
+    with context.database.begin() as connection:
+        for run_id in training_runs.close_expired(connection):
+            log.warning("training run %d: %s; it is closed", run_id, training_runs.FELL_SILENT)
 
 
 def _republish_lost(app: Celery, context: WorkContext) -> int:

@@ -17,10 +17,11 @@ from classifier.paths import printable
 from db import ledger, recovery
 from db.batch import QueuedBatch
 from db.engine import reading
+from db.faults import plain
 from workers.blame import blame
 from workers.classification import classify_batch
 from workers.context import WorkContext
-from workers.faults import is_worlds, plain
+from workers.faults import is_worlds
 from workers.leftovers import return_leftovers
 from workers.reaping import reap
 from workers.settings import ABSOLUTE_ROOT

@@ -8,16 +8,27 @@ import contextlib
 import functools
 import logging
 import os
-from typing import Any
+from typing import Any, Final
 
 from celery import signals
 
+from db.faults import plain
+from workers.app import CLASSIFY_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
-from workers.faults import plain
 from workers.memory import memory_limit
 from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
+
+#: The queues the worker was started for, as its children inherit them. Not Celery's own list: that
+#: is empty while the worker holds, and a child may be born then.
+_served: Final[set[str]] = set()
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def remember_queues(**_: Any) -> None:
+    """Remember, in the parent, what its children will be asked to do."""
+    _served.update(app.amqp.queues.consume_from)
 
 
 def context() -> WorkContext:
@@ -30,22 +41,27 @@ def _context_of(_pid: int) -> WorkContext:
     settings = load_settings()
     # Without the default engine no limit: TensorFlow reserves as it goes and would end in mid-work.
     limited = functools.partial(memory_limit, settings.child_memory_mebibytes)
+    is_limited = settings.engine == "onnx" and TRAINING_QUEUE not in _served
     return WorkContext.create(
         settings,
-        reads=True,
+        # A trainer keeps no note: the watch ends those who do, and whoever trains is not to be
+        # killed for time, nor before it has closed its run.
+        reads=CLASSIFY_QUEUE in _served,
         time_limit_seconds=settings.time_limit_seconds,
-        loading=limited if settings.engine == "onnx" else contextlib.nullcontext,
+        loading=limited if is_limited else contextlib.nullcontext,
     )
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def load_model_at_birth(**_: Any) -> None:
-    """Load the model before the first message arrives.
+    """Load the model before the first message arrives; a trainer has no use for it.
 
     A failure here is not final (the database may be away for a moment): it is logged, and the
     first batch tries again and fails loudly if it must.
     """
     here = context()
+    if CLASSIFY_QUEUE not in _served:
+        return
     try:
         here.predictor.current(here.database)
     except Exception as error:

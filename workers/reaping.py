@@ -8,9 +8,10 @@ from collections import Counter
 
 from classifier.errors import ErrorCode
 from db import recovery
+from db.faults import plain
 from workers.blame import blame
 from workers.context import WorkContext
-from workers.faults import is_worlds, plain
+from workers.faults import is_worlds
 
 log = logging.getLogger(__name__)
 

@@ -71,6 +71,15 @@ class Settings(BaseSettings):
     #: What a worker's child may take beyond what it has when its model is loaded. Enforced with
     #: the default engine on Linux.
     child_memory_mebibytes: int = Field(default=512, ge=64, le=1_048_576)
+    #: When beat wakes the trainer: minute, hour, day of month, month, day of week, in UTC; where
+    #: both days are given, both must match. ``off``: never.
+    training_schedule: str = "0 3 * * *"
+    #: A scheduled run starts only when this many labels came in since the last one that ended well.
+    training_new_labels: int = Field(default=200, ge=1, le=1_000_000_000)
+    #: A training run that gives no sign of life for this long is taken for dead.
+    training_lease_seconds: float = Field(default=120.0, ge=5, le=86_400)
+    #: A training run that takes longer is stopped.
+    training_time_limit_seconds: float = Field(default=14_400.0, gt=0, le=604_800)
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -106,6 +115,17 @@ class Settings(BaseSettings):
         schemes = ("redis://", "rediss://", "redis+socket://", "sentinel://")
         if value is not None and not value.get_secret_value().startswith(schemes):
             raise ValueError("expected a Redis URL like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("training_schedule")
+    @classmethod
+    def _check_schedule(cls, value: str) -> str:
+        value = " ".join(value.split())
+        if value != cls.model_fields["training_schedule"].default:
+            # Here: the parser is Celery's, which who works in one process does not load.
+            from workers.schedule import parse_schedule
+
+            parse_schedule(value)
         return value
 
     @field_validator("log_level", mode="before")

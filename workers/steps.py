@@ -1,7 +1,8 @@
 """What cratesort adds to the life of a worker's parent, as Celery bootsteps.
 
 The parent starts the watch (`workers.watch`) and starts it again should it end; it takes no
-messages while the database is away; and a second Ctrl-C ends it within a second.
+messages while the database is away; told to stop, it interrupts a training run; and a second Ctrl-C
+ends it within a second.
 
 What is not here: the life of a child (`workers.lifecycle`), and what the watch does.
 """
@@ -16,7 +17,9 @@ import time
 from typing import Any, Final
 
 from celery import Celery, bootsteps, signals
+from celery.worker.state import active_requests
 
+from workers.app import RETRAIN_TASK
 from workers.pulse import Pulse
 from workers.watch import SIGNALS, STOP_NOW
 
@@ -138,6 +141,7 @@ def install(app: Celery) -> None:
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
+        _interrupt_training()
         # Celery's own second step waits for children that may never answer.
         signal.signal(signal.SIGINT, _stop_now)
         # A Redis that stands still would hold it for ever; by then nothing is in hand any more.
@@ -147,8 +151,23 @@ def install(app: Celery) -> None:
         timer.start()
 
 
+def _interrupt_training() -> None:
+    """Have a child that trains close its run as interrupted, and end.
+
+    A batch in hand is finished within its time limit; a training run would take hours, and the next
+    one does it all anew in any case.
+    """
+    for request in list(active_requests):
+        if request.name == RETRAIN_TASK and request.worker_pid is not None:
+            try:
+                os.kill(request.worker_pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass  # it ended by itself
+
+
 def _stop_now(*_: Any) -> None:
     """End this worker at once; what was in hand is returned by the watch, or by its lease."""
+    _interrupt_training()
     _end(_INTERRUPTED)
 
 

@@ -28,10 +28,11 @@ from celery import Celery
 from sqlalchemy import text
 
 from db.engine import reading
+from db.faults import DATABASE_AWAY, plain
 from workers.app import build_app
 from workers.context import WorkContext
 from workers.dispatch import dispatch
-from workers.faults import DATABASE_AWAY, is_worlds, plain
+from workers.faults import is_worlds
 from workers.housekeeping import sweep
 from workers.leftovers import return_leftovers
 from workers.logs import set_up_logging

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from db.engine import create_engine
+from db.faults import DATABASE_AWAY
 from tests.chaos import report
 from tests.chaos.faults import KINDS, Fault, Scene, plan, strike
 from tests.chaos.handing_in import HandingIn
@@ -18,7 +19,6 @@ from tests.chaos.library import Library
 from tests.chaos.report import Summary
 from tests.chaos.world import World
 from tests.processes import READY
-from workers.faults import DATABASE_AWAY
 
 #: How long the fleet may take to finish once nothing disturbs it any more: some leases, one after
 #: the other, for a batch that is narrowed down, and the work itself.

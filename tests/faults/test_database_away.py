@@ -4,8 +4,11 @@ import os
 import signal
 
 import redis
+from pydantic import SecretStr
 
 from tests.servers.lifecycle import wait_until
+from workers.reading_note import notes_of_the_living
+from workers.settings import Settings
 
 #: Leases outlast the outage, as they do in production; only IOUs return what could not be written.
 PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECONDS": "600"}
@@ -123,3 +126,29 @@ def test_handing_in_to_no_database_is_exit_code_3(postgres_fleet, postgres_serve
     assert "the database cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
     assert postgres_server.password not in done.stderr
+
+
+def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
+    postgres_fleet, postgres_server, tmp_path
+):
+    settings = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
+    folder = Settings(
+        data_folder=tmp_path / "this host", database_url=SecretStr(postgres_fleet.database_url)
+    ).running_folder
+    with postgres_fleet.worker("--concurrency", "1", settings=settings) as worker:
+
+        def child():
+            return next((note.pid for note in notes_of_the_living(folder)), None)
+
+        wait_until(lambda: child() is not None, "the child has its note")
+        # Given a worker that holds, for its database is away
+        postgres_server.kill()
+        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        # When its child dies
+        first = child()
+        os.kill(first, signal.SIGKILL)
+        # Then the one that takes its place can be seen by the watch
+        try:
+            wait_until(lambda: child() not in (None, first), "the new child has its note", 60)
+        finally:
+            postgres_server.start()

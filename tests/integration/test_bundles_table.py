@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from classifier.errors import BundleError
 from db import bundles
-from db.tables import models
+from db.tables import models, promotions
 from tests.integration.conftest import connected
 
 
@@ -114,3 +114,110 @@ def test_two_promotions_at_once_leave_one_champion(store, database_url, database
     with database.begin() as connection:
         champions = select(func.count()).where(models.c.champion)
         assert connection.execute(champions).scalar_one() == 1
+
+
+# Promotions are remembered, and taken back one by one
+
+
+@pytest.fixture
+def roll_back(database):
+    """Take back one promotion; return what serves then, "nothing" when none was left."""
+
+    def roll_back():
+        with database.begin() as connection:
+            step = bundles.next_rollback(connection)
+            if step is None:
+                return "nothing"
+            assert bundles.roll_back(connection, step, by="a test")
+            return bundles.champion_version(connection)
+
+    return roll_back
+
+
+def test_a_promotion_tells_what_served_before_who_and_why(store, take, database):
+    store("one")
+    take(bundles.promote, "one", by="ann", reason="it is better")
+    with database.begin() as connection:
+        (row,) = connection.execute(select(promotions)).all()
+    assert (row.version, row.previous, row.by, row.reason) == ("one", None, "ann", "it is better")
+
+
+def test_a_rollback_lets_serve_what_served_before(store, take, roll_back):
+    store("one", "two")
+    take(bundles.promote, "one")
+    take(bundles.promote, "two")
+    assert roll_back() == "one"
+
+
+def test_each_rollback_goes_one_further_back_and_the_last_to_the_starter(store, take, roll_back):
+    store("one", "two", "three")
+    for version in ("one", "two", "three"):
+        take(bundles.promote, version)
+    assert [roll_back() for _ in range(4)] == ["two", "one", None, "nothing"]
+    assert take(bundles.champion_version) is None
+
+
+def test_what_is_promoted_after_a_rollback_goes_back_to_what_served_then(store, take, roll_back):
+    store("one", "two", "three")
+    take(bundles.promote, "one")
+    take(bundles.promote, "two")
+    roll_back()
+    take(bundles.promote, "three")
+    assert [roll_back() for _ in range(3)] == ["one", None, "nothing"]
+
+
+def test_promoting_the_starter_is_taken_back_like_any_other(store, take, roll_back):
+    store("one")
+    take(bundles.promote, "one")
+    take(bundles.promote, None)
+    assert [roll_back() for _ in range(3)] == ["one", None, "nothing"]
+
+
+def test_what_served_already_was_no_promotion_to_take_back(store, take, roll_back):
+    store("one", "two")
+    take(bundles.promote, "one")
+    take(bundles.promote, "two")
+    take(bundles.promote, "two")
+    assert roll_back() == "one"
+
+
+def test_without_a_promotion_there_is_nothing_to_take_back(store, roll_back):
+    store("one")
+    assert roll_back() == "nothing"
+
+
+def test_a_rollback_that_another_was_before_changes_nothing(store, take):
+    store("one", "two")
+    take(bundles.promote, "one")
+    step = take(bundles.next_rollback)
+    take(bundles.promote, "two")
+    assert not take(bundles.roll_back, step, by="a test")
+    assert take(bundles.champion_version) == "two"
+
+
+def test_a_rollback_to_a_version_that_is_gone_changes_nothing(store, take, database):
+    store("one", "two")
+    take(bundles.promote, "one")
+    take(bundles.promote, "two")
+    with database.begin() as connection:
+        connection.execute(models.delete().where(models.c.version == "one"))
+    assert not take(bundles.roll_back, take(bundles.next_rollback), by="a test")
+    assert take(bundles.champion_version) == "two"
+
+
+def test_of_two_rollbacks_at_once_one_is_told_that_it_was_late(store, take, database_url):
+    store("one", "two")
+    take(bundles.promote, "one")
+    take(bundles.promote, "two")
+    step = take(bundles.next_rollback)
+    start = threading.Barrier(2)
+
+    def back(_):
+        with connected(database_url) as engine:
+            start.wait()
+            with engine.begin() as connection:
+                return bundles.roll_back(connection, step, by="a test")
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(back, range(2))) == [False, True]
+    assert take(bundles.champion_version) == "one"

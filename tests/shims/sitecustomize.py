@@ -5,12 +5,16 @@ its end; ``stuck*`` neither, and no signal handler of Python's runs meanwhile; `
 while the file that TEST_GATE names exists. Each read leaves the names of all loaded modules in the
 folder that TEST_MODULES names, in a file called like the process, and takes TEST_READ_SECONDS
 longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
+
+With TEST_TRAINING there are enough labels for a training run, whose work is that of
+`tests.training_run` in the folder it names.
 """
 
 import ctypes
 import os
 import sys
 import time
+import types
 from pathlib import Path
 
 _time, _ahead = time.time, float(os.environ.get("TEST_CLOCK_AHEAD_SECONDS", "0"))
@@ -42,3 +46,18 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
 
 
 headers.read_header = read_header
+
+if "TEST_TRAINING" in os.environ:
+    from db import labels
+    from tests.training_run import held_work
+
+    labels.labels_since = lambda *_: 1_000_000
+    # In place of the module that loads TensorFlow, which takes as long as all the rest.
+    work = held_work(os.environ["TEST_TRAINING"])
+
+    def retrain_labels(_database, *, version, seed, progress):
+        return work(progress, version)
+
+    retrain = types.ModuleType("training.retrain")
+    retrain.retrain_labels = retrain_labels
+    sys.modules["training.retrain"] = retrain

@@ -1,0 +1,92 @@
+"""A promotion in the middle of a backlog: workers swap between two batches, and mix nothing."""
+
+from itertools import groupby
+
+import pytest
+from sqlalchemy import select
+
+from classifier.artifact import starter_version
+from db import bundles
+from db.dialects import clock
+from db.engine import reading
+from db.tables import BatchState, sounds
+from tests.bundles import called
+from tests.faults.fleet import WATCH_ALONE
+from tests.servers.lifecycle import wait_until
+
+
+@pytest.fixture
+def backlog(fleet):
+    """Thirty batches of four sounds, handed in, and a model that may come to serve."""
+    fleet.add(count=120)
+    fleet.submit()
+    with fleet.database() as engine, engine.begin() as connection:
+        bundles.store(connection, version="v2", bundle=called("v2"), metrics={})
+    return fleet
+
+
+def versions_of(fleet):
+    """The set of versions that wrote the rows of each batch, in the order they were claimed."""
+    with fleet.database() as engine, reading(engine) as connection:
+        wrote = dict(connection.execute(select(sounds.c.path, sounds.c.model_version)).all())
+    claimed = sorted(fleet.batches(), key=lambda batch: batch["started_at"])
+    return [(batch, {wrote[path] for path in batch["paths"]}) for batch in claimed]
+
+
+def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlog):
+    # Given two children in the middle of a backlog
+    slow = {**WATCH_ALONE, "TEST_READ_SECONDS": "0.05"}
+    with backlog.worker("--concurrency", "2", settings=slow) as worker:
+
+        def done():
+            return sum(batch["state"] == BatchState.DONE for batch in backlog.batches())
+
+        wait_until(lambda: done() >= 4, "some of it is done", 60)
+
+        # When another model is promoted
+        assert backlog.cli("models", "promote", "v2").code == 0
+        with backlog.database() as engine, reading(engine) as connection:
+            promoted_at = clock(connection)
+        finished_before = done()
+        assert finished_before < 30
+        backlog.wait_until_done()
+        children = worker.log().count("serving with model v2")
+
+    # Then nothing is lost, and no batch has rows of two models
+    backlog.assert_nothing_is_lost()
+    written = versions_of(backlog)
+    assert {len(versions) for _, versions in written} == {1}
+    assert set().union(*(versions for _, versions in written)) == {starter_version(), "v2"}
+
+    # And what was claimed behind the promotion is the new one's
+    behind = [
+        versions
+        for batch, versions in written
+        if batch["started_at"].replace(tzinfo=promoted_at.tzinfo) > promoted_at
+    ]
+    assert behind
+    assert all(versions == {"v2"} for versions in behind)
+    # And each child has swapped once, and never back
+    assert children == 2
+    by_child = sorted(written, key=lambda entry: entry[0]["worker"])
+    for _, of_child in groupby(by_child, key=lambda entry: entry[0]["worker"]):
+        is_new = [versions == {"v2"} for _, versions in of_child]
+        assert is_new == sorted(is_new)
+
+
+def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog):
+    assert backlog.cli("models", "promote", "v2").code == 0
+    slow = {**WATCH_ALONE, "TEST_READ_SECONDS": "0.05"}
+    with backlog.worker("--concurrency", "1", settings=slow):
+
+        def done():
+            return sum(batch["state"] == BatchState.DONE for batch in backlog.batches())
+
+        wait_until(lambda: done() >= 3, "some of it is done", 60)
+        assert backlog.cli("models", "rollback").code == 0
+        backlog.wait_until_done()
+    backlog.assert_nothing_is_lost()
+    order = [versions for _, versions in versions_of(backlog)]
+    swap = order.index({starter_version()})
+    assert order[:swap] == [{"v2"}] * swap
+    assert order[swap:] == [{starter_version()}] * (30 - swap)

@@ -1,0 +1,219 @@
+"""The trainer: a worker on the queue ``training``, woken by messages that may come twice."""
+
+import os
+import signal
+import time
+
+import pytest
+import redis
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from db import bundles, training_runs
+from db.engine import reading
+from db.tables import RunState, RunVerdict
+from db.tables import training_runs as table
+from db.training_runs import FELL_SILENT
+from tests.servers.lifecycle import wait_until
+from workers.app import build_app
+from workers.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _needs_the_extra():
+    pytest.importorskip("tensorflow")
+
+
+class Trainer:
+    """A fleet's trainer, whose work can be held at any stage."""
+
+    def __init__(self, fleet, folder):
+        self._fleet, self._folder = fleet, folder
+        self.settings = {
+            # One moment a year: all messages of a test are about the same one.
+            "CRATESORT_TRAINING_SCHEDULE": "0 0 1 1 *",
+            "CRATESORT_TRAINING_LEASE_SECONDS": "5",
+        }
+
+    def worker(self, *arguments, with_labels=True, **changed):
+        held = {"TEST_TRAINING": str(self._folder)} if with_labels else {}
+        return self._fleet.worker(
+            *("--queues", "training", "--concurrency", "1"),
+            *arguments,
+            settings={**self.settings, **held, **changed},
+        )
+
+    def stay_at(self, stage):
+        (self._folder / f"stay-{stage}").touch()
+
+    def go_on(self, stage):
+        (self._folder / f"stay-{stage}").unlink()
+
+    def wait_for(self, stage):
+        wait_until((self._folder / stage).exists, f"the run is at {stage}", 60)
+
+    def wake(self, times=1):
+        """Send what beat sends."""
+        with build_app(Settings(broker_url=SecretStr(self._fleet.broker_url))) as app:
+            options = dict(app.conf.beat_schedule["retrain"]["options"])
+            for _ in range(times):
+                app.send_task("tasks.retrain", **options)
+
+    def runs(self):
+        with self._fleet.database() as engine, reading(engine) as connection:
+            return training_runs.recent(connection, limit=100)
+
+    def wait_until_closed(self):
+        def closed():
+            return bool(self.runs()) and self.runs()[0].state != RunState.RUNNING
+
+        wait_until(closed, "the run is closed", 60)
+        return self.runs()[0]
+
+    def champion(self):
+        with self._fleet.database() as engine, reading(engine) as connection:
+            return bundles.champion_version(connection)
+
+
+@pytest.fixture
+def trainer(fleet, tmp_path):
+    return Trainer(fleet, tmp_path)
+
+
+@pytest.fixture
+def postgres_trainer(postgres_fleet, tmp_path):
+    return Trainer(postgres_fleet, tmp_path)
+
+
+def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
+    # Given two trainers, and a run that one of them has begun
+    trainer.stay_at("computing")
+    with trainer.worker() as one, trainer.worker() as other:
+        trainer.wake(times=3)
+        trainer.wait_for("computing")
+
+        # When the other is told of the same moment
+        def refused():
+            return [log.count("no training run") for log in (one.log(), other.log())]
+
+        wait_until(lambda: sum(refused()) > 0, "the other says that it has none", 60)
+        trainer.go_on("computing")
+        assert trainer.wait_until_closed().verdict == RunVerdict.PROMOTED
+        # And all are told again when it is over
+        trainer.wake(times=2)
+        wait_until(lambda: sum(refused()) == 4, "four of five messages were copies", 60)
+
+    # Then there was one run, by the schedule, and its model serves
+    (run,) = trainer.runs()
+    assert run.trigger == "schedule"
+    assert run.slot.endswith("-01-01T00:00+00:00")
+    assert trainer.champion() == run.model_version
+
+
+def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
+    with trainer.worker(with_labels=False) as worker:
+        trainer.wake()
+        wait_until(lambda: "no training run: 0 new labels, fewer than 200" in worker.log(), "why")
+        # A trainer has no use for the model that serves
+        assert "serving with model" not in worker.log()
+    assert trainer.runs() == []
+
+
+def test_a_run_is_no_batch_it_may_take_longer_and_its_message_is_gone_at_once(trainer, fleet):
+    # Given a fleet whose batches have two seconds
+    assert fleet.settings["CRATESORT_TIME_LIMIT_SECONDS"] == "2"
+    trainer.stay_at("computing")
+    with trainer.worker():
+        trainer.wake()
+        trainer.wait_for("computing")
+        with redis.Redis.from_url(fleet.broker_url) as client:
+            assert (client.hlen("unacked"), client.llen("training")) == (0, 0)
+        # When a run takes several times as long, past the pool's limit and the watch's grace
+        time.sleep(7)
+        trainer.go_on("computing")
+        # Then it is brought to its end
+        assert trainer.wait_until_closed().state == RunState.DONE
+
+
+def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(postgres_fleet, tmp_path):
+    trainer = Trainer(postgres_fleet, tmp_path)
+    trainer.wake()
+    postgres_fleet.add(count=5)
+    postgres_fleet.submit()
+    with postgres_fleet.worker():
+        postgres_fleet.wait_until_done()
+        with redis.Redis.from_url(postgres_fleet.broker_url) as client:
+            assert client.llen("training") == 1
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_told_to_stop_the_trainer_interrupts_its_run_and_ends(trainer, name):
+    trainer.stay_at("computing")
+    # A batch would have an hour: only an interrupted run lets the worker end within this test
+    with trainer.worker(CRATESORT_TIME_LIMIT_SECONDS="3600") as worker:
+        trainer.wake()
+        trainer.wait_for("computing")
+        os.kill(worker.pid, name)
+        wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
+    (run,) = trainer.runs()
+    assert (run.state, run.reason) == (
+        RunState.FAILED,
+        "interrupted: its process was told to stop",
+    )
+    assert trainer.champion() is None
+
+
+def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer, fleet):
+    trainer.stay_at("writing")
+    with trainer.worker() as worker:
+        trainer.wake()
+        trainer.wait_for("writing")
+        os.kill(int(trainer.runs()[0].holder.split(":")[-1]), signal.SIGKILL)
+        # Then a sweep closes it, and nobody delivers the message again
+        assert trainer.wait_until_closed().reason == FELL_SILENT
+        assert f"training run 1: {FELL_SILENT}" in worker.log()
+    with fleet.database() as engine, reading(engine) as connection:
+        assert len(connection.execute(select(table.c.id)).all()) == 1
+    assert trainer.champion() is None
+
+
+def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(postgres_trainer):
+    trainer = postgres_trainer
+    trainer.stay_at("computing")
+    with trainer.worker() as worker:
+        trainer.wake()
+        trainer.wait_for("computing")
+        os.killpg(worker.pid, signal.SIGKILL)
+    with trainer._fleet.worker():
+        assert trainer.wait_until_closed().reason == FELL_SILENT
+
+
+def test_a_run_over_its_time_limit_says_so(postgres_trainer):
+    trainer = postgres_trainer
+    trainer.stay_at("computing")
+    with trainer.worker(CRATESORT_TRAINING_TIME_LIMIT_SECONDS="1") as worker:
+        trainer.wake()
+        trainer.wait_for("computing")
+        time.sleep(1.5)
+        trainer.go_on("computing")
+        run = trainer.wait_until_closed()
+        assert "CRATESORT_TRAINING_TIME_LIMIT_SECONDS" in run.reason
+        wait_until(lambda: "training failed: training run 1 stops" in worker.log(), "the log says")
+        assert "Traceback" not in worker.log()
+
+
+def test_without_the_training_extra_a_trainer_does_not_start(fleet, tmp_path):
+    # Given an installation that lacks scikit-learn
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name == 'sklearn' else find(name, *more)\n"
+    )
+    path = f"{tmp_path / 'hidden'}:{fleet.settings['PYTHONPATH']}"
+    # When somebody starts a trainer
+    done = fleet.cli("worker", "--queues", "training", PYTHONPATH=path)
+    # Then it says which command helps
+    assert done.code == 2
+    assert "training needs sklearn" in done.stderr
+    assert "pip install '.[training]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,190 @@
+"""A training run that is killed, stopped, or left without its database, at any stage."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import func, select, update
+
+from db import bundles, training_runs
+from db.dialects import now
+from db.engine import create_engine, reading
+from db.tables import RunState, models, promotions
+from db.tables import training_runs as table
+from db.training_runs import FELL_SILENT
+from tests.processes import clean_environment
+from tests.servers.lifecycle import wait_until
+from tests.training_run import STAGES, VERSION
+
+
+class Runs:
+    """Training runs as processes, and what they leave in their database."""
+
+    def __init__(self, url, folder, stack):
+        self.engine = create_engine(url)
+        self._url, self._folder, self._stack = url, folder, stack
+
+    def start(self, stay_at=None, lease_seconds=60):
+        """Start a run; return it when it has reached the stage at which it is to stay."""
+        for stage in STAGES:
+            (self._folder / stage).unlink(missing_ok=True)
+        if stay_at:
+            (self._folder / f"stay-{stay_at}").touch()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.training_run", self._url, self._folder,
+             str(lease_seconds)],
+            cwd=self._folder,
+            env=clean_environment(self._folder, {}),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        if stay_at:
+            wait_until((self._folder / stay_at).exists, f"the run is at {stay_at}")
+        return process
+
+    def go_on(self, stage):
+        (self._folder / f"stay-{stage}").unlink(missing_ok=True)
+
+    def latest(self):
+        with reading(self.engine) as connection:
+            return training_runs.latest(connection)
+
+    def published(self):
+        """How many models and promotions there are, and which model serves."""
+        with reading(self.engine) as connection:
+            return (
+                *(
+                    connection.execute(select(func.count()).select_from(one)).scalar_one()
+                    for one in (models, promotions)
+                ),
+                bundles.champion_version(connection),
+            )
+
+    def end_the_lease(self):
+        with self.engine.begin() as connection:
+            connection.execute(update(table).values(lease_expires_at=now(-1)))
+
+    def assert_that_the_next_one_succeeds(self):
+        assert self.start().wait(60) == 0
+        assert self.latest().state == RunState.DONE
+        assert self.published() == (1, 1, VERSION)
+
+
+@pytest.fixture
+def runs(database_url, tmp_path):
+    with ExitStack() as stack:
+        runs = Runs(database_url, tmp_path, stack)
+        stack.callback(runs.engine.dispose)
+        yield runs
+
+
+NOTHING = (0, 0, None)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, stage):
+    # Given a run that is killed
+    killed = runs.start(stay_at=stage)
+    killed.kill()
+    killed.wait()
+    runs.go_on(stage)
+
+    # Then nothing of it is there but its row, and while its lease holds there is no other
+    assert runs.published() == NOTHING
+    assert runs.latest().state == RunState.RUNNING
+    refused = runs.start()
+    assert refused.wait(60) == 9
+    assert "RunNotOpenedError" in refused.stderr.read()
+
+    # When the lease has ended, then the next one closes it and succeeds
+    number = runs.latest().id
+    runs.end_the_lease()
+    runs.assert_that_the_next_one_succeeds()
+    with reading(runs.engine) as connection:
+        closed = training_runs.get(connection, number)
+    assert (closed.state, closed.reason) == (RunState.FAILED, FELL_SILENT)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGTERM, "interrupted: its process was told to stop"),
+        (signal.SIGINT, "interrupted: by Ctrl-C"),
+    ],
+)
+def test_told_to_stop_at_any_stage_it_closes_its_row_and_leaves_nothing(
+    runs, stage, number, reason
+):
+    stopped = runs.start(stay_at=stage)
+    stopped.send_signal(number)
+    assert stopped.wait(60) != 0
+    runs.go_on(stage)
+    assert (runs.latest().state, runs.latest().reason) == (RunState.FAILED, reason)
+    assert runs.published() == NOTHING
+    runs.assert_that_the_next_one_succeeds()
+
+
+def test_one_that_slept_through_its_lease_writes_nothing(runs):
+    # Given a run whose process stands still until another was begun and ended in its place
+    sleeper = runs.start(stay_at="ending")
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    runs.end_the_lease()
+    runs.go_on("ending")
+    runs.assert_that_the_next_one_succeeds()
+    before = runs.latest(), runs.published()
+
+    # When it wakes up, then it is told so and changes nothing
+    os.kill(sleeper.pid, signal.SIGCONT)
+    assert sleeper.wait(60) == 9
+    assert "LeaseLostError" in sleeper.stderr.read()
+    assert (runs.latest(), runs.published()) == before
+
+
+@pytest.fixture
+def postgres_runs(postgres_url, tmp_path):
+    with ExitStack() as stack:
+        runs = Runs(postgres_url, tmp_path, stack)
+        stack.callback(runs.engine.dispose)
+        yield runs
+
+
+@pytest.mark.parametrize("stage", ["computing", "ending"])
+def test_a_database_that_is_away_for_a_moment_costs_a_run_nothing(
+    postgres_runs, postgres_server, stage
+):
+    run = postgres_runs.start(stay_at=stage)
+    postgres_server.stop()
+    try:
+        postgres_runs.go_on(stage)
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(2)  # it tries again and again
+    finally:
+        postgres_server.start()
+    assert run.wait(60) == 0
+    assert postgres_runs.published() == (1, 1, VERSION)
+
+
+@pytest.mark.parametrize(("fault", "mend"), [("stop", "start"), ("freeze", "thaw")])
+def test_without_its_database_for_longer_than_its_lease_it_ends_and_keeps_nothing(
+    postgres_runs, postgres_server, fault, mend
+):
+    run = postgres_runs.start(stay_at="computing", lease_seconds=5)
+    getattr(postgres_server, fault)()
+    try:
+        time.sleep(6)  # longer than the lease
+        postgres_runs.go_on("computing")
+        assert run.wait(60) == 9
+        assert "DatabaseAwayError" in run.stderr.read()
+    finally:
+        getattr(postgres_server, mend)()
+    assert postgres_runs.published() == NOTHING
+    postgres_runs.end_the_lease()
+    postgres_runs.assert_that_the_next_one_succeeds()

@@ -1,0 +1,86 @@
+"""The schedule of training: crontab text in UTC, and which of its moments a message is about.
+
+What is not here: who sends the message (`workers.app`), and what it starts (`tasks.retrain`).
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from celery.schedules import ParseException, crontab
+
+#: In place of a schedule.
+OFF: Final = "off"
+
+#: A year has at most this many days; a weekday that falls on 29 February comes within 40 years.
+_SEARCH_DAYS: Final = 41 * 366
+
+
+def parse_schedule(text: str) -> crontab | None:
+    """Read a schedule.
+
+    Parameters
+    ----------
+    text : str
+        Five fields (minute, hour, day of month, month, day of week), or ``off``.
+
+    Returns
+    -------
+    celery.schedules.crontab or None
+        None for ``off``.
+
+    Raises
+    ------
+    ValueError
+        One line that says what was expected.
+    """
+    if text.lower() == OFF:
+        return None
+    try:
+        schedule = crontab.from_string(text)
+    except (ValueError, ParseException) as error:
+        raise ValueError(
+            "expected five fields as of crontab (minute, hour, day of month, month, day of week, "
+            f"in UTC: 0 3 * * *) or off: {error}"
+        ) from None
+    if _due(schedule, datetime(2000, 1, 1, tzinfo=UTC), forwards=True) is None:
+        raise ValueError("its days never come: where both days are given, both must match")
+    return schedule
+
+
+def slot_at(schedule: crontab, moment: datetime) -> str:
+    """Return the schedule's moment that is nearest to another, as a training run's slot.
+
+    Nearest, and not last: a beat whose clock is seconds ahead sends its message before the moment
+    has come by the database's clock, and means the same one.
+
+    Parameters
+    ----------
+    schedule : crontab
+    moment : datetime
+        With a time zone.
+    """
+    before = _due(schedule, moment, forwards=False)
+    after = _due(schedule, moment, forwards=True)
+    if before is None or after is None:
+        raise ValueError(f"the schedule {schedule} has no moment around {moment}")
+    nearest = before if moment - before <= after - moment else after
+    return nearest.isoformat(timespec="minutes")
+
+
+def _due(schedule: crontab, moment: datetime, *, forwards: bool) -> datetime | None:
+    """Return the first moment behind `moment`, or the last one that is not."""
+    times = [time(hour, minute) for hour in schedule.hour for minute in schedule.minute]
+    times.sort(reverse=not forwards)
+    for days in range(_SEARCH_DAYS):
+        day = moment.date() + timedelta(days=days if forwards else -days)
+        if not (
+            day.month in schedule.month_of_year
+            and day.day in schedule.day_of_month
+            and day.isoweekday() % 7 in schedule.day_of_week  # crontab's Sunday is 0
+        ):
+            continue
+        for at in times:
+            due = datetime.combine(day, at, UTC)
+            if (due > moment) == forwards:
+                return due
+    return None
