@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry test fuzz chaos lint format train footprint recovery starter lock clean
+.PHONY: help setup ingest results status retry test fuzz chaos lint format train study footprint recovery retraining prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -69,11 +69,22 @@ train: $(VENV)/.dev ## train a model from a table: CORPUS=table.csv.gz
 	@$(need_corpus)
 	@$(BIN)/cratesort train --from-csv "$$CORPUS"
 
+study: $(VENV)/.dev ## compare the published method with ours: CORPUS=table.csv.gz
+## the report lies in .cratesort/study
+	@$(need_corpus)
+	@$(BIN)/cratesort study --from-csv "$$CORPUS" --report .cratesort/study $(ARGS)
+
 footprint: $(VENV)/.dev ## measure a worker's memory and start, both engines
 	@$(BIN)/python -m tests.benchmarks.footprint
 
 recovery: $(VENV)/.dev ## measure how soon work returns after a kill -9
 	@$(BIN)/python -m tests.benchmarks.recovery
+
+retraining: $(VENV)/.dev ## measure a retraining run: ARGS='--rows 12000'
+	@$(BIN)/python -m tests.benchmarks.retraining $(ARGS)
+
+prior: $(VENV)/.dev ## learn the generated names anew, before `make starter`
+	@$(BIN)/python -m training.prior
 
 starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=table.csv.gz
 	@$(need_corpus)

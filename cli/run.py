@@ -154,9 +154,10 @@ class Run:
     def _wait(
         self, submission: "Submission", progress: "Progress", task: "TaskID"
     ) -> "IngestProgress":
+        from db.faults import plain
         from workers.app import build_app
         from workers.context import WorkContext
-        from workers.faults import is_worlds, plain
+        from workers.faults import is_worlds
         from workers.housekeeping import sweep
 
         app = build_app(self.settings)

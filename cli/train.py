@@ -1,136 +1,170 @@
-"""``cratesort train``: a new model from trusted labels, measured on vendors it has not seen."""
+"""``cratesort train``: a new model from trusted labels, measured on what it has not seen."""
 
-import sys
-import time
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.terminal import on_terminal, phases_progress, print_json, say, tell
+from classifier.paths import printable
+from cli.evaluation_table import print_confusion, print_evaluation
+from cli.phases import shown_phases
+from cli.terminal import command, print_json, say, tell
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from training.evaluation import Evaluation
-    from training.retrain import TrainingOutcome
+    from training.runs import FinishedRun
+    from training.table_run import TrainingOutcome
 
 
 @click.command()
 @click.option(
     "--from-csv",
     "table",
-    required=True,
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
     help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
 )
+@click.option(
+    "--report",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Write the run's report.html there, too.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of every split and fit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-def train(table: str, seed: int, as_json: bool) -> None:
-    """Train a model, measure it, and store it in the database.
+def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> None:
+    """Train a model from the labels of the database, and let it serve if it is better.
 
-    It is measured by models that never saw the vendors they are tested on; a random split stands
-    beside that, for vendors already known. The stored model is fitted on all rows and serves nobody
-    until `cratesort models promote` says so. Needs the [training] extra.
+    What the schedule does by night, now. The new model and the one that serves answer the same
+    sounds, which no model ever learns from; only if the new one is better, and no category
+    suffers, does it replace the other. Give labels with `cratesort labels import`.
+
+    With --from-csv, from a table instead: measured by models that never saw the vendors they are
+    tested on, fitted on all rows, and stored; `cratesort models promote` lets it serve.
+
+    Needs the [training] extra.
     """
-    from db import bundles
     from db.engine import create_engine
     from db.migrate import require_current
+    from training.runs import require_training_extra
     from workers.settings import load_settings
 
     settings = load_settings()
     database = create_engine(settings.database)
     require_current(database)  # before minutes of work, not after
+    require_training_extra()
 
-    tell("loading TensorFlow and the table")
-    from training.dataset import read_table
-    from training.retrain import train_bundle
+    tell("loading TensorFlow" + (" and the table" if table else ""))
+    from classifier.manifest import installed_libraries
+    from db.tables import RunTrigger
+    from training.report_files import require_writable
+    from training.retrain import retrain_labels
+    from training.runs import perform
+    from training.table_run import train_from_table
 
-    sounds = read_table(table)
+    if folder is not None:
+        require_writable(folder)
     version = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    with phases_progress() as progress:
-        outcome = train_bundle(sounds, version=version, seed=seed, progress=_Display(progress))
-    metrics = dict(outcome.manifest.metrics)
-    with database.begin() as connection:
-        bundles.store(connection, version=version, bundle=outcome.bundle, metrics=metrics)
-    if as_json:
-        print_json(
-            {
-                "version": version,
-                "sounds": len(sounds),
-                "seconds": round(outcome.seconds, 1),
-                "bundle_bytes": len(outcome.bundle),
-                **metrics,
-            }
+    outcomes: list[TrainingOutcome] = []
+
+    with shown_phases() as phases:
+        finished = perform(
+            database,
+            work=lambda progress: (
+                retrain_labels(database, version=version, seed=seed, progress=progress)
+                if table is None
+                else train_from_table(
+                    table, database, version=version, seed=seed, progress=progress, keep=outcomes
+                )
+            ),
+            trigger=RunTrigger.HAND,
+            slot=None,
+            seed=seed,
+            libraries=installed_libraries(),
+            lease_seconds=settings.training_lease_seconds,
+            time_limit_seconds=settings.training_time_limit_seconds,
+            progress=phases,
         )
-        return
-    _print(outcome, version, len(sounds))
+    if as_json:
+        print_json(_as_dict(finished))
+    elif outcomes:
+        _print_table_run(outcomes[0], finished)
+    else:
+        _print_retraining(finished)
+    if folder is not None:
+        _write_report(folder, finished)
 
 
-class _Display:
-    """Shows each phase as a bar, or as a line now and then where nobody looks."""
-
-    def __init__(self, progress: "Progress") -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-        self._told = 0.0
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        if phase not in self._tasks:
-            self._tasks[phase] = self._progress.add_task(phase, total=total)
-        self._progress.update(self._tasks[phase], completed=done, total=total)
-        moment = time.monotonic()
-        if not on_terminal() and (done == total or moment - self._told > 10):
-            self._told = moment
-            tell(f"{phase}: {done} of {total}")
-            sys.stderr.flush()
+def _as_dict(finished: "FinishedRun") -> dict[str, Any]:
+    run, result = finished.run, finished.result
+    seconds = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+    return {
+        "run": run.id,
+        "version": result.version,
+        "verdict": run.verdict,
+        "reason": run.reason,
+        "seconds": seconds,
+        "bundle_bytes": len(result.bundle or b""),
+        **result.sizes,
+        **result.metrics,
+    }
 
 
-def _print(outcome: "TrainingOutcome", version: str, sounds: int) -> None:
+def _print_retraining(finished: "FinishedRun") -> None:
+    run, result = finished.run, finished.result
+    sizes, metrics = result.sizes, result.metrics
+    say(
+        f"{sizes['labelled']:,} labelled sounds: {sizes['learned']:,} learned, "
+        f"{sizes['held_out']:,} held out"
+    )
+    say(
+        f"left out: {sizes['copies']:,} copies, {sizes['contradictory']:,} that contradict each "
+        f"other, {sizes['surplus']:,} too many"
+    )
+    say()
+    for name in ("champion", "challenger"):
+        figures = metrics[name]
+        if figures is not None:
+            who = metrics["champion_version"] if name == "champion" else result.version
+            say(
+                f"  {name:<11}{printable(who):<18} macro precision "
+                f"{figures['macro_precision']:.3f}   macro F1 {figures['macro_f1']:.3f}   "
+                f"accuracy {figures['accuracy']:.3f}"
+            )
+    if metrics["champion"] is not None:
+        say()
+    say(f"Model {result.version}: {run.verdict}")
+    say(f"  {printable(run.reason or '')}")
+    if run.verdict != "promoted":
+        hint = command(f"models promote {result.version}")
+        say(f"  it is stored; to let it serve all the same: {hint}")
+
+
+def _print_table_run(outcome: "TrainingOutcome", finished: "FinishedRun") -> None:
+    version = finished.result.version
     if outcome.by_vendor is not None:
         say("Vendors kept out: each sound is tested by a model that never saw its vendor")
-        _print_evaluation(outcome.by_vendor)
+        print_evaluation(outcome.by_vendor)
         say()
-        _print_confusion(outcome.by_vendor)
+        print_confusion(outcome.by_vendor)
         say()
     else:
         say(f"Vendors kept out: not measured, {outcome.by_vendor_skipped}")
         say()
     say("Random split: vendors already known, so these figures say nothing of a new one")
-    _print_evaluation(outcome.random_split)
+    print_evaluation(outcome.random_split)
     say()
     say(
-        f"Model {version}: {sounds:,} sounds, {len(outcome.bundle) / 1e6:.1f} MB, "
-        f"in {outcome.seconds:.0f} s. Stored; to let it serve:"
+        f"Model {version}: {finished.result.sizes['sounds']:,} sounds, "
+        f"{len(outcome.bundle) / 1e6:.1f} MB, in {outcome.seconds:.0f} s. Stored; to let it serve:"
     )
     say(f"  cratesort models promote {version}")
 
 
-def _print_evaluation(evaluation: "Evaluation") -> None:
-    say(
-        f"  accuracy {evaluation.accuracy:.3f}   macro precision "
-        f"{evaluation.macro_precision:.3f}   macro F1 {evaluation.macro_f1:.3f}   "
-        f"({evaluation.n_sounds:,} sounds)"
-    )
-    say(f"  {'':<20}{'precision':>10}{'recall':>10}{'F1':>10}{'sounds':>10}")
-    for score in evaluation.categories:
-        say(
-            f"  {score.category:<20}{score.precision:>10.3f}{score.recall:>10.3f}"
-            f"{score.f1:>10.3f}{score.support:>10,}"
-        )
+def _write_report(folder: str, finished: "FinishedRun") -> None:
+    from training.report_files import write_whole
 
-
-def _print_confusion(evaluation: "Evaluation") -> None:
-    from classifier.labels import CATEGORIES
-
-    letters = "abcdefghijkl"
-    say("  Confusion: a row is the truth, a column what was said")
-    say(f"{'':<20}" + "".join(f"{letter:>5}" for letter in letters))
-    for letter, category, row in zip(letters, CATEGORIES, evaluation.confusion, strict=True):
-        say(f"{letter} {category:<18}" + "".join(_cell(count) for count in row))
-
-
-def _cell(count: Any) -> str:
-    # Five columns a cell keep the matrix within 80; no count here has more digits.
-    return f"{count:>5}" if count else f"{'.':>5}"
+    path = os.path.join(folder, "report.html")
+    write_whole(path, (finished.result.report_html or "").encode("utf-8", "backslashreplace"))
+    tell(f"the report: {path}")

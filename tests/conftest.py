@@ -5,6 +5,7 @@ Here: which test gets which of them, and what happens when one cannot be had. No
 """
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,6 +29,11 @@ SHARED = Path(os.environ.get("CRATESORT_SHARED", REPOSITORY.parent / "shared"))
 # `own_folder` does the same for a .env file.
 for _setting in [name for name in os.environ if name.startswith("CRATESORT_")]:
     del os.environ[_setting]
+
+
+# Whoever starts the suite in the background (nohup, a script's &) has it ignore Ctrl-C, and the
+# programs it starts would inherit that; they are interrupted on purpose.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -1,183 +1,231 @@
-"""One training run: measure on vendors kept out, measure on a random split, fit, publish.
+"""Retraining: from the labels of the database to a challenger and the verdict on it.
 
-What is not here: the models (`fitting`), where the bundle is kept and whether it may serve.
-Importing this module needs the ``[training]`` extra; `cli.exits` says so where it is missing.
+The challenger starts from what the starter knows, learns the labelled sounds that are not held
+out, and is compared with the champion on those that are. What was learned is published as a bundle
+either way; whether it serves is the verdict's to say.
+
+What is not here: the models (`fitting`), the gate (`promotion`), the run's row and its one
+transaction (`runs`). Importing this module needs the ``[training]`` extra.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine
 
-from classifier.artifact import publish, read_manifest
+from classifier.artifact import Classifier, load_classifier, publish, read_manifest, starter_bundle
+from classifier.errors import BundleError
 from classifier.labels import CATEGORIES, N_CATEGORIES
-from classifier.manifest import Manifest
 from classifier.sequence import SequenceModel
+from db import bundles
+from db.engine import reading
+from db.tables import RunVerdict
 from training.dataset import LabelledSounds
 from training.errors import TrainingError
-from training.evaluation import Evaluation, evaluate
+from training.evaluation import evaluate
 from training.fitting import FittedModels, fit_models, n_epochs_of_a_fit
-from training.prior import Prior, learned_prior
-from training.splits import Fold, random_split, vendor_folds
+from training.labelled import LabelledTables, read_labelled
+from training.prior import starter_prior
+from training.progress import Progress, counter
+from training.promotion import Verdict, judge
+from training.report import render_training_report
+from training.runs import RunResult
 
-#: Folds of the measurement by vendor: every vendor is tested once.
-N_OUTER_FOLDS: Final = 5
-
-ONE_VENDOR: Final = (
-    "all labelled sounds are of one vendor: nothing tells how the model does on another"
-)
-
-
-class Progress(Protocol):
-    """Told how far a run is; `done` reaches `total` in each phase."""
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """Phases come in a fixed order; `phase` is for a person to read."""
-        ...
-
-
-def no_progress(phase: str, done: int, total: int) -> None:
-    """Ignore how far a run is."""
+#: In a manifest: what it learned is bound by the frozen holdout, so that it may be measured there.
+_FROZEN: Final = "frozen"
 
 
 @dataclass(frozen=True)
-class TrainingOutcome:
-    """What a training run leaves behind.
-
-    Attributes
-    ----------
-    bundle : bytes
-        Published, so both engines are known to agree.
-    manifest : Manifest
-        Of `bundle`.
-    by_vendor : Evaluation or None
-        Over all sounds, each tested by a model that never saw its vendor. None with one vendor.
-    by_vendor_skipped : str or None
-        Why `by_vendor` is None.
-    random_split : Evaluation
-        A third of the rows drawn at random: vendors already known.
-    seconds : float
-        The whole run.
-    """
-
-    bundle: bytes
-    manifest: Manifest
-    by_vendor: Evaluation | None
-    by_vendor_skipped: str | None
-    random_split: Evaluation
-    seconds: float
+class _Champion:
+    version: str
+    classifier: Classifier
 
 
-def train_bundle(
-    sounds: LabelledSounds,
-    *,
-    version: str,
-    seed: int = 0,
-    progress: Progress = no_progress,
-) -> TrainingOutcome:
-    """Train and measure; publish a model fitted on all sounds.
-
-    The measured models are others than the published one, fitted without the rows they are tested
-    on: vocabulary, weights, scaler and out-of-fold stacking included.
+def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progress) -> RunResult:
+    """Train a challenger from the database's labels and judge it.
 
     Parameters
     ----------
-    sounds : LabelledSounds
+    database : Engine
+        At this version's tables.
     version : str
-        Of the bundle.
+        Of the challenger.
     seed : int
-        Of splits and fits; the same sounds and seed give the same bundle on one machine.
+        Of folds, fits and the gate's draws.
     progress : Progress
+
+    Returns
+    -------
+    RunResult
 
     Raises
     ------
     TrainingError
-        No labels, or all of one category.
+        No labels to learn from, or all of one category.
     BundleError
-        The engines disagree about the trained models.
+        The champion cannot be trusted, so nothing can be compared with it; or the engines
+        disagree about the challenger.
     """
-    started = time.monotonic()
-    present = np.unique(sounds.category_indices)
-    if not len(sounds):
-        raise TrainingError("no labelled sounds: training needs sounds of at least two categories")
-    if len(present) == 1:
-        raise TrainingError(
-            f"all {len(sounds)} labelled sounds are {CATEGORIES[present[0]]}: "
-            "training needs at least two categories"
-        )
-    progress("prior knowledge", 0, 1)
-    prior = learned_prior()
-    progress("prior knowledge", 1, 1)
-    sequence = SequenceModel(seed)
-
-    skipped = ONE_VENDOR if len(set(sounds.vendors)) == 1 else None
-    by_vendor = None
-    if skipped is None:
-        folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
-        by_vendor = _measured(sounds, sequence, prior, folds, seed, progress, "vendors kept out")
-    split = random_split(len(sounds), seed=seed)
-    random = _measured(sounds, sequence, prior, [split], seed, progress, "random split")
-    advance = _counter(progress, "final model", n_epochs_of_a_fit(sounds))
-    models = fit_models(sounds, sequence, prior, seed=seed, on_epoch=advance)
+    # First, because it is quick and may be what ends the run.
+    with reading(database) as connection:
+        champion = _champion(connection)
+    progress("reading labels", 0, 1)
+    tables = read_labelled(database, on_chunk=lambda _: progress("reading labels", 0, 1))
+    progress("reading labels", 1, 1)
+    _require_two_categories(tables)
+    prior = starter_prior()
+    advance = counter(progress, "fitting", n_epochs_of_a_fit(tables.learned, prior))
+    models = fit_models(tables.learned, SequenceModel(seed), prior, seed=seed, on_epoch=advance)
+    progress("comparing", 0, 1)
+    starter_vendors = _vendors(read_manifest(starter_bundle()).training)
+    verdict = _judge(tables.held_out, champion, models, starter_vendors, seed)
+    progress("comparing", 1, 1)
+    sizes = _sizes(tables)
+    metrics = _metrics(tables, models, verdict, champion.version, starter_vendors)
     progress("publishing", 0, 1)
     bundle = publish(
         models.members(),
         version=version,
-        training=_summary(sounds, models, seed),
-        metrics={
-            "by_vendor": by_vendor.as_dict() if by_vendor else None,
-            "by_vendor_skipped": skipped,
-            "random_split": random.as_dict(),
-        },
+        training=_summary(tables, models, seed, starter_vendors),
+        metrics=metrics,
     )
     progress("publishing", 1, 1)
-    return TrainingOutcome(
-        bundle, read_manifest(bundle), by_vendor, skipped, random, time.monotonic() - started
+    return RunResult(
+        version=version,
+        bundle=bundle,
+        sizes=sizes,
+        metrics=metrics,
+        verdict=RunVerdict.PROMOTED if verdict.promote else RunVerdict.KEPT,
+        reason=verdict.reason,
+        report_html=render_training_report(
+            version=version,
+            verdict="promoted" if verdict.promote else "kept",
+            reason=verdict.reason,
+            challenger=verdict.challenger,
+            champion=verdict.champion,
+            champion_version=champion.version,
+            sizes=sizes,
+            created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        ),
+        last_label_id=tables.last_label_id,
+        promote=verdict.promote,
     )
 
 
-def _measured(
-    sounds: LabelledSounds,
-    sequence: SequenceModel,
-    prior: Prior,
-    folds: list[Fold],
+def _champion(connection: Connection) -> _Champion:
+    version = bundles.champion_version(connection)
+    bundle = starter_bundle() if version is None else bundles.read(connection, version)
+    if bundle is None:
+        raise BundleError(f"model {version} serves and is not in the database")
+    classifier = load_classifier(bundle)
+    return _Champion(version or classifier.version, classifier)
+
+
+def _require_two_categories(tables: LabelledTables) -> None:
+    learned = tables.learned
+    if not len(learned):
+        held_back = (
+            f": all {tables.n_labelled:,} labelled sounds are held out, contradict each other, or "
+            "are copies of such"
+            if tables.n_labelled
+            else ": give some with `cratesort labels import`"
+        )
+        raise TrainingError(f"no labels to learn from{held_back}")
+    present = np.unique(learned.category_indices)
+    if len(present) == 1:
+        raise TrainingError(
+            f"all {len(learned):,} sounds to learn from are {CATEGORIES[present[0]]}: "
+            "training needs at least two categories"
+        )
+
+
+def _judge(
+    held_out: LabelledSounds,
+    champion: _Champion,
+    models: FittedModels,
+    starter_vendors: frozenset[str],
     seed: int,
-    progress: Progress,
-    phase: str,
-) -> Evaluation:
-    """Fit on one side of every fold and test on the other; one evaluation over all tested rows."""
-    sides = [(sounds.take(learned), tested) for learned, tested in folds]
-    advance = _counter(progress, phase, sum(n_epochs_of_a_fit(side) for side, _ in sides))
-    probabilities = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
-    for side, tested in sides:
-        models = fit_models(side, sequence, prior, seed=seed, on_epoch=advance)
-        probabilities[tested] = models.probabilities(sounds.take(tested))
-    tested_rows = np.concatenate([tested for _, tested in folds])
-    return evaluate(sounds.category_indices[tested_rows], probabilities[tested_rows])
+) -> Verdict:
+    """Let both answer the held-out sounds that neither may have learned."""
+    known = starter_vendors
+    training = champion.classifier.manifest.training
+    if training.get("holdout") != _FROZEN:
+        known |= _vendors(training)
+    sounds = held_out.take(np.flatnonzero(~np.isin(held_out.vendors.astype(str), list(known))))
+    packs = np.array(
+        [f"{vendor}\0{pack}" for vendor, pack in zip(sounds.vendors, sounds.packs, strict=True)],
+        dtype=object,
+    )
+    return judge(
+        sounds.category_indices,
+        packs,
+        champion.classifier.probabilities(sounds.names.tolist(), sounds.headers),
+        models.probabilities(sounds),
+        seed=seed,
+    )
 
 
-def _counter(progress: Progress, phase: str, total: int) -> Callable[[], None]:
-    done = 0
-    progress(phase, done, total)
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        progress(phase, done, total)
-
-    return advance
+def _vendors(training: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(map(str, training.get("vendors", ())))
 
 
-def _summary(sounds: LabelledSounds, models: FittedModels, seed: int) -> dict[str, Any]:
-    counts = np.bincount(sounds.category_indices, minlength=N_CATEGORIES)
+def _sizes(tables: LabelledTables) -> dict[str, Any]:
+    return {
+        "labelled": tables.n_labelled,
+        "learned": len(tables.learned),
+        "held_out": len(tables.held_out),
+        "copies": tables.n_copies,
+        "contradictory": tables.n_contradictory,
+        "surplus": tables.n_surplus,
+        "learned_per_category": _per_category(tables.learned.category_indices),
+        "held_out_per_category": _per_category(tables.held_out.category_indices),
+    }
+
+
+def _per_category(category_indices: NDArray[np.int64]) -> dict[str, int]:
+    counts = np.bincount(category_indices, minlength=N_CATEGORIES)
+    return dict(zip(CATEGORIES, counts.tolist(), strict=True))
+
+
+def _metrics(
+    tables: LabelledTables,
+    models: FittedModels,
+    verdict: Verdict,
+    champion_version: str,
+    starter_vendors: frozenset[str],
+) -> dict[str, Any]:
+    """Return what is written of the comparison, and of vendors nobody knew."""
+    known = starter_vendors | frozenset(map(str, tables.learned.vendors))
+    held_out = tables.held_out
+    strangers = held_out.take(np.flatnonzero(~np.isin(held_out.vendors.astype(str), list(known))))
+    return {
+        "champion_version": champion_version,
+        "champion": verdict.champion.as_dict() if verdict.champion else None,
+        "challenger": verdict.challenger.as_dict() if verdict.challenger else None,
+        "share_better": verdict.share_better,
+        "by_vendor": (
+            evaluate(strangers.category_indices, models.probabilities(strangers)).as_dict()
+            if len(strangers)
+            else None
+        ),
+    }
+
+
+def _summary(
+    tables: LabelledTables, models: FittedModels, seed: int, starter_vendors: frozenset[str]
+) -> dict[str, Any]:
     return {
         "seed": seed,
-        "sounds": len(sounds),
-        "sounds_per_category": dict(zip(CATEGORIES, counts.tolist(), strict=True)),
-        # Rows of these vendors can never again count as unseen.
-        "vendors": sorted(set(map(str, sounds.vendors))),
+        "sounds": len(tables.learned),
+        "sounds_per_category": _per_category(tables.learned.category_indices),
+        # Rows of these vendors can never again count as unseen; the starter's were learned with it.
+        "vendors": sorted(starter_vendors | set(map(str, tables.learned.vendors))),
+        "holdout": _FROZEN,
         "words": len(models.vocabulary.words),
+        "temperature": models.temperature,
         "forest_nodes": int(sum(tree.tree_.node_count for tree in models.forest.estimators_)),
     }

@@ -11,10 +11,10 @@ from classifier.errors import CratesortError
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
 from tests.conftest import SHARED
-from training import prior, retrain
+from training import table_run
 from training.dataset import LabelledSounds, read_table
 from training.errors import TrainingError
-from training.retrain import train_bundle
+from training.table_run import train_bundle
 
 CORPUS = SHARED / "corpus" / "corpus_public.csv.gz"
 
@@ -37,16 +37,7 @@ def labelled(vendors=("ann", "bob", "cyd"), categories=tuple(WORDS), of_each=4):
     return LabelledSounds.from_rows(names, headers, labels, whose)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_prior():
-    """A prior of fewer names: the real one would cost each of these tiny runs most of a minute."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prior, "PRIOR_SOUNDS", 200)
-        patch.setattr(prior, "REPLAYED_SOUNDS", 10)
-        patch.setattr(prior, "STACKED_SOUNDS", 20)
-        prior.learned_prior.cache_clear()
-        yield patch
-    prior.learned_prior.cache_clear()
+pytestmark = pytest.mark.usefixtures("small_prior")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +90,6 @@ def test_the_manifest_states_the_vendors_the_sizes_and_the_figures(outcome):
 def test_progress_reaches_its_total_in_every_phase(outcome, phases):
     names = list(dict.fromkeys(phase for phase, _, _ in phases))
     assert names == [
-        "prior knowledge",
         "vendors kept out",
         "random split",
         "final model",
@@ -119,7 +109,7 @@ def test_the_same_sounds_and_seed_give_the_same_bundle():
 def test_one_vendor_is_trained_on_and_the_missing_measurement_is_explained():
     outcome = train_bundle(labelled(vendors=("ann",)), version="v")
     assert outcome.by_vendor is None
-    assert outcome.by_vendor_skipped == retrain.ONE_VENDOR
+    assert outcome.by_vendor_skipped == table_run.ONE_VENDOR
     assert outcome.manifest.metrics["by_vendor"] is None
 
 
@@ -128,7 +118,7 @@ def test_a_category_with_a_single_sound_can_be_trained_on():
     both = LabelledSounds(
         *(
             np.concatenate([getattr(many, field), getattr(one, field)])
-            for field in ("names", "headers", "category_indices", "vendors")
+            for field in ("names", "headers", "category_indices", "vendors", "packs")
         )
     )
     assert train_bundle(both, version="v").manifest.training["sounds_per_category"]["vocal"] == 1
@@ -137,7 +127,11 @@ def test_a_category_with_a_single_sound_can_be_trained_on():
 def test_sounds_without_any_header_can_be_trained_on():
     sounds = labelled()
     silent = LabelledSounds(
-        sounds.names, np.full_like(sounds.headers, np.nan), sounds.category_indices, sounds.vendors
+        sounds.names,
+        np.full_like(sounds.headers, np.nan),
+        sounds.category_indices,
+        sounds.vendors,
+        sounds.packs,
     )
     assert train_bundle(silent, version="v").bundle
 
@@ -159,8 +153,7 @@ def test_a_fault_of_training_is_one_the_command_line_can_show():
 @pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS} is not here")
 @pytest.mark.timeout(900)
 def test_the_public_corpus_trains_to_the_figures_of_the_model_card(small_prior):
-    small_prior.undo()
-    prior.learned_prior.cache_clear()
+    small_prior()
     outcome = train_bundle(read_table(str(CORPUS)), version="corpus", seed=0)
     assert outcome.random_split.accuracy > 0.94
     assert outcome.random_split.macro_f1 > 0.80

@@ -21,7 +21,7 @@ from db.engine import create_engine
 from db.migrate import HEAD
 from db.tables import metadata
 from tests.processes import REPOSITORY, clean_environment
-from workers.app import CLASSIFY_TASK, SWEEP_TASK, TASK_MODULES, app
+from workers.app import CLASSIFY_TASK, RETRAIN_TASK, SWEEP_TASK, TASK_MODULES, app
 
 PACKAGES = ("classifier", "db", "training", "workers", "tasks", "cli")
 SOURCES = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
@@ -97,6 +97,10 @@ def test_a_producer_without_a_broker_loads_no_celery_either(loaded_by, sqlite_ur
     assert not loaded & (HEAVY | {"celery"})
 
 
+def test_no_task_loads_a_model_library_before_it_has_work(loaded_by):
+    assert not loaded_by("import tasks.classify, tasks.housekeeping, tasks.retrain") & HEAVY
+
+
 _HELP = """
 from cli.__main__ import cratesort
 cratesort.main(["--help"], standalone_mode=False)
@@ -107,10 +111,10 @@ def test_help_loads_nothing_slow(loaded_by):
     assert not loaded_by(_HELP) & (HEAVY | {"celery", "kombu", "redis", "sqlalchemy", "numpy"})
 
 
-def test_only_the_sequence_models_own_module_imports_tensorflow():
+def test_only_the_modules_of_our_lstm_and_of_the_published_one_import_tensorflow():
     importing = re.compile(r"^\s*(?:from|import) (?:tensorflow|keras)\b", re.MULTILINE)
     importers = [relative(path) for path in SOURCES if importing.search(path.read_text())]
-    assert importers == ["classifier/sequence.py"]
+    assert importers == ["classifier/sequence.py", "training/reference_lstm.py"]
 
 
 # Names
@@ -142,7 +146,7 @@ def test_every_task_is_named_on_purpose():
         for name, task in ours.items()
         if name == app.gen_task_name(task.run.__name__, task.__module__)
     ]
-    assert {CLASSIFY_TASK, SWEEP_TASK} <= set(ours)
+    assert {CLASSIFY_TASK, RETRAIN_TASK, SWEEP_TASK} <= set(ours)
     assert unnamed == []
 
 

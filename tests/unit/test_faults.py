@@ -12,9 +12,10 @@ from sqlalchemy import insert, text
 from classifier.errors import BundleError, ErrorCode, SoundError
 from db.dialects import now
 from db.engine import create_engine
+from db.faults import plain
 from db.tables import batches
 from tests.servers.lifecycle import free_port
-from workers.faults import LibraryRootAwayError, is_worlds, plain
+from workers.faults import LibraryRootAwayError, is_worlds
 
 
 @pytest.fixture

@@ -1,0 +1,230 @@
+"""Retraining from the labels of a database: what is learned, compared, and refused."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("pandas")
+
+import pandas as pd
+from sqlalchemy import update
+
+from classifier.artifact import load_classifier, load_starter, read_manifest, starter_bundle
+from classifier.errors import BundleError
+from classifier.headers import AudioHeader
+from classifier.labels import CATEGORIES
+from classifier.sequence import SequenceModel
+from db import bundles
+from db.tables import RunVerdict, models
+from tests.bundles import called
+from tests.conftest import SHARED
+from tests.labelled_rows import add_labelled
+from training.dataset import LabelledSounds
+from training.errors import TrainingError
+from training.evaluation import evaluate
+from training.fitting import fit_models
+from training.prior import starter_prior
+from training.progress import no_progress
+from training.retrain import retrain_labels
+
+pytestmark = pytest.mark.usefixtures("small_prior")
+
+NAMES = SHARED / "corpus" / "names_public.csv.gz"
+
+#: Words that nobody could guess.
+CODES = {"drum": "zorp", "vocal": "quib", "effects": "flarn"}
+
+
+def header(seconds):
+    frames = int(seconds * 44_100)
+    return AudioHeader(frames * 2, seconds, 44_100, 1, frames, "PCM_16")
+
+
+def coded(vendors, n_packs=8, of_each=4, codes=CODES):
+    """Sounds of vendors who share a code of their own."""
+    rows = []
+    for vendor in vendors:
+        for pack in range(n_packs):
+            for category, code in codes.items():
+                for i in range(of_each):
+                    name = f"{vendor}_{code}_{pack}_{i}.wav"
+                    rows.append((vendor, f"pack {pack}", name, header(0.5 + 0.01 * i), category))
+    return rows
+
+
+def retrain(database, **options):
+    return retrain_labels(
+        database, version="challenger", seed=0, progress=options.pop("progress", no_progress)
+    )
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory, small_prior):
+    """A run over three vendors whose words the starter cannot know."""
+    from db.engine import create_engine
+    from db.migrate import upgrade
+
+    url = f"sqlite:///{tmp_path_factory.mktemp('retrain') / 'labels.db'}"
+    upgrade(url)
+    database = create_engine(url)
+    add_labelled(database, coded([f"vendor {i}" for i in range(6)]))
+    phases = []
+    result = retrain(database, progress=lambda *told: phases.append(told))
+    return database, result, phases
+
+
+def test_a_model_that_has_learned_the_vendors_words_is_promoted(outcome):
+    _, result, _ = outcome
+    assert result.verdict == RunVerdict.PROMOTED, result.reason
+    assert result.promote
+    assert result.metrics["champion"]["macro_f1"] < 0.6
+    assert result.metrics["challenger"]["macro_f1"] > 0.9
+    assert result.reason.startswith("better in 100% of 2,000 draws of packs")
+
+
+def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcome):
+    _, result, _ = outcome
+    classifier = load_classifier(result.bundle)
+    (row,) = classifier.predict(["vendor 0_quib_9_77.wav"], [header(0.5)])
+    assert CATEGORIES[row.argmax()] == "vocal"
+    training = classifier.manifest.training
+    starter = set(read_manifest(starter_bundle()).training["vendors"])
+    assert starter < set(training["vendors"])
+    assert any(vendor.startswith("vendor ") for vendor in training["vendors"])
+    assert training["holdout"] == "frozen"
+    assert training["temperature"] > 0
+
+
+def test_the_run_says_what_it_learned_and_what_it_held_out(outcome):
+    _, result, phases = outcome
+    sizes = result.sizes
+    assert sizes["labelled"] == 576 == sizes["learned"] + sizes["held_out"]
+    assert sizes["learned_per_category"]["drum"] + sizes["held_out_per_category"]["drum"] == 192
+    assert [phase for phase, done, total in phases if done == total] == [
+        "reading labels",
+        "fitting",
+        "comparing",
+        "publishing",
+    ]
+    assert "promoted" in result.report_html
+
+
+def test_the_next_run_is_measured_on_the_same_sounds_and_gains_nothing(outcome):
+    database, result, _ = outcome
+    with database.begin() as connection:
+        bundles.store(connection, version="challenger", bundle=result.bundle, metrics={})
+        bundles.promote(connection, "challenger")
+    again = retrain_labels(database, version="second", seed=0, progress=no_progress)
+    assert again.metrics["champion_version"] == "challenger"
+    for measure in ("n_sounds", "macro_f1", "macro_precision", "accuracy"):
+        assert again.metrics["champion"][measure] == result.metrics["challenger"][measure]
+    assert again.verdict == RunVerdict.KEPT
+    assert again.bundle is not None  # a person may still promote it
+
+
+def test_vendors_that_the_champion_was_trained_on_are_no_strangers(database):
+    # Given labels of vendors of the starter's alone, some of whom are held out
+    vendors = read_manifest(starter_bundle()).training["vendors"]
+    add_labelled(database, coded(vendors, n_packs=2, of_each=1))
+    result = retrain(database)
+    # Then there is nothing to compare on, though sounds are held out
+    assert result.sizes["held_out"] > 0
+    assert result.verdict == RunVerdict.KEPT
+    assert result.reason.startswith("too little is held out to compare on: 0 sounds")
+    assert "nothing to compare on" in result.report_html
+
+
+# Bad cases
+
+
+def test_no_labels_train_nothing_and_the_message_says_how_to_give_some(database):
+    with pytest.raises(TrainingError, match=r"no labels to learn from.*cratesort labels import"):
+        retrain(database)
+
+
+def test_labels_of_one_category_train_nothing(database):
+    add_labelled(database, coded(["one", "two"], codes={"drum": "zorp"}))
+    with pytest.raises(TrainingError, match=r"all .* sounds to learn from are drum"):
+        retrain(database)
+
+
+def test_labels_that_all_contradict_each_other_train_nothing(database):
+    rows = [
+        (vendor, "pack", "same.wav", header(1.0), category)
+        for vendor, category in (("one", "drum"), ("two", "bass"))
+    ]
+    add_labelled(database, rows)
+    with pytest.raises(TrainingError, match="all 2 labelled sounds are held out, contradict"):
+        retrain(database)
+
+
+def test_one_vendor_that_is_the_whole_table_trains_a_model(database):
+    add_labelled(database, coded(["vendor 0"], n_packs=12))
+    result = retrain(database)
+    assert result.bundle is not None
+    assert result.metrics["by_vendor"] is None
+
+
+def test_a_category_with_a_single_sound_is_no_obstacle(database):
+    single = ("vendor 1", "pack 1", "only_pad.wav", header(3.0), "synth")
+    add_labelled(database, [*coded(["vendor 1", "vendor 2"], n_packs=2), single])
+    result = retrain(database)
+    counts = result.sizes
+    both = counts["learned_per_category"]["synth"] + counts["held_out_per_category"]["synth"]
+    assert both == 1
+
+
+@pytest.mark.parametrize("damage", ["bytes", "hash"])
+def test_a_champion_that_cannot_be_trusted_is_refused_and_stays(database, damage):
+    add_labelled(database, coded(["vendor 1", "vendor 2"], n_packs=2))
+    bundle = called("champion")
+    with database.begin() as connection:
+        bundles.store(connection, version="champion", bundle=bundle, metrics={})
+        bundles.promote(connection, "champion")
+        damaged = bundle[:-200] + b"x" * 200
+        values = {"bundle": damaged} if damage == "bytes" else {"sha256": "0" * 64}
+        connection.execute(update(models).values(**values))
+    with pytest.raises(BundleError, match="champion"):
+        retrain(database)
+    with database.begin() as connection:
+        assert bundles.champion_version(connection) == "champion"
+
+
+# Few labels
+
+
+@pytest.mark.skipif(not NAMES.exists(), reason=f"{NAMES} is not here")
+def test_two_hundred_labels_improve_their_vendor_and_do_not_cost_the_rest(small_prior):
+    small_prior()
+    # Given names of vendors the starter has not seen, as their table's description caps them
+    table = pd.read_csv(NAMES, dtype=str, keep_default_na=False)
+    table = table[(table.in_corpus != "1") & ~table.file_path.str.endswith(".mid")]
+    table = table.drop_duplicates("file_path").sample(frac=1, random_state=7)
+    is_theirs = table.vendor_group == "Producer Space"
+    theirs = sounds_of(table[is_theirs])
+    others = sounds_of(table[~is_theirs].groupby(["vendor_group", "category"]).head(40))
+    few, unlabelled = theirs.take(np.arange(200)), theirs.take(np.arange(200, len(theirs)))
+    # When a model learns two hundred of one vendor's names
+    starter = load_starter()
+    learned = fit_models(few, SequenceModel(0), starter_prior(), seed=0)
+
+    def gain(sounds):
+        before = evaluate(
+            sounds.category_indices, starter.probabilities(sounds.names.tolist(), sounds.headers)
+        )
+        after = evaluate(sounds.category_indices, learned.probabilities(sounds))
+        return after.accuracy - before.accuracy, after.macro_f1 - before.macro_f1
+
+    # Then it knows far more of that vendor's other names, and no less of the other vendors'
+    assert min(gain(unlabelled)) > 0.2
+    assert min(gain(others)) > -0.02
+
+
+def sounds_of(table):
+    nothing = AudioHeader(None, None, None, None, None, None)
+    return LabelledSounds.from_rows(
+        table.file_path.tolist(),
+        [nothing] * len(table),
+        table.category.tolist(),
+        table.vendor_group.tolist(),
+    )
