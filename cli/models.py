@@ -1,8 +1,9 @@
 """``cratesort models``: which models there are, and which one serves."""
 
+import gzip
 import os
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -80,14 +81,27 @@ def list_models(as_json: bool) -> None:
 
 @models.command()
 @click.argument("version")
-def show(version: str) -> None:
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.File("wb", lazy=True),
+    help="Write the page of the training run that made it instead (HTML; - for standard output).",
+)
+def show(version: str, report: BinaryIO | None) -> None:
     """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
     from classifier.artifact import read_manifest, starter_bundle, starter_version
     from db.bundles import read
     from db.engine import reading
+    from db.training_runs import report_of
 
     with reading(_database()) as connection:
         bundle = read(connection, version)
+        page = report_of(connection, version)
+    if report is not None:
+        if page is None:
+            raise UnknownModelError(f"no training run of this database made a model {version!r}")
+        report.write(gzip.decompress(page))
+        return
     if bundle is None:
         if version != starter_version():
             raise _unknown(version)

@@ -9,7 +9,7 @@ import click
 from classifier.paths import printable
 from cli.evaluation_table import print_confusion, print_evaluation
 from cli.phases import shown_phases
-from cli.terminal import command, print_json, say, tell
+from cli.terminal import command, print_json, say, tell, wrapped
 
 if TYPE_CHECKING:
     from training.runs import FinishedRun
@@ -123,22 +123,22 @@ def _print_retraining(finished: "FinishedRun") -> None:
         f"other, {sizes['surplus']:,} too many"
     )
     say()
-    for name in ("champion", "challenger"):
-        figures = metrics[name]
-        if figures is not None:
-            who = metrics["champion_version"] if name == "champion" else result.version
-            say(
-                f"  {name:<11}{printable(who):<18} macro precision "
-                f"{figures['macro_precision']:.3f}   macro F1 {figures['macro_f1']:.3f}   "
-                f"accuracy {figures['accuracy']:.3f}"
-            )
     if metrics["champion"] is not None:
+        say(f"  {'':<28}{'macro precision':>16}{'macro F1':>10}{'accuracy':>10}{'sounds':>9}")
+        names = {"champion": metrics["champion_version"], "challenger": result.version}
+        for role, version in names.items():
+            figures = metrics[role]
+            say(
+                f"  {role:<11}{printable(version):<17}{figures['macro_precision']:>16.3f}"
+                f"{figures['macro_f1']:>10.3f}{figures['accuracy']:>10.3f}"
+                f"{figures['n_sounds']:>9,}"
+            )
         say()
     say(f"Model {result.version}: {run.verdict}")
-    say(f"  {printable(run.reason or '')}")
+    say(f"  {wrapped(run.reason or '', 2)}")
     if run.verdict != "promoted":
-        hint = command(f"models promote {result.version}")
-        say(f"  it is stored; to let it serve all the same: {hint}")
+        say("  it is stored; to let it serve all the same:")
+        say(f"  {command(f'models promote {result.version}')}")
 
 
 def _print_table_run(outcome: "TrainingOutcome", finished: "FinishedRun") -> None:

@@ -273,6 +273,13 @@ def report(connection: Connection, run_id: int) -> bytes | None:
     return None if stored is None else bytes(stored)
 
 
+def report_of(connection: Connection, model_version: str) -> bytes | None:
+    """Return the report of the run that made a model, None when there is none."""
+    query = select(training_runs.c.report).where(training_runs.c.model_version == model_version)
+    stored = connection.execute(query.order_by(training_runs.c.id.desc())).scalars().first()
+    return None if stored is None else bytes(stored)
+
+
 def learned_label_id(connection: Connection) -> int:
     """Return the newest entry of the labels' history that a finished run had read, 0 for none."""
     query = select(func.max(training_runs.c.last_label_id)).where(

@@ -274,7 +274,7 @@ def _finish(
     """Write everything in one transaction; a database that is away is tried again for a while."""
     report = None
     if result.report_html is not None:
-        report = gzip.compress(result.report_html.encode(), mtime=0)
+        report = gzip.compress(result.report_html.encode("utf-8", "backslashreplace"), mtime=0)
     deadline = time.monotonic() + patience_seconds
     while True:
         try:

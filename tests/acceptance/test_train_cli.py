@@ -1,0 +1,110 @@
+"""``cratesort train``: from labels to a verdict, and what is said where nothing can be learned."""
+
+import csv
+import json
+import os
+
+import pytest
+
+pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def labelled(run_at_home, home, library):
+    """The example library classified, and each of its sounds labelled."""
+    assert run_at_home("ingest", library).code == 0
+    table = home / "labels.csv"
+    with (library / "MANIFEST.csv").open(newline="") as manifest, table.open("w") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "category"])
+        for row in csv.DictReader(manifest):
+            rows.writerow([library / row["path"], row["category"]])
+    done = run_at_home("labels", "import", table)
+    assert done.code == 0, done.stderr
+    return home
+
+
+@pytest.fixture(scope="module")
+def trained(run_at_home, labelled):
+    return run_at_home("train", "--report", labelled / "report", timeout_seconds=300)
+
+
+@pytest.mark.timeout(600)
+def test_a_run_says_what_it_learned_what_became_of_the_model_and_why(trained):
+    assert trained.code == 0, trained.stderr
+    assert "79 labelled sounds: " in trained.stdout
+    assert ": kept\n  too little is held out to compare on" in trained.stdout
+    assert "cratesort models promote 2" in trained.stdout
+
+
+def test_all_but_the_reason_fits_a_terminal_of_80_columns(trained):
+    long = [line for line in trained.stdout.splitlines() if len(line) > 80]
+    assert all("too little is held out" in line for line in long)
+
+
+def test_the_report_lies_where_it_was_asked_for_and_nothing_else_does(trained, labelled):
+    assert os.listdir(labelled / "report") == ["report.html"]
+    page = (labelled / "report" / "report.html").read_text()
+    assert "kept" in page
+    # SVG's name looks like an address and is none.
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_status_and_the_list_of_models_know_the_run_and_its_model(trained, run_at_home):
+    state = json.loads(run_at_home("status", "--json").stdout)
+    assert state["training"]["verdict"] == "kept"
+    listed = json.loads(run_at_home("models", "list", "--json").stdout)["models"]
+    (stored,) = [model for model in listed if model["origin"] == "database"]
+    assert not stored["serves"]
+
+
+def test_the_report_can_be_had_again_from_the_database(trained, run_at_home, labelled):
+    listed = json.loads(run_at_home("models", "list", "--json").stdout)["models"]
+    (version,) = [model["version"] for model in listed if model["origin"] == "database"]
+    again = run_at_home("models", "show", version, "--report", "-")
+    assert again.stdout == (labelled / "report" / "report.html").read_text()
+    none = run_at_home("models", "show", "starter-2", "--report", "-")
+    assert none.code == 2
+    assert "no training run of this database made a model 'starter-2'" in none.stderr
+
+
+def test_what_it_held_out_shows_in_the_labels_statistics(trained, run_at_home):
+    counts = json.loads(run_at_home("labels", "stats", "--json").stdout)
+    assert counts["labelled"] == 79
+
+
+def test_without_labels_there_is_nothing_to_learn_and_it_says_how_to_give_some(run_cli):
+    run_cli("ingest", os.devnull)  # makes the database
+    done = run_cli("train")
+    assert done.code == 2
+    assert "no labels to learn from: give some with `cratesort labels import`" in done.stderr
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(run_cli, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = run_cli("train", "--report", tmp_path / "file" / "below")
+    assert done.code == 2
+    assert "no report can be written" in done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_path):
+    # Given a table of labelled names of two vendors
+    table = tmp_path / "table.csv"
+    with (library / "MANIFEST.csv").open(newline="") as manifest, table.open("w") as file:
+        rows = csv.writer(file)
+        rows.writerow(["category", "file_path", "vendor"])
+        for number, row in enumerate(csv.DictReader(manifest)):
+            name = os.path.basename(row["path"])
+            rows.writerow([row["category"], f"{number}_{name}", f"vendor {number % 2}"])
+    run_cli("ingest", os.devnull)  # makes the database
+    # When a model is trained from it
+    done = run_cli("train", "--from-csv", table, "--json", timeout_seconds=500)
+    # Then it was measured by vendor and at random, and serves nobody
+    assert done.code == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["verdict"] == "stored"
+    assert answer["by_vendor"]["n_sounds"] == answer["sounds"] == 79
+    assert answer["random_split"]["accuracy"] >= 0
+    status = json.loads(run_cli("status", "--json").stdout)
+    assert status["model_version"].startswith("starter")
