@@ -1,0 +1,70 @@
+"""What two hundred labels of one vendor gain there, and cost elsewhere.
+
+``python -m tests.benchmarks.few_labels CORPUS``. Of each fold of vendors kept out of a base model,
+the vendor with the most categories gives 200 labels; the base learns them as a retraining run
+would (`training.prior.Prior.recipe`). Prints accuracy and macro F1 on that vendor's other files (own),
+on the other vendors kept out (rest), and on 2,000 files that the base has learned (known).
+
+Not a test: minutes, and one seed. Not here: the starter itself (`tests.integration.test_retrain`).
+"""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+
+from classifier.sequence import SequenceModel
+from training.dataset import LabelledSounds, read_table
+from training.evaluation import evaluate
+from training.fitting import FittedModels, fit_models
+from training.prior import generated_prior
+from training.splits import vendor_folds
+
+LABELS = 200
+FEWEST_FILES = 300
+
+
+def _line(models: FittedModels, sides: dict[str, LabelledSounds]) -> str:
+    found = []
+    for name, sounds in sides.items():
+        figures = evaluate(sounds.category_indices, models.probabilities(sounds))
+        found.append(f"{name} {figures.accuracy:.3f} / {figures.macro_f1:.3f}")
+    return "   ".join(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus")
+    corpus = read_table(parser.parse_args().corpus)
+    sequence, rng = SequenceModel(0), np.random.default_rng(0)
+    for learned, left_out in vendor_folds(corpus.vendors, corpus.category_indices, 5, seed=0):
+        vendors, counts = np.unique(corpus.vendors[left_out].astype(str), return_counts=True)
+        large = [vendor for vendor, n in zip(vendors, counts, strict=True) if n >= FEWEST_FILES]
+        if not large:
+            continue
+        vendor = max(
+            large, key=lambda one: len(set(corpus.category_indices[corpus.vendors == one]))
+        )
+        theirs = rng.permutation(left_out[corpus.vendors[left_out] == vendor])
+        sides = {
+            "own": corpus.take(theirs[LABELS:]),
+            "rest": corpus.take(left_out[corpus.vendors[left_out] != vendor]),
+            "known": corpus.take(rng.permutation(learned)[:2000]),
+        }
+        base = fit_models(corpus.take(learned), sequence, generated_prior(), seed=0)
+        prior = replace(
+            generated_prior(),
+            words=base.vocabulary.words,
+            start=sequence.state(),
+            scaler=base.scaler,
+            forest=base.forest,
+            temperature=base.temperature,
+        )
+        print(f"{vendor}: {len(theirs):,} files")
+        print(f"  base         {_line(base, sides)}")
+        few = corpus.take(np.sort(theirs[:LABELS]))
+        print(f"  {LABELS} labels   {_line(fit_models(few, sequence, prior, seed=0), sides)}")
+
+
+if __name__ == "__main__":
+    main()
