@@ -2,8 +2,9 @@
 
 ``python -m tests.benchmarks.few_labels CORPUS``. Of each fold of vendors kept out of a base model,
 the vendor with the most categories gives 200 labels; the base learns them as a retraining run
-would (`training.prior.Prior.recipe`). Prints accuracy and macro F1 on that vendor's other files (own),
-on the other vendors kept out (rest), and on 2,000 files that the base has learned (known).
+would (`training.prior.Prior.recipe`). Prints accuracy and macro F1 on
+that vendor's other files (own), on the other vendors kept out (rest), and on 2,000 files that the
+base has learned (known).
 
 Not a test: minutes, and one seed. Not here: the starter itself (`tests.integration.test_retrain`).
 """
