@@ -65,9 +65,8 @@ format: $(VENV)/.dev ## put the code into the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-train: $(VENV)/.dev ## train a model from a table: CORPUS=table.csv.gz
-	@$(need_corpus)
-	@$(BIN)/cratesort train --from-csv "$$CORPUS"
+train: $(VENV)/.dev ## learn from the labels; from a table: CORPUS=table.csv.gz
+	@$(BIN)/cratesort train $(if $(CORPUS),--from-csv "$$CORPUS") $(ARGS)
 
 study: $(VENV)/.dev ## compare the published method with ours: CORPUS=table.csv.gz
 ## the report lies in .cratesort/study
