@@ -1,39 +1,37 @@
 """Figures of an evaluation on a terminal of 80 columns.
 
-What is not here: the page of the same figures (`training.report`).
+They are taken as `training.evaluation.Evaluation.as_dict` gives them, which is how a model carries
+its own. What is not here: the page of the same figures (`training.report`).
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+from classifier.labels import CATEGORIES
 from cli.terminal import say
 
-if TYPE_CHECKING:
-    from training.evaluation import Evaluation
 
-
-def print_evaluation(evaluation: "Evaluation") -> None:
+def print_evaluation(evaluation: Mapping[str, Any]) -> None:
     """Print the figures of an evaluation, and of each category."""
     say(
-        f"  accuracy {evaluation.accuracy:.3f}   macro precision "
-        f"{evaluation.macro_precision:.3f}   macro F1 {evaluation.macro_f1:.3f}   "
-        f"({evaluation.n_sounds:,} sounds)"
+        f"  accuracy {evaluation['accuracy']:.3f}   macro precision "
+        f"{evaluation['macro_precision']:.3f}   macro F1 {evaluation['macro_f1']:.3f}   "
+        f"({evaluation['n_sounds']:,} sounds)"
     )
     say(f"  {'':<20}{'precision':>10}{'recall':>10}{'F1':>10}{'sounds':>10}")
-    for score in evaluation.categories:
+    for score in evaluation["categories"]:
         say(
-            f"  {score.category:<20}{score.precision:>10.3f}{score.recall:>10.3f}"
-            f"{score.f1:>10.3f}{score.support:>10,}"
+            f"  {score['category']:<20}{score['precision']:>10.3f}{score['recall']:>10.3f}"
+            f"{score['f1']:>10.3f}{score['support']:>10,}"
         )
 
 
-def print_confusion(evaluation: "Evaluation") -> None:
+def print_confusion(evaluation: Mapping[str, Any]) -> None:
     """Print what was taken for what."""
-    from classifier.labels import CATEGORIES
-
     letters = "abcdefghijkl"
     say("  Confusion: a row is the truth, a column what was said")
     say(f"{'':<20}" + "".join(f"{letter:>5}" for letter in letters))
-    for letter, category, row in zip(letters, CATEGORIES, evaluation.confusion, strict=True):
+    for letter, category, row in zip(letters, CATEGORIES, evaluation["confusion"], strict=True):
         say(f"{letter} {category:<18}" + "".join(_cell(count) for count in row))
 
 

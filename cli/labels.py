@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
@@ -16,7 +15,7 @@ from classifier.labels import CATEGORIES
 from classifier.paths import path_text, printable
 from cli.exits import Exit
 from cli.spreadsheets import spreadsheet_safe
-from cli.terminal import csv_writer, phases_progress, print_json, say, shorten, tell
+from cli.terminal import csv_writer, iso_time, phases_progress, print_json, say, shorten, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -266,16 +265,13 @@ def _print_csv(records: Iterable[dict[str, Any]]) -> None:
 
 
 def _record(label: "CurrentLabel") -> dict[str, Any]:
-    at = label.labelled_at
-    # SQLite hands back UTC without saying so.
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return {
         "path": label.path,
         "category": label.category,
         "source": label.source,
         "root": label.root,
         "labelled_by": label.labelled_by,
-        "labelled_at": at.isoformat(timespec="milliseconds"),
+        "labelled_at": iso_time(label.labelled_at),
     }
 
 

@@ -2,14 +2,13 @@
 
 import gzip
 import os
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from classifier.errors import BundleError, CratesortError
 from classifier.paths import printable
-from cli.terminal import print_json, say
+from cli.terminal import iso_time, print_json, say
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -54,7 +53,7 @@ def list_models(as_json: bool) -> None:
             "version": row.version,
             "serves": row.champion,
             "size_bytes": row.size_bytes,
-            "created_at": row.created_at.replace(tzinfo=UTC).isoformat(timespec="seconds"),
+            "created_at": iso_time(row.created_at, "seconds"),
             "origin": "database",
         }
         for row in rows

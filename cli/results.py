@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -11,7 +10,7 @@ import click
 
 from classifier.labels import CATEGORIES
 from cli.spreadsheets import spreadsheet_safe
-from cli.terminal import csv_writer, say, shorten, tell, terminal_width, wrapped
+from cli.terminal import csv_writer, iso_time, say, shorten, tell, terminal_width, wrapped
 
 if TYPE_CHECKING:
     from db.sounds import SoundRow
@@ -88,9 +87,6 @@ def results(form: str, category: str | None, below: float | None, failed: bool) 
 
 
 def _record(row: "SoundRow") -> dict[str, Any]:
-    at = row.classified_at
-    # SQLite hands back UTC without saying so.
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return {
         "path": row.path,
         "pack": row.pack,
@@ -110,7 +106,7 @@ def _record(row: "SoundRow") -> dict[str, Any]:
         "channels": row.channels,
         "frame_count": row.frame_count,
         "sample_type": row.sample_type,
-        "classified_at": at.isoformat(timespec="milliseconds"),
+        "classified_at": iso_time(row.classified_at),
         "root": row.root,
         "vendor": row.vendor,
         "note": row.note,

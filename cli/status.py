@@ -1,14 +1,14 @@
 """``cratesort status``: what is open, how fast it goes, what the table holds."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from classifier.errors import GIVEN_UP
 from classifier.paths import printable
-from cli.terminal import command, print_json, say, shorten, terminal_width
+from cli.terminal import command, iso_time, print_json, say, shorten, terminal_width
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -120,7 +120,7 @@ def _training(run: "TrainingRun") -> dict[str, Any]:
 
 
 def _stated(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.replace(tzinfo=UTC).isoformat(timespec="seconds")
+    return None if moment is None else iso_time(moment, "seconds")
 
 
 def _training_line(run: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import textwrap
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
@@ -61,6 +62,12 @@ class _Rows:
 def csv_writer(stream: TextIO) -> Any:
     """Return a writer of CSV rows that come back whole, whatever their cells hold."""
     return csv.writer(_Rows(stream), lineterminator="\r\n")
+
+
+def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
+    """Return a moment of the database in UTC; SQLite hands back UTC without saying so."""
+    known = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return known.isoformat(timespec=timespec)
 
 
 def on_terminal() -> bool:

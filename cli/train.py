@@ -13,7 +13,6 @@ from cli.terminal import command, print_json, say, tell, wrapped
 
 if TYPE_CHECKING:
     from training.runs import FinishedRun
-    from training.table_run import TrainingOutcome
 
 
 @click.command()
@@ -66,7 +65,6 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
     if folder is not None:
         require_writable(folder)
     version = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    outcomes: list[TrainingOutcome] = []
 
     with shown_phases() as phases:
         finished = perform(
@@ -75,7 +73,7 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
                 retrain_labels(database, version=version, seed=seed, progress=progress)
                 if table is None
                 else train_from_table(
-                    table, database, version=version, seed=seed, progress=progress, keep=outcomes
+                    table, database, version=version, seed=seed, progress=progress
                 )
             ),
             trigger=RunTrigger.HAND,
@@ -88,8 +86,8 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
         )
     if as_json:
         print_json(_as_dict(finished))
-    elif outcomes:
-        _print_table_run(outcomes[0], finished)
+    elif table is not None:
+        _print_table_run(finished)
     else:
         _print_retraining(finished)
     if folder is not None:
@@ -141,25 +139,25 @@ def _print_retraining(finished: "FinishedRun") -> None:
         say(f"  {command(f'models promote {result.version}')}")
 
 
-def _print_table_run(outcome: "TrainingOutcome", finished: "FinishedRun") -> None:
-    version = finished.result.version
-    if outcome.by_vendor is not None:
+def _print_table_run(finished: "FinishedRun") -> None:
+    result, metrics = finished.result, finished.result.metrics
+    if metrics["by_vendor"] is not None:
         say("Vendors kept out: each sound is tested by a model that never saw its vendor")
-        print_evaluation(outcome.by_vendor)
+        print_evaluation(metrics["by_vendor"])
         say()
-        print_confusion(outcome.by_vendor)
+        print_confusion(metrics["by_vendor"])
         say()
     else:
-        say(f"Vendors kept out: not measured, {outcome.by_vendor_skipped}")
+        say(f"Vendors kept out: not measured, {metrics['by_vendor_skipped']}")
         say()
     say("Random split: vendors already known, so these figures say nothing of a new one")
-    print_evaluation(outcome.random_split)
+    print_evaluation(metrics["random_split"])
     say()
     say(
-        f"Model {version}: {finished.result.sizes['sounds']:,} sounds, "
-        f"{len(outcome.bundle) / 1e6:.1f} MB, in {outcome.seconds:.0f} s. Stored; to let it serve:"
+        f"Model {result.version}: {result.sizes['sounds']:,} sounds, "
+        f"{len(result.bundle or b'') / 1e6:.1f} MB. Stored; to let it serve:"
     )
-    say(f"  cratesort models promote {version}")
+    say(f"  {command(f'models promote {result.version}')}")
 
 
 def _write_report(folder: str, finished: "FinishedRun") -> None:

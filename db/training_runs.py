@@ -266,15 +266,8 @@ def recent(connection: Connection, *, limit: int) -> list[TrainingRun]:
     return [_run(row) for row in rows.mappings()]
 
 
-def report(connection: Connection, run_id: int) -> bytes | None:
-    """Return a run's report (HTML under gzip), None when it has none."""
-    query = select(training_runs.c.report).where(training_runs.c.id == run_id)
-    stored = connection.execute(query).scalar_one_or_none()
-    return None if stored is None else bytes(stored)
-
-
 def report_of(connection: Connection, model_version: str) -> bytes | None:
-    """Return the report of the run that made a model, None when there is none."""
+    """Return the report (HTML under gzip) of the run that made a model, None without one."""
     query = select(training_runs.c.report).where(training_runs.c.model_version == model_version)
     stored = connection.execute(query.order_by(training_runs.c.id.desc())).scalars().first()
     return None if stored is None else bytes(stored)

@@ -74,6 +74,7 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     with reading(database) as connection:
         champion = _champion(connection)
     progress("reading labels", 0, 1)
+    # Nobody knows how many there are; told so after each chunk, the run can be stopped there.
     tables = read_labelled(database, on_chunk=lambda _: progress("reading labels", 0, 1))
     progress("reading labels", 1, 1)
     _require_two_categories(tables)
@@ -82,10 +83,11 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     models = fit_models(tables.learned, SequenceModel(seed), prior, seed=seed, on_epoch=advance)
     progress("comparing", 0, 1)
     starter_vendors = _vendors(read_manifest(starter_bundle()).training)
-    verdict = _judge(tables.held_out, champion, models, starter_vendors, seed)
+    answers = models.probabilities(tables.held_out)
+    verdict = _judge(tables.held_out, champion, answers, starter_vendors, seed)
     progress("comparing", 1, 1)
     sizes = _sizes(tables)
-    metrics = _metrics(tables, models, verdict, champion.version, starter_vendors)
+    metrics = _metrics(tables, answers, verdict, champion.version, starter_vendors)
     progress("publishing", 0, 1)
     bundle = publish(
         models.members(),
@@ -146,16 +148,17 @@ def _require_two_categories(tables: LabelledTables) -> None:
 def _judge(
     held_out: LabelledSounds,
     champion: _Champion,
-    models: FittedModels,
+    answers: NDArray[np.float32],
     starter_vendors: frozenset[str],
     seed: int,
 ) -> Verdict:
-    """Let both answer the held-out sounds that neither may have learned."""
+    """Compare the challenger's answers with the champion's, where neither may have learned."""
     known = starter_vendors
     training = champion.classifier.manifest.training
     if training.get("holdout") != _FROZEN:
         known |= _vendors(training)
-    sounds = held_out.take(np.flatnonzero(~np.isin(held_out.vendors.astype(str), list(known))))
+    rows = _strangers(held_out, known)
+    sounds = held_out.take(rows)
     packs = np.array(
         [f"{vendor}\0{pack}" for vendor, pack in zip(sounds.vendors, sounds.packs, strict=True)],
         dtype=object,
@@ -164,9 +167,14 @@ def _judge(
         sounds.category_indices,
         packs,
         champion.classifier.probabilities(sounds.names.tolist(), sounds.headers),
-        models.probabilities(sounds),
+        answers[rows],
         seed=seed,
     )
+
+
+def _strangers(sounds: LabelledSounds, known: frozenset[str]) -> NDArray[np.int64]:
+    """Return the rows of vendors that are not known."""
+    return np.flatnonzero(~np.isin(sounds.vendors.astype(str), list(known)))
 
 
 def _vendors(training: Mapping[str, Any]) -> frozenset[str]:
@@ -193,23 +201,22 @@ def _per_category(category_indices: NDArray[np.int64]) -> dict[str, int]:
 
 def _metrics(
     tables: LabelledTables,
-    models: FittedModels,
+    answers: NDArray[np.float32],
     verdict: Verdict,
     champion_version: str,
     starter_vendors: frozenset[str],
 ) -> dict[str, Any]:
     """Return what is written of the comparison, and of vendors nobody knew."""
     known = starter_vendors | frozenset(map(str, tables.learned.vendors))
-    held_out = tables.held_out
-    strangers = held_out.take(np.flatnonzero(~np.isin(held_out.vendors.astype(str), list(known))))
+    rows = _strangers(tables.held_out, known)
     return {
         "champion_version": champion_version,
         "champion": verdict.champion.as_dict() if verdict.champion else None,
         "challenger": verdict.challenger.as_dict() if verdict.challenger else None,
         "share_better": verdict.share_better,
         "by_vendor": (
-            evaluate(strangers.category_indices, models.probabilities(strangers)).as_dict()
-            if len(strangers)
+            evaluate(tables.held_out.category_indices[rows], answers[rows]).as_dict()
+            if len(rows)
             else None
         ),
     }

@@ -139,7 +139,6 @@ def train_from_table(
     version: str,
     seed: int,
     progress: Progress,
-    keep: list[TrainingOutcome],
 ) -> RunResult:
     """Train from a table in a file, as a training run.
 
@@ -152,8 +151,6 @@ def train_from_table(
     version : str
     seed : int
     progress : Progress
-    keep : list of TrainingOutcome
-        Gets what a `RunResult` has no place for.
 
     Raises
     ------
@@ -162,7 +159,6 @@ def train_from_table(
     """
     sounds, counts = read_counted(path)
     outcome = train_bundle(sounds, version=version, seed=seed, progress=progress)
-    keep.append(outcome)
     with reading(database) as connection:
         last_label_id = training_runs.learned_label_id(connection)
     sizes = {

@@ -80,7 +80,7 @@ def test_a_better_model_is_stored_promoted_and_its_verdict_and_report_kept(run, 
     assert (finished.run.reason, finished.run.model_version) == ("as measured", "v1")
     assert take(bundles.champion_version) == "v1"
     assert take(bundles.read, "v1") == b"v1"
-    report = gzip.decompress(take(training_runs.report, finished.run.id)).decode()
+    report = gzip.decompress(take(training_runs.report_of, finished.run.model_version)).decode()
     assert report == "<h1>Ä report</h1>"
 
 

@@ -68,7 +68,7 @@ def test_a_scheduled_run_learns_from_the_labels_once_and_states_its_verdict(
         assert run.model_version
         with reading(engine) as connection:
             assert run.last_label_id == labels.last_label_id(connection)
-            assert training_runs.report(connection, run.id) is not None
+            assert training_runs.report_of(connection, run.model_version) is not None
 
         # And woken again, there is nothing new to learn
         wake()

@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
-from cli.train import _print_retraining
+import numpy as np
+
+from classifier.labels import N_CATEGORIES
+from cli.train import _print_retraining, _print_table_run
+from training.evaluation import evaluate
 
 
 def test_both_models_stand_in_a_table_of_80_columns(capsys):
@@ -28,3 +32,22 @@ def test_both_models_stand_in_a_table_of_80_columns(capsys):
         ["challenger", "20261126-033000", "0.700", "0.750", "0.810", "123,456"],
     ]
     assert "models promote" not in "".join(lines)
+
+
+def test_a_run_from_a_table_shows_its_figures_in_80_columns(capsys):
+    probabilities = np.eye(N_CATEGORIES, dtype=np.float32)[[2, 2, 0, 11]]
+    figures = evaluate(np.array([2, 2, 2, 11]), probabilities).as_dict()
+    finished = SimpleNamespace(
+        result=SimpleNamespace(
+            version="20261126-033000",
+            bundle=b"x" * 2_700_000,
+            sizes={"sounds": 123_456},
+            metrics={"by_vendor": figures, "by_vendor_skipped": None, "random_split": figures},
+        )
+    )
+    _print_table_run(finished)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "  accuracy 0.750   macro precision 1.000   macro F1 0.900   (4 sounds)" in lines
+    assert ["c", "drum", "1", ".", "2", *["."] * 9] in [line.split() for line in lines]
+    assert "Model 20261126-033000: 123,456 sounds, 2.7 MB. Stored; to let it serve:" in lines
