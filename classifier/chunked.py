@@ -4,7 +4,8 @@ libsndfile reads a dozen kinds of chunks by rules of its own, and 1.2.2 can be l
 a WAV of 120 bytes makes it read for ever, and a chunk with a false length can show it an encoding
 that was never checked. So libsndfile is not shown these files. It is shown a *stand-in*: the format
 and the length of the sound, copied from a walk of our own into a plain header, and nothing else.
-Titles, loops and broadcast data never reach it.
+Titles, loops and broadcast data never reach it; what they say of tempo and key is read by
+`classifier.loop_chunks`.
 
 The walk is bounded (`_MAX_CHUNKS` chunk headers) and finds what libsndfile forgives: sound data
 that is cut short. Sources: Microsoft RIFF MCI (1991) and mmreg.h; EBU Tech 3306 (RF64); Sony
@@ -14,8 +15,10 @@ What is not here: telling which container a file is (`classifier.containers`).
 """
 
 import struct
+from collections.abc import Set
 from typing import Final
 
+from classifier import loop_chunks
 from classifier.errors import ErrorCode, SoundError
 from classifier.layout import Extent, Layout, Numbers, StandIn, bytes_at
 
@@ -54,6 +57,47 @@ W64_WAVE: Final = bytes.fromhex("77617665f3acd3118cd100c04f8edb8a")
 _W64_TAIL: Final = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 
 
+class _Hints:
+    """The beginnings of chunks that `classifier.loop_chunks` reads, as a walk meets them.
+
+    Parameters
+    ----------
+    fd : int
+    head : bytes
+        The file's first block.
+    order : str
+        ``<`` or ``>``.
+    names : set of bytes
+        Of the chunks to keep; the first of each name is.
+    """
+
+    def __init__(self, fd: int, head: bytes, order: str, names: Set[bytes]) -> None:
+        self._fd = fd
+        self._head = head
+        self._order = order
+        self._names = names
+        self.bodies: dict[bytes, bytes] = {}
+
+    def note(self, name: bytes, body: int, length: int) -> None:
+        """Keep this chunk, if it is one of those."""
+        if name in self._names:
+            hint = bytes_at(self._fd, self._head, body, min(length, loop_chunks.MOST_BYTES))
+            # LIST chunks are of several kinds, which their first four bytes name.
+            self.bodies.setdefault(hint[:4] if name == b"LIST" else name, hint)
+
+    def note_behind(self, offset: int, size_bytes: int) -> None:
+        """Walk on behind the sound; most files end there, and nothing is read of them."""
+        for _ in range(_MAX_CHUNKS):
+            if offset + 8 > size_bytes:
+                return
+            chunk = bytes_at(self._fd, self._head, offset, 8)
+            if len(chunk) < 8:
+                return
+            length = struct.unpack(self._order + "I", chunk[4:])[0]
+            self.note(chunk[:4], offset + 8, length)
+            offset += 8 + length + length % 2
+
+
 def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a RIFF, RIFX or RF64 WAVE file.
 
@@ -73,6 +117,7 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     ds64_bytes = 0xFFFFFFFF
     fmt = fact = b""
     extent = None
+    hints = _Hints(fd, head, order, loop_chunks.OF_WAV)
     offset = 12
     for _ in range(_MAX_CHUNKS):
         chunk = bytes_at(fd, head, offset, 8)
@@ -80,6 +125,7 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
             break
         name, length = chunk[:4], struct.unpack(order + "I", chunk[4:])[0]
         body = offset + 8
+        hints.note(name, body, length)
         if name == b"fmt " and not fmt:
             fmt = bytes_at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
         elif name == b"fact" and length == 4:
@@ -96,7 +142,10 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     _require_format(fmt, "WAV", order)
     if extent is None:
         raise _no_chunk("WAV", "data")
-    return Layout("WAV", extent.missing, stand_in=_plain_wav(fmt, fact, extent.there, order))
+    hints.note_behind(max(offset, extent.end), size_bytes)
+    stand_in = _plain_wav(fmt, fact, extent.there, order)
+    info = loop_chunks.of_wav(hints.bodies, order)
+    return Layout("WAV", extent.missing, stand_in=stand_in, loop_info=info)
 
 
 def _plain_wav(fmt: bytes, fact: bytes, sound_bytes: int, order: str) -> StandIn:
@@ -119,12 +168,14 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of an AIFF or AIFF-C file; as `wav`."""
     comm = b""
     extent = None
+    hints = _Hints(fd, head, ">", loop_chunks.OF_AIFF)
     offset = 12
     for _ in range(_MAX_CHUNKS):
         chunk = bytes_at(fd, head, offset, 8)
         if len(chunk) < 8 or (comm and extent is not None):
             break
         name, length = chunk[:4], struct.unpack(">I", chunk[4:])[0]
+        hints.note(name, offset + 8, length)
         if name == b"COMM" and not comm:
             comm = bytes_at(fd, head, offset + 8, min(length, _AIFC_COMM_BYTES))
         elif name == b"SSND" and extent is None:
@@ -155,7 +206,10 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
     chunks += b"SSND" + struct.pack(">III", 8 + extent.there, 0, 0)
     form = b"AIFC" if compressed else b"AIFF"
     start = b"FORM" + struct.pack(">I", 4 + len(chunks) + extent.there) + form
-    return Layout("AIFF", extent.missing, stand_in=StandIn(start + chunks, extent.there))
+    hints.note_behind(max(offset, extent.end), size_bytes)
+    stand_in = StandIn(start + chunks, extent.there)
+    info = loop_chunks.of_aiff(hints.bodies)
+    return Layout("AIFF", extent.missing, stand_in=stand_in, loop_info=info)
 
 
 def w64(fd: int, head: bytes, size_bytes: int) -> Layout:

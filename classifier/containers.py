@@ -7,14 +7,15 @@ files, CVE-2026-37555), so containers and encodings are allow-listed here.
 Sources: id3.org 2.4.0; ISO 11172-3 (MP3).
 
 What is not here: the chunks of WAV, AIFF, W64 and CAF (`classifier.chunked`), the metadata of FLAC
-(`classifier.flac`), the pages of Ogg (`classifier.ogg`), and the numbers of a header
-(`classifier.headers`).
+(`classifier.flac`), the pages of Ogg (`classifier.ogg`), the tracks of MIDI (`classifier.midi`),
+and the numbers of a header (`classifier.headers`).
 """
 
 import os
+from collections.abc import Callable
 from typing import Final
 
-from classifier import chunked, flac, ogg
+from classifier import chunked, flac, midi, ogg
 from classifier.errors import ErrorCode, SoundError
 from classifier.layout import Layout
 
@@ -31,14 +32,18 @@ _OTHERS: Final = (
     (0, b"\x30\x26\xb2\x75", "Windows Media"),
     (0, b"wvpk", "WavPack"),
     (0, b"MAC ", "Monkey's Audio"),
-    (0, b"MThd", "MIDI"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"Rar!", "a RAR archive"),
     (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
 )
 
+_READERS: Final[dict[bytes, Callable[[int, bytes, int], Layout]]] = {
+    b"caff": chunked.caf,
+    b"MThd": midi.midi,
+}
+
 #: The containers that are read, as a person writes them.
-READABLE: Final = "WAV, AIFF, FLAC, Ogg, MP3, AU, CAF or W64"
+READABLE: Final = "WAV, AIFF, FLAC, Ogg, MP3, AU, CAF, W64 or MIDI"
 
 
 def inspect(fd: int, size_bytes: int) -> Layout:
@@ -74,10 +79,10 @@ def inspect(fd: int, size_bytes: int) -> Layout:
         return _after_id3(fd, head, size_bytes)
     if magic == b".snd":
         return chunked.au(head, size_bytes)
-    if magic == b"caff":
-        return chunked.caf(fd, head, size_bytes)
     if head[:16] == chunked.W64_RIFF and head[24:40] == chunked.W64_WAVE:
         return chunked.w64(fd, head, size_bytes)
+    if magic in _READERS:
+        return _READERS[magic](fd, head, size_bytes)
     if is_mpeg_frame(head) and not _is_utf16(head):
         return Layout("MP3")
     raise _not_audio(head)

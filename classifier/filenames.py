@@ -160,3 +160,39 @@ def _pitch(piece: str) -> str | None:
     if _NOTE.fullmatch(piece):
         return "<note>"
     return "<root>" if _ROOT.fullmatch(piece) else None
+
+
+def name_pieces(file_name: str) -> list[str]:
+    """Return the pieces of a name that `tokenise` makes its tokens of, in their own case.
+
+    Parameters
+    ----------
+    file_name : str
+
+    Examples
+    --------
+    >>> name_pieces("XY_BassLoop02_128bpm_F#min.wav")
+    ['XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min']
+    """
+    pieces: list[str] = []
+    for chunk in _CHUNK.findall(clean_name(file_name)):
+        # Unlike a token's, the value of `f#` in `f# minor` would be lost with its sharp.
+        is_whole = _pitch(chunk) is not None or is_root_before_mode(chunk)
+        pieces.extend([chunk] if is_whole else _PIECE.findall(chunk))
+    return pieces
+
+
+def pitch_token(piece: str) -> str | None:
+    """Return which typed token a piece of a name is as a pitch, None when it is none.
+
+    Parameters
+    ----------
+    piece : str
+        From `name_pieces`.
+    """
+    return _pitch(piece)
+
+
+def is_root_before_mode(piece: str) -> bool:
+    """Whether a piece is a pitch when *minor* or *major* follows: ``f`` is, though lower-case."""
+    return _ROOT_BEFORE_MODE.fullmatch(piece) is not None

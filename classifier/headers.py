@@ -19,6 +19,7 @@ import soundfile
 from classifier import containers
 from classifier.errors import ErrorCode, SoundError
 from classifier.layout import Layout, Numbers
+from classifier.loop_chunks import LoopInfo
 from classifier.paths import printable
 from classifier.quiet import quiet
 from classifier.shown import Shown, part_of_file, stand_in_file
@@ -45,6 +46,7 @@ _EXTENSIONS: Final[dict[str, frozenset[str]]] = {
     "AU": frozenset({"au", "snd"}),
     "CAF": frozenset({"caf"}),
     "W64": frozenset({"w64"}),
+    "MIDI": frozenset({"mid", "midi"}),
 }
 
 #: Extensions (lower case, no dot) by which a walk takes a file for a sound.
@@ -66,6 +68,8 @@ class AudioHeader:
         Samples per channel.
     sample_type : str or None
         libsndfile's subtype: ``PCM_16``, ``FLOAT``, ``MPEG_LAYER_III``, ...
+    loop_info : LoopInfo or None
+        What chunks beside the sound state; no input of a model.
     """
 
     file_size_bytes: int | None
@@ -74,6 +78,7 @@ class AudioHeader:
     channels: int | None
     frame_count: int | None
     sample_type: str | None
+    loop_info: LoopInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,10 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
     try:
         layout = containers.inspect(fd, size_bytes)
-        header = _believed(_numbers(fd, size_bytes, layout), size_bytes, layout)
+        if layout.container == "MIDI":
+            header = AudioHeader(size_bytes, None, None, None, None, None)
+        else:
+            header = _believed(_numbers(fd, size_bytes, layout), size_bytes, layout)
     except MemoryError as error:
         # The worker is well; it is this file that asks for more than a process may have.
         raise SoundError(
@@ -201,6 +209,7 @@ def _believed(numbers: Numbers, size_bytes: int, layout: Layout) -> AudioHeader:
         channels=channels,
         frame_count=frames,
         sample_type=numbers.sample_type,
+        loop_info=layout.loop_info,
     )
 
 

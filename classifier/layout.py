@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from classifier.loop_chunks import LoopInfo
+
 #: Lengths by which writers that do not know a length say so.
 _UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
 
@@ -50,7 +52,7 @@ class Layout:
     Attributes
     ----------
     container : str
-        ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF`` or ``W64``.
+        ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF``, ``W64`` or ``MIDI``.
     missing_bytes : int
         Sound data that the header states and the file does not have; 0 when complete or unstated.
     audio_offset_bytes : int
@@ -59,6 +61,8 @@ class Layout:
         What libsndfile is to be shown; None: the file itself.
     numbers : Numbers or None
         What was read already, so that libsndfile is not asked.
+    loop_info : LoopInfo or None
+        What its chunks state of tempo, key and playing; libsndfile never sees it.
     """
 
     container: str
@@ -66,27 +70,29 @@ class Layout:
     audio_offset_bytes: int = 0
     stand_in: StandIn | None = None
     numbers: Numbers | None = None
+    loop_info: LoopInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of the sound is there, and how much the header states beyond that."""
+    """How much of the sound is there, how much the header states beyond that, where it ends."""
 
     there: int
     missing: int
+    end: int
 
     @classmethod
     def of(cls, body: int, stated: int, size_bytes: int) -> "Extent":
         """Compare a stated length with what a file of this size has behind `body`."""
         if stated in _UNSTATED:
-            return cls(max(0, size_bytes - body), 0)
+            return cls(max(0, size_bytes - body), 0, size_bytes)
         return cls.exactly(body, stated, size_bytes)
 
     @classmethod
     def exactly(cls, body: int, stated: int, size_bytes: int) -> "Extent":
         """Compare as `of` does, where every length means what it says."""
         left = max(0, size_bytes - body)
-        return cls(min(stated, left), max(0, stated - left))
+        return cls(min(stated, left), max(0, stated - left), min(body + stated, size_bytes))
 
 
 def bytes_at(fd: int, head: bytes, offset: int, length: int) -> bytes:

@@ -36,6 +36,15 @@ COLUMNS: Final = (
     "root",
     "vendor",
     "note",
+    "tempo_bpm",
+    "tempo_source",
+    "musical_key",
+    "key_source",
+    "playback",
+    "playback_source",
+    "instrument",
+    "instrument_source",
+    "evidence",
 )
 
 _ROWS_AT_ONCE: Final = 10_000
@@ -110,6 +119,15 @@ def _record(row: "SoundRow") -> dict[str, Any]:
         "root": row.root,
         "vendor": row.vendor,
         "note": row.note,
+        "tempo_bpm": row.tempo_bpm,
+        "tempo_source": row.tempo_source,
+        "musical_key": row.musical_key,
+        "key_source": row.key_source,
+        "playback": row.playback,
+        "playback_source": row.playback_source,
+        "instrument": row.instrument,
+        "instrument_source": row.instrument_source,
+        "evidence": row.evidence,
     }
 
 
@@ -198,6 +216,7 @@ def _write_parquet(rows: Iterator["SoundRow"], stream: BinaryIO) -> None:
         "sample_rate_hz": pa.int32(),
         "channels": pa.int32(),
         "frame_count": pa.int64(),
+        "tempo_bpm": number,
     }
     schema = pa.schema(list(types.items()))
     with pq.ParquetWriter(pa.PythonFile(_Counting(stream), mode="w"), schema) as writer:

@@ -6,7 +6,7 @@ What is not here: who may write: the ledger's token decides (`db.ledger.finish`)
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,22 @@ from db.tables import SoundStatus, sounds
 
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.
+    from classifier.byproducts import ByProducts
     from classifier.headers import AudioHeader
 
 _PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
+
+#: As `classifier.byproducts.ByProducts` names them; a test holds the two together.
+BY_PRODUCTS: Final = (
+    "tempo_bpm",
+    "tempo_source",
+    "musical_key",
+    "key_source",
+    "playback",
+    "playback_source",
+    "instrument",
+    "instrument_source",
+)
 
 #: Written by a result; a label is a person's and outlives any number of results.
 _RESULT_COLUMNS: Final = (
@@ -43,6 +56,8 @@ _RESULT_COLUMNS: Final = (
     "probabilities",
     "model_version",
     "classified_at",
+    *BY_PRODUCTS,
+    "evidence",
 )
 
 _LOOK_UP_AT_ONCE: Final = 1000
@@ -57,10 +72,13 @@ class Prediction:
     probabilities : tuple of float, length 12
         In the order of `CATEGORIES`.
     model_version : str
+    evidence : str or None
+        What the category rests on.
     """
 
     probabilities: tuple[float, ...]
     model_version: str
+    evidence: str | None = None
 
     @property
     def best(self) -> int:
@@ -89,6 +107,8 @@ class SoundResult:
         None for most failures.
     outcome : Prediction or Failure
     note : str or None
+    by_products : ByProducts or None
+        None for a failure.
     """
 
     root: str
@@ -100,6 +120,7 @@ class SoundResult:
     header: "AudioHeader | None"
     outcome: Prediction | Failure
     note: str | None = None
+    by_products: "ByProducts | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +235,8 @@ def _row(result: SoundResult) -> dict[str, Any]:
             frame_count=header.frame_count,
             sample_type=header.sample_type,
         )
+    if result.by_products is not None:
+        row.update({name: getattr(result.by_products, name) for name in BY_PRODUCTS})
     outcome = result.outcome
     if isinstance(outcome, Failure):
         row.update(
@@ -226,6 +249,7 @@ def _row(result: SoundResult) -> dict[str, Any]:
             confidence=outcome.probabilities[outcome.best],
             probabilities=_PROBABILITIES.pack(*outcome.probabilities),
             model_version=outcome.model_version,
+            evidence=outcome.evidence,
         )
     return row
 
@@ -300,6 +324,19 @@ class SoundRow:
     frame_count: int | None
     sample_type: str | None
     classified_at: datetime
+    tempo_bpm: float | None
+    tempo_source: str | None
+    musical_key: str | None
+    key_source: str | None
+    playback: str | None
+    playback_source: str | None
+    instrument: str | None
+    instrument_source: str | None
+    evidence: str | None
+
+
+#: What a row says as its column does.
+_AS_STORED: Final = [field.name for field in fields(SoundRow) if field.name != "top3"]
 
 
 def results(
@@ -335,27 +372,8 @@ def results(
         query = query.where(sounds.c.status == SoundStatus.FAILED)
     rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
     for row in rows:
-        yield SoundRow(
-            root=row.root,
-            path=row.path,
-            pack=row.pack,
-            vendor=row.vendor,
-            category=row.category,
-            confidence=row.confidence,
-            top3=_top3(row.probabilities),
-            label=row.label,
-            error_code=row.error_code,
-            error_message=row.error_message,
-            note=row.note,
-            model_version=row.model_version,
-            file_size_bytes=row.file_size_bytes,
-            duration_seconds=row.duration_seconds,
-            sample_rate_hz=row.sample_rate_hz,
-            channels=row.channels,
-            frame_count=row.frame_count,
-            sample_type=row.sample_type,
-            classified_at=row.classified_at,
-        )
+        stored = {name: getattr(row, name) for name in _AS_STORED}
+        yield SoundRow(top3=_top3(row.probabilities), **stored)
 
 
 def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:

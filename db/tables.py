@@ -197,6 +197,17 @@ sounds: Final = Table(
     # first reads its label, from its vendor's and pack's names; kept here, because names may
     # change, and a sound that a model was measured on must not be learned by a later one.
     Column("held_out", Boolean),
+    # By-products (`classifier.byproducts`), each with where it was found.
+    Column("tempo_bpm", Float),
+    Column("tempo_source", String(16)),
+    Column("musical_key", String(16)),
+    Column("key_source", String(16)),
+    Column("playback", String(16)),
+    Column("playback_source", String(16)),
+    Column("instrument", String(32)),
+    Column("instrument_source", String(16)),
+    # What the category rests on.
+    Column("evidence", String(16)),
     Index("ix_sounds_status_error_code", "status", "error_code"),
     Index("ix_sounds_category", "category"),
     Index("ix_sounds_confidence", "confidence"),

@@ -31,3 +31,10 @@ def wav_with(tag: int = 1, channels: int = 1) -> bytes:
     data = bytes(8 * channels)
     chunks = b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", len(data))
     return b"RIFF" + struct.pack("<I", 4 + len(chunks + data)) + b"WAVE" + chunks + data
+
+
+def midi(n_tracks: int = 1, stated: int | None = None) -> bytes:
+    """Return a MIDI file of empty tracks; `stated` is a number of them that lies."""
+    header = struct.pack(">4sIHHH", b"MThd", 6, 1, n_tracks if stated is None else stated, 480)
+    end_of_track = b"\0\xff\x2f\0"
+    return header + n_tracks * (b"MTrk" + struct.pack(">I", len(end_of_track)) + end_of_track)

@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classifier.byproducts import ByProducts, by_products
 from classifier.errors import CratesortError, ErrorCode, SoundError
 from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader, HeaderReading, read_header
@@ -25,7 +26,7 @@ from workers.blame import blame
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds
 from workers.iou import write_iou
-from workers.settings import ABSOLUTE_ROOT
+from workers.settings import ABSOLUTE_ROOT, Settings
 
 if TYPE_CHECKING:
     from classifier.artifact import Classifier
@@ -126,7 +127,7 @@ def _classify_claimed(
     started = time.perf_counter()
     readings = _read_all(claimed, context)
     read = time.perf_counter()
-    results = _results(claimed, readings, classifier)
+    results = _results(claimed, readings, classifier, context.settings)
     predicted = time.perf_counter()
     classified = sum(isinstance(result.outcome, Prediction) for result in results)
     failed = len(results) - classified
@@ -226,7 +227,7 @@ def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
         return _Read(status.st_size, mtime_ns(status), error)
     finally:
         os.close(fd)
-    if reading.header.sample_type not in SAMPLE_TYPES:
+    if reading.header.sample_type not in (None, *SAMPLE_TYPES):
         # A newer libsndfile than this version knows: one sound's row, not a whole batch's fault.
         unknown = SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
@@ -237,7 +238,7 @@ def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
 
 
 def _results(
-    claimed: ClaimedBatch, readings: list[_Read], classifier: "Classifier"
+    claimed: ClaimedBatch, readings: list[_Read], classifier: "Classifier", settings: Settings
 ) -> list[SoundResult]:
     names: list[str] = []
     headers: list[AudioHeader] = []
@@ -252,8 +253,9 @@ def _results(
         if isinstance(read.outcome, HeaderReading):
             header, note = read.outcome.header, read.outcome.note
             outcome = Prediction(tuple(next(probabilities)), classifier.version)
+            known = _by_products(entry.path, header, settings)
         else:
-            header, note = None, None
+            header, note, known = None, None, None
             outcome = Failure(read.outcome.code, read.outcome.message)
         results.append(
             SoundResult(
@@ -266,6 +268,12 @@ def _results(
                 header=header,
                 outcome=outcome,
                 note=note,
+                by_products=known,
             )
         )
     return results
+
+
+def _by_products(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
+    *folders, name = (readable_name(part) for part in path.split("/"))
+    return by_products(name, header, folders, folder_words=settings.folder_words)

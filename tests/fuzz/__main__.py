@@ -28,7 +28,7 @@ _FILES_PER_NAME = 4
 #: The hundredth is of no use before the first had its cause looked at.
 _MOST_FINDINGS = 20
 
-CONTAINERS = ("WAV", "AIFF", "FLAC", "OGG", "MP3", "AU", "CAF", "W64")
+CONTAINERS = ("WAV", "AIFF", "FLAC", "OGG", "MP3", "AU", "CAF", "W64", "MIDI")
 
 _INPUT_BYTES = 1 << 20
 

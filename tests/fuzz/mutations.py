@@ -20,6 +20,7 @@ _EXTREMES = [
 _EXTREMES += [0x7FF0000000000000, 0x7FF8000000000000, 0xFFF0000000000000]  # infinite, no number
 _NAMES = re.compile(
     rb"OggS|vorbis|Opus|fLaC|fmt |data|ds64|fact|COMM|SSND|desc|pakt|caff|alac|ID3|Xing|Info|LAME"
+    rb"|acid|smpl|LIST|INFO|INAM|basc|INST|NAME|MThd|MTrk"
 )
 _FIELDS = [struct.Struct(order + kind) for order in "<>" for kind in "BHIQ"]
 

@@ -7,7 +7,7 @@ import soundfile
 
 from classifier.headers import AUDIO_EXTENSIONS
 from tests import sounds
-from tests.unit.chunks import chunk, riff, wav
+from tests.unit.chunks import acid, basc, chunk, chunks_of, form, info, inst, riff, smpl, wav
 from tests.unit.ogg_pages import FIRST, LAST, page
 
 #: Container, and what libsndfile calls it when it writes one.
@@ -44,6 +44,8 @@ def made() -> list[Seed]:
         and not (subtype == "GSM610" and (channels == 2 or name == "AIFF"))
     ]
     fmt, data = wav()
+    aiff = chunks_of(sounds.encoded("AIFF"), ">")
+    hints = info(INAM=b"Deep Bass", IGNR=b"Techno")
     flac = sounds.encoded("FLAC")
     tag = b"ID3\4\0\0\0\0\1\0" + bytes(128)
     ogg_flac = b"\x7fFLAC\1\0\0\0fLaC\x80" + flac[5:42]
@@ -51,6 +53,10 @@ def made() -> list[Seed]:
         *seeds,
         ("WAV", riff(fmt, chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"odd")), data)),
         ("WAV", riff(chunk(b"bext", bytes(603)), fmt, data, chunk(b"smpl", bytes(60)))),
+        ("WAV", riff(fmt, acid(beats=8, tempo_bpm=126.0), smpl(n_loops=1), hints, data)),
+        ("WAV", riff(fmt, data, smpl(note=48), hints, acid(flags=3, note=57))),
+        ("AIFF", form(basc(), aiff[b"COMM"], aiff[b"SSND"], inst(play_mode=1))),
+        ("MIDI", sounds.midi(n_tracks=2)),
         ("MP3", tag + sounds.encoded("MP3")),
         ("MP3", tag + bytes(100) + sounds.encoded("MP3")),
         ("FLAC", tag + flac),

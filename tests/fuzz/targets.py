@@ -11,6 +11,7 @@ from unittest import mock
 from classifier import filenames, headers, paths
 from classifier.errors import SoundError
 from classifier.features import SAMPLE_TYPES
+from classifier.loop_chunks import LoopInfo
 from classifier.vocabulary import Vocabulary
 
 #: The most that any file may make us read: a walk over pages, checksums and libmpg123's share.
@@ -62,6 +63,10 @@ class HeaderTarget:
             return False
         header = outcome.header
         assert header.file_size_bytes == size
+        _check_loop_info(header.loop_info)
+        if header.sample_type is None:  # MIDI states none of its numbers
+            assert header == headers.AudioHeader(size, None, None, None, None, None)
+            return True
         assert header.channels is not None
         assert 0 < header.channels <= headers.MAX_CHANNELS, header
         assert header.sample_rate_hz is not None
@@ -72,6 +77,17 @@ class HeaderTarget:
         assert (header.frame_count is None) == (header.duration_seconds is None), header
         assert header.sample_type in SAMPLE_TYPES, header
         return True
+
+
+def _check_loop_info(info: LoopInfo | None) -> None:
+    if info is None:
+        return
+    assert info != LoopInfo(), "what states nothing is None"
+    assert info.tempo_bpm is None or 20 <= info.tempo_bpm <= 400, info
+    assert info.root_note is None or 0 <= info.root_note <= 127, info
+    assert info.beats is None or info.beats > 0, info
+    for text in (info.title, info.genre, info.key_words):
+        assert text is None or (text.isprintable() and 0 < len(text) <= 80), info
 
 
 def check_name(name: bytes, rng: random.Random) -> None:

@@ -77,6 +77,50 @@ def test_a_batch_ends_with_one_row_a_file_good_or_bad(
     assert (batch["classified"], batch["failed"]) == (outcome.classified, outcome.failed)
 
 
+@pytest.fixture
+def classified(queued, context, folder, read_rows, database_url):
+    """Write files of these contents below the root, classify them; their rows by path."""
+
+    def classified(**settings):
+        files = {
+            "Bass Loops/bass_120_Am.wav": sounds.encoded(),
+            "Bass Loops/bass_120_Am.mid": sounds.midi(),
+            "Pianos/Am/take 7.wav": sounds.encoded(),
+            "Pianos/letter.mid": b"Dear Sir\n",
+        }
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        asked = replace(context, settings=context.settings.model_copy(update=settings))
+        classify_batch(queued(list(files)), asked)
+        return {row.path: row for row in read_rows(database_url)}
+
+    return classified
+
+
+def test_a_midi_file_and_a_sound_of_the_same_name_are_two_sounds(classified):
+    rows = classified()
+    midi, wav = rows["Bass Loops/bass_120_Am.mid"], rows["Bass Loops/bass_120_Am.wav"]
+    assert (midi.category is None, wav.category is None) == (False, False)
+    assert midi.file_size_bytes == len(sounds.midi())
+    assert (midi.duration_seconds, midi.sample_rate_hz, midi.sample_type) == (None, None, None)
+    assert (midi.tempo_bpm, midi.musical_key, midi.playback) == (120.0, "A minor", "loop")
+    # Fifty milliseconds hold no beat at 120.
+    assert (wav.tempo_bpm, wav.musical_key) == (None, "A minor")
+    letter = rows["Pianos/letter.mid"]
+    assert (letter.error_code, letter.instrument, letter.playback) == ("not_audio", None, None)
+
+
+@pytest.mark.parametrize(
+    ("folder_words", "said"), [(True, ("piano", "folder", "A minor")), (False, (None, None, None))]
+)
+def test_folders_say_what_else_nobody_does_where_they_are_to_be_asked(
+    classified, folder_words, said
+):
+    row = classified(folder_words=folder_words)["Pianos/Am/take 7.wav"]
+    assert (row.instrument, row.instrument_source, row.musical_key) == said
+
+
 def test_the_neighbours_in_a_batch_do_not_change_a_row(
     queued, context, all_names, read_rows, database_url
 ):

@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 import db.migrations.versions
-from db import labels, ledger, migrate, recovery
+from db import labels, ledger, migrate, recovery, sounds
 from db.labels import Given, GivenLabel
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
 from db.sounds import sound_key
@@ -108,6 +108,13 @@ def test_an_older_databases_sounds_can_be_labelled_and_none_is_held_out(older_ur
         assert labels.give(connection, [label], labelled_by="ada") == Given(new=1)
         (sound,) = labels.labelled_after(connection, 0, 9)
         assert (sound.path, sound.held_out) == ("b.wav", None)
+
+
+def test_an_older_databases_sounds_have_no_by_products_until_they_are_visited(older_url):
+    upgrade(older_url)
+    with connected(older_url) as engine, engine.begin() as connection:
+        (row,) = sounds.results(connection)
+    assert (row.path, row.tempo_bpm, row.instrument, row.evidence) == ("b.wav", None, None, None)
 
 
 def test_sqlite_gets_its_tables_at_first_use(empty_sqlite_url):

@@ -2,11 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 from sqlalchemy import func, select, update
 
+from classifier.byproducts import ByProducts, Playback, Source
 from classifier.errors import ErrorCode
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
@@ -70,6 +71,23 @@ def test_what_is_written_is_what_is_read(save, ask):
     assert row.file_size_bytes == HEADER.file_size_bytes
     for name in ("duration_seconds", "sample_rate_hz", "channels", "frame_count", "sample_type"):
         assert getattr(row, name) == getattr(HEADER, name)
+
+
+def test_by_products_and_evidence_are_kept_and_a_failure_takes_them_away(save, ask):
+    known = ByProducts(
+        127.5, Source.HEADER, "F# minor", Source.NAME,
+        Playback.LOOP, Source.DURATION, "sub bass", Source.FOLDER,
+    )  # fmt: skip
+    outcome = Prediction(predicted("x").outcome.probabilities, "model-1", evidence="words")
+    save(predicted("bass.wav", by_products=known, outcome=outcome))
+    (row,) = ask()
+    assert tuple(getattr(row, name) for name in sounds.BY_PRODUCTS) == astuple(known)
+    assert row.evidence == "words"
+
+    save(failed("bass.wav"))
+    (row,) = ask()
+    assert {getattr(row, name) for name in sounds.BY_PRODUCTS} == {None}
+    assert row.evidence is None
 
 
 def test_the_three_best_come_in_falling_order(save, ask):

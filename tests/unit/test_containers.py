@@ -46,7 +46,6 @@ def test_a_container_that_is_read_is_told_by_its_first_bytes(layout_of, written_
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
         (b"wvpk\0\0\0\0", "WavPack"),
         (b"MAC \x96\x0f", "Monkey's Audio"),
-        (b"MThd\0\0\0\x06", "MIDI"),
         (b"PK\x03\x04\x14\0", "ZIP"),
         (b"Rar!\x1a\x07", "RAR"),
         (b"\x1a\x45\xdf\xa3\x01", "WebM"),

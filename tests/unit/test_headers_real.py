@@ -64,6 +64,17 @@ def test_no_real_sound_has_a_misleading_extension(shared_audio, read):
     assert [path for path in paths if read("library", path).note] == []
 
 
+def test_few_real_sounds_state_loops_and_what_tools_write_unasked_is_not_among_it(
+    shared_audio, read
+):
+    paths = [row["local_path"] for row in table_of(shared_audio / "library")]
+    stated = [info for path in paths if (info := read("library", path).header.loop_info)]
+    # Of 19 ACID chunks eight say 120 BPM and no beats, of drum hits.
+    assert len(stated) == 15
+    assert Counter(info.is_one_shot for info in stated) == {True: 9, None: 4, False: 2}
+    assert sorted(info.tempo_bpm for info in stated if info.tempo_bpm) == [155.0, 170.0]
+
+
 def test_the_unreadable_wavs_are_typed_and_the_mp3s_are_read(shared_audio, read):
     paths = [row["local_path"] for row in table_of(shared_audio / "unreadable")]
     outcomes = {os.path.basename(path): read("unreadable", path) for path in paths}

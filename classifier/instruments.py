@@ -1,0 +1,125 @@
+"""Which instrument the words of a name call, in the vocabulary of ``instruments.toml``.
+
+A word list and no model: this is a by-product that may stay unknown, and no input of the category.
+
+What is not here: where the words come from (`classifier.byproducts`), and what they say of category
+(the model).
+"""
+
+import functools
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Final
+
+_MOST_PARTS: Final = 3
+#: A name with a longer word is more than abbreviations.
+_LONGEST_ABBREVIATION: Final = 3
+
+_DRUM_KIT: Final = frozenset({"kick", "snare", "hihat", "clap", "tom", "cymbal", "percussion"})
+_SEVERAL_DRUMS: Final = "drums"
+#: Beside another instrument it is how loud that is played.
+_DYNAMIC: Final = "piano"
+#: Of forms the last word is the noun: an *impact riser* is a riser.
+_RANK_OF_FORMS: Final = 3
+
+
+class Pitch(StrEnum):
+    """What pitch can be said of an instrument; ``instruments.toml`` explains."""
+
+    KEY = "key"
+    NOTE = "note"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One entry of the vocabulary.
+
+    Attributes
+    ----------
+    name : str
+    rank : int
+        From 1; a lower one wins.
+    pitch : Pitch
+    words, short : tuple of str
+    """
+
+    name: str
+    rank: int
+    pitch: Pitch
+    words: tuple[str, ...]
+    short: tuple[str, ...]
+
+
+@functools.cache
+def vocabulary() -> dict[str, Instrument]:
+    """Return all instruments by name, in the file's order."""
+    text = files("classifier").joinpath("instruments.toml").read_text(encoding="utf-8")
+    return {
+        name: Instrument(
+            name, entry["rank"], Pitch(entry["pitch"]), tuple(entry["words"]), tuple(entry["short"])
+        )
+        for name, entry in tomllib.loads(text).items()
+    }
+
+
+@functools.cache
+def _by_word() -> tuple[dict[str, Instrument], dict[str, Instrument]]:
+    entries = vocabulary().values()
+    return (
+        {word: entry for entry in entries for word in entry.words},
+        {word: entry for entry in entries for word in entry.short},
+    )
+
+
+def instrument_of(words: Sequence[str]) -> Instrument | None:
+    """Return the instrument that lower-case words call.
+
+    Parameters
+    ----------
+    words : sequence of str
+        In the order of the name; numbers among them part what stands at their sides.
+
+    Returns
+    -------
+    Instrument or None
+        None when they call none, or several that no rank decides between.
+    """
+    by_word, by_short = _by_word()
+    found = list(_called(words, by_word))
+    if not found and all(len(word) <= _LONGEST_ABBREVIATION or word.isdecimal() for word in words):
+        found = [by_short[word] for word in words if word in by_short]
+    if not found:
+        return None
+    rank = min(entry.rank for entry in found)
+    best = [entry for entry in found if entry.rank == rank]
+    names = {entry.name for entry in best}
+    if len(names) > 1 and _DYNAMIC in names:
+        best = [entry for entry in best if entry.name != _DYNAMIC]
+        names.remove(_DYNAMIC)
+    if len(names) == 1 or rank == _RANK_OF_FORMS:
+        return best[-1]
+    return vocabulary()[_SEVERAL_DRUMS] if names <= _DRUM_KIT else None
+
+
+def _called(words: Sequence[str], by_word: dict[str, Instrument]) -> Iterator[Instrument]:
+    """Yield what is called, the longest phrase at each place."""
+    place = 0
+    while place < len(words):
+        for n_parts in range(min(_MOST_PARTS, len(words) - place), 0, -1):
+            phrase = " ".join(words[place : place + n_parts])
+            entry = by_word.get(phrase) or by_word.get(_plain(phrase))
+            if entry is not None:
+                yield entry
+                place += n_parts - 1
+                break
+        place += 1
+
+
+def _plain(phrase: str) -> str:
+    """Return a phrase without the ends that words of names grow: *kicks*, *bassloops*."""
+    stem = phrase.removesuffix("s")
+    return stem.removesuffix("loop") if len(stem) > len("loop") else stem
