@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry test fuzz chaos lint format train study footprint recovery retraining prior starter lock clean
+.PHONY: help setup ingest results status retry test fuzz chaos lint format train study footprint recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -82,6 +82,13 @@ recovery: $(VENV)/.dev ## measure how soon work returns after a kill -9
 retraining: $(VENV)/.dev ## measure a retraining run: ARGS='--rows 12000'
 	@$(BIN)/python -m tests.benchmarks.retraining $(ARGS)
 
+accuracy: $(VENV)/.dev ## measure on vendors never seen: CORPUS=a.csv.gz NAMES=b.csv.gz
+## (NAMES: a table of names without headers); without the slow
+## reference: ARGS='--systems keyword,ours'
+	@$(need_corpus)
+	@$(need_names)
+	@$(BIN)/python -m training.accuracy "$$CORPUS" "$$NAMES" $(ARGS)
+
 prior: $(VENV)/.dev ## learn the generated names anew, before `make starter`
 	@$(BIN)/python -m training.prior
 
@@ -130,3 +137,7 @@ $(BIN)/pip:
 
 need_corpus = [ -f "$$CORPUS" ] || { \
     echo 'say which table to learn from: make $@ CORPUS=table.csv.gz' >&2; exit 1; }
+
+need_names = [ -f "$$NAMES" ] || { \
+    echo 'say which table holds names alone: make $@ CORPUS=table.csv.gz NAMES=names.csv.gz' >&2; \
+    exit 1; }

@@ -139,29 +139,95 @@ def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
     TableError
         Not such a table; the message names the lines.
     """
-    table = _read_text(path)
-    name_column = next((column for column in ("file_path", "path") if column in table), None)
-    if name_column is None or "category" not in table:
+    table = read_text(path)
+    labelled = labelled_rows(path, table)
+    rows = labelled.drop_duplicates(name_column(path, table))
+    vendor_column = next((column for column in ("vendor", "pack") if column in table), None)
+    sounds = sounds_of(path, table, rows, vendor_column)
+    return sounds, TableCounts(len(table), len(labelled), len(labelled) - len(rows))
+
+
+def name_column(path: str, table: pd.DataFrame) -> str:
+    """Return which column of a labelled table holds the names.
+
+    Raises
+    ------
+    TableError
+        None does, or no column holds categories.
+    """
+    found = next((column for column in ("file_path", "path") if column in table), None)
+    if found is None or "category" not in table:
         raise TableError(
             f"{path}: columns category and file_path (or path) are needed, "
             f"found {', '.join(map(str, table.columns)) or 'none'}"
         )
+    return found
+
+
+def labelled_rows(path: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a category; `TableError` where one is unknown."""
+    name_column(path, table)
     labelled = table["category"] != ""
     _refuse(path, table, labelled & ~table["category"].isin(CATEGORIES), "category", "unknown")
-    rows = table[labelled].drop_duplicates(name_column)
-    vendor_column = next((column for column in ("vendor", "pack") if column in table), None)
-    sounds = LabelledSounds.from_rows(
-        rows[name_column].tolist(),
+    return table[labelled]
+
+
+def sounds_of(
+    path: str, table: pd.DataFrame, rows: pd.DataFrame, vendor_column: str | None
+) -> LabelledSounds:
+    """Return these rows of a table as labelled sounds.
+
+    Parameters
+    ----------
+    path : str
+        For messages.
+    table : DataFrame
+        As `read_text` gave it: its lines are those of the file.
+    rows : DataFrame
+        Labelled ones of `table`, under its index.
+    vendor_column : str or None
+        None: all are one vendor's.
+
+    Raises
+    ------
+    TableError
+        A header that cannot be right; the message names the lines.
+    """
+    return LabelledSounds.from_rows(
+        rows[name_column(path, table)].tolist(),
         _headers(path, table, rows),
         rows["category"].tolist(),
         rows[vendor_column].tolist() if vendor_column else [""] * len(rows),
         rows["pack"].tolist() if "pack" in rows else None,
     )
-    n_labelled = int(labelled.sum())
-    return sounds, TableCounts(len(table), n_labelled, n_labelled - len(rows))
 
 
-def _read_text(path: str) -> pd.DataFrame:
+def folders_of(rows: pd.DataFrame) -> list[str]:
+    """Return the same text for rows whose files lay in one folder; "" where a row does not say.
+
+    Rows of one folder are pack-mates, and that is all this may be used for: what a folder is called
+    holds the answer.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``folder``, ``pack`` and the folders of ``path`` say it, as far as they are there; two
+        vendors' or repositories' folders of one name are two.
+    """
+    telling = [rows[column] for column in ("folder", "pack") if column in rows]
+    if "path" in rows:
+        telling.append(rows["path"].str.rpartition("/")[0])
+    if not telling:
+        return [""] * len(rows)
+    whose = [rows[column] for column in ("repo", "source_repo", "vendor") if column in rows]
+    return [
+        "\0".join(cells) if any(cells[: len(telling)]) else ""
+        for cells in zip(*telling, *whose, strict=True)
+    ]
+
+
+def read_text(path: str) -> pd.DataFrame:
+    """Return a CSV file's cells as they stand, gzipped or not; `TableError` if it is none."""
     try:
         return pd.read_csv(
             path,

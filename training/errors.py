@@ -12,7 +12,7 @@ class TableError(TrainingError):
 
 
 class NamingError(TrainingError):
-    """A naming vocabulary (`training.naming`) that cannot be used; the message names the place."""
+    """A page of words (`naming`, `keywords`) that cannot be used; the message names the place."""
 
 
 class MissingExtraError(TrainingError):

@@ -9,7 +9,7 @@ pytest.importorskip("pandas")
 
 from classifier.labels import CATEGORIES
 from tests.conftest import SHARED
-from training.dataset import read_table
+from training.dataset import folders_of, read_table, read_text
 from training.errors import TableError
 
 HEADER = "category,file_path,file_size,duration,sample_rate,channels,frame_count,sample_type,vendor"
@@ -104,6 +104,29 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, content):
 def test_a_missing_table_is_refused_in_one_line(tmp_path):
     with pytest.raises(TableError, match=r"absent\.csv"):
         read_table(str(tmp_path / "absent.csv"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "folders"),
+    [
+        ("folder,vendor", ["kicks,a", "kicks,a", "kicks,b", "hats,a"], [0, 0, 1, 2]),
+        ("folder,pack,repo", ["x,p,r", "x,q,r", "x,p,s", "x,p,r"], [0, 1, 2, 0]),
+        ("pack", ["p", "q", "p"], [0, 1, 0]),
+        ("path", ["p/kicks/a.wav", "p/kicks/b.wav", "q/kicks/c.wav"], [0, 0, 1]),
+    ],
+)
+def test_rows_of_one_folder_of_one_pack_are_told_from_others(table, columns, rows, folders):
+    found = folders_of(read_text(table(columns, *rows)))
+    assert "" not in found
+    numbers = list(dict.fromkeys(found))
+    assert [numbers.index(folder) for folder in found] == folders
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"), [("file_path,vendor", "a.wav,v"), ("path", "a.wav"), ("folder,repo", ",r")]
+)
+def test_a_row_that_says_no_folder_has_none(table, columns, row):
+    assert folders_of(read_text(table(columns, row))) == [""]
 
 
 @pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS} is not here")

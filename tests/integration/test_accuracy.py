@@ -1,0 +1,230 @@
+"""Accuracy by vendor from two tables to a terminal: what is compared, and what is printed."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from tests import labelled_tables
+from training import accuracy, comparison
+from training.accuracy_text import as_text
+from training.comparison import Comparison, System, Table, compare
+from training.mistakes import N_EXAMPLES, N_SUREST, Example, KindOfMistake, surest_mistakes
+from training.progress import no_progress
+from training.two_tables import read_two_tables
+
+NAMES_COLUMNS = "category,file_path,vendor_group,source_repo,in_corpus"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_prior():
+    """Fewer generated names: with all of them each of these tiny fits would take minutes."""
+    whole = comparison.generated_prior()
+    few = np.arange(0, len(whole.replayed), 50)
+    small = dataclasses.replace(
+        whole, replayed=whole.replayed.take(few), stacked=whole.stacked.take(few)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "generated_prior", lambda: small)
+        yield
+
+
+def names_rows(vendors=("L", "M", "N")):
+    return [
+        f"{category},{vendor}-{word}-{number}.wav,{vendor},elsewhere,0"
+        for vendor in vendors
+        for category, words in labelled_tables.WORDS.items()
+        for word in words
+        for number in range(2)
+    ]
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    return (
+        str(labelled_tables.write(folder / "corpus.csv", labelled_tables.rows())),
+        str(labelled_tables.write(folder / "names.csv", names_rows(), NAMES_COLUMNS)),
+    )
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(paths, steps):
+    return compare(
+        read_two_tables(*paths),
+        asked=tuple(Table),
+        systems=tuple(System),
+        seed=3,
+        n_folds=2,
+        reference_batch_size=8,
+        progress=lambda phase, done, total: steps.append((phase, done, total)),
+    )
+
+
+# What is compared
+
+
+def test_three_systems_answer_the_same_sounds_of_both_tables(found):
+    for table, n_sounds in ((Table.CORPUS, 36), (Table.NAMES, 36)):
+        scores = found.by_vendor[table]
+        assert [score.system for score in scores.systems] == list(System)
+        assert {score.evaluation.n_sounds for score in scores.systems} == {n_sounds}
+        assert (scores.n_vendors, scores.n_fits) == (3, 2)
+
+
+def test_the_random_third_is_of_the_first_table_and_asks_those_that_learn(found):
+    assert [score.system for score in found.at_random.systems] == [System.REFERENCE, System.OURS]
+    assert {score.evaluation.n_sounds for score in found.at_random.systems} == {12}
+
+
+def test_what_the_other_table_teaches_is_learned(tmp_path):
+    # Given categories whose words only the other table explains
+    words = {"drum": "qua", "vocal": "wex"}
+
+    def rows(vendors, more=""):
+        return [
+            f"{category},{word} {vendor} {number}.wav,{vendor}{more}"
+            for vendor in vendors
+            for category, word in words.items()
+            for number in range(8)
+        ]
+
+    corpus = [row for row in rows(["ann"]) if "drum" in row]
+    corpus += [row for row in rows(["bob"]) if "vocal" in row]
+    paths = (
+        labelled_tables.write(tmp_path / "c.csv", corpus, "category,file_path,vendor"),
+        labelled_tables.write(tmp_path / "n.csv", rows(["L", "M"], more=",x,0"), NAMES_COLUMNS),
+    )
+    measured = compare(
+        read_two_tables(*map(str, paths)),
+        asked=[Table.CORPUS],
+        systems=[System.REFERENCE],
+        seed=0,
+        n_folds=2,
+        reference_batch_size=4,
+        progress=no_progress,
+    )
+    # Then the one vendor of each category is known by what the others call it
+    assert measured.by_vendor[Table.CORPUS].systems[0].evaluation.accuracy > 0.9
+    assert list(measured.by_vendor) == [Table.CORPUS]
+
+
+def test_progress_reaches_its_total_in_each_phase(found, steps):
+    phases = list(dict.fromkeys(phase for phase, _, _ in steps))
+    assert phases == ["corpus by vendor", "names by vendor", "random split"]
+    for name in phases:
+        of_phase = [(done, total) for phase, done, total in steps if phase == name]
+        assert [done for done, _ in of_phase] == list(range(of_phase[0][1] + 1))
+
+
+def test_the_surest_mistakes_are_grouped_by_kind(paths):
+    # Given 60 drums called vocal, ever less surely, one surely called bass, and one right answer
+    sounds = read_two_tables(*paths).corpus
+    drums = sounds.take(np.repeat(np.flatnonzero(sounds.category_indices == 2)[:1], 62))
+    drums.names[:] = [f"{'abcdef'[number // 10]}_kick{number}.wav" for number in range(60)] + [
+        "low.wav",
+        "right.wav",
+    ]
+    answers = np.zeros((62, 12), dtype=np.float32)
+    answers[np.arange(60), 11] = np.linspace(0.9, 0.6, 60)
+    answers[60, 0] = 0.95
+    answers[61, 2] = 1.0
+    kinds = surest_mistakes(drums, answers)
+    # Then both kinds are there, the frequent one first, with its surest examples
+    assert [(kind.truth, kind.answer) for kind in kinds] == [("drum", "vocal"), ("drum", "bass")]
+    assert [(kind.among_surest, kind.in_all) for kind in kinds] == [(N_SUREST - 1, 60), (1, 1)]
+    shown = [example.confidence for example in kinds[0].examples]
+    assert len(shown) == N_EXAMPLES
+    assert shown == sorted(shown, reverse=True)
+    # of which no two differ by a number alone
+    assert [example.name for example in kinds[0].examples] == [
+        "a_kick0.wav",
+        "b_kick10.wav",
+        "c_kick20.wav",
+    ]
+    assert [example.name for example in kinds[1].examples] == ["low.wav"]
+
+
+# What is printed
+
+
+def test_every_figure_is_printed_on_80_columns(found):
+    text = as_text(found, with_mistakes=True)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.isascii()
+    for scores in (*found.by_vendor.values(), found.at_random):
+        for score in scores.systems:
+            evaluation = score.evaluation
+            figures = [evaluation.accuracy, evaluation.macro_f1, evaluation.top3_accuracy]
+            row = rf"{score.system.shown} +" + " +".join(f"{figure:.3f}" for figure in figures)
+            assert re.search(row, text)
+    for category in found.by_vendor[Table.NAMES].systems[-1].evaluation.categories:
+        assert re.search(rf"{category.category} +{category.precision:.3f} ", text)
+
+
+def with_mistake(found, name):
+    """The comparison with one mistake about a sound of this name."""
+    kind = KindOfMistake("drum", "vocal", 1, 1, (Example(name, "ann", 0.875),))
+    scores = dataclasses.replace(found.by_vendor[Table.CORPUS], mistakes=(kind,))
+    return Comparison(found.seed, 1, {Table.CORPUS: scores}, None)
+
+
+def test_a_long_or_hostile_name_stays_on_its_line(found):
+    text = as_text(with_mistake(found, "\x1b[2J\n" + "x" * 200), with_mistakes=True)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) == 80
+    assert "  drum -> vocal: 1, of 1 in all\n    0.88  \\x1b[2J\\x0axxx" in text
+
+
+def test_mistakes_are_left_out_when_not_wanted(found):
+    assert "surest" not in as_text(with_mistake(found, "kick.wav"), with_mistakes=False)
+
+
+# The command
+
+
+def test_the_command_prints_one_json_object_and_tells_progress_beside_it(paths, capsys):
+    arguments = [*paths, "--systems", "keyword", "--json"]
+    assert accuracy.main(arguments, n_folds=2) == 0
+    out, err = capsys.readouterr()
+    printed = json.loads(out)
+    assert set(printed["by_vendor"]) == {"corpus", "names"}
+    assert [one["system"] for one in printed["by_vendor"]["names"]["systems"]] == ["keyword"]
+    assert printed["random"] is None
+    assert "names by vendor: 2 of 2" in err
+
+
+def test_the_command_tests_one_table_when_asked(paths, capsys):
+    assert accuracy.main([*paths, "--systems", "keyword", "--table", "names"], n_folds=2) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Names alone, vendors never seen\n  36 sounds of 3 vendors, 2 folds")
+    assert "Names and headers" not in out
+    assert "surest mistakes of keyword list" in out
+
+
+def test_a_table_that_cannot_be_used_is_refused_in_one_line(paths, tmp_path, capsys):
+    assert accuracy.main([paths[0], str(tmp_path / "absent.csv")]) == 2
+    assert re.fullmatch(r".*absent\.csv is not a readable CSV table.*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        (["--systems", "lstm"], "there are reference, keyword, ours"),
+        (["--reference-batch-size", "0"], "must be 1 or more"),
+        (["--table", "all"], "invalid choice"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_there_is(paths, option, complaint, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        accuracy.main([*paths, *option])
+    assert complaint in capsys.readouterr().err
