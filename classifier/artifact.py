@@ -40,6 +40,7 @@ from classifier.manifest import (
     parse_manifest,
     sha256,
 )
+from classifier.siblings import Mates
 from classifier.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -104,7 +105,12 @@ class Classifier:
         """Version of the bundle, as every row it classifies will say."""
         return self.manifest.version
 
-    def predict(self, names: Sequence[str], headers: Sequence[AudioHeader]) -> NDArray[np.float32]:
+    def predict(
+        self,
+        names: Sequence[str],
+        headers: Sequence[AudioHeader],
+        mates: Sequence[Mates | None] | None = None,
+    ) -> NDArray[np.float32]:
         """Return the probability of each category for each sound.
 
         Parameters
@@ -112,6 +118,8 @@ class Classifier:
         names : sequence of str, length n_sounds
             Base names. Folders before the last ``/`` are ignored, never evidence.
         headers : sequence of AudioHeader, length n_sounds
+        mates : sequence of Mates or None, length n_sounds, optional
+            The names of each sound's folder, None where they are not known.
 
         Returns
         -------

@@ -22,6 +22,7 @@ published reference method's own, much plainer tokenisation.
 
 import re
 import unicodedata
+from collections.abc import Set
 from typing import Final
 
 #: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
@@ -85,7 +86,7 @@ def clean_name(file_name: str) -> str:
     return "".join(char for char in decomposed if not unicodedata.combining(char)).strip()
 
 
-def tokenise(file_name: str) -> list[str]:
+def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
     """Split a file name into lower-case words and typed tokens.
 
     Total and deterministic over every `str` (control characters, lone surrogates, any length),
@@ -95,6 +96,9 @@ def tokenise(file_name: str) -> list[str]:
     ----------
     file_name : str
         A base name with or without its extension.
+    counting : set of int
+        Where in `clean_name` numbers begin that count the files of a folder
+        (`siblings.Mates.counting`): they are no tempos.
 
     Returns
     -------
@@ -106,17 +110,22 @@ def tokenise(file_name: str) -> list[str]:
     >>> tokenise("XY_BassLoop02_128bpm_F#min.wav")
     ['xy', 'bass', 'loop', '<index>', '<bpm>', '<minor>']
     """
+    name = clean_name(file_name)
     pieces: list[str] = []
-    for chunk in _CHUNK.findall(clean_name(file_name)):
+    counters: set[int] = set()
+    for chunk in _CHUNK.finditer(name):
         # A pitch is judged on the whole chunk: the borders below would tear C4 and F#m apart.
-        if _pitch(chunk) is not None:
-            pieces.append(chunk)
-        else:
-            pieces.extend(_PIECE.findall(chunk))
-    return _typed(pieces) or ["<empty>"]
+        if _pitch(chunk[0]) is not None:
+            pieces.append(chunk[0])
+            continue
+        for piece in _PIECE.finditer(name, *chunk.span()):
+            if piece.start() in counting:
+                counters.add(len(pieces))
+            pieces.append(piece[0])
+    return _typed(pieces, counters) or ["<empty>"]
 
 
-def _typed(pieces: list[str]) -> list[str]:
+def _typed(pieces: list[str], counters: Set[int]) -> list[str]:
     """Replace numbers and pitches by typed tokens; what depends on a neighbour is decided here."""
     tokens: list[str] = []
     position = 0
@@ -130,7 +139,7 @@ def _typed(pieces: list[str]) -> list[str]:
                 tokens.append("<bpm>")
                 position += 1
             else:
-                tokens.append(_number(word))
+                tokens.append("<index>" if position - 1 in counters else _number(word))
         elif word == "bpm" and follower.isdecimal():
             tokens.append("<bpm>")
             position += 1
