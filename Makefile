@@ -92,9 +92,10 @@ accuracy: $(VENV)/.dev ## measure on vendors never seen: CORPUS=a.csv.gz NAMES=b
 prior: $(VENV)/.dev ## learn the generated names anew, before `make starter`
 	@$(BIN)/python -m training.prior
 
-starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=table.csv.gz
+starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=... NAMES=...
 	@$(need_corpus)
-	@$(BIN)/python -m training.starter "$$CORPUS"
+	@$(need_names)
+	@$(BIN)/python -m training.starter "$$CORPUS" "$$NAMES"
 
 lock: $(VENV)/.base ## make constraints.txt anew from pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check pip-tools

@@ -14,7 +14,7 @@ from typing import Final
 
 from classifier.errors import BundleError
 
-#: Bounds on what an archive may claim, far above what a bundle is (2 MB, 12 MB unpacked).
+#: Bounds on what an archive may claim, far above what a bundle is (6 MB, 16 MB unpacked).
 MOST_BUNDLE_BYTES: Final = 64 * 2**20
 MOST_MEMBER_BYTES: Final = 128 * 2**20
 

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.archive import Archive, pack
+from classifier.encoding import MOST_ROWS, NameEncoder
 from classifier.engines import Engine, KerasEngine, OnnxEngine
 from classifier.errors import BundleError
 from classifier.features import header_matrix
-from classifier.filenames import tokenise
 from classifier.golden import golden_sounds, replay_golden, write_golden
 from classifier.headers import AudioHeader
 from classifier.labels import N_CATEGORIES
@@ -28,6 +28,7 @@ from classifier.manifest import (
     CALIBRATION,
     COMPILED,
     FOREST,
+    GENERAL,
     GOLDEN,
     LSTM,
     MANIFEST,
@@ -41,18 +42,16 @@ from classifier.manifest import (
     sha256,
 )
 from classifier.siblings import Mates
+from classifier.stacking import pooled, together
 from classifier.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from classifier.sequence import SequenceModel
 
-#: Rows asked at a time: a few MB of intermediate arrays, whatever the caller's batch.
-_MOST_ROWS: Final = 512
-
 EngineName = Literal["onnx", "keras"]
 
 #: What `KerasEngine.from_bytes` takes, in its order.
-_ORIGINALS: Final = (LSTM, SCALER, FOREST, CALIBRATION)
+_ORIGINALS: Final = (GENERAL, LSTM, SCALER, FOREST, CALIBRATION)
 
 #: What an engine deserialises; every other member is hashed and left alone.
 _READ_BY: Final = {
@@ -68,17 +67,37 @@ class Originals:
     Attributes
     ----------
     vocabulary : Vocabulary
-    sequence : SequenceModel
+    general, learned : SequenceModel
     scaler : StandardScaler
     forest : RandomForestClassifier
     temperature : float
     """
 
     vocabulary: Vocabulary
-    sequence: "SequenceModel"
+    general: "SequenceModel"
+    learned: "SequenceModel"
     scaler: Any
     forest: Any
     temperature: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says of sounds, and what it would say from less.
+
+    Attributes
+    ----------
+    probabilities : ndarray of shape (n_sounds, 12), float32
+        The answer, in the order of `CATEGORIES`.
+    of_names : ndarray of shape (n_sounds, 12), float32
+        What the LSTMs say of the name alone.
+    of_mates : ndarray of shape (n_sounds, 12), float32
+        What they say of the name and its mates' names together.
+    """
+
+    probabilities: NDArray[np.float32]
+    of_names: NDArray[np.float32]
+    of_mates: NDArray[np.float32]
 
 
 class Classifier:
@@ -97,13 +116,18 @@ class Classifier:
     ) -> None:
         self.manifest: Final = manifest
         self.engine_name: Final = engine_name
-        self._vocabulary = vocabulary
+        self._encoder = NameEncoder(vocabulary, engine)
         self._engine = engine
 
     @property
     def version(self) -> str:
         """Version of the bundle, as every row it classifies will say."""
         return self.manifest.version
+
+    @property
+    def review_below(self) -> float:
+        """Confidence below which a person should look at an answer."""
+        return self.manifest.review_below
 
     def predict(
         self,
@@ -133,38 +157,51 @@ class Classifier:
         ValueError
             Not one header per name.
         """
-        return self.probabilities(names, header_matrix(headers))
+        return self.answers(names, header_matrix(headers), mates).probabilities
 
-    def probabilities(
-        self, names: Sequence[str], headers: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return what `predict` does, from headers that are a matrix already.
+    def answers(
+        self,
+        names: Sequence[str],
+        headers: NDArray[np.float32],
+        mates: Sequence[Mates | None] | None = None,
+    ) -> Answers:
+        """Return what `predict` does and what it rests on, from headers that are a matrix already.
 
         Parameters
         ----------
         names : sequence of str, length n_sounds
         headers : ndarray of shape (n_sounds, 6), float32
             As `features.header_matrix` returns them.
+        mates : sequence of Mates or None, length n_sounds, optional
 
         Raises
         ------
         ValueError
-            Not one header per name.
+            Not one header, or not one entry of mates, per name.
         """
-        if len(names) != len(headers):
-            raise ValueError(f"{len(names)} names and {len(headers)} headers: expected as many")
-        found = np.zeros((len(names), N_CATEGORIES), dtype=np.float32)
-        for start in range(0, len(names), _MOST_ROWS):
-            rows = slice(start, start + _MOST_ROWS)
-            token_ids = self._vocabulary.encode([tokenise(name) for name in names[rows]])
-            found[rows] = self._engine.probabilities(token_ids, headers[rows])
-        return found
+        mates = [None] * len(names) if mates is None else mates
+        if not len(names) == len(headers) == len(mates):
+            raise ValueError(
+                f"{len(names)} names, {len(headers)} headers and mates of {len(mates)} sounds: "
+                "expected as many"
+            )
+        answers = Answers(*(np.zeros((len(names), N_CATEGORIES), np.float32) for _ in range(3)))
+        for start in range(0, len(names), MOST_ROWS):
+            rows = slice(start, start + MOST_ROWS)
+            ids = self._encoder.token_ids(names[rows], mates[rows])
+            mates_logs = self._encoder.mates_logs(mates[rows])
+            found, logs = self._engine.answers(ids, mates_logs, headers[rows])
+            answers.probabilities[rows] = found
+            answers.of_names[rows] = together(pooled(logs, np.full_like(logs, np.nan)))
+            answers.of_mates[rows] = together(pooled(logs, mates_logs))
+        return answers
 
 
 def publish(
     members: Mapping[str, bytes],
     *,
     version: str,
+    review_below: float,
     training: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> bytes:
@@ -176,6 +213,8 @@ def publish(
         Exactly `TRAINED_MEMBERS`.
     version : str
         Not empty.
+    review_below : float, 0 to 1
+        A person should look at answers with a lower confidence.
     training, metrics : mapping
         JSON values: what it was trained on, and what it scores.
 
@@ -193,20 +232,18 @@ def publish(
         raise BundleError(f"a bundle needs exactly {', '.join(TRAINED_MEMBERS)}")
     vocabulary = Vocabulary.from_json(members[VOCABULARY])
     originals = KerasEngine.from_bytes(*(members[name] for name in _ORIGINALS))
-    names, headers = golden_sounds()
-    token_ids = vocabulary.encode([tokenise(name) for name in names])
-    numbers = header_matrix(headers)
+    names, headers, mates = golden_sounds()
+    encoder = NameEncoder(vocabulary, originals)
+    given = (encoder.token_ids(names, mates), encoder.mates_logs(mates), header_matrix(headers))
     golden = write_golden(
-        names,
-        headers,
-        originals.probabilities(token_ids, numbers),
-        originals.is_steady(token_ids, numbers),
+        names, headers, mates, originals.answers(*given)[0], originals.is_steady(*given)
     )
     content = {**members, GOLDEN: golden}
     manifest = Manifest(
         version=version,
         libraries=installed_libraries(),
         member_sha256={name: sha256(content[name]) for name in MEMBERS},
+        review_below=review_below,
         training=training,
         metrics=metrics,
     )
@@ -262,7 +299,14 @@ def load_originals(bundle: bytes) -> Originals:
     """
     _, vocabulary, engine, _ = _load(bundle, "keras")
     assert isinstance(engine, KerasEngine)  # noqa: S101  (for mypy; `_load` was asked for it)
-    return Originals(vocabulary, engine.sequence, engine.scaler, engine.forest, engine.temperature)
+    return Originals(
+        vocabulary,
+        engine.general,
+        engine.learned,
+        engine.scaler,
+        engine.forest,
+        engine.temperature,
+    )
 
 
 def _load(bundle: bytes, engine: EngineName) -> tuple[Manifest, Vocabulary, Engine, bytes]:

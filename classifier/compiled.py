@@ -1,7 +1,9 @@
-"""The three models compiled into one ONNX graph, which runs without TensorFlow and scikit-learn.
+"""The models compiled into one ONNX graph, which runs without TensorFlow and scikit-learn.
 
-Inputs ``token_ids`` (int64, ``[n, 8, 12]``) and ``header`` (float32, ``[n, 6]``, unscaled, NaN
-where not stated); output ``probabilities`` (float32, ``[n, 12]``, in the order of `CATEGORIES`).
+Inputs ``token_ids`` (int64, ``[n, 8, 12]``), ``mates_logs`` (float32, ``[n, 24]``, NaN where the
+mates are not known) and ``header`` (float32, ``[n, 6]``, unscaled, NaN where not stated); outputs
+``probabilities`` (float32, ``[n, 12]``, in the order of `CATEGORIES`) and ``name_logs`` (float32,
+``[n, 24]``): what the two LSTMs say of the names, of which the mates' logs are the mean.
 
 What is not here: running the graph (`engines`), proving that it agrees with the originals
 (`artifact.publish`). Imported while publishing only; needs the ``[training]`` extra.
@@ -18,7 +20,14 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from classifier.features import N_HEADER_COLUMNS
 from classifier.labels import N_CATEGORIES
-from classifier.stacking import GRID_STEPS, MOST_DEVIATIONS
+from classifier.stacking import (
+    GRID_STEPS,
+    MATES_WEIGHT,
+    MOST_DEVIATIONS,
+    N_NAME_LOGS,
+    N_READERS,
+    SMALLEST_PROBABILITY,
+)
 from classifier.vocabulary import IDS_PER_TOKEN, PADDING_ID, SEQUENCE_LENGTH
 
 if TYPE_CHECKING:
@@ -47,14 +56,17 @@ class _Graph:
 
 
 def compile_models(
-    weights: "SequenceWeights", scaler: Any, forest: Any, temperature: float
+    general: "SequenceWeights",
+    learned: "SequenceWeights",
+    scaler: Any,
+    forest: Any,
+    temperature: float,
 ) -> bytes:
-    """Compile LSTM, scaler, forest and calibration into one graph.
+    """Compile both LSTMs, scaler, forest and calibration into one graph.
 
     Parameters
     ----------
-    weights : SequenceWeights
-        Of the fitted LSTM.
+    general, learned : SequenceWeights
     scaler : StandardScaler
         Fitted on `features.header_matrix`.
     forest : RandomForestClassifier
@@ -68,10 +80,10 @@ def compile_models(
         A checked ONNX model.
     """
     graph = _Graph()
-    sequence = _add_sequence(graph, weights)
+    names = _add_names(graph, general, learned)
     scaled, missing = _add_header(graph, scaler)
     inputs = graph.add(
-        "Concat", [_on_grid(graph, sequence, np.float32), scaled, missing], "forest_inputs", axis=1
+        "Concat", [_on_grid(graph, names, np.float32), scaled, missing], "forest_inputs", axis=1
     )
     _add_forest(graph, forest, inputs)
     _add_calibration(graph, temperature)
@@ -83,12 +95,14 @@ def compile_models(
                 helper.make_tensor_value_info(
                     "token_ids", TensorProto.INT64, ["n", SEQUENCE_LENGTH, IDS_PER_TOKEN]
                 ),
+                helper.make_tensor_value_info("mates_logs", TensorProto.FLOAT, ["n", N_NAME_LOGS]),
                 helper.make_tensor_value_info("header", TensorProto.FLOAT, ["n", N_HEADER_COLUMNS]),
             ],
             [
                 helper.make_tensor_value_info(
                     "probabilities", TensorProto.FLOAT, ["n", N_CATEGORIES]
-                )
+                ),
+                helper.make_tensor_value_info("name_logs", TensorProto.FLOAT, ["n", N_NAME_LOGS]),
             ],
             initializer=list(graph.constants.values()),
         ),
@@ -102,50 +116,75 @@ def compile_models(
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _add_sequence(graph: _Graph, weights: "SequenceWeights") -> str:
-    n_units = weights.recurrent_kernel.shape[0]
-    embedding = weights.embedding.copy()
-    embedding[PADDING_ID] = 0.0  # what the original masks away adds nothing here
-    graph.constant("embedding", embedding, np.float32)
+def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeights") -> str:
+    """Add what `stacking.name_logs` and `stacking.pooled` do."""
     graph.constant("padding", PADDING_ID, np.int64)
     graph.constant("one", 1.0, np.float32)
     for axis in (0, 1, 2):
         graph.constant(f"axis_{axis}", [axis], np.int64)
-
     graph.add("Equal", ["token_ids", "padding"], "is_padding")
     graph.add("Not", ["is_padding"], "is_stated")
     graph.add("Cast", ["is_stated"], "stated", to=TensorProto.FLOAT)
     graph.add("ReduceSum", ["stated", "axis_2"], "ids_stated", keepdims=1)
     graph.add("Max", ["ids_stated", "one"], "ids_stated_or_one")
-    graph.add("Gather", ["embedding", "token_ids"], "id_vectors", axis=0)
-    graph.add("ReduceSum", ["id_vectors", "axis_2"], "summed_vectors", keepdims=0)
-    graph.add("Div", ["summed_vectors", "ids_stated_or_one"], "token_vectors")
-    graph.add("Transpose", ["token_vectors"], "token_vectors_by_position", perm=[1, 0, 2])
-
     graph.constant("word_slot", 0, np.int64)
     graph.add("Gather", ["stated", "word_slot"], "is_token", axis=2)
     graph.add("ReduceSum", ["is_token", "axis_1"], "token_count", keepdims=0)
     graph.add("Cast", ["token_count"], "sequence_lengths", to=TensorProto.INT32)
+    said = [
+        _add_sequence(graph, weights, reader)
+        for reader, weights in (("general", general), ("learned", learned))
+    ]
+    graph.add("Concat", said, "said", axis=1)
+    graph.constant("smallest", SMALLEST_PROBABILITY, np.float32)
+    graph.add("Add", ["said", "smallest"], "said_at_least")
+    graph.add("Log", ["said_at_least"], "name_logs")
 
-    graph.constant("lstm_kernel", _onnx_gates(weights.kernel)[None], np.float32)
-    graph.constant("lstm_recurrent", _onnx_gates(weights.recurrent_kernel)[None], np.float32)
+    graph.constant("own_weight", 1.0 - MATES_WEIGHT, np.float32)
+    graph.constant("mates_weight", MATES_WEIGHT, np.float32)
+    graph.constant("by_reader", [-1, N_READERS, N_CATEGORIES], np.int64)
+    graph.constant("joined", [-1, N_NAME_LOGS], np.int64)
+    graph.add("IsNaN", ["mates_logs"], "mates_unknown")
+    graph.add("Where", ["mates_unknown", "name_logs", "mates_logs"], "mates_or_own")
+    graph.add("Mul", ["name_logs", "own_weight"], "own_share")
+    graph.add("Mul", ["mates_or_own", "mates_weight"], "mates_share")
+    graph.add("Add", ["own_share", "mates_share"], "pooled_logs")
+    graph.add("Reshape", ["pooled_logs", "by_reader"], "pooled_by_reader")
+    graph.add("Softmax", ["pooled_by_reader"], "pooled_parts", axis=2)
+    return graph.add("Reshape", ["pooled_parts", "joined"], "pooled")
+
+
+def _add_sequence(graph: _Graph, weights: "SequenceWeights", reader: str) -> str:
+    """Add an LSTM; the names of its nodes begin with `reader`."""
+    n_units = weights.recurrent_kernel.shape[0]
+    embedding = weights.embedding.copy()
+    embedding[PADDING_ID] = 0.0  # what the original masks away adds nothing here
+    graph.constant(f"{reader}_embedding", embedding, np.float32)
+    graph.add("Gather", [f"{reader}_embedding", "token_ids"], f"{reader}_id_vectors", axis=0)
+    graph.add("ReduceSum", [f"{reader}_id_vectors", "axis_2"], f"{reader}_summed", keepdims=0)
+    graph.add("Div", [f"{reader}_summed", "ids_stated_or_one"], f"{reader}_vectors")
+    graph.add("Transpose", [f"{reader}_vectors"], f"{reader}_by_position", perm=[1, 0, 2])
+
+    graph.constant(f"{reader}_kernel", _onnx_gates(weights.kernel)[None], np.float32)
+    graph.constant(f"{reader}_recurrent", _onnx_gates(weights.recurrent_kernel)[None], np.float32)
     # ONNX keeps two biases, of the input and of the state; Keras only their sum.
     bias = np.concatenate([_onnx_gates(weights.bias[None])[:, 0], np.zeros(4 * n_units)])
-    graph.constant("lstm_bias", bias[None], np.float32)
+    graph.constant(f"{reader}_bias", bias[None], np.float32)
     graph.nodes.append(
         helper.make_node(
             "LSTM",
-            ["token_vectors_by_position", "lstm_kernel", "lstm_recurrent", "lstm_bias",
+            [f"{reader}_by_position", f"{reader}_kernel", f"{reader}_recurrent", f"{reader}_bias",
              "sequence_lengths"],
-            ["", "lstm_state"],
+            ["", f"{reader}_lstm_state"],
             hidden_size=n_units,
         )
     )  # fmt: skip
-    graph.add("Squeeze", ["lstm_state", "axis_0"], "state")
-    graph.constant("dense_kernel", weights.dense_kernel, np.float32)
-    graph.constant("dense_bias", weights.dense_bias, np.float32)
-    graph.add("Gemm", ["state", "dense_kernel", "dense_bias"], "logits")
-    return graph.add("Softmax", ["logits"], "sequence_probabilities", axis=1)
+    graph.add("Squeeze", [f"{reader}_lstm_state", "axis_0"], f"{reader}_state")
+    graph.constant(f"{reader}_dense_kernel", weights.dense_kernel, np.float32)
+    graph.constant(f"{reader}_dense_bias", weights.dense_bias, np.float32)
+    dense = [f"{reader}_state", f"{reader}_dense_kernel", f"{reader}_dense_bias"]
+    graph.add("Gemm", dense, f"{reader}_logits")
+    return graph.add("Softmax", [f"{reader}_logits"], f"{reader}_said", axis=1)
 
 
 def _onnx_gates(kernel: NDArray[np.float32]) -> NDArray[np.float32]:

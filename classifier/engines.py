@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier import stacking
+from classifier.features import N_HEADER_COLUMNS
 from classifier.labels import N_CATEGORIES
 
 # ONNX Runtime's own builds report to their maker by default since 1.29: at its import it writes a
@@ -27,25 +28,52 @@ if TYPE_CHECKING:
     from classifier.sequence import SequenceModel
 
 
+_NO_ANSWERS: Final = (
+    np.zeros((0, N_CATEGORIES), dtype=np.float32),
+    np.zeros((0, stacking.N_NAME_LOGS), dtype=np.float32),
+)
+
+
 class Engine(Protocol):
     """Anything that turns encoded names and header numbers into probabilities."""
 
-    def probabilities(
-        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return the probability of each category.
+    def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what the LSTMs say of names, as `stacking.name_logs` joins it.
 
         Parameters
         ----------
         token_ids : ndarray of shape (n_sounds, 8, 12), int64
             From `Vocabulary.encode`.
+
+        Returns
+        -------
+        ndarray of shape (n_sounds, 24), float32
+        """
+        ...
+
+    def answers(
+        self,
+        token_ids: NDArray[np.int64],
+        mates_logs: NDArray[np.float32],
+        header_matrix: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probability of each category, and what the LSTMs say of the names.
+
+        Parameters
+        ----------
+        token_ids : ndarray of shape (n_sounds, 8, 12), int64
+            From `Vocabulary.encode`.
+        mates_logs : ndarray of shape (n_sounds, 24), float32
+            The mean of `name_logs` over each sound's mates; NaN where they are not known.
         header_matrix : ndarray of shape (n_sounds, 6), float32
             From `features.header_matrix`: unscaled, NaN where not stated.
 
         Returns
         -------
-        ndarray of shape (n_sounds, 12), float32
+        probabilities : ndarray of shape (n_sounds, 12), float32
             In the order of `CATEGORIES`; every row sums to 1.
+        name_logs : ndarray of shape (n_sounds, 24), float32
+            As from `name_logs`.
         """
         ...
 
@@ -72,24 +100,33 @@ class OnnxEngine:
             model, options, providers=["CPUExecutionProvider"]
         )
 
-    def probabilities(
-        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """See `Engine.probabilities`."""
+    def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """See `Engine.name_logs`."""
+        # The whole graph runs, forest included: a second session would hold the LSTMs twice.
+        unknown = np.full((len(token_ids), stacking.N_NAME_LOGS), np.nan, dtype=np.float32)
+        headers = np.full((len(token_ids), N_HEADER_COLUMNS), np.nan, dtype=np.float32)
+        return self.answers(token_ids, unknown, headers)[1]
+
+    def answers(
+        self,
+        token_ids: NDArray[np.int64],
+        mates_logs: NDArray[np.float32],
+        header_matrix: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Engine.answers`."""
         if len(token_ids) == 0:
-            return np.zeros((0, N_CATEGORIES), dtype=np.float32)
-        (found,) = self._session.run(
-            ["probabilities"], {"token_ids": token_ids, "header": header_matrix}
-        )
-        return np.asarray(found, dtype=np.float32)
+            return _NO_ANSWERS
+        given = {"token_ids": token_ids, "mates_logs": mates_logs, "header": header_matrix}
+        probabilities, logs = self._session.run(["probabilities", "name_logs"], given)
+        return np.asarray(probabilities, np.float32), np.asarray(logs, np.float32)
 
 
 class KerasEngine:
-    """The three originals: Keras, and scikit-learn's scaler and forest. Needs ``[training]``.
+    """The originals: two Keras models, scikit-learn's scaler and forest. Needs ``[training]``.
 
     Parameters
     ----------
-    sequence : SequenceModel
+    general, learned : SequenceModel
     scaler : StandardScaler
     forest : RandomForestClassifier
     temperature : float
@@ -97,16 +134,22 @@ class KerasEngine:
     """
 
     def __init__(
-        self, sequence: "SequenceModel", scaler: Any, forest: Any, temperature: float
+        self,
+        general: "SequenceModel",
+        learned: "SequenceModel",
+        scaler: Any,
+        forest: Any,
+        temperature: float,
     ) -> None:
-        self.sequence: Final = sequence
+        self.general: Final = general
+        self.learned: Final = learned
         self.scaler: Final = scaler
         self.forest: Final = forest
         self.temperature: Final = temperature
 
     @classmethod
     def from_bytes(
-        cls, lstm: bytes, scaler: bytes, forest: bytes, calibration: bytes
+        cls, general: bytes, learned: bytes, scaler: bytes, forest: bytes, calibration: bytes
     ) -> "KerasEngine":
         """Load the originals. Unpickles: the caller vouches for the bytes.
 
@@ -120,26 +163,40 @@ class KerasEngine:
         from classifier.sequence import SequenceModel
 
         return cls(
-            SequenceModel.from_bytes(lstm),
+            SequenceModel.from_bytes(general),
+            SequenceModel.from_bytes(learned),
             joblib.load(io.BytesIO(scaler)),
             joblib.load(io.BytesIO(forest)),
             stacking.temperature_from_json(calibration),
         )
 
-    def probabilities(
-        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """See `Engine.probabilities`."""
+    def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """See `Engine.name_logs`."""
+        said = (self.general.probabilities(token_ids), self.learned.probabilities(token_ids))
+        return stacking.name_logs(*said)
+
+    def answers(
+        self,
+        token_ids: NDArray[np.int64],
+        mates_logs: NDArray[np.float32],
+        header_matrix: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Engine.answers`."""
         if len(token_ids) == 0:
-            return np.zeros((0, N_CATEGORIES), dtype=np.float32)
-        from_names = self.sequence.probabilities(token_ids)
-        inputs = stacking.forest_inputs(from_names, header_matrix, self.scaler)
+            return _NO_ANSWERS
+        logs = self.name_logs(token_ids)
+        inputs = stacking.forest_inputs(
+            stacking.pooled(logs, mates_logs), header_matrix, self.scaler
+        )
         found = stacking.forest_probabilities(self.forest, inputs)
-        return stacking.calibrated(found, self.temperature)
+        return stacking.calibrated(found, self.temperature), logs
 
     def is_steady(
-        self, token_ids: NDArray[np.int64], header_matrix: NDArray[np.float32]
+        self,
+        token_ids: NDArray[np.int64],
+        mates_logs: NDArray[np.float32],
+        header_matrix: NDArray[np.float32],
     ) -> NDArray[np.bool_]:
         """Tell which rows every machine must agree on: see `stacking.is_steady`."""
-        from_names = self.sequence.probabilities(token_ids)
-        return stacking.is_steady(from_names, header_matrix, self.scaler)
+        names = stacking.pooled(self.name_logs(token_ids), mates_logs)
+        return stacking.is_steady(names, header_matrix, self.scaler)

@@ -16,6 +16,7 @@ from classifier.errors import BundleError, UnknownSampleTypeError
 from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES, N_CATEGORIES
+from classifier.siblings import Mates, mates_of
 
 if TYPE_CHECKING:
     from classifier.artifact import Classifier
@@ -26,6 +27,7 @@ TOLERANCE: Final = 1e-4
 #: Two best probabilities nearer than this are a tie that last digits may decide: not golden.
 _CLEAR_LEAD: Final = 10 * TOLERANCE
 _FEWEST_SOUNDS: Final = 32
+_FOLDER_SIZE: Final = 5
 
 _NOTHING_STATED: Final = AudioHeader(None, None, None, None, None, None)
 
@@ -45,17 +47,19 @@ _NAMES: Final = (
 )  # fmt: skip
 
 
-def golden_sounds() -> tuple[list[str], list[AudioHeader]]:
-    """Return the candidates: every name twice, with and without a header.
+def golden_sounds() -> tuple[list[str], list[AudioHeader], list[Mates | None]]:
+    """Return the candidates: every name twice, with header and mates and without either.
 
     Returns
     -------
     names : list of str
     headers : list of AudioHeader
         Lengths from 2 ms to 8 minutes, every sample type, some that state only part.
+    mates : list of Mates or None
     """
     names: list[str] = []
     headers: list[AudioHeader] = []
+    mates: list[Mates | None] = []
     for index, name in enumerate(_NAMES):
         duration_seconds = 0.002 * 1.32**index
         sample_rate_hz = (44_100, 48_000, 96_000, 22_050)[index % 4]
@@ -64,6 +68,8 @@ def golden_sounds() -> tuple[list[str], list[AudioHeader]]:
         sample_type = SAMPLE_TYPES[index % len(SAMPLE_TYPES)]
         states_length = index % 7 != 6
         names += [name, name]
+        folder = index - index % _FOLDER_SIZE
+        mates += [mates_of(_NAMES[folder : folder + _FOLDER_SIZE]), None]
         headers += [
             AudioHeader(
                 file_size_bytes=44 + 3 * frame_count * channels,
@@ -75,12 +81,13 @@ def golden_sounds() -> tuple[list[str], list[AudioHeader]]:
             ),
             _NOTHING_STATED,
         ]
-    return names, headers
+    return names, headers, mates
 
 
 def write_golden(
     names: list[str],
     headers: list[AudioHeader],
+    mates: list[Mates | None],
     probabilities: NDArray[np.float32],
     is_steady: NDArray[np.bool_],
 ) -> bytes:
@@ -97,9 +104,12 @@ def write_golden(
         {
             "name": name,
             "header": [getattr(header, field) for field in AudioHeader.__slots__],
+            "mates": None if folder is None else list(folder.names),
             "probabilities": [float(value) for value in row],
         }
-        for name, header, row, clear in zip(names, headers, probabilities, is_clear, strict=True)
+        for name, header, folder, row, clear in zip(
+            names, headers, mates, probabilities, is_clear, strict=True
+        )
         if clear
     ]
     if len(sounds) < _FEWEST_SOUNDS:
@@ -122,6 +132,7 @@ def replay_golden(document: bytes, classifier: "Classifier") -> None:
         sounds: list[dict[str, Any]] = json.loads(document)["sounds"]
         names = [str(sound["name"]) for sound in sounds]
         headers = [AudioHeader(*sound["header"]) for sound in sounds]
+        mates = [None if s["mates"] is None else mates_of(map(str, s["mates"])) for s in sounds]
         expected = np.array([s["probabilities"] for s in sounds], dtype=np.float32)
         expected = expected.reshape(len(sounds), N_CATEGORIES)
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
@@ -129,7 +140,7 @@ def replay_golden(document: bytes, classifier: "Classifier") -> None:
     if len(sounds) < _FEWEST_SOUNDS:
         raise BundleError(f"{len(sounds)} golden sounds prove nothing: {_FEWEST_SOUNDS} are needed")
     try:
-        found = classifier.predict(names, headers)
+        found = classifier.predict(names, headers, mates)
     except (ValueError, TypeError, UnknownSampleTypeError) as fault:
         raise BundleError(f"the golden vectors are not of sounds: {fault}") from fault
     difference = np.abs(found - expected).max(axis=1)

@@ -18,10 +18,11 @@ from classifier.features import HEADER_COLUMNS
 from classifier.labels import CATEGORIES
 
 #: Raised whenever a reader of the old format would misread the new one.
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 MANIFEST: Final = "manifest.json"
 VOCABULARY: Final = "vocabulary.json"
+GENERAL: Final = "general.keras"
 LSTM: Final = "lstm.keras"
 SCALER: Final = "scaler.joblib"
 FOREST: Final = "forest.joblib"
@@ -30,7 +31,7 @@ COMPILED: Final = "compiled.onnx"
 GOLDEN: Final = "golden.json"
 
 #: What training hands to `publish`; the golden vectors are made there.
-TRAINED_MEMBERS: Final = (VOCABULARY, LSTM, SCALER, FOREST, CALIBRATION, COMPILED)
+TRAINED_MEMBERS: Final = (VOCABULARY, GENERAL, LSTM, SCALER, FOREST, CALIBRATION, COMPILED)
 MEMBERS: Final = (*TRAINED_MEMBERS, GOLDEN)
 
 _LIBRARIES: Final = (
@@ -49,6 +50,8 @@ class Manifest:
         Versions of what trained it.
     member_sha256 : mapping of str to str
         Hexadecimal, for each of `MEMBERS`.
+    review_below : float, 0 to 1
+        Confidence below which a person should look at an answer.
     training, metrics : mapping
         As training wrote them; JSON values only.
     """
@@ -56,6 +59,7 @@ class Manifest:
     version: str
     libraries: Mapping[str, str]
     member_sha256: Mapping[str, str]
+    review_below: float
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
@@ -68,6 +72,7 @@ class Manifest:
             "header_columns": list(HEADER_COLUMNS),
             "libraries": dict(self.libraries),
             "member_sha256": dict(self.member_sha256),
+            "review_below": self.review_below,
             "training": dict(self.training),
             "metrics": dict(self.metrics),
         }
@@ -115,11 +120,14 @@ def parse_manifest(document: bytes) -> Manifest:
             version=content["version"],
             libraries=dict(content["libraries"]),
             member_sha256={name: str(content["member_sha256"][name]) for name in MEMBERS},
+            review_below=float(content["review_below"]),
             training=dict(content["training"]),
             metrics=dict(content["metrics"]),
         )
     except (KeyError, TypeError, ValueError) as fault:
         raise BundleError(f"{MANIFEST} lacks or misspells {fault}") from fault
+    if not 0 <= manifest.review_below <= 1:
+        raise BundleError(f"{MANIFEST} states a review_below that is no share of 1")
     if not isinstance(manifest.version, str) or not manifest.version:
         raise BundleError(f"{MANIFEST} states no version")
     return manifest

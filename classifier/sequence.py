@@ -1,4 +1,4 @@
-"""The LSTM over a name's tokens: the only module of the project that imports TensorFlow.
+"""The LSTM over a name's tokens: the only module that serves and imports TensorFlow.
 
 A token's vector is the mean of its ids' embeddings, the LSTM reads the tokens in the name's order
 (padding is masked), a softmax gives the twelve probabilities.
@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from classifier.labels import N_CATEGORIES
 from classifier.quiet import quiet
-from classifier.vocabulary import IDS_PER_TOKEN, N_IDS, PADDING_ID, SEQUENCE_LENGTH
+from classifier.vocabulary import (
+    FIRST_SUBWORD_ID,
+    FIRST_WORD_ID,
+    IDS_PER_TOKEN,
+    N_IDS,
+    PADDING_ID,
+    SEQUENCE_LENGTH,
+    UNKNOWN_ID,
+)
 
 # TensorFlow reports its missing GPU at import, before its logging can be configured, and later.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,6 +47,13 @@ LSTM_UNITS: Final = 64
 EPOCHS: Final = 10
 BATCH_SIZE: Final = 64
 LEARNING_RATE: Final = 0.01
+
+#: Of a regularised model: shares of a token's vector and of the LSTM's state that a step leaves
+#: out, and of tokens whose word, or all of them, it takes for unknown.
+_VECTOR_DROPOUT: Final = 0.2
+_STATE_DROPOUT: Final = 0.3
+_WORD_DROPOUT: Final = 0.1
+_TOKEN_DROPOUT: Final = 0.05
 
 # Rows of one inference step: bounds memory.
 _INFERENCE_ROWS: Final = 1024
@@ -66,17 +81,20 @@ class SequenceModel:
     ----------
     seed : int
         Of the initial weights.
+    regularised : bool
+        Fit with dropout. For models that others learn from; not saved.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, regularised: bool = False) -> None:
         # Threads of some gradients otherwise add in whatever order they finish.
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(seed)
-        self._attach(_build())
+        self._regularised = regularised
+        self._attach(_build(regularised=regularised))
         self._optimizer = keras.optimizers.Adam(LEARNING_RATE)
         self._optimizer.build(self._model.trainable_variables)
         self._initial = [variable.numpy() for variable in self._variables()]
-        self._loss = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
+        self._loss = keras.losses.CategoricalCrossentropy(reduction="sum")
         self._step = tf.function(self._untraced_step)
 
     def _attach(self, model: Any) -> None:
@@ -90,10 +108,10 @@ class SequenceModel:
     def _variables(self) -> list[Any]:
         return [*self._model.variables, *self._optimizer.variables]
 
-    def _untraced_step(self, ids: Any, categories: Any, weights: Any) -> None:
+    def _untraced_step(self, ids: Any, targets: Any, weights: Any) -> None:
         with tf.GradientTape() as tape:
             probabilities = self._model(ids, training=True)
-            loss = self._loss(categories, probabilities, sample_weight=weights) / BATCH_SIZE
+            loss = self._loss(targets, probabilities, sample_weight=weights) / BATCH_SIZE
         trainable = self._model.trainable_variables
         gradients = tape.gradient(loss, trainable)
         self._optimizer.apply_gradients(zip(gradients, trainable, strict=True))
@@ -101,7 +119,7 @@ class SequenceModel:
     def fit(
         self,
         token_ids: NDArray[np.int64],
-        category_indices: NDArray[np.int64],
+        targets: NDArray[np.float32],
         weights: NDArray[np.float64],
         *,
         seed: int,
@@ -114,7 +132,9 @@ class SequenceModel:
         Parameters
         ----------
         token_ids : ndarray of shape (n_sounds, 8, 12), int64
-        category_indices : ndarray of shape (n_sounds,), int64
+        targets : ndarray of shape (n_sounds, 12), float32
+            The probability each category is to get: 1 for the true one (`one_hot`), or what
+            another model says.
         weights : ndarray of shape (n_sounds,), float64
         seed : int
             Of the order of the rows.
@@ -126,7 +146,7 @@ class SequenceModel:
         """
         for variable, value in zip(self._variables(), self._initial, strict=True):
             variable.assign(value)
-        ids, categories, summed = _merged(token_ids, category_indices, weights)
+        ids, merged_targets, summed = _merged(token_ids, targets, weights)
         rng = np.random.default_rng(seed)
         for epoch in range(epochs):
             # Falls to almost nothing: at a constant rate the last steps decided which of the rare
@@ -137,8 +157,11 @@ class SequenceModel:
                 [rng.permutation(len(ids)), rng.choice(len(ids), -len(ids) % BATCH_SIZE)]
             )
             for rows in order.reshape(-1, BATCH_SIZE):
+                shown = _with_gaps(ids[rows], rng) if self._regularised else ids[rows]
                 self._step(
-                    tf.constant(ids[rows]), tf.constant(categories[rows]), tf.constant(summed[rows])
+                    tf.constant(shown),
+                    tf.constant(merged_targets[rows]),
+                    tf.constant(summed[rows]),
                 )
             on_epoch()
 
@@ -167,6 +190,22 @@ class SequenceModel:
         """Let every later `fit` start from these weights instead of the seed's random ones."""
         self._initial = [*state, *self._initial[len(state) :]]
 
+    def take(self, state: tuple[NDArray[np.float32], ...]) -> None:
+        """Become the model whose `state` this is."""
+        for variable, value in zip(self._model.variables, state, strict=True):
+            variable.assign(value)
+
+    def forget_words(self, n_known: int) -> None:
+        """Take every word but the first `n_known` for unknown, as `Vocabulary` numbers them.
+
+        In a vocabulary that begins with the words this model learned, words learned later are
+        nothing to it; and to a model that goes on from it, they begin as what is not known.
+        """
+        embedding = self._model.get_layer("token_vectors").embedding
+        vectors = embedding.numpy()
+        vectors[FIRST_WORD_ID + n_known : FIRST_SUBWORD_ID] = vectors[UNKNOWN_ID]
+        embedding.assign(vectors)
+
     def weights(self) -> SequenceWeights:
         """Return a copy of the fitted weights."""
         embedding = self._model.get_layer("token_vectors").get_weights()
@@ -184,6 +223,7 @@ class SequenceModel:
     def from_bytes(cls, archive: bytes) -> "SequenceModel":
         """Load what `to_bytes` wrote, for inference; the caller has checked its hash."""
         loaded = cls.__new__(cls)
+        loaded._regularised = False
         with _scratch() as path:
             with open(path, "wb") as file:
                 file.write(archive)
@@ -220,33 +260,53 @@ class TokenVectors(keras.layers.Layer):  # type: ignore[misc]  # keras publishes
         return (*input_shape[:2], EMBEDDING_SIZE)
 
 
-def _build() -> Any:
+def _build(*, regularised: bool) -> Any:
     layers = keras.layers
     return keras.Sequential(
         [
             keras.Input((SEQUENCE_LENGTH, IDS_PER_TOKEN), dtype="int32", name="token_ids"),
             TokenVectors(name="token_vectors"),
+            *([layers.SpatialDropout1D(_VECTOR_DROPOUT)] if regularised else []),
             layers.LSTM(LSTM_UNITS, name="lstm"),
+            *([layers.Dropout(_STATE_DROPOUT)] if regularised else []),
             layers.Dense(N_CATEGORIES, activation="softmax", name="categories"),
         ],
         name="sequence",
     )
 
 
+def one_hot(category_indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return targets that are sure of these categories, shape (n_sounds, 12)."""
+    return np.eye(N_CATEGORIES, dtype=np.float32)[category_indices]
+
+
 def _merged(
-    token_ids: NDArray[np.int64],
-    category_indices: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32]]:
-    """Merge equal rows into one that carries their weight: 9,657 rows become 2,252.
+    token_ids: NDArray[np.int64], targets: NDArray[np.float32], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Merge rows of equal tokens into one that carries their weight: 9,657 rows become 2,252.
 
     Numbered files of one pack have the same tokens; their gradient is the same sum either way.
     """
-    flat = np.column_stack([token_ids.reshape(len(token_ids), -1), category_indices])
+    flat = token_ids.reshape(len(token_ids), -1)
     distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
-    summed = np.bincount(inverse.ravel(), weights=weights, minlength=len(distinct))
-    ids = distinct[:, :-1].reshape(-1, SEQUENCE_LENGTH, IDS_PER_TOKEN).astype(np.int32)
-    return ids, distinct[:, -1], (summed / summed.mean()).astype(np.float32)
+    inverse = inverse.ravel()
+    summed = np.bincount(inverse, weights=weights, minlength=len(distinct))
+    by_category = [
+        np.bincount(inverse, weights=weights * targets[:, category], minlength=len(distinct))
+        for category in range(N_CATEGORIES)
+    ]
+    ids = distinct.reshape(-1, SEQUENCE_LENGTH, IDS_PER_TOKEN).astype(np.int32)
+    mean_targets = np.stack(by_category, axis=1) / summed[:, None]
+    return ids, mean_targets.astype(np.float32), (summed / summed.mean()).astype(np.float32)
+
+
+def _with_gaps(ids: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Return the ids with some words, and some whole tokens, taken for unknown."""
+    shown = ids.copy()
+    drawn = np.where(ids[:, :, 0] == PADDING_ID, 1.0, rng.random(ids.shape[:2]))
+    shown[drawn < _TOKEN_DROPOUT] = PADDING_ID
+    shown[:, :, 0][drawn < _WORD_DROPOUT + _TOKEN_DROPOUT] = UNKNOWN_ID
+    return shown
 
 
 @contextmanager

@@ -1,12 +1,18 @@
-"""The forest on top: LSTM probabilities and scaled header numbers in, twelve probabilities out.
+"""What the forest reads, and the forest: names, their mates' names and header numbers in.
+
+Two LSTMs read a name: the *general* one knows how sounds are named and has never seen a vendor's
+label, so no training can make it forget; the *learned* one goes on from there with the labels. What
+each says of a sound is pooled with what it says of the sound's mates, as a mean of logarithms, and
+the forest learned from both how far to trust them beside the header.
 
 Everything the forest reads stands on a binary grid. Trees then split between grid points, at
 thresholds float32 holds exactly, and the 1e-7 by which TensorFlow and ONNX Runtime differ is
 rounded away before any tree sees it: the two engines walk the same branches.
 
-What is not here: the LSTM (`sequence`), how rows are folded so that its probabilities are
-out-of-fold (`training.fitting`), the same steps as a graph (`compiled`). scikit-learn is imported
-inside the functions that fit: a worker on the default engine never needs it.
+What is not here: the LSTMs (`sequence`), who the mates are (`siblings`), how rows are folded so
+that the learned LSTM's answers are out-of-fold (`training.fitting`), the same steps as a graph
+(`compiled`). scikit-learn is imported inside the functions that fit: a worker on the default engine
+never needs it.
 """
 
 import json
@@ -25,6 +31,16 @@ if TYPE_CHECKING:
 #: Grid points to the unit. A power of two, so that every grid point is exact; 256 levels are what
 #: histogram-based trees make do with, and the coarser, the rarer a value lies on a border.
 GRID_STEPS: Final = 256
+
+#: LSTMs that read a name, and what they say of it in numbers.
+N_READERS: Final = 2
+N_NAME_LOGS: Final = N_READERS * N_CATEGORIES
+
+#: Added to a probability before its logarithm: one mate that is sure of nonsense must not decide.
+SMALLEST_PROBABILITY: Final = 0.02
+
+#: Weight of the mates, the sound among them, against its own name. ``docs/decisions/0022``.
+MATES_WEIGHT: Final = 0.7
 
 #: Scaled header numbers further out than this many standard deviations are forged or freaks.
 MOST_DEVIATIONS: Final = 16.0
@@ -56,34 +72,86 @@ def fit_scaler(headers: NDArray[np.float32]) -> "StandardScaler":
     return StandardScaler().fit(filled)
 
 
-def forest_inputs(
-    sequence_probabilities: NDArray[np.float32],
-    headers: NDArray[np.float32],
-    scaler: "StandardScaler",
-) -> NDArray[np.float32]:
-    """Join what the forest reads: LSTM probabilities, scaled header, what is missing.
+def name_logs(*probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Join what the LSTMs say of names, as logarithms.
 
     Parameters
     ----------
-    sequence_probabilities : ndarray of shape (n_sounds, 12), float32
+    *probabilities : ndarray of shape (n_sounds, 12), float32
+        Of the general LSTM, then of the learned one.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24), float32
+    """
+    joined = np.concatenate(probabilities, axis=1, dtype=np.float32)
+    return np.asarray(np.log(joined + np.float32(SMALLEST_PROBABILITY)), np.float32)
+
+
+def pooled(logs: NDArray[np.float32], mates_logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pool what is said of each sound's own name with what is said of its mates'.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`.
+    mates_logs : ndarray of shape (n_sounds, 24), float32
+        The mean over the mates' logs; NaN where a sound's mates are not known.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24), float32
+        Probabilities: of each LSTM twelve that sum to 1. The weighted geometric mean, known as
+        logarithmic opinion pool (Genest & Zidek 1986).
+    """
+    mates = np.where(np.isnan(mates_logs), logs, mates_logs)
+    own_weight, mates_weight = np.float32(1.0 - MATES_WEIGHT), np.float32(MATES_WEIGHT)
+    raised = np.exp(own_weight * logs + mates_weight * mates)
+    parts = raised.reshape(len(logs), N_READERS, N_CATEGORIES)
+    return np.asarray((parts / parts.sum(axis=2, keepdims=True)).reshape(logs.shape), np.float32)
+
+
+def together(names: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the LSTMs say of names together: the mean of what each says.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_sounds, 24), float32
+        From `pooled`.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 12), float32
+    """
+    said = names.reshape(len(names), N_READERS, N_CATEGORIES)
+    return np.asarray(said.mean(axis=1, dtype=np.float32), np.float32)
+
+
+def forest_inputs(
+    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
+) -> NDArray[np.float32]:
+    """Join what the forest reads: what names say, scaled header, what is missing.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_sounds, 24), float32
+        From `pooled`.
     headers : ndarray of shape (n_sounds, n_header_columns), float32
         Unscaled, NaN where not stated.
     scaler : StandardScaler
 
     Returns
     -------
-    ndarray of shape (n_sounds, 12 + 2 * n_header_columns), float32
+    ndarray of shape (n_sounds, 24 + 2 * n_header_columns), float32
         On the grid and finite. A missing number is 0, the mean, and its flag in the last columns
         is 1: a forest must never see NaN, which its compiled form does not carry faithfully.
     """
-    exact = _inputs_off_grid(sequence_probabilities, headers, scaler)
+    exact = _inputs_off_grid(names, headers, scaler)
     return (np.round(exact * GRID_STEPS) / GRID_STEPS).astype(np.float32)
 
 
 def is_steady(
-    sequence_probabilities: NDArray[np.float32],
-    headers: NDArray[np.float32],
-    scaler: "StandardScaler",
+    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
 ) -> NDArray[np.bool_]:
     """Tell which rows stay on their grid points when every input moves by 1e-5.
 
@@ -92,28 +160,26 @@ def is_steady(
 
     Parameters
     ----------
-    sequence_probabilities, headers, scaler
+    names, headers, scaler
         As for `forest_inputs`.
 
     Returns
     -------
     ndarray of shape (n_sounds,), bool
     """
-    steps = _inputs_off_grid(sequence_probabilities, headers, scaler) * GRID_STEPS
+    steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
     to_border = np.abs(steps - np.floor(steps) - 0.5)
     return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1))
 
 
 def _inputs_off_grid(
-    sequence_probabilities: NDArray[np.float32],
-    headers: NDArray[np.float32],
-    scaler: "StandardScaler",
+    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
 ) -> NDArray[np.float64]:
     # In float64, as the compiled graph does: the same bits in both engines.
     scaled = np.asarray(scaler.transform(headers.astype(np.float64)))
     missing = np.isnan(scaled)
     bounded = np.clip(np.where(missing, 0.0, scaled), -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    return np.concatenate([sequence_probabilities, bounded, missing], axis=1, dtype=np.float64)
+    return np.concatenate([names, bounded, missing], axis=1, dtype=np.float64)
 
 
 def fit_forest(
@@ -130,7 +196,7 @@ def fit_forest(
     Parameters
     ----------
     inputs : ndarray of shape (n_rows, n_inputs), float32
-        As `forest_inputs` returns them, from *out-of-fold* LSTM probabilities.
+        As `forest_inputs` returns them, from *out-of-fold* answers of the learned LSTM.
     category_indices : ndarray of shape (n_rows,), int64
     weights : ndarray of shape (n_rows,), float64
     seed : int

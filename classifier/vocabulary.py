@@ -26,14 +26,14 @@ IDS_PER_TOKEN: Final = 12
 
 PADDING_ID: Final = 0
 UNKNOWN_ID: Final = 1
-_FIRST_WORD_ID: Final = 2
+FIRST_WORD_ID: Final = 2
 
 #: Rows of the embedding for words and for hashed sub-words. Fixed, so that the shape of a model
 #: does not depend on the table it was trained on. The public corpus holds 747 words twice or more.
-MOST_WORDS: Final = 1998
-SUBWORD_BUCKETS: Final = 2000
-_FIRST_SUBWORD_ID: Final = _FIRST_WORD_ID + MOST_WORDS
-N_IDS: Final = _FIRST_SUBWORD_ID + SUBWORD_BUCKETS
+MOST_WORDS: Final = 4998
+SUBWORD_BUCKETS: Final = 6000
+FIRST_SUBWORD_ID: Final = FIRST_WORD_ID + MOST_WORDS
+N_IDS: Final = FIRST_SUBWORD_ID + SUBWORD_BUCKETS
 
 #: With word borders marked, so "^bd" and "bd$" are sub-words of their own.
 _NGRAM_LENGTHS: Final = (3, 4)
@@ -61,7 +61,7 @@ class Vocabulary:
         if len(words) > MOST_WORDS:
             raise ValueError(f"{len(words)} words in a vocabulary of at most {MOST_WORDS}")
         self.words: Final = tuple(words)
-        self._id_of_word = {word: _FIRST_WORD_ID + i for i, word in enumerate(self.words)}
+        self._id_of_word = {word: FIRST_WORD_ID + i for i, word in enumerate(self.words)}
         if len(self._id_of_word) != len(self.words):
             raise ValueError("a word stands twice in the vocabulary")
 
@@ -155,6 +155,6 @@ def _subword_ids(token: str) -> tuple[int, ...]:
     ]
     # CRC-32 because it is the same on every machine and in every run, which hash() is not.
     return tuple(
-        _FIRST_SUBWORD_ID + zlib.crc32(ngram.encode("utf-8", "surrogatepass")) % SUBWORD_BUCKETS
+        FIRST_SUBWORD_ID + zlib.crc32(ngram.encode("utf-8", "surrogatepass")) % SUBWORD_BUCKETS
         for ngram in first_and_last(ngrams, IDS_PER_TOKEN - 1)
     )

@@ -1,4 +1,4 @@
-"""How sure a model may be: the temperature that makes its confidence mean what it says.
+"""How sure a model may be: what its confidence means, and from which on nobody need look.
 
 What is not here: applying it (`classifier.stacking.calibrated`), measuring it (`evaluation`).
 """
@@ -16,6 +16,12 @@ HIGHEST_TEMPERATURE: Final = 4.0
 _UNTHOUGHT: Final = 1e-3
 
 _TEMPERATURES: Final = 200
+
+#: Of the answers that nobody is asked to review, so many are to be right.
+REVIEWED_PRECISION: Final = 0.95
+
+#: A threshold that every answer but a certain one stays below.
+NEVER_SURE: Final = 1.0
 
 
 def fit_temperature(
@@ -43,6 +49,35 @@ def fit_temperature(
     grid = np.geomspace(LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE, _TEMPERATURES)
     losses = [_loss(logs / temperature, category_indices, weights) for temperature in grid]
     return float(grid[int(np.argmin(losses))])
+
+
+def review_threshold(
+    category_indices: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> float:
+    """Find the lowest confidence that is right often enough to be left alone.
+
+    Parameters
+    ----------
+    category_indices : ndarray of shape (n_sounds,), int64
+        The truth.
+    probabilities : ndarray of shape (n_sounds, 12), float32
+        Calibrated, of models that had not seen these sounds.
+
+    Returns
+    -------
+    float
+        Of the answers at least this sure together, `REVIEWED_PRECISION` are right; of as many
+        answers as can be. `NEVER_SURE` where that holds of none.
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    is_right = (probabilities.argmax(axis=1) == category_indices)[order]
+    precision = is_right.cumsum() / np.arange(1, len(order) + 1)
+    # Answers of one confidence are accepted together or not at all.
+    sure = confidence[order]
+    ends = np.append(sure[1:] < sure[:-1], True)
+    good = np.flatnonzero(ends & (precision >= REVIEWED_PRECISION))
+    return float(sure[good[-1]]) if len(good) else NEVER_SURE
 
 
 def _loss(

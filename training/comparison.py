@@ -19,9 +19,10 @@ from classifier.labels import N_CATEGORIES
 from classifier.manifest import installed_libraries
 from classifier.sequence import SequenceModel
 from training import reference
+from training.asking import ask
 from training.dataset import LabelledSounds
 from training.evaluation import Evaluation, evaluate
-from training.fitting import fit_models, n_epochs_of_a_fit
+from training.fitting import FittedModels, fit_models, n_epochs_of_a_fit
 from training.keywords import load_keywords
 from training.mistakes import KindOfMistake, surest_mistakes
 from training.prior import Prior, generated_prior
@@ -184,7 +185,14 @@ def compare(
     splits = {table: splits_by_vendor(tables, tested[table], n_folds, seed=seed) for table in asked}
     in_order = [system for system in System if system in systems]
     by_vendor = {
-        table: runner.scores(tested[table], splits[table], in_order, progress, f"{table} by vendor")
+        table: runner.scores(
+            tested[table],
+            splits[table],
+            in_order,
+            progress,
+            f"{table} by vendor",
+            tables.untested_names if table is Table.NAMES else None,
+        )
         for table in asked
     }
     # A list learns of nobody, so no vendor is known to it.
@@ -213,8 +221,12 @@ class _Runner:
         systems: Sequence[System],
         progress: Progress,
         phase: str,
+        others: LabelledSounds | None = None,
     ) -> Scores:
-        """Return each system's figures over all tested rows of all splits."""
+        """Return each system's figures over all tested rows of all splits.
+
+        `others` may be mates of the tested.
+        """
         steps = {system: sum(self._steps(system, side) for side, _ in splits) for system in systems}
         advance = counter(progress, phase, sum(steps.values()))
         rows = np.concatenate([tested for _, tested in splits])
@@ -225,7 +237,7 @@ class _Runner:
             began = time.perf_counter()
             for side, tested in splits:
                 fitted = self._fit(system, side, advance)
-                probabilities[tested] = fitted.probabilities(sounds.take(tested))
+                probabilities[tested] = ask(fitted, sounds, tested, others)
             evaluation = evaluate(tested_sounds.category_indices, probabilities[rows])
             found.append(SystemScore(system, evaluation, time.perf_counter() - began))
         return Scores(
@@ -242,7 +254,7 @@ class _Runner:
 
     def _fit(
         self, system: System, side: LabelledSounds, advance: Callable[[], None]
-    ) -> FittedSystem:
+    ) -> FittedSystem | FittedModels:
         if system is System.OURS:
             return fit_models(side, self._sequence, self._prior, seed=self._seed, on_epoch=advance)
         if system is System.KEYWORD:

@@ -43,6 +43,9 @@ class LabelledSounds:
         `str`; for grouping and weights, never an input.
     packs : ndarray of shape (n_sounds,), object
         `str`; for keeping rows of one pack together, never an input.
+    folders : ndarray of shape (n_sounds,), object
+        `str`, the same for pack-mates and for nothing else; "" where a sound's mates are not
+        known. Never an input itself.
     """
 
     names: NDArray[np.object_]
@@ -50,6 +53,7 @@ class LabelledSounds:
     category_indices: NDArray[np.int64]
     vendors: NDArray[np.object_]
     packs: NDArray[np.object_]
+    folders: NDArray[np.object_]
 
     @classmethod
     def from_rows(
@@ -59,8 +63,9 @@ class LabelledSounds:
         categories: Sequence[str],
         vendors: Sequence[str],
         packs: Sequence[str] | None = None,
+        folders: Sequence[str] | None = None,
     ) -> "LabelledSounds":
-        """Build from parallel sequences; without packs, each vendor has one.
+        """Build from parallel sequences; without packs, each vendor has one; folders: unknown.
 
         Raises
         ------
@@ -68,14 +73,19 @@ class LabelledSounds:
             An unknown category, or sequences of different lengths.
         """
         packs = vendors if packs is None else packs
-        if not len(names) == len(headers) == len(categories) == len(vendors) == len(packs):
-            raise ValueError("names, headers, categories, vendors and packs differ in length")
+        folders = [""] * len(names) if folders is None else folders
+        columns = (names, headers, categories, vendors, packs, folders)
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError(
+                "names, headers, categories, vendors, packs and folders differ in length"
+            )
         return cls(
             np.array(names, dtype=object),
             header_matrix(headers),
             np.array([category_index(category) for category in categories], dtype=np.int64),
             np.array(vendors, dtype=object),
             np.array(packs, dtype=object),
+            np.array(folders, dtype=object),
         )
 
     def __len__(self) -> int:
@@ -89,6 +99,7 @@ class LabelledSounds:
             self.category_indices[rows],
             self.vendors[rows],
             self.packs[rows],
+            self.folders[rows],
         )
 
     def joined(self, others: "LabelledSounds") -> "LabelledSounds":
@@ -99,6 +110,7 @@ class LabelledSounds:
             np.concatenate([self.category_indices, others.category_indices]),
             np.concatenate([self.vendors, others.vendors]),
             np.concatenate([self.packs, others.packs]),
+            np.concatenate([self.folders, others.folders]),
         )
 
 
@@ -131,8 +143,9 @@ def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
     Columns: ``category`` and ``file_path`` (or ``path``) must be there; ``file_size`` (bytes),
     ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
     ``sample_type`` may be absent or empty, which means unknown; rows are grouped by ``vendor``,
-    else by ``pack``, else all are one vendor's. Rows without a category are left out, and
-    of rows with one ``file_path`` the first is kept, as the published reference method does.
+    else by ``pack``, else all are one vendor's; `folders_of` says which are pack-mates. Rows
+    without a category are left out, and of rows with one ``file_path`` the first is kept, as the
+    published reference method does.
 
     Raises
     ------
@@ -199,6 +212,7 @@ def sounds_of(
         rows["category"].tolist(),
         rows[vendor_column].tolist() if vendor_column else [""] * len(rows),
         rows["pack"].tolist() if "pack" in rows else None,
+        folders_of(rows),
     )
 
 

@@ -1,16 +1,18 @@
-"""Fitting LSTM, scaler and forest on one set of rows, the forest out-of-fold.
+"""Fitting the learned LSTM, scaler and forest on one set of rows, the forest out-of-fold.
 
-The forest must learn how far to trust the LSTM, so it may only see probabilities for rows the LSTM
-was not fitted on. Two rounds are stacked: folds by vendor show it an LSTM facing strangers' names,
-random folds one facing names of vendors it knows. Trained on the first round alone it stops
-trusting names even where they are known (random split of the public corpus: 0.57 accuracy instead
-of 0.95); on the second alone it lost 0.03 macro F1 there.
+The forest must learn how far to trust the LSTMs, so it may only see the learned one's answers for
+rows that it was not fitted on. Two rounds are stacked: folds by vendor show it an LSTM facing
+strangers' names, random folds one facing names of vendors it knows. Trained on the first round
+alone it stops trusting names even where they are known (random split of the public corpus: 0.57
+accuracy instead of 0.95); on the second alone it lost 0.03 macro F1 there. Of each row it also sees
+what it would without header, with the whole pack for mates, and without mates: all of them happen.
 
 Every fit starts from `prior` and has generated rows beside the real ones, of whom they are never
-part: not of the folds, not of what is counted. How sure the stack may be of a vendor it has not
-seen is learned the same way, from forests fitted without a fold's rows (`calibration`).
+part: not of the folds, not of what is counted. The general LSTM is the prior's and never fitted
+here. How sure the stack may be of a vendor it has not seen is learned the same way, from forests
+fitted without a fold's rows (`calibration`).
 
-What is not here: measuring (`csv_run`, `retrain`, `evaluation`).
+What is not here: measuring (`table_run`, `retrain`, `evaluation`).
 """
 
 import io
@@ -24,20 +26,23 @@ from numpy.typing import NDArray
 
 from classifier import manifest
 from classifier.compiled import compile_models
-from classifier.filenames import tokenise
 from classifier.labels import N_CATEGORIES
-from classifier.sequence import SequenceModel
+from classifier.sequence import SequenceModel, one_hot
 from classifier.stacking import (
     calibrated,
     fit_forest,
     fit_scaler,
     forest_inputs,
     forest_probabilities,
+    name_logs,
+    pooled,
     temperature_to_json,
 )
 from classifier.vocabulary import Vocabulary
-from training.calibration import fit_temperature
+from training.calibration import NEVER_SURE, fit_temperature, review_threshold
 from training.dataset import LabelledSounds
+from training.generation import GENERATED_VENDOR
+from training.mates import means_over, tokens_of
 from training.prior import Prior
 from training.splits import Fold, random_folds, vendor_folds
 
@@ -51,43 +56,64 @@ N_INNER_FOLDS: Final = 3
 #: Weight of a row's copy without header, beside the row itself: names alone must do, too.
 HEADERLESS_WEIGHT: Final = 0.5
 
-Tokens = list[list[str]]
+#: Weights of a row's copies whose mates are the whole pack's, and that has none, beside the row.
+PACK_WEIGHT: Final = 0.3
+ALONE_WEIGHT: Final = 0.3
 
 
 @dataclass(frozen=True)
 class FittedModels:
-    """The three models, their vocabulary and their calibration.
+    """The models, their vocabulary and their calibration.
 
-    `sequence` is the instance given to `fit_models`: fitting it again takes this model's LSTM away.
+    `learned` is the instance given to `fit_models`: fitting it again takes this model's LSTM away.
     """
 
     vocabulary: Vocabulary
-    sequence: SequenceModel
+    general: SequenceModel
+    learned: SequenceModel
     scaler: "StandardScaler"
     forest: "RandomForestClassifier"
     temperature: float
+    review_below: float
 
-    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
-        """Return the probabilities of each sound's categories, shape (n_sounds, 12)."""
+    def probabilities(
+        self, sounds: LabelledSounds, beside: LabelledSounds | None = None
+    ) -> NDArray[np.float32]:
+        """Return the probabilities of each sound's categories, shape (n_sounds, 12).
+
+        Parameters
+        ----------
+        sounds : LabelledSounds
+            Mates of each other where they have one folder.
+        beside : LabelledSounds, optional
+            Further sounds that may be mates. Their names are read, and nothing else of them.
+        """
         if not len(sounds):
             return np.zeros(
                 (0, N_CATEGORIES), dtype=np.float32
             )  # scikit-learn refuses to scale none
-        ids = self.vocabulary.encode([tokenise(name) for name in sounds.names])
-        from_names = self.sequence.probabilities(ids)
-        inputs = forest_inputs(from_names, sounds.headers, self.scaler)
+        everyone = sounds if beside is None else sounds.joined(beside)
+        ids = self.vocabulary.encode(tokens_of(everyone))
+        logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
+        names = pooled(logs, means_over(everyone.folders, logs))[: len(sounds)]
+        inputs = forest_inputs(names, sounds.headers, self.scaler)
         return calibrated(forest_probabilities(self.forest, inputs), self.temperature)
 
     def members(self) -> dict[str, bytes]:
         """Return what `artifact.publish` makes a bundle of."""
         return {
             manifest.VOCABULARY: self.vocabulary.to_json(),
-            manifest.LSTM: self.sequence.to_bytes(),
+            manifest.GENERAL: self.general.to_bytes(),
+            manifest.LSTM: self.learned.to_bytes(),
             manifest.SCALER: _pickled(self.scaler),
             manifest.FOREST: _pickled(self.forest),
             manifest.CALIBRATION: temperature_to_json(self.temperature),
             manifest.COMPILED: compile_models(
-                self.sequence.weights(), self.scaler, self.forest, self.temperature
+                self.general.weights(),
+                self.learned.weights(),
+                self.scaler,
+                self.forest,
+                self.temperature,
             ),
         }
 
@@ -106,7 +132,7 @@ def fit_models(
     seed: int,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> FittedModels:
-    """Fit all three models and calibrate them; the same seed and sounds give the same models.
+    """Fit all models but the general LSTM, and calibrate; same seed and sounds, same models.
 
     Parameters
     ----------
@@ -121,17 +147,20 @@ def fit_models(
     """
     sequence.start_from(prior.start)
     recipe = prior.recipe(sounds)
-    tokens = [tokenise(name) for name in sounds.names]
     weights = balancing_weights(sounds)
-    replayed_tokens = [tokenise(name) for name in prior.replayed.names]
-    stacked_tokens = [tokenise(name) for name in prior.stacked.names]
+    # The generated rows come last. Nine in ten are others than any the LSTM learned.
+    stacked = sounds.joined(prior.stacked)
+    tokens = tokens_of(sounds)
+    stacked_tokens = tokens + tokens_of(prior.stacked)
+    replayed_tokens = tokens_of(prior.replayed)
 
     def fit_sequence(rows: NDArray[np.int64]) -> Vocabulary:
         own_tokens = [tokens[row] for row in rows]
         vocabulary = Vocabulary.fit(own_tokens, known=prior.words)
+        categories = [sounds.category_indices[rows], prior.replayed.category_indices]
         sequence.fit(
             vocabulary.encode(own_tokens + replayed_tokens),
-            np.concatenate([sounds.category_indices[rows], prior.replayed.category_indices]),
+            one_hot(np.concatenate(categories)),
             _beside(weights[rows], len(prior.replayed), recipe.replayed_weight),
             seed=seed,
             epochs=recipe.epochs,
@@ -140,56 +169,88 @@ def fit_models(
         )
         return vocabulary
 
-    # The generated rows come last. Nine in ten are others than any the LSTM learned.
-    stacked = sounds.joined(prior.stacked)
+    general_said = prior.general.probabilities(Vocabulary(prior.words).encode(stacked_tokens))
     # Trees that are kept split on what their own scaler made of a header.
     scaler = prior.scaler or fit_scaler(stacked.headers)
-    no_headers = np.full_like(stacked.headers, np.nan)
+    folds_of_generated = np.unique(prior.stacked.folders, return_inverse=True)[1]
     rounds = _rounds(sounds, seed=seed)
     inputs: list[NDArray[np.float32]] = []
     for folds in rounds:
         out_of_fold = np.zeros((len(stacked), N_CATEGORIES), dtype=np.float32)
         for fold, (learned, left_out) in enumerate(folds):
             vocabulary = fit_sequence(learned)
-            generated = np.arange(len(sounds) + fold, len(stacked), len(folds))
-            ids = vocabulary.encode(
-                [tokens[row] for row in left_out] + stacked_tokens[fold :: len(folds)]
-            )
-            out_of_fold[np.concatenate([left_out, generated])] = sequence.probabilities(ids)
-        inputs.append(forest_inputs(out_of_fold, stacked.headers, scaler))
-        inputs.append(forest_inputs(out_of_fold, no_headers, scaler))
+            # A folder as a whole: its sounds are mates.
+            generated = len(sounds) + np.flatnonzero(folds_of_generated % len(folds) == fold)
+            asked = np.concatenate([left_out, generated])
+            ids = vocabulary.encode([stacked_tokens[row] for row in asked])
+            out_of_fold[asked] = sequence.probabilities(ids)
+        inputs += _views(stacked, name_logs(general_said, out_of_fold), scaler)
 
     stacked_weights = _beside(weights, len(prior.stacked), recipe.stacked_weight)
-    copies_weights = [stacked_weights, HEADERLESS_WEIGHT * stacked_weights] * len(rounds)
+    view_weights = np.tile(_VIEW_WEIGHTS, len(rounds))
 
     def fit_on(rows: NDArray[np.int64]) -> "RandomForestClassifier":
         return fit_forest(
-            np.concatenate([copy[rows] for copy in inputs]),
+            np.concatenate([view[rows] for view in inputs]),
             np.tile(stacked.category_indices[rows], len(inputs)),
-            np.concatenate([of_copy[rows] for of_copy in copies_weights]),
+            np.outer(view_weights, stacked_weights[rows]).ravel(),
             seed=seed,
             kept=prior.forest,
             n_kept=recipe.kept_trees,
         )
 
-    def temperature() -> float:
+    def calibration() -> tuple[float, float]:
         by_vendor = len(rounds) > 1
         if prior.temperature is not None and not by_vendor:
-            return prior.temperature  # one vendor says nothing of how sure to be of another's
+            # One vendor says nothing of how sure to be of another's.
+            return prior.temperature, prior.review_below or NEVER_SURE
         left_alone = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
         generated = np.arange(len(sounds), len(stacked))
         for learned, left_out in rounds[-1]:
             without = fit_on(np.concatenate([learned, generated]))
-            left_alone[left_out] = forest_probabilities(without, inputs[-2][left_out])
-        return fit_temperature(sounds.category_indices, left_alone, weights)
+            as_served = inputs[-len(_VIEW_WEIGHTS)]
+            left_alone[left_out] = forest_probabilities(without, as_served[left_out])
+        temperature = fit_temperature(sounds.category_indices, left_alone, weights)
+        answers = calibrated(left_alone, temperature)
+        return temperature, review_threshold(sounds.category_indices, answers)
 
+    temperature, review_below = calibration()
     return FittedModels(
-        temperature=temperature(),
+        temperature=temperature,
+        review_below=review_below,
         forest=fit_on(np.arange(len(stacked))),
         vocabulary=fit_sequence(np.arange(len(sounds))),
-        sequence=sequence,
+        general=prior.general,
+        learned=sequence,
         scaler=scaler,
     )
+
+
+#: Weights of what `_views` returns, in its order.
+_VIEW_WEIGHTS: Final = tuple(
+    with_header * with_mates
+    for with_mates in (1.0, PACK_WEIGHT, ALONE_WEIGHT)
+    for with_header in (1.0, HEADERLESS_WEIGHT)
+)
+
+
+def _views(
+    sounds: LabelledSounds, logs: NDArray[np.float32], scaler: "StandardScaler"
+) -> list[NDArray[np.float32]]:
+    """Return what the forest may get to see of the same sounds, first what it most often does."""
+    no_headers = np.full_like(sounds.headers, np.nan)
+    # Generated sounds have no packs: a folder is all there is of their makers.
+    packs = np.where(sounds.vendors == GENERATED_VENDOR, sounds.folders, sounds.packs)
+    mates = [
+        means_over(sounds.folders, logs),
+        means_over(packs, logs),
+        np.full_like(logs, np.nan),
+    ]
+    return [
+        forest_inputs(pooled(logs, mates_logs), headers, scaler)
+        for mates_logs in mates
+        for headers in (sounds.headers, no_headers)
+    ]
 
 
 def _beside(weights: NDArray[np.float64], n_generated: int, share: float) -> NDArray[np.float64]:

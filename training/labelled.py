@@ -6,6 +6,7 @@ once, and the holdout is frozen on the way.
 What is not here: the queries (`db.labels`), how the holdout is drawn (`holdout`).
 """
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -104,6 +105,7 @@ def _frozen(database: Engine, rows: list[LabelledSound]) -> pd.DataFrame:
     # Categorical: a million rows repeat some hundred texts.
     frame["vendor"] = pd.Categorical([row.vendor for row in rows])
     frame["pack"] = pd.Categorical([row.pack for row in rows])
+    frame["folder"] = pd.Categorical([f"{row.root}:{posixpath.dirname(row.path)}" for row in rows])
     drawn = held_out(
         np.array([row.vendor for row in rows], dtype=object),
         np.array([row.pack for row in rows], dtype=object),
@@ -125,7 +127,7 @@ def _tables(chunks: list[pd.DataFrame], last_label_id: int) -> LabelledTables:
     if not chunks:
         nothing = LabelledSounds.from_rows([], [], [], [])
         return LabelledTables(nothing, nothing, 0, 0, 0, 0, last_label_id)
-    for column in ("vendor", "pack"):
+    for column in ("vendor", "pack", "folder"):
         known = pd.api.types.union_categoricals([chunk[column] for chunk in chunks]).categories
         for chunk in chunks:
             chunk[column] = chunk[column].cat.set_categories(known)
@@ -174,4 +176,5 @@ def _sounds(table: pd.DataFrame) -> LabelledSounds:
         table["category"].to_numpy(dtype=np.int64),
         table["vendor"].astype(object).to_numpy(),
         table["pack"].astype(object).to_numpy(),
+        table["folder"].astype(object).to_numpy(),
     )

@@ -37,7 +37,17 @@ FIELDS: Final = _MADE_FIELDS | {name.removesuffix("s") for name in _LISTS}
 
 _FIELD: Final = re.compile(r"\{(\w*)\}")
 _CATEGORY_KEYS: Final = frozenset(
-    {"patterns", "heads", "heads_of", "qualifiers", "short", "duration_seconds", "bars", "own"}
+    {
+        "patterns",
+        "heads",
+        "heads_of",
+        "rare",
+        "qualifiers",
+        "short",
+        "duration_seconds",
+        "bars",
+        "own",
+    }
 )
 
 
@@ -58,6 +68,7 @@ class CategoryNaming:
     """
 
     heads: tuple[str, ...]
+    rare: tuple[str, ...]
     qualifiers: tuple[str, ...]
     short: tuple[str, ...]
     patterns: tuple[tuple[str, float], ...]
@@ -138,10 +149,12 @@ def _category(
         list(_texts(entry, "heads", place)),
         list(_texts(entry, "qualifiers", place)),
     )
+    rare = list(_texts(entry, "rare", place))
     for other in entry.get("heads_of", []):
         if other not in categories:
             raise NamingError(f"{place}.heads_of: {other!r} is no category")
         heads += _texts(categories[other], "heads", f"categories.{other}")
+        rare += _texts(categories[other], "rare", f"categories.{other}")
         qualifiers += _texts(categories[other], "qualifiers", f"categories.{other}")
     patterns = _patterns(_table(entry, "own", f"{place}.own"), f"{place}.own")
     for borrowed in entry.get("patterns", []):
@@ -152,6 +165,7 @@ def _category(
         raise NamingError(f"{place} needs either duration_seconds or bars")
     return CategoryNaming(
         tuple(heads),
+        tuple(rare),
         tuple(qualifiers),
         _texts(entry, "short", place),
         patterns,

@@ -1,10 +1,14 @@
 """What a model knows before it has seen any vendor's rows, and what keeps it from forgetting that.
 
-The LSTM learns the project's own generated names once, on a maintainer's machine
+The general LSTM learns the project's own generated names once, on a maintainer's machine
 (``make prior``); what it then knows ships beside this module, and no training run learns it again.
-Other generated names stand beside the real rows of each fit: unlearning what is generally true
-would cost there. Nobody's vendor gave these names, so they may stand on the learning side of any
-split; they are never tested on.
+It learns from teachers: LSTMs that each learned other names, with dropout, and of which every one
+errs elsewhere; what they say together is right more often, and a single LSTM can learn to say it
+(distillation, Hinton et al. 2015).
+
+The learned LSTM of each fit goes on from there, with other generated names beside the real rows.
+Nobody's vendor gave these names, so they may stand on the learning side of any split; they are
+never tested on.
 
 Two priors: `generated_prior` knows no vendor at all, so whatever is measured on vendors kept out
 starts from it. `starter_prior` knows what the starter that ships has learned from public vendors
@@ -24,32 +28,39 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.artifact import load_originals, starter_bundle
+from classifier.artifact import load_originals, read_manifest, starter_bundle
 from classifier.filenames import tokenise
 from classifier.labels import N_CATEGORIES
-from classifier.sequence import SequenceModel
+from classifier.sequence import SequenceModel, one_hot
 from classifier.vocabulary import Vocabulary
 from training.dataset import LabelledSounds
-from training.generation import generate_sounds
+from training.generation import generate_folders, generate_sounds
 from training.naming import load_naming
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.preprocessing import StandardScaler
 
-#: Generated sounds of each category: learned first, then those beside real rows of an LSTM's fit,
-#: and those of a forest's. ``docs/decisions/0011`` has the figures of other sizes and weights.
-PRIOR_SOUNDS: Final = 800
+#: Teachers, and the generated sounds of each category that each of them learns; their pupil learns
+#: what they say of all. ``docs/decisions/0022`` has the figures of fewer.
+N_TEACHERS: Final = 6
+TAUGHT_SOUNDS: Final = 1600
+TEACHER_EPOCHS: Final = 8
+PUPIL_EPOCHS: Final = 6
+
+#: Generated sounds of each category beside the real rows of an LSTM's fit, and of a forest's (in
+#: folders, so that they have mates). ``docs/decisions/0011`` has the figures of other sizes.
 REPLAYED_SOUNDS: Final = 200
 STACKED_SOUNDS: Final = 400
-
-PRIOR_EPOCHS: Final = 8
 
 #: The prior is the same whatever seed a training run has.
 _SEED: Final = 11
 
 #: A word that fewer generated names hold is an invented one.
 _LEAST_NAMES_OF_A_WORD: Final = 3
+
+#: Words of the prior at most: a vocabulary is to have room for those of vendors.
+_MOST_PRIOR_WORDS: Final = 3500
 
 _FILE: Final = "prior.npz"
 
@@ -99,19 +110,23 @@ class Prior:
         The first words of every vocabulary, so that their ids are the same in all.
     replayed, stacked : LabelledSounds
         Generated sounds beside the real ones in an LSTM's fit, and in a forest's.
+    general : SequenceModel
+        The LSTM that no labels change.
     start : tuple of ndarray
-        The LSTM's learned weights, for `SequenceModel.start_from`.
-    scaler, forest, temperature : optional
+        Weights that the learned LSTM starts from, for `SequenceModel.start_from`.
+    scaler, forest, temperature, review_below : optional
         Of the starter; None where only generated names were learned.
     """
 
     words: tuple[str, ...]
     replayed: LabelledSounds
     stacked: LabelledSounds
+    general: SequenceModel
     start: tuple[NDArray[np.float32], ...]
     scaler: "StandardScaler | None" = None
     forest: "RandomForestClassifier | None" = None
     temperature: float | None = None
+    review_below: float | None = None
 
     def recipe(self, sounds: LabelledSounds) -> Recipe:
         """Return how a fit on these labelled sounds goes on from here."""
@@ -142,29 +157,34 @@ def generated_prior() -> Prior:
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         words = tuple(map(str, arrays["words"]))
         start = tuple(arrays[f"weights_{i}"] for i in range(len(arrays.files) - 2))
-    return Prior(words, *_generated_rows(), start)
+    general = SequenceModel(_SEED)
+    general.take(start)
+    return Prior(words, *_generated_rows(), general, start)
 
 
 @lru_cache(maxsize=1)
 def starter_prior() -> Prior:
     """Return what the starter that ships knows: generated names, and names of public vendors."""
-    starter = load_originals(starter_bundle())
+    bundle = starter_bundle()
+    starter = load_originals(bundle)
     return Prior(
         starter.vocabulary.words,
         *_generated_rows(),
-        starter.sequence.state(),
+        starter.general,
+        starter.learned.state(),
         starter.scaler,
         starter.forest,
         starter.temperature,
+        read_manifest(bundle).review_below,
     )
 
 
 def learned_from() -> str:
-    """Return the hash of the rows that the generated prior is to have learned, in hexadecimal."""
-    sounds = _first_rows()
+    """Return the hash of the rows that the general LSTM is to have learned, in hexadecimal."""
     digest = hashlib.sha256()
-    for name, category in zip(sounds.names, sounds.category_indices, strict=True):
-        digest.update(f"{name}\0{category}\0".encode("utf-8", "surrogatepass"))
+    for sounds in _taught_rows():
+        for name, category in zip(sounds.names, sounds.category_indices, strict=True):
+            digest.update(f"{name}\0{category}\0".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
@@ -175,38 +195,58 @@ def shipped_from() -> str:
         return str(arrays["learned_from"])
 
 
-def _first_rows() -> LabelledSounds:
-    return generate_sounds(load_naming(), PRIOR_SOUNDS, seed=_SEED)
+def _taught_rows() -> list[LabelledSounds]:
+    naming = load_naming()
+    return [
+        generate_sounds(naming, TAUGHT_SOUNDS, seed=_SEED + teacher)
+        for teacher in range(N_TEACHERS)
+    ]
 
 
 @lru_cache(maxsize=1)
 def _generated_rows() -> tuple[LabelledSounds, LabelledSounds]:
     naming = load_naming()
     return (
-        generate_sounds(naming, REPLAYED_SOUNDS, seed=_SEED + 1),
-        generate_sounds(naming, STACKED_SOUNDS, seed=_SEED + 2),
+        generate_sounds(naming, REPLAYED_SOUNDS, seed=_SEED + 101),
+        generate_folders(naming, STACKED_SOUNDS, seed=_SEED + 102),
     )
+
+
+def _teach(rows: list[LabelledSounds]) -> tuple[Vocabulary, SequenceModel]:
+    """Fit a teacher on each set of rows, and their pupil on what they say of all rows."""
+    tokens = [[tokenise(name) for name in sounds.names] for sounds in rows]
+    all_tokens = [of_name for of_rows in tokens for of_name in of_rows]
+    fitted = Vocabulary.fit(all_tokens, minimum_count=_LEAST_NAMES_OF_A_WORD)
+    vocabulary = Vocabulary(fitted.words[:_MOST_PRIOR_WORDS])
+    all_ids = vocabulary.encode(all_tokens)
+    said = np.zeros((len(all_ids), N_CATEGORIES), dtype=np.float32)
+    for number, (sounds, of_rows) in enumerate(zip(rows, tokens, strict=True)):
+        teacher = SequenceModel(_SEED + number, regularised=True)
+        teacher.fit(
+            vocabulary.encode(of_rows),
+            one_hot(sounds.category_indices),
+            np.ones(len(sounds)),
+            seed=_SEED + number,
+            epochs=TEACHER_EPOCHS,
+        )
+        said += teacher.probabilities(all_ids) / len(rows)
+        sys.stderr.write(f"teacher {number + 1} of {len(rows)}\n")
+    pupil = SequenceModel(_SEED)
+    pupil.fit(all_ids, said, np.ones(len(said)), seed=_SEED, epochs=PUPIL_EPOCHS)
+    return vocabulary, pupil
 
 
 def main() -> None:
     """Learn the generated names anew and put what was learned where the package looks for it."""
-    sounds = _first_rows()
-    tokens = [tokenise(name) for name in sounds.names]
-    vocabulary = Vocabulary.fit(tokens, minimum_count=_LEAST_NAMES_OF_A_WORD)
-    sequence = SequenceModel(_SEED)
-    sequence.fit(
-        vocabulary.encode(tokens),
-        sounds.category_indices,
-        np.ones(len(sounds)),
-        seed=_SEED,
-        epochs=PRIOR_EPOCHS,
-    )
-    arrays: dict[str, Any] = {f"weights_{i}": part for i, part in enumerate(sequence.state())}
+    rows = _taught_rows()
+    vocabulary, pupil = _teach(rows)
+    pupil.forget_words(len(vocabulary.words))
+    arrays: dict[str, Any] = {f"weights_{i}": part for i, part in enumerate(pupil.state())}
     home = str(resources.files("training").joinpath(_FILE))
     np.savez_compressed(
         home, words=np.array(vocabulary.words), learned_from=np.array(learned_from()), **arrays
     )
-    sys.stderr.write(f"{home}: {len(sounds):,} names, {len(vocabulary.words):,} words\n")
+    sys.stderr.write(f"{home}: {sum(map(len, rows)):,} names, {len(vocabulary.words):,} words\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from training.errors import TrainingError
 from training.evaluation import evaluate
 from training.fitting import FittedModels, fit_models, n_epochs_of_a_fit
 from training.labelled import LabelledTables, read_labelled
+from training.mates import mates_in
 from training.prior import starter_prior
 from training.progress import Progress, counter
 from training.promotion import Verdict, judge
@@ -92,6 +93,7 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     bundle = publish(
         models.members(),
         version=version,
+        review_below=models.review_below,
         training=_summary(tables, models, seed, starter_vendors),
         metrics=metrics,
     )
@@ -166,7 +168,9 @@ def _judge(
     return judge(
         sounds.category_indices,
         packs,
-        champion.classifier.probabilities(sounds.names.tolist(), sounds.headers),
+        champion.classifier.answers(
+            sounds.names.tolist(), sounds.headers, mates_in(sounds)
+        ).probabilities,
         answers[rows],
         seed=seed,
     )

@@ -22,6 +22,7 @@ from classifier.manifest import installed_libraries
 from classifier.sequence import SequenceModel
 from training import reference
 from training.analysis import Analysis, analyse
+from training.asking import ask
 from training.dataset import LabelledSounds, TableCounts
 from training.errors import TrainingError
 from training.evaluation import Evaluation, evaluate
@@ -259,7 +260,7 @@ class _Runner:
                 fits[system] += time.perf_counter() - began
                 lstm = fitted if system is System.LSTM else lstm
                 began = time.perf_counter()
-                answers[system][tested] = fitted.probabilities(sounds.take(tested))
+                answers[system][tested] = ask(fitted, sounds, tested)
                 predictions[system] += time.perf_counter() - began
         fits[System.IN_SAMPLE_STACK] += fits[System.LSTM]
         tested_first = [tests[0] for _, tests in splits]

@@ -20,6 +20,7 @@ from classifier.sequence import SequenceModel
 from db import training_runs
 from db.engine import reading
 from db.tables import RunVerdict
+from training.asking import ask
 from training.dataset import LabelledSounds, read_counted
 from training.errors import TrainingError
 from training.evaluation import Evaluation, evaluate
@@ -119,6 +120,7 @@ def train_bundle(
     bundle = publish(
         models.members(),
         version=version,
+        review_below=models.review_below,
         training=_summary(sounds, models, seed),
         metrics={
             "by_vendor": by_vendor.as_dict() if by_vendor else None,
@@ -204,7 +206,7 @@ def _measured(
     probabilities = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
     for side, tested in sides:
         models = fit_models(side, sequence, prior, seed=seed, on_epoch=advance)
-        probabilities[tested] = models.probabilities(sounds.take(tested))
+        probabilities[tested] = ask(models, sounds, tested)
     tested_rows = np.concatenate([tested for _, tested in folds])
     return evaluate(sounds.category_indices[tested_rows], probabilities[tested_rows])
 

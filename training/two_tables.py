@@ -57,6 +57,18 @@ class TwoTables:
         """The names that are tested."""
         return self.names.take(self.capped)
 
+    @property
+    def all_sounds(self) -> LabelledSounds:
+        """The sounds of both; of a name that stands in both, the one with a header."""
+        known = set(self.corpus.names)
+        others = [row for row, name in enumerate(self.names.names) if name not in known]
+        return self.corpus.joined(self.names.take(np.array(others, dtype=np.int64)))
+
+    @property
+    def untested_names(self) -> LabelledSounds:
+        """The other names: mates of the tested, perhaps."""
+        return self.names.take(np.setdiff1d(np.arange(len(self.names)), self.capped))
+
 
 def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     """Read a table of names and headers, and a table of names.

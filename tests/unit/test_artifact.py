@@ -85,7 +85,7 @@ def test_the_folders_of_a_path_are_no_evidence(starter):
 
 
 def test_as_many_headers_as_names_are_needed(starter):
-    with pytest.raises(ValueError, match="1 names and 0 headers"):
+    with pytest.raises(ValueError, match="1 names, 0 headers"):
         starter.predict(["kick.wav"], [])
 
 
@@ -165,7 +165,7 @@ def test_a_member_that_would_unpack_to_more_than_its_bound_is_refused(monkeypatc
     # Given a bound that a well compressing member exceeds
     monkeypatch.setattr(archive, "MOST_MEMBER_BYTES", 10 * 2**20)
     bomb = pack({**unpacked(starter_bundle()), "forest.joblib": b"\x00" * (11 * 2**20)})
-    assert len(bomb) < 4 * 2**20
+    assert len(bomb) < 8 * 2**20
     with pytest.raises(BundleError, match=r"forest\.joblib claims 11,534,336 bytes"):
         load_classifier(bomb)
 

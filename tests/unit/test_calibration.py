@@ -5,7 +5,13 @@ import pytest
 
 from classifier.labels import N_CATEGORIES
 from classifier.stacking import calibrated, temperature_from_json, temperature_to_json
-from training.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, fit_temperature
+from training.calibration import (
+    HIGHEST_TEMPERATURE,
+    LOWEST_TEMPERATURE,
+    NEVER_SURE,
+    fit_temperature,
+    review_threshold,
+)
 
 
 def sure(confidence, said):
@@ -69,3 +75,18 @@ def test_a_temperature_comes_back_from_a_bundle_as_it_was():
 def test_what_is_no_temperature_is_refused(document):
     with pytest.raises(ValueError, match="temperature above 0"):
         temperature_from_json(document)
+
+
+def test_what_is_sure_enough_to_be_left_alone_is_found_where_precision_falls():
+    # Given a thousand sure answers, 98 % of them right, and as many less sure, half of them right
+    sure_truth, sure_answers = answers(0.9, 0.98)
+    vague_truth, vague_answers = answers(0.4, 0.5)
+    truth = np.concatenate([sure_truth, vague_truth])
+    probabilities = np.concatenate([sure_answers, vague_answers])
+    # When the threshold is looked for, then the sure are left alone and the vague reviewed
+    assert review_threshold(truth, probabilities) == pytest.approx(0.9)
+
+
+def test_answers_of_one_confidence_are_left_alone_together_or_not_at_all():
+    truth, probabilities = answers(0.9, 0.9)
+    assert review_threshold(truth, probabilities) == NEVER_SURE

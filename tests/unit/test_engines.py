@@ -14,10 +14,10 @@ import onnx
 from classifier.artifact import load_classifier, load_starter, publish
 from classifier.errors import BundleError
 from classifier.features import SAMPLE_TYPES, header_matrix
-from classifier.filenames import tokenise
 from classifier.headers import AudioHeader
-from classifier.manifest import COMPILED, FOREST, LSTM, SCALER, TRAINED_MEMBERS
+from classifier.manifest import COMPILED, FOREST, GENERAL, LSTM, SCALER, TRAINED_MEMBERS
 from classifier.sequence import SequenceModel
+from classifier.siblings import mates_of
 from tests.unit.test_artifact import starter_bundle, unpacked
 
 WORDS = [
@@ -56,13 +56,17 @@ def test_both_engines_answer_made_up_sounds_alike(originals):
     rng = random.Random(0)  # noqa: S311  made-up sounds, no secrets
     names = [made_up_name(rng) for _ in range(1_000)]
     headers = [made_up_header(rng) for _ in range(1_000)]
+    # And half of them in folders of fifty
+    folders = [mates_of(names[start : start + 50]) for start in range(0, 1_000, 50)]
+    mates = [folders[row // 50] if row < 500 else None for row in range(1_000)]
     # When both engines are asked
-    from_originals = originals.predict(names, headers)
-    from_compiled = load_starter("onnx").predict(names, headers)
+    from_originals = originals.predict(names, headers, mates)
+    from_compiled = load_starter("onnx").predict(names, headers, mates)
     # Then they agree wherever an input does not lie on the very border of two grid points
-    ids = originals._vocabulary.encode([tokenise(name) for name in names])
-    steady = originals._engine.is_steady(ids, header_matrix(headers))
-    assert steady.mean() > 0.9
+    encoder = originals._encoder
+    given = (encoder.token_ids(names, mates), encoder.mates_logs(mates), header_matrix(headers))
+    steady = originals._engine.is_steady(*given)
+    assert steady.mean() > 0.8
     assert np.abs(from_originals - from_compiled)[steady].max() < 1e-5
     assert (from_originals.argmax(axis=1) == from_compiled.argmax(axis=1))[steady].all()
 
@@ -87,11 +91,15 @@ def with_other_lstm(members: dict[str, bytes]) -> dict[str, bytes]:
     return {**members, LSTM: SequenceModel(seed=99).to_bytes()}
 
 
+def with_other_general_lstm(members: dict[str, bytes]) -> dict[str, bytes]:
+    return {**members, GENERAL: SequenceModel(seed=99).to_bytes()}
+
+
 def with_other_graph(members: dict[str, bytes]) -> dict[str, bytes]:
     graph = onnx.load_from_string(members[COMPILED])
-    (bias,) = (value for value in graph.graph.initializer if value.name == "dense_bias")
+    (bias,) = (value for value in graph.graph.initializer if value.name == "learned_dense_bias")
     altered = np.roll(onnx.numpy_helper.to_array(bias), 1)
-    bias.CopyFrom(onnx.numpy_helper.from_array(altered, "dense_bias"))
+    bias.CopyFrom(onnx.numpy_helper.from_array(altered, "learned_dense_bias"))
     return {**members, COMPILED: graph.SerializeToString()}
 
 
@@ -106,16 +114,27 @@ def trained_members() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "alter", [with_other_scaler, with_other_forest, with_other_lstm, with_other_graph]
+    "alter",
+    [
+        with_other_scaler,
+        with_other_forest,
+        with_other_lstm,
+        with_other_general_lstm,
+        with_other_graph,
+    ],
 )
 def test_a_bundle_whose_engines_disagree_is_not_published(alter):
     with pytest.raises(BundleError, match=r"unlike the trained models|have a clear category"):
-        publish(alter(trained_members()), version="x", training={}, metrics={})
+        publish(alter(trained_members()), version="x", review_below=0.5, training={}, metrics={})
 
 
 def test_the_same_models_are_published_as_the_same_bytes_and_serve_in_both_engines():
-    bundle = publish(trained_members(), version="x", training={"seed": 1}, metrics={})
-    again = publish(trained_members(), version="x", training={"seed": 1}, metrics={})
+    bundle = publish(
+        trained_members(), version="x", review_below=0.5, training={"seed": 1}, metrics={}
+    )
+    again = publish(
+        trained_members(), version="x", review_below=0.5, training={"seed": 1}, metrics={}
+    )
     assert bundle == again
     assert load_classifier(bundle, "keras").version == "x"
     assert load_classifier(bundle, "onnx").manifest.training == {"seed": 1}
@@ -125,4 +144,4 @@ def test_a_bundle_without_one_of_its_models_is_not_published():
     members = trained_members()
     del members[FOREST]
     with pytest.raises(BundleError, match="exactly"):
-        publish(members, version="x", training={}, metrics={})
+        publish(members, version="x", review_below=0.5, training={}, metrics={})

@@ -10,7 +10,12 @@ pytest.importorskip("pandas")
 from classifier.features import HEADER_COLUMNS
 from classifier.filenames import tokenise
 from classifier.labels import CATEGORIES, category_index
-from training.generation import GENERATED_VENDOR, HEADERLESS_SHARE, generate_sounds
+from training.generation import (
+    GENERATED_VENDOR,
+    HEADERLESS_SHARE,
+    generate_folders,
+    generate_sounds,
+)
 from training.naming import load_naming
 
 OF_EACH = 120
@@ -61,6 +66,7 @@ def test_most_names_hold_a_word_of_their_category(sounds, category):
         token
         for text in (
             *own.heads,
+            *own.rare,
             *own.qualifiers,
             *own.short,
             *naming.lists["lyric"],
@@ -102,3 +108,39 @@ def test_a_one_shot_drum_is_shorter_than_a_stem(sounds):
 def test_a_naming_with_few_words_gives_fewer_sounds_rather_than_no_end():
     few = generate_sounds(load_naming(), 1, seed=0)
     assert len(few) == len(CATEGORIES)
+
+
+@pytest.fixture(scope="module")
+def in_folders():
+    return generate_folders(load_naming(), OF_EACH, seed=1)
+
+
+def folders_of(sounds):
+    return [sounds.take(np.flatnonzero(sounds.folders == name)) for name in set(sounds.folders)]
+
+
+def test_every_category_has_at_least_as_many_in_folders_as_were_asked_for(in_folders):
+    counts = np.bincount(in_folders.category_indices, minlength=len(CATEGORIES))
+    assert counts.min() >= OF_EACH
+
+
+def test_the_same_seed_gives_the_same_folders(in_folders):
+    again = generate_folders(load_naming(), OF_EACH, seed=1)
+    assert again.names.tolist() == in_folders.names.tolist()
+    assert again.folders.tolist() == in_folders.folders.tolist()
+
+
+def test_most_folders_hold_one_category_and_some_several(in_folders):
+    larger = [folder for folder in folders_of(in_folders) if len(folder) > 2]
+    pure = np.mean([len(set(folder.category_indices)) == 1 for folder in larger])
+    assert 0.6 < pure < 0.95
+
+
+def test_the_sounds_of_a_folder_are_files_of_one_kind(in_folders):
+    for folder in folders_of(in_folders):
+        assert len({name.rpartition(".")[2] for name in folder.names}) == 1
+        assert len(set(np.isnan(folder.headers).all(axis=1))) == 1
+
+
+def test_a_sound_generated_alone_has_no_mates(sounds):
+    assert len(set(sounds.folders)) == len(sounds)

@@ -14,6 +14,9 @@ from classifier.stacking import (
     forest_inputs,
     forest_probabilities,
     is_steady,
+    name_logs,
+    pooled,
+    together,
 )
 
 HEADERS = np.array([[1.0, np.nan], [3.0, np.nan]], dtype=np.float32)
@@ -57,3 +60,24 @@ def test_a_category_the_forest_never_saw_has_probability_zero():
     assert probabilities.shape == (2, N_CATEGORIES)
     assert probabilities.argmax(axis=1).tolist() == [2, 7]
     assert np.delete(probabilities, [2, 7], axis=1).sum() == 0
+
+
+SURE = np.eye(N_CATEGORIES, dtype=np.float32)
+NOT_KNOWN = np.full((1, 2 * N_CATEGORIES), np.nan, dtype=np.float32)
+
+
+def test_a_sound_whose_mates_are_not_known_is_what_its_name_says():
+    logs = name_logs(SURE[4:5], SURE[4:5])
+    assert together(pooled(logs, NOT_KNOWN)).argmax() == 4
+
+
+def test_mates_that_agree_outweigh_a_name_that_does_not():
+    own, mates = name_logs(SURE[4:5], SURE[4:5]), name_logs(SURE[2:3], SURE[2:3])
+    assert together(pooled(own, mates)).argmax() == 2
+
+
+def test_what_each_lstm_says_is_pooled_apart_and_sums_to_one():
+    rng = np.random.default_rng(0)
+    said = [rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32) for _ in range(4)]
+    found = pooled(name_logs(*said[:2]), name_logs(*said[2:]))
+    np.testing.assert_allclose(found.reshape(9, 2, N_CATEGORIES).sum(axis=2), 1, rtol=1e-5)

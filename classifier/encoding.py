@@ -1,0 +1,90 @@
+"""From names and their mates to what an engine takes: token ids, and what is said of the mates.
+
+What the LSTMs say of a folder is remembered, so that a folder costs its reading once and not once a
+batch. What is not here: who the mates are (`siblings`), the ids of a token (`vocabulary`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.engines import Engine
+from classifier.filenames import tokenise
+from classifier.siblings import Mates
+from classifier.stacking import N_NAME_LOGS
+from classifier.vocabulary import Vocabulary
+
+#: Rows asked at a time: a few MB of intermediate arrays, however many folders a batch has.
+MOST_ROWS: Final = 512
+
+#: A worker's batches come folder after folder; each of these costs about 100 bytes and its names.
+_FOLDERS_REMEMBERED: Final = 1024
+
+
+class NameEncoder:
+    """Encodes names for one engine. Not shared between threads.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    engine : Engine
+        Whose LSTMs read the mates' names.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, engine: Engine) -> None:
+        self._vocabulary = vocabulary
+        self._engine = engine
+        self._said: OrderedDict[Mates, NDArray[np.float32]] = OrderedDict()
+
+    def token_ids(self, names: Sequence[str], mates: Sequence[Mates | None]) -> NDArray[np.int64]:
+        """Return the ids of the names' tokens, shape (n_sounds, 8, 12)."""
+        return self._vocabulary.encode(
+            [
+                tokenise(name, frozenset() if folder is None else folder.counting(name))
+                for name, folder in zip(names, mates, strict=True)
+            ]
+        )
+
+    def mates_logs(self, mates: Sequence[Mates | None]) -> NDArray[np.float32]:
+        """Return the mean of what the LSTMs say of each sound's mates.
+
+        Returns
+        -------
+        ndarray of shape (n_sounds, 24), float32
+            NaN where a sound's mates are not known.
+        """
+        logs = np.full((len(mates), N_NAME_LOGS), np.nan, dtype=np.float32)
+        rows_of: dict[int, list[int]] = {}  # by identity: hashing 64 names for every row adds up
+        folders: dict[int, Mates] = {}
+        for row, folder in enumerate(mates):
+            if folder is not None:
+                rows_of.setdefault(id(folder), []).append(row)
+                folders[id(folder)] = folder
+        self._read(dict.fromkeys(folders.values()))
+        for identity, rows in rows_of.items():
+            logs[rows] = self._said[folders[identity]]
+        while len(self._said) > _FOLDERS_REMEMBERED:
+            self._said.popitem(last=False)
+        return logs
+
+    def _read(self, folders: dict[Mates, None]) -> None:
+        new = []
+        for folder in folders:
+            if folder in self._said:
+                self._said.move_to_end(folder)
+            else:
+                new.append(folder)
+        # All in one go: thousands of small folders, each by itself, would cost a call apiece.
+        names = [name for folder in new for name in folder.names]
+        folder_of_name = [folder for folder in new for _ in folder.names]
+        logs = np.zeros((len(names), N_NAME_LOGS), dtype=np.float64)
+        for start in range(0, len(names), MOST_ROWS):
+            rows = slice(start, start + MOST_ROWS)
+            logs[rows] = self._engine.name_logs(self.token_ids(names[rows], folder_of_name[rows]))
+        end = 0
+        for folder in new:
+            start, end = end, end + len(folder.names)
+            self._said[folder] = logs[start:end].mean(axis=0).astype(np.float32)
