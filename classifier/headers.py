@@ -52,6 +52,9 @@ _EXTENSIONS: Final[dict[str, frozenset[str]]] = {
 #: Extensions (lower case, no dot) by which a walk takes a file for a sound.
 AUDIO_EXTENSIONS: Final = frozenset().union(*_EXTENSIONS.values())
 
+#: How macOS calls what it leaves beside a file on a foreign disc.
+MACOS_LEFTOVER: Final = b"._"
+
 
 @dataclass(frozen=True, slots=True)
 class AudioHeader:
@@ -94,6 +97,12 @@ class HeaderReading:
 
     header: AudioHeader
     note: str | None
+
+
+def is_named_like_a_sound(name: bytes) -> bool:
+    """Whether a base name ends in one of `AUDIO_EXTENSIONS`."""
+    stem, dot, extension = name.rpartition(b".")
+    return bool(dot and stem) and extension.lower().decode("latin-1") in AUDIO_EXTENSIONS
 
 
 def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:

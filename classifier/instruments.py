@@ -16,7 +16,7 @@ from typing import Final
 
 _MOST_PARTS: Final = 3
 #: A name with a longer word is more than abbreviations.
-_LONGEST_ABBREVIATION: Final = 3
+LONGEST_ABBREVIATION: Final = 3
 
 _DRUM_KIT: Final = frozenset({"kick", "snare", "hihat", "clap", "tom", "cymbal", "percussion"})
 _SEVERAL_DRUMS: Final = "drums"
@@ -88,10 +88,7 @@ def instrument_of(words: Sequence[str]) -> Instrument | None:
     Instrument or None
         None when they call none, or several that no rank decides between.
     """
-    by_word, by_short = _by_word()
-    found = list(_called(words, by_word))
-    if not found and all(len(word) <= _LONGEST_ABBREVIATION or word.isdecimal() for word in words):
-        found = [by_short[word] for word in words if word in by_short]
+    found = [entry for entry, _ in _found(words)]
     if not found:
         return None
     rank = min(entry.rank for entry in found)
@@ -105,7 +102,38 @@ def instrument_of(words: Sequence[str]) -> Instrument | None:
     return vocabulary()[_SEVERAL_DRUMS] if names <= _DRUM_KIT else None
 
 
-def _called(words: Sequence[str], by_word: dict[str, Instrument]) -> Iterator[Instrument]:
+def called_places(words: Sequence[str]) -> frozenset[int]:
+    """Return where among lower-case words instruments are called, also where they contradict.
+
+    Parameters
+    ----------
+    words : sequence of str
+        As for `instrument_of`.
+
+    Examples
+    --------
+    >>> sorted(called_places(["deep", "sub", "bass", "kicks"]))
+    [1, 2, 3]
+    """
+    return frozenset(place for _, places in _found(words) for place in places)
+
+
+def _found(words: Sequence[str]) -> list[tuple[Instrument, range]]:
+    """Return what is called and at which places; abbreviations only where nothing else is."""
+    by_word, by_short = _by_word()
+    found = list(_called(words, by_word))
+    if not found and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
+        found = [
+            (by_short[word], range(place, place + 1))
+            for place, word in enumerate(words)
+            if word in by_short
+        ]
+    return found
+
+
+def _called(
+    words: Sequence[str], by_word: dict[str, Instrument]
+) -> Iterator[tuple[Instrument, range]]:
     """Yield what is called, the longest phrase at each place."""
     place = 0
     while place < len(words):
@@ -113,7 +141,7 @@ def _called(words: Sequence[str], by_word: dict[str, Instrument]) -> Iterator[In
             phrase = " ".join(words[place : place + n_parts])
             entry = by_word.get(phrase) or by_word.get(_plain(phrase))
             if entry is not None:
-                yield entry
+                yield entry, range(place, place + n_parts)
                 place += n_parts - 1
                 break
         place += 1

@@ -1,4 +1,4 @@
-"""Opening a file beneath a library root, and nothing else.
+"""Opening a file, or its folder, beneath a library root, and nothing else.
 
 A path in the ledger was written by a producer that may be another program on another host, so it is
 untrusted: it may name ``../../etc/shadow``, a FIFO that blocks for ever, or a link that leads out.
@@ -97,6 +97,47 @@ def open_root(root_path: str) -> int:
     return os.open(root_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+def open_folder_beneath(
+    root_fd: int, path: str, *, follow_links: bool = True
+) -> tuple[int, os.stat_result]:
+    """Open a folder beneath a root, to list it, under the rules of `open_beneath`.
+
+    Parameters
+    ----------
+    root_fd : int
+        From `open_root`.
+    path : str
+        Relative to the root; empty for the root itself.
+    follow_links : bool
+        As for `open_beneath`.
+
+    Returns
+    -------
+    fd : int
+        The caller closes it.
+    status : os.stat_result
+
+    Raises
+    ------
+    SoundError
+        It is not there, no folder, not to be read, outside the root, or no valid path.
+    OSError
+        Anything else.
+    """
+    if not path:
+        fd = os.open(b".", _FLAGS | os.O_DIRECTORY, dir_fd=root_fd)
+    else:
+        fd = _open_or_say(root_fd, path, follow_links)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISDIR(status.st_mode):
+            raise SoundError(*_CODES[errno.ENOTDIR])
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
+
+
 def open_beneath(
     root_fd: int, path: str, *, follow_links: bool = True
 ) -> tuple[int, os.stat_result]:
@@ -127,6 +168,18 @@ def open_beneath(
     OSError
         Anything else (an I/O error, too many open files): not the sound's fault.
     """
+    fd = _open_or_say(root_fd, path, follow_links)
+    try:
+        status = os.fstat(fd)
+        _require_regular(status)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
+
+
+def _open_or_say(root_fd: int, path: str, follow_links: bool) -> int:
+    """Open whatever is there, or say in a `SoundError` why not."""
     try:
         raw = path_bytes(path)
     except ValueError as error:
@@ -137,7 +190,7 @@ def open_beneath(
             f"expected a path relative to its library root, got {printable(path)!r}",
         )
     try:
-        fd = _open(root_fd, raw, follow_links)
+        return _open(root_fd, raw, follow_links)
     except OSError as error:
         if error.errno == errno.ELOOP and not follow_links:
             raise _refused_link(root_fd, raw) from error
@@ -145,13 +198,6 @@ def open_beneath(
         if known is None:
             raise
         raise SoundError(*known) from error
-    try:
-        status = os.fstat(fd)
-        _require_regular(status)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd, status
 
 
 def _require_regular(status: os.stat_result) -> None:

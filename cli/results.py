@@ -45,6 +45,7 @@ COLUMNS: Final = (
     "instrument",
     "instrument_source",
     "evidence",
+    "needs_review",
 )
 
 _ROWS_AT_ONCE: Final = 10_000
@@ -128,6 +129,7 @@ def _record(row: "SoundRow") -> dict[str, Any]:
         "instrument": row.instrument,
         "instrument_source": row.instrument_source,
         "evidence": row.evidence,
+        "needs_review": row.needs_review,
     }
 
 
@@ -217,6 +219,7 @@ def _write_parquet(rows: Iterator["SoundRow"], stream: BinaryIO) -> None:
         "channels": pa.int32(),
         "frame_count": pa.int64(),
         "tempo_bpm": number,
+        "needs_review": pa.bool_(),
     }
     schema = pa.schema(list(types.items()))
     with pq.ParquetWriter(pa.PythonFile(_Counting(stream), mode="w"), schema) as writer:

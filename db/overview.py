@@ -9,10 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from db.dialects import now
+from db.sounds import needs_review
 from db.tables import BatchState, SoundStatus, batches, ingests, label_history, sounds
-
-#: A category the model was less sure of than this is worth a person's look.
-REVIEW_BELOW_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class SoundCounts:
     ----------
     classified, failed : int
     needs_review : int
-        Classified with a confidence below `REVIEW_BELOW_CONFIDENCE` and without a trusted label.
+        Classified, unsure (`db.sounds.needs_review`), and without a trusted label.
     errors : dict of str to int
         Failed sounds by error code, commonest first.
     categories : dict of str to int
@@ -155,11 +153,7 @@ def sound_counts(connection: Connection) -> SoundCounts:
         else:
             categories[category] = categories.get(category, 0) + count
     unsure = connection.execute(
-        select(func.count()).where(
-            sounds.c.status == SoundStatus.CLASSIFIED,
-            sounds.c.confidence < REVIEW_BELOW_CONFIDENCE,
-            sounds.c.label.is_(None),
-        )
+        select(func.count()).select_from(sounds).where(needs_review())
     ).scalar_one()
     return SoundCounts(
         classified=sum(categories.values()),

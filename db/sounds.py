@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, select, true
 
 from classifier.errors import ErrorCode
 from classifier.labels import CATEGORIES, N_CATEGORIES
@@ -58,7 +58,11 @@ _RESULT_COLUMNS: Final = (
     "classified_at",
     *BY_PRODUCTS,
     "evidence",
+    "needs_review",
 )
+
+#: A row of a version that did not say whether it needs a review needs one below this.
+REVIEW_BELOW_CONFIDENCE: Final = 0.5
 
 _LOOK_UP_AT_ONCE: Final = 1000
 
@@ -74,11 +78,14 @@ class Prediction:
     model_version : str
     evidence : str or None
         What the category rests on.
+    needs_review : bool or None
+        Whether the model is too unsure to be believed; None where nobody says.
     """
 
     probabilities: tuple[float, ...]
     model_version: str
     evidence: str | None = None
+    needs_review: bool | None = None
 
     @property
     def best(self) -> int:
@@ -333,10 +340,25 @@ class SoundRow:
     instrument: str | None
     instrument_source: str | None
     evidence: str | None
+    needs_review: bool
 
 
 #: What a row says as its column does.
-_AS_STORED: Final = [field.name for field in fields(SoundRow) if field.name != "top3"]
+_AS_STORED: Final = [
+    field.name for field in fields(SoundRow) if field.name not in ("top3", "needs_review")
+]
+
+
+def needs_review() -> ColumnElement[bool]:
+    """Return the condition that a person should look at a sound.
+
+    What the model said of itself when it classified it, until somebody gives a label.
+    """
+    return and_(
+        sounds.c.status == SoundStatus.CLASSIFIED,
+        sounds.c.label.is_(None),
+        func.coalesce(sounds.c.needs_review, sounds.c.confidence < REVIEW_BELOW_CONFIDENCE),
+    )
 
 
 def results(
@@ -345,6 +367,7 @@ def results(
     category: str | None = None,
     below: float | None = None,
     failed: bool = False,
+    unsure: bool = False,
 ) -> Iterator[SoundRow]:
     """Stream the results in path order.
 
@@ -358,22 +381,27 @@ def results(
         Only classified sounds with a confidence below this.
     failed : bool
         Only sounds without a category.
+    unsure : bool
+        Only sounds that need a review.
 
     Yields
     ------
     SoundRow
     """
-    query: Select[Any] = select(sounds).order_by(sounds.c.root, sounds.c.path)
+    review = case((needs_review(), true()), else_=false()).label("review")
+    query: Select[Any] = select(sounds, review).order_by(sounds.c.root, sounds.c.path)
     if category is not None:
         query = query.where(sounds.c.category == category)
     if below is not None:
         query = query.where(sounds.c.confidence < below)
     if failed:
         query = query.where(sounds.c.status == SoundStatus.FAILED)
+    if unsure:
+        query = query.where(needs_review())
     rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
     for row in rows:
         stored = {name: getattr(row, name) for name in _AS_STORED}
-        yield SoundRow(top3=_top3(row.probabilities), **stored)
+        yield SoundRow(top3=_top3(row.probabilities), needs_review=bool(row.review), **stored)
 
 
 def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:

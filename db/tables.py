@@ -208,6 +208,8 @@ sounds: Final = Table(
     Column("instrument_source", String(16)),
     # What the category rests on.
     Column("evidence", String(16)),
+    # Whether the model was too unsure when it said so; null in rows that are older than this.
+    Column("needs_review", Boolean),
     Index("ix_sounds_status_error_code", "status", "error_code"),
     Index("ix_sounds_category", "category"),
     Index("ix_sounds_confidence", "confidence"),

@@ -16,7 +16,7 @@ from itertools import chain, count
 
 from classifier.containers import looks_like_audio
 from classifier.errors import CratesortError
-from classifier.headers import AUDIO_EXTENSIONS
+from classifier.headers import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.opening import mtime_ns
 from classifier.paths import path_text, printable
 from workers.settings import ABSOLUTE_ROOT, Settings
@@ -243,7 +243,7 @@ def _walk(
                     ignored.counts["macOS leftovers"] += 1
                     continue
                 below.append(path)
-                if _has_audio_extension(entry.name):
+                if is_named_like_a_sound(entry.name):
                     # Named like a sound: its owner will look for a row of that name.
                     yield locator.sound(place, path, base, None)
                 continue
@@ -256,15 +256,15 @@ def _walk(
 def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
     """Whether a walk leaves this entry out, counting it if so."""
     name = entry.name
-    if name.startswith(b"._"):
+    if name.startswith(MACOS_LEFTOVER):
         ignored.counts["macOS leftovers"] += 1
         return True
     if entry.is_symlink():
-        if _stays_within(entry.path, base) or not _has_audio_extension(name):
+        if _stays_within(entry.path, base) or not is_named_like_a_sound(name):
             ignored.counts["links"] += 1
             return True
         return False  # its row will say where it leads
-    if _has_audio_extension(name):
+    if is_named_like_a_sound(name):
         return False
     if b"." not in name.lstrip(b".") and entry.is_file() and _starts_like_audio(entry.path):
         return False
@@ -278,12 +278,7 @@ def _stays_within(link: bytes, base: bytes) -> bool:
         target = os.path.realpath(link, strict=True)
     except OSError:
         return False
-    return target.startswith(base + b"/") and _has_audio_extension(os.path.basename(target))
-
-
-def _has_audio_extension(name: bytes) -> bool:
-    stem, dot, extension = name.rpartition(b".")
-    return bool(dot and stem) and extension.lower().decode("latin-1") in AUDIO_EXTENSIONS
+    return target.startswith(base + b"/") and is_named_like_a_sound(os.path.basename(target))
 
 
 def _starts_like_audio(path: bytes) -> bool:

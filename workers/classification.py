@@ -9,6 +9,8 @@ import os
 import posixpath
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,10 @@ from classifier.headers import AudioHeader, HeaderReading, read_header
 from classifier.opening import mtime_ns, open_beneath, open_root
 from classifier.paths import readable_name
 from db import ledger, recovery, sounds
-from db.batch import BatchEntry, ClaimedBatch
+from db.batch import ClaimedBatch
 from db.faults import plain
 from db.sounds import Failure, Prediction, SoundResult
+from workers.answers import answers, question
 from workers.blame import blame
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds
@@ -30,6 +33,7 @@ from workers.settings import ABSOLUTE_ROOT, Settings
 
 if TYPE_CHECKING:
     from classifier.artifact import Classifier
+    from classifier.siblings import Mates
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +131,9 @@ def _classify_claimed(
     started = time.perf_counter()
     readings = _read_all(claimed, context)
     read = time.perf_counter()
-    results = _results(claimed, readings, classifier, context.settings)
+    mates = _mates(claimed, readings, context)
+    listed = time.perf_counter()
+    results = _results(claimed, readings, mates, classifier, context.settings)
     predicted = time.perf_counter()
     classified = sum(isinstance(result.outcome, Prediction) for result in results)
     failed = len(results) - classified
@@ -139,14 +145,15 @@ def _classify_claimed(
             raise LeaseLostError
         sounds.save(connection, results)
     log.info(
-        "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, model %.0f ms, "
-        "database %.0f ms; model %s",
+        "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, folders %.0f ms, "
+        "model %.0f ms, database %.0f ms; model %s",
         claimed.id,
         claimed.ingest_id,
         classified,
         failed,
         1e3 * (read - started),
-        1e3 * (predicted - read),
+        1e3 * (listed - read),
+        1e3 * (predicted - listed),
         1e3 * (time.perf_counter() - predicted),
         classifier.version,
     )
@@ -182,49 +189,80 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """One sound as it was found: its header, or why there is none."""
+class SoundReading:
+    """One sound as it was found: its header, or why there is none.
+
+    Attributes
+    ----------
+    file_size_bytes, mtime_ns : int or None
+        None when it could not be opened.
+    outcome : HeaderReading or SoundError
+    """
 
     file_size_bytes: int | None
     mtime_ns: int | None
     outcome: HeaderReading | SoundError
 
 
-def _read_all(claimed: ClaimedBatch, context: WorkContext) -> list[_Read]:
-    folder = context.settings.root_path(claimed.root)
+@contextmanager
+def _opened_root(root: str, settings: Settings) -> Iterator[int]:
+    folder = settings.root_path(root)
     try:
         root_fd = open_root(str(folder))
     except OSError as error:
         raise LibraryRootAwayError(
-            f"the library root {claimed.root!r} ({folder}) cannot be opened: {error.strerror}"
+            f"the library root {root!r} ({folder}) cannot be opened: {error.strerror}"
         ) from error
-    note = context.note
     try:
-        readings = []
+        yield root_fd
+    finally:
+        os.close(root_fd)
+
+
+def _read_all(claimed: ClaimedBatch, context: WorkContext) -> list[SoundReading]:
+    note = context.note
+    readings = []
+    with _opened_root(claimed.root, context.settings) as root_fd:
         for index, entry in enumerate(claimed.entries):
             if note is not None:
                 note.read(claimed.id, index)
-            readings.append(_read_one(root_fd, claimed.root, entry))
-    finally:
-        os.close(root_fd)
+            readings.append(read_sound(root_fd, claimed.root, entry.path))
     if note is not None:
         # Not when a reading failed: who gives the batch back wants to know at which sound.
         note.stop_reading(claimed.id)
     return readings
 
 
-def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
+def read_sound(root_fd: int, root: str, path: str) -> SoundReading:
+    """Open a sound beneath its root and read its header.
+
+    Parameters
+    ----------
+    root_fd : int
+        From `classifier.opening.open_root`.
+    root, path : str
+        As the ledger has them.
+
+    Returns
+    -------
+    SoundReading
+
+    Raises
+    ------
+    OSError
+        Storage or the machine fails; what is the sound's own fault is returned.
+    """
     absolute = root == ABSOLUTE_ROOT
-    path = entry.path.removeprefix("/") if absolute else entry.path
+    beneath = path.removeprefix("/") if absolute else path
     try:
         # An absolute path was resolved when it was enqueued: a link in it now leads astray.
-        fd, status = open_beneath(root_fd, path, follow_links=not absolute)
+        fd, status = open_beneath(root_fd, beneath, follow_links=not absolute)
     except SoundError as error:
-        return _Read(None, None, error)
+        return SoundReading(None, None, error)
     try:
-        reading = read_header(fd, status.st_size, posixpath.basename(entry.path))
+        reading = read_header(fd, status.st_size, posixpath.basename(path))
     except SoundError as error:
-        return _Read(status.st_size, mtime_ns(status), error)
+        return SoundReading(status.st_size, mtime_ns(status), error)
     finally:
         os.close(fd)
     if reading.header.sample_type not in (None, *SAMPLE_TYPES):
@@ -233,27 +271,46 @@ def _read_one(root_fd: int, root: str, entry: BatchEntry) -> _Read:
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its sample type {reading.header.sample_type} is not one this version knows",
         )
-        return _Read(status.st_size, mtime_ns(status), unknown)
-    return _Read(status.st_size, mtime_ns(status), reading)
+        return SoundReading(status.st_size, mtime_ns(status), unknown)
+    return SoundReading(status.st_size, mtime_ns(status), reading)
+
+
+def _mates(
+    claimed: ClaimedBatch, readings: list[SoundReading], context: WorkContext
+) -> list["Mates | None"]:
+    """Return the pack-mates of those sounds that were read, in order."""
+    paths = [
+        entry.path
+        for entry, read in zip(claimed.entries, readings, strict=True)
+        if isinstance(read.outcome, HeaderReading)
+    ]
+    with _opened_root(claimed.root, context.settings) as root_fd:
+        return context.folders.mates(
+            claimed.root, root_fd, paths, folder_words=context.settings.folder_words
+        )
 
 
 def _results(
-    claimed: ClaimedBatch, readings: list[_Read], classifier: "Classifier", settings: Settings
+    claimed: ClaimedBatch,
+    readings: list[SoundReading],
+    mates: list["Mates | None"],
+    classifier: "Classifier",
+    settings: Settings,
 ) -> list[SoundResult]:
-    names: list[str] = []
-    headers: list[AudioHeader] = []
-    for entry, read in zip(claimed.entries, readings, strict=True):
-        if isinstance(read.outcome, HeaderReading):
-            names.append(readable_name(posixpath.basename(entry.path)))
-            headers.append(read.outcome.header)
-    probabilities = iter(classifier.predict(names, headers).tolist() if names else ())
+    of_each = iter(mates)
+    questions = [
+        question(entry.path, read.outcome.header, next(of_each), folder_words=settings.folder_words)
+        for entry, read in zip(claimed.entries, readings, strict=True)
+        if isinstance(read.outcome, HeaderReading)
+    ]
+    predictions = iter(answers(classifier, questions))
     results = []
     for entry, read in zip(claimed.entries, readings, strict=True):
         outcome: Prediction | Failure
         if isinstance(read.outcome, HeaderReading):
             header, note = read.outcome.header, read.outcome.note
-            outcome = Prediction(tuple(next(probabilities)), classifier.version)
-            known = _by_products(entry.path, header, settings)
+            outcome = next(predictions)
+            known = by_products_of(entry.path, header, settings)
         else:
             header, note, known = None, None, None
             outcome = Failure(read.outcome.code, read.outcome.message)
@@ -274,6 +331,7 @@ def _results(
     return results
 
 
-def _by_products(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
+def by_products_of(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
+    """Return what is known of a sound beside its category."""
     *folders, name = (readable_name(part) for part in path.split("/"))
     return by_products(name, header, folders, folder_words=settings.folder_words)

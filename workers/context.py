@@ -10,12 +10,13 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Engine
 
 from db.engine import create_engine
+from workers.folders import Folders
 from workers.predictor import Predictor
 from workers.reading_note import ReadingNote
 from workers.settings import Settings
@@ -39,6 +40,8 @@ class WorkContext:
         Where to note which file is being read; None in a process that reads none.
     time_limit_seconds : float
         How long a batch may take here before the process is killed; infinite where nobody would.
+    folders : Folders
+        The folders of the last batches, as they were on disk.
     """
 
     settings: Settings
@@ -47,6 +50,7 @@ class WorkContext:
     worker: str
     note: ReadingNote | None = None
     time_limit_seconds: float = math.inf
+    folders: Folders = field(default_factory=Folders)
 
     @classmethod
     def create(

@@ -239,7 +239,7 @@ def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
 ):
     # Given somebody who looks while sounds are read, and while the model runs
     noted = []
-    read_one, results = classification._read_one, classification._results
+    read_one, results = classification.read_sound, classification._results
 
     def reading(*arguments):
         noted.append(in_hand(context))
@@ -249,7 +249,7 @@ def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
         noted.append(in_hand(context))
         return results(*arguments)
 
-    monkeypatch.setattr(classification, "_read_one", reading)
+    monkeypatch.setattr(classification, "read_sound", reading)
     monkeypatch.setattr(classification, "_results", predicting)
     batch_id = queued(all_names)
     # When a batch is classified

@@ -22,6 +22,7 @@ _COLUMNS = (
     ("instrument", sa.String(length=32)),
     ("instrument_source", sa.String(length=16)),
     ("evidence", sa.String(length=16)),
+    ("needs_review", sa.Boolean()),
 )
 
 

@@ -1,0 +1,99 @@
+"""What is asked of the model about sounds, and its answers with what they rest on.
+
+What is not here: reading headers and rows (`workers.classification`), listing folders
+(`workers.folders`), and the model (`classifier.artifact`).
+"""
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classifier.deciding import evidence_of
+from classifier.features import header_matrix
+from classifier.folder_words import spoken_name
+from classifier.headers import AudioHeader
+from classifier.paths import readable_name
+from db.sounds import Prediction
+
+if TYPE_CHECKING:
+    from classifier.artifact import Classifier
+    from classifier.siblings import Mates
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sound as the model is asked about it.
+
+    Attributes
+    ----------
+    name : str
+        With its folders' words in front where it says nothing and they do.
+    header : AudioHeader
+    mates : Mates or None
+    folder_spoke : bool
+        Whether folders' words stand in the name.
+    """
+
+    name: str
+    header: AudioHeader
+    mates: "Mates | None" = None
+    folder_spoke: bool = False
+
+
+def question(
+    path: str, header: AudioHeader, mates: "Mates | None", *, folder_words: bool
+) -> Question:
+    """Return what is asked about a sound.
+
+    Parameters
+    ----------
+    path : str
+        As the ledger has it: its folders are those below the library root.
+    header : AudioHeader
+    mates : Mates or None
+        From `workers.folders.Folders`.
+    folder_words : bool
+        Whether folders speak where the name says nothing.
+    """
+    name = readable_name(posixpath.basename(path))
+    folders = [readable_name(part) for part in posixpath.dirname(path).split("/")]
+    spoken = spoken_name(name, folders) if folder_words else name
+    return Question(spoken, header, mates, folder_spoke=spoken != name)
+
+
+def answers(classifier: "Classifier", questions: Sequence[Question]) -> list[Prediction]:
+    """Ask the model about sounds, all at once.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    questions : sequence of Question
+
+    Returns
+    -------
+    list of Prediction
+        One per question; it depends on no other.
+    """
+    if not questions:
+        return []
+    found = classifier.answers(
+        [asked.name for asked in questions],
+        header_matrix([asked.header for asked in questions]),
+        [asked.mates for asked in questions],
+    )
+    best, by_name, by_mates = (
+        probabilities.argmax(axis=1).tolist()
+        for probabilities in (found.probabilities, found.of_names, found.of_mates)
+    )
+    return [
+        Prediction(
+            tuple(row),
+            classifier.version,
+            evidence_of(category, by_name[index], by_mates[index], folder_spoke=asked.folder_spoke),
+            needs_review=row[category] < classifier.review_below,
+        )
+        for index, (asked, row, category) in enumerate(
+            zip(questions, found.probabilities.tolist(), best, strict=True)
+        )
+    ]
