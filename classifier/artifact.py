@@ -42,7 +42,7 @@ from classifier.manifest import (
     sha256,
 )
 from classifier.siblings import Mates
-from classifier.stacking import pooled, together
+from classifier.stacking import MatesSaid, pooled, together
 from classifier.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -189,11 +189,11 @@ class Classifier:
         for start in range(0, len(names), MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
             ids = self._encoder.token_ids(names[rows], mates[rows])
-            mates_logs = self._encoder.mates_logs(mates[rows])
-            found, logs = self._engine.answers(ids, mates_logs, headers[rows])
+            said = self._encoder.said_of(mates[rows])
+            found, logs = self._engine.answers(ids, said, headers[rows])
             answers.probabilities[rows] = found
-            answers.of_names[rows] = together(pooled(logs, np.full_like(logs, np.nan)))
-            answers.of_mates[rows] = together(pooled(logs, mates_logs))
+            answers.of_names[rows] = together(pooled(logs, *MatesSaid.unknown(len(logs))))
+            answers.of_mates[rows] = together(pooled(logs, *said))
         return answers
 
 
@@ -234,7 +234,7 @@ def publish(
     originals = KerasEngine.from_bytes(*(members[name] for name in _ORIGINALS))
     names, headers, mates = golden_sounds()
     encoder = NameEncoder(vocabulary, originals)
-    given = (encoder.token_ids(names, mates), encoder.mates_logs(mates), header_matrix(headers))
+    given = (encoder.token_ids(names, mates), encoder.said_of(mates), header_matrix(headers))
     golden = write_golden(
         names, headers, mates, originals.answers(*given)[0], originals.is_steady(*given)
     )

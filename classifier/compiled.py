@@ -1,9 +1,10 @@
 """The models compiled into one ONNX graph, which runs without TensorFlow and scikit-learn.
 
 Inputs ``token_ids`` (int64, ``[n, 8, 12]``), ``mates_logs`` (float32, ``[n, 24]``, NaN where the
-mates are not known) and ``header`` (float32, ``[n, 6]``, unscaled, NaN where not stated); outputs
-``probabilities`` (float32, ``[n, 12]``, in the order of `CATEGORIES`) and ``name_logs`` (float32,
-``[n, 24]``): what the two LSTMs say of the names, of which the mates' logs are the mean.
+mates are not known), ``mates_shares`` (float32, ``[n, 12]``) and ``header`` (float32, ``[n, 6]``,
+unscaled, NaN where not stated); outputs ``probabilities`` (float32, ``[n, 12]``, in the order of
+`CATEGORIES`) and ``name_logs`` (float32, ``[n, 24]``): what the two LSTMs say of the names, from
+which comes what is said of mates.
 
 What is not here: running the graph (`engines`), proving that it agrees with the originals
 (`artifact.publish`). Imported while publishing only; needs the ``[training]`` extra.
@@ -22,11 +23,15 @@ from classifier.features import N_HEADER_COLUMNS
 from classifier.labels import N_CATEGORIES
 from classifier.stacking import (
     GRID_STEPS,
+    MAJORITY_SHARE,
     MATES_WEIGHT,
+    MINORITY_SHARE,
     MOST_DEVIATIONS,
     N_NAME_LOGS,
     N_READERS,
+    OTHERS_WEIGHT,
     SMALLEST_PROBABILITY,
+    SURE_FROM,
 )
 from classifier.vocabulary import IDS_PER_TOKEN, PADDING_ID, SEQUENCE_LENGTH
 
@@ -96,6 +101,9 @@ def compile_models(
                     "token_ids", TensorProto.INT64, ["n", SEQUENCE_LENGTH, IDS_PER_TOKEN]
                 ),
                 helper.make_tensor_value_info("mates_logs", TensorProto.FLOAT, ["n", N_NAME_LOGS]),
+                helper.make_tensor_value_info(
+                    "mates_shares", TensorProto.FLOAT, ["n", N_CATEGORIES]
+                ),
                 helper.make_tensor_value_info("header", TensorProto.FLOAT, ["n", N_HEADER_COLUMNS]),
             ],
             [
@@ -140,18 +148,48 @@ def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeig
     graph.add("Add", ["said", "smallest"], "said_at_least")
     graph.add("Log", ["said_at_least"], "name_logs")
 
-    graph.constant("own_weight", 1.0 - MATES_WEIGHT, np.float32)
-    graph.constant("mates_weight", MATES_WEIGHT, np.float32)
+    mates_weight = _add_mates_weights(graph)
+    graph.add("Sub", ["one", mates_weight], "own_weight")
     graph.constant("by_reader", [-1, N_READERS, N_CATEGORIES], np.int64)
     graph.constant("joined", [-1, N_NAME_LOGS], np.int64)
     graph.add("IsNaN", ["mates_logs"], "mates_unknown")
     graph.add("Where", ["mates_unknown", "name_logs", "mates_logs"], "mates_or_own")
     graph.add("Mul", ["name_logs", "own_weight"], "own_share")
-    graph.add("Mul", ["mates_or_own", "mates_weight"], "mates_share")
+    graph.add("Mul", ["mates_or_own", mates_weight], "mates_share")
     graph.add("Add", ["own_share", "mates_share"], "pooled_logs")
     graph.add("Reshape", ["pooled_logs", "by_reader"], "pooled_by_reader")
     graph.add("Softmax", ["pooled_by_reader"], "pooled_parts", axis=2)
     return graph.add("Reshape", ["pooled_parts", "joined"], "pooled")
+
+
+def _add_mates_weights(graph: _Graph) -> str:
+    """Add what `stacking.mates_weights` does."""
+    sure_log = np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY))
+    for name, value in (
+        ("sure_log", sure_log),
+        ("majority", MAJORITY_SHARE),
+        ("minority", MINORITY_SHARE),
+        ("mates_count", MATES_WEIGHT),
+        ("others_count", OTHERS_WEIGHT),
+    ):
+        graph.constant(name, value, np.float32)
+    graph.constant("first", [0], np.int64)
+    graph.constant("behind_general", [N_CATEGORIES], np.int64)
+    graph.add("Slice", ["name_logs", "first", "behind_general", "axis_1"], "general_logs")
+    graph.add("ReduceMax", ["general_logs", "axis_1"], "top_log", keepdims=1)
+    graph.add("Equal", ["general_logs", "top_log"], "is_top")
+    graph.add("Cast", ["is_top"], "top", to=TensorProto.FLOAT)
+    graph.add("Mul", ["mates_shares", "top"], "top_shares")
+    graph.add("ReduceMax", ["top_shares", "axis_1"], "own_share_of_sure", keepdims=1)
+    graph.add("ReduceMax", ["mates_shares", "axis_1"], "largest_share", keepdims=1)
+    graph.add("Less", ["largest_share", "majority"], "is_mixed")
+    graph.add("Greater", ["top_log", "sure_log"], "is_sure")
+    graph.add("GreaterOrEqual", ["own_share_of_sure", "minority"], "is_heard")
+    graph.add("Less", ["own_share_of_sure", "majority"], "is_outvoted")
+    graph.add("And", ["is_sure", "is_heard"], "is_sure_and_heard")
+    graph.add("And", ["is_sure_and_heard", "is_outvoted"], "is_minority")
+    graph.add("Or", ["is_mixed", "is_minority"], "is_own_voice")
+    return graph.add("Where", ["is_own_voice", "others_count", "mates_count"], "mates_weight")
 
 
 def _add_sequence(graph: _Graph, weights: "SequenceWeights", reader: str) -> str:

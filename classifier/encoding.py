@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from classifier.engines import Engine
 from classifier.filenames import tokenise
 from classifier.siblings import Mates
-from classifier.stacking import N_NAME_LOGS
+from classifier.stacking import N_NAME_LOGS, MatesSaid, sure_shares
 from classifier.vocabulary import Vocabulary
 
 #: Rows asked at a time: a few MB of intermediate arrays, however many folders a batch has.
@@ -37,7 +37,9 @@ class NameEncoder:
     def __init__(self, vocabulary: Vocabulary, engine: Engine) -> None:
         self._vocabulary = vocabulary
         self._engine = engine
-        self._said: OrderedDict[Mates, NDArray[np.float32]] = OrderedDict()
+        self._said: OrderedDict[Mates, tuple[NDArray[np.float32], NDArray[np.float32]]] = (
+            OrderedDict()
+        )
 
     def token_ids(self, names: Sequence[str], mates: Sequence[Mates | None]) -> NDArray[np.int64]:
         """Return the ids of the names' tokens, shape (n_sounds, 8, 12)."""
@@ -48,15 +50,9 @@ class NameEncoder:
             ]
         )
 
-    def mates_logs(self, mates: Sequence[Mates | None]) -> NDArray[np.float32]:
-        """Return the mean of what the LSTMs say of each sound's mates.
-
-        Returns
-        -------
-        ndarray of shape (n_sounds, 24), float32
-            NaN where a sound's mates are not known.
-        """
-        logs = np.full((len(mates), N_NAME_LOGS), np.nan, dtype=np.float32)
+    def said_of(self, mates: Sequence[Mates | None]) -> MatesSaid:
+        """Return what the LSTMs say of each sound's mates."""
+        found = MatesSaid.unknown(len(mates))
         rows_of: dict[int, list[int]] = {}  # by identity: hashing 64 names for every row adds up
         folders: dict[int, Mates] = {}
         for row, folder in enumerate(mates):
@@ -65,10 +61,10 @@ class NameEncoder:
                 folders[id(folder)] = folder
         self._read(dict.fromkeys(folders.values()))
         for identity, rows in rows_of.items():
-            logs[rows] = self._said[folders[identity]]
+            found.logs[rows], found.shares[rows] = self._said[folders[identity]]
         while len(self._said) > _FOLDERS_REMEMBERED:
             self._said.popitem(last=False)
-        return logs
+        return found
 
     def _read(self, folders: dict[Mates, None]) -> None:
         new = []
@@ -80,11 +76,12 @@ class NameEncoder:
         # All in one go: thousands of small folders, each by itself, would cost a call apiece.
         names = [name for folder in new for name in folder.names]
         folder_of_name = [folder for folder in new for _ in folder.names]
-        logs = np.zeros((len(names), N_NAME_LOGS), dtype=np.float64)
+        logs = np.zeros((len(names), N_NAME_LOGS), dtype=np.float32)
         for start in range(0, len(names), MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
             logs[rows] = self._engine.name_logs(self.token_ids(names[rows], folder_of_name[rows]))
         end = 0
         for folder in new:
             start, end = end, end + len(folder.names)
-            self._said[folder] = logs[start:end].mean(axis=0).astype(np.float32)
+            mean = logs[start:end].mean(axis=0, dtype=np.float64).astype(np.float32)
+            self._said[folder] = mean, sure_shares(logs[start:end])

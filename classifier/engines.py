@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from classifier import stacking
 from classifier.features import N_HEADER_COLUMNS
 from classifier.labels import N_CATEGORIES
+from classifier.stacking import MatesSaid
 
 # ONNX Runtime's own builds report to their maker by default since 1.29: at its import it writes a
 # device id into the user's home, at a session's start it sends the model's name and hashes. This is
@@ -54,7 +55,7 @@ class Engine(Protocol):
     def answers(
         self,
         token_ids: NDArray[np.int64],
-        mates_logs: NDArray[np.float32],
+        mates: MatesSaid,
         header_matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the probability of each category, and what the LSTMs say of the names.
@@ -63,8 +64,8 @@ class Engine(Protocol):
         ----------
         token_ids : ndarray of shape (n_sounds, 8, 12), int64
             From `Vocabulary.encode`.
-        mates_logs : ndarray of shape (n_sounds, 24), float32
-            The mean of `name_logs` over each sound's mates; NaN where they are not known.
+        mates : MatesSaid
+            See `encoding.NameEncoder.said_of`.
         header_matrix : ndarray of shape (n_sounds, 6), float32
             From `features.header_matrix`: unscaled, NaN where not stated.
 
@@ -103,20 +104,25 @@ class OnnxEngine:
     def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine.name_logs`."""
         # The whole graph runs, forest included: a second session would hold the LSTMs twice.
-        unknown = np.full((len(token_ids), stacking.N_NAME_LOGS), np.nan, dtype=np.float32)
+        unknown = MatesSaid.unknown(len(token_ids))
         headers = np.full((len(token_ids), N_HEADER_COLUMNS), np.nan, dtype=np.float32)
         return self.answers(token_ids, unknown, headers)[1]
 
     def answers(
         self,
         token_ids: NDArray[np.int64],
-        mates_logs: NDArray[np.float32],
+        mates: MatesSaid,
         header_matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Engine.answers`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
-        given = {"token_ids": token_ids, "mates_logs": mates_logs, "header": header_matrix}
+        given = {
+            "token_ids": token_ids,
+            "mates_logs": mates.logs,
+            "mates_shares": mates.shares,
+            "header": header_matrix,
+        }
         probabilities, logs = self._session.run(["probabilities", "name_logs"], given)
         return np.asarray(probabilities, np.float32), np.asarray(logs, np.float32)
 
@@ -178,25 +184,24 @@ class KerasEngine:
     def answers(
         self,
         token_ids: NDArray[np.int64],
-        mates_logs: NDArray[np.float32],
+        mates: MatesSaid,
         header_matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Engine.answers`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
         logs = self.name_logs(token_ids)
-        inputs = stacking.forest_inputs(
-            stacking.pooled(logs, mates_logs), header_matrix, self.scaler
-        )
+        inputs = stacking.forest_inputs(stacking.pooled(logs, *mates), header_matrix, self.scaler)
         found = stacking.forest_probabilities(self.forest, inputs)
         return stacking.calibrated(found, self.temperature), logs
 
     def is_steady(
         self,
         token_ids: NDArray[np.int64],
-        mates_logs: NDArray[np.float32],
+        mates: MatesSaid,
         header_matrix: NDArray[np.float32],
     ) -> NDArray[np.bool_]:
         """Tell which rows every machine must agree on: see `stacking.is_steady`."""
-        names = stacking.pooled(self.name_logs(token_ids), mates_logs)
-        return stacking.is_steady(names, header_matrix, self.scaler)
+        logs = self.name_logs(token_ids)
+        names = stacking.pooled(logs, *mates)
+        return stacking.is_steady(logs, names, header_matrix, self.scaler)

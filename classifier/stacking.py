@@ -17,7 +17,7 @@ never needs it.
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,21 @@ N_NAME_LOGS: Final = N_READERS * N_CATEGORIES
 #: Added to a probability before its logarithm: one mate that is sure of nonsense must not decide.
 SMALLEST_PROBABILITY: Final = 0.02
 
-#: Weight of the mates, the sound among them, against its own name. ``docs/decisions/0022``.
+#: Weight of the mates, the sound among them, against its own name; and of mates who do not speak
+#: for it. ``docs/decisions/0022`` has the figures of others.
 MATES_WEIGHT: Final = 0.7
+OTHERS_WEIGHT: Final = 0.2
+
+#: A name is sure of a category from this probability on, by the general LSTM.
+SURE_FROM: Final = 0.7
+
+#: A folder is mixed when no category has this share of its sure names; and in any folder, sure
+#: names of a category with at least `MINORITY_SHARE`, and less than this, are not outvoted.
+MAJORITY_SHARE: Final = 0.5
+MINORITY_SHARE: Final = 0.2
+
+# A logarithm of what `name_logs` makes of that probability.
+_SURE_LOG: Final = np.float32(np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY)))
 
 #: Scaled header numbers further out than this many standard deviations are forged or freaks.
 MOST_DEVIATIONS: Final = 16.0
@@ -88,7 +101,82 @@ def name_logs(*probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.log(joined + np.float32(SMALLEST_PROBABILITY)), np.float32)
 
 
-def pooled(logs: NDArray[np.float32], mates_logs: NDArray[np.float32]) -> NDArray[np.float32]:
+class MatesSaid(NamedTuple):
+    """What the LSTMs say of the mates of sounds.
+
+    Attributes
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        The mean of `name_logs` over each sound's mates; NaN where they are not known.
+    shares : ndarray of shape (n_sounds, 12), float32
+        `sure_shares` of them; ones where they are not known.
+    """
+
+    logs: NDArray[np.float32]
+    shares: NDArray[np.float32]
+
+    @classmethod
+    def unknown(cls, n_sounds: int) -> "MatesSaid":
+        """Return what there is to say of sounds whose mates are not known."""
+        return cls(
+            np.full((n_sounds, N_NAME_LOGS), np.nan, dtype=np.float32),
+            np.ones((n_sounds, N_CATEGORIES), dtype=np.float32),
+        )
+
+
+def sure_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how the sure names of one folder are divided among the categories.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_mates, 24), float32
+        From `name_logs`.
+
+    Returns
+    -------
+    ndarray of shape (12,), float32
+        The shares; ones where fewer than two names are sure, for nobody contradicts anybody then.
+    """
+    said = logs[:, :N_CATEGORIES]
+    sure = said.max(axis=1) > _SURE_LOG
+    counts = np.bincount(said[sure].argmax(axis=1), minlength=N_CATEGORIES)
+    if counts.sum() < 2:
+        return np.ones(N_CATEGORIES, dtype=np.float32)
+    return np.asarray(counts / counts.sum(), dtype=np.float32)
+
+
+def mates_weights(logs: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much each sound's mates count against its own name.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`.
+    shares : ndarray of shape (n_sounds, 12), float32
+        From `sure_shares` of each sound's mates.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 1), float32
+        `MATES_WEIGHT`, or `OTHERS_WEIGHT` where the mates do not speak for the sound: in a mixed
+        folder, and for a sure name that a fifth of the sure ones agree with.
+    """
+    said = logs[:, :N_CATEGORIES]
+    top = said.max(axis=1, keepdims=True)
+    own_share = (shares * (said == top)).max(axis=1, keepdims=True)
+    is_mixed = shares.max(axis=1, keepdims=True) < np.float32(MAJORITY_SHARE)
+    is_minority = (
+        (top > _SURE_LOG)
+        & (own_share >= np.float32(MINORITY_SHARE))
+        & (own_share < np.float32(MAJORITY_SHARE))
+    )
+    weights = np.where(is_mixed | is_minority, OTHERS_WEIGHT, MATES_WEIGHT)
+    return weights.astype(np.float32)
+
+
+def pooled(
+    logs: NDArray[np.float32], mates_logs: NDArray[np.float32], shares: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Pool what is said of each sound's own name with what is said of its mates'.
 
     Parameters
@@ -97,6 +185,8 @@ def pooled(logs: NDArray[np.float32], mates_logs: NDArray[np.float32]) -> NDArra
         From `name_logs`.
     mates_logs : ndarray of shape (n_sounds, 24), float32
         The mean over the mates' logs; NaN where a sound's mates are not known.
+    shares : ndarray of shape (n_sounds, 12), float32
+        As for `mates_weights`; of no effect where the mates are not known.
 
     Returns
     -------
@@ -105,8 +195,8 @@ def pooled(logs: NDArray[np.float32], mates_logs: NDArray[np.float32]) -> NDArra
         logarithmic opinion pool (Genest & Zidek 1986).
     """
     mates = np.where(np.isnan(mates_logs), logs, mates_logs)
-    own_weight, mates_weight = np.float32(1.0 - MATES_WEIGHT), np.float32(MATES_WEIGHT)
-    raised = np.exp(own_weight * logs + mates_weight * mates)
+    weights = mates_weights(logs, shares)
+    raised = np.exp((np.float32(1.0) - weights) * logs + weights * mates)
     parts = raised.reshape(len(logs), N_READERS, N_CATEGORIES)
     return np.asarray((parts / parts.sum(axis=2, keepdims=True)).reshape(logs.shape), np.float32)
 
@@ -151,7 +241,10 @@ def forest_inputs(
 
 
 def is_steady(
-    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
+    logs: NDArray[np.float32],
+    names: NDArray[np.float32],
+    headers: NDArray[np.float32],
+    scaler: "StandardScaler",
 ) -> NDArray[np.bool_]:
     """Tell which rows stay on their grid points when every input moves by 1e-5.
 
@@ -160,6 +253,8 @@ def is_steady(
 
     Parameters
     ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`: whether a name is sure must not hang on a last digit either.
     names, headers, scaler
         As for `forest_inputs`.
 
@@ -167,9 +262,10 @@ def is_steady(
     -------
     ndarray of shape (n_sounds,), bool
     """
+    is_clearly_sure = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - _SURE_LOG) > 1e-5
     steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
     to_border = np.abs(steps - np.floor(steps) - 0.5)
-    return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1))
+    return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1) & is_clearly_sure)
 
 
 def _inputs_off_grid(

@@ -29,6 +29,7 @@ from classifier.compiled import compile_models
 from classifier.labels import N_CATEGORIES
 from classifier.sequence import SequenceModel, one_hot
 from classifier.stacking import (
+    MatesSaid,
     calibrated,
     fit_forest,
     fit_scaler,
@@ -42,7 +43,7 @@ from classifier.vocabulary import Vocabulary
 from training.calibration import NEVER_SURE, fit_temperature, review_threshold
 from training.dataset import LabelledSounds
 from training.generation import GENERATED_VENDOR
-from training.mates import means_over, tokens_of
+from training.mates import said_over, tokens_of
 from training.prior import Prior
 from training.splits import Fold, random_folds, vendor_folds
 
@@ -95,7 +96,7 @@ class FittedModels:
         everyone = sounds if beside is None else sounds.joined(beside)
         ids = self.vocabulary.encode(tokens_of(everyone))
         logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
-        names = pooled(logs, means_over(everyone.folders, logs))[: len(sounds)]
+        names = pooled(logs, *said_over(everyone.folders, logs))[: len(sounds)]
         inputs = forest_inputs(names, sounds.headers, self.scaler)
         return calibrated(forest_probabilities(self.forest, inputs), self.temperature)
 
@@ -242,13 +243,13 @@ def _views(
     # Generated sounds have no packs: a folder is all there is of their makers.
     packs = np.where(sounds.vendors == GENERATED_VENDOR, sounds.folders, sounds.packs)
     mates = [
-        means_over(sounds.folders, logs),
-        means_over(packs, logs),
-        np.full_like(logs, np.nan),
+        said_over(sounds.folders, logs),
+        said_over(packs, logs),
+        MatesSaid.unknown(len(logs)),
     ]
     return [
-        forest_inputs(pooled(logs, mates_logs), headers, scaler)
-        for mates_logs in mates
+        forest_inputs(pooled(logs, *said), headers, scaler)
+        for said in mates
         for headers in (sounds.headers, no_headers)
     ]
 

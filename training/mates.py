@@ -1,4 +1,4 @@
-"""Pack-mates of labelled sounds: the tokens of names beside their mates', and means over folders.
+"""Pack-mates of labelled sounds: the tokens of names beside them, and what is said of a folder.
 
 What `classifier.siblings` and `classifier.encoding` do for a folder on disk is done here for the
 rows of a table. All rows of a folder are its mates there, not the 64 that stand for it in service,
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from classifier.filenames import tokenise
 from classifier.siblings import Mates, mates_of
+from classifier.stacking import MatesSaid, sure_shares
 from training.dataset import LabelledSounds
 
 
@@ -31,6 +32,24 @@ def mates_in(sounds: LabelledSounds) -> list[Mates | None]:
             names_in.setdefault(folder, []).append(name)
     mates = {folder: mates_of(names) for folder, names in names_in.items()}
     return [mates.get(folder) for folder in sounds.folders]
+
+
+def said_over(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> MatesSaid:
+    """Return for each row what is said of its group, itself among them.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_rows,), object
+        `str`; "" belongs to no group.
+    logs : ndarray of shape (n_rows, 24), float32
+        From `classifier.stacking.name_logs`.
+    """
+    _, group = np.unique(groups.astype(str), return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(group))[:-1])
+    shares = np.stack([sure_shares(logs[rows]) for rows in members])[group]
+    shares[groups == ""] = 1.0
+    return MatesSaid(means_over(groups, logs), shares)
 
 
 def means_over(groups: NDArray[np.object_], values: NDArray[np.float32]) -> NDArray[np.float32]:
