@@ -257,6 +257,7 @@ def _row(result: SoundResult) -> dict[str, Any]:
             probabilities=_PROBABILITIES.pack(*outcome.probabilities),
             model_version=outcome.model_version,
             evidence=outcome.evidence,
+            needs_review=outcome.needs_review,
         )
     return row
 
