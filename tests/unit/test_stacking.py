@@ -9,6 +9,9 @@ from classifier.labels import N_CATEGORIES
 from classifier.stacking import (
     GRID_STEPS,
     MOST_DEVIATIONS,
+    SMALLEST_PROBABILITY,
+    SURE_FROM,
+    MatesSaid,
     fit_forest,
     fit_scaler,
     forest_inputs,
@@ -16,6 +19,7 @@ from classifier.stacking import (
     is_steady,
     name_logs,
     pooled,
+    sure_shares,
     together,
 )
 
@@ -45,8 +49,12 @@ def test_every_input_stands_on_the_grid():
 def test_a_value_on_the_border_of_two_grid_points_is_not_steady():
     on_border = NO_OPINION.copy()
     on_border[0, 0] = 10.5 / GRID_STEPS
+    on_border[:, 1:] = 0.0
     on_border[1, 0] = 10.0 / GRID_STEPS
-    assert is_steady(on_border, HEADERS, fit_scaler(HEADERS)).tolist() == [False, True]
+    assert is_steady(logs_of(1, 2), on_border, HEADERS, fit_scaler(HEADERS)).tolist() == [
+        False,
+        True,
+    ]
 
 
 def test_a_category_the_forest_never_saw_has_probability_zero():
@@ -63,21 +71,60 @@ def test_a_category_the_forest_never_saw_has_probability_zero():
 
 
 SURE = np.eye(N_CATEGORIES, dtype=np.float32)
-NOT_KNOWN = np.full((1, 2 * N_CATEGORIES), np.nan, dtype=np.float32)
+
+
+def logs_of(*categories):
+    said = SURE[list(categories)]
+    return name_logs(said, said)
+
+
+def folder_of(*categories):
+    """What is said of a folder of such sure names, as of one sound of it."""
+    logs = logs_of(*categories)
+    return MatesSaid(logs.mean(axis=0, keepdims=True), sure_shares(logs)[None])
+
+
+def answer(own, said):
+    return int(together(pooled(logs_of(own), *said)).argmax())
 
 
 def test_a_sound_whose_mates_are_not_known_is_what_its_name_says():
-    logs = name_logs(SURE[4:5], SURE[4:5])
-    assert together(pooled(logs, NOT_KNOWN)).argmax() == 4
+    assert answer(4, MatesSaid.unknown(1)) == 4
 
 
-def test_mates_that_agree_outweigh_a_name_that_does_not():
-    own, mates = name_logs(SURE[4:5], SURE[4:5]), name_logs(SURE[2:3], SURE[2:3])
-    assert together(pooled(own, mates)).argmax() == 2
+def test_mates_that_agree_outweigh_a_name_that_is_alone_with_what_it_says():
+    assert answer(4, folder_of(4, *[2] * 9)) == 2
+
+
+def test_a_sure_name_that_a_fifth_of_the_sure_ones_agree_with_is_not_outvoted():
+    assert answer(4, folder_of(4, 4, *[2] * 8)) == 4
+
+
+def test_in_a_folder_of_everything_a_name_speaks_for_itself():
+    assert answer(4, folder_of(4, 1, 1, 1, 1, 2, 2, 2, 3, 3, 7)) == 4
+
+
+def test_a_name_that_says_nothing_is_what_most_of_its_mates_are():
+    nothing = np.full((1, N_CATEGORIES), 1 / N_CATEGORIES, dtype=np.float32)
+    logs = name_logs(nothing, nothing)
+    assert together(pooled(logs, *folder_of(2, 2, 2, 4))).argmax() == 2
+
+
+def test_names_of_which_none_is_sure_contradict_nobody():
+    nothing = np.full((3, N_CATEGORIES), 1 / N_CATEGORIES, dtype=np.float32)
+    assert sure_shares(name_logs(nothing, nothing)).tolist() == [1.0] * N_CATEGORIES
 
 
 def test_what_each_lstm_says_is_pooled_apart_and_sums_to_one():
     rng = np.random.default_rng(0)
     said = [rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32) for _ in range(4)]
-    found = pooled(name_logs(*said[:2]), name_logs(*said[2:]))
+    shares = rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32)
+    found = pooled(name_logs(*said[:2]), name_logs(*said[2:]), shares)
     np.testing.assert_allclose(found.reshape(9, 2, N_CATEGORIES).sum(axis=2), 1, rtol=1e-5)
+
+
+def test_a_name_on_the_border_of_being_sure_is_not_steady():
+    logs = logs_of(3, 3)
+    logs[0, 3] = np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY))
+    steady = is_steady(logs, NO_OPINION, HEADERS, fit_scaler(HEADERS))
+    assert steady.tolist() == [False, True]
