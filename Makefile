@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry test fuzz chaos lint format train study footprint recovery retraining accuracy prior starter lock clean
+.PHONY: help setup ingest results status retry test fuzz chaos lint format train study footprint mates recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -75,6 +75,9 @@ study: $(VENV)/.dev ## compare the published method with ours: CORPUS=table.csv.
 
 footprint: $(VENV)/.dev ## measure a worker's memory and start, both engines
 	@$(BIN)/python -m tests.benchmarks.footprint
+
+mates: $(VENV)/.dev ## measure what a folder's names cost beside a sound's own
+	@$(BIN)/python -m tests.benchmarks.mates
 
 recovery: $(VENV)/.dev ## measure how soon work returns after a kill -9
 	@$(BIN)/python -m tests.benchmarks.recovery

@@ -1,0 +1,84 @@
+"""What pack-mates cost: ``python -m tests.benchmarks.mates``.
+
+In one process and one run: the starter in the default engine, batches of 256, names alone and names
+beside their mates; and listing the folders, known and not known yet. Folders of 20 empty files with
+made-up names; every file is asked about once, so each folder is read once. Prints microseconds a
+file, the best of five rounds: the machine's other work is not what is measured.
+
+Not a test: times are of one machine. Not here: reading headers, the database.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from classifier.artifact import load_starter
+from classifier.opening import open_root
+from classifier.siblings import mates_of
+from workers.folders import Folders
+
+FOLDERS, FILES = 200, 20
+BATCH = 256
+ROUNDS = 5
+WORDS = ("kick", "snare", "pad", "vox", "riser", "bass", "loop", "guitar", "dark", "wide")
+
+
+def _names(folder: int) -> list[str]:
+    words = (WORDS[folder % len(WORDS)], WORDS[folder // len(WORDS) % len(WORDS)])
+    return [f"XY{folder}_{'_'.join(words)}_{place:02}.wav" for place in range(FILES)]
+
+
+def _microseconds(work: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - began)
+    return 1e6 * best / (FOLDERS * FILES)
+
+
+def main() -> None:
+    names = [_names(folder) for folder in range(FOLDERS)]
+    flat = [name for folder in names for name in folder]
+    paths = [f"{number}/{name}" for number, folder in enumerate(names) for name in folder]
+    headers = np.full((len(flat), 6), np.nan, dtype=np.float32)
+
+    # A fresh one for each round: nothing is remembered of any folder.
+    fresh = iter([load_starter() for _ in range(2 * ROUNDS)])
+    of_folder = [mates for folder in names for mates in [mates_of(folder)] * FILES]
+
+    def ask(*, with_mates: bool) -> None:
+        mates, classifier = of_folder if with_mates else None, next(fresh)
+        for start in range(0, len(flat), BATCH):
+            rows = slice(start, start + BATCH)
+            classifier.answers(flat[rows], headers[rows], mates[rows] if mates else None)
+
+    alone = _microseconds(lambda: ask(with_mates=False))
+    beside = _microseconds(lambda: ask(with_mates=True))
+    with tempfile.TemporaryDirectory() as root:
+        for path in paths:
+            (Path(root) / path).parent.mkdir(exist_ok=True)
+            (Path(root) / path).touch()
+        time.sleep(2.1)  # a folder that changed just now is not remembered
+        fd = open_root(root)
+        known = Folders(most=FOLDERS)
+
+        def list_with(folders: Folders) -> None:
+            folders.mates("library", fd, paths, folder_words=True)
+
+        first = _microseconds(lambda: list_with(Folders(most=FOLDERS)))
+        list_with(known)
+        again = _microseconds(lambda: list_with(known))
+        os.close(fd)
+    print(f"classifying, names alone          {alone:6.1f} us a file")
+    print(f"classifying, beside their mates   {beside:6.1f} us a file")
+    print(f"listing folders for the first time{first:6.1f} us a file")
+    print(f"listing folders that are known    {again:6.1f} us a file")
+
+
+if __name__ == "__main__":
+    main()
