@@ -55,7 +55,7 @@ def predict(source: str) -> None:
     """
     from db.engine import create_engine
     from db.migrate import require_current
-    from db.sounds import top3
+    from db.results import top3
     from workers.predictor import Predictor
     from workers.settings import load_settings
 

@@ -13,7 +13,7 @@ from cli.spreadsheets import spreadsheet_safe
 from cli.terminal import csv_writer, iso_time, say, shorten, tell, terminal_width, wrapped
 
 if TYPE_CHECKING:
-    from db.sounds import SoundRow
+    from db.results import SoundRow
 
 #: The columns of csv, json and parquet: first the contract's, in its order, then the rest.
 COLUMNS: Final = (
@@ -78,7 +78,7 @@ def results(form: str, category: str | None, below: float | None, failed: bool) 
 
     from db.engine import create_engine, reading
     from db.migrate import require_current
-    from db.sounds import results as rows
+    from db.results import results as rows
     from workers.settings import load_settings
 
     database = create_engine(load_settings().database)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from db.dialects import now
-from db.sounds import needs_review
+from db.results import needs_review
 from db.tables import BatchState, SoundStatus, batches, ingests, label_history, sounds
 
 
@@ -124,7 +124,7 @@ class SoundCounts:
     ----------
     classified, failed : int
     needs_review : int
-        Classified, unsure (`db.sounds.needs_review`), and without a trusted label.
+        Classified, unsure (`db.results.needs_review`), and without a trusted label.
     errors : dict of str to int
         Failed sounds by error code, commonest first.
     categories : dict of str to int

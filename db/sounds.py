@@ -1,16 +1,16 @@
-"""The table of sounds: what is known of a path, writing results, reading them out.
+"""The table of sounds: what is known of a path, and writing results.
 
-What is not here: who may write: the ledger's token decides (`db.ledger.finish`).
+What is not here: who may write (the ledger's token decides, `db.ledger.finish`), and reading
+results out (`db.results`).
 """
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, select, true
+from sqlalchemy import Connection, select
 
 from classifier.errors import ErrorCode
 from classifier.labels import CATEGORIES, N_CATEGORIES
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from classifier.byproducts import ByProducts
     from classifier.headers import AudioHeader
 
-_PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
+#: How a row holds them, in the order of `CATEGORIES`.
+PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
 
 #: As `classifier.byproducts.ByProducts` names them; a test holds the two together.
 BY_PRODUCTS: Final = (
@@ -60,9 +61,6 @@ _RESULT_COLUMNS: Final = (
     "evidence",
     "needs_review",
 )
-
-#: A row of a version that did not say whether it needs a review needs one below this.
-REVIEW_BELOW_CONFIDENCE: Final = 0.5
 
 _LOOK_UP_AT_ONCE: Final = 1000
 
@@ -254,7 +252,7 @@ def _row(result: SoundResult) -> dict[str, Any]:
             status=SoundStatus.CLASSIFIED,
             category=CATEGORIES[outcome.best],
             confidence=outcome.probabilities[outcome.best],
-            probabilities=_PROBABILITIES.pack(*outcome.probabilities),
+            probabilities=PROBABILITIES.pack(*outcome.probabilities),
             model_version=outcome.model_version,
             evidence=outcome.evidence,
             needs_review=outcome.needs_review,
@@ -307,111 +305,3 @@ def failed_after(
         FailedSound(row.id, row.root, row.path, row.pack, row.vendor, ErrorCode(row.error_code))
         for row in connection.execute(query)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class SoundRow:
-    """One row of the results, as a person reads it."""
-
-    root: str
-    path: str
-    pack: str
-    vendor: str
-    category: str | None
-    confidence: float | None
-    top3: tuple[tuple[str, float], ...]
-    label: str | None
-    error_code: str | None
-    error_message: str | None
-    note: str | None
-    model_version: str | None
-    file_size_bytes: int | None
-    duration_seconds: float | None
-    sample_rate_hz: int | None
-    channels: int | None
-    frame_count: int | None
-    sample_type: str | None
-    classified_at: datetime
-    tempo_bpm: float | None
-    tempo_source: str | None
-    musical_key: str | None
-    key_source: str | None
-    playback: str | None
-    playback_source: str | None
-    instrument: str | None
-    instrument_source: str | None
-    evidence: str | None
-    needs_review: bool
-
-
-#: What a row says as its column does.
-_AS_STORED: Final = [
-    field.name for field in fields(SoundRow) if field.name not in ("top3", "needs_review")
-]
-
-
-def needs_review() -> ColumnElement[bool]:
-    """Return the condition that a person should look at a sound.
-
-    What the model said of itself when it classified it, until somebody gives a label.
-    """
-    return and_(
-        sounds.c.status == SoundStatus.CLASSIFIED,
-        sounds.c.label.is_(None),
-        func.coalesce(sounds.c.needs_review, sounds.c.confidence < REVIEW_BELOW_CONFIDENCE),
-    )
-
-
-def results(
-    connection: Connection,
-    *,
-    category: str | None = None,
-    below: float | None = None,
-    failed: bool = False,
-    unsure: bool = False,
-) -> Iterator[SoundRow]:
-    """Stream the results in path order.
-
-    Parameters
-    ----------
-    connection : Connection
-        Kept until the last row is read; rows are fetched by the thousand.
-    category : str, optional
-        Only this one.
-    below : float, optional
-        Only classified sounds with a confidence below this.
-    failed : bool
-        Only sounds without a category.
-    unsure : bool
-        Only sounds that need a review.
-
-    Yields
-    ------
-    SoundRow
-    """
-    review = case((needs_review(), true()), else_=false()).label("review")
-    query: Select[Any] = select(sounds, review).order_by(sounds.c.root, sounds.c.path)
-    if category is not None:
-        query = query.where(sounds.c.category == category)
-    if below is not None:
-        query = query.where(sounds.c.confidence < below)
-    if failed:
-        query = query.where(sounds.c.status == SoundStatus.FAILED)
-    if unsure:
-        query = query.where(needs_review())
-    rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
-    for row in rows:
-        stored = {name: getattr(row, name) for name in _AS_STORED}
-        yield SoundRow(top3=_top3(row.probabilities), needs_review=bool(row.review), **stored)
-
-
-def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:
-    if packed is None:
-        return ()
-    return top3(_PROBABILITIES.unpack(packed))
-
-
-def top3(probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:
-    """Return the three most probable categories with their probabilities, best first."""
-    order = sorted(range(N_CATEGORIES), key=lambda index: -probabilities[index])
-    return tuple((CATEGORIES[index], probabilities[index]) for index in order[:3])

@@ -131,7 +131,8 @@ def test_status_counts_what_results_list(ask, rows):
     status = json.loads(ask("status", "--json").stdout)
 
     classified = [row for row in rows if row["category"]]
-    unsure = [row for row in classified if row["confidence"] < 0.5]
+    unsure = [row for row in classified if row["needs_review"]]
+    assert 0 < len(unsure) < len(classified)
     assert status["sounds"] == {
         "classified": len(classified),
         "failed": len(rows) - len(classified),

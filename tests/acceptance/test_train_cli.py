@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+from classifier.artifact import starter_version
+
 
 @pytest.fixture(scope="module")
 def labelled(run_at_home, home, library):
@@ -63,9 +65,9 @@ def test_the_report_can_be_had_again_from_the_database(trained, run_at_home, lab
     (version,) = [model["version"] for model in listed if model["origin"] == "database"]
     again = run_at_home("models", "show", version, "--report", "-")
     assert again.stdout == (labelled / "report" / "report.html").read_text()
-    none = run_at_home("models", "show", "starter-2", "--report", "-")
+    none = run_at_home("models", "show", starter_version(), "--report", "-")
     assert none.code == 2
-    assert "no training run of this database made a model 'starter-2'" in none.stderr
+    assert f"no training run of this database made a model '{starter_version()}'" in none.stderr
 
 
 def test_what_it_held_out_shows_in_the_labels_statistics(trained, run_at_home):

@@ -13,10 +13,9 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, RowMapping, func, select
 
 from db import ledger
-from db import sounds as sounds_table
 from db.batch import BatchEntry, ClaimedBatch
 from db.engine import create_engine, reading
-from db.sounds import SoundRow
+from db.results import SoundRow, results
 from db.tables import BatchState, batches, ingests
 from tests.processes import REPOSITORY
 from tests.servers.lifecycle import wait_until
@@ -112,7 +111,7 @@ def read_rows() -> Callable[[str], list[SoundRow]]:
 
     def read(url: str) -> list[SoundRow]:
         with connected(url) as engine, reading(engine) as connection:
-            rows = list(sounds_table.results(connection))
+            rows = list(results(connection))
         return [replace(row, classified_at=_ANY_TIME) for row in rows]
 
     return read

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from classifier.errors import ErrorCode, SoundError
 from db import ledger, recovery
 from db.batch import BatchEntry
 from db.tables import BatchState
 from tests import sounds
-from workers import classification
+from workers import classification, folders
 from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError
+from workers.folders import Folders
 from workers.leftovers import return_leftovers
 from workers.reading_note import notes_of_the_living
 from workers.settings import Settings
@@ -129,6 +131,113 @@ def test_the_neighbours_in_a_batch_do_not_change_a_row(
     for name in all_names:
         classify_batch(queued([name]), context)
     assert read_rows(database_url) == together
+
+
+# Pack-mates
+
+
+@pytest.fixture
+def voices(folder):
+    """A folder in which most names say what all of them are; their paths."""
+    names = ("take 01", "take 02", "Vox Chop 03", "vocal adlib", "vox 5", "Vocal Phrase 6")
+    (folder / "Pack").mkdir()
+    for name in names:
+        (folder / "Pack" / f"{name}.wav").write_bytes(sounds.encoded())
+    return [f"Pack/{name}.wav" for name in names]
+
+
+@pytest.fixture
+def said(read_rows, database_url):
+    """What the table says of each path, but for when."""
+
+    def said():
+        return {
+            row.path: (row.category, row.confidence, row.top3, row.evidence, row.needs_review)
+            for row in read_rows(database_url)
+        }
+
+    return said
+
+
+def test_a_file_gets_the_same_answer_however_batches_fall(queued, context, voices, all_names, said):
+    # Given two folders' sounds, classified in one batch
+    paths = [*voices, *all_names]
+    classify_batch(queued(paths), context)
+    together = said()
+    # When they come in another order, and one by one to a process that has listed nothing
+    classify_batch(queued(paths[::-1]), context)
+    backwards = said()
+    for path in paths:
+        classify_batch(queued([path]), replace(context, folders=Folders()))
+    # Then each row says the same
+    assert backwards == together
+    assert said() == together
+
+
+def test_a_name_that_says_nothing_is_what_its_folder_on_disk_is(queued, context, voices, said):
+    classify_batch(queued(["Pack/take 01.wav"]), context)
+    category, _, _, evidence, _ = said()["Pack/take 01.wav"]
+    assert (category, evidence) == ("vocal", "mates")
+
+
+def test_what_comes_to_a_folder_counts_from_the_next_visit(queued, context, voices, folder, said):
+    # Given a folder of one sound
+    for path in voices[1:]:
+        (folder / path).rename(folder / path.replace("/", " "))
+    classify_batch(queued(voices[:1]), context)
+    alone = said()
+    # When others come, and it is visited again by the same process
+    for path in voices[1:]:
+        (folder / path.replace("/", " ")).rename(folder / path)
+    classify_batch(queued(voices[:1]), context)
+    # Then they are heard
+    assert said() != alone
+    assert said()[voices[0]][0] == "vocal"
+
+
+def test_what_lies_beside_and_is_no_sound_changes_no_answer(queued, context, voices, folder, said):
+    classify_batch(queued(voices), context)
+    before = said()
+    for name in ("._Kick 1.wav", "Kick 2.txt", "Kick 3"):
+        (folder / "Pack" / name).write_bytes(b"x")
+    classify_batch(queued(voices), context)
+    assert said() == before
+
+
+def test_a_folder_that_cannot_be_listed_takes_no_sound_with_it(
+    queued, context, voices, said, monkeypatch
+):
+    def refused(*_, **__):
+        raise SoundError(ErrorCode.PERMISSION_DENIED, "it may be entered, not listed")
+
+    monkeypatch.setattr(folders, "open_folder_beneath", refused)
+    classify_batch(queued(voices), context)
+    rows = said()
+    assert rows["Pack/vox 5.wav"][0] == "vocal"
+    assert rows["Pack/vox 5.wav"][3] in ("name", "header")
+    assert {evidence for _, _, _, evidence, _ in rows.values()} <= {"name", "header"}
+
+
+def test_storage_that_fails_while_folders_are_listed_is_nobodys_fault(
+    queued, context, voices, monkeypatch, batch_rows, read_rows, database_url
+):
+    def failing(_):
+        raise OSError(errno.EIO, "the storage fails")
+
+    monkeypatch.setattr(folders, "_names", failing)
+    with pytest.raises(OSError, match="the storage fails"):
+        classify_batch(queued(voices), context)
+    assert_handed_back(batch_rows)
+    assert read_rows(database_url) == []
+
+
+def test_a_row_says_whether_its_sound_needs_a_review(queued, context, voices, said, folder):
+    (folder / "zzq.wav").write_bytes(sounds.encoded())
+    classify_batch(queued([*voices, "zzq.wav"]), context)
+    review_below = context.predictor.current(context.database).review_below
+    rows = said()
+    assert all(unsure == (confidence < review_below) for _, confidence, *_, unsure in rows.values())
+    assert not rows["Pack/vocal adlib.wav"][-1]
 
 
 def test_a_second_copy_of_a_message_does_nothing(queued, context, all_names, batch_rows):
@@ -264,7 +373,7 @@ def break_prediction(context, monkeypatch):
         raise ZeroDivisionError("a fault of our own")
 
     classifier = context.predictor.current(context.database)
-    monkeypatch.setattr(type(classifier), "predict", failing)
+    monkeypatch.setattr(type(classifier), "answers", failing)
 
 
 def test_a_fault_of_our_own_is_loud_and_counted(

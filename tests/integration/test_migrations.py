@@ -10,9 +10,10 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 import db.migrations.versions
-from db import labels, ledger, migrate, recovery, sounds
+from db import labels, ledger, migrate, recovery
 from db.labels import Given, GivenLabel
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
+from db.results import results
 from db.sounds import sound_key
 from db.tables import LabelSource, metadata
 from tests.integration.conftest import connected
@@ -113,7 +114,7 @@ def test_an_older_databases_sounds_can_be_labelled_and_none_is_held_out(older_ur
 def test_an_older_databases_sounds_have_no_by_products_until_they_are_visited(older_url):
     upgrade(older_url)
     with connected(older_url) as engine, engine.begin() as connection:
-        (row,) = sounds.results(connection)
+        (row,) = results(connection)
     assert (row.path, row.tempo_bpm, row.instrument, row.evidence) == ("b.wav", None, None, None)
 
 

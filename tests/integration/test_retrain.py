@@ -210,7 +210,8 @@ def test_two_hundred_labels_improve_their_vendor_and_do_not_cost_the_rest(small_
 
     def gain(sounds):
         before = evaluate(
-            sounds.category_indices, starter.probabilities(sounds.names.tolist(), sounds.headers)
+            sounds.category_indices,
+            starter.answers(sounds.names.tolist(), sounds.headers).probabilities,
         )
         after = evaluate(sounds.category_indices, learned.probabilities(sounds))
         return after.accuracy - before.accuracy, after.macro_f1 - before.macro_f1

@@ -11,10 +11,11 @@ from classifier.byproducts import ByProducts, Playback, Source
 from classifier.errors import ErrorCode
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
-from db import sounds
+from db import labels, overview, sounds
 from db.dialects import now
+from db.results import results
 from db.sounds import Failure, Prediction, SoundResult
-from db.tables import SoundStatus
+from db.tables import LabelSource, SoundStatus
 from tests.integration.conftest import connected
 
 HEADER = AudioHeader(1234, 0.5, 44100, 2, 22050, "PCM_24")
@@ -55,7 +56,7 @@ def save(database):
 def ask(database):
     def ask(**narrowed):
         with database.begin() as connection:
-            return list(sounds.results(connection, **narrowed))
+            return list(results(connection, **narrowed))
 
     return ask
 
@@ -88,6 +89,70 @@ def test_by_products_and_evidence_are_kept_and_a_failure_takes_them_away(save, a
     (row,) = ask()
     assert {getattr(row, name) for name in sounds.BY_PRODUCTS} == {None}
     assert row.evidence is None
+
+
+# Who needs a review
+
+
+@pytest.fixture
+def unsure(ask, database):
+    """The paths that need a review; rows, the filter and the count say the same."""
+
+    def unsure():
+        paths = [row.path for row in ask() if row.needs_review]
+        assert [row.path for row in ask(unsure=True)] == paths
+        with database.begin() as connection:
+            assert overview.sound_counts(connection).needs_review == len(paths)
+        return paths
+
+    return unsure
+
+
+def said(path, confidence, needs_review):
+    """A result whose model says whether it needs a review."""
+    outcome = predicted(path, confidence=confidence).outcome
+    return predicted(path, outcome=replace(outcome, needs_review=needs_review))
+
+
+def test_the_model_says_what_needs_a_review_whatever_its_confidence(save, unsure):
+    save(said("low and sure.wav", 0.3, False), said("high and unsure.wav", 0.9, True))
+    assert unsure() == ["high and unsure.wav"]
+
+
+def test_a_row_that_says_nothing_needs_a_review_below_a_half(save, unsure):
+    save(said("a.wav", 0.49, None), said("b.wav", 0.5, None), said("c.wav", 0.9, None))
+    assert unsure() == ["a.wav"]
+
+
+def test_a_failed_sound_has_nothing_to_review(save, unsure):
+    save(said("a.wav", 0.3, True))
+    save(failed("a.wav"), failed("b.wav"))
+    assert unsure() == []
+
+
+def test_a_sound_with_a_label_needs_a_review_no_longer_and_stays_so(save, unsure, database):
+    save(said("a.wav", 0.3, True), said("b.wav", 0.3, None), said("c.wav", 0.3, True))
+    assert unsure() == ["a.wav", "b.wav", "c.wav"]
+    labels_given = [
+        labels.GivenLabel(sounds.sound_key("library", path), "bass", LabelSource.HUMAN)
+        for path in ("a.wav", "b.wav")
+    ]
+    with database.begin() as connection:
+        labels.give(connection, labels_given, labelled_by="ada")
+    assert unsure() == ["c.wav"]
+    save(said("a.wav", 0.2, True))
+    assert unsure() == ["c.wav"]
+
+
+def test_a_surer_model_takes_the_review_away(save, unsure):
+    save(said("a.wav", 0.3, True))
+    save(said("a.wav", 0.9, False))
+    assert unsure() == []
+
+
+def test_unsure_sounds_can_be_narrowed_further(save, ask):
+    save(said("a.wav", 0.3, True), said("b.wav", 0.6, True), said("c.wav", 0.2, False))
+    assert [row.path for row in ask(unsure=True, below=0.5)] == ["a.wav"]
 
 
 def test_the_three_best_come_in_falling_order(save, ask):

@@ -76,7 +76,7 @@ def test_a_whole_sound(name, seconds, expected):
 def test_a_value_and_its_source_are_columns_of_the_table_and_of_the_results():
     names = tuple(field.name for field in fields(ByProducts))
     assert names == BY_PRODUCTS
-    assert COLUMNS[-len(names) - 1 :] == (*names, "evidence")
+    assert COLUMNS[-len(names) - 2 :] == (*names, "evidence", "needs_review")
 
 
 # Tempo

@@ -9,7 +9,7 @@ import pytest
 
 from classifier import opening
 from classifier.errors import ErrorCode, SoundError
-from classifier.opening import mtime_ns, open_beneath, open_root
+from classifier.opening import mtime_ns, open_beneath, open_folder_beneath, open_root
 from classifier.paths import path_text
 from tests.processes import clean_environment, without_override
 
@@ -236,3 +236,83 @@ def test_a_date_that_databases_do_not_know_becomes_the_last_they_do(tmp_path):
     path.touch()
     os.utime(path, ns=(10**19, 10**19))
     assert mtime_ns(path.stat()) == 2**63 - 1
+
+
+# Folders
+
+
+@pytest.fixture
+def names_in(root_fd):
+    """The names in a folder that a path leads to."""
+
+    def names_in(path, **options):
+        fd, status = open_folder_beneath(root_fd, path, **options)
+        try:
+            assert os.path.samestat(status, os.fstat(fd))
+            assert not os.get_inheritable(fd)
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
+
+    return names_in
+
+
+@pytest.fixture
+def folder_refusal(root_fd):
+    """The error code a folder's path is refused with."""
+
+    def refusal(path, **options):
+        with pytest.raises(SoundError) as refused:
+            open_folder_beneath(root_fd, path, **options)
+        return refused.value.code
+
+    return refusal
+
+
+@either_way
+def test_a_folder_is_opened_to_be_listed_and_the_root_is_one(names_in, root, follow_links):
+    (root / "pack" / "empty").mkdir()
+    assert names_in("pack", follow_links=follow_links) == ["empty", "kick.wav"]
+    assert names_in("pack/empty", follow_links=follow_links) == []
+    assert names_in("", follow_links=follow_links) == ["pack"]
+
+
+def test_listing_the_root_again_begins_at_its_first_name(names_in):
+    assert names_in("") == names_in("") == ["pack"]
+
+
+@either_way
+@pytest.mark.parametrize("path", ["pack/kick.wav", "gone", "pack/kick.wav/deeper"])
+def test_what_is_no_folder_is_not_listed(folder_refusal, path, follow_links):
+    assert folder_refusal(path, follow_links=follow_links) is ErrorCode.MISSING_FILE
+
+
+def test_a_named_pipe_is_no_folder_and_nobody_waits_for_its_writer(folder_refusal, root):
+    os.mkfifo(root / "pipe")
+    assert folder_refusal("pipe") is ErrorCode.MISSING_FILE
+
+
+@either_way
+@pytest.mark.parametrize("path", ["..", "../root", "pack/../.."])
+def test_a_folder_above_the_root_is_not_listed(folder_refusal, path, follow_links):
+    assert folder_refusal(path, follow_links=follow_links) is ErrorCode.OUTSIDE_ROOT
+
+
+@either_way
+@pytest.mark.parametrize("target", ["..", "/", "../root/.."])
+def test_a_folder_link_that_leads_out_is_not_listed(folder_refusal, root, target, follow_links):
+    (root / "out").symlink_to(target)
+    assert folder_refusal("out", follow_links=follow_links) is ErrorCode.OUTSIDE_ROOT
+
+
+def test_a_folder_link_that_stays_inside_is_listed_where_links_are_followed(
+    names_in, folder_refusal, root
+):
+    (root / "twin").symlink_to("pack")
+    assert names_in("twin") == ["kick.wav"]
+    assert folder_refusal("twin", follow_links=False) is ErrorCode.OUTSIDE_ROOT
+
+
+@pytest.mark.parametrize("path", ["/etc", "a\0b", "\ud800", "n" * 300], ids=ascii)
+def test_what_is_no_path_of_a_folder_is_refused(folder_refusal, path):
+    assert folder_refusal(path) is ErrorCode.INVALID_PATH
