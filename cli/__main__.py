@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "status": "cli.status:status",
     "results": "cli.results:results",
     "retry": "cli.retry:retry",
+    "explain": "cli.explain:explain",
     "predict": "cli.predict:predict",
     "labels": "cli.labels:labels",
     "train": "cli.train:train",

@@ -10,7 +10,7 @@ import click
 
 from classifier.labels import CATEGORIES
 from cli.spreadsheets import spreadsheet_safe
-from cli.terminal import csv_writer, iso_time, say, shorten, tell, terminal_width, wrapped
+from cli.terminal import command, csv_writer, iso_time, say, shorten, tell, terminal_width, wrapped
 
 if TYPE_CHECKING:
     from db.results import SoundRow
@@ -68,13 +68,21 @@ _ROWS_AT_ONCE: Final = 10_000
     help="Only sounds classified with a confidence below P.",
 )
 @click.option("--failed", is_flag=True, help="Only sounds without a category, with the reason.")
-def results(form: str, category: str | None, below: float | None, failed: bool) -> None:
+@click.option("--needs-review", is_flag=True, help="Only sounds that a person should look at.")
+def results(
+    form: str, category: str | None, below: float | None, failed: bool, needs_review: bool
+) -> None:
     """Print the results, in path order, on standard output.
+
+    In the table a ? marks sounds that need a review: the model is not sure, and nobody has given
+    them a label.
 
     In csv, a cell that a spreadsheet would run as a formula gets a ' in front.
     """
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: send it to a file with > results.parquet")
+    if failed and needs_review:
+        raise click.UsageError("--failed and --needs-review exclude each other")
 
     from db.engine import create_engine, reading
     from db.migrate import require_current
@@ -84,7 +92,7 @@ def results(form: str, category: str | None, below: float | None, failed: bool) 
     database = create_engine(load_settings().database)
     require_current(database)
     with reading(database) as connection:
-        found = rows(connection, category=category, below=below, failed=failed)
+        found = rows(connection, category=category, below=below, failed=failed, unsure=needs_review)
         if form == "table":
             _print_table(found)
         elif form == "csv":
@@ -155,6 +163,7 @@ def _print_table(rows: Iterator["SoundRow"]) -> None:
     width = terminal_width()
     category_width, confidence_width = 18, 5
     path_width = max(20, width - category_width - confidence_width - 5)
+    to_review = 0
     first = next(rows, None)
     if first is None:
         tell("no such sounds; `cratesort status` shows what there is")
@@ -167,9 +176,14 @@ def _print_table(rows: Iterator["SoundRow"]) -> None:
             say(f"    {wrapped(row.error_message or '', 4)}")
         else:
             sure = f"{row.confidence:.2f}"
-            say(f"{path}  {row.category:<{category_width}} {sure:>{confidence_width}}")
+            mark = "?" if row.needs_review else ""
+            say(f"{path}  {row.category:<{category_width}} {sure:>{confidence_width}}{mark}")
+            to_review += row.needs_review
         if row.note:
             say(f"    {wrapped(f'note: {row.note}', 4)}")
+    if to_review:
+        need = "sound needs" if to_review == 1 else "sounds need"
+        tell(f"{to_review:,} {need} a review (?), listed by: {command('results --needs-review')}")
 
 
 class _Counting:

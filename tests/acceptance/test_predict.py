@@ -151,8 +151,11 @@ def test_a_table_without_rows_is_a_header_without_rows(predict):
 
 
 def test_prediction_and_ingest_agree(predict, run_cli, library, read_results):
-    """The same name and header figures get the same category, with the audio or without."""
-    run_cli("ingest", library)
+    """The same names and header figures get the same category, with the audio or without.
+
+    Where folders lend no words, for those are the answer in many tables and are not read there.
+    """
+    run_cli("ingest", library, settings={"CRATESORT_FOLDER_WORDS": "false"})
     rows = read_results()
     columns = ("path", "file_size", "duration", "sample_rate", "channels", "frame_count")
     text = io.StringIO()
@@ -165,3 +168,90 @@ def test_prediction_and_ingest_agree(predict, run_cli, library, read_results):
     assert [row["category"] for row in predicted] == [row["category"] for row in rows]
     confidences = [float(row["confidence"]) for row in predicted]
     assert confidences == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
+
+
+# Pack-mates: rows of one folder
+
+
+def in_folders(*rows, columns="folder,file_path"):
+    return table(*rows, header=columns)
+
+
+SILENT = "AB7.wav"
+OPEN_HATS = tuple(f"Open Hihat {index}.wav" for index in range(1, 20))
+
+
+def confidence_beside(predict, *names, folder="a"):
+    """Ask for `SILENT` in a folder of these names."""
+    rows = parsed(predict(in_folders(*(f"{folder},{name}" for name in (SILENT, *names)))))
+    return rows[0]
+
+
+def test_rows_of_one_folder_are_read_beside_each_other(predict):
+    alone = confidence_beside(predict)
+    beside = confidence_beside(predict, *OPEN_HATS)
+    assert float(beside["drum"]) > float(alone["drum"]) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("columns", "here", "elsewhere"),
+    [
+        ("folder,file_path", "a,{}", "b,{}"),
+        ("pack,file_path", "a,{}", "b,{}"),
+        ("folder,vendor,file_path", "a,one,{}", "a,two,{}"),
+        ("folder,repo,file_path", "a,one,{}", "a,two,{}"),
+        ("folder,source_repo,file_path", "a,one,{}", "a,two,{}"),
+        ("path", "a/{}", "b/{}"),
+    ],
+    ids=["folder", "pack", "vendor", "repo", "source_repo", "path"],
+)
+def test_what_tells_folders_apart(predict, columns, here, elsewhere):
+    hats = [here.format(name) for name in OPEN_HATS]
+    rows = (here.format(SILENT), elsewhere.format(SILENT), *hats)
+    mate, stranger, *_ = parsed(predict(in_folders(*rows, columns=columns)))
+    assert float(mate["drum"]) > float(stranger["drum"]) + 0.1
+
+
+def test_what_a_folder_is_called_counts_for_nothing(predict):
+    kicks = confidence_beside(predict, folder="Kicks")
+    assert kicks == confidence_beside(predict, folder="Vocals")
+
+
+@pytest.mark.parametrize("row", [SILENT, f"x/{SILENT}"], ids=["a name", "a name with folders"])
+def test_a_table_of_file_path_alone_has_no_mates(predict, row):
+    hats = [row.replace(SILENT, name) for name in OPEN_HATS]
+    together = parsed(predict(table(row, *hats, header="file_path")))[0]
+    assert together == parsed(predict(table(row, header="file_path")))[0]
+
+
+def test_a_row_that_does_not_say_its_folder_has_no_mates(predict):
+    hats = [f",{name}" for name in OPEN_HATS]
+    together = parsed(predict(in_folders(f",{SILENT}", *hats)))[0]
+    assert together == parsed(predict(in_folders(f",{SILENT}")))[0]
+
+
+def test_answers_depend_neither_on_the_order_of_rows_nor_on_where_a_call_ends(predict):
+    """More rows than one model call takes, of folders that are scattered over all of it."""
+    rows = [
+        f"{index % 7},{word} {index}.wav"
+        for index, word in zip(range(1300), ["Kick", "AB", "Riser", "Vox", "C4"] * 260, strict=True)
+    ]
+    one_way = parsed(predict(in_folders(*rows)))
+    other_way = parsed(predict(in_folders(*reversed(rows))))
+    assert [row["file_path"] for row in one_way] == [row.partition(",")[2] for row in rows]
+    assert one_way == other_way[::-1]
+
+
+def test_a_table_with_folders_may_come_by_a_pipe(predict, run_cli):
+    content = in_folders(f"a,{SILENT}", *(f"a,{name}" for name in OPEN_HATS))
+    plain = parsed(predict(content))
+    assert parsed(run_cli("predict", "--from-csv", "-", stdin=content)) == plain
+    assert parsed(run_cli("predict", "--from-csv", "/dev/stdin", stdin=content)) == plain
+    assert parsed(predict(gzip.compress(content), name="table.csv.gz")) == plain
+
+
+def test_of_a_table_with_a_bad_cell_at_its_end_nothing_is_written(predict):
+    done = predict(table(*ROWS * 500, "kick.wav,many,,,,,"))
+    assert done.code == 2
+    assert "line 1502: file_size must be a number" in done.stderr
+    assert done.stdout == ""

@@ -205,3 +205,27 @@ def test_doctor_looks_and_does_not_make(run_cli, tmp_path):
     assert done.code == 0
     assert "not there yet" in done.stdout
     assert not (tmp_path / "mistyped").exists()
+
+
+def test_only_what_needs_a_review(ask, rows):
+    narrowed = parsed(ask("results", "--format", "json", "--needs-review").stdout)
+    assert narrowed == [row for row in rows if row["needs_review"]]
+    assert narrowed
+
+
+def test_the_table_marks_what_needs_a_review_and_says_how_to_list_it(ask, rows):
+    done = ask("results")
+    marked = [line for line in done.stdout.splitlines() if line.endswith("?")]
+    unsure = sum(row["needs_review"] for row in rows)
+    assert len(marked) == unsure
+    assert f"{unsure} sounds need a review (?), listed by: cratesort results --needs-review" in (
+        done.stderr
+    )
+
+
+def test_where_nothing_needs_a_review_nothing_is_said_of_it(ask):
+    assert "review" not in ask("results", "--failed").stderr
+
+
+def test_what_failed_has_nothing_to_review(ask):
+    assert "exclude each other" in ask("results", "--failed", "--needs-review", code=2).stderr

@@ -1,0 +1,255 @@
+"""``cratesort explain``: why a sound has the category it has.
+
+The model is asked once more, as `ingest` asks it, and then with less: without one word of the name,
+without the mates, without the header. Nothing is read from the results and nothing is written.
+
+What is not here: how it is shown to a person (`cli.explain_text`).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from classifier.paths import path_text, printable
+from cli.exits import Exit
+from cli.explain_text import lines
+from cli.terminal import print_json, say
+from workers.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from classifier.artifact import Classifier
+    from classifier.headers import AudioHeader
+    from classifier.siblings import Mates
+    from tasks.finding import Place
+    from workers.answers import Question
+    from workers.folders import Folders
+    from workers.settings import Settings
+
+#: A word that changes the answer's probability by less than this did not matter.
+_LEAST_CHANGE: Final = 0.01
+
+_MATES_NAMED: Final = 5
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def explain(paths: tuple[str, ...], as_json: bool) -> None:
+    """Say why each file has the category it has, read anew as ingest reads it.
+
+    What it rests on, the tokens the model read, what each word of the name did, the header, the
+    folder's other names, and what is known beside the category. Nothing is written.
+
+    Exit code: 0 done; 1 done, but some files cannot be read; 2 wrong usage or configuration.
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            raise click.UsageError(f"{_shown(path)} is a folder: name files in it")
+        if not os.path.lexists(path):
+            raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
+
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from workers.folders import Folders
+    from workers.predictor import Predictor
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    set_up_logging("WARNING")
+    database = create_engine(settings.database)
+    require_current(database)
+    classifier = Predictor(settings.engine).current(database)
+    folders = Folders()
+    sounds: list[dict[str, Any]] = []
+    for path in paths:
+        sound = _explained(path, classifier, folders, settings)
+        if not as_json:
+            if sounds:
+                say()
+            for line in lines(sound):
+                say(line)
+        sounds.append(sound)
+    if as_json:
+        print_json({"sounds": sounds})
+    failed = any(sound["error_code"] is not None for sound in sounds)
+    sys.exit(Exit.SOME_FAILED if failed else Exit.DONE)
+
+
+def _shown(path: str) -> str:
+    return printable(path_text(path))
+
+
+def _place(resolved: bytes, settings: "Settings") -> "Place":
+    """Return where `ingest` finds a file; below no root where it would refuse it.
+
+    It refuses what other hosts would not find, and here no other host is asked.
+    """
+    from tasks.finding import Locator, OutsideRootsError, Place
+    from workers.settings import ABSOLUTE_ROOT
+
+    try:
+        return Locator(settings).place(resolved)
+    except OutsideRootsError:
+        return Place(ABSOLUTE_ROOT, b"")
+
+
+def _explained(
+    given: str, classifier: "Classifier", folders: "Folders", settings: "Settings"
+) -> dict[str, Any]:
+    from classifier.errors import SoundError
+    from classifier.opening import open_root
+    from workers.answers import question
+    from workers.classification import by_products_of, read_sound
+    from workers.settings import ABSOLUTE_ROOT
+
+    resolved = os.path.realpath(os.fsencode(given))
+    place = _place(resolved, settings)
+    absolute = place.root == ABSOLUTE_ROOT
+    path = path_text(resolved if absolute else resolved[len(place.folder) + 1 :])
+    about: dict[str, Any] = {"path": path, "root": place.root}
+    root_fd = open_root(os.fsdecode(place.folder) or "/")
+    try:
+        read = read_sound(root_fd, place.root, path)
+        if isinstance(read.outcome, SoundError):
+            code, message = read.outcome.code, read.outcome.message
+            return about | {"error_code": code, "error_message": message, "category": None}
+        (mates,) = folders.mates(place.root, root_fd, [path], folder_words=settings.folder_words)
+    finally:
+        os.close(root_fd)
+    header = read.outcome.header
+    asked = question(path, header, mates, folder_words=settings.folder_words)
+    known = by_products_of(path, header, settings)
+    return (
+        about
+        | {"error_code": None, "error_message": None, "note": read.outcome.note}
+        | _answer(asked, classifier)
+        | {"header": _header(header, known.tempo_bpm), "mates": _mates(asked.name, mates)}
+        | {"by_products": {name: getattr(known, name) for name in type(known).__dataclass_fields__}}
+    )
+
+
+def _answer(asked: "Question", classifier: "Classifier") -> dict[str, Any]:
+    from classifier.features import header_matrix
+    from classifier.filenames import tokenise
+    from classifier.labels import CATEGORIES
+    from classifier.vocabulary import SEQUENCE_LENGTH, first_and_last
+    from db.sounds import top3
+    from workers.answers import answers
+
+    (prediction,) = answers(classifier, [asked])
+    found = classifier.answers([asked.name], header_matrix([asked.header]), [asked.mates])
+
+    def said(row: Sequence[float]) -> dict[str, Any]:
+        category, probability = top3(row)[0]
+        return {"category": category, "probability": round(probability, 4)}
+
+    counting = frozenset() if asked.mates is None else asked.mates.counting(asked.name)
+    tokens = tokenise(asked.name, counting)
+    return {
+        "category": CATEGORIES[prediction.best],
+        "confidence": round(prediction.probabilities[prediction.best], 4),
+        "top3": [
+            {"category": category, "probability": round(probability, 4)}
+            for category, probability in top3(prediction.probabilities)
+        ],
+        "needs_review": prediction.needs_review,
+        "review_below": round(classifier.review_below, 4),
+        "evidence": prediction.evidence,
+        "model_version": prediction.model_version,
+        "name_read": asked.name,
+        "tokens": list(first_and_last(tokens, SEQUENCE_LENGTH)),
+        "tokens_not_read": max(0, len(tokens) - SEQUENCE_LENGTH),
+        "words": _words(asked, classifier, prediction.best, prediction.probabilities),
+        "says": {
+            "name": said(found.of_names[0].tolist()),
+            "name_and_mates": None if asked.mates is None else said(found.of_mates[0].tolist()),
+            "everything": said(found.probabilities[0].tolist()),
+        },
+    }
+
+
+def _words(
+    asked: "Question", classifier: "Classifier", best: int, probabilities: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Return what the answer's probability is without each word, the most telling word first.
+
+    Mates and header stay. A number beside a word that is cut out may be read as another token:
+    that, too, is what the word did.
+    """
+    cuts = words_cut(asked.name)
+    if not cuts:
+        return []
+    found = classifier.predict(
+        [name for _, name in cuts], [asked.header] * len(cuts), [asked.mates] * len(cuts)
+    )
+    told = [
+        {"word": word, "without": without, "change": without - probabilities[best]}
+        for (word, _), without in zip(cuts, found[:, best].tolist(), strict=True)
+    ]
+    told = [word for word in told if abs(word["change"]) >= _LEAST_CHANGE]
+    told.sort(key=lambda word: -abs(word["change"]))
+    return [
+        word | {"without": round(word["without"], 4), "change": round(word["change"], 4)}
+        for word in told
+    ]
+
+
+def words_cut(name: str) -> list[tuple[str, str]]:
+    """Return each word of a name, and the name without it.
+
+    Parameters
+    ----------
+    name : str
+        A base name.
+
+    Returns
+    -------
+    list of (str, str)
+        In the order of the name. A space stays where the word was: its neighbours must not become
+        one word.
+
+    Examples
+    --------
+    >>> words_cut("BassLoop02.wav")
+    [('Bass', ' Loop02.wav'), ('Loop', 'Bass 02.wav'), ('02', 'BassLoop .wav')]
+    """
+    from classifier.filenames import clean_name, name_pieces
+
+    clean = clean_name(name)
+    cuts = []
+    end = 0
+    for word in name_pieces(name):
+        start = clean.index(word, end)
+        end = start + len(word)
+        cuts.append((word, f"{clean[:start]} {clean[end:]}.wav"))
+    return cuts
+
+
+def _header(header: "AudioHeader", tempo_bpm: float | None) -> dict[str, Any]:
+    info = header.loop_info
+    seconds = header.duration_seconds
+    bars = None
+    if seconds is not None and tempo_bpm is not None:
+        bars = round(seconds * tempo_bpm / 240, 3)
+    return {
+        "file_size": header.file_size_bytes,
+        "duration_seconds": seconds,
+        "bars": bars,
+        "sample_rate_hz": header.sample_rate_hz,
+        "channels": header.channels,
+        "frame_count": header.frame_count,
+        "sample_type": header.sample_type,
+        "chunks": None
+        if info is None
+        else {name: getattr(info, name) for name in type(info).__dataclass_fields__},
+    }
+
+
+def _mates(name: str, mates: "Mates | None") -> dict[str, Any] | None:
+    if mates is None:
+        return None
+    others = [other for other in mates.names if other != name]
+    return {"count": len(mates.names), "others": others[:_MATES_NAMED]}

@@ -1,0 +1,172 @@
+"""``cratesort explain``: what a sound's category rests on, for a person and for a program."""
+
+import json
+import os
+
+import pytest
+
+from classifier.labels import CATEGORIES
+from tests import sounds
+from tests.acceptance.conftest import parsed
+
+WIDTH = 80
+
+
+def put(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(sounds.encoded())
+
+
+@pytest.fixture(scope="module")
+def crate(tmp_path_factory):
+    """A kick, a pack whose folder speaks, one whose mates do, and a file that is no sound."""
+    crate = tmp_path_factory.mktemp("crate")
+    put(crate / "one", "Kick 01.wav")
+    put(crate / "Kicks", "01.wav", "02.wav", "03.wav")
+    put(crate / "mixed bag", "AB7.wav", *(f"Riser Sweep {index}.wav" for index in range(1, 40)))
+    put(crate / "loops", "Acme_Bass_Loop_120bpm_F#min.wav")
+    long = "Acme very long name of a warm and wide analogue bass loop that never ends"
+    put(crate / "wide", f"{long} {long} 120bpm.wav", "音の名前" * 15 + ".wav")
+    (crate / "letter.wav").write_text("Dear Sir\n")
+    return crate
+
+
+@pytest.fixture(scope="module")
+def explain(run_at_home):
+    """What ``cratesort explain ... --json`` says of its files."""
+
+    def run(*paths, code=0, settings=None):
+        done = run_at_home("explain", "--json", *paths, settings=settings or {})
+        assert done.code == code, done.stderr
+        answer = json.loads(done.stdout)
+        assert list(answer) == ["sounds"]
+        return answer["sounds"]
+
+    return run
+
+
+def test_a_kick_is_a_drum_by_its_name(explain, crate):
+    (sound,) = explain(crate / "one" / "Kick 01.wav")
+    assert (sound["category"], sound["evidence"]) == ("drum", "name")
+    assert sound["tokens"] == ["kick", "<index>"]
+    assert sound["words"][0]["word"] == "Kick"
+    assert sound["words"][0]["without"] < sound["confidence"]
+    assert sound["says"]["name"]["category"] == "drum"
+    assert sound["by_products"]["instrument_source"] == "name"
+    assert sound["mates"] == {"count": 1, "others": []}
+
+
+def test_where_the_name_says_nothing_its_folder_does(explain, crate):
+    (sound,) = explain(crate / "Kicks" / "01.wav")
+    assert (sound["category"], sound["evidence"]) == ("drum", "folder")
+    assert sound["name_read"] == "Kicks 01.wav"
+    assert sound["words"][0]["word"] == "Kicks"
+
+
+def test_where_neither_speaks_the_mates_do(explain, crate):
+    (sound,) = explain(crate / "mixed bag" / "AB7.wav")
+    assert (sound["category"], sound["evidence"]) == ("effects", "mates")
+    assert sound["name_read"] == "AB7.wav"
+    assert sound["says"]["name"]["category"] != "effects"
+    assert sound["says"]["name_and_mates"]["category"] == "effects"
+    assert sound["mates"]["count"] == 40
+    assert len(sound["mates"]["others"]) == 5
+    assert "AB7.wav" not in sound["mates"]["others"]
+
+
+def test_the_answer_is_that_of_ingest(explain, crate, ingest_json, read_results):
+    paths = sorted(path for path in crate.rglob("*.wav") if path.name != "letter.wav")
+    ingest_json(crate)
+    rows = {row["path"]: row for row in read_results()}
+    for sound in explain(*paths):
+        row = rows[sound["path"]]
+        for column in ("category", "evidence", "needs_review", "model_version", "note", "root"):
+            assert sound[column] == row[column]
+        assert sound["confidence"] == pytest.approx(row["confidence"], abs=1e-4)
+        assert [best["category"] for best in sound["top3"]] == [
+            best["category"] for best in row["top3"]
+        ]
+        assert {name: row[name] for name in sound["by_products"]} == sound["by_products"]
+        assert sound["header"]["duration_seconds"] == row["duration_seconds"]
+
+
+def test_beneath_a_library_root_the_path_is_the_roots(explain, crate):
+    settings = {"CRATESORT_LIBRARY_ROOTS": f"packs={crate}/Kicks"}
+    inside, outside = explain(
+        crate / "Kicks" / "01.wav", crate / "one" / "Kick 01.wav", settings=settings
+    )
+    assert (inside["root"], inside["path"], inside["evidence"]) == ("packs", "01.wav", "name")
+    assert (outside["root"], outside["path"]) == ("", str(crate / "one" / "Kick 01.wav"))
+
+
+def test_bars_are_told_where_a_tempo_is_known(explain, crate):
+    with_tempo, without = explain(
+        crate / "loops" / "Acme_Bass_Loop_120bpm_F#min.wav", crate / "one" / "Kick 01.wav"
+    )
+    assert with_tempo["by_products"]["tempo_bpm"] == 120
+    assert with_tempo["header"]["bars"] == pytest.approx(0.05 / 2, abs=1e-3)
+    assert without["header"]["bars"] is None
+
+
+def test_only_words_that_matter_are_told_the_most_telling_first(explain, crate):
+    (sound,) = explain(crate / "loops" / "Acme_Bass_Loop_120bpm_F#min.wav")
+    changes = [abs(word["change"]) for word in sound["words"]]
+    assert changes == sorted(changes, reverse=True)
+    assert all(change >= 0.01 for change in changes)
+    for word in sound["words"]:
+        expected = word["without"] - sound["confidence"]
+        assert word["change"] == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_file_that_cannot_be_read_has_its_code_and_the_others_their_answers(explain, crate):
+    letter, kick = explain(crate / "letter.wav", crate / "one" / "Kick 01.wav", code=1)
+    assert (letter["category"], letter["error_code"]) == (None, "not_audio")
+    assert letter["error_message"]
+    assert (kick["category"], kick["error_code"]) == ("drum", None)
+
+
+def test_a_person_reads_the_same(run_at_home, crate):
+    done = run_at_home("explain", crate / "Kicks" / "01.wav", crate / "letter.wav")
+    assert done.code == 1
+    for said in ("drum", "Decided by  folder", "kicks <index>", "PCM_16", "3 names stand for",
+                 "Kicks 02.wav", "instrument kick (folder)", "not_audio"):  # fmt: skip
+        assert said in done.stdout
+
+
+def test_no_line_is_wider_than_80_columns(run_at_home, crate):
+    from rich.cells import cell_len
+
+    done = run_at_home("explain", *sorted(crate.rglob("*.wav")))
+    assert done.code == 1
+    assert max(map(cell_len, done.stdout.split("\n"))) <= WIDTH
+    assert "\x1b" not in done.stdout
+
+
+def test_a_name_cannot_drive_the_terminal(run_at_home, tmp_path):
+    put(tmp_path / "evil", "Kick\x1b[2J\n.wav", "Snare\x1b[2J.wav")
+    done = run_at_home("explain", tmp_path / "evil" / "Kick\x1b[2J\n.wav")
+    assert done.code == 0, done.stderr
+    assert "\x1b" not in done.stdout
+
+
+def test_a_name_that_is_not_utf_8_is_explained(explain, tmp_path):
+    put(tmp_path / "old", "x.wav")
+    path = os.fsencode(tmp_path / "old") + b"/Kick \xe9.wav"
+    os.rename(tmp_path / "old" / "x.wav", path)
+    (sound,) = explain(path)
+    assert sound["category"] in CATEGORIES
+    assert sound["path"].endswith("Kick \\xe9.wav")
+
+
+@pytest.mark.parametrize("name", ["Kicks", "nothing.wav"])
+def test_a_folder_or_nothing_is_answered_with_what_to_name(run_at_home, crate, name):
+    done = run_at_home("explain", crate / "one" / "Kick 01.wav", crate / name)
+    assert done.code == 2
+    assert done.stdout == ""
+    assert "name files" in done.stderr.splitlines()[-1]
+
+
+def test_nothing_is_written(run_cli, read_results, crate):
+    assert run_cli("explain", crate / "one" / "Kick 01.wav").code == 0
+    assert parsed(run_cli("results", "--format", "json").stdout) == []
