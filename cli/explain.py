@@ -136,7 +136,7 @@ def _answer(asked: "Question", classifier: "Classifier") -> dict[str, Any]:
     from classifier.filenames import tokenise
     from classifier.labels import CATEGORIES
     from classifier.vocabulary import SEQUENCE_LENGTH, first_and_last
-    from db.sounds import top3
+    from db.results import top3
     from workers.answers import answers
 
     (prediction,) = answers(classifier, [asked])
