@@ -110,44 +110,62 @@ def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
     >>> tokenise("XY_BassLoop02_128bpm_F#min.wav")
     ['xy', 'bass', 'loop', '<index>', '<bpm>', '<minor>']
     """
-    name = clean_name(file_name)
-    pieces: list[str] = []
-    counters: set[int] = set()
-    for chunk in _CHUNK.finditer(name):
+    return [token for token, _, _ in placed_tokens(file_name, counting)] or ["<empty>"]
+
+
+def placed_tokens(file_name: str, counting: Set[int] = frozenset()) -> list[tuple[str, int, int]]:
+    """Return what `tokenise` does, with where in `clean_name` each token begins and ends.
+
+    Parameters
+    ----------
+    file_name, counting
+        As for `tokenise`.
+
+    Returns
+    -------
+    list of (str, int, int)
+        Empty when the name holds neither letter nor digit.
+
+    Examples
+    --------
+    >>> placed_tokens("Kick_C minor.wav")
+    [('kick', 0, 4), ('<minor>', 5, 12)]
+    """
+    pieces: list[re.Match[str]] = []
+    for chunk in _CHUNK.finditer(name := clean_name(file_name)):
         # A pitch is judged on the whole chunk: the borders below would tear C4 and F#m apart.
         if _pitch(chunk[0]) is not None:
-            pieces.append(chunk[0])
-            continue
-        for piece in _PIECE.finditer(name, *chunk.span()):
-            if piece.start() in counting:
-                counters.add(len(pieces))
-            pieces.append(piece[0])
-    return _typed(pieces, counters) or ["<empty>"]
+            pieces.append(chunk)
+        else:
+            pieces.extend(_PIECE.finditer(name, *chunk.span()))
+    return _typed(pieces, counting)
 
 
-def _typed(pieces: list[str], counters: Set[int]) -> list[str]:
+def _typed(pieces: list[re.Match[str]], counting: Set[int]) -> list[tuple[str, int, int]]:
     """Replace numbers and pitches by typed tokens; what depends on a neighbour is decided here."""
-    tokens: list[str] = []
+    tokens: list[tuple[str, int, int]] = []
     position = 0
     while position < len(pieces):
-        piece = pieces[position]
+        start, end = pieces[position].span()
+        piece = pieces[position][0]
         word = piece.lower()
-        follower = pieces[position + 1].lower() if position + 1 < len(pieces) else ""
-        position += 1
+        follower = pieces[position + 1][0].lower() if position + 1 < len(pieces) else ""
+        typed = None
         if word.isdecimal():
-            if follower == "bpm":
-                tokens.append("<bpm>")
-                position += 1
-            else:
-                tokens.append("<index>" if position - 1 in counters else _number(word))
+            typed = "<bpm>" if follower == "bpm" else None
         elif word == "bpm" and follower.isdecimal():
-            tokens.append("<bpm>")
-            position += 1
+            typed = "<bpm>"
         elif follower in _MODES and _ROOT_BEFORE_MODE.fullmatch(piece):
-            tokens.append(_MODES[follower])
+            typed = _MODES[follower]
+        if typed is not None:
             position += 1
+            end = pieces[position].end()
+        elif word.isdecimal():
+            typed = "<index>" if start in counting else _number(word)
         else:
-            tokens.append(_pitch(piece) or word)
+            typed = _pitch(piece) or word
+        tokens.append((typed, start, end))
+        position += 1
     return tokens
 
 

@@ -7,9 +7,12 @@ What is not here: how it is shown to a person (`cli.explain_text`).
 """
 
 import os
+import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
 _LEAST_CHANGE: Final = 0.01
 
 _MATES_NAMED: Final = 5
+
+#: Each is one more question; what comes after it in a hostile name goes unexplained.
+_MOST_WORDS: Final = 64
+
+_NUMBER: Final = re.compile(r"\d+")
 
 
 @click.command()
@@ -126,7 +134,10 @@ def _explained(
         about
         | {"error_code": None, "error_message": None, "note": read.outcome.note}
         | _answer(asked, classifier)
-        | {"header": _header(header, known.tempo_bpm), "mates": _mates(asked.name, mates)}
+        | {
+            "header": _header(header, known.tempo_bpm),
+            "mates": _mates(asked.name, mates, classifier),
+        }
         | {"by_products": {name: getattr(known, name) for name in type(known).__dataclass_fields__}}
     )
 
@@ -176,18 +187,22 @@ def _words(
 ) -> list[dict[str, Any]]:
     """Return what the answer's probability is without each word, the most telling word first.
 
-    Mates and header stay. A number beside a word that is cut out may be read as another token:
-    that, too, is what the word did.
+    Mates and header stay.
     """
-    cuts = words_cut(asked.name)
+    cuts = words_cut(asked.name, asked.mates)[:_MOST_WORDS]
     if not cuts:
         return []
     found = classifier.predict(
-        [name for _, name in cuts], [asked.header] * len(cuts), [asked.mates] * len(cuts)
+        [cut.name for cut in cuts], [asked.header] * len(cuts), [cut.mates for cut in cuts]
     )
     told = [
-        {"word": word, "without": without, "change": without - probabilities[best]}
-        for (word, _), without in zip(cuts, found[:, best].tolist(), strict=True)
+        {
+            "word": cut.word,
+            "token": cut.token,
+            "without": without,
+            "change": without - probabilities[best],
+        }
+        for cut, without in zip(cuts, found[:, best].tolist(), strict=True)
     ]
     told = [word for word in told if abs(word["change"]) >= _LEAST_CHANGE]
     told.sort(key=lambda word: -abs(word["change"]))
@@ -197,34 +212,58 @@ def _words(
     ]
 
 
-def words_cut(name: str) -> list[tuple[str, str]]:
-    """Return each word of a name, and the name without it.
+class Cut(NamedTuple):
+    """A name that lost one word.
+
+    Attributes
+    ----------
+    word : str
+        What was cut out.
+    token : str
+        As what it was read.
+    name : str
+        What is left.
+    mates : Mates or None
+        Whose numbers count the files of the folder in this name, too.
+    """
+
+    word: str
+    token: str
+    name: str
+    mates: "Mates | None"
+
+
+def words_cut(name: str, mates: "Mates | None" = None) -> list[Cut]:
+    """Return a name without each of its words, in the order of the name.
 
     Parameters
     ----------
     name : str
         A base name.
-
-    Returns
-    -------
-    list of (str, str)
-        In the order of the name. A space stays where the word was: its neighbours must not become
-        one word.
+    mates : Mates or None
 
     Examples
     --------
-    >>> words_cut("BassLoop02.wav")
-    [('Bass', ' Loop02.wav'), ('Loop', 'Bass 02.wav'), ('02', 'BassLoop .wav')]
+    >>> [tuple(cut)[:3] for cut in words_cut("Bass 128 bpm.wav")]
+    [('Bass', 'bass', '  128 bpm.wav'), ('128 bpm', '<bpm>', 'Bass  .wav')]
     """
-    from classifier.filenames import clean_name, name_pieces
+    from classifier.filenames import clean_name, placed_tokens
 
     clean = clean_name(name)
+    counting = frozenset() if mates is None else mates.counting(name)
     cuts = []
-    end = 0
-    for word in name_pieces(name):
-        start = clean.index(word, end)
-        end = start + len(word)
-        cuts.append((word, f"{clean[:start]} {clean[end:]}.wav"))
+    for token, start, end in placed_tokens(name, counting):
+        # A space stays where the word was: its neighbours must not become one word.
+        left = f"{clean[:start]} {clean[end:]}"
+        kept = mates
+        if mates is not None and counting:
+            # `87` of `SNARE87` counts files without its word, too: it must not become a tempo.
+            starts = [found.start() for found in _NUMBER.finditer(clean)]
+            slots = [at in counting for at in starts if not start <= at < end]
+            template = _NUMBER.sub("#", left.strip())
+            series = {(template, slot) for slot, counts in enumerate(slots) if counts}
+            kept = replace(mates, counters=mates.counters | series)
+        cuts.append(Cut(clean[start:end], token, f"{left}.wav", kept))
     return cuts
 
 
@@ -248,8 +287,24 @@ def _header(header: "AudioHeader", tempo_bpm: float | None) -> dict[str, Any]:
     }
 
 
-def _mates(name: str, mates: "Mates | None") -> dict[str, Any] | None:
+def _mates(name: str, mates: "Mates | None", classifier: "Classifier") -> dict[str, Any] | None:
     if mates is None:
         return None
     others = [other for other in mates.names if other != name]
-    return {"count": len(mates.names), "others": others[:_MATES_NAMED]}
+    return {
+        "count": len(mates.names),
+        "others": others[:_MATES_NAMED],
+        "say": _said_of_each(mates, classifier),
+    }
+
+
+def _said_of_each(mates: "Mates", classifier: "Classifier") -> dict[str, int]:
+    """Return how many of the names, each by itself, are of which category, commonest first."""
+    from classifier.features import header_matrix
+    from classifier.headers import AudioHeader
+    from classifier.labels import CATEGORIES
+
+    unknown = header_matrix([AudioHeader(None, None, None, None, None, None)] * len(mates.names))
+    found = classifier.answers(mates.names, unknown, [mates] * len(mates.names))
+    best = found.of_names.argmax(axis=1).tolist()
+    return dict(Counter(CATEGORIES[index] for index in best).most_common())

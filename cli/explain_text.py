@@ -97,7 +97,9 @@ def _words(sound: Mapping[str, Any]) -> Iterator[str]:
     yield from _field("Words", f"{sound['category']} would have, without")
     for word in sound["words"]:
         shown = shorten(word["word"], _WORD_WIDTH)
-        yield f"{'':{_INDENT}}{shown}  {word['without']:.2f}  ({word['change']:+.2f})"
+        typed = word["token"] if word["token"].startswith("<") else ""
+        line = f"{'':{_INDENT}}{shown}  {word['without']:.2f}  ({word['change']:+.2f})  {typed}"
+        yield line.rstrip()
 
 
 def _header(header: Mapping[str, Any]) -> str:
@@ -149,6 +151,8 @@ def _mates(mates: Mapping[str, Any] | None) -> Iterator[str]:
     yield from _field("Mates", f"{mates['count']} names stand for the folder, among them")
     for name in mates["others"]:
         yield f"{'':{_INDENT}}{shorten(name, _NAME_WIDTH).rstrip()}"
+    say = ", ".join(f"{count} {category}" for category, count in mates["say"].items())
+    yield from _field("Each alone", say)
 
 
 def _by_products(known: Mapping[str, Any]) -> str:

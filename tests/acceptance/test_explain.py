@@ -5,7 +5,10 @@ import os
 
 import pytest
 
+from classifier.filenames import tokenise
 from classifier.labels import CATEGORIES
+from classifier.siblings import mates_of
+from cli.explain import words_cut
 from tests import sounds
 from tests.acceptance.conftest import parsed
 
@@ -54,7 +57,7 @@ def test_a_kick_is_a_drum_by_its_name(explain, crate):
     assert sound["words"][0]["without"] < sound["confidence"]
     assert sound["says"]["name"]["category"] == "drum"
     assert sound["by_products"]["instrument_source"] == "name"
-    assert sound["mates"] == {"count": 1, "others": []}
+    assert sound["mates"] == {"count": 1, "others": [], "say": {"drum": 1}}
 
 
 def test_where_the_name_says_nothing_its_folder_does(explain, crate):
@@ -73,6 +76,7 @@ def test_where_neither_speaks_the_mates_do(explain, crate):
     assert sound["mates"]["count"] == 40
     assert len(sound["mates"]["others"]) == 5
     assert "AB7.wav" not in sound["mates"]["others"]
+    assert sound["mates"]["say"]["effects"] >= 39
 
 
 def test_the_answer_is_that_of_ingest(explain, crate, ingest_json, read_results):
@@ -117,6 +121,20 @@ def test_only_words_that_matter_are_told_the_most_telling_first(explain, crate):
     for word in sound["words"]:
         expected = word["without"] - sound["confidence"]
         assert word["change"] == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_word_is_what_the_model_read_as_one_token(explain, crate):
+    (sound,) = explain(crate / "loops" / "Acme_Bass_Loop_120bpm_F#min.wav")
+    tokens = {"acme": "Acme", "bass": "Bass", "loop": "Loop", "<bpm>": "120bpm", "<minor>": "F#min"}
+    assert {word["token"]: word["word"] for word in sound["words"]}.items() <= tokens.items()
+
+
+def test_a_number_that_counts_files_still_does_when_its_word_is_cut_out():
+    mates = mates_of([f"XK SNARE{number}.wav" for number in range(85, 100)])
+    assert [cut.word for cut in words_cut("XK SNARE87.wav", mates)] == ["XK", "SNARE", "87"]
+    for cut in words_cut("XK SNARE87.wav", mates)[:2]:
+        assert tokenise(cut.name, cut.mates.counting(cut.name))[-1] == "<index>"
+        assert tokenise(cut.name)[-1] == "<tempo>"
 
 
 def test_a_file_that_cannot_be_read_has_its_code_and_the_others_their_answers(explain, crate):

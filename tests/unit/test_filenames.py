@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from classifier import headers
-from classifier.filenames import DROPPED_EXTENSIONS, clean_name, tokenise
+from classifier.filenames import DROPPED_EXTENSIONS, clean_name, placed_tokens, tokenise
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,17 @@ def test_every_string_has_lower_case_tokens_and_always_the_same(file_name):
     assert tokens
     assert all(tokens)
     assert tokens == tokenise(file_name)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "texts"),
+    [
+        ("XY_BassLoop02_128bpm_F#min.wav", ["XY", "Bass", "Loop", "02", "128bpm", "F#min"]),
+        ("kick 128 BPM C minor.wav", ["kick", "128 BPM", "C minor"]),
+        ("Bpm_90.wav", ["Bpm_90"]),
+        ("___.wav", []),
+    ],
+)
+def test_a_token_stands_where_its_text_does(file_name, texts):
+    name = clean_name(file_name)
+    assert [name[start:end] for _, start, end in placed_tokens(file_name)] == texts
