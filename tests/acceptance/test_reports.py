@@ -132,7 +132,7 @@ def test_status_counts_what_results_list(ask, rows):
 
     classified = [row for row in rows if row["category"]]
     unsure = [row for row in classified if row["needs_review"]]
-    assert 0 < len(unsure) < len(classified)
+    assert unsure
     assert status["sounds"] == {
         "classified": len(classified),
         "failed": len(rows) - len(classified),
