@@ -73,13 +73,18 @@ class NameEncoder:
                 self._said.move_to_end(folder)
             else:
                 new.append(folder)
-        # All in one go: thousands of small folders, each by itself, would cost a call apiece.
-        names = [name for folder in new for name in folder.names]
-        folder_of_name = [folder for folder in new for _ in folder.names]
-        logs = np.zeros((len(names), N_NAME_LOGS), dtype=np.float32)
-        for start in range(0, len(names), MOST_ROWS):
+        # All in one go: thousands of small folders, each by itself, would cost a call apiece. And
+        # names that differ by their numbers only have the same tokens: those are read once.
+        tokens = [
+            tuple(tokenise(name, folder.counting(name))) for folder in new for name in folder.names
+        ]
+        place_of = {distinct: place for place, distinct in enumerate(dict.fromkeys(tokens))}
+        distinct = list(place_of)
+        logs_of = np.zeros((len(distinct), N_NAME_LOGS), dtype=np.float32)
+        for start in range(0, len(distinct), MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
-            logs[rows] = self._engine.name_logs(self.token_ids(names[rows], folder_of_name[rows]))
+            logs_of[rows] = self._engine.name_logs(self._vocabulary.encode(distinct[rows]))
+        logs = logs_of[[place_of[of_name] for of_name in tokens]]
         end = 0
         for folder in new:
             start, end = end, end + len(folder.names)

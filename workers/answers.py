@@ -4,6 +4,7 @@ What is not here: reading headers and rows (`workers.classification`), listing f
 (`workers.folders`), and the model (`classifier.artifact`).
 """
 
+import functools
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from classifier.deciding import evidence_of
 from classifier.features import header_matrix
-from classifier.folder_words import spoken_name
+from classifier.folder_words import folder_words as words_of_folders
+from classifier.folder_words import spoken_with
 from classifier.headers import AudioHeader
 from classifier.paths import readable_name
 from db.sounds import Prediction
@@ -57,9 +59,13 @@ def question(
         Whether folders speak where the name says nothing.
     """
     name = readable_name(posixpath.basename(path))
-    folders = [readable_name(part) for part in posixpath.dirname(path).split("/")]
-    spoken = spoken_name(name, folders) if folder_words else name
+    spoken = spoken_with(_words_of(posixpath.dirname(path)), name) if folder_words else name
     return Question(spoken, header, mates, folder_spoke=spoken != name)
+
+
+@functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
+def _words_of(folder: str) -> str:
+    return words_of_folders([readable_name(part) for part in folder.split("/")])
 
 
 def answers(classifier: "Classifier", questions: Sequence[Question]) -> list[Prediction]:

@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     engine: Literal["onnx", "keras"] = "onnx"
     #: Folder level below the root that names the vendor (1: the first). Unset: the pack is it.
     vendor_level: int | None = Field(default=None, ge=1, le=16)
-    #: Whether the last two folders may say tempo, key, playing and instrument where nothing else
-    #: does. The category never depends on folders.
+    #: Whether the last two folders may speak where a name says nothing: of the category, and of
+    #: tempo, key, playing and instrument.
     folder_words: bool = True
     #: Batches queued or running at once: bounds what Redis holds and what its loss repeats.
     window_batches: int = Field(default=64, ge=1, le=100_000)
