@@ -1,5 +1,7 @@
 """A training run from labelled sounds to a bundle that serves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,24 +117,13 @@ def test_one_vendor_is_trained_on_and_the_missing_measurement_is_explained():
 
 def test_a_category_with_a_single_sound_can_be_trained_on():
     many, one = labelled(categories=("drum",)), labelled(("ann",), ("vocal",), of_each=1)
-    both = LabelledSounds(
-        *(
-            np.concatenate([getattr(many, field), getattr(one, field)])
-            for field in ("names", "headers", "category_indices", "vendors", "packs")
-        )
-    )
+    both = many.joined(one)
     assert train_bundle(both, version="v").manifest.training["sounds_per_category"]["vocal"] == 1
 
 
 def test_sounds_without_any_header_can_be_trained_on():
     sounds = labelled()
-    silent = LabelledSounds(
-        sounds.names,
-        np.full_like(sounds.headers, np.nan),
-        sounds.category_indices,
-        sounds.vendors,
-        sounds.packs,
-    )
+    silent = replace(sounds, headers=np.full_like(sounds.headers, np.nan))
     assert train_bundle(silent, version="v").bundle
 
 
@@ -157,7 +148,7 @@ def test_the_public_corpus_trains_to_the_figures_of_the_model_card(small_prior):
     outcome = train_bundle(read_table(str(CORPUS)), version="corpus", seed=0)
     assert outcome.random_split.accuracy > 0.94
     assert outcome.random_split.macro_f1 > 0.80
-    assert outcome.by_vendor.accuracy > 0.75
-    assert outcome.by_vendor.macro_f1 > 0.50
+    assert outcome.by_vendor.accuracy > 0.85
+    assert outcome.by_vendor.macro_f1 > 0.58
     assert outcome.manifest.training["forest_nodes"] <= 45_000
-    assert len(outcome.bundle) < 4 * 2**20
+    assert len(outcome.bundle) < 8 * 2**20
