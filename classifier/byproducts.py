@@ -4,8 +4,8 @@ Each comes with where it was found. The name speaks first, because a person wrot
 chunks beside the sound, which programs wrote; then, if they are to be asked, the last two folders;
 last the duration. What nobody says, or what is said in two ways, stays unknown.
 
-Folders are no evidence for the category (`classifier.artifact.Classifier.predict`), and these are
-no input of it either.
+These are no input of the category. What folders say of that is another matter, with words of its
+own (`classifier.folder_words`).
 
 What is not here: how a name is read (`classifier.stated`, `classifier.instruments`), and the chunks
 (`classifier.loop_chunks`).
@@ -18,12 +18,11 @@ from itertools import pairwise
 from typing import Final
 
 from classifier.filenames import name_pieces
+from classifier.folder_words import FOLDERS_ASKED
 from classifier.headers import AudioHeader
 from classifier.instruments import Instrument, Pitch, instrument_of
 from classifier.loop_chunks import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM, LoopInfo
 from classifier.stated import possible_tempos_bpm, said_tempo_bpm, stated_key
-
-_FOLDERS_ASKED: Final = 2
 
 #: How far from a whole beat a loop may end. Programs cut to the sample; encoders with losses add a
 #: frame or two of silence.
@@ -117,7 +116,7 @@ def by_products(
     (120.0, 'A minor', 'loop', 'bass')
     """
     # The nearest first: it says more of the sound.
-    asked = list(reversed(folders[-_FOLDERS_ASKED:])) if folder_words else []
+    asked = list(reversed(folders[-FOLDERS_ASKED:])) if folder_words else []
     info = header.loop_info or LoopInfo()
     instrument, instrument_source = _instrument(name, info, asked)
     tempo_bpm, tempo_source = _tempo(name, header, info, asked)

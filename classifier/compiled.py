@@ -31,7 +31,7 @@ from classifier.stacking import (
     N_READERS,
     OTHERS_WEIGHT,
     SMALLEST_PROBABILITY,
-    SURE_FROM,
+    SURE_LOG,
 )
 from classifier.vocabulary import IDS_PER_TOKEN, PADDING_ID, SEQUENCE_LENGTH
 
@@ -164,9 +164,8 @@ def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeig
 
 def _add_mates_weights(graph: _Graph) -> str:
     """Add what `stacking.mates_weights` does."""
-    sure_log = np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY))
     for name, value in (
-        ("sure_log", sure_log),
+        ("sure_log", SURE_LOG),
         ("majority", MAJORITY_SHARE),
         ("minority", MINORITY_SHARE),
         ("mates_count", MATES_WEIGHT),

@@ -22,7 +22,7 @@ published reference method's own, much plainer tokenisation.
 
 import re
 import unicodedata
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Final
 
 #: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
@@ -131,14 +131,18 @@ def placed_tokens(file_name: str, counting: Set[int] = frozenset()) -> list[tupl
     >>> placed_tokens("Kick_C minor.wav")
     [('kick', 0, 4), ('<minor>', 5, 12)]
     """
+    return _typed(_pieces(file_name, lambda chunk: pitch_token(chunk) is not None), counting)
+
+
+def _pieces(file_name: str, is_whole: Callable[[str], bool]) -> list[re.Match[str]]:
+    """Cut a cleaned name at its word borders, but for chunks that these would tear apart."""
     pieces: list[re.Match[str]] = []
     for chunk in _CHUNK.finditer(name := clean_name(file_name)):
-        # A pitch is judged on the whole chunk: the borders below would tear C4 and F#m apart.
-        if _pitch(chunk[0]) is not None:
+        if is_whole(chunk[0]):
             pieces.append(chunk)
         else:
             pieces.extend(_PIECE.finditer(name, *chunk.span()))
-    return _typed(pieces, counting)
+    return pieces
 
 
 def _typed(pieces: list[re.Match[str]], counting: Set[int]) -> list[tuple[str, int, int]]:
@@ -155,7 +159,7 @@ def _typed(pieces: list[re.Match[str]], counting: Set[int]) -> list[tuple[str, i
             typed = "<bpm>" if follower == "bpm" else None
         elif word == "bpm" and follower.isdecimal():
             typed = "<bpm>"
-        elif follower in _MODES and _ROOT_BEFORE_MODE.fullmatch(piece):
+        elif follower in _MODES and is_root_before_mode(piece):
             typed = _MODES[follower]
         if typed is not None:
             position += 1
@@ -163,7 +167,7 @@ def _typed(pieces: list[re.Match[str]], counting: Set[int]) -> list[tuple[str, i
         elif word.isdecimal():
             typed = "<index>" if start in counting else _number(word)
         else:
-            typed = _pitch(piece) or word
+            typed = pitch_token(piece) or word
         tokens.append((typed, start, end))
         position += 1
     return tokens
@@ -179,8 +183,14 @@ def _number(digits: str) -> str:
     return "<tempo>" if value <= HIGHEST_TEMPO_BPM else "<number>"
 
 
-def _pitch(piece: str) -> str | None:
-    """Return the typed token of a key, note or root; None when `piece` is none of them."""
+def pitch_token(piece: str) -> str | None:
+    """Return the typed token of a key, note or root; None when a piece is none of them.
+
+    Parameters
+    ----------
+    piece : str
+        From `name_pieces`.
+    """
     key = _KEY.fullmatch(piece) or _KEY_LOWER.fullmatch(piece)
     if key:
         return "<minor>" if key[1] else "<major>"
@@ -201,23 +211,12 @@ def name_pieces(file_name: str) -> list[str]:
     >>> name_pieces("XY_BassLoop02_128bpm_F#min.wav")
     ['XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min']
     """
-    pieces: list[str] = []
-    for chunk in _CHUNK.findall(clean_name(file_name)):
+
+    def is_whole(chunk: str) -> bool:
         # Unlike a token's, the value of `f#` in `f# minor` would be lost with its sharp.
-        is_whole = _pitch(chunk) is not None or is_root_before_mode(chunk)
-        pieces.extend([chunk] if is_whole else _PIECE.findall(chunk))
-    return pieces
+        return pitch_token(chunk) is not None or is_root_before_mode(chunk)
 
-
-def pitch_token(piece: str) -> str | None:
-    """Return which typed token a piece of a name is as a pitch, None when it is none.
-
-    Parameters
-    ----------
-    piece : str
-        From `name_pieces`.
-    """
-    return _pitch(piece)
+    return [piece[0] for piece in _pieces(file_name, is_whole)]
 
 
 def is_root_before_mode(piece: str) -> bool:

@@ -17,7 +17,8 @@ from typing import Final
 from classifier.filenames import name_pieces, pitch_token
 from classifier.instruments import LONGEST_ABBREVIATION, called_places
 
-_FOLDERS_ASKED: Final = 2
+#: The nearest ones; those above them are of packs and shops.
+FOLDERS_ASKED: Final = 2
 
 #: What tells of a category and calls no instrument; a plural's s and "loop" at a word's end are
 #: understood. A *hit*, a *shot*, a *take* says nothing that its folder could not say better.
@@ -32,41 +33,41 @@ TELLING_WORDS: Final = frozenset(
 _HOLDERS: Final = frozenset({"kit", "template", "construction"})
 
 
-def spoken_name(name: str, folders: Sequence[str]) -> str:
+def spoken_with(words: str, name: str) -> str:
     """Return the name under which a sound is classified.
 
     Parameters
     ----------
+    words : str
+        The `folder_words` of its folders.
     name : str
         A base name.
-    folders : sequence of str
-        The folders above it below the library root, the outermost first; the last two are asked.
 
     Returns
     -------
     str
-        The name itself when it says something, or no folder does; else with the telling words of
-        its folders in front.
+        The name itself when it says something, or no folder does; else with the words in front.
 
     Examples
     --------
-    >>> spoken_name("01.wav", ["Drums", "Kicks"])
+    >>> spoken_with(folder_words(["Drums", "Kicks"]), "01.wav")
     'Drums Kicks 01.wav'
-    >>> spoken_name("riser_01.wav", ["Drums", "Kicks"])
+    >>> spoken_with(folder_words(["Drums", "Kicks"]), "riser_01.wav")
     'riser_01.wav'
     """
-    return spoken_with(folder_words(folders), name)
-
-
-def spoken_with(words: str, name: str) -> str:
-    """Return what `spoken_name` does, from the `folder_words` of the name's folders."""
     return f"{words} {name}" if words and not _says_something(name) else name
 
 
 def folder_words(folders: Sequence[str]) -> str:
-    """Return the telling words of the last two folders in one line; empty when there are none."""
+    """Return the telling words of the last two folders in one line; empty when there are none.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Those above a sound below its library root, the outermost first.
+    """
     spoken: list[str] = []
-    for folder in reversed(folders[-_FOLDERS_ASKED:]):
+    for folder in reversed(folders[-FOLDERS_ASKED:]):
         words = _telling(folder)
         if spoken:
             words = [word for word in words if _stem(word) not in _HOLDERS]

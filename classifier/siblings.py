@@ -37,7 +37,7 @@ class Mates:
     Attributes
     ----------
     names : tuple of str
-        At most `MOST_MATES`, distinct, in an order of their own; at least the sound's own name.
+        At most `MOST_MATES`, distinct, in an order of their own; at least one.
     counters : frozenset of (str, int)
         Name with every number replaced by ``#``, and which of its numbers counts the files.
     """

@@ -52,8 +52,8 @@ SURE_FROM: Final = 0.7
 MAJORITY_SHARE: Final = 0.5
 MINORITY_SHARE: Final = 0.2
 
-# A logarithm of what `name_logs` makes of that probability.
-_SURE_LOG: Final = np.float32(np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY)))
+#: What `name_logs` makes of that probability.
+SURE_LOG: Final = np.float32(np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY)))
 
 #: Scaled header numbers further out than this many standard deviations are forged or freaks.
 MOST_DEVIATIONS: Final = 16.0
@@ -138,7 +138,7 @@ def sure_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
         The shares; ones where fewer than two names are sure, for nobody contradicts anybody then.
     """
     said = logs[:, :N_CATEGORIES]
-    sure = said.max(axis=1) > _SURE_LOG
+    sure = said.max(axis=1) > SURE_LOG
     counts = np.bincount(said[sure].argmax(axis=1), minlength=N_CATEGORIES)
     if counts.sum() < 2:
         return np.ones(N_CATEGORIES, dtype=np.float32)
@@ -166,7 +166,7 @@ def mates_weights(logs: NDArray[np.float32], shares: NDArray[np.float32]) -> NDA
     own_share = (shares * (said == top)).max(axis=1, keepdims=True)
     is_mixed = shares.max(axis=1, keepdims=True) < np.float32(MAJORITY_SHARE)
     is_minority = (
-        (top > _SURE_LOG)
+        (top > SURE_LOG)
         & (own_share >= np.float32(MINORITY_SHARE))
         & (own_share < np.float32(MAJORITY_SHARE))
     )
@@ -262,7 +262,7 @@ def is_steady(
     -------
     ndarray of shape (n_sounds,), bool
     """
-    is_clearly_sure = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - _SURE_LOG) > 1e-5
+    is_clearly_sure = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - SURE_LOG) > 1e-5
     steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
     to_border = np.abs(steps - np.floor(steps) - 0.5)
     return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1) & is_clearly_sure)

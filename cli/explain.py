@@ -143,15 +143,14 @@ def _explained(
 
 
 def _answer(asked: "Question", classifier: "Classifier") -> dict[str, Any]:
-    from classifier.features import header_matrix
     from classifier.filenames import tokenise
     from classifier.labels import CATEGORIES
     from classifier.vocabulary import SEQUENCE_LENGTH, first_and_last
     from db.results import top3
-    from workers.answers import answers
+    from workers.answers import ask, predictions
 
-    (prediction,) = answers(classifier, [asked])
-    found = classifier.answers([asked.name], header_matrix([asked.header]), [asked.mates])
+    found = ask(classifier, [asked])
+    (prediction,) = predictions(classifier, [asked], found)
 
     def said(row: Sequence[float]) -> dict[str, Any]:
         category, probability = top3(row)[0]

@@ -94,7 +94,7 @@ def results(
     with reading(database) as connection:
         found = rows(connection, category=category, below=below, failed=failed, unsure=needs_review)
         if form == "table":
-            _print_table(found)
+            _print_table(found, tells_of_review=not needs_review)
         elif form == "csv":
             _print_csv(found)
         elif form == "json":
@@ -159,7 +159,7 @@ def _print_csv(rows: Iterable["SoundRow"]) -> None:
         writer.writerow([spreadsheet_safe(record[column]) for column in COLUMNS])
 
 
-def _print_table(rows: Iterator["SoundRow"]) -> None:
+def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
     width = terminal_width()
     category_width, confidence_width = 18, 5
     path_width = max(20, width - category_width - confidence_width - 5)
@@ -181,7 +181,7 @@ def _print_table(rows: Iterator["SoundRow"]) -> None:
             to_review += row.needs_review
         if row.note:
             say(f"    {wrapped(f'note: {row.note}', 4)}")
-    if to_review:
+    if to_review and tells_of_review:
         need = "sound needs" if to_review == 1 else "sounds need"
         tell(f"{to_review:,} {need} a review (?), listed by: {command('results --needs-review')}")
 

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from training.reliability import lowest_confidence
+
 #: Beyond these a model is not badly calibrated but broken, or was asked about too few sounds.
 LOWEST_TEMPERATURE: Final = 0.25
 HIGHEST_TEMPERATURE: Final = 4.0
@@ -69,15 +71,10 @@ def review_threshold(
         Of the answers at least this sure together, `REVIEWED_PRECISION` are right; of as many
         answers as can be. `NEVER_SURE` where that holds of none.
     """
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    is_right = (probabilities.argmax(axis=1) == category_indices)[order]
-    precision = is_right.cumsum() / np.arange(1, len(order) + 1)
-    # Answers of one confidence are accepted together or not at all.
-    sure = confidence[order]
-    ends = np.append(sure[1:] < sure[:-1], True)
-    good = np.flatnonzero(ends & (precision >= REVIEWED_PRECISION))
-    return float(sure[good[-1]]) if len(good) else NEVER_SURE
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    is_right = probabilities.argmax(axis=1) == category_indices
+    lowest = lowest_confidence(confidence, is_right, REVIEWED_PRECISION)
+    return NEVER_SURE if lowest is None else lowest
 
 
 def _loss(

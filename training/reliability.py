@@ -63,22 +63,38 @@ def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     return sum(one.n_sounds * abs(one.accuracy - one.confidence) for one in bins) / total
 
 
-def coverage_at_precision(
+def lowest_confidence(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float
-) -> float:
-    """Return the largest share of sounds, surest first, of which `precision` are right.
+) -> float | None:
+    """Return the lowest confidence from which on `precision` of the answers are right.
 
-    What a marketplace may file unseen, if it accepts so many mistakes. Sounds of equal confidence
-    are taken together or not at all: no threshold could part them.
+    Answers of equal confidence are taken together or not at all: no threshold could part them.
 
     Parameters
     ----------
     confidence : ndarray of shape (n_sounds,), float64
     is_right : ndarray of shape (n_sounds,), bool
     precision : float
+
+    Returns
+    -------
+    float or None
+        None when there is no such confidence.
     """
     order = np.argsort(-confidence, kind="stable")
+    surest_first = confidence[order]
     taken = np.arange(1, len(order) + 1)
-    is_last_of_equals = np.append(np.diff(confidence[order]) != 0, True)
+    is_last_of_equals = np.append(np.diff(surest_first) != 0, True)
     enough = (np.cumsum(is_right[order]) >= precision * taken - 1e-9) & is_last_of_equals
-    return float(taken[enough].max() / len(order)) if enough.any() else 0.0
+    return float(surest_first[enough][-1]) if enough.any() else None
+
+
+def coverage_at_precision(
+    confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float
+) -> float:
+    """Return the largest share of sounds, surest first, of which `precision` are right.
+
+    What a marketplace may file unseen, if it accepts so many mistakes: see `lowest_confidence`.
+    """
+    lowest = lowest_confidence(confidence, is_right, precision)
+    return 0.0 if lowest is None else float((confidence >= lowest).mean())

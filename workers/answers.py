@@ -19,7 +19,7 @@ from classifier.paths import readable_name
 from db.sounds import Prediction
 
 if TYPE_CHECKING:
-    from classifier.artifact import Classifier
+    from classifier.artifact import Answers, Classifier
     from classifier.siblings import Mates
 
 
@@ -81,13 +81,22 @@ def answers(classifier: "Classifier", questions: Sequence[Question]) -> list[Pre
     list of Prediction
         One per question; it depends on no other.
     """
-    if not questions:
-        return []
-    found = classifier.answers(
+    return predictions(classifier, questions, ask(classifier, questions))
+
+
+def ask(classifier: "Classifier", questions: Sequence[Question]) -> "Answers":
+    """Return all that a model says of sounds, also from less than everything."""
+    return classifier.answers(
         [asked.name for asked in questions],
         header_matrix([asked.header for asked in questions]),
         [asked.mates for asked in questions],
     )
+
+
+def predictions(
+    classifier: "Classifier", questions: Sequence[Question], found: "Answers"
+) -> list[Prediction]:
+    """Return what is kept of a model's answers to these questions."""
     best, by_name, by_mates = (
         probabilities.argmax(axis=1).tolist()
         for probabilities in (found.probabilities, found.of_names, found.of_mates)

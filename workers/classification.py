@@ -129,9 +129,10 @@ def _classify_claimed(
     claimed: ClaimedBatch, classifier: "Classifier", context: WorkContext
 ) -> BatchOutcome:
     started = time.perf_counter()
-    readings = _read_all(claimed, context)
-    read = time.perf_counter()
-    mates = _mates(claimed, readings, context)
+    with _opened_root(claimed.root, context.settings) as root_fd:
+        readings = _read_all(claimed, root_fd, context)
+        read = time.perf_counter()
+        mates = _mates(claimed, root_fd, readings, context)
     listed = time.perf_counter()
     results = _results(claimed, readings, mates, classifier, context.settings)
     predicted = time.perf_counter()
@@ -219,14 +220,13 @@ def _opened_root(root: str, settings: Settings) -> Iterator[int]:
         os.close(root_fd)
 
 
-def _read_all(claimed: ClaimedBatch, context: WorkContext) -> list[SoundReading]:
+def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list[SoundReading]:
     note = context.note
     readings = []
-    with _opened_root(claimed.root, context.settings) as root_fd:
-        for index, entry in enumerate(claimed.entries):
-            if note is not None:
-                note.read(claimed.id, index)
-            readings.append(read_sound(root_fd, claimed.root, entry.path))
+    for index, entry in enumerate(claimed.entries):
+        if note is not None:
+            note.read(claimed.id, index)
+        readings.append(read_sound(root_fd, claimed.root, entry.path))
     if note is not None:
         # Not when a reading failed: who gives the batch back wants to know at which sound.
         note.stop_reading(claimed.id)
@@ -276,7 +276,7 @@ def read_sound(root_fd: int, root: str, path: str) -> SoundReading:
 
 
 def _mates(
-    claimed: ClaimedBatch, readings: list[SoundReading], context: WorkContext
+    claimed: ClaimedBatch, root_fd: int, readings: list[SoundReading], context: WorkContext
 ) -> list["Mates | None"]:
     """Return the pack-mates of those sounds that were read, in order."""
     paths = [
@@ -284,10 +284,9 @@ def _mates(
         for entry, read in zip(claimed.entries, readings, strict=True)
         if isinstance(read.outcome, HeaderReading)
     ]
-    with _opened_root(claimed.root, context.settings) as root_fd:
-        return context.folders.mates(
-            claimed.root, root_fd, paths, folder_words=context.settings.folder_words
-        )
+    return context.folders.mates(
+        claimed.root, root_fd, paths, folder_words=context.settings.folder_words
+    )
 
 
 def _results(

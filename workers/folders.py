@@ -147,5 +147,6 @@ def _names(fd: int) -> Iterator[str]:
     with os.scandir(fd) as entries:
         for entry in entries:
             name = os.fsencode(entry.name)
-            if is_named_like_a_sound(name) and not name.startswith(MACOS_LEFTOVER):
+            is_sound = is_named_like_a_sound(name) and not name.startswith(MACOS_LEFTOVER)
+            if is_sound and not entry.is_dir(follow_symlinks=False):
                 yield readable_name(path_text(name))

@@ -11,6 +11,7 @@ import pytest
 from classifier import containers
 from classifier.errors import SoundError
 from classifier.headers import HeaderReading, read_header
+from classifier.opening import open_root
 from tasks.finding import FoundSound, Ignored, Locator, find
 from workers.settings import Settings
 
@@ -25,6 +26,16 @@ def as_descriptor(content: bytes, folder: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+@contextmanager
+def opened_root(folder: Path) -> Iterator[int]:
+    """Open a root while the block lasts; nothing else may be open behind it."""
+    before = set(os.listdir("/dev/fd"))
+    fd = open_root(str(folder))
+    yield fd
+    os.close(fd)
+    assert set(os.listdir("/dev/fd")) == before, "a descriptor was left open"
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from classifier.artifact import load_starter
-from classifier.folder_words import folder_words, spoken_name, spoken_with
+from classifier.folder_words import folder_words, spoken_with
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
 from workers.answers import answers, question
@@ -28,33 +28,26 @@ UNKNOWN = AudioHeader(None, None, None, None, None, None)
 )
 def test_a_silent_name_takes_the_telling_words_of_its_last_two_folders(path, spoken):
     *folders, name = path.split("/")
-    assert spoken_name(name, folders) == spoken
+    assert spoken_with(folder_words(folders), name) == spoken
 
 
 @pytest.mark.parametrize(
     "name", ["riser_01.wav", "Vox.wav", "drumloop.wav", "sfx 3.wav", "melodic 120.wav", "beats.wav"]
 )
 def test_a_name_that_says_something_is_left_alone(name):
-    assert spoken_name(name, ["Drums", "Kicks"]) == name
+    assert spoken_with(folder_words(["Drums", "Kicks"]), name) == name
 
 
 @pytest.mark.parametrize("name", ["01.wav", "take 7.wav", "hit.wav", "Am 120.wav", "x.wav", ""])
 def test_a_name_that_says_nothing_lets_its_folder_speak(name):
-    assert spoken_name(name, ["Kicks"]) == f"Kicks {name}"
-
-
-def test_words_asked_once_for_a_folder_say_the_same_of_each_name():
-    folders = ["Drums", "Kicks"]
-    words = folder_words(folders)
-    for name in ("01.wav", "riser.wav"):
-        assert spoken_with(words, name) == spoken_name(name, folders)
+    assert spoken_with(folder_words(["Kicks"]), name) == f"Kicks {name}"
 
 
 @pytest.mark.parametrize(
     "folder", ["", "..", "\udcff", "\x00" * 50, "٣٤", "9" * 5_000, "Kicks\n" * 99]
 )
 def test_folders_of_any_characters_say_something_or_nothing(folder):
-    assert spoken_name("01.wav", [folder, folder]).endswith("01.wav")
+    assert spoken_with(folder_words([folder, folder]), "01.wav").endswith("01.wav")
 
 
 # Through the starter

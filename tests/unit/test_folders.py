@@ -10,6 +10,7 @@ import pytest
 from classifier.opening import open_root
 from classifier.siblings import MOST_MATES, mates_of
 from tests.processes import clean_environment, without_override
+from tests.unit.conftest import opened_root
 from workers import folders as folders_module
 from workers.folders import Folders
 from workers.settings import ABSOLUTE_ROOT
@@ -18,11 +19,8 @@ from workers.settings import ABSOLUTE_ROOT
 @pytest.fixture
 def root_fd(folder):
     """The folder called sounds as a root; and nothing else open when the test is over."""
-    before = set(os.listdir("/dev/fd"))
-    fd = open_root(str(folder))
-    yield fd
-    os.close(fd)
-    assert set(os.listdir("/dev/fd")) == before, "a descriptor was left open"
+    with opened_root(folder) as fd:
+        yield fd
 
 
 @pytest.fixture
@@ -71,6 +69,11 @@ def test_the_mates_of_a_sound_are_the_sounds_of_its_folder_itself_among_them(put
 def test_what_is_not_named_like_a_sound_or_was_left_by_macos_is_no_mate(put, mates):
     put("sounds/kick.wav", "sounds/._kick.wav", "sounds/notes.txt", "sounds/cover.jpg")
     put("sounds/wav", "sounds/.wav")
+    assert mates("kick.wav") == [("kick.wav",)]
+
+
+def test_a_folder_that_is_named_like_a_sound_is_no_mate(put, mates):
+    put("sounds/kick.wav", "sounds/take.wav/1.wav")
     assert mates("kick.wav") == [("kick.wav",)]
 
 

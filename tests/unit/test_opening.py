@@ -12,6 +12,7 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.opening import mtime_ns, open_beneath, open_folder_beneath, open_root
 from classifier.paths import path_text
 from tests.processes import clean_environment, without_override
+from tests.unit.conftest import opened_root
 
 CONTENT = b"RIFF, and so on"
 
@@ -39,11 +40,8 @@ def root(tmp_path):
 @pytest.fixture
 def root_fd(root):
     """The root, open; and nothing else open when the test is over."""
-    before = set(os.listdir("/dev/fd"))
-    fd = open_root(str(root))
-    yield fd
-    os.close(fd)
-    assert set(os.listdir("/dev/fd")) == before, "a descriptor was left open"
+    with opened_root(root) as fd:
+        yield fd
 
 
 @pytest.fixture

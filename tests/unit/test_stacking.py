@@ -9,8 +9,7 @@ from classifier.labels import N_CATEGORIES
 from classifier.stacking import (
     GRID_STEPS,
     MOST_DEVIATIONS,
-    SMALLEST_PROBABILITY,
-    SURE_FROM,
+    SURE_LOG,
     MatesSaid,
     fit_forest,
     fit_scaler,
@@ -125,6 +124,6 @@ def test_what_each_lstm_says_is_pooled_apart_and_sums_to_one():
 
 def test_a_name_on_the_border_of_being_sure_is_not_steady():
     logs = logs_of(3, 3)
-    logs[0, 3] = np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY))
+    logs[0, 3] = SURE_LOG
     steady = is_steady(logs, NO_OPINION, HEADERS, fit_scaler(HEADERS))
     assert steady.tolist() == [False, True]
