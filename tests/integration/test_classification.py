@@ -255,8 +255,8 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
     batch_id = queued(all_names)
     read_all = classification._read_all
 
-    def taken_away(claimed, context):
-        readings = read_all(claimed, context)
+    def taken_away(claimed, root_fd, context):
+        readings = read_all(claimed, root_fd, context)
         with context.database.begin() as connection:
             recovery.blame(connection, claimed.id, token=claimed.token)
             ledger.take_pending(connection, window=9, limit=9)
@@ -449,8 +449,8 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
     batch_id = queued(all_names)
     read_all = classification._read_all
 
-    def power_cut(claimed, context):
-        readings = read_all(claimed, context)
+    def power_cut(claimed, root_fd, context):
+        readings = read_all(claimed, root_fd, context)
         postgres_server.kill()
         return readings
 
