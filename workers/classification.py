@@ -96,7 +96,9 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
         log.info("batch %d: not to be claimed, somebody else has or had it", batch_id)
         return None
     if context.note is not None:
-        context.note.begin(batch_id, time_limit_seconds=context.time_limit_seconds)
+        # The pool counts from before the claim, which may have had to wait for the database.
+        left_seconds = context.time_limit_seconds - (time.monotonic() - started)
+        context.note.begin(batch_id, time_limit_seconds=left_seconds)
     try:
         outcome = _classify_claimed(claimed, classifier, context)
     except LeaseLostError:

@@ -12,6 +12,7 @@ that are gone with all their processes (`workers.reaping`).
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,11 @@ from workers.iou import ious_in
 from workers.reading_note import NoteContent, content_of, note_of_the_dead, notes_in
 
 log = logging.getLogger(__name__)
+
+#: The pool counts from when it hands a batch out, the note from when the child has it. A child that
+#: the pool killed must not look like one that crashed for that; one that crashed so shortly before
+#: its time was over is called timed out.
+_HEAD_START_SECONDS: Final = 0.5
 
 
 def return_leftovers(
@@ -108,7 +114,7 @@ def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) ->
 def _blame(
     connection: Connection, batch: ClaimedBatch, note: NoteContent, context: WorkContext
 ) -> recovery.Verdict | None:
-    timed_out = note.overdue_seconds() > 0
+    timed_out = note.overdue_seconds() > -_HEAD_START_SECONDS
     code = ErrorCode.TIMED_OUT if timed_out else ErrorCode.CRASHED_READER
     index = note.index if note.batch_id == batch.id else None
     if timed_out and index is None:

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import time
 from dataclasses import replace
 
 import pytest
@@ -335,6 +336,30 @@ def test_who_is_stopped_by_the_time_limit_leaves_all_as_it_is_for_the_watch(
     (note,) = notes_of_the_living(context.settings.running_folder)
     assert (note.batch_id, note.index) == (row["id"], 0)
     assert note.overdue_seconds() > 0
+
+
+def test_a_batch_s_time_counts_from_before_its_claim(queued, context, all_names, monkeypatch):
+    # Given a database that takes half a second to give a batch out
+    claim = classification.ledger.claim
+
+    def slowly(*args, **kwargs):
+        time.sleep(0.5)
+        return claim(*args, **kwargs)
+
+    left = []
+
+    def looking(*_):
+        (note,) = notes_of_the_living(context.settings.running_folder)
+        left.append(-note.overdue_seconds())
+        raise SystemExit
+
+    monkeypatch.setattr(classification.ledger, "claim", slowly)
+    monkeypatch.setattr(classification, "read_header", looking)
+    # When it is worked on, within a limit of a minute
+    with pytest.raises(SystemExit):
+        classify_batch(queued(all_names), replace(context, time_limit_seconds=60))
+    # Then the half second is counted, as the pool does
+    assert left[0] <= 59.5
 
 
 def in_hand(context):
