@@ -11,6 +11,7 @@ What is not here: how a name is read (`classifier.stated`, `classifier.instrumen
 (`classifier.loop_chunks`).
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -135,8 +136,9 @@ def by_products(
     )
 
 
-def _words(text: str) -> list[str]:
-    return [piece.lower() for piece in name_pieces(text)]
+@functools.lru_cache(maxsize=2048)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(piece.lower() for piece in name_pieces(text))
 
 
 def _instrument(
@@ -145,9 +147,14 @@ def _instrument(
     texts = [(name, Source.NAME), (info.title, Source.HEADER), (info.key_words, Source.HEADER)]
     texts += [(folder, Source.FOLDER) for folder in folders]
     for text, source in texts:
-        if text and (found := instrument_of(_words(text))) is not None:
+        if text and (found := _instrument_in(text)) is not None:
             return found, source
     return None, None
+
+
+@functools.lru_cache(maxsize=2048)  # a folder is asked for each of its files
+def _instrument_in(text: str) -> Instrument | None:
+    return instrument_of(_words(text))
 
 
 def _tempo(

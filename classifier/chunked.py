@@ -31,6 +31,18 @@ _WAV_TAG_NAMES: Final = {0x0011: "IMA ADPCM", 0x0055: "MP3 inside WAV", 0x0161: 
 #: MS ADPCM with its seven pairs of coefficients, the longest format that is read.
 _MAX_FORMAT_BYTES: Final = 50
 
+#: Tag and bits of a sample, and what libsndfile calls them.
+_PLAIN_TYPES: Final = {
+    (0x0001, 8): "PCM_U8",
+    (0x0001, 16): "PCM_16",
+    (0x0001, 24): "PCM_24",
+    (0x0001, 32): "PCM_32",
+    (0x0003, 32): "FLOAT",
+    (0x0003, 64): "DOUBLE",
+}
+_MOST_PLAIN_CHANNELS: Final = 8
+_HIGHEST_PLAIN_RATE_HZ: Final = 192_000
+
 _AIFC_TYPES: Final = frozenset(
     {
         *(b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42ni", b"23ni"),
@@ -143,9 +155,33 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     if extent is None:
         raise _no_chunk("WAV", "data")
     hints.note_behind(max(offset, extent.end), size_bytes)
-    stand_in = _plain_wav(fmt, fact, extent.there, order)
-    info = loop_chunks.of_wav(hints.bodies, order)
-    return Layout("WAV", extent.missing, stand_in=stand_in, loop_info=info)
+    return Layout(
+        "WAV",
+        extent.missing,
+        stand_in=_plain_wav(fmt, fact, extent.there, order),
+        numbers=_plain_numbers(fmt, extent.there, order),
+        loop_info=loop_chunks.of_wav(hints.bodies, order),
+    )
+
+
+def _plain_numbers(fmt: bytes, sound_bytes: int, order: str) -> Numbers | None:
+    """Return the numbers of a format without corners, None for all others: libsndfile knows those.
+
+    Nearly all sounds are such, and asking libsndfile costs more than all else of their header. That
+    it would say the same is held by a test.
+    """
+    if order != "<" or len(fmt) not in (16, 18):
+        return None
+    tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", fmt)
+    sample_type = _PLAIN_TYPES.get((tag, bits))
+    if (
+        sample_type is None
+        or not 0 < channels <= _MOST_PLAIN_CHANNELS
+        or not 0 < rate_hz <= _HIGHEST_PLAIN_RATE_HZ
+        or frame_bytes != channels * bits // 8
+    ):
+        return None
+    return Numbers(rate_hz, channels, sound_bytes // frame_bytes, sample_type)
 
 
 def _plain_wav(fmt: bytes, fact: bytes, sound_bytes: int, order: str) -> StandIn:

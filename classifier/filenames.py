@@ -20,6 +20,7 @@ What is not here: which tokens a model knows and how many it reads (`vocabulary`
 published reference method's own, much plainer tokenisation.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Set
@@ -81,6 +82,8 @@ def clean_name(file_name: str) -> str:
     stem, dot, extension = base.rpartition(".")
     if dot and extension.strip().lower() in DROPPED_EXTENSIONS:
         base = stem
+    if base.isascii():
+        return base.strip()  # nearly all; what follows would change nothing, at some cost
     base = base.replace("♯", "#").replace("♭", "b")
     decomposed = unicodedata.normalize("NFKD", base)
     return "".join(char for char in decomposed if not unicodedata.combining(char)).strip()
@@ -183,6 +186,7 @@ def _number(digits: str) -> str:
     return "<tempo>" if value <= HIGHEST_TEMPO_BPM else "<number>"
 
 
+@functools.lru_cache(maxsize=4096)  # the words of a batch are few
 def pitch_token(piece: str) -> str | None:
     """Return the typed token of a key, note or root; None when a piece is none of them.
 
@@ -199,7 +203,8 @@ def pitch_token(piece: str) -> str | None:
     return "<root>" if _ROOT.fullmatch(piece) else None
 
 
-def name_pieces(file_name: str) -> list[str]:
+@functools.lru_cache(maxsize=2048)  # a name and its folders are asked of tempo, key, loop, ...
+def name_pieces(file_name: str) -> tuple[str, ...]:
     """Return the pieces of a name that `tokenise` makes its tokens of, in their own case.
 
     Parameters
@@ -209,14 +214,14 @@ def name_pieces(file_name: str) -> list[str]:
     Examples
     --------
     >>> name_pieces("XY_BassLoop02_128bpm_F#min.wav")
-    ['XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min']
+    ('XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min')
     """
 
     def is_whole(chunk: str) -> bool:
         # Unlike a token's, the value of `f#` in `f# minor` would be lost with its sharp.
         return pitch_token(chunk) is not None or is_root_before_mode(chunk)
 
-    return [piece[0] for piece in _pieces(file_name, is_whole)]
+    return tuple(piece[0] for piece in _pieces(file_name, is_whole))
 
 
 def is_root_before_mode(piece: str) -> bool:

@@ -8,6 +8,7 @@ What is not here: whether a file's length agrees, and what chunks or folders say
 (`classifier.byproducts`).
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _KINDS_OF_MODE: Final = frozenset({"harmonic", "melodic", "natural"})
 _FLATS: Final = ("b", "flat")
 
 
+@functools.lru_cache(maxsize=2048)  # a folder is asked for each of its files
 def said_tempo_bpm(name: str) -> float | None:
     """Return the tempo that stands beside the word *bpm*.
 
@@ -113,6 +115,7 @@ class _Said:
     is_capital: bool = True
 
 
+@functools.lru_cache(maxsize=2048)
 def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     """Return the key, root or note that a name states.
 
