@@ -14,13 +14,13 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry test fuzz chaos lint format train study footprint mates recovery retraining accuracy prior starter lock clean
+.PHONY: help setup ingest results status retry test fuzz chaos lint format docs release-check train study footprint mates recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 } \
-	                  /^\t*## / { sub(/^\t*## /, ""); printf "%18s%s\n", "", $$0 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 } \
+	                  /^\t*## / { sub(/^\t*## /, ""); printf "%21s%s\n", "", $$0 }' Makefile
 
 setup: $(VENV)/.base ## make .venv and install cratesort into it
 
@@ -64,6 +64,12 @@ chaos: $(VENV)/.dev ## run a fleet under random faults: SECONDS=60 SEED=1
 format: $(VENV)/.dev ## put the code into the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## make docs/cli.md anew from the commands' --help
+	@$(BIN)/python -m cli.reference > docs/cli.md
+
+release-check: $(VENV)/.dev ## build wheel and sdist, and use the wheel elsewhere
+	@$(BIN)/python -m tests.release
 
 train: $(VENV)/.dev ## learn from the labels; from a table: CORPUS=table.csv.gz
 	@$(BIN)/cratesort train $(if $(CORPUS),--from-csv "$$CORPUS") $(ARGS)

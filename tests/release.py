@@ -1,0 +1,148 @@
+"""Whether what would be published works: ``make release-check``.
+
+Builds the source distribution from the files git knows, the wheel from the source distribution,
+looks into both, installs the wheel alone into an environment of its own, and sorts the example
+library with it from outside the repository. Not here: the test suite, which runs from a clone.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.processes import REPOSITORY, clean_environment
+
+#: What a wheel installs beside its own metadata, and no other top-level name.
+PACKAGES: Final = frozenset({"classifier", "cli", "db", "tasks", "training", "workers"})
+
+#: What is no Python file and must not be forgotten.
+DATA_FILES: Final = (
+    "classifier/instruments.toml",
+    "classifier/starter/starter.zip",
+    "classifier/starter/MODEL_CARD.md",
+    "db/migrations/script.py.mako",
+    "training/keywords.toml",
+    "training/naming.toml",
+    "training/prior.npz",
+)
+
+
+class ReleaseError(Exception):
+    """What would be published is not what it should be."""
+
+
+def main() -> None:
+    with TemporaryDirectory(prefix="cratesort-release-") as name:
+        folder = Path(name)
+        sdist, wheel = _build(folder)
+        _check_sdist(sdist)
+        _check_wheel(wheel)
+        _try(wheel, folder)
+    print("release check passed")
+
+
+def _build(folder: Path) -> tuple[Path, Path]:
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True
+    ).stdout
+    for path in filter(None, tracked.decode().split("\0")):
+        target = folder / "source" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / path, target)
+    python = _environment(folder / "building", "build")
+    # The wheel is made from the source distribution: that it is whole is thereby shown.
+    _run([python, "-m", "build", "--outdir", folder / "dist", folder / "source"], folder)
+    (sdist,) = (folder / "dist").glob("*.tar.gz")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    print(f"built {sdist.name} ({_kib(sdist)}) and {wheel.name} ({_kib(wheel)})")
+    return sdist, wheel
+
+
+def _check_sdist(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    _require_all(sdist, names, (*DATA_FILES, "LICENSE", "README.md", "pyproject.toml"))
+
+
+def _check_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    _require_all(wheel, names, DATA_FILES)
+    tops = {name.partition("/")[0] for name in names}
+    (metadata,) = (top for top in tops if top.endswith(".dist-info"))
+    if tops - {metadata} != PACKAGES:
+        raise ReleaseError(f"{wheel.name} holds {sorted(tops)}; expected {sorted(PACKAGES)}")
+    _require_all(wheel, names, (f"{metadata}/licenses/LICENSE",))
+    stray = sorted(name for name in names if "__pycache__" in name or name.endswith(".pyc"))
+    if stray:
+        raise ReleaseError(f"{wheel.name} holds what was left lying about: {stray[0]}")
+
+
+def _try(wheel: Path, folder: Path) -> None:
+    """Use the wheel as somebody would who has nothing else."""
+    home = folder / "home"
+    home.mkdir()
+    python = _environment(home / "venv", str(wheel))
+    command = python.parent / "cratesort"
+    with open(REPOSITORY / "pyproject.toml", "rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    stated = _run([command, "--version"], home).strip()
+    if not stated.endswith(version):
+        raise ReleaseError(f"--version says {stated!r}; pyproject.toml says {version}")
+    _run([sys.executable, REPOSITORY / "examples" / "make_library.py", home / "library"], home)
+    done = json.loads(_run([command, "ingest", "--json", home / "library"], home))
+    if done["failed"] or not done["classified"] or done["classified"] != done["found"]:
+        raise ReleaseError(f"the example library was not classified: {done}")
+    rows = _run([command, "results", "--format", "json"], home).splitlines()
+    if len(rows) != done["classified"]:
+        raise ReleaseError(f"{done['classified']} sounds were classified, {len(rows)} have a row")
+    _run([command, "doctor"], home)
+    print(f"{stated}: {len(rows)} sounds classified from outside the repository")
+
+
+def _environment(folder: Path, *packages: str) -> Path:
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    constraints = ["-c", REPOSITORY / "constraints.txt"]
+    _run([python, "-m", "pip", "install", "-qq", *constraints, *packages], folder, clean=False)
+    return python
+
+
+def _run(command: list[str | Path], folder: Path, *, clean: bool = True) -> str:
+    environment = clean_environment(folder, {})
+    del environment["PYTHONPATH"]  # the repository would stand in for what was installed
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment if clean else None,  # pip finds its index in the user's own
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        shown = " ".join(map(str, command))
+        raise ReleaseError(f"exit code {done.returncode}: {shown}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _require_all(archive: Path, names: set[str], needed: tuple[str, ...]) -> None:
+    missing = sorted(set(needed) - names)
+    if missing:
+        raise ReleaseError(f"{archive.name} lacks {', '.join(missing)}")
+
+
+def _kib(path: Path) -> str:
+    return f"{path.stat().st_size / 1024:,.0f} KiB"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ReleaseError as error:
+        sys.exit(f"release check failed: {error}")
