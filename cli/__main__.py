@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "models": "cli.models:models",
     "worker": "cli.services:worker",
     "beat": "cli.services:beat",
+    "intake": "cli.intake:intake",
     "db": "cli.services:db",
     "doctor": "cli.doctor:doctor",
     "health": "cli.health:health",

@@ -54,7 +54,16 @@ def _start(arguments: list[str]) -> None:
     sys.exit(ended)
 
 
-def _require_broker(service: str) -> None:
+def require_broker(service: str) -> None:
+    """Check that Redis is configured and, if it answers, lets us in.
+
+    Raises
+    ------
+    NoBrokerError
+        None is configured.
+    redis.exceptions.AuthenticationError
+        Another password is wanted; waiting would not mend that.
+    """
     import redis.exceptions
 
     from workers.settings import load_settings
@@ -69,7 +78,7 @@ def _require_broker(service: str) -> None:
             pass  # Redis may come later than its workers; Celery waits for it
     else:
         raise NoBrokerError(
-            f"a {service} takes its work from Redis: set CRATESORT_BROKER_URL "
+            f"{service} takes its work from Redis: set CRATESORT_BROKER_URL "
             "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
             "own process and needs no other."
         )
@@ -121,7 +130,7 @@ def worker(celery_options: tuple[str, ...]) -> None:
     the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C: the batch in hand
     is finished first, a training run is interrupted.
     """
-    _require_broker("worker")
+    require_broker("a worker")
     _require_data_folder()
     _require_database()
     from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE
@@ -150,7 +159,7 @@ def beat(celery_options: tuple[str, ...]) -> None:
 
     One is enough; two are harmless. CELERY_OPTIONS go to Celery's beat.
     """
-    _require_broker("beat")
+    require_broker("a beat")
     options = list(celery_options)
     if not _names(options, "-S", "--scheduler"):
         # In memory. Celery's default keeps a file, which two beats of one host destroy for each

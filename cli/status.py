@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from db.training_runs import TrainingRun
+    from workers.settings import Settings
 
 _REFRESH_SECONDS: Final = 1.0
 
@@ -24,7 +25,7 @@ _REFRESH_SECONDS: Final = 1.0
 def status(as_json: bool, watch: bool) -> None:
     """Show the ledger's open work, the pace, and the table's contents.
 
-    Every number is counted from the database's rows at that moment.
+    Every number is counted from the database's rows at that moment; the inbox's lists are Redis'.
     """
     if as_json and watch:
         raise click.UsageError("--json and --watch exclude each other")
@@ -33,19 +34,20 @@ def status(as_json: bool, watch: bool) -> None:
     from db.migrate import require_current
     from workers.settings import load_settings
 
-    database = create_engine(load_settings().database)
+    settings = load_settings()
+    database = create_engine(settings.database)
     require_current(database)
     if as_json:
-        print_json(_status(database))
+        print_json(_status(database, settings))
         return
     if not watch:
-        for line in _lines(_status(database), terminal_width()):
+        for line in _lines(_status(database, settings), terminal_width()):
             say(line)
         return
-    _watch(database)
+    _watch(database, settings)
 
 
-def _watch(database: "Engine") -> None:
+def _watch(database: "Engine", settings: "Settings") -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -53,12 +55,12 @@ def _watch(database: "Engine") -> None:
     console = Console()
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
-            lines = _lines(_status(database), console.width)
+            lines = _lines(_status(database, settings), console.width)
             live.update(Text("\n".join(lines)), refresh=True)
             time.sleep(_REFRESH_SECONDS)
 
 
-def _status(database: "Engine") -> dict[str, Any]:
+def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
     from classifier.artifact import starter_version
     from db.bundles import champion_version
     from db.engine import reading
@@ -99,6 +101,27 @@ def _status(database: "Engine") -> dict[str, Any]:
         "model_version": version,
         "training": None if run is None else _training(run),
         "files_per_second": work.files_per_second,
+        "inbox": _inbox(settings),
+    }
+
+
+def _inbox(settings: "Settings") -> dict[str, int | None] | None:
+    """Return how many entries the inbox's lists hold.
+
+    None without a broker; each number None when Redis does not answer.
+    """
+    if settings.broker_url is None:
+        return None
+    from tasks.inbox import count_entries  # Redis' client, which one machine does not load
+
+    counts = count_entries(settings.broker_url.get_secret_value())
+    if counts is None:
+        return dict.fromkeys(("waiting", "taken", "dead", "intakes"))
+    return {
+        "waiting": counts.waiting,
+        "taken": counts.taken,
+        "dead": counts.dead,
+        "intakes": counts.intakes,
     }
 
 
@@ -134,6 +157,17 @@ def _training_line(run: dict[str, Any]) -> str:
     return f"{number} {how}{model}, {run['finished_at']}: {run['reason']}"
 
 
+def _inbox_line(inbox: dict[str, int | None]) -> str:
+    if inbox["waiting"] is None:
+        return "Inbox     Redis does not answer"
+    line = f"Inbox     {inbox['waiting']:,} waiting, {inbox['taken']:,} taken"
+    if inbox["dead"]:
+        line += f", {inbox['dead']:,} in its dead list"
+    # A fleet may well do without; entries may not.
+    unserved = not inbox["intakes"] and (inbox["waiting"] or inbox["taken"])
+    return line + ("; no intake serves it" if unserved else "")
+
+
 def _lines(state: dict[str, Any], width: int) -> list[str]:
     sounds, batches = state["sounds"], state["batches"]
     lines = [
@@ -143,6 +177,8 @@ def _lines(state: dict[str, Any], width: int) -> list[str]:
         f"Pace      {state['files_per_second']:,.0f} files/s over the last minute",
         f"Model     {printable(state['model_version'])}",
     ]
+    if state["inbox"] is not None:
+        lines.insert(2, _inbox_line(state["inbox"]))
     if state["training"] is not None:
         lines.append(printable(_training_line(state["training"])))
     if state["ingests"]:

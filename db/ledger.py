@@ -55,6 +55,41 @@ def record_progress(
     connection.execute(update(ingests).where(ingests.c.id == ingest_id).values(**values))
 
 
+def standing_ingest(connection: Connection, source: str, *, seconds: float) -> int:
+    """Return the latest ingest from a source that never ends; begin one when it is this old.
+
+    Two producers at once may begin one each. Both then add to the later one, and the other holds
+    what it held.
+    """
+    latest = (
+        select(ingests.c.id)
+        .where(ingests.c.source == source, ingests.c.started_at > now(-seconds))
+        .order_by(ingests.c.id.desc())
+        .limit(1)
+    )
+    found = connection.execute(latest).scalar_one_or_none()
+    return open_ingest(connection, source) if found is None else int(found)
+
+
+def add_progress(
+    connection: Connection, ingest_id: int, *, found: int, skipped_unchanged: int, enqueued: int
+) -> None:
+    """Add to what the producers of a standing ingest have seen, as the last step of a transaction.
+
+    Nothing of it is held back between two transactions, so it counts as submitted after each.
+    """
+    connection.execute(
+        update(ingests)
+        .where(ingests.c.id == ingest_id)
+        .values(
+            found=ingests.c.found + found,
+            skipped_unchanged=ingests.c.skipped_unchanged + skipped_unchanged,
+            enqueued=ingests.c.enqueued + enqueued,
+            submitted_at=now(),
+        )
+    )
+
+
 def add_batch(
     connection: Connection,
     ingest_id: int,

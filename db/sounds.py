@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, update
 
 from classifier.errors import ErrorCode
 from classifier.labels import CATEGORIES, N_CATEGORIES
 from db.dialects import insert, now, one_of
-from db.tables import SoundStatus, sounds
+from db.tables import SoundStatus, label_history, sounds
 
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.
@@ -215,6 +215,33 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
             set_={name: statement.excluded[name] for name in _RESULT_COLUMNS},
         ).values(classified_at=now()),
         rows,
+    )
+    _take_up_early_labels(connection, [row["key"] for row in rows])
+
+
+def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None:
+    """Make labels current that were given before their sounds had a row (`db.early_labels`)."""
+    latest = connection.scalars(
+        select(func.max(label_history.c.id))
+        .where(one_of(connection, label_history.c.key, keys))
+        .group_by(label_history.c.key)
+    ).all()
+    if not latest:
+        return  # as for nearly every batch
+    connection.execute(
+        update(sounds)
+        .where(
+            sounds.c.key == label_history.c.key,
+            # Where there is one it is the latest: a label is never taken away.
+            sounds.c.label.is_(None),
+            one_of(connection, label_history.c.id, latest),
+        )
+        .values(
+            label=label_history.c.category,
+            label_source=label_history.c.source,
+            labelled_by=label_history.c.labelled_by,
+            labelled_at=label_history.c.labelled_at,
+        )
     )
 
 

@@ -235,6 +235,8 @@ label_history: Final = Table(
     Column("source", String(32), nullable=False),
     Column("labelled_by", Text, nullable=False),
     Column("labelled_at", _TIME, nullable=False),
+    # A result looks here for labels that were given before their sound had a row.
+    Index("ix_label_history_key", "key"),
 )
 
 models: Final = Table(

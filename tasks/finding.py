@@ -102,6 +102,33 @@ class Locator:
         folder, name = os.path.split(absolute)
         return os.path.join(os.path.realpath(folder), name)
 
+    def below(self, root: str, path: bytes) -> bytes:
+        """Return the absolute path of what a root's name and a path name together.
+
+        Parameters
+        ----------
+        root : str
+        path : bytes
+            Relative to the root's folder, or absolute and within it.
+
+        Raises
+        ------
+        OutsideRootsError
+            This host does not know the root, or the path leads out of it.
+        """
+        folder = next((place.folder for place in self._roots if place.root == root), None)
+        if folder is None:
+            known = ", ".join(sorted(place.root for place in self._roots)) or "none"
+            raise OutsideRootsError(
+                f"the library root {root[:64]!r} is not known here (known: {known}): add "
+                "NAME=/its/folder to CRATESORT_LIBRARY_ROOTS"
+            )
+        resolved = self.resolve(os.path.join(folder or b"/", path))
+        if not resolved.startswith(folder + b"/"):
+            shown = printable(path_text(path))
+            raise OutsideRootsError(f"{shown} lies outside of the library root {root!r}")
+        return resolved
+
     def place(self, resolved: bytes) -> Place:
         """Return where a resolved absolute path belongs.
 

@@ -189,7 +189,7 @@ def submit_found(
     waiting: list[FoundSound] = []
     for chunk in _chunks(found, settings.batch_size):
         with database.begin() as connection:
-            fresh, failed = _worth_a_visit(connection, chunk, reclassify, champion)
+            fresh, failed = worth_a_visit(connection, chunk, reclassify, champion)
             waiting.extend(fresh)
             state = replace(
                 state,
@@ -205,9 +205,7 @@ def submit_found(
             state = replace(state, broker_away=bell.ring())
         on_progress(state)
     with database.begin() as connection:
-        for root, group in groupby(waiting, key=lambda sound: sound.root):
-            for part in _chunks(group, settings.batch_size):
-                ledger.add_batch(connection, state.ingest_id, root, _entries(part))
+        add_batches(connection, state.ingest_id, waiting, settings)
         state = replace(state, enqueued=state.enqueued + len(waiting), ignored=ignored.total)
         _record(connection, state, submitted=True)
     state = replace(state, broker_away=bell.ring())
@@ -243,6 +241,24 @@ def _write_full(
     return written, rest
 
 
+def add_batches(
+    connection: Connection, ingest_id: int, found: Iterable[FoundSound], settings: Settings
+) -> None:
+    """Write all of these sounds to the ledger, in batches of one root each.
+
+    Parameters
+    ----------
+    connection : Connection
+    ingest_id : int
+    found : iterable of FoundSound
+        Those of one root beside each other.
+    settings : Settings
+    """
+    for root, group in groupby(found, key=lambda sound: sound.root):
+        for part in _chunks(group, settings.batch_size):
+            ledger.add_batch(connection, ingest_id, root, _entries(part))
+
+
 def _entries(part: Iterable[FoundSound]) -> list[BatchEntry]:
     return [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in part]
 
@@ -259,13 +275,23 @@ def _record(connection: Connection, state: Submission, *, submitted: bool) -> No
     )
 
 
-def _worth_a_visit(
+def worth_a_visit(
     connection: Connection,
     chunk: Iterable[FoundSound],
-    reclassify: Reclassify | None,
-    champion: str | None,
+    reclassify: Reclassify | None = None,
+    champion: str | None = None,
 ) -> tuple[list[FoundSound], int]:
-    """Return the sounds whose rows are missing or out of date, and how many skipped ones failed."""
+    """Return the sounds whose rows are missing or out of date, and how many skipped ones failed.
+
+    Parameters
+    ----------
+    connection : Connection
+    chunk : iterable of FoundSound
+    reclassify : Reclassify, optional
+        Which of the others to visit too.
+    champion : str, optional
+        The model that serves, where `reclassify` asks for it.
+    """
     fresh: list[FoundSound] = []
     failed = 0
     for root, group in groupby(chunk, key=lambda sound: sound.root):

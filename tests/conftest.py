@@ -195,3 +195,16 @@ def worker_process(tmp_path: Path) -> Callable[..., AbstractContextManager[Worke
         return processes.worker(("--concurrency", "2", *arguments), tmp_path, settings)
 
     return run
+
+
+@pytest.fixture
+def intake_process(tmp_path: Path) -> Callable[..., AbstractContextManager[WorkerProcess]]:
+    """Run ``cratesort intake`` while a block lasts.
+
+    ``with intake_process(settings={"CRATESORT_BROKER_URL": redis_url, ...}) as intake:``
+    """
+
+    def run(settings: Mapping[str, str]) -> AbstractContextManager[WorkerProcess]:
+        return processes.intake(tmp_path, settings)
+
+    return run

@@ -1,7 +1,7 @@
 """cratesort as its users run it: real processes with an environment of their own.
 
-Here: one command line to its end, and a worker for as long as a block lasts. Not here: the servers
-they talk to (`tests.servers`).
+Here: one command line to its end, and a worker or an intake for as long as a block lasts. Not here:
+the servers they talk to (`tests.servers`).
 """
 
 import ctypes
@@ -21,8 +21,9 @@ from tests.servers.lifecycle import die_with_parent, living_processes, wait_unti
 
 REPOSITORY = Path(__file__).parent.parent
 
-#: What Celery logs, in whatever format, when a worker has its broker and its children.
-READY = re.compile(r"@\S+ ready")
+#: What each service logs, in whatever format, when it takes work: Celery when a worker has its
+#: broker and its children.
+READY = {"worker": re.compile(r"@\S+ ready"), "intake": re.compile("the inbox is served")}
 
 #: How long a worker may take to finish its batches after SIGTERM.
 GRACE_SECONDS = 30.0
@@ -104,16 +105,26 @@ def without_override() -> Callable[[], object] | None:
 
 
 class WorkerProcess:
-    """A running ``cratesort worker``: the parent process and, in its group, the children."""
+    """A running ``cratesort worker``: the parent process and, in its group, the children.
+
+    Or another service (``intake``), which has none.
+    """
 
     def __init__(
-        self, arguments: tuple[str, ...], folder: Path, settings: Mapping[str, str]
+        self,
+        arguments: tuple[str, ...],
+        folder: Path,
+        settings: Mapping[str, str],
+        service: str = "worker",
     ) -> None:
+        self._service = service
         # A test may run several workers in its one folder.
-        with NamedTemporaryFile(dir=folder, prefix="worker-", suffix=".log", delete=False) as log:
+        with NamedTemporaryFile(
+            dir=folder, prefix=f"{service}-", suffix=".log", delete=False
+        ) as log:
             self._log = Path(log.name)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli", "worker", *arguments],
+                [sys.executable, "-m", "cli", service, *arguments],
                 cwd=folder,
                 env=clean_environment(folder, settings),
                 stdin=subprocess.DEVNULL,
@@ -137,14 +148,21 @@ class WorkerProcess:
         return self._log.read_text(errors="replace")
 
     def wait_until_ready(self) -> None:
-        """Return when the worker takes messages."""
+        """Return when it takes work."""
 
         def ready() -> bool:
             if self._has_ended():
-                raise RuntimeError(f"the worker ended before it was ready:\n{self.log()[-4_000:]}")
-            return READY.search(self.log()) is not None
+                raise RuntimeError(
+                    f"the {self._service} ended before it was ready:\n{self.log()[-4_000:]}"
+                )
+            return READY[self._service].search(self.log()) is not None
 
-        wait_until(ready, "the worker is ready")
+        wait_until(ready, f"the {self._service} is ready")
+
+    def stop(self, number: int) -> int:
+        """Send it a signal, wait for its end, and return its exit code."""
+        os.kill(self.pid, number)
+        return self._process.wait(GRACE_SECONDS)
 
     def end(self) -> None:
         """Let it finish what it has in hand, then kill what is left of its group."""
@@ -173,6 +191,17 @@ def worker(
 ) -> Iterator[WorkerProcess]:
     """Run ``cratesort worker ARGUMENTS`` while the block lasts."""
     process = WorkerProcess(arguments, folder, settings)
+    try:
+        process.wait_until_ready()
+        yield process
+    finally:
+        process.end()
+
+
+@contextmanager
+def intake(folder: Path, settings: Mapping[str, str]) -> Iterator[WorkerProcess]:
+    """Run ``cratesort intake`` while the block lasts."""
+    process = WorkerProcess((), folder, settings, "intake")
     try:
         process.wait_until_ready()
         yield process

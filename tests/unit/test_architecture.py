@@ -97,6 +97,10 @@ def test_a_producer_without_a_broker_loads_no_celery_either(loaded_by, sqlite_ur
     assert not loaded & (HEAVY | {"celery"})
 
 
+def test_an_intake_loads_no_model_library(loaded_by):
+    assert not loaded_by("import cli.intake, tasks.intake") & HEAVY
+
+
 def test_no_task_loads_a_model_library_before_it_has_work(loaded_by):
     assert not loaded_by("import tasks.classify, tasks.housekeeping, tasks.retrain") & HEAVY
 

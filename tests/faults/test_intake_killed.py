@@ -1,0 +1,225 @@
+"""An intake killed with a round in hand; Redis and the database away while it has one.
+
+Where it stands is decided by who lets it go on: a lock on the ledger holds it before its commit, a
+Redis that refuses scripts holds it behind.
+"""
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from db.dialects import lock_table
+from db.tables import ingests
+from tasks.inbox import INBOX_KEY, INTAKES_KEY, TAKEN_PREFIX
+from tests.servers.lifecycle import wait_until
+
+THREE = ["a.wav", "b.wav", "c.wav"]
+
+
+@pytest.fixture
+def client(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def push(fleet, client):
+    """Put sounds into the library and their paths into the inbox."""
+
+    def push(*names):
+        fleet.add(*names)
+        client.lpush(INBOX_KEY, *(str(fleet.library / name) for name in names))
+
+    return push
+
+
+@pytest.fixture
+def three_in_hand(fleet, client, push):
+    """While the block lasts, an intake holds three entries and cannot write them."""
+
+    @contextmanager
+    def three_in_hand():
+        with fleet.database() as engine, engine.begin() as connection:
+            lock_table(connection, ingests)
+            push(*THREE)
+            wait_until(lambda: taken(client) == 3, "it holds them")
+            yield
+
+    return three_in_hand
+
+
+@contextmanager
+def not_settled(three_in_hand, client, intake):
+    """Bring it behind its commit, and let Redis refuse to hear of it."""
+    try:
+        with three_in_hand():
+            client.acl_setuser("default", enabled=True, commands=["-evalsha", "-eval"])
+        wait_until(lambda: "Redis cannot be used" in intake.log(), "it could not settle")
+        yield
+    finally:
+        client.acl_setuser("default", enabled=True, commands=["+@all"])
+
+
+def taken(client):
+    """How many entries intakes have in hand."""
+    return sum(
+        client.llen(TAKEN_PREFIX.encode() + name) for name in client.zrange(INTAKES_KEY, 0, -1)
+    )
+
+
+def end_all_leases(client):
+    for intake in client.zrange(INTAKES_KEY, 0, -1):
+        client.zadd(INTAKES_KEY, {intake: 0})
+
+
+def written(fleet):
+    """The paths of all batches."""
+    return [path for row in fleet.batches() for path in row["paths"]]
+
+
+def kill(intake):
+    os.kill(intake.pid, signal.SIGKILL)
+    wait_until(lambda: not intake.processes(), "it is dead")
+
+
+def test_killed_before_its_commit_nothing_is_lost(fleet, client, three_in_hand, intake_process):
+    # Given an intake that has taken its entries and cannot write them yet
+    with intake_process(fleet.settings) as first, three_in_hand():
+        # When it is killed
+        kill(first)
+    assert written(fleet) == []
+    assert client.llen(INBOX_KEY) == 0
+
+    # Then the next one writes them, as soon as the dead one's lease has ended
+    with intake_process(fleet.settings):
+        end_all_leases(client)
+        wait_until(lambda: sorted(written(fleet)) == THREE, "the ledger has them")
+        wait_until(lambda: taken(client) == 0, "nobody holds anything")
+
+
+def test_killed_behind_its_commit_the_round_is_repeated(
+    fleet, client, three_in_hand, intake_process
+):
+    # Given an intake that has written its entries and cannot tell Redis yet
+    with (
+        intake_process(fleet.settings) as first,
+        not_settled(three_in_hand, client, first),
+    ):
+        # When it is killed
+        kill(first)
+    assert sorted(written(fleet)) == THREE
+    assert taken(client) == 3
+
+    # Then the next one writes them again, and every sound has its one row in the end
+    with intake_process(fleet.settings):
+        end_all_leases(client)
+        wait_until(lambda: taken(client) == 0, "nobody holds anything")
+    assert sorted(written(fleet)) == sorted(2 * THREE)
+    with fleet.worker():
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_round_that_cannot_be_settled_is_not_written_again_and_again(
+    fleet, client, three_in_hand, intake_process
+):
+    with intake_process(fleet.settings) as intake:
+        with not_settled(three_in_hand, client, intake):
+            time.sleep(2.5)  # two more tries
+        wait_until(lambda: taken(client) == 0, "it has settled")
+        assert sorted(written(fleet)) == THREE
+        # And that was said once, not at each try
+        assert intake.log().count("Redis cannot be used") == 1
+        assert "Redis answers again" in intake.log()
+
+
+def test_redis_killed_with_a_round_in_hand_and_back_empty(
+    fleet, client, redis_server, three_in_hand, push, intake_process
+):
+    with intake_process(fleet.settings) as intake:
+        with three_in_hand():
+            redis_server.kill()
+        try:
+            wait_until(lambda: "Redis cannot be used" in intake.log(), "it has noticed")
+        finally:
+            redis_server.start()
+        # What was in hand is in the ledger, once; and what comes now is taken too
+        push("d.wav")
+        wait_until(lambda: sorted(written(fleet)) == [*THREE, "d.wav"], "the rest is in")
+        assert "Traceback" not in intake.log()
+        assert redis_server.password not in intake.log()
+
+
+def test_an_intake_starts_before_its_redis(fleet, client, redis_server, push, intake_process):
+    redis_server.kill()
+    with intake_process(fleet.settings) as intake:
+        try:
+            wait_until(lambda: "Redis cannot be used" in intake.log(), "it has noticed")
+        finally:
+            redis_server.start()
+        push("a.wav")
+        wait_until(lambda: written(fleet) == ["a.wav"], "the ledger has it")
+
+
+def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
+    postgres_fleet, client, postgres_server, intake_process
+):
+    fleet = postgres_fleet
+    names = [f"{number}.wav" for number in range(9)]
+    fleet.add(*names)
+    with intake_process(fleet.settings) as intake:
+        postgres_server.kill()
+        try:
+            client.lpush(INBOX_KEY, "nonsense", *(str(fleet.library / name) for name in names))
+            wait_until(lambda: "the database cannot be used" in intake.log(), "it has noticed")
+            time.sleep(2.5)  # two more tries
+            # A batch of four is in hand, the rest waits where others could take it
+            assert (taken(client), client.llen(INBOX_KEY)) == (4, 6)
+            assert intake.log().count("WARNING") == 1
+        finally:
+            postgres_server.start()
+        wait_until(lambda: sorted(written(fleet)) == names, "the ledger has all")
+        assert "the database answers again" in intake.log()
+        assert intake.log().count("1 entries of the inbox cannot be taken") == 1
+        assert "Traceback" not in intake.log()
+
+
+def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
+    postgres_fleet, client, postgres_server, intake_process
+):
+    fleet = postgres_fleet
+    fleet.add("a.wav")
+    with intake_process(fleet.settings) as first:
+        postgres_server.kill()
+        try:
+            client.lpush(INBOX_KEY, str(fleet.library / "a.wav"))
+            wait_until(lambda: "the database cannot be used" in first.log(), "it has noticed")
+            assert first.stop(signal.SIGTERM) == 0
+        finally:
+            postgres_server.start()
+    # No lease has to end
+    with intake_process(fleet.settings):
+        wait_until(lambda: written(fleet) == ["a.wav"], "the ledger has it")
+
+
+def test_a_second_ctrl_c_ends_it_though_the_database_stands_still(
+    postgres_fleet, client, postgres_server, intake_process
+):
+    fleet = postgres_fleet
+    fleet.add("a.wav")
+    with intake_process(fleet.settings) as intake:
+        wait_until(lambda: client.exists(INTAKES_KEY), "it serves")
+        postgres_server.freeze()
+        try:
+            client.lpush(INBOX_KEY, str(fleet.library / "a.wav"))
+            wait_until(lambda: taken(client) == 1, "it has the entry in hand")
+            os.kill(intake.pid, signal.SIGINT)
+            wait_until(lambda: "Ctrl-C again" in intake.log(), "it was understood")
+            assert intake.stop(signal.SIGINT) == 130
+        finally:
+            postgres_server.thaw()
+    assert taken(client) == 1

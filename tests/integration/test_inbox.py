@@ -1,0 +1,365 @@
+"""The inbox: taken, committed, removed; by several intakes; past their deaths; counted."""
+
+import json
+import os
+import threading
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import redis
+from pydantic import SecretStr
+from sqlalchemy import select, update
+
+from classifier.paths import path_bytes
+from db import labels
+from db import sounds as sounds_table
+from db.engine import reading
+from db.tables import ingests, label_history
+from tasks.finding import Locator
+from tasks.inbox import (
+    DEAD_KEPT,
+    DEAD_KEY,
+    INBOX_KEY,
+    INTAKES_KEY,
+    LEASE_SECONDS,
+    LONGEST_ENTRY_BYTES,
+    TAKEN_PREFIX,
+    BadEntry,
+    Inbox,
+    InboxCounts,
+    count_entries,
+)
+from tasks.inbox_entry import read_entries
+from tasks.intake import INGEST_SECONDS, Intake
+from tests import sounds
+from tests.integration.test_sounds_table import predicted
+from tests.servers.lifecycle import free_port, wait_until
+from workers.app import build_app
+from workers.settings import Settings
+
+
+@pytest.fixture
+def client(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A library root with ten sounds."""
+    folder = tmp_path / "library"
+    (folder / "a").mkdir(parents=True)
+    for number in range(10):
+        (folder / f"a/{number}.wav").write_bytes(sounds.encoded())
+    return folder
+
+
+@pytest.fixture
+def settings(database_url, redis_url, folder):
+    return Settings(
+        broker_url=SecretStr(redis_url),
+        database_url=SecretStr(database_url),
+        library_roots={"main": folder},
+        batch_size=4,
+    )
+
+
+@pytest.fixture
+def make_intake(settings, database):
+    with build_app(settings) as app:
+        yield lambda: Intake(settings, app, database)
+
+
+@pytest.fixture
+def intake(make_intake):
+    return make_intake()
+
+
+@pytest.fixture
+def push(client, folder):
+    """Push sounds of the library by their numbers."""
+
+    def push(*numbers):
+        client.lpush(INBOX_KEY, *(f"{folder}/a/{number}.wav" for number in numbers))
+
+    return push
+
+
+@pytest.fixture
+def ingest_rows(database):
+    def read():
+        with reading(database) as connection:
+            return list(connection.execute(select(ingests).order_by(ingests.c.id)).mappings())
+
+    return read
+
+
+@pytest.fixture
+def lists(client):
+    """The names of all lists of the inbox that hold anything."""
+    return lambda: {
+        key.decode() for key in client.keys("cratesort:*") if client.type(key) == b"list"
+    }
+
+
+def end_all_leases(client):
+    """Let time pass."""
+    for intake in client.zrange(INTAKES_KEY, 0, -1):
+        client.zadd(INTAKES_KEY, {intake: 0})
+
+
+# A round
+
+
+def test_a_round_is_in_the_ledger_and_announced_and_nowhere_else(
+    intake, push, batch_rows, client, lists
+):
+    push(0, 1)
+    assert intake.round() == 2
+    (batch,) = batch_rows()
+    assert (batch["root"], batch["paths"]) == ("main", ["a/0.wav", "a/1.wav"])
+    assert batch["state"] == "queued"
+    assert client.llen("classify:3") == 1
+    assert lists() == set()
+
+
+def test_the_oldest_entries_come_first_and_a_round_is_bounded(intake, push, batch_rows):
+    push(9, 8, 7)
+    push(6, 5, 4)
+    assert [intake.round(), intake.round(), intake.round()] == [4, 2, 0]
+    assert [row["paths"] for row in batch_rows()] == [
+        ["a/6.wav", "a/7.wav", "a/8.wav", "a/9.wav"],
+        ["a/4.wav", "a/5.wav"],
+    ]
+
+
+def test_what_is_pushed_twice_in_a_round_is_one_sound_and_the_later_entry_counts(
+    intake, client, folder, batch_rows
+):
+    client.lpush(INBOX_KEY, f"{folder}/a/1.wav")
+    client.lpush(INBOX_KEY, json.dumps({"root": "main", "path": "a/1.wav", "vendor": "Acme"}))
+    intake.round()
+    (batch,) = batch_rows()
+    assert (batch["paths"], batch["vendors"]) == (["a/1.wav"], ["Acme"])
+
+
+def test_rounds_of_a_day_are_one_ingest_that_is_always_submitted(intake, push, ingest_rows):
+    for number in range(3):
+        push(number)
+        intake.round()
+    (row,) = ingest_rows()
+    assert (row["source"], row["found"], row["enqueued"]) == (INBOX_KEY, 3, 3)
+    assert row["submitted_at"] >= row["started_at"]
+
+
+def test_the_next_day_begins_another_ingest(intake, push, ingest_rows, take):
+    push(0)
+    intake.round()
+    yesterday = ingest_rows()[0]["started_at"] - timedelta(seconds=INGEST_SECONDS)
+    take(lambda connection: connection.execute(update(ingests).values(started_at=yesterday)))
+    push(1)
+    intake.round()
+    assert [row["found"] for row in ingest_rows()] == [1, 1]
+
+
+def test_an_empty_inbox_writes_nothing(intake, ingest_rows):
+    assert intake.round() == 0
+    assert ingest_rows() == []
+
+
+def test_a_label_comes_with_its_sound(intake, client, database):
+    client.lpush(INBOX_KEY, json.dumps({"root": "main", "path": "a/1.wav", "label": "drum"}))
+    intake.round()
+    with reading(database) as connection:
+        (row,) = connection.execute(select(label_history)).mappings()
+    assert (row["root"], row["path"], row["category"]) == ("main", "a/1.wav", "drum")
+    assert (row["source"], row["labelled_by"]) == ("import", "inbox")
+
+
+def test_a_known_and_unchanged_sound_is_passed_over_and_labelled_all_the_same(
+    settings, intake, client, folder, take, batch_rows, ingest_rows, database
+):
+    (found,), _ = read_entries([os.fsencode(folder / "a/1.wav")], Locator(settings))
+    known = replace(
+        predicted("a/1.wav"),
+        root="main",
+        file_size_bytes=found.sound.file_size_bytes,
+        mtime_ns=found.sound.mtime_ns,
+    )
+    take(sounds_table.save, [known])
+    client.lpush(INBOX_KEY, json.dumps({"root": "main", "path": "a/1.wav", "label": "drum"}))
+    intake.round()
+    assert batch_rows() == []
+    assert ingest_rows()[0]["skipped_unchanged"] == 1
+    with reading(database) as connection:
+        assert [label.category for label in labels.current(connection)] == ["drum"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"path": "a/\x1b[2J\n\u202e.wav"},
+        {"path": "a/caf\udce9.wav"},
+        {"path": "a/" + 4000 * "\udce9"},
+        {"path": "a/1.wav", "vendor": "\udce9 \x1b \U0001f941"},
+        {"path": "a/1.wav", "vendor": 60_000 * "v"},
+    ],
+    ids=lambda said: ascii(said)[:40],
+)
+def test_the_strangest_entry_that_can_be_taken_can_be_written(intake, client, said, batch_rows):
+    client.lpush(INBOX_KEY, json.dumps({"root": "main", **said}))
+    intake.round()
+    (batch,) = batch_rows()
+    assert path_bytes(batch["paths"][0]) == said["path"].encode(errors="surrogateescape")
+
+
+def test_something_else_under_the_inbox_s_name_is_an_error_until_it_is_gone(intake, client, push):
+    client.set(INBOX_KEY, "a text")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        intake.round()
+    client.delete(INBOX_KEY)
+    push(1)
+    assert intake.round() == 1
+
+
+def test_a_bad_entry_is_put_aside_with_its_reason_and_the_others_are_taken(
+    intake, push, client, batch_rows
+):
+    client.lpush(INBOX_KEY, b"{caf\xe9")
+    push(1)
+    intake.round()
+    assert [row["paths"] for row in batch_rows()] == [["a/1.wav"]]
+    (put_aside,) = map(json.loads, client.lrange(DEAD_KEY, 0, -1))
+    assert "not UTF-8" in put_aside["reason"]
+    assert put_aside["entry"].encode("utf-8", "surrogateescape") == b"{caf\xe9"
+
+
+def test_a_huge_entry_is_cut_before_it_is_sent(redis_url, client):
+    client.lpush(INBOX_KEY, 5_000_000 * b"a")
+    (entry,) = Inbox(redis_url, "an intake").take(4)
+    assert len(entry) == LONGEST_ENTRY_BYTES + 1
+
+
+def test_the_dead_list_keeps_the_latest(redis_url, client):
+    inbox = Inbox(redis_url, "an intake")
+    for first in (0, DEAD_KEPT):
+        numbers = range(first, first + DEAD_KEPT // 2 + 1)
+        inbox.settle(BadEntry(b"%d" % number, "a reason", "now") for number in numbers)
+    assert client.llen(DEAD_KEY) == DEAD_KEPT
+    assert json.loads(client.lindex(DEAD_KEY, 0))["entry"] == str(numbers[-1])
+
+
+# Several intakes, dead ones among them
+
+
+def test_several_intakes_take_each_entry_once(make_intake, client, folder, batch_rows):
+    names = [f"{folder}/a/{number}.wav" for number in range(200)]
+    client.lpush(INBOX_KEY, *names)
+    stop = threading.Event()
+    serving = [threading.Thread(target=make_intake().serve, args=(stop,)) for _ in range(3)]
+    for thread in serving:
+        thread.start()
+    try:
+        wait_until(lambda: sum(row["sound_count"] for row in batch_rows()) >= 200, "all are in")
+    finally:
+        stop.set()
+        for thread in serving:
+            thread.join()
+    written = Counter(path for row in batch_rows() for path in row["paths"])
+    assert written == Counter({f"a/{number}.wav": 1 for number in range(200)})
+
+
+def test_nobody_takes_what_a_living_intake_holds(redis_url, push):
+    push(1)
+    first, second = Inbox(redis_url, "first"), Inbox(redis_url, "second")
+    assert len(first.take(4)) == 1
+    assert second.take(4) == []
+    assert len(first.take(4)) == 1
+
+
+def test_what_a_silent_intake_holds_is_the_next_one_s(redis_url, push, client, lists):
+    push(1)
+    held = Inbox(redis_url, "silent").take(4)
+    end_all_leases(client)
+    second = Inbox(redis_url, "second")
+    assert second.take(4) == held
+    second.settle([])
+    assert lists() == set()
+    assert client.zrange(INTAKES_KEY, 0, -1) == [b"second"]
+
+
+def test_an_intake_that_wakes_up_deletes_only_what_it_holds(redis_url, push, client):
+    push(1)
+    sleeper, other = Inbox(redis_url, "sleeper"), Inbox(redis_url, "other")
+    sleeper.take(4)
+    end_all_leases(client)
+    held = other.take(4)
+    sleeper.settle([])
+    assert other.take(4) == held
+
+
+def test_an_intake_that_leaves_hands_over_at_once(redis_url, push):
+    push(1)
+    first = Inbox(redis_url, "first")
+    held = first.take(4)
+    first.leave()
+    assert Inbox(redis_url, "second").take(4) == held
+
+
+def test_an_intake_that_leaves_with_nothing_in_hand_leaves_nothing(redis_url, client):
+    inbox = Inbox(redis_url, "first")
+    inbox.take(4)
+    inbox.leave()
+    assert client.keys("*") == []
+
+
+def test_a_lease_ends_by_redis_clock(redis_url, client):
+    Inbox(redis_url, "first").take(4)
+    seconds, _ = client.time()
+    assert 0 < client.zscore(INTAKES_KEY, "first") - seconds <= LEASE_SECONDS
+
+
+def test_a_redis_that_is_full_can_be_emptied(redis_url, push, client, lists):
+    push(1)
+    inbox = Inbox(redis_url, "first")
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", 1)
+    try:
+        assert len(inbox.take(4)) == 1
+        inbox.settle([BadEntry(b"x", "a reason", "now")])
+    finally:
+        client.config_set("maxmemory", 0)
+    assert lists() == {DEAD_KEY}
+
+
+# Counting
+
+
+def test_the_lists_are_counted(redis_url, push, client):
+    push(*range(5))
+    for name in ("first", "second"):
+        Inbox(redis_url, name).take(2)
+    client.lpush(DEAD_KEY, "{}")
+    assert count_entries(redis_url) == InboxCounts(waiting=1, taken=4, dead=1, intakes=2)
+    assert client.llen(TAKEN_PREFIX + "first") == 2
+
+
+def test_what_a_silent_intake_holds_is_counted_and_the_intake_is_not(redis_url, push, client):
+    push(1)
+    Inbox(redis_url, "silent").take(4)
+    end_all_leases(client)
+    assert count_entries(redis_url) == InboxCounts(waiting=0, taken=1, dead=0, intakes=0)
+
+
+def test_a_redis_that_does_not_answer_has_no_counts():
+    assert count_entries(f"redis://127.0.0.1:{free_port()}/0") is None
+
+
+def test_a_redis_that_stands_still_has_no_counts(redis_url, redis_server):
+    redis_server.freeze()
+    try:
+        assert count_entries(redis_url) is None
+    finally:
+        redis_server.thaw()
