@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "worker": "cli.services:worker",
     "beat": "cli.services:beat",
     "intake": "cli.intake:intake",
+    "flower": "cli.flower:flower",
     "db": "cli.services:db",
     "doctor": "cli.doctor:doctor",
     "health": "cli.health:health",

@@ -9,15 +9,21 @@ from cli.terminal import print_json, say
 
 
 @click.command()
+@click.option(
+    "--inbox", "of_inbox", is_flag=True, help="Ask whether an intake serves the inbox instead."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-def health(as_json: bool) -> None:
+def health(of_inbox: bool, as_json: bool) -> None:
     """Say whether waiting work is being taken in hand, from the database alone.
 
-    A worker that runs and takes nothing is not healthy, whatever its process says.
+    A worker that runs and takes nothing is not healthy, whatever its process says. With --inbox it
+    is Redis that is asked, and whether any intake has served the inbox within its lease.
 
     Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing was claimed for
-    CRATESORT_STUCK_SECONDS, or the database is away.
+    CRATESORT_STUCK_SECONDS, no intake serves, or who is asked is away.
     """
+    if of_inbox:
+        sys.exit(_of_inbox(as_json))
     from db.engine import create_engine, is_missing, reading
     from db.migrate import require_current
     from db.overview import Waiting, waiting
@@ -46,6 +52,26 @@ def health(as_json: bool) -> None:
     else:
         say("healthy: no work waits")
     sys.exit(Exit.UNREACHABLE if stuck else Exit.DONE)
+
+
+def _of_inbox(as_json: bool) -> Exit:
+    from cli.services import require_broker
+    from tasks.inbox import count_entries
+    from workers.settings import load_settings
+
+    require_broker("an intake")
+    url = load_settings().broker_url
+    counts = None if url is None else count_entries(url.get_secret_value())
+    served = counts is not None and counts.intakes > 0
+    if as_json:
+        print_json({"healthy": served, "intakes": None if counts is None else counts.intakes})
+    elif counts is None:
+        say("stuck: Redis does not answer")
+    elif not served:
+        say(f"stuck: no intake serves the inbox, and {counts.waiting:,} entries wait")
+    else:
+        say(f"healthy: {counts.intakes:,} serve the inbox, {counts.waiting:,} entries wait")
+    return Exit.DONE if served else Exit.UNREACHABLE
 
 
 def stuck_sentence(batches: int, seconds: float) -> str:

@@ -24,7 +24,7 @@ class DataFolderError(CratesortError):
     """A worker was started where it cannot leave its notes."""
 
 
-def _start(arguments: list[str]) -> None:
+def start(arguments: list[str]) -> None:
     """Run a Celery program after checking what it needs, so that a mistake is one line."""
     from celery import signals
 
@@ -149,7 +149,7 @@ def worker(celery_options: tuple[str, ...]) -> None:
 
     steps.install(app)
     # Gossip and mingle are for clusters that elect; here they only cost start-up and traffic.
-    _start(["worker", "--without-gossip", "--without-mingle", *options])
+    start(["worker", "--without-gossip", "--without-mingle", *options])
 
 
 @click.command(context_settings=_PASS_ON)
@@ -165,7 +165,7 @@ def beat(celery_options: tuple[str, ...]) -> None:
         # In memory. Celery's default keeps a file, which two beats of one host destroy for each
         # other; there is nothing in it that a sweep every few seconds would need after a restart.
         options += ["--scheduler", "celery.beat:Scheduler"]
-    _start(["beat", *options])
+    start(["beat", *options])
 
 
 def _trainers_options(options: list[str]) -> list[str]:

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     training_lease_seconds: float = Field(default=120.0, ge=5, le=86_400)
     #: A training run that takes longer is stopped.
     training_time_limit_seconds: float = Field(default=14_400.0, gt=0, le=604_800)
+    #: ``user:password`` of who may look at `cratesort flower`.
+    flower_login: SecretStr | None = None
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -118,6 +120,13 @@ class Settings(BaseSettings):
         schemes = ("redis://", "rediss://", "redis+socket://", "sentinel://")
         if value is not None and not value.get_secret_value().startswith(schemes):
             raise ValueError("expected a Redis URL like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("flower_login")
+    @classmethod
+    def _check_login(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(value.get_secret_value().partition(":")):
+            raise ValueError("expected user:password")
         return value
 
     @field_validator("training_schedule")
@@ -215,7 +224,7 @@ def load_settings() -> Settings:
         lines = []
         for fault in error.errors(include_input=True, include_url=False):
             name = PREFIX + str(fault["loc"][0]).upper()
-            got = "" if name.endswith("_URL") else f" (got {fault['input']!r})"
+            got = "" if name.endswith(("_URL", "_LOGIN")) else f" (got {fault['input']!r})"
             lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}{got}")
         raise ConfigurationError("\n".join(lines)) from None
 

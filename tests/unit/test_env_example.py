@@ -1,4 +1,4 @@
-"""`.env.example` and the settings in the code say the same."""
+"""`.env.example` and the settings in the code say the same; compose's own are no settings."""
 
 import re
 
@@ -12,7 +12,7 @@ from workers.settings import PREFIX, Settings, load_settings
 STATED = {
     name.removeprefix(PREFIX).lower(): value
     for name, value in re.findall(
-        r"^#?(\w+)=(.*)$", (REPOSITORY / ".env.example").read_text(), re.MULTILINE
+        rf"^#?({PREFIX}\w+)=(.*)$", (REPOSITORY / ".env.example").read_text(), re.MULTILINE
     )
 }
 

@@ -1,0 +1,1 @@
+"""The compose file, for real: ``make compose-test``. Not part of the suite."""

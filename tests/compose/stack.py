@@ -1,0 +1,159 @@
+"""One copy of the compose file's system, with a name and passwords of its own.
+
+Not here: what is done to it (`tests.compose.__main__`).
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.processes import REPOSITORY
+from tests.servers.lifecycle import free_port
+
+#: Ends what hangs; nothing here takes nearly as long, but for the first build.
+_PATIENCE_SECONDS = 1800.0
+
+
+class ComposeError(Exception):
+    """The system did not do what it should."""
+
+
+def missing() -> str | None:
+    """Return why there is no engine to test on, None when there is one."""
+    if shutil.which("docker") is None:
+        return "there is no docker command"
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+            return f"`{' '.join(command)}` fails: {''.join(last)}"
+    return None
+
+
+class Stack:
+    """The system under one project name.
+
+    Parameters
+    ----------
+    folder : Path
+        For the .env file.
+    library : Path
+        Mounted as /library.
+    more : mapping of str to str
+        Further lines of the .env file.
+    """
+
+    def __init__(self, folder: Path, library: Path, more: Mapping[str, str]) -> None:
+        self.project = f"cratesort-test-{os.getpid()}"
+        self.flower_port = free_port()
+        self.flower_password = secrets.token_hex(12)
+        self.began = time.time()
+        self._environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("CRATESORT_", "COMPOSE_"))
+        }
+        self._settings = {
+            "REDIS_PASSWORD": secrets.token_hex(24),
+            "POSTGRES_PASSWORD": secrets.token_hex(24),
+            "FLOWER_PASSWORD": self.flower_password,
+            "GRAFANA_PASSWORD": secrets.token_hex(12),
+            "FLOWER_PORT": str(self.flower_port),
+            "LIBRARY": str(library),
+            **more,
+        }
+        self._env_file = folder / "env"
+        self.use_tag(f"{self.project}-1")
+
+    def use_tag(self, tag: str) -> None:
+        """Use images of this tag from now on."""
+        self.tag = tag
+        lines = [f"{name}={value}\n" for name, value in self._settings.items()]
+        self._env_file.write_text("".join([*lines, f"TAG={tag}\n"]))
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        """Run a command of compose's and return what it prints."""
+        options = ["--project-name", self.project, "--env-file", str(self._env_file)]
+        return self._run("docker", "compose", *options, *arguments, check=check)
+
+    def docker(self, *arguments: str, check: bool = True) -> str:
+        """Run a command of docker's and return what it prints."""
+        return self._run("docker", *arguments, check=check)
+
+    def _run(self, *command: str, check: bool) -> str:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+        )
+        if check and done.returncode != 0:
+            output = (done.stdout + done.stderr)[-4000:]
+            raise ComposeError(f"exit code {done.returncode}: {' '.join(command)}\n{output}")
+        return done.stdout
+
+    def cratesort(self, *arguments: str, service: str = "worker") -> str:
+        """Run a command in a container, as the README says."""
+        return self.compose("exec", "--no-TTY", service, "cratesort", *arguments)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `cratesort status` says, asked where nothing is killed."""
+        state: dict[str, Any] = json.loads(self.cratesort("status", "--json", service="metrics"))
+        return state
+
+    def sql(self, query: str) -> list[list[str]]:
+        """Return the rows of a query, as text."""
+        psql = ("psql", "--username", "cratesort", "--tuples-only", "--no-align", "--command")
+        answer = self.compose("exec", "--no-TTY", "postgres", *psql, query)
+        return [line.split("|") for line in answer.splitlines()]
+
+    def containers(self, *services: str) -> list[dict[str, Any]]:
+        """Return what the engine knows of the containers that run now."""
+        ids = self.compose("ps", "--quiet", *services).split()
+        described: list[dict[str, Any]] = json.loads(self.docker("inspect", *ids)) if ids else []
+        return described
+
+    def ends(self, service: str) -> list[int]:
+        """Return the exit codes of a service's containers that have ended since the beginning."""
+        answer = self.docker(
+            "events",
+            *("--since", f"{self.began:.0f}", "--until", f"{time.time() + 1:.0f}"),
+            *("--filter", f"label=com.docker.compose.project={self.project}"),
+            *("--filter", f"label=com.docker.compose.service={service}"),
+            *("--filter", "event=die", "--format", "{{json .}}"),
+        )
+        found = [json.loads(line)["Actor"]["Attributes"] for line in answer.splitlines()]
+        # `compose exec` makes events of other kinds; one-off containers are not the service's.
+        return [int(one["exitCode"]) for one in found if "exitCode" in one]
+
+    def remove(self) -> None:
+        """Remove all of it: containers, networks, volumes and images."""
+        self.compose("--profile", "monitoring", "down", "--volumes", "--timeout", "5", check=False)
+        reference = f"reference=cratesort-*:{self.project}-*"
+        images = self.docker("images", "--quiet", "--filter", reference).split()
+        if images:
+            self.docker("rmi", "--force", *sorted(set(images)), check=False)
+
+
+def wait_for(what: str, is_so: Callable[[], bool], seconds: float) -> None:
+    """Return when something is so.
+
+    Raises
+    ------
+    ComposeError
+        It is not, in time.
+    """
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            raise ComposeError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.5)
