@@ -43,7 +43,7 @@ from classifier.manifest import (
 )
 from classifier.siblings import Mates
 from classifier.stacking import MatesSaid, pooled, together
-from classifier.vocabulary import Vocabulary
+from classifier.vocabulary import Vocabulary, token_counts
 
 if TYPE_CHECKING:
     from classifier.sequence import SequenceModel
@@ -93,11 +93,14 @@ class Answers:
         What the LSTMs say of the name alone.
     of_mates : ndarray of shape (n_sounds, 12), float32
         What they say of the name and its mates' names together.
+    tokens : ndarray of shape (n_sounds, 2), int64
+        How many tokens of each name were read, and how many of these the model does not know.
     """
 
     probabilities: NDArray[np.float32]
     of_names: NDArray[np.float32]
     of_mates: NDArray[np.float32]
+    tokens: NDArray[np.int64]
 
 
 class Classifier:
@@ -185,7 +188,13 @@ class Classifier:
                 f"{len(names)} names, {len(headers)} headers and mates of {len(mates)} sounds: "
                 "expected as many"
             )
-        answers = Answers(*(np.zeros((len(names), N_CATEGORIES), np.float32) for _ in range(3)))
+        shape = (len(names), N_CATEGORIES)
+        answers = Answers(
+            probabilities=np.zeros(shape, np.float32),
+            of_names=np.zeros(shape, np.float32),
+            of_mates=np.zeros(shape, np.float32),
+            tokens=np.zeros((len(names), 2), np.int64),
+        )
         for start in range(0, len(names), MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
             ids = self._encoder.token_ids(names[rows], mates[rows])
@@ -194,6 +203,7 @@ class Classifier:
             answers.probabilities[rows] = found
             answers.of_names[rows] = together(pooled(logs, *MatesSaid.unknown(len(logs))))
             answers.of_mates[rows] = together(pooled(logs, *said))
+            answers.tokens[rows] = token_counts(ids)
         return answers
 
 

@@ -135,6 +135,23 @@ class Vocabulary:
         return cls(words)
 
 
+def token_counts(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many tokens each name has, and how many of these no vocabulary holds.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_names, 8, 12), int64
+        From `Vocabulary.encode`.
+
+    Returns
+    -------
+    ndarray of shape (n_names, 2), int64
+    """
+    words = ids[:, :, 0]
+    read, unknown = words != PADDING_ID, words == UNKNOWN_ID
+    return np.stack([read.sum(axis=1), unknown.sum(axis=1)], axis=1)
+
+
 def first_and_last(items: Sequence[str], most: int) -> Sequence[str]:
     """Return `items`, or of more than `most` its first half and its last."""
     if len(items) <= most:

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "db": "cli.services:db",
     "doctor": "cli.doctor:doctor",
     "health": "cli.health:health",
+    "metrics": "cli.metrics:metrics",
 }
 
 

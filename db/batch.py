@@ -64,6 +64,8 @@ class ClaimedBatch:
         Earlier claims that ended in silence.
     setbacks : int
         Times in a row that the world was in the way.
+    waited_seconds : float
+        From being written to this claim, by the database's clock.
     """
 
     id: int
@@ -73,6 +75,7 @@ class ClaimedBatch:
     token: str
     attempts: int
     setbacks: int = 0
+    waited_seconds: float = 0.0
 
 
 def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
@@ -103,6 +106,7 @@ def claimed_batch(row: RowMapping) -> ClaimedBatch:
         token=row["token"],
         attempts=row["attempts"],
         setbacks=row["setbacks"],
+        waited_seconds=max(0.0, (row["started_at"] - row["created_at"]).total_seconds()),
     )
 
 

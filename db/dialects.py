@@ -3,7 +3,9 @@
 What is not here: the queries themselves, which read the same for both.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,6 +32,9 @@ from sqlalchemy.sql.functions import FunctionElement
 
 #: A writer of ours holds SQLite for one batch, some 20 ms; a minute of waiting is a stuck process.
 SQLITE_BUSY_SECONDS: Final = 60.0
+
+#: Of SQLite's virtual machine, between two looks at the clock: some milliseconds.
+_SQLITE_STEPS: Final = 100_000
 
 # One statement of ours never takes this long; a wait that does is a lock nobody releases.
 _POSTGRES_OPTIONS: Final = (
@@ -85,6 +90,29 @@ def skip_locked(query: Select[Any]) -> Select[Any]:
     Compiles to nothing on SQLite, where `begin` has already locked the whole database.
     """
     return query.with_for_update(skip_locked=True)
+
+
+@contextmanager
+def limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Let no statement of the block take longer than this; on SQLite, not the block itself.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        In the block: one did.
+    """
+    if connection.dialect.name == "postgresql":
+        # LOCAL: until the transaction ends. It takes no parameters.
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(1000 * seconds)}")
+        yield
+        return
+    ends_at = time.monotonic() + seconds
+    driver: Any = connection.connection.dbapi_connection
+    driver.set_progress_handler(lambda: time.monotonic() > ends_at, _SQLITE_STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, _SQLITE_STEPS)
 
 
 def lock_table(connection: Connection, table: Table) -> None:

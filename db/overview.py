@@ -117,6 +117,59 @@ def backlog(connection: Connection, *, over_seconds: float = 60.0) -> Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerCounts:
+    """What the ledger holds, since its beginning.
+
+    Attributes
+    ----------
+    batches : dict of str to int
+        Count by `BatchState`.
+    classified, failed : int
+        Sounds of batches that are done; a sound counts as often as it was visited.
+    open_sounds : int
+        Sounds of the other batches.
+    oldest_seconds : float
+        Age of the oldest batch that is pending or queued; zero when none is.
+    """
+
+    batches: dict[str, int]
+    classified: int
+    failed: int
+    open_sounds: int
+    oldest_seconds: float
+
+
+def ledger_counts(connection: Connection) -> LedgerCounts:
+    """Count batches and their sounds; one index has all of it (`ix_batches_counted`)."""
+    counts: dict[str, int] = dict.fromkeys(map(str, BatchState), 0)
+    classified = failed = open_sounds = 0
+    oldest = []
+    rows = connection.execute(
+        select(
+            batches.c.state,
+            func.count().label("n"),
+            func.coalesce(func.sum(batches.c.sound_count), 0).label("sounds"),
+            func.coalesce(func.sum(batches.c.classified), 0).label("classified"),
+            func.coalesce(func.sum(batches.c.failed), 0).label("failed"),
+            func.min(batches.c.created_at).label("oldest"),
+        ).group_by(batches.c.state)
+    )
+    for row in rows:
+        counts[row.state] = row.n
+        if row.state == BatchState.DONE:
+            classified, failed = int(row.classified), int(row.failed)
+            continue
+        open_sounds += int(row.sounds)
+        if row.state != BatchState.RUNNING:
+            oldest.append(row.oldest)
+    seconds = 0.0
+    if oldest:
+        moment = connection.execute(select(now())).scalar_one()
+        seconds = max(0.0, (moment - min(oldest)).total_seconds())
+    return LedgerCounts(counts, classified, failed, open_sounds, seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class SoundCounts:
     """What the table of sounds holds.
 
@@ -138,20 +191,36 @@ class SoundCounts:
     categories: dict[str, int]
 
 
+def error_counts(connection: Connection) -> dict[str, int]:
+    """Count the sounds that failed by error code, commonest first."""
+    query = (
+        select(sounds.c.error_code, func.count().label("n"))
+        .where(sounds.c.status == SoundStatus.FAILED)
+        .group_by(sounds.c.error_code)
+        .order_by(func.count().desc())
+    )
+    return {row.error_code: row.n for row in connection.execute(query)}
+
+
+def category_counts(connection: Connection) -> dict[str, int]:
+    """Count the classified sounds by category, commonest first.
+
+    Without a look at their status, so that the index of categories is all that is read: a sound
+    has a category when it is classified, and only then.
+    """
+    query = (
+        select(sounds.c.category, func.count().label("n"))
+        .where(sounds.c.category.is_not(None))
+        .group_by(sounds.c.category)
+        .order_by(func.count().desc())
+    )
+    return {row.category: row.n for row in connection.execute(query)}
+
+
 def sound_counts(connection: Connection) -> SoundCounts:
     """Count the sounds by outcome."""
-    by_outcome = connection.execute(
-        select(sounds.c.status, sounds.c.error_code, sounds.c.category, func.count())
-        .group_by(sounds.c.status, sounds.c.error_code, sounds.c.category)
-        .order_by(func.count().desc())
-    ).all()
-    errors: dict[str, int] = {}
-    categories: dict[str, int] = {}
-    for status, code, category, count in by_outcome:
-        if status == SoundStatus.FAILED:
-            errors[code] = errors.get(code, 0) + count
-        else:
-            categories[category] = categories.get(category, 0) + count
+    errors = error_counts(connection)
+    categories = category_counts(connection)
     unsure = connection.execute(
         select(func.count()).select_from(sounds).where(needs_review())
     ).scalar_one()

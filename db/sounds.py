@@ -78,12 +78,17 @@ class Prediction:
         What the category rests on.
     needs_review : bool or None
         Whether the model is too unsure to be believed; None where nobody says.
+    tokens, unknown_tokens : int
+        Of its name: how many were read, and how many of these the model does not know. Measured,
+        not kept with the sound.
     """
 
     probabilities: tuple[float, ...]
     model_version: str
     evidence: str | None = None
     needs_review: bool | None = None
+    tokens: int = 0
+    unknown_tokens: int = 0
 
     @property
     def best(self) -> int:

@@ -158,6 +158,35 @@ batches: Final = Table(
     Index("ix_batches_finished_at", "finished_at"),
     # For "nothing was claimed for N seconds".
     Index("ix_batches_started_at", "started_at"),
+    # All that metrics ask of batches, so that nobody reads 10,000 lists of paths to count them.
+    Index("ix_batches_counted", "state", "created_at", "sound_count", "classified", "failed"),
+)
+
+#: Upper bounds of the histogram of confidence in `batch_measures`, in percent.
+CONFIDENCE_PERCENT: Final = (30, 40, 50, 60, 70, 80, 90, 100)
+
+# What a batch that was classified cost, and how sure the model was. A table of its own, because all
+# of it is summed for each scrape of the metrics, and rows of `batches` are wide. No row: nobody
+# measured, as with a batch from before this table, or one that a version from before it finished.
+batch_measures: Final = Table(
+    "batch_measures",
+    metadata,
+    Column("batch_id", _ID, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+    # From being written to the ledger to the claim that finished it.
+    Column("waited_seconds", Float, nullable=False),
+    Column("headers_seconds", Float, nullable=False),
+    Column("folders_seconds", Float, nullable=False),
+    Column("model_seconds", Float, nullable=False),
+    # Until the rows were handed over: what the commit takes is not known before it.
+    Column("database_seconds", Float, nullable=False),
+    # Of the names of its sounds, as far as the model reads them.
+    Column("tokens", Integer, nullable=False),
+    Column("unknown_tokens", Integer, nullable=False),
+    # Sounds the model was too unsure about.
+    Column("unsure", Integer, nullable=False),
+    Column("confidence_sum", Float, nullable=False),
+    # Sounds whose confidence is at most this, and more than the bound before.
+    *(Column(f"confidence_{percent}", Integer, nullable=False) for percent in CONFIDENCE_PERCENT),
 )
 
 sounds: Final = Table(

@@ -107,8 +107,10 @@ def predictions(
             classifier.version,
             evidence_of(category, by_name[index], by_mates[index], folder_spoke=asked.folder_spoke),
             needs_review=row[category] < classifier.review_below,
+            tokens=tokens,
+            unknown_tokens=unknown,
         )
-        for index, (asked, row, category) in enumerate(
-            zip(questions, found.probabilities.tolist(), best, strict=True)
+        for index, (asked, row, category, (tokens, unknown)) in enumerate(
+            zip(questions, found.probabilities.tolist(), best, found.tokens.tolist(), strict=True)
         )
     ]

@@ -20,9 +20,10 @@ from classifier.features import SAMPLE_TYPES
 from classifier.headers import AudioHeader, HeaderReading, read_header
 from classifier.opening import mtime_ns, open_beneath, open_root
 from classifier.paths import readable_name
-from db import ledger, recovery, sounds
+from db import ledger, measures, recovery, sounds
 from db.batch import ClaimedBatch
 from db.faults import plain
+from db.measures import BatchTimes
 from db.sounds import Failure, Prediction, SoundResult
 from workers.answers import answers, question
 from workers.blame import blame
@@ -147,6 +148,14 @@ def _classify_claimed(
         if not held:
             raise LeaseLostError
         sounds.save(connection, results)
+        times = BatchTimes(
+            waited_seconds=claimed.waited_seconds,
+            headers_seconds=read - started,
+            folders_seconds=listed - read,
+            model_seconds=predicted - listed,
+            database_seconds=time.perf_counter() - predicted,
+        )
+        measures.save(connection, claimed.id, times, results)
     log.info(
         "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, folders %.0f ms, "
         "model %.0f ms, database %.0f ms; model %s",

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from celery import Celery
 from kombu.exceptions import ChannelError
@@ -97,12 +97,29 @@ def messages_waiting(app: Celery) -> int:
     """Return how many messages wait in Redis for a worker; none when Redis cannot be asked."""
     try:
         with app.connection_for_read() as connection:
-            queue = connection.default_channel.queue_declare(CLASSIFY_QUEUE, passive=True)
-            return int(queue.message_count)
-    except ChannelError:
-        return 0  # no such queue: Redis is empty
+            return _length(connection.default_channel, CLASSIFY_QUEUE)
     except BROKER_AWAY:
         return 0
+
+
+def queue_lengths(app: Celery) -> dict[str, int]:
+    """Return how many messages wait in Redis in each queue.
+
+    Raises
+    ------
+    kombu.exceptions.OperationalError
+        Redis is away, or another of `workers.faults.BROKER_AWAY`.
+    """
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        return {queue.name: _length(channel, queue.name) for queue in app.conf.task_queues}
+
+
+def _length(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # no such queue: Redis is empty
 
 
 def _send(app: Celery, batch: QueuedBatch) -> None:

@@ -19,6 +19,7 @@ COMMANDS = (
     ("health", "--json"),
     ("status",),
     ("status", "--json"),
+    ("metrics", "--print"),
     ("results",),
     ("retry", "--failed", "--no-wait"),
     ("ingest", "sounds", "--no-wait"),

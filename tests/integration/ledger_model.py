@@ -166,9 +166,10 @@ def empty(database):
     """Forget everything, and count ids from 1 again."""
     with database.begin() as connection:
         if database.dialect.name == "postgresql":
-            connection.execute(text("TRUNCATE ingests, batches, sounds RESTART IDENTITY"))
+            tables = "ingests, batches, batch_measures, sounds"
+            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
         else:
-            for table in ("sounds", "batches", "ingests"):
+            for table in ("sounds", "batch_measures", "batches", "ingests"):
                 connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608
 
 

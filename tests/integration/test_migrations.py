@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 import db.migrations.versions
-from db import labels, ledger, migrate, recovery
+from db import labels, ledger, measures, migrate, overview, recovery
 from db.labels import Given, GivenLabel
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
 from db.results import results
@@ -116,6 +116,16 @@ def test_an_older_databases_sounds_have_no_by_products_until_they_are_visited(ol
     with connected(older_url) as engine, engine.begin() as connection:
         (row,) = results(connection)
     assert (row.path, row.tempo_bpm, row.instrument, row.evidence) == ("b.wav", None, None, None)
+
+
+def test_an_older_databases_batches_are_counted_and_have_no_measures(older_url):
+    done = "UPDATE batches SET state = 'done', classified = 1, failed = 0"
+    with connected(older_url) as engine, engine.begin() as connection:
+        connection.execute(text(done))
+    upgrade(older_url)
+    with connected(older_url) as engine, engine.begin() as connection:
+        assert overview.ledger_counts(connection).classified == 1
+        assert measures.totals(connection).batches == 0
 
 
 def test_sqlite_gets_its_tables_at_first_use(empty_sqlite_url):

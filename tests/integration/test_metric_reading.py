@@ -1,0 +1,59 @@
+"""What a scrape may cost: sounds are not counted anew for each, when counting them takes long."""
+
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from cli import metric_reading
+from cli.metric_reading import MetricReader
+from workers.settings import Settings
+
+
+@pytest.fixture
+def reader(database_url):
+    return MetricReader(Settings(database_url=SecretStr(database_url)))
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """Make counting take so long, or fail so; the list grows with each count."""
+
+    def counting(seconds=0.0, fault=None):
+        counts = []
+
+        def error_counts(_):
+            counts.append(None)
+            time.sleep(seconds)
+            if fault is not None:
+                raise fault
+            return {}
+
+        monkeypatch.setattr(metric_reading.overview, "error_counts", error_counts)
+        return counts
+
+    return counting
+
+
+def test_what_takes_long_is_not_counted_again_at_once(reader, counting):
+    counts = counting(seconds=1.0)
+    assert [reader.sounds() is None, reader.sounds() is None] == [False, False]
+    assert len(counts) == 1
+
+
+def test_nor_is_what_takes_long_and_fails(reader, counting):
+    counts = counting(seconds=1.0, fault=OSError("it was ended"))
+    assert [reader.sounds(), reader.sounds()] == [None, None]
+    assert len(counts) == 1
+
+
+def test_what_takes_no_time_is_counted_for_each_scrape(reader, counting):
+    counts = counting()
+    reader.sounds()
+    while len(counts) < 2:
+        reader.sounds()
+
+
+def test_the_database_is_read_for_each_scrape(reader):
+    assert reader.database().ledger.batches["pending"] == 0
+    assert reader.database().run is None
