@@ -73,7 +73,6 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         file.unlink()  # an empty file is no database; it was only a test
     start(
         [
-            "--quiet",  # its banner is about the broker, and names it
             "flower",
             f"--address={address}",
             f"--port={port}",

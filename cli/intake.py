@@ -42,7 +42,7 @@ def intake() -> None:
             "an intake places paths in library roots, and none is set: set "
             "CRATESORT_LIBRARY_ROOTS (packs=/mnt/packs), the same names on every host"
         )
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     database = create_engine(settings.database)
     require_current(database)
     told_to_stop = threading.Event()

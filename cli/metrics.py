@@ -48,7 +48,7 @@ def metrics(host: str, port: int, to_stdout: bool) -> None:
     from workers.settings import load_settings
 
     settings = load_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     collector = CratesortCollector(MetricReader(settings))
     if to_stdout:
         sys.exit(_print(collector))

@@ -1,10 +1,11 @@
 """``cratesort worker``, ``beat`` and ``db``: the processes and the database an operator runs."""
 
+import logging
 import os
 import sys
 import tempfile
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,6 +13,11 @@ from classifier.errors import CratesortError
 from cli.exits import Exit
 from cli.terminal import say
 from workers.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -33,9 +39,15 @@ def start(arguments: list[str]) -> None:
 
     settings = load_settings()
 
+    set_up_logging(settings.log_level, settings.log_format)
+
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
-        set_up_logging(settings.log_level)
+        pass  # who answers this signal has seen to it, and Celery leaves logging alone
+
+    @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(sender: Any, **_: Any) -> None:
+        _say_what_runs(settings, sender)
 
     ended = 0
 
@@ -49,9 +61,26 @@ def start(arguments: list[str]) -> None:
         nonlocal ended
         ended = ended or sender.exitcode or 0
 
-    app.start(arguments)
+    # Its banner tells of Celery, and of nothing that is asked of a log.
+    app.start(["--quiet", *arguments])
     # Celery keeps the code to itself; a service manager would take a crash for success.
     sys.exit(ended)
+
+
+def _say_what_runs(settings: "Settings", consumer: Any) -> None:
+    from importlib.metadata import version
+
+    from db.engine import shown
+
+    log.info(
+        "cratesort %s: a worker with %d children serves %s; engine %s, database %s, Redis %s",
+        version("cratesort"),
+        consumer.controller.concurrency,
+        ", ".join(consumer.app.amqp.queues.consume_from),
+        settings.engine,
+        shown(settings.database),
+        consumer.app.connection().as_uri(),
+    )
 
 
 def require_broker(service: str) -> None:

@@ -23,7 +23,12 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
     if version != MESSAGE_VERSION:
         # A newer producer during an upgrade: the batch stays queued, and the sweep rings again
         # until a worker that knows the version takes it.
-        log.warning("batch %d: message version %d is not known here; left", batch_id, version)
+        log.warning(
+            "batch %d: message version %d is not known here; left",
+            batch_id,
+            version,
+            extra={"batch": batch_id},
+        )
         return
     context = lifecycle.context()
     try:
@@ -31,6 +36,8 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
     except Exception as error:
         if not (is_worlds(error) or isinstance(error, CratesortError)):
             raise  # ours: loud, with its traceback
-        log.error("batch %d: back to the ledger: %s", batch_id, plain(error))
+        log.error(
+            "batch %d: back to the ledger: %s", batch_id, plain(error), extra={"batch": batch_id}
+        )
         raise HandedBackError(plain(error)) from None
     dispatch(app, context.database, context.settings)

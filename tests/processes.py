@@ -126,7 +126,8 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cli", service, *arguments],
                 cwd=folder,
-                env=clean_environment(folder, settings),
+                # As a person would see it, though it is a file.
+                env=clean_environment(folder, {"CRATESORT_LOG_FORMAT": "text", **settings}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -94,7 +94,11 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             lease_seconds=context.settings.lease_seconds,
         )
     if claimed is None:
-        log.info("batch %d: not to be claimed, somebody else has or had it", batch_id)
+        log.info(
+            "batch %d: not to be claimed, somebody else has or had it",
+            batch_id,
+            extra={"batch": batch_id},
+        )
         return None
     if context.note is not None:
         # The pool counts from before the claim, which may have had to wait for the database.
@@ -107,6 +111,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             "batch %d: the lease of %.0f s ran out before its end; whoever has it now writes it",
             batch_id,
             context.settings.lease_seconds,
+            extra={"batch": batch_id},
         )
         outcome = None
     except BaseException as error:
@@ -163,11 +168,22 @@ def _classify_claimed(
         claimed.ingest_id,
         classified,
         failed,
-        1e3 * (read - started),
-        1e3 * (listed - read),
-        1e3 * (predicted - listed),
-        1e3 * (time.perf_counter() - predicted),
+        1e3 * times.headers_seconds,
+        1e3 * times.folders_seconds,
+        1e3 * times.model_seconds,
+        1e3 * times.database_seconds,
         classifier.version,
+        extra={
+            "ingest": claimed.ingest_id,
+            "batch": claimed.id,
+            "model_version": classifier.version,
+            "classified": classified,
+            "failed": failed,
+            "headers_seconds": round(times.headers_seconds, 4),
+            "folders_seconds": round(times.folders_seconds, 4),
+            "model_seconds": round(times.model_seconds, 4),
+            "database_seconds": round(times.database_seconds, 4),
+        },
     )
     return BatchOutcome(claimed.id, claimed.ingest_id, classified, failed)
 
@@ -192,12 +208,22 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
             code = ErrorCode.INTERNAL_ERROR
             blame(connection, claimed, context.settings, code, plain(error), index=index)
     except Exception as second:
-        log.warning("batch %d cannot be given back now: %s", claimed.id, plain(second))
+        log.warning(
+            "batch %d cannot be given back now: %s",
+            claimed.id,
+            plain(second),
+            extra={"batch": claimed.id},
+        )
         if blameless and context.note is not None:
             try:
                 write_iou(context.note.path.parent, claimed.id, claimed.token)
             except OSError as third:
-                log.warning("batch %d returns when its lease ends: %s", claimed.id, plain(third))
+                log.warning(
+                    "batch %d returns when its lease ends: %s",
+                    claimed.id,
+                    plain(third),
+                    extra={"batch": claimed.id},
+                )
 
 
 @dataclass(frozen=True, slots=True)

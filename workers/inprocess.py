@@ -91,7 +91,12 @@ def _work_on(batch_id: int, context: WorkContext) -> None:
     except Exception as error:
         if is_worlds(error) or isinstance(error, CratesortError):
             raise
-        log.exception("batch %d: cratesort itself failed: %s", batch_id, plain(error))
+        log.exception(
+            "batch %d: cratesort itself failed: %s",
+            batch_id,
+            plain(error),
+            extra={"batch": batch_id},
+        )
 
 
 def _ingest_of(context: WorkContext, batch_id: int) -> int:

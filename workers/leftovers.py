@@ -61,7 +61,11 @@ def return_leftovers(
     for iou in ious_in(folder):
         with context.database.begin() as connection:
             if recovery.hand_back(connection, iou.batch_id, token=iou.token):
-                log.warning("batch %d: handed back, now that the database answers", iou.batch_id)
+                log.warning(
+                    "batch %d: handed back, now that the database answers",
+                    iou.batch_id,
+                    extra={"batch": iou.batch_id},
+                )
         iou.path.unlink(missing_ok=True)
         seen_to += 1
     for path in notes_in(folder):
@@ -108,7 +112,13 @@ def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) ->
                 what = "handed back"
             else:
                 what = str(_blame(connection, batch, note, context))
-            log.warning("batch %d: its process %d ended; it was %s", batch.id, note.pid, what)
+            log.warning(
+                "batch %d: its process %d ended; it was %s",
+                batch.id,
+                note.pid,
+                what,
+                extra={"batch": batch.id},
+            )
 
 
 def _blame(

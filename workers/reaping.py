@@ -31,7 +31,12 @@ def reap(context: WorkContext) -> Counter[recovery.Verdict]:
             if silent is None or is_worlds(error):
                 raise
             # Ours, and loud; but the others that fell silent must not wait behind it for ever.
-            log.exception("batch %d cannot be returned: %s", silent.id, plain(error))
+            log.exception(
+                "batch %d cannot be returned: %s",
+                silent.id,
+                plain(error),
+                extra={"batch": silent.id},
+            )
             with context.database.begin() as connection:
                 recovery.postpone(
                     connection,
@@ -42,4 +47,9 @@ def reap(context: WorkContext) -> Counter[recovery.Verdict]:
             continue
         if verdict is not None:
             verdicts[verdict] += 1
-            log.warning("batch %d: its worker fell silent; it was %s", silent.id, verdict)
+            log.warning(
+                "batch %d: its worker fell silent; it was %s",
+                silent.id,
+                verdict,
+                extra={"batch": silent.id},
+            )

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from classifier.errors import CratesortError
+from workers.logs import LogFormat
 
 PREFIX: Final = "CRATESORT_"
 
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     flower_login: SecretStr | None = None
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    #: Of services' logs: ``text``, ``json``, or ``auto``: text on a terminal, else json.
+    log_format: LogFormat = "auto"
 
     @field_validator("library_roots", mode="before")
     @classmethod

@@ -170,7 +170,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     pulse = Pulse(int(sys.argv[1]))
     settings = load_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     # The parent's id is passed on: by now it may be gone, and this process someone else's child.
     watch = Watch(build_app(settings), WorkContext.create(settings), pulse, int(sys.argv[2]))
     signal.signal(STOP_NOW, lambda *_: watch.stop_now())

@@ -132,10 +132,12 @@ def start(stack: Stack) -> None:
             require(size <= _MOST_IMAGE_BYTES, f"{service}'s image has {size / 1e6:.0f} MB")
         else:
             say(f"  {service}'s image has {size / 1e6:.0f} MB")
-    say("docker compose up -d --wait")
-    stack.compose("up", "--detach", "--wait", "--wait-timeout", "240")
-    say(f"docker compose up -d --wait --scale worker={_WORKERS}")
-    stack.compose("up", "--detach", "--wait", "--no-recreate", "--scale", f"worker={_WORKERS}")
+    say("docker compose up -d")
+    stack.compose("up", "--detach")
+    wait_for("all containers are healthy", lambda: not unhealthy(stack), 240)
+    say(f"docker compose up -d --scale worker={_WORKERS}")
+    stack.compose("up", "--detach", "--scale", f"worker={_WORKERS}")
+    wait_for("all containers are healthy", lambda: not unhealthy(stack), 240)
     names = {one["Config"]["Hostname"] for one in stack.containers("worker")}
     require(len(names) == _WORKERS, f"{_WORKERS} workers, each with a host name of its own")
 

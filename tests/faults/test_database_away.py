@@ -73,7 +73,7 @@ def test_messages_outlast_an_outage(postgres_fleet, postgres_server):
             # that had begun before is put back
             client.rpush("classify:3", *messages)
             wait_until(lambda: client.llen("classify:3") == 10, "all messages are there", 60)
-            assert "received" not in worker.log()
+            assert "batch" not in worker.log()
 
             # And all of them are obeyed when it is back
             postgres_server.start()
