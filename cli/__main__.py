@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "beat": "cli.services:beat",
     "intake": "cli.intake:intake",
     "flower": "cli.flower:flower",
-    "db": "cli.services:db",
+    "db": "cli.databases:db",
     "doctor": "cli.doctor:doctor",
     "health": "cli.health:health",
     "metrics": "cli.metrics:metrics",

@@ -1,4 +1,7 @@
-"""``cratesort worker``, ``beat`` and ``db``: the processes and the database an operator runs."""
+"""``cratesort worker`` and ``beat``: the processes an operator runs.
+
+What is not here: what they work on (`cli.databases`).
+"""
 
 import logging
 import os
@@ -11,7 +14,6 @@ import click
 
 from classifier.errors import CratesortError
 from cli.exits import Exit
-from cli.terminal import say
 from workers.logs import set_up_logging
 
 if TYPE_CHECKING:
@@ -225,24 +227,3 @@ def _values(options: list[str], short: str, long: str) -> list[str]:
         elif short and option.startswith(short) and not option.startswith("--"):
             values.append(option.removeprefix(short))
     return values
-
-
-@click.group()
-def db() -> None:
-    """Look after the database."""
-
-
-@db.command()
-def upgrade() -> None:
-    """Bring the database to this version's tables; nothing happens when it is there."""
-    from db.engine import shown
-    from db.migrate import HEAD
-    from db.migrate import upgrade as run
-    from workers.settings import load_settings
-
-    url = load_settings().database
-    before = run(url)
-    if before == HEAD:
-        say(f"{shown(url)} is at revision {HEAD} already")
-    else:
-        say(f"{shown(url)} is now at revision {HEAD} (was {before or 'empty'})")

@@ -9,14 +9,15 @@ What is not here: the steps themselves (`db.migrations.versions`).
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from classifier.errors import CratesortError
 from db.engine import create_engine, reading
+from db.tables import compatibility
 
 #: The newest script in `db.migrations.versions`; a test holds the two together. Written here so
 #: that a command on an up-to-date database does not load Alembic.
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 
 #: Serialises two upgrades at once on PostgreSQL; the number is arbitrary and only ours.
 _ADVISORY_LOCK: Final = 0x637261746573
@@ -36,8 +37,23 @@ def current(engine: Engine) -> str | None:
         ).scalar_one_or_none()
 
 
+def _suits(engine: Engine, revision: str | None) -> bool:
+    """Whether a database that is newer than this code may be used by it all the same.
+
+    During an upgrade of a fleet the tables change first and the workers one after the other; one
+    that starts anew meanwhile must find work.
+    """
+    if revision is None or revision <= HEAD:
+        return revision == HEAD
+    with reading(engine) as connection:
+        if not inspect(connection).has_table(compatibility.name):
+            return False
+        oldest = connection.execute(select(compatibility.c.oldest_revision)).scalar_one_or_none()
+    return oldest is not None and oldest <= HEAD
+
+
 def upgrade(url: str) -> str | None:
-    """Bring the database at `url` to `HEAD`.
+    """Bring the database at `url` to `HEAD`; one that is newer and suits stays as it is.
 
     Parameters
     ----------
@@ -52,7 +68,7 @@ def upgrade(url: str) -> str | None:
     Raises
     ------
     SchemaError
-        The database is newer than this version of cratesort.
+        The database is newer than this version of cratesort, and does not suit it.
     sqlalchemy.exc.OperationalError
         The database cannot be reached.
     """
@@ -66,7 +82,7 @@ def upgrade(url: str) -> str | None:
 def upgrade_engine(engine: Engine) -> str | None:
     """Bring an engine's database to `HEAD`; as `upgrade`."""
     before = current(engine)
-    if before == HEAD:
+    if _suits(engine, before):
         return before
 
     from alembic import command
@@ -89,7 +105,7 @@ def upgrade_engine(engine: Engine) -> str | None:
 
 
 def require_current(engine: Engine) -> None:
-    """Check that the tables are this version's; create them on SQLite.
+    """Check that the tables are this version's, or newer and fit for it; create them on SQLite.
 
     Raises
     ------
@@ -97,7 +113,7 @@ def require_current(engine: Engine) -> None:
         With the one command that helps.
     """
     before = current(engine)
-    if before == HEAD:
+    if _suits(engine, before):
         return
     if engine.dialect.name == "sqlite":
         upgrade_engine(engine)
@@ -115,5 +131,5 @@ def require_current(engine: Engine) -> None:
 def _newer(revision: str | None) -> str:
     return (
         f"the database is at revision {revision}, which this version of cratesort "
-        f"(revision {HEAD}) does not know: install the newer cratesort here too"
+        f"(revision {HEAD}) cannot work with: install the newer cratesort here too"
     )

@@ -102,6 +102,14 @@ class RunVerdict(StrEnum):
     STORED = "stored"
 
 
+# One row: the oldest revision whose code may still work with these tables. A script that only adds
+# leaves it; one that takes something away, or changes what a column means, writes its own revision.
+compatibility: Final = Table(
+    "compatibility",
+    metadata,
+    Column("oldest_revision", String(32), primary_key=True),
+)
+
 ingests: Final = Table(
     "ingests",
     metadata,

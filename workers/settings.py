@@ -24,7 +24,7 @@ PREFIX: Final = "CRATESORT_"
 #: Name of the root of paths that are resolved and absolute, when no roots are configured.
 ABSOLUTE_ROOT: Final = ""
 
-_ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ConfigurationError(CratesortError):
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
             if not equals:
                 name, folder = "library", part
             path = _without_tilde(Path(folder.strip()))
-            if not _ROOT_NAME.fullmatch(name.strip()):
+            if not ROOT_NAME.fullmatch(name.strip()):
                 raise ValueError(f"a root's name is letters, digits, . _ -, not {name!r}")
             if not path.is_absolute():
                 raise ValueError(

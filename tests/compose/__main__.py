@@ -7,7 +7,6 @@ exactly one row. All of it is removed at the end. Skips where no Docker engine a
 
 import argparse
 import base64
-import json
 import os
 import shutil
 import subprocess
@@ -172,28 +171,28 @@ def look(stack: Stack) -> None:
 
 def run(stack: Stack, count: int) -> None:
     """Hand the library in and break things until it is done."""
-    say("cratesort ingest --no-wait /library")
-    handed_in = json.loads(stack.cratesort("ingest", "--no-wait", "--json", "/library"))
-    require(handed_in["enqueued"] == count, f"{count:,} files are in the ledger")
+    say("docker compose run --rm --no-deps worker ingest --wait /library")
+    ingest = stack.begin(
+        "run", "--rm", "--no-TTY", "--no-deps", "worker", "ingest", "--wait", "/library"
+    )
 
     def done() -> int:
-        return int(stack.sql("select count(*) from batches where state = 'done'")[0][0])
-
-    total = int(stack.sql("select count(*) from batches")[0][0])
+        query = "select coalesce(sum(sound_count), 0) from batches where state = 'done'"
+        return int(stack.sql(query)[0][0])
 
     def reached(share: float) -> None:
-        wait_for(f"{share:.0%} of the batches are done", lambda: done() >= share * total, 300)
-        say(f"{done():,} of {total:,} batches are done")
+        wait_for(f"{share:.0%} of the files are done", lambda: done() >= share * count, 300)
+        say(f"{done():,} of {count:,} files are done")
 
     reached(0.05)
     say("a worker's container is killed (SIGKILL)")
     stack.docker("kill", "--signal", "KILL", stack.containers("worker")[0]["Id"])
-    reached(0.15)
+    reached(0.2)
     say("Redis is lost with all its data")
     stack.compose("rm", "--stop", "--force", "redis")
     stack.docker("volume", "rm", f"{stack.project}_redis")
     stack.compose("up", "--detach", "--no-deps", "redis")
-    reached(0.25)
+    reached(0.3)
     say("the workers are rolled to another image")
     before = {one["Id"] for one in stack.containers("worker")}
     build = ("build", "--quiet", "--target", "worker", "--label", "cratesort.release=2", "--tag")
@@ -204,9 +203,9 @@ def run(stack: Stack, count: int) -> None:
     labels = {one["Config"]["Labels"].get("cratesort.release") for one in now}
     is_new = labels == {"2"} and not before & {one["Id"] for one in now}
     require(is_new and len(now) == _WORKERS, f"{_WORKERS} workers run the new image")
-    open_still = total - done()
-    require(open_still > 0, f"{open_still:,} batches were still open then")
-    wait_for("every batch is done", lambda: done() == total, 600)
+    left = count - done()
+    require(left > 0, f"{left:,} files were still to do then")
+    require(ingest.wait(600) == 0, "the ingest has seen all of them through: exit code 0")
     (counts,) = stack.sql("select count(*), count(distinct key) from sounds")
     require(counts == [str(count)] * 2, f"every file has exactly one row: {count:,}")
     (ended,) = stack.sql("select sum(classified) + sum(failed), sum(failed) from batches")

@@ -79,12 +79,26 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run a command of compose's and return what it prints."""
-        options = ["--project-name", self.project, "--env-file", str(self._env_file)]
-        return self._run("docker", "compose", *options, *arguments, check=check)
+        return self._run(*self._compose(*arguments), check=check)
 
     def docker(self, *arguments: str, check: bool = True) -> str:
         """Run a command of docker's and return what it prints."""
         return self._run("docker", *arguments, check=check)
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start a command of compose's and do not wait for it."""
+        return subprocess.Popen(
+            self._compose(*arguments),
+            cwd=REPOSITORY,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _compose(self, *arguments: str) -> list[str]:
+        options = ["--project-name", self.project, "--env-file", str(self._env_file)]
+        return ["docker", "compose", *options, *arguments]
 
     def _run(self, *command: str, check: bool) -> str:
         done = subprocess.run(
@@ -129,10 +143,10 @@ class Stack:
             *("--since", f"{self.began:.0f}", "--until", f"{time.time() + 1:.0f}"),
             *("--filter", f"label=com.docker.compose.project={self.project}"),
             *("--filter", f"label=com.docker.compose.service={service}"),
+            *("--filter", "label=com.docker.compose.oneoff=False"),
             *("--filter", "event=die", "--format", "{{json .}}"),
         )
         found = [json.loads(line)["Actor"]["Attributes"] for line in answer.splitlines()]
-        # `compose exec` makes events of other kinds; one-off containers are not the service's.
         return [int(one["exitCode"]) for one in found if "exitCode" in one]
 
     def remove(self) -> None:

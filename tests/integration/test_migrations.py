@@ -141,14 +141,36 @@ def test_postgres_without_tables_is_told_the_command_that_helps(empty_postgres_u
         assert current(engine) is None
 
 
-def test_a_newer_database_is_refused(database_url):
+def raise_the_floor(url, revision):
+    with connected(url) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE compatibility SET oldest_revision = :r"), {"r": revision})
+
+
+def test_a_newer_database_that_only_has_more_can_be_worked_with(database_url):
     set_revision(database_url, "9999")
+    with connected(database_url) as engine:
+        require_current(engine)
+    assert upgrade(database_url) == "9999"
+
+
+def test_a_newer_database_that_changed_is_refused(database_url):
+    set_revision(database_url, "9999")
+    raise_the_floor(database_url, "9998")
+    with connected(database_url) as engine, pytest.raises(SchemaError, match="revision 9999"):
+        require_current(engine)
+
+
+def test_a_newer_database_that_does_not_say_is_refused(database_url):
+    set_revision(database_url, "9999")
+    with connected(database_url) as engine, engine.begin() as connection:
+        connection.execute(text("DROP TABLE compatibility"))
     with connected(database_url) as engine, pytest.raises(SchemaError, match="revision 9999"):
         require_current(engine)
 
 
 def test_a_newer_database_is_not_upgraded(database_url):
     set_revision(database_url, "9999")
+    raise_the_floor(database_url, "9999")
     with pytest.raises(SchemaError, match="install the newer cratesort here too"):
         upgrade(database_url)
     with connected(database_url) as engine:

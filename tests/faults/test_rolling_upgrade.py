@@ -1,0 +1,67 @@
+"""An upgrade of a running fleet: old and new work side by side, and nothing is lost.
+
+Tables change first, then workers and producers, one after the other, in any order.
+"""
+
+from sqlalchemy import text
+
+from tests.servers.lifecycle import wait_until
+from workers import dispatch
+from workers.app import build_app
+from workers.settings import Settings
+
+
+def upgrade_the_tables(fleet):
+    """Leave the tables as a later version that only adds to them would."""
+    with fleet.database() as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        for table in ("batches", "sounds", "ingests"):
+            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN of_a_later_version INTEGER"))
+
+
+def test_old_producers_and_workers_go_on_with_newer_tables(fleet):
+    # Given a worker that runs, and work that waits at a gate
+    fleet.add("gate.wav", count=7)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker("--concurrency", "1") as worker:
+        fleet.wait_for_the_gate()
+        # When the tables are upgraded under it
+        upgrade_the_tables(fleet)
+        fleet.open_gate()
+        fleet.wait_until_done()
+        # Then it goes on, and so does a producer that starts now
+        fleet.add("later.wav")
+        fleet.submit()
+        fleet.wait_until_done()
+        assert "Traceback" not in worker.log()
+    # And a worker of the old version that starts behind it
+    fleet.add("last.wav")
+    fleet.submit()
+    with fleet.worker():
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_a_message_of_another_version_is_left_for_who_knows_it(fleet, monkeypatch):
+    # Given a batch whose message is of a version that the worker does not know
+    fleet.add(count=3)
+    settings = Settings(broker_url=fleet.broker_url, database_url=fleet.database_url)
+    assert fleet.cli("ingest", fleet.library, "--no-wait", CRATESORT_WINDOW_BATCHES="1").code == 0
+    with fleet.database() as engine:
+        app = build_app(settings)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE batches SET state = 'pending'"))
+        with app.connection_for_write() as connection:
+            connection.default_channel.client.delete("classify", "classify:3")
+        monkeypatch.setattr(dispatch, "MESSAGE_VERSION", 99)
+        assert dispatch.dispatch(app, engine, settings).published == 1
+    # When the worker gets it
+    patient = {"CRATESORT_STALE_SECONDS": "5"}
+    with fleet.worker(settings=patient) as worker:
+        said = "message version 99 is not known here; left"
+        wait_until(lambda: said in worker.log(), "it says so", 60)
+        # Then the batch is still to be had, and is done when somebody who knows it is told of it
+        assert [row["state"] for row in fleet.batches()] == ["queued"]
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
