@@ -1,22 +1,22 @@
-"""``cratesort status``: what is open, how fast it goes, what the table holds."""
+"""``cratesort status``: what is open, how fast it goes, what the table holds.
 
-import time
+What is not here: how it looks (`cli.status_text`, `cli.status_live`).
+"""
+
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from classifier.errors import GIVEN_UP
-from classifier.paths import printable
-from cli.terminal import command, iso_time, print_json, say, shorten, terminal_width
+from cli.status_text import plain_lines
+from cli.terminal import iso_time, print_json, say, terminal_width
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from db.training_runs import TrainingRun
     from workers.settings import Settings
-
-_REFRESH_SECONDS: Final = 1.0
 
 
 @click.command()
@@ -41,27 +41,17 @@ def status(as_json: bool, watch: bool) -> None:
         print_json(_status(database, settings))
         return
     if not watch:
-        for line in _lines(_status(database, settings), terminal_width()):
+        for line in plain_lines(_status(database, settings), terminal_width()):
             say(line)
         return
-    _watch(database, settings)
+    from cli.status_live import watch_status
 
-
-def _watch(database: "Engine", settings: "Settings") -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    console = Console()
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-        while True:
-            lines = _lines(_status(database, settings), console.width)
-            live.update(Text("\n".join(lines)), refresh=True)
-            time.sleep(_REFRESH_SECONDS)
+    watch_status(lambda: _status(database, settings))
 
 
 def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
     from classifier.artifact import starter_version
+    from db.at_work import work as work_now
     from db.bundles import champion_version
     from db.engine import reading
     from db.overview import backlog, progress, sound_counts
@@ -70,6 +60,7 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
     with reading(database) as connection:
         counts = sound_counts(connection)
         work = backlog(connection)
+        at_work = work_now(connection)
         ingests = progress(connection)
         version = champion_version(connection) or starter_version()
         run = latest(connection)
@@ -81,6 +72,15 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
             "given_up": sum(counts.errors.get(code, 0) for code in GIVEN_UP),
         },
         "batches": work.batches,
+        "oldest_waiting_seconds": at_work.oldest_waiting_seconds,
+        "workers": {
+            name: {
+                "processes": host.processes,
+                "batches_in_hand": host.batches_in_hand,
+                "files_per_second": round(host.files_per_second, 2),
+            }
+            for name, host in at_work.hosts.items()
+        },
         "ingests": [
             {
                 "ingest_id": ingest.id,
@@ -93,6 +93,7 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
                 "failed": ingest.failed,
                 "submitted": ingest.submitted,
                 "finished": ingest.finished,
+                "files_per_second": round(at_work.ingest_files_per_second.get(ingest.id, 0.0), 2),
             }
             for ingest in ingests
         ],
@@ -144,59 +145,3 @@ def _training(run: "TrainingRun") -> dict[str, Any]:
 
 def _stated(moment: datetime | None) -> str | None:
     return None if moment is None else iso_time(moment, "seconds")
-
-
-def _training_line(run: dict[str, Any]) -> str:
-    number = f"Training  run {run['run_id']}"
-    if run["silent"]:
-        return f"{number} fell silent ({run['stage'] or 'at its beginning'}); it will be closed"
-    if run["state"] == "running":
-        return f"{number} since {run['started_at']}: {run['stage'] or 'beginning'}"
-    how = run["verdict"] or "failed"
-    model = "" if run["model_version"] is None else f" model {run['model_version']}"
-    return f"{number} {how}{model}, {run['finished_at']}: {run['reason']}"
-
-
-def _inbox_line(inbox: dict[str, int | None]) -> str:
-    if inbox["waiting"] is None:
-        return "Inbox     Redis does not answer"
-    line = f"Inbox     {inbox['waiting']:,} waiting, {inbox['taken']:,} taken"
-    if inbox["dead"]:
-        line += f", {inbox['dead']:,} in its dead list"
-    # A fleet may well do without; entries may not.
-    unserved = not inbox["intakes"] and (inbox["waiting"] or inbox["taken"])
-    return line + ("; no intake serves it" if unserved else "")
-
-
-def _lines(state: dict[str, Any], width: int) -> list[str]:
-    sounds, batches = state["sounds"], state["batches"]
-    lines = [
-        f"Sounds    {sounds['classified']:,} classified, {sounds['failed']:,} failed, "
-        f"{sounds['needs_review']:,} to review",
-        "Batches   " + ", ".join(f"{count:,} {name}" for name, count in batches.items()),
-        f"Pace      {state['files_per_second']:,.0f} files/s over the last minute",
-        f"Model     {printable(state['model_version'])}",
-    ]
-    if state["inbox"] is not None:
-        lines.insert(2, _inbox_line(state["inbox"]))
-    if state["training"] is not None:
-        lines.append(printable(_training_line(state["training"])))
-    if state["ingests"]:
-        lines += ["", "Latest ingests"]
-    for ingest in state["ingests"]:
-        done = ingest["classified"] + ingest["failed"]
-        how = "done" if ingest["finished"] else "open" if ingest["submitted"] else "cut short"
-        counted = f"{done:,} of {ingest['enqueued']:,}"
-        left = f"  {ingest['ingest_id']:>5}  {how:<9}  {counted:>21}  "
-        lines.append(left + shorten(ingest["source"], max(10, width - len(left) - 1)).rstrip())
-    if state["errors"]:
-        lines += ["", "Without a category"]
-        lines += [f"  {code:<19}{count:>9,}" for code, count in state["errors"].items()]
-    given_up = sounds["given_up"]
-    if given_up:
-        lines += [
-            "",
-            f"{given_up:,} given up (tried in vain); once the cause is mended: "
-            + command("retry --failed"),
-        ]
-    return lines

@@ -1,0 +1,102 @@
+"""Who works on the ledger and how fast each ingest goes, counted from the rows of batches.
+
+What is not here: what waits and what is done (`db.overview`). A worker that holds no batch and
+finished none lately leaves no row, and is not seen here.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, or_, select
+
+from db.dialects import now
+from db.tables import BatchState, batches
+
+
+@dataclass(slots=True)
+class HostAtWork:
+    """What one host did within the last minute, or has in hand.
+
+    Attributes
+    ----------
+    processes : int
+        Different processes that hold a batch or finished one.
+    batches_in_hand : int
+    files_per_second : float
+    """
+
+    processes: int = 0
+    batches_in_hand: int = 0
+    files_per_second: float = 0.0
+
+
+@dataclass(slots=True)
+class Work:
+    """The work of the last minute.
+
+    Attributes
+    ----------
+    hosts : dict of str to HostAtWork
+    ingest_files_per_second : dict of int to float
+        By ingest; one of which nothing was finished is not in it.
+    oldest_waiting_seconds : float or None
+        Age of the oldest batch nobody has in hand; None when none waits.
+    """
+
+    hosts: dict[str, HostAtWork] = field(default_factory=dict)
+    ingest_files_per_second: dict[int, float] = field(default_factory=dict)
+    oldest_waiting_seconds: float | None = None
+
+
+def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
+    """Return who worked within the last `over_seconds`, and how fast.
+
+    A rate is taken over that time, or since the first of its batches was claimed if that is less:
+    an ingest of ten seconds is not ten seconds' work in a minute.
+    """
+    lately = batches.c.finished_at >= now(-over_seconds)
+    is_running = batches.c.state == BatchState.RUNNING
+    rows = connection.execute(
+        select(
+            batches.c.worker,
+            batches.c.ingest_id,
+            batches.c.state,
+            func.count().label("batches"),
+            func.sum(batches.c.sound_count).label("sounds"),
+            func.min(batches.c.started_at).label("since"),
+        )
+        .where(or_(lately, is_running), batches.c.worker.is_not(None))
+        .group_by(batches.c.worker, batches.c.ingest_id, batches.c.state)
+    ).all()
+    waits = batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED))
+    oldest = connection.execute(select(func.min(batches.c.created_at)).where(waits)).scalar_one()
+    moment = connection.execute(select(now())).scalar_one()
+
+    found = Work()
+    processes: dict[str, set[str]] = defaultdict(set)
+    host_sounds: dict[str, int] = defaultdict(int)
+    host_seconds: dict[str, float] = defaultdict(float)
+    ingest_sounds: dict[int, int] = defaultdict(int)
+    ingest_seconds: dict[int, float] = defaultdict(float)
+    for row in rows:
+        name = row.worker.split(":", 1)[0]  # host:pid:nonce
+        host = found.hosts.setdefault(name, HostAtWork())
+        processes[name].add(row.worker)
+        host.processes = len(processes[name])
+        if row.state == BatchState.RUNNING:
+            host.batches_in_hand += row.batches
+            continue
+        seconds = min(over_seconds, max(1.0, (moment - row.since).total_seconds()))
+        host_sounds[name] += int(row.sounds)
+        host_seconds[name] = max(host_seconds[name], seconds)
+        ingest_sounds[row.ingest_id] += int(row.sounds)
+        ingest_seconds[row.ingest_id] = max(ingest_seconds[row.ingest_id], seconds)
+    for name, count in host_sounds.items():
+        found.hosts[name].files_per_second = count / host_seconds[name]
+    found.hosts = dict(sorted(found.hosts.items()))
+    found.ingest_files_per_second = {
+        ingest: count / ingest_seconds[ingest] for ingest, count in ingest_sounds.items()
+    }
+    if oldest is not None:
+        found.oldest_waiting_seconds = max(0.0, (moment - oldest).total_seconds())
+    return found
