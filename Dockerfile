@@ -50,8 +50,8 @@ COPY workers workers
 COPY tasks tasks
 COPY cli cli
 RUN pip install --quiet --no-compile --no-deps .
-# Once through all of it: this writes the byte code of what is really imported (of all that could be
-# it is 50 MB), for at run time nothing can be written; and an image that does not work is not made.
+# Once through all of it: this writes the byte code of what is really imported, and
+# not of all that could be, for at run time nothing can be written; and an image that does not work is not made.
 RUN export PATH=/opt/cratesort/bin:$PATH CRATESORT_DATA_FOLDER=/tmp/data && cd /tmp \
     && python -c "import numpy, soundfile; soundfile.write('kick.wav', numpy.ones(441), 44100)" \
     && cratesort ingest kick.wav && cratesort status && cratesort doctor \

@@ -53,7 +53,6 @@ class Stack:
         self.project = f"cratesort-test-{os.getpid()}"
         self.flower_port = free_port()
         self.flower_password = secrets.token_hex(12)
-        self.began = time.time()
         self._environment = {
             key: value
             for key, value in os.environ.items()
@@ -69,6 +68,8 @@ class Stack:
             **more,
         }
         self._env_file = folder / "env"
+        self._ends_file = folder / "ends"
+        self._listener: subprocess.Popen[bytes] | None = None
         self.use_tag(f"{self.project}-1")
 
     def use_tag(self, tag: str) -> None:
@@ -136,21 +137,35 @@ class Stack:
         described: list[dict[str, Any]] = json.loads(self.docker("inspect", *ids)) if ids else []
         return described
 
-    def ends(self, service: str) -> list[int]:
-        """Return the exit codes of a service's containers that have ended since the beginning."""
-        answer = self.docker(
-            "events",
-            *("--since", f"{self.began:.0f}", "--until", f"{time.time() + 1:.0f}"),
-            *("--filter", f"label=com.docker.compose.project={self.project}"),
-            *("--filter", f"label=com.docker.compose.service={service}"),
-            *("--filter", "label=com.docker.compose.oneoff=False"),
-            *("--filter", "event=die", "--format", "{{json .}}"),
+    def listen(self) -> None:
+        """Note from now on how containers end; the engine itself remembers its last events only."""
+        filters = (
+            f"label=com.docker.compose.project={self.project}",
+            "label=com.docker.compose.oneoff=False",
+            "event=die",
         )
-        found = [json.loads(line)["Actor"]["Attributes"] for line in answer.splitlines()]
-        return [int(one["exitCode"]) for one in found if "exitCode" in one]
+        options = [word for one in filters for word in ("--filter", one)]
+        with self._ends_file.open("wb") as file:
+            self._listener = subprocess.Popen(
+                ["docker", "events", *options, "--format", "{{json .}}"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+            )
+
+    def ends(self, service: str) -> list[int]:
+        """Return the exit codes of a service's containers that have ended, the lowest first."""
+        events = map(json.loads, self._ends_file.read_text().splitlines())
+        found = [event["Actor"]["Attributes"] for event in events]
+        return sorted(
+            int(one["exitCode"]) for one in found if one["com.docker.compose.service"] == service
+        )
 
     def remove(self) -> None:
         """Remove all of it: containers, networks, volumes and images."""
+        if self._listener is not None:
+            self._listener.terminate()
+            self._listener.wait()
         self.compose("--profile", "monitoring", "down", "--volumes", "--timeout", "5", check=False)
         reference = f"reference=cratesort-*:{self.project}-*"
         images = self.docker("images", "--quiet", "--filter", reference).split()
