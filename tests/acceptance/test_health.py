@@ -136,3 +136,28 @@ def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
     assert "-> see whether workers run" in done.stdout
     # Who looks in words looks at the same as who looks in JSON
     assert queue_line(run_cli("doctor", "--json", settings=fleet | AT_ONCE))["finding"] == "bad"
+
+
+# cratesort health --inbox
+
+
+def test_an_inbox_that_an_intake_serves_is_healthy(run_cli, intake_process, fleet):
+    with intake_process(settings=fleet):
+        done = run_cli("health", "--inbox", settings=fleet)
+    assert (done.code, done.stdout) == (0, "healthy: 1 serve the inbox, 0 entries wait\n")
+
+
+def test_an_inbox_that_nobody_serves_is_not(run_cli, fleet):
+    done = run_cli("health", "--inbox", "--json", settings=fleet)
+    assert done.code == 3
+    assert json.loads(done.stdout) == {"healthy": False, "intakes": 0}
+
+
+def test_an_inbox_in_a_redis_that_is_away_is_not(run_cli, fleet):
+    away = {**fleet, "CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    done = run_cli("health", "--inbox", settings=away)
+    assert (done.code, done.stdout) == (3, "stuck: Redis does not answer\n")
+
+
+def test_without_a_broker_there_is_no_inbox(run_cli):
+    assert run_cli("health", "--inbox").code == 2

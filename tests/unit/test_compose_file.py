@@ -1,0 +1,107 @@
+"""The compose file, as far as it can be judged without an engine (`make compose-test` has one)."""
+
+import re
+
+import pytest
+import yaml
+
+from tests.processes import REPOSITORY
+from workers.settings import PREFIX, Settings
+
+FILE = REPOSITORY / "docker-compose.yml"
+COMPOSE = yaml.safe_load(FILE.read_text())
+SERVICES = COMPOSE["services"]
+OURS = {name for name, service in SERVICES.items() if service["image"].startswith("cratesort-")}
+
+
+@pytest.fixture(params=sorted(SERVICES))
+def service(request):
+    return SERVICES[request.param]
+
+
+@pytest.fixture(params=sorted(OURS))
+def ours(request):
+    return SERVICES[request.param]
+
+
+def test_all_services_of_a_fleet_are_there():
+    assert {"migrate", "worker", "trainer", "beat", "intake", "metrics", "flower"} == OURS
+    assert set(SERVICES) - OURS == {"redis", "postgres", "prometheus", "grafana"}
+
+
+def test_it_can_be_scaled(service):
+    assert "container_name" not in service
+    assert "ports" not in SERVICES["worker"]
+
+
+def test_it_may_do_nothing_but_its_work(service):
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(service)
+
+
+def test_its_log_is_bounded(service):
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_what_it_publishes_stays_on_this_host(service):
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_it_runs_as_nobody_in_particular():
+    # Ours by the image, the others by their own users.
+    users = re.findall(r"^USER (.*)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    assert users == ["10001:10001"]
+    assert (SERVICES["redis"]["user"], SERVICES["postgres"]["user"]) == ("redis", "postgres")
+
+
+def test_the_tables_are_made_before_anything_of_ours_starts(ours):
+    if ours is not SERVICES["migrate"]:
+        assert ours["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_library_is_mounted_read_only(service):
+    mounts = [mount for mount in service.get("volumes", []) if "/library" in mount]
+    assert all(mount.endswith(":/library:ro") for mount in mounts)
+
+
+def test_no_password_has_a_default():
+    passwords = re.findall(r"\$\{(\w+_PASSWORD)([^}]*)\}", FILE.read_text())
+    assert {name for name, _ in passwords} == {
+        f"{name}_PASSWORD" for name in ("REDIS", "POSTGRES", "FLOWER", "GRAFANA")
+    }
+    for name, rest in passwords:
+        says_what_to_do = rest.startswith(":?write ") and f"{name}=... into .env" in rest
+        # Without a word where it was asked for above, or the line could not be reached.
+        assert says_what_to_do or (not rest and name == "REDIS_PASSWORD")
+
+
+def test_a_worker_is_given_the_time_its_batch_may_take():
+    limit = Settings.model_fields["time_limit_seconds"].default
+    for name in ("worker", "trainer"):
+        grace = re.search(r"(\d+)s", SERVICES[name]["stop_grace_period"])
+        assert int(grace[1]) >= limit + 10
+
+
+def test_every_setting_of_a_fleet_reaches_the_containers():
+    given = {name for name in SERVICES["flower"]["environment"] if name.startswith(PREFIX)}
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    # The images' own: where state lies, and which engine they have.
+    assert settings - given == {f"{PREFIX}DATA_FOLDER", f"{PREFIX}ENGINE"}
+    assert given <= settings
+
+
+def test_what_it_asks_for_stands_in_the_example():
+    asked = set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text())) - {"TAG"}
+    example = (REPOSITORY / ".env.example").read_text()
+    ports = {"FLOWER_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "TRAINER_CPUS"}
+    assert {name for name in asked - ports if not re.search(rf"^#?{name}=", example, re.M)} == set()
+
+
+def test_what_is_mounted_from_the_clone_is_there(service):
+    for mount in service.get("volumes", []):
+        source = mount.partition(":")[0]
+        if source.startswith("./"):
+            assert (REPOSITORY / source).exists()
