@@ -22,6 +22,8 @@ _REFRESH_SECONDS: Final = 1.0
 _BAR_CELLS: Final = 16
 #: On a narrow terminal the numbers matter more than the bar.
 _NARROW_COLUMNS: Final = 70
+#: What is left of a source below this tells nothing.
+_SHORTEST_SOURCE_CELLS: Final = 8
 
 
 def watch_status(ask: Callable[[], dict[str, Any]]) -> None:
@@ -119,7 +121,7 @@ def _sections(state: dict[str, Any], width: int) -> list[Text]:
     if state["training"] is not None:
         lines.append(Text(printable(training_line(state["training"]))))
     lines += _ingests(state["ingests"], width)
-    lines += _workers(state["workers"])
+    lines += _workers(state["workers"], width)
     if state["errors"]:
         lines += [Text(), Text("Without a category", style="bold")]
         lines += [Text(f"  {code:<19}{n:>9,}") for code, n in state["errors"].items()]
@@ -137,12 +139,15 @@ def _ingests(ingests: list[dict[str, Any]], width: int) -> list[Text]:
         filled = int(share * _BAR_CELLS)
         line = Text(f"  {ingest['ingest_id']:>4} ")
         if width >= _NARROW_COLUMNS:
-            line.append("━" * filled, style="green")
-            line.append("━" * (_BAR_CELLS - filled) + " ", style="dim")
+            # Two characters, for a terminal without colours.
+            line.append("█" * filled, style="green")
+            line.append("░" * (_BAR_CELLS - filled) + " ", style="dim")
         line.append(f"{int(100 * share):>3}% {done:,}/{total:,} ")
         line.append(f"{ingest['failed']:,} failed " if ingest["failed"] else "", style="red")
         line.append(_how(ingest, total - done) + " ", style="cyan")
-        line.append(shorten(ingest["source"], max(8, width - line.cell_len)).rstrip())
+        room = width - line.cell_len
+        if room >= _SHORTEST_SOURCE_CELLS:
+            line.append(shorten(ingest["source"], room).rstrip())
         lines.append(line)
     return lines
 
@@ -157,14 +162,15 @@ def _how(ingest: dict[str, Any], left: int) -> str:
     return f"{rate:,.0f}/s {_duration(left / rate)} left"
 
 
-def _workers(hosts: dict[str, dict[str, Any]]) -> list[Text]:
+def _workers(hosts: dict[str, dict[str, Any]], width: int) -> list[Text]:
     lines = [Text(), Text("Workers, last minute", style="bold")]
     if not hosts:
         return [*lines, Text("  none holds or finished a batch", style="dim")]
+    name_cells = 20 if width >= _NARROW_COLUMNS else 10
     for name, host in hosts.items():
         lines.append(
             Text(
-                f"  {shorten(name, 20)} {host['processes']:>3} processes, "
+                f"  {shorten(name, name_cells)} {host['processes']:>3} processes, "
                 f"{host['batches_in_hand']:,} in hand, {host['files_per_second']:,.0f}/s"
             )
         )
