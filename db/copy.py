@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     Connection,
     Engine,
     Integer,
@@ -184,7 +185,12 @@ def _chunks(reader: Connection, table: Table) -> Iterator[list[RowMapping]]:
 
 
 def _as_it_goes_over(table: Table, row: RowMapping, roots: Mapping[str, str]) -> dict[str, Any]:
-    values = dict(row)
+    # Left out where it is NULL: a JSON column would be given a null of its own.
+    values = {
+        name: value
+        for name, value in row.items()
+        if value is not None or not isinstance(table.columns[name].type, JSON)
+    }
     if table is batches:
         if values["state"] in (BatchState.QUEUED, BatchState.RUNNING):
             values.update(_WAITS_ANEW)
@@ -200,7 +206,8 @@ def _as_it_goes_over(table: Table, row: RowMapping, roots: Mapping[str, str]) ->
 def _beneath(root: str, path: str, roots: Mapping[str, str]) -> tuple[str, str]:
     if root:
         return root, path
-    for name, folder in roots.items():
+    # The innermost folder first: one root may lie beneath another.
+    for name, folder in sorted(roots.items(), key=lambda item: -len(item[1])):
         start = posixpath.normpath(folder).rstrip("/") + "/"
         if path.startswith(start):
             return name, path.removeprefix(start)

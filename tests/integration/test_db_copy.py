@@ -103,6 +103,35 @@ def test_everything_goes_over_as_it_was(filled):
             assert rows_of(target, table) == rows_of(source, table), table.name
 
 
+def test_what_was_unknown_stays_so(filled):
+    # Given a training run that failed before it knew any size
+    source, target = filled
+    with connected(source) as engine, engine.begin() as connection:
+        connection.execute(
+            insert(runs).values(
+                trigger="hand",
+                state="failed",
+                token="t",
+                holder="h",
+                lease_expires_at=now(),
+                seed=0,
+                libraries={},
+                started_at=now(),
+            )
+        )
+    copy(source, target, roots={})
+    # Then the database itself calls it unknown, not a null of JSON
+    with connected(target) as engine, reading(engine) as connection:
+        unknown = text("SELECT count(*) FROM training_runs WHERE sizes IS NULL")
+        assert connection.execute(unknown).scalar_one() == 1
+
+
+def test_the_innermost_folder_counts(filled):
+    source, target = filled
+    copy(source, target, roots={"home": "/home", "packs": FOLDER, "me": "/home/me"})
+    assert {row["root"] for row in rows_of(target, sounds)} == {"", "packs"}
+
+
 def test_what_was_in_hand_waits_anew(filled):
     source, target = filled
     copy(source, target, roots={})
