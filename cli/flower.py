@@ -31,7 +31,13 @@ class FlowerError(CratesortError):
 @click.option(
     "--address", default="127.0.0.1", show_default=True, help="Address of this host to listen at."
 )
-@click.option("--port", type=click.IntRange(1, 65_535), default=5555, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=5555,
+    show_default=True,
+    help="Port to listen at.",
+)
 @click.option(
     "--state-file",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -100,7 +100,8 @@ class JsonFormatter(OneLineFormatter):
         line: dict[str, Any] = {
             "time": self.formatTime(record),
             "level": record.levelname,
-            "message": record.getMessage(),
+            # Not only as JSON: `jq -r` prints it as it is, on a terminal.
+            "message": printable(" ".join(record.getMessage().splitlines())),
             "worker": f"{socket.gethostname()}:{os.getpid()}",
             "logger": record.name,
         }

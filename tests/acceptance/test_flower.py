@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -126,20 +127,28 @@ def test_it_shows_to_who_is_logged_in_and_lets_nobody_do_anything(flower):
 
 
 def test_its_history_says_which_batch_a_task_was_and_survives_it(
-    flower, fleet, worker_process, run_cli, folder
+    flower, fleet, worker_process, run_cli, folder, tmp_path
 ):
     # Given a batch that was done while Flower ran
-    first = flower()
+    history = tmp_path / "history.db"
+    first = flower("--state-file", str(history))
     with worker_process("--concurrency", "1", settings=fleet):
         assert run_cli("ingest", folder, "--wait", settings=fleet).code == 0
         wait_until(lambda: first.tasks(), "Flower has heard of it", 30)
         (task,) = [one for one in first.tasks().values() if one["name"] == "tasks.classify"]
         assert task["kwargs"] == "batch 1: 3 sounds from kick 0.wav"
         wait_until(lambda: "SUCCESS" in str(first.tasks()), "Flower has heard of its end", 30)
-    # When it is stopped and another one started
-    assert first.end(signal.SIGTERM) == 0
+    # When it is killed, some time after that, and another one started
+    heard = time.time()
+
+    def is_saved():
+        files = [one for one in tmp_path.glob("history.db*") if ".tmp" not in one.name]
+        return any(one.stat().st_mtime > heard for one in files)
+
+    wait_until(is_saved, "it has saved its history", 60)
+    first.end(signal.SIGKILL)
     # Then that knows the task
-    assert task["uuid"] in flower().tasks()
+    assert task["uuid"] in flower("--state-file", str(history)).tasks()
 
 
 def test_a_file_of_settings_in_the_folder_at_hand_is_not_run(flower, tmp_path):

@@ -41,6 +41,11 @@ def test_for_a_program_a_record_is_one_object_a_line(logged):
     }
 
 
+def test_a_message_taken_out_of_its_object_is_safe_too(logged):
+    (line,) = logged("json", "%s", FORGED)
+    assert json.loads(line)["message"].isprintable()
+
+
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_a_name_can_neither_end_a_line_nor_drive_a_terminal(logged, log_format):
     (line,) = logged(log_format, "%s", FORGED)
