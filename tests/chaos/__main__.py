@@ -53,7 +53,7 @@ class Run:
     def begin(self) -> None:
         """Wait until the workers take messages; the run's time begins then."""
         ready = self._tend_until(
-            lambda: all(READY.search(worker.log()) for worker in self._world.workers),
+            lambda: all(READY["worker"].search(worker.log()) for worker in self._world.workers),
             self._patience_seconds,
             new_folders=False,
         )
