@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from classifier.paths import printable
+from classifier.paths import path_text, printable
 from cli.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
@@ -57,10 +57,19 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
     """
     from db.copy import copy as run
 
-    by_name = dict(map(_root, roots))
+    by_name: dict[str, str] = {}
+    for name, folder in map(_root, roots):
+        if by_name.setdefault(name, folder) != folder:
+            raise click.BadParameter(f"two roots are called {name!r}", param_hint="--root")
     done = run(source, target, roots=by_name, on_progress=_Progress())
     if as_json:
-        print_json({"rows": done.rows, "without_root": done.without_root})
+        print_json(
+            {
+                "rows": done.rows,
+                "without_root": done.without_root,
+                "waiting_without_root": done.waiting_without_root,
+            }
+        )
         return
     for line in _lines(done):
         say(line)
@@ -74,7 +83,7 @@ def _root(text: str) -> tuple[str, str]:
         raise click.BadParameter(
             f"expected NAME=/an/absolute/folder, got {printable(text)!r}", param_hint="--root"
         )
-    return name, folder
+    return name, path_text(folder)
 
 
 class _Progress:
@@ -101,4 +110,9 @@ def _lines(done: "Copied") -> list[str]:
             "broker reads;",
             "for a fleet copy once more, into a new database, with --root NAME=/their/folder",
         ]
+    if done.waiting_without_root:
+        lines.append(
+            f"{done.waiting_without_root:,} batches of such paths are not done: a fleet cannot do "
+            "them, so ingest those files again there"
+        )
     return lines

@@ -178,8 +178,8 @@ def _roots(settings: "Settings") -> Iterator[Check]:
 
 def _database(settings: "Settings") -> Check:
     from db.engine import create_engine, is_missing, reading, shown
-    from db.migrate import HEAD, require_current
-    from db.overview import backlog, sound_counts
+    from db.migrate import current, require_current
+    from db.overview import ledger_counts, sound_counts
 
     url = shown(settings.database)
     if is_missing(settings.database):
@@ -189,13 +189,13 @@ def _database(settings: "Settings") -> Check:
     require_current(engine)
     with reading(engine) as connection:
         counts = sound_counts(connection)
-        work = backlog(connection)
-    batches = ", ".join(f"{count:,} {state}" for state, count in work.batches.items())
+        ledger = ledger_counts(connection)
+    batches = ", ".join(f"{count:,} {state}" for state, count in ledger.batches.items())
     alone = engine.dialect.name == "sqlite" and not settings.in_process
     return Check(
         "database",
         Finding.LOOK if alone else Finding.GOOD,
-        f"{url}, revision {HEAD}\n"
+        f"{url}, revision {current(engine)}\n"
         f"{counts.classified:,} sounds classified, {counts.failed:,} failed; batches: {batches}",
         "SQLite serves workers of this host only; for several hosts set CRATESORT_DATABASE_URL "
         "to a PostgreSQL database"

@@ -55,13 +55,10 @@ def health(of_inbox: bool, as_json: bool) -> None:
 
 
 def _of_inbox(as_json: bool) -> Exit:
-    from cli.services import require_broker
+    from cli.services import broker_url_for
     from tasks.inbox import count_entries
-    from workers.settings import load_settings
 
-    require_broker("an intake")
-    url = load_settings().broker_url
-    counts = None if url is None else count_entries(url.get_secret_value())
+    counts = count_entries(broker_url_for("an intake"))
     served = counts is not None and counts.intakes > 0
     if as_json:
         print_json({"healthy": served, "intakes": None if counts is None else counts.intakes})

@@ -99,7 +99,7 @@ def _of_ledger(numbers: DatabaseNumbers) -> Iterator[Metric]:
     yield _gauge(
         "oldest_waiting_batch_age_seconds",
         "Age of the oldest batch that is pending or queued; 0 when none is.",
-        ledger.oldest_seconds,
+        ledger.oldest_seconds or 0.0,
     )
     yield _gauge(
         "unclaimed_seconds",

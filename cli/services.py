@@ -85,6 +85,26 @@ def _say_what_runs(settings: "Settings", consumer: Any) -> None:
     )
 
 
+def broker_url_for(service: str) -> str:
+    """Return the URL of Redis, with its password.
+
+    Raises
+    ------
+    NoBrokerError
+        None is configured.
+    """
+    from workers.settings import load_settings
+
+    url = load_settings().broker_url
+    if url is None:
+        raise NoBrokerError(
+            f"{service} takes its work from Redis: set CRATESORT_BROKER_URL "
+            "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
+            "own process and needs no other."
+        )
+    return url.get_secret_value()
+
+
 def require_broker(service: str) -> None:
     """Check that Redis is configured and, if it answers, lets us in.
 
@@ -97,22 +117,12 @@ def require_broker(service: str) -> None:
     """
     import redis.exceptions
 
-    from workers.settings import load_settings
-
-    url = load_settings().broker_url
-    if url is not None:
-        try:
-            _ping(url.get_secret_value())
-        except redis.exceptions.AuthenticationError:
-            raise  # waiting would not mend a wrong password
-        except redis.exceptions.RedisError:
-            pass  # Redis may come later than its workers; Celery waits for it
-    else:
-        raise NoBrokerError(
-            f"{service} takes its work from Redis: set CRATESORT_BROKER_URL "
-            "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
-            "own process and needs no other."
-        )
+    try:
+        _ping(broker_url_for(service))
+    except redis.exceptions.AuthenticationError:
+        raise
+    except redis.exceptions.RedisError:
+        pass  # Redis may come later than its workers; Celery waits for it
 
 
 def _ping(url: str) -> None:

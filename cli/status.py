@@ -54,12 +54,13 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
     from db.at_work import work as work_now
     from db.bundles import champion_version
     from db.engine import reading
-    from db.overview import backlog, progress, sound_counts
+    from db.overview import files_per_second, ledger_counts, progress, sound_counts
     from db.training_runs import latest
 
     with reading(database) as connection:
         counts = sound_counts(connection)
-        work = backlog(connection)
+        ledger = ledger_counts(connection)
+        pace = files_per_second(connection)
         at_work = work_now(connection)
         ingests = progress(connection)
         version = champion_version(connection) or starter_version()
@@ -71,8 +72,8 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
             "needs_review": counts.needs_review,
             "given_up": sum(counts.errors.get(code, 0) for code in GIVEN_UP),
         },
-        "batches": work.batches,
-        "oldest_waiting_seconds": at_work.oldest_waiting_seconds,
+        "batches": ledger.batches,
+        "oldest_waiting_seconds": ledger.oldest_seconds,
         "workers": {
             name: {
                 "processes": host.processes,
@@ -101,7 +102,7 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
         "errors": counts.errors,
         "model_version": version,
         "training": None if run is None else _training(run),
-        "files_per_second": work.files_per_second,
+        "files_per_second": pace,
         "inbox": _inbox(settings),
     }
 

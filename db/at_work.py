@@ -39,13 +39,10 @@ class Work:
     hosts : dict of str to HostAtWork
     ingest_files_per_second : dict of int to float
         By ingest; one of which nothing was finished is not in it.
-    oldest_waiting_seconds : float or None
-        Age of the oldest batch nobody has in hand; None when none waits.
     """
 
     hosts: dict[str, HostAtWork] = field(default_factory=dict)
     ingest_files_per_second: dict[int, float] = field(default_factory=dict)
-    oldest_waiting_seconds: float | None = None
 
 
 def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
@@ -68,8 +65,6 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
         .where(or_(lately, is_running), batches.c.worker.is_not(None))
         .group_by(batches.c.worker, batches.c.ingest_id, batches.c.state)
     ).all()
-    waits = batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED))
-    oldest = connection.execute(select(func.min(batches.c.created_at)).where(waits)).scalar_one()
     moment = connection.execute(select(now())).scalar_one()
 
     found = Work()
@@ -97,6 +92,4 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
     found.ingest_files_per_second = {
         ingest: count / ingest_seconds[ingest] for ingest, count in ingest_sounds.items()
     }
-    if oldest is not None:
-        found.oldest_waiting_seconds = max(0.0, (moment - oldest).total_seconds())
     return found

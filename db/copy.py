@@ -65,10 +65,13 @@ class Copied:
     without_root : int
         Sounds whose paths are absolute: only a process without a broker and without library roots
         reads those.
+    waiting_without_root : int
+        Batches of such paths that are not done: a fleet could not do them.
     """
 
     rows: dict[str, int]
     without_root: int
+    waiting_without_root: int
 
 
 def copy(
@@ -147,25 +150,31 @@ def _copy(
     on_progress: Callable[[str, int], None],
 ) -> Copied:
     rows: dict[str, int] = {}
-    without_root = 0
+    without_root = waiting_without_root = 0
     for table in _TABLES:
         rows[table.name] = 0
         for chunk in _chunks(reader, table):
             written = [_as_it_goes_over(table, row, roots) for row in chunk]
             if table is sounds:
                 without_root += sum(not row["root"] for row in written)
-            _write(writer, table, written)
+            if table is batches:
+                waiting_without_root += sum(
+                    not row["root"] and row["state"] != BatchState.DONE for row in written
+                )
+            _write(writer, table, written, roots)
             rows[table.name] += len(written)
             on_progress(table.name, rows[table.name])
         _set_sequence(writer, table)
-    return Copied(rows, without_root)
+    return Copied(rows, without_root, waiting_without_root)
 
 
-def _write(writer: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def _write(
+    writer: Connection, table: Table, rows: list[dict[str, Any]], roots: Mapping[str, str]
+) -> None:
     try:
         writer.execute(insert(table), rows)
     except IntegrityError as error:
-        if table is not sounds:
+        if table is not sounds or not roots:
             raise
         raise CopyError(
             "with these library roots two sounds would be one: one has the root already, the other "

@@ -87,33 +87,14 @@ def progress(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """The open work and the recent pace, for `status` and `doctor`.
-
-    Attributes
-    ----------
-    batches : dict of str to int
-        Count by `BatchState`.
-    files_per_second : float
-        Sounds finished in the last minute, over the time they took since the first of them.
-    """
-
-    batches: dict[str, int]
-    files_per_second: float
-
-
-def backlog(connection: Connection, *, over_seconds: float = 60.0) -> Backlog:
-    """Count batches by state, and the pace of the last `over_seconds`."""
-    counts: dict[str, int] = dict.fromkeys(map(str, BatchState), 0)
-    by_state = select(batches.c.state, func.count()).group_by(batches.c.state)
-    counts.update((row.state, row[1]) for row in connection.execute(by_state))
+def files_per_second(connection: Connection, *, over_seconds: float = 60.0) -> float:
+    """Return the pace of the last `over_seconds`: sounds finished in it, over all of it."""
     finished = connection.execute(
         select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
             batches.c.finished_at >= now(-over_seconds)
         )
     ).scalar_one()
-    return Backlog(counts, round(int(finished) / over_seconds, 2))
+    return round(int(finished) / over_seconds, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +109,15 @@ class LedgerCounts:
         Sounds of batches that are done; a sound counts as often as it was visited.
     open_sounds : int
         Sounds of the other batches.
-    oldest_seconds : float
-        Age of the oldest batch that is pending or queued; zero when none is.
+    oldest_seconds : float or None
+        Age of the oldest batch that is pending or queued; None when none is.
     """
 
     batches: dict[str, int]
     classified: int
     failed: int
     open_sounds: int
-    oldest_seconds: float
+    oldest_seconds: float | None
 
 
 def ledger_counts(connection: Connection) -> LedgerCounts:
@@ -162,7 +143,7 @@ def ledger_counts(connection: Connection) -> LedgerCounts:
         open_sounds += int(row.sounds)
         if row.state != BatchState.RUNNING:
             oldest.append(row.oldest)
-    seconds = 0.0
+    seconds = None
     if oldest:
         moment = connection.execute(select(now())).scalar_one()
         seconds = max(0.0, (moment - min(oldest)).total_seconds())

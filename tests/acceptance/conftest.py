@@ -131,3 +131,13 @@ def given(label_settings) -> Callable[[], int]:
         return number
 
     return count
+
+
+@pytest.fixture
+def fleet(redis_url, sqlite_url, folder) -> dict[str, str]:
+    """The settings of a fleet whose one library root is the module's `folder`, by its name."""
+    return {
+        "CRATESORT_BROKER_URL": redis_url,
+        "CRATESORT_DATABASE_URL": sqlite_url,
+        "CRATESORT_LIBRARY_ROOTS": f"{folder.name}={folder}",
+    }

@@ -7,9 +7,9 @@ import pytest
 from tests import sounds
 
 
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "Samples"
+@pytest.fixture(params=["Samples", "S\udcffmples"], ids=["plain", "undecodable"])
+def folder(request, tmp_path):
+    folder = tmp_path / request.param
     folder.mkdir()
     (folder / "kick.wav").write_bytes(sounds.encoded())
     return folder
@@ -48,6 +48,10 @@ def test_what_one_machine_knows_a_fleet_goes_on_with(
         (
             ["{there}", "sqlite:////tmp/x.db", "--root", "packs"],
             "expected NAME=/an/absolute/folder",
+        ),
+        (
+            ["{there}", "sqlite:////tmp/x.db", "--root", "a=/x", "--root", "a=/y"],
+            "two roots are called 'a'",
         ),
     ],
 )

@@ -28,13 +28,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def fleet(redis_url, sqlite_url, folder):
-    return {
-        "CRATESORT_BROKER_URL": redis_url,
-        "CRATESORT_DATABASE_URL": sqlite_url,
-        "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
-        "CRATESORT_FLOWER_LOGIN": LOGIN,
-    }
+def fleet(fleet):
+    """A fleet that somebody may look at."""
+    return {**fleet, "CRATESORT_FLOWER_LOGIN": LOGIN}
 
 
 class Flower:

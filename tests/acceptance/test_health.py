@@ -28,16 +28,6 @@ def waiting(run_cli, folder):
     assert run_cli("ingest", folder, "--no-wait").code == 0
 
 
-@pytest.fixture
-def fleet(redis_url, sqlite_url, folder):
-    """The settings of a fleet without any worker."""
-    return {
-        "CRATESORT_BROKER_URL": redis_url,
-        "CRATESORT_DATABASE_URL": sqlite_url,
-        "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
-    }
-
-
 def queue_line(doctor):
     """The finding on the queue of a ``doctor --json``."""
     (check,) = (c for c in json.loads(doctor.stdout)["checks"] if c["name"] == "queue")

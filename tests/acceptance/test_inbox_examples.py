@@ -38,15 +38,6 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def fleet(redis_url, sqlite_url, folder):
-    return {
-        "CRATESORT_BROKER_URL": redis_url,
-        "CRATESORT_DATABASE_URL": sqlite_url,
-        "CRATESORT_LIBRARY_ROOTS": f"packs={folder}",
-    }
-
-
-@pytest.fixture
 def run_example(redis_url, redis_server, folder, tmp_path):
     """Run an example as a user would whose packs and Redis are elsewhere."""
     here = {

@@ -23,16 +23,6 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def fleet(redis_url, sqlite_url, folder):
-    """The settings of a fleet."""
-    return {
-        "CRATESORT_BROKER_URL": redis_url,
-        "CRATESORT_DATABASE_URL": sqlite_url,
-        "CRATESORT_LIBRARY_ROOTS": f"packs={folder}",
-    }
-
-
-@pytest.fixture
 def client(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         yield client
