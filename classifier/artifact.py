@@ -8,6 +8,7 @@ stores a bundle keeps the sha256 of the whole, and so vouches for the manifest, 
 What is not here: where bundles are stored, which one is champion, how one is trained.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -351,6 +352,7 @@ def load_starter(engine: EngineName = "onnx") -> Classifier:
     return load_classifier(starter_bundle(), engine)
 
 
+@functools.cache  # asked for each batch, and a package does not change while it runs
 def starter_version() -> str:
     """Return the version of the starter bundle without loading its models."""
     return read_manifest(starter_bundle()).version

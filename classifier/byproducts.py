@@ -138,7 +138,7 @@ def by_products(
 
 @functools.lru_cache(maxsize=2048)
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(piece.lower() for piece in name_pieces(text))
+    return tuple(map(str.lower, name_pieces(text)))
 
 
 def _instrument(
@@ -254,19 +254,22 @@ def _playback(
     return _playback_by_length(header, tempo_bpm)
 
 
-def _said_playback(words: Sequence[str]) -> Playback | None:
-    pairs = set(pairwise(words))
-    is_shot = bool(_ONE_SHOTS.intersection(words)) or any(
-        second in _SHOTS and first in ("one", "1") for first, second in pairs
-    )
+@functools.lru_cache(maxsize=2048)
+def _said_playback(words: tuple[str, ...]) -> Playback | None:
     is_loop = _says_loop(words)
+    says_shot = not _SHOTS.isdisjoint(words)
+    is_shot = not _ONE_SHOTS.isdisjoint(words) or (
+        says_shot
+        and any(first in ("one", "1") and second in _SHOTS for first, second in pairwise(words))
+    )
     if is_loop or is_shot:
         # "Loops and one-shots" says neither.
         return None if is_loop and is_shot else Playback.LOOP if is_loop else Playback.ONE_SHOT
-    return Playback.ONE_SHOT if (_SHOTS | _HITS).intersection(words) else None
+    return Playback.ONE_SHOT if says_shot or not _HITS.isdisjoint(words) else None
 
 
-def _says_loop(words: Sequence[str]) -> bool:
+@functools.lru_cache(maxsize=2048)
+def _says_loop(words: tuple[str, ...]) -> bool:
     return any(word.endswith(("loop", "loops", "looped")) for word in words)
 
 

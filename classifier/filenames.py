@@ -23,8 +23,8 @@ published reference method's own, much plainer tokenisation.
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Set
-from typing import Final
+from collections.abc import Set
+from typing import Final, NamedTuple
 
 #: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
 #: marketplace holds beside them. Anything else after a dot (``Take 1.5``) is part of the name.
@@ -61,6 +61,7 @@ _ROOT_BEFORE_MODE = re.compile(rf"#?[A-Ga-g]{_ACCIDENTAL}?", re.ASCII)
 _MODES: Final = {"min": "<minor>", "minor": "<minor>", "maj": "<major>", "major": "<major>"}
 
 
+@functools.lru_cache(maxsize=2048)  # its readers ask one after the other
 def clean_name(file_name: str) -> str:
     r"""Return the name without folders, without its audio extension, in plain letters.
 
@@ -134,46 +135,79 @@ def placed_tokens(file_name: str, counting: Set[int] = frozenset()) -> list[tupl
     >>> placed_tokens("Kick_C minor.wav")
     [('kick', 0, 4), ('<minor>', 5, 12)]
     """
-    return _typed(_pieces(file_name, lambda chunk: pitch_token(chunk) is not None), counting)
-
-
-def _pieces(file_name: str, is_whole: Callable[[str], bool]) -> list[re.Match[str]]:
-    """Cut a cleaned name at its word borders, but for chunks that these would tear apart."""
-    pieces: list[re.Match[str]] = []
-    for chunk in _CHUNK.finditer(name := clean_name(file_name)):
-        if is_whole(chunk[0]):
-            pieces.append(chunk)
-        else:
-            pieces.extend(_PIECE.finditer(name, *chunk.span()))
-    return pieces
-
-
-def _typed(pieces: list[re.Match[str]], counting: Set[int]) -> list[tuple[str, int, int]]:
-    """Replace numbers and pitches by typed tokens; what depends on a neighbour is decided here."""
+    pieces = [
+        (piece, chunk.start())
+        for chunk in _CHUNK.finditer(clean_name(file_name))
+        for piece in _pieces_of(chunk[0])
+    ]
     tokens: list[tuple[str, int, int]] = []
     position = 0
     while position < len(pieces):
-        start, end = pieces[position].span()
-        piece = pieces[position][0]
-        word = piece.lower()
-        follower = pieces[position + 1][0].lower() if position + 1 < len(pieces) else ""
-        typed = None
-        if word.isdecimal():
-            typed = "<bpm>" if follower == "bpm" else None
-        elif word == "bpm" and follower.isdecimal():
-            typed = "<bpm>"
-        elif follower in _MODES and is_root_before_mode(piece):
-            typed = _MODES[follower]
-        if typed is not None:
+        piece, offset = pieces[position]
+        start, end = offset + piece.start, offset + piece.end
+        typed = ""
+        if piece.may_join and position + 1 < len(pieces):
+            typed = _with_follower(piece, pieces[position + 1][0])
+        if typed:
             position += 1
-            end = pieces[position].end()
-        elif word.isdecimal():
-            typed = "<index>" if start in counting else _number(word)
-        else:
-            typed = pitch_token(piece) or word
-        tokens.append((typed, start, end))
+            follower, offset = pieces[position]
+            end = offset + follower.end
+        elif piece.is_number and start in counting:
+            typed = "<index>"
+        tokens.append((typed or piece.token, start, end))
         position += 1
     return tokens
+
+
+class _Piece(NamedTuple):
+    """A word, number or pitch of a name, and all of it that does not depend on its neighbours.
+
+    Attributes
+    ----------
+    word : str
+        In small letters.
+    token : str
+        Which it is by itself.
+    start, end : int
+        In its chunk.
+    is_number : bool
+    may_join : bool
+        Whether it makes one token with some followers; of a word that is no pitch nothing does.
+    """
+
+    word: str
+    token: str
+    start: int
+    end: int
+    is_number: bool
+    may_join: bool
+
+
+# A pack repeats its few chunks in each of its names, and a name is cut several times; cutting it
+# anew each time was the largest part of reading it.
+@functools.lru_cache(maxsize=8192)
+def _pieces_of(chunk: str) -> tuple[_Piece, ...]:
+    """Cut a chunk at its word borders, unless these would tear a pitch apart."""
+    if pitch_token(chunk) is not None:
+        return (_piece(chunk, 0),)
+    return tuple(_piece(found[0], found.start()) for found in _PIECE.finditer(chunk))
+
+
+def _piece(text: str, start: int) -> _Piece:
+    word = text.lower()
+    is_number = word.isdecimal()
+    token = _number(word) if is_number else pitch_token(text) or word
+    may_join = is_number or word == "bpm" or is_root_before_mode(text)
+    return _Piece(word, token, start, start + len(text), is_number, may_join)
+
+
+def _with_follower(piece: _Piece, follower: _Piece) -> str:
+    """Return the token that two neighbours make together; empty when they make none."""
+    if piece.is_number:
+        return "<bpm>" if follower.word == "bpm" else ""
+    if piece.word == "bpm":
+        return "<bpm>" if follower.is_number else ""
+    return _MODES.get(follower.word, "")
 
 
 def _number(digits: str) -> str:
@@ -216,12 +250,18 @@ def name_pieces(file_name: str) -> tuple[str, ...]:
     >>> name_pieces("XY_BassLoop02_128bpm_F#min.wav")
     ('XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min')
     """
+    pieces: list[str] = []
+    for chunk in _CHUNK.findall(clean_name(file_name)):
+        pieces += _texts_of(chunk)
+    return tuple(pieces)
 
-    def is_whole(chunk: str) -> bool:
-        # Unlike a token's, the value of `f#` in `f# minor` would be lost with its sharp.
-        return pitch_token(chunk) is not None or is_root_before_mode(chunk)
 
-    return tuple(piece[0] for piece in _pieces(file_name, is_whole))
+@functools.lru_cache(maxsize=8192)
+def _texts_of(chunk: str) -> tuple[str, ...]:
+    # Unlike a token's, the value of `f#` in `f# minor` would be lost with its sharp.
+    if pitch_token(chunk) is not None or is_root_before_mode(chunk):
+        return (chunk,)
+    return tuple(_PIECE.findall(chunk))
 
 
 def is_root_before_mode(piece: str) -> bool:

@@ -1,19 +1,27 @@
 """FLAC: finding the one block of numbers among a file's metadata.
 
 Like the chunks of a WAV (`classifier.chunked`), the metadata of a FLAC (tags, pictures, tables) is
-walked over here and never read: libsndfile is shown a stand-in that holds the first block, in which
-all numbers stand. Source: RFC 9639, 8.1 and 8.2.
+walked over here and never read. All numbers stand in the first block: those without corners are
+taken from it here, of all others libsndfile is shown a stand-in that holds this block and nothing
+else. Source: RFC 9639, 8.1 and 8.2.
 """
 
+import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.layout import Layout, StandIn, bytes_at
+from classifier.layout import Layout, Numbers, StandIn, bytes_at
 
 #: As of chunks: no real sound has as many.
 _MAX_BLOCKS: Final = 256
 _STREAMINFO_BYTES: Final = 34
 _IS_LAST: Final = 0x80
+
+#: Bits of a sample, and what libsndfile calls them.
+_PLAIN_TYPES: Final = {8: "PCM_S8", 16: "PCM_16", 24: "PCM_24"}
+_HIGHEST_PLAIN_RATE_HZ: Final = 192_000
+#: RFC 9639 allows no shorter block.
+_LEAST_BLOCK_FRAMES: Final = 16
 
 
 def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
@@ -60,7 +68,29 @@ def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
         )
     if offset >= size_bytes:
         raise _cut()
-    return Layout("FLAC", stand_in=stand_in(streaminfo[4:]))
+    numbers = streaminfo[4:]
+    return Layout("FLAC", stand_in=stand_in(numbers), numbers=_plain_numbers(numbers))
+
+
+def _plain_numbers(streaminfo: bytes) -> Numbers | None:
+    """Return the numbers of a block without corners, None for all others: libsndfile knows those.
+
+    That it would say the same is held by a test, as for WAV (`classifier.chunked`).
+    """
+    shortest, longest = struct.unpack_from(">HH", streaminfo)
+    # 20 bits of rate, 3 of channels less one, 5 of bits less one, 36 of frames.
+    packed = int.from_bytes(streaminfo[10:18], "big")
+    rate_hz = packed >> 44
+    sample_type = _PLAIN_TYPES.get((packed >> 36 & 0x1F) + 1)
+    frames = packed & (1 << 36) - 1
+    if (
+        sample_type is None
+        or not 0 < rate_hz <= _HIGHEST_PLAIN_RATE_HZ
+        or not _LEAST_BLOCK_FRAMES <= shortest <= longest
+        or frames == 0  # not stated
+    ):
+        return None
+    return Numbers(rate_hz, (packed >> 41 & 0x7) + 1, frames, sample_type)
 
 
 def stand_in(streaminfo: bytes) -> StandIn:

@@ -75,6 +75,18 @@ def _by_word() -> tuple[dict[str, Instrument], dict[str, Instrument]]:
     )
 
 
+@functools.cache
+def _first_words() -> frozenset[str]:
+    """Return the words with which phrases of several begin."""
+    return frozenset(word.partition(" ")[0] for word in _by_word()[0] if " " in word)
+
+
+@functools.lru_cache(maxsize=8192)  # the words of a pack are few
+def _called_by(phrase: str) -> Instrument | None:
+    by_word = _by_word()[0]
+    return by_word.get(phrase) or by_word.get(_plain(phrase))
+
+
 def instrument_of(words: Sequence[str]) -> Instrument | None:
     """Return the instrument that lower-case words call.
 
@@ -120,9 +132,9 @@ def called_places(words: Sequence[str]) -> frozenset[int]:
 
 def _found(words: Sequence[str]) -> list[tuple[Instrument, range]]:
     """Return what is called and at which places; abbreviations only where nothing else is."""
-    by_word, by_short = _by_word()
-    found = list(_called(words, by_word))
+    found = list(_called(words))
     if not found and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
+        by_short = _by_word()[1]
         found = [
             (by_short[word], range(place, place + 1))
             for place, word in enumerate(words)
@@ -131,20 +143,23 @@ def _found(words: Sequence[str]) -> list[tuple[Instrument, range]]:
     return found
 
 
-def _called(
-    words: Sequence[str], by_word: dict[str, Instrument]
-) -> Iterator[tuple[Instrument, range]]:
+def _called(words: Sequence[str]) -> Iterator[tuple[Instrument, range]]:
     """Yield what is called, the longest phrase at each place."""
+    first_words = _first_words()
     place = 0
     while place < len(words):
-        for n_parts in range(min(_MOST_PARTS, len(words) - place), 0, -1):
-            phrase = " ".join(words[place : place + n_parts])
-            entry = by_word.get(phrase) or by_word.get(_plain(phrase))
+        word = words[place]
+        most = min(_MOST_PARTS, len(words) - place) if word in first_words else 1
+        for n_parts in range(most, 1, -1):
+            entry = _called_by(" ".join(words[place : place + n_parts]))
             if entry is not None:
                 yield entry, range(place, place + n_parts)
-                place += n_parts - 1
+                place += n_parts
                 break
-        place += 1
+        else:
+            if (entry := _called_by(word)) is not None:
+                yield entry, range(place, place + 1)
+            place += 1
 
 
 def _plain(phrase: str) -> str:

@@ -62,6 +62,8 @@ def said_tempo_bpm(name: str) -> float | None:
         From 20 to 400; None when there is none, or two equally plain ones differ.
     """
     text = clean_name(name)
+    if "bpm" not in text.lower():
+        return None  # as with most: cheaper than four patterns that would find as much
     for pattern in _BESIDE_BPM:
         values = {float(number.replace(",", ".")) for number in pattern.findall(text)}
         values = {value for value in values if LOWEST_SAID_BPM <= value <= HIGHEST_SAID_BPM}
@@ -136,7 +138,11 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
         when the plainest statements differ.
     """
     pieces = name_pieces(name)
-    said = [one for place in range(len(pieces)) if (one := _pitch_at(pieces, place)) is not None]
+    said = [
+        one
+        for place, piece in enumerate(pieces)
+        if _may_be_a_pitch(piece) and (one := _pitch_at(pieces, place)) is not None
+    ]
     allowed = [one for one in said if _counts(one, pitch, letters)]
     if not allowed:
         return None
@@ -153,6 +159,11 @@ def _counts(said: _Said, pitch: Pitch, letters: bool) -> bool:
     if pitch is Pitch.NONE or (said.certainty is _Certainty.LETTER and not letters):
         return False
     return pitch is Pitch.KEY or said.is_capital
+
+
+@functools.lru_cache(maxsize=8192)  # most pieces are no pitch, whatever stands beside them
+def _may_be_a_pitch(piece: str) -> bool:
+    return pitch_token(piece) is not None or is_root_before_mode(piece)
 
 
 def _pitch_at(pieces: Sequence[str], place: int) -> _Said | None:

@@ -38,6 +38,8 @@ N_IDS: Final = FIRST_SUBWORD_ID + SUBWORD_BUCKETS
 #: With word borders marked, so "^bd" and "bd$" are sub-words of their own.
 _NGRAM_LENGTHS: Final = (3, 4)
 
+_NO_TOKEN: Final = (PADDING_ID,) * IDS_PER_TOKEN
+_NO_SUBWORDS: Final = _NO_TOKEN[1:]
 
 # Characters of a word that sub-words are taken from: bounds what a hostile name costs and caches.
 _LONGEST_WORD: Final = 64
@@ -107,13 +109,23 @@ class Vocabulary:
         ndarray of shape (n_sounds, 8, 12), int64
             Padded with 0 after the last token, and after the last sub-word of a token.
         """
-        ids = np.zeros((len(names), SEQUENCE_LENGTH, IDS_PER_TOKEN), dtype=np.int64)
-        for row, tokens in zip(ids, names, strict=True):
-            for slot, token in zip(row, first_and_last(tokens, SEQUENCE_LENGTH), strict=False):
-                subwords = _subword_ids(token[:_LONGEST_WORD])
-                slot[0] = self._id_of_word.get(token, UNKNOWN_ID)
-                slot[1 : 1 + len(subwords)] = subwords
-        return ids
+        # A pack repeats its few words: each is looked up once, then copied by its place.
+        places: dict[str, int] = {}  # from 1: at 0 stands the padding
+        rows = [
+            [
+                places.setdefault(token, len(places) + 1)
+                for token in first_and_last(tokens, SEQUENCE_LENGTH)
+            ]
+            for tokens in names
+        ]
+        padding = [0] * SEQUENCE_LENGTH
+        flat = [row + padding[len(row) :] for row in rows]
+        table = np.array([_NO_TOKEN, *map(self._ids_of, places)], dtype=np.int64)
+        return table[np.array(flat, dtype=np.intp).reshape(len(names), SEQUENCE_LENGTH)]
+
+    def _ids_of(self, token: str) -> tuple[int, ...]:
+        word = self._id_of_word.get(token, UNKNOWN_ID)
+        return (word, *_subword_ids(token[:_LONGEST_WORD]))
 
     def to_json(self) -> bytes:
         """Return the words as JSON (ASCII, so that a lone surrogate survives)."""
@@ -162,8 +174,9 @@ def first_and_last(items: Sequence[str], most: int) -> Sequence[str]:
 
 @lru_cache(maxsize=2**14)  # one pack repeats its few words thousands of times
 def _subword_ids(token: str) -> tuple[int, ...]:
+    """Return the ids of a word's sub-words, padded."""
     if token.startswith("<"):
-        return ()  # a typed token has no kin
+        return _NO_SUBWORDS  # a typed token has no kin
     marked = f"^{token}$"
     ngrams = [
         marked[start : start + length]
@@ -171,7 +184,8 @@ def _subword_ids(token: str) -> tuple[int, ...]:
         for start in range(len(marked) - length + 1)
     ]
     # CRC-32 because it is the same on every machine and in every run, which hash() is not.
-    return tuple(
+    ids = tuple(
         FIRST_SUBWORD_ID + zlib.crc32(ngram.encode("utf-8", "surrogatepass")) % SUBWORD_BUCKETS
         for ngram in first_and_last(ngrams, IDS_PER_TOKEN - 1)
     )
+    return ids + _NO_SUBWORDS[len(ids) :]

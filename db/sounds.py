@@ -8,14 +8,16 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
 from classifier.errors import ErrorCode
 from classifier.labels import CATEGORIES, N_CATEGORIES
-from db.dialects import insert, now, one_of
+from db.dialects import one_of
 from db.tables import SoundStatus, label_history, sounds
+from db.upsert import Upsert
 
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.
@@ -37,30 +39,47 @@ BY_PRODUCTS: Final = (
     "instrument_source",
 )
 
+#: As `classifier.headers.AudioHeader` names them.
+_HEADER: Final = (
+    "duration_seconds",
+    "sample_rate_hz",
+    "channels",
+    "frame_count",
+    "sample_type",
+)
+
 #: Written by a result; a label is a person's and outlives any number of results.
 _RESULT_COLUMNS: Final = (
     "pack",
     "vendor",
     "file_size_bytes",
     "mtime_ns",
-    "duration_seconds",
-    "sample_rate_hz",
-    "channels",
-    "frame_count",
-    "sample_type",
+    "note",
     "status",
     "error_code",
     "error_message",
-    "note",
     "category",
     "confidence",
     "probabilities",
     "model_version",
-    "classified_at",
-    *BY_PRODUCTS,
     "evidence",
     "needs_review",
+    *_HEADER,
+    *BY_PRODUCTS,
 )
+
+_UPSERT: Final = Upsert(
+    sounds,
+    key="key",
+    columns=("key", "root", "path", *_RESULT_COLUMNS),
+    replaced=_RESULT_COLUMNS,
+    clock="classified_at",
+)
+
+_header_of: Final = attrgetter(*_HEADER)
+_by_products_of: Final = attrgetter(*BY_PRODUCTS)
+_NO_HEADER: Final = (None,) * len(_HEADER)
+_NO_BY_PRODUCTS: Final = (None,) * len(BY_PRODUCTS)
 
 _LOOK_UP_AT_ONCE: Final = 1000
 
@@ -93,7 +112,7 @@ class Prediction:
     @property
     def best(self) -> int:
         """Index of the most probable category."""
-        return max(range(N_CATEGORIES), key=self.probabilities.__getitem__)
+        return self.probabilities.index(max(self.probabilities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,16 +231,10 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
     """
     if not results:
         return
-    rows = sorted((_row(result) for result in results), key=lambda row: row["key"])
-    statement = insert(connection, sounds)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[sounds.c.key],
-            set_={name: statement.excluded[name] for name in _RESULT_COLUMNS},
-        ).values(classified_at=now()),
-        rows,
-    )
-    _take_up_early_labels(connection, [row["key"] for row in rows])
+    rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
+    keys = sorted(rows)
+    _UPSERT.execute(connection, [rows[key] for key in keys])
+    _take_up_early_labels(connection, keys)
 
 
 def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None:
@@ -250,46 +263,38 @@ def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None
     )
 
 
-def _row(result: SoundResult) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_RESULT_COLUMNS)
-    del row["classified_at"]
-    row.update(
-        key=sound_key(result.root, result.path),
-        root=result.root,
-        path=result.path,
-        pack=result.pack,
-        vendor=result.vendor,
-        file_size_bytes=result.file_size_bytes,
-        mtime_ns=result.mtime_ns,
-        note=result.note,
-    )
-    header = result.header
-    if header is not None:
-        row.update(
-            duration_seconds=header.duration_seconds,
-            sample_rate_hz=header.sample_rate_hz,
-            channels=header.channels,
-            frame_count=header.frame_count,
-            sample_type=header.sample_type,
-        )
-    if result.by_products is not None:
-        row.update({name: getattr(result.by_products, name) for name in BY_PRODUCTS})
+def _row(result: SoundResult) -> tuple[Any, ...]:
+    """Return the values of a result, in the order of `_UPSERT`'s columns."""
     outcome = result.outcome
+    said: tuple[Any, ...]
     if isinstance(outcome, Failure):
-        row.update(
-            status=SoundStatus.FAILED, error_code=outcome.code, error_message=outcome.message
-        )
+        said = (SoundStatus.FAILED.value, outcome.code.value, outcome.message, *(None,) * 6)
     else:
-        row.update(
-            status=SoundStatus.CLASSIFIED,
-            category=CATEGORIES[outcome.best],
-            confidence=outcome.probabilities[outcome.best],
-            probabilities=PROBABILITIES.pack(*outcome.probabilities),
-            model_version=outcome.model_version,
-            evidence=outcome.evidence,
-            needs_review=outcome.needs_review,
+        best = outcome.best
+        said = (
+            SoundStatus.CLASSIFIED.value,
+            None,
+            None,
+            CATEGORIES[best],
+            outcome.probabilities[best],
+            PROBABILITIES.pack(*outcome.probabilities),
+            outcome.model_version,
+            outcome.evidence,
+            outcome.needs_review,
         )
-    return row
+    return (
+        sound_key(result.root, result.path),
+        result.root,
+        result.path,
+        result.pack,
+        result.vendor,
+        result.file_size_bytes,
+        result.mtime_ns,
+        result.note,
+        *said,
+        *(_NO_HEADER if result.header is None else _header_of(result.header)),
+        *(_NO_BY_PRODUCTS if result.by_products is None else _by_products_of(result.by_products)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

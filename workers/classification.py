@@ -4,6 +4,7 @@ The same function serves a Celery child and the calling process. What is not her
 header (`classifier.headers`), and what a fault means (`workers.faults`).
 """
 
+import functools
 import logging
 import os
 import posixpath
@@ -369,5 +370,12 @@ def _results(
 
 def by_products_of(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
     """Return what is known of a sound beside its category."""
-    *folders, name = (readable_name(part) for part in path.split("/"))
-    return by_products(name, header, folders, folder_words=settings.folder_words)
+    folder, _, name = path.rpartition("/")
+    return by_products(
+        readable_name(name), header, _readable(folder), folder_words=settings.folder_words
+    )
+
+
+@functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
+def _readable(folder: str) -> tuple[str, ...]:
+    return tuple(readable_name(part) for part in folder.split("/")) if folder else ()

@@ -1,0 +1,60 @@
+"""What one writes first: a Celery task a file, `model.predict` and the forest's `predict` in it.
+
+The module is the Celery app; ``THROUGHPUT_BROKER``, ``THROUGHPUT_DATABASE`` and
+``THROUGHPUT_LIBRARY`` say where. Same models (the starter's originals), same header reading, a row
+and a commit a file.
+"""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import celery
+import numpy as np
+import sqlalchemy
+
+app = celery.Celery("naive", broker=os.environ["THROUGHPUT_BROKER"])
+app.conf.update(task_ignore_result=True, task_acks_late=True, worker_prefetch_multiplier=1)
+
+table = sqlalchemy.Table(
+    "naive",
+    sqlalchemy.MetaData(),
+    sqlalchemy.Column("path", sqlalchemy.Text, primary_key=True),
+    sqlalchemy.Column("category", sqlalchemy.Integer),
+)
+
+
+@functools.cache
+def _means() -> tuple[Any, Any, int]:
+    """Return the originals, the database and the library's root, once a process."""
+    from classifier.artifact import load_originals, starter_bundle
+    from classifier.opening import open_root
+
+    root_fd = open_root(os.environ["THROUGHPUT_LIBRARY"])
+    originals = load_originals(starter_bundle())
+    engine = sqlalchemy.create_engine(os.environ["THROUGHPUT_DATABASE"])
+    return originals, engine, root_fd
+
+
+@app.task(name="naive.classify")  # type: ignore[untyped-decorator]  # Celery has no types
+def classify(path: str) -> None:
+    """Classify one file and write its row."""
+    from classifier import stacking
+    from classifier.features import header_matrix
+    from classifier.filenames import tokenise
+    from classifier.stacking import MatesSaid
+    from workers.classification import HeaderReading, read_sound
+
+    originals, engine, root_fd = _means()
+    outcome = read_sound(root_fd, "library", path).outcome
+    assert isinstance(outcome, HeaderReading)
+    ids = originals.vocabulary.encode([tokenise(Path(path).name)])
+    models = (originals.general._model, originals.learned._model)  # noqa: SLF001
+    said = [np.asarray(model.predict(ids, verbose=0)) for model in models]
+    logs = stacking.name_logs(*said)
+    names = stacking.pooled(logs, *MatesSaid.unknown(1))
+    inputs = stacking.forest_inputs(names, header_matrix([outcome.header]), originals.scaler)
+    category = int(originals.forest.predict(inputs)[0])
+    with engine.begin() as connection:
+        connection.execute(table.insert().values(path=path, category=category))

@@ -1,0 +1,59 @@
+"""The work itself, without a queue and without a database: what every system here does a file.
+
+Our own functions, so that the systems differ in what lies around the work and in nothing else:
+headers are read beneath the root, pack-mates are listed, the starter answers. Tempo, key and the
+other by-products are cratesort's alone.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifier.artifact import Classifier, load_starter
+from classifier.features import header_matrix
+from classifier.opening import open_root
+from workers.answers import question
+from workers.classification import HeaderReading, read_sound
+from workers.folders import Folders
+
+
+class Work:
+    """Classifies files of one library in the calling process.
+
+    Parameters
+    ----------
+    library : Path
+    """
+
+    def __init__(self, library: Path) -> None:
+        self._classifier: Classifier = load_starter()
+        self._root_fd = open_root(str(library))
+        self._folders = Folders()
+
+    def classify(self, paths: Sequence[str]) -> list[int]:
+        """Return the category of each file, by its path below the library."""
+        headers: list[Any] = []
+        for path in paths:
+            outcome = read_sound(self._root_fd, "library", path).outcome
+            assert isinstance(outcome, HeaderReading), (path, outcome)
+            headers.append(outcome.header)
+        mates = self._folders.mates("library", self._root_fd, paths, folder_words=True)
+        asked = [
+            question(path, header, folder, folder_words=True)
+            for path, header, folder in zip(paths, headers, mates, strict=True)
+        ]
+        found = self._classifier.answers([one.name for one in asked], header_matrix(headers), mates)
+        best: list[int] = np.argmax(found.probabilities, axis=1).tolist()
+        return best
+
+
+def paths_below(library: Path) -> list[str]:
+    """Return all files of a library, as their paths below it, folder after folder."""
+    found = []
+    for folder, _, names in os.walk(library):
+        below = os.path.relpath(folder, library)
+        found += [f"{below}/{name}" for name in sorted(names)]
+    return found
