@@ -1,6 +1,5 @@
 """``cratesort doctor``: what is configured, reachable and loaded, and what to do about the rest."""
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -125,6 +124,8 @@ def _failed(name: str, error: Exception) -> Check:
 
 
 def _installation() -> Check:
+    from importlib.metadata import version
+
     import soundfile
 
     extras = {
@@ -136,9 +137,9 @@ def _installation() -> Check:
     return Check(
         "install",
         Finding.GOOD,
-        f"cratesort {importlib.metadata.version('cratesort')}, Python "
+        f"cratesort {version('cratesort')}, Python "
         f"{platform.python_version()}, libsndfile {soundfile.__libsndfile_version__}, "
-        f"onnxruntime {importlib.metadata.version('onnxruntime')}\n"
+        f"onnxruntime {version('onnxruntime')}\n"
         f"extras: {', '.join(present) or 'none'}",
     )
 

@@ -1,25 +1,32 @@
 """``cratesort ingest``: find sounds, write them to the ledger, and see them classified."""
 
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
 from classifier.paths import path_text, printable
 from cli.exits import Exit
-from cli.ingest_report import report
+from cli.ingest_report import BadLines, report
 from cli.run import Run
 
 if TYPE_CHECKING:
     from tasks.finding import FoundSound
-    from tasks.manifest import BadLine
     from tasks.producer import Reclassify, Submission
 
-#: Some five million paths; a manifest that never ends (/dev/zero) must not fill the memory.
+#: Some five million paths; a manifest that never ends (/dev/zero) must not fill the disk.
 _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
+
+#: Of a manifest that comes through a pipe, what is kept in memory before it goes to a file.
+_MOST_IN_MEMORY_BYTES: Final = 8 * 1024**2
+
+_COPIED_BYTES: Final = 1024**2
 
 
 @click.command()
@@ -84,14 +91,28 @@ def ingest(
     sys.exit(_ingest(run, paths, manifest, again, as_json))
 
 
-def _manifest_bytes(manifest: str) -> bytes:
-    with sys.stdin.buffer if manifest == "-" else Path(manifest).open("rb") as stream:
-        data = stream.read(_MAX_MANIFEST_BYTES + 1)
-    if len(data) > _MAX_MANIFEST_BYTES:
-        raise click.UsageError(
-            f"the manifest has over {_MAX_MANIFEST_BYTES:,} bytes: give it in parts"
-        )
-    return data
+@contextmanager
+def _opened_manifest(manifest: str) -> Iterator[BinaryIO]:
+    """Open a manifest so that it can be read twice; a pipe's is kept in a file without a name."""
+    with (
+        sys.stdin.buffer if manifest == "-" else Path(manifest).open("rb") as stream,
+        tempfile.SpooledTemporaryFile(max_size=_MOST_IN_MEMORY_BYTES) as spool,
+    ):
+        status = os.fstat(stream.fileno())
+        if stat.S_ISREG(status.st_mode):
+            size = status.st_size
+            copy: BinaryIO = stream
+        else:
+            copy = cast("BinaryIO", spool)
+            while copy.tell() <= _MAX_MANIFEST_BYTES and (part := stream.read(_COPIED_BYTES)):
+                copy.write(part)
+            size = copy.tell()
+            copy.seek(0)
+        if size > _MAX_MANIFEST_BYTES:
+            raise click.UsageError(
+                f"the manifest has over {_MAX_MANIFEST_BYTES:,} bytes: give it in parts"
+            )
+        yield copy
 
 
 def _exists(path: str) -> bool:
@@ -108,19 +129,22 @@ def _ingest(
     from tasks.finding import Ignored, Locator, find
     from tasks.manifest import find_listed, read_manifest
     from tasks.producer import submit_found
+    from tasks.seen import seen_sounds
 
     ignored = Ignored()
-    bad: list[BadLine] = []
+    bad = BadLines()
     locator = Locator(run.settings)
 
     def found() -> Iterator["FoundSound"]:
-        walked: list[tuple[str, str]] = []
-        for sound in find(paths, locator, ignored):
-            if manifest is not None:
-                walked.append((sound.root, sound.path))
-            yield sound
-        if manifest is not None:
-            yield from find_listed(read_manifest(_manifest_bytes(manifest)), locator, bad, walked)
+        if manifest is None:
+            yield from find(paths, locator, ignored)
+            return
+        with seen_sounds() as seen:
+            for sound in find(paths, locator, ignored):
+                seen.add(sound.root, sound.path)
+                yield sound
+            with _opened_manifest(manifest) as stream:
+                yield from find_listed(read_manifest(stream), locator, bad.add, seen)
 
     for path in paths:
         locator.place(_resolved(path))  # refuse before anything is written

@@ -21,12 +21,33 @@ if TYPE_CHECKING:
 _SHOWN_FAULTS: Final = 10
 
 
+class BadLines:
+    """The lines of a manifest that cannot be taken: all counted, the first kept.
+
+    Attributes
+    ----------
+    count : int
+    first : list of BadLine
+        As many as are shown.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[BadLine] = []
+
+    def add(self, line: "BadLine") -> None:
+        """Count one, and keep it if it will be shown."""
+        self.count += 1
+        if self.count <= _SHOWN_FAULTS:
+            self.first.append(line)
+
+
 def report(
     run: "Run",
     submission: "Submission",
     ended: "IngestProgress | None",
     ignored: "Ignored",
-    bad: "list[BadLine]",
+    bad: BadLines,
     as_json: bool,
 ) -> Exit:
     """Print what an ingest came to, and return the exit code that says it.
@@ -38,14 +59,14 @@ def report(
     ended : IngestProgress or None
         None: nobody waited for the end.
     ignored : Ignored
-    bad : list of BadLine
+    bad : BadLines
     as_json : bool
     """
     seconds = time.monotonic() - run.started
-    for fault in bad[:_SHOWN_FAULTS]:
+    for fault in bad.first:
         tell(f"manifest {fault}")
-    if len(bad) > _SHOWN_FAULTS:
-        tell(f"manifest: {len(bad) - _SHOWN_FAULTS:,} more lines could not be taken")
+    if bad.count > _SHOWN_FAULTS:
+        tell(f"manifest: {bad.count - _SHOWN_FAULTS:,} more lines could not be taken")
     for folder in ignored.folders[:_SHOWN_FAULTS]:
         tell(f"warning: not walked: {folder}")
     if as_json:
@@ -54,7 +75,9 @@ def report(
             "skipped_unchanged": submission.skipped_unchanged,
             "ignored": submission.ignored,
         }
-        _print_json(submission, ended, seconds, found, {"bad_lines": len(bad)} if bad else {})
+        _print_json(
+            submission, ended, seconds, found, {"bad_lines": bad.count} if bad.count else {}
+        )
     else:
         passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
         say(
@@ -67,7 +90,7 @@ def report(
             say(f"{submission.skipped_failed:,} of the unchanged have no category")
         _print_ended(run, submission, ended, seconds)
     failed = submission.skipped_failed + (ended.failed if ended else 0)
-    return Exit.SOME_FAILED if failed or bad or ignored.folders else Exit.DONE
+    return Exit.SOME_FAILED if failed or bad.count or ignored.folders else Exit.DONE
 
 
 def report_retry(

@@ -15,7 +15,7 @@ from classifier.labels import CATEGORIES
 from classifier.paths import path_text, printable
 from cli.exits import Exit
 from cli.spreadsheets import spreadsheet_safe
-from cli.terminal import csv_writer, iso_time, phases_progress, print_json, say, shorten, tell
+from cli.terminal import csv_writer, iso_time, print_json, say, shorten, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -104,6 +104,7 @@ def import_table(file: str, by: str | None, as_json: bool) -> None:
     from cli.label_import import check, checked_labels, write
     from cli.label_paths import SoundFinder
     from cli.label_table import read_label_table
+    from cli.progress import phases_progress
 
     giver = _giver(by)
     name = "standard input" if file == "-" else printable(path_text(file))

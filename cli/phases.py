@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cli.terminal import on_terminal, phases_progress, tell
+from cli.terminal import on_terminal, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @contextmanager
 def shown_phases() -> "Iterator[Phases]":
     """Give what a computation tells its progress to, for as long as the block lasts."""
+    from cli.progress import phases_progress
+
     with phases_progress() as progress:
         yield Phases(progress)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cli.exits import Exit
 from cli.interrupts import exit_at_second_interrupt
-from cli.terminal import on_terminal, sounds_progress, tell
+from cli.terminal import on_terminal, tell
 from workers.logs import set_up_logging
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Run:
 
     def see_through(self, submit: Submit) -> Ended:
         """Submit, and see what was submitted to its end if asked to."""
+        from cli.progress import sounds_progress
+
         with exit_at_second_interrupt(), sounds_progress() as progress:
             if self.settings.in_process:
                 return self._here(submit, progress)

@@ -1,6 +1,6 @@
 """Talking to a terminal: results on standard output, everything else on standard error.
 
-What is not here: what is said (each command's module).
+What is not here: what is said (each command's module), and moving bars (`cli.progress`).
 """
 
 import csv
@@ -13,19 +13,6 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from classifier.paths import printable
 
@@ -73,56 +60,6 @@ def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
 def on_terminal() -> bool:
     """Whether a person is looking."""
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def error_console() -> Console:
-    """Return a console on standard error with a descriptor of its own.
-
-    Reading MP3 headers silences descriptor 2 for a moment (`classifier.headers`); the progress
-    display must not lose a frame to that.
-    """
-    try:
-        own = os.dup(sys.stderr.fileno())
-    except (OSError, ValueError, AttributeError):  # closed by whoever started us
-        own = os.open(os.devnull, os.O_WRONLY)
-    return Console(file=os.fdopen(own, "w", encoding="utf-8", errors="replace"), stderr=True)
-
-
-class _Rate(ProgressColumn):
-    """Sounds a second, over the last moments."""
-
-    def render(self, task: Task) -> Text:
-        """Return the pace as text."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
-
-
-def sounds_progress() -> Progress:
-    """Return a display of sounds done, pace and time left; silent where nobody looks."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(compact=True),
-        console=error_console(),
-        disable=not on_terminal(),
-        transient=True,
-    )
-
-
-def phases_progress() -> Progress:
-    """Return a display of a long computation's phases; silent where nobody looks."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=error_console(),
-        disable=not on_terminal(),
-    )
 
 
 def shorten(text: str, width: int) -> str:

@@ -6,16 +6,16 @@ results out (`db.results`).
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
 from classifier.errors import ErrorCode
 from classifier.labels import CATEGORIES, N_CATEGORIES
-from db.dialects import one_of
+from db.dialects import one_of, rows_of
 from db.tables import SoundStatus, label_history, sounds
 from db.upsert import Upsert
 
@@ -80,6 +80,20 @@ _header_of: Final = attrgetter(*_HEADER)
 _by_products_of: Final = attrgetter(*BY_PRODUCTS)
 _NO_HEADER: Final = (None,) * len(_HEADER)
 _NO_BY_PRODUCTS: Final = (None,) * len(BY_PRODUCTS)
+
+#: As `KnownSound` has them, behind the key.
+_KNOWN_COLUMNS: Final = (
+    sounds.c.key,
+    sounds.c.file_size_bytes,
+    sounds.c.mtime_ns,
+    sounds.c.status,
+    sounds.c.error_code,
+    sounds.c.confidence,
+    sounds.c.model_version,
+)
+
+#: A table of them: to ask the enumeration takes as long as all the rest of a row.
+_STATUSES: Final = {str(status): status for status in SoundStatus}
 
 _LOOK_UP_AT_ONCE: Final = 1000
 
@@ -152,8 +166,7 @@ class SoundResult:
     by_products: "ByProducts | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSound:
+class KnownSound(NamedTuple):
     """What the table already says of a path, for deciding whether to visit it again."""
 
     file_size_bytes: int | None
@@ -188,22 +201,12 @@ def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, 
     found: dict[str, KnownSound] = {}
     for start in range(0, len(keys), _LOOK_UP_AT_ONCE):
         some = keys[start : start + _LOOK_UP_AT_ONCE]
-        rows = connection.execute(
-            select(
-                sounds.c.key,
-                sounds.c.file_size_bytes,
-                sounds.c.mtime_ns,
-                sounds.c.status,
-                sounds.c.error_code,
-                sounds.c.confidence,
-                sounds.c.model_version,
-            ).where(one_of(connection, sounds.c.key, some))
-        )
+        rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, some)
         for key, size, mtime, status, code, confidence, version in rows:
             found[by_key[bytes(key)]] = KnownSound(
                 size,
                 mtime,
-                SoundStatus(status),
+                _STATUSES[status],
                 None if code is None else ErrorCode(code),
                 confidence,
                 version,

@@ -27,35 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db.dialects import now
-
-
-def array_literal(values: Sequence[Any]) -> str:
-    r"""Return plain values as PostgreSQL writes an array (its manual, 8.15.6).
-
-    The driver can do this too, in Python and with two regular expressions a value: that was half
-    of what writing a row cost.
-
-    Parameters
-    ----------
-    values : sequence of (str, bytes, bool, int, float or None)
-
-    Examples
-    --------
-    >>> array_literal(['a "b"', None, "NULL"])
-    '{"a \\"b\\"",NULL,"NULL"}'
-    """
-    return "{" + ",".join(map(_element, values)) + "}"
-
-
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
-    return str(value)
+from db.dialects import array_literal, now
 
 
 class Upsert:

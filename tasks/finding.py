@@ -10,9 +10,11 @@ What is not here: lists of files (`tasks.manifest`), and which of the found are 
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import chain, count
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from classifier.containers import looks_like_audio
 from classifier.errors import CratesortError
@@ -26,8 +28,11 @@ class OutsideRootsError(CratesortError):
     """A path that lies in no configured library root."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundSound:
+#: Of what 64 bits with a sign hold, as `classifier.opening.mtime_ns` bounds it.
+_LATEST_NS: Final = 2**63 - 1
+
+
+class FoundSound(NamedTuple):
     """A file to be classified.
 
     Attributes
@@ -93,14 +98,23 @@ class Locator:
         # The deepest root first, for roots within roots.
         self._roots.sort(key=lambda place: -len(place.folder))
 
-    def resolve(self, path: bytes) -> bytes:
-        """Return the absolute path of a file that a list names, as its row will be called."""
-        absolute = os.path.abspath(path)
-        if self.absolute:
-            return os.path.realpath(absolute)
+    def resolve(
+        self, path: bytes, real_folder: Callable[[bytes], bytes] = os.path.realpath
+    ) -> bytes:
+        """Return the absolute path of a file that a list names, as its row will be called.
+
+        Parameters
+        ----------
+        path : bytes
+        real_folder : callable
+            `os.path.realpath`, or one that remembers the folders it was asked for.
+        """
+        folder, name = os.path.split(os.path.abspath(path))
+        resolved = os.path.join(real_folder(folder), name)
         # Within roots a link keeps its own name: the worker decides whether it stays inside.
-        folder, name = os.path.split(absolute)
-        return os.path.join(os.path.realpath(folder), name)
+        if self.absolute and os.path.islink(resolved):
+            return os.path.realpath(resolved)
+        return resolved
 
     def below(self, root: str, path: bytes) -> bytes:
         """Return the absolute path of what a root's name and a path name together.
@@ -176,29 +190,71 @@ class Locator:
         vendor : str, optional
             From a manifest; wins over the path.
         """
+        folder, name = os.path.split(resolved)
+        return self.shelf(place, folder, base).sound(name, status, vendor)
+
+    def shelf(self, place: Place, folder: bytes, base: bytes) -> "Shelf":
+        """Return what all files right in a folder have in common.
+
+        Parameters
+        ----------
+        place : Place
+            From `place`.
+        folder : bytes
+            Absolute.
+        base : bytes
+            As for `sound`.
+        """
         absolute = place.root == ABSOLUTE_ROOT
-        path = path_text(resolved if absolute else resolved[len(place.folder) + 1 :])
-        folders = _folders_below(resolved, base if absolute else place.folder)
+        above = path_text(folder if absolute else folder[len(place.folder) + 1 :])
+        if above and not above.endswith("/"):
+            above += "/"
+        folders = _folders_below(folder, base if absolute else place.folder)
         if not folders:
-            folders = [os.path.basename(os.path.dirname(resolved)) or b"/"]
-        pack = path_text(folders[0])
-        if vendor is None and self._vendor_level is not None:
+            folders = [os.path.basename(folder) or b"/"]
+        pack = vendor = path_text(folders[0])
+        if self._vendor_level is not None:
             level = min(self._vendor_level, len(folders)) - 1
             vendor = path_text(folders[level])
-        return FoundSound(
-            root=place.root,
-            path=path,
-            pack=pack,
-            vendor=vendor or pack,
-            file_size_bytes=None if status is None else status.st_size,
-            mtime_ns=None if status is None else mtime_ns(status),
-        )
+        return Shelf(place.root, above, pack, vendor)
 
 
-def _folders_below(resolved: bytes, base: bytes) -> list[bytes]:
-    if not resolved.startswith(base + b"/"):
+class Shelf(NamedTuple):
+    """What all files right in one folder have in common: worked out once, not for each of them.
+
+    Attributes
+    ----------
+    root : str
+    above : str
+        What stands before a file's name in its path.
+    pack, vendor : str
+    """
+
+    root: str
+    above: str
+    pack: str
+    vendor: str
+
+    def sound(
+        self, name: bytes, status: os.stat_result | None, vendor: str | None = None
+    ) -> FoundSound:
+        """Return the file of this name as the ledger knows it; arguments as `Locator.sound`."""
+        root, above, pack, usual = self
+        size = mtime = None
+        if status is not None:
+            size, mtime = status.st_size, status.st_mtime_ns
+            if not -_LATEST_NS <= mtime <= _LATEST_NS:
+                mtime = mtime_ns(status)
+        if vendor is None:
+            vendor = usual
+        return FoundSound(root, above + path_text(name), pack, vendor or pack, size, mtime)
+
+
+def _folders_below(folder: bytes, base: bytes) -> list[bytes]:
+    if not folder.startswith(base + b"/"):
         return []
-    return resolved[len(base) + 1 :].split(b"/")[:-1]
+    below = folder[len(base) + 1 :]
+    return below.split(b"/") if below else []
 
 
 def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> Iterator[FoundSound]:
@@ -255,28 +311,27 @@ def _walk(
         folder = folders.pop()
         try:
             with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = sorted(listing, key=attrgetter("name"))
         except OSError as error:
             ignored.counts["unreadable folders"] += 1
             ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
             continue
         # Asked anew for each folder: a root may lie within another one.
-        place = locator.place(folder)
+        shelf = locator.shelf(locator.place(folder), folder, base)
         below: list[bytes] = []
         for entry in entries:
-            path = entry.path
             if entry.is_dir(follow_symlinks=False):
                 if entry.name == b"__MACOSX":
                     ignored.counts["macOS leftovers"] += 1
                     continue
-                below.append(path)
+                below.append(entry.path)
                 if is_named_like_a_sound(entry.name):
                     # Named like a sound: its owner will look for a row of that name.
-                    yield locator.sound(place, path, base, None)
+                    yield shelf.sound(entry.name, None)
                 continue
-            if path in named or _passed_over(entry, base, ignored):
+            if (named and entry.path in named) or _passed_over(entry, base, ignored):
                 continue
-            yield locator.sound(place, path, base, _status(entry))
+            yield shelf.sound(entry.name, _status(entry))
         folders.extend(reversed(below))
 
 

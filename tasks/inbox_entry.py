@@ -15,7 +15,7 @@ from classifier.labels import category_index
 from classifier.paths import path_text, printable
 from tasks.finding import FoundSound, Locator, OutsideRootsError
 from tasks.inbox import LONGEST_ENTRY_BYTES, BadEntry
-from tasks.manifest import BadLine, Listed, find_listed
+from tasks.manifest import BadLine, Listed, listed_sound
 
 #: All that a JSON entry may say.
 _KEYS: Final = ("path", "root", "vendor", "label")
@@ -113,11 +113,10 @@ def _locate(asked: _Asked, locator: Locator) -> FoundSound:
             '{"root": NAME, "path": PATH}'
         )
     # As for a manifest of one line: a file is taken as a sound, whatever its name.
-    bad: list[BadLine] = []
-    found = list(find_listed([Listed(1, path, asked.vendor)], locator, bad))
-    if bad:
-        raise _EntryError(bad[0].reason)
-    return found[0]
+    found = listed_sound(Listed(1, path, asked.vendor), locator)
+    if isinstance(found, BadLine):
+        raise _EntryError(found.reason)
+    return found
 
 
 def _parse(entry: bytes) -> _Asked:

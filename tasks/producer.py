@@ -8,10 +8,12 @@ What is not here: finding files (`tasks.finding`, `tasks.manifest`), working on 
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine
 
@@ -27,6 +29,11 @@ from workers.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+
+#: Where nothing is to do, how far an ingest is need not be written for each few hundred files.
+_RECORD_SECONDS: Final = 1.0
+
+_ROOT: Final = attrgetter("root")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ def submit_found(
         champion = _serving_version(connection) if reclassify else None
         state = Submission(ledger.open_ingest(connection, source))
     waiting: list[FoundSound] = []
+    recorded = time.monotonic()
     for chunk in _chunks(found, settings.batch_size):
         with database.begin() as connection:
             fresh, failed = worth_a_visit(connection, chunk, reclassify, champion)
@@ -200,7 +208,9 @@ def submit_found(
             )
             written, waiting = _write_full(connection, state.ingest_id, waiting, settings)
             state = replace(state, enqueued=state.enqueued + written)
-            _record(connection, state, submitted=False)
+            if written or time.monotonic() - recorded > _RECORD_SECONDS:
+                _record(connection, state, submitted=False)
+                recorded = time.monotonic()
         if written:
             state = replace(state, broker_away=bell.ring())
         on_progress(state)
@@ -231,7 +241,7 @@ def _write_full(
     """Write every full batch among the waiting; return how many sounds, and who still waits."""
     written = 0
     rest: list[FoundSound] = []
-    for root, group in groupby(waiting, key=lambda sound: sound.root):
+    for root, group in groupby(waiting, key=_ROOT):
         for part in _chunks(group, settings.batch_size):
             if len(part) < settings.batch_size:
                 rest.extend(part)
@@ -254,7 +264,7 @@ def add_batches(
         Those of one root beside each other.
     settings : Settings
     """
-    for root, group in groupby(found, key=lambda sound: sound.root):
+    for root, group in groupby(found, key=_ROOT):
         for part in _chunks(group, settings.batch_size):
             ledger.add_batch(connection, ingest_id, root, _entries(part))
 
@@ -294,7 +304,7 @@ def worth_a_visit(
     """
     fresh: list[FoundSound] = []
     failed = 0
-    for root, group in groupby(chunk, key=lambda sound: sound.root):
+    for root, group in groupby(chunk, key=_ROOT):
         found = list(group)
         rows = sounds.known(connection, root, [sound.path for sound in found])
         for sound in found:

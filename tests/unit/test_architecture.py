@@ -29,6 +29,9 @@ SOURCES = [path for package in PACKAGES for path in sorted((REPOSITORY / package
 #: Base names of packages that take seconds and hundreds of megabytes to load.
 HEAVY = {"tensorflow", "keras", "sklearn", "onnxruntime", "onnx", "pandas", "joblib", "matplotlib"}
 
+#: Of those that are a good part of what a quick command takes.
+SLOW = {"celery", "kombu", "redis", "numpy", "soundfile", "rich", "alembic"}
+
 
 def relative(path):
     return str(path.relative_to(REPOSITORY))
@@ -105,14 +108,23 @@ def test_no_task_loads_a_model_library_before_it_has_work(loaded_by):
     assert not loaded_by("import tasks.classify, tasks.housekeeping, tasks.retrain") & HEAVY
 
 
-_HELP = """
+_RUN = """
+import sys
 from cli.__main__ import cratesort
-cratesort.main(["--help"], standalone_mode=False)
+cratesort.main(sys.argv[2:], standalone_mode=False)
 """
 
 
 def test_help_loads_nothing_slow(loaded_by):
-    assert not loaded_by(_HELP) & (HEAVY | {"celery", "kombu", "redis", "sqlalchemy", "numpy"})
+    loaded = loaded_by(_RUN, "--help")
+    assert "cli" in loaded
+    assert not loaded & (HEAVY | SLOW | {"sqlalchemy", "pydantic", "pydantic_settings"})
+
+
+def test_status_loads_the_database_and_nothing_else_that_is_slow(loaded_by, sqlite_url):
+    loaded = loaded_by(_RUN, "status", CRATESORT_DATABASE_URL=sqlite_url)
+    assert "sqlalchemy" in loaded
+    assert not loaded & (HEAVY | SLOW)
 
 
 def test_only_the_modules_of_our_lstm_and_of_the_published_one_import_tensorflow():

@@ -1,7 +1,10 @@
 """Lists of files: how their bytes are cut into entries, and which files the entries name."""
 
+import io
 import os
+import tracemalloc
 from itertools import chain
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -9,11 +12,16 @@ from hypothesis import strategies as st
 
 from tasks.finding import FoundSound, Locator
 from tasks.manifest import BadLine, Listed, find_listed, read_manifest
+from tasks.seen import seen_sounds
 from workers.settings import Settings
 
 
+def read(content):
+    return list(read_manifest(io.BytesIO(content)))
+
+
 def entries(content):
-    return [(entry.number, entry.path, entry.vendor) for entry in read_manifest(content)]
+    return [(entry.number, entry.path, entry.vendor) for entry in read(content)]
 
 
 # Cutting
@@ -79,6 +87,33 @@ def test_what_find_print0_writes_comes_back_whole(paths):
     assert [path for _, path, _ in entries(content)] == [path for path in paths if path]
 
 
+@given(content=st.text("ab\r\n", max_size=30), at_once=st.integers(1, 5))
+def test_where_a_list_is_cut_does_not_depend_on_how_much_is_read_at_once(content, at_once):
+    with mock.patch("tasks.manifest._READ_BYTES", at_once):
+        in_parts = entries(content.encode())
+    assert in_parts == entries(content.encode())
+
+
+@pytest.mark.parametrize("at_once", [1000, 4096, 4097, 5000])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
+def test_of_a_line_too_long_for_a_path_the_length_is_said_however_it_is_read(end, at_once):
+    with mock.patch("tasks.manifest._READ_BYTES", at_once):
+        bad, good = read(b"x" * 12_345 + end + b"y" * 4095 + end)
+    assert bad == BadLine(1, "12,345 bytes are too long for a path")
+    assert good == Listed(2, b"y" * 4095, None)
+
+
+@pytest.mark.parametrize("head", [b"", b"path,vendor\n"], ids=["a list", "a table"])
+def test_a_list_is_never_held_in_memory(head):
+    stream = io.BytesIO(head + b"/library/pack/kick.wav,Acme\n" * 200_000)
+    tracemalloc.start()
+    count = sum(1 for _ in read_manifest(stream))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 200_000
+    assert most_bytes < 2 * 1024**2
+
+
 @given(st.binary())
 @example(bytes(range(256)))
 @example(b'path,vendor\n"never closed,\n\xff,\xfe\n')
@@ -86,19 +121,19 @@ def test_what_find_print0_writes_comes_back_whole(paths):
 @example(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav\n")
 @example(b"path,vendor\na\rb,c\r\rd\n")
 def test_no_bytes_are_too_bad_to_be_read(content):
-    for entry in chain(read_manifest(content), read_manifest(b"path,vendor\n" + content)):
+    for entry in chain(read(content), read(b"path,vendor\n" + content)):
         assert isinstance(entry, Listed | BadLine)
 
 
 def test_a_quotation_mark_that_is_never_closed_is_said_and_not_taken_for_a_path():
-    [good, bad] = read_manifest(b'path,vendor\na.wav,Acme\n"b.wav,Acme\nc.wav,Acme\n')
+    [good, bad] = read(b'path,vendor\na.wav,Acme\n"b.wav,Acme\nc.wav,Acme\n')
     assert good == Listed(2, b"a.wav", "Acme")
     assert isinstance(bad, BadLine)
     assert bad.number == 3
 
 
 def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
-    [bad, good] = read_manifest(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav,Acme\n")
+    [bad, good] = read(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav,Acme\n")
     assert isinstance(bad, BadLine)
     assert bad.number == 2
     assert good == Listed(3, b"a.wav", "Acme")
@@ -130,7 +165,8 @@ def found(bad):
     """Find the sounds that a manifest of these bytes lists, under these settings."""
 
     def found(content, **settings) -> list[FoundSound]:
-        return list(find_listed(read_manifest(content), Locator(Settings(**settings)), bad))
+        with seen_sounds() as seen:
+            return list(find_listed(read(content), Locator(Settings(**settings)), bad.append, seen))
 
     return found
 

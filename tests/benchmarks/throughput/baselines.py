@@ -42,8 +42,7 @@ def _run(module: str, library: Path, folder: Path) -> Run:
         [sys.executable, "-m", f"{_HERE}.{module}", str(library)],
         env=clean_environment(folder, {}),
         cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     if done.returncode:

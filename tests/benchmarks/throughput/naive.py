@@ -50,7 +50,7 @@ def classify(path: str) -> None:
     outcome = read_sound(root_fd, "library", path).outcome
     assert isinstance(outcome, HeaderReading)
     ids = originals.vocabulary.encode([tokenise(Path(path).name)])
-    models = (originals.general._model, originals.learned._model)  # noqa: SLF001
+    models = (originals.general._model, originals.learned._model)
     said = [np.asarray(model.predict(ids, verbose=0)) for model in models]
     logs = stacking.name_logs(*said)
     names = stacking.pooled(logs, *MatesSaid.unknown(1))
