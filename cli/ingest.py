@@ -43,6 +43,7 @@ _COPIED_BYTES: Final = 1024**2
     help="Return when every file has its row, or as soon as the ledger has them. Default: wait "
     "in process and on a terminal.",
 )
+@click.option("--now", is_flag=True, help="Before all that waits in the ledger: for a few files.")
 @click.option("--reclassify", is_flag=True, help="Classify unchanged files again too.")
 @click.option(
     "--below",
@@ -60,6 +61,7 @@ def ingest(
     paths: tuple[str, ...],
     manifest: str | None,
     wait: bool | None,
+    now: bool,
     reclassify: bool,
     below: float | None,
     model_older: bool,
@@ -88,7 +90,7 @@ def ingest(
 
     run = Run.begin(wait=wait)
     again = Reclassify(below, model_older) if reclassify else None
-    sys.exit(_ingest(run, paths, manifest, again, as_json))
+    sys.exit(_ingest(run, paths, manifest, again, now, as_json))
 
 
 @contextmanager
@@ -124,6 +126,7 @@ def _ingest(
     paths: tuple[str, ...],
     manifest: str | None,
     reclassify: "Reclassify | None",
+    interactive: bool,
     as_json: bool,
 ) -> Exit:
     from tasks.finding import Ignored, Locator, find
@@ -160,6 +163,7 @@ def _ingest(
             database=run.database,
             ignored=ignored,
             reclassify=reclassify,
+            interactive=interactive,
             on_progress=on_progress,
         )
 

@@ -167,19 +167,25 @@ def worker(celery_options: tuple[str, ...]) -> None:
     """Classify what is in the queue, until told to stop.
 
     CELERY_OPTIONS go to Celery's worker: --concurrency 4, --hostname NAME, ...  A worker serves the
-    queues classify and housekeeping unless --queues says otherwise; with --queues training it is
-    the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C: the batch in hand
-    is finished first, a training run is interrupted.
+    queues interactive, classify and housekeeping unless --queues says otherwise. With --queues
+    interactive it is always free for files that somebody waits for (ingest --now); with --queues
+    training it is the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C:
+    the batch in hand is finished first, a training run is interrupted.
     """
     require_broker("a worker")
     _require_data_folder()
     _require_database()
-    from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE
+    from workers.app import (
+        CLASSIFY_QUEUE,
+        HOUSEKEEPING_QUEUE,
+        INTERACTIVE_QUEUE,
+        TRAINING_QUEUE,
+    )
 
     options = list(celery_options)
     queues = _values(options, "-Q", "--queues")
     if not queues:
-        options += ["--queues", f"{CLASSIFY_QUEUE},{HOUSEKEEPING_QUEUE}"]
+        options += ["--queues", ",".join((INTERACTIVE_QUEUE, CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE))]
     if TRAINING_QUEUE in ",".join(queues).split(","):
         options += _trainers_options(options)
     if not _names(options, "-n", "--hostname"):

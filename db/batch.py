@@ -41,12 +41,15 @@ class QueuedBatch:
     again : bool
         Whether it was claimed before and came back: it has waited once already. False for a
         suspect, which may wait behind the others.
+    interactive : bool
+        Whether somebody waits for it.
     """
 
     id: int
     root: str
     paths: tuple[str, ...]
     again: bool = False
+    interactive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    TextClause,
     func,
     insert,
+    literal,
     or_,
     select,
+    text,
     update,
 )
 
@@ -97,6 +100,7 @@ def add_batch(
     entries: Sequence[BatchEntry],
     *,
     suspect: bool = False,
+    interactive: bool = False,
 ) -> None:
     """Write one batch, pending. Its commit is the promise to the producer.
 
@@ -108,6 +112,8 @@ def add_batch(
     entries : sequence of BatchEntry
     suspect : bool
         Whether its one sound is thought to end its readers.
+    interactive : bool
+        Whether somebody waits for it.
     """
     connection.execute(
         insert(batches).values(
@@ -116,6 +122,7 @@ def add_batch(
             **columns(entries),
             state=BatchState.PENDING,
             suspect=suspect,
+            interactive=interactive,
             created_at=now(),
         )
     )
@@ -123,6 +130,9 @@ def add_batch(
 
 def take_pending(connection: Connection, *, window: int, limit: int) -> list[QueuedBatch]:
     """Mark pending batches `queued`, while fewer than `window` are in flight.
+
+    Those that somebody waits for go first and are not held back by the window: they are few, and
+    behind a night's work there may be no room in it for hours.
 
     Two dispatchers at once may overshoot the window by one round each; the window bounds memory in
     Redis, so an exact count under a lock would buy nothing.
@@ -139,21 +149,31 @@ def take_pending(connection: Connection, *, window: int, limit: int) -> list[Que
     Returns
     -------
     list of QueuedBatch
-        Oldest first.
+        Those that somebody waits for, then the others; oldest first.
     """
-    in_flight = connection.execute(
-        select(func.count()).where(batches.c.state.in_((BatchState.QUEUED, BatchState.RUNNING)))
-    ).scalar_one()
-    wanted = min(limit, window - in_flight)
-    if wanted <= 0:
-        return []
-    chosen = skip_locked(
-        select(batches.c.id)
-        .where(batches.c.state == BatchState.PENDING, _is_due())
-        .order_by(batches.c.id)
-        .limit(wanted)
-    )
-    return _mark_queued(connection, chosen)
+    waited_for = text("interactive AND state = 'pending'")  # in the words of the index
+    in_flight, hurry = connection.execute(
+        select(
+            select(func.count())
+            .where(batches.c.state.in_((BatchState.QUEUED, BatchState.RUNNING)))
+            .scalar_subquery(),
+            select(literal(1)).select_from(batches).where(waited_for).exists(),
+        )
+    ).one()
+    taken: list[QueuedBatch] = []
+    if hurry:
+        taken = _take(connection, waited_for, limit)
+    wanted = min(limit, window - in_flight) - len(taken)
+    if wanted > 0:
+        taken += _take(connection, batches.c.state == BatchState.PENDING, wanted)
+    return taken
+
+
+def _take(
+    connection: Connection, condition: ColumnElement[bool] | TextClause, limit: int
+) -> list[QueuedBatch]:
+    query = select(batches.c.id).where(condition, _is_due()).order_by(batches.c.id).limit(limit)
+    return _mark_queued(connection, skip_locked(query))
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -192,6 +212,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
             # Not whether it is NULL: in RETURNING, SQLite finds nothing NULL.
             batches.c.started_at,
             batches.c.suspect,
+            batches.c.interactive,
         )
     ).all()
     taken = [
@@ -200,6 +221,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
             row.root,
             tuple(row.paths),
             again=row.started_at is not None and not row.suspect,
+            interactive=row.interactive,
         )
         for row in rows
     ]

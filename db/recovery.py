@@ -6,12 +6,14 @@ attempt and narrows a batch down to the sound that ends its workers. `reap` find
 What is not here: the way forward (`db.ledger`), and which fault is whose (`workers.faults`).
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, update
 
 from db.batch import (
+    BatchEntry,
     ClaimedBatch,
     QueuedBatch,
     claimed_batch,
@@ -155,7 +157,7 @@ def single_out(connection: Connection, batch_id: int, *, token: str, index: int)
         .where(batches.c.id == batch_id)
         .values(**given_up(), **columns(entries), attempts=0)
     )
-    add_batch(connection, row["ingest_id"], row["root"], [suspect], suspect=True)
+    _add_beside(connection, row, [suspect], suspect=True)
     return Verdict.SINGLED_OUT
 
 
@@ -182,7 +184,7 @@ def _blame(connection: Connection, row: RowMapping) -> Verdict:
             .where(batches.c.id == row["id"])
             .values(**given_up(), **columns(first), attempts=0, suspect=len(first) == 1)
         )
-        add_batch(connection, row["ingest_id"], row["root"], second, suspect=len(second) == 1)
+        _add_beside(connection, row, second, suspect=len(second) == 1)
         return Verdict.SPLIT
     connection.execute(
         update(batches)
@@ -190,6 +192,20 @@ def _blame(connection: Connection, row: RowMapping) -> Verdict:
         .values(**given_up(), attempts=attempts, suspect=row["sound_count"] == 1)
     )
     return Verdict.RETURNED
+
+
+def _add_beside(
+    connection: Connection, row: RowMapping, entries: Sequence[BatchEntry], *, suspect: bool
+) -> None:
+    """Write some of a batch's sounds as a batch of their own."""
+    add_batch(
+        connection,
+        row["ingest_id"],
+        row["root"],
+        entries,
+        suspect=suspect,
+        interactive=row["interactive"],
+    )
 
 
 def _held_row(connection: Connection, batch_id: int, token: str) -> RowMapping | None:

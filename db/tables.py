@@ -145,6 +145,8 @@ batches: Final = Table(
     # One sound that is thought to end its readers. It is tried alone, where there are no workers in
     # a process of its own.
     Column("suspect", Boolean, nullable=False, server_default=false()),
+    # Somebody waits for it: announced before all others, in a queue of its own.
+    Column("interactive", Boolean, nullable=False, server_default=false()),
     Column("token", String(32)),
     Column("worker", String(255)),
     Column("lease_expires_at", _TIME),
@@ -161,6 +163,13 @@ batches: Final = Table(
         "id",
         postgresql_where=text("state <> 'done'"),
         sqlite_where=text("state <> 'done'"),
+    ),
+    # Asked for at every dispatch, and nearly always empty.
+    Index(
+        "ix_batches_interactive",
+        "id",
+        postgresql_where=text("interactive AND state = 'pending'"),
+        sqlite_where=text("interactive AND state = 'pending'"),
     ),
     Index("ix_batches_ingest_id", "ingest_id"),
     Index("ix_batches_finished_at", "finished_at"),

@@ -117,7 +117,10 @@ class Bell:
 
 
 def submit(
-    paths: Iterable[str | bytes | os.PathLike[str]], *, settings: Settings | None = None
+    paths: Iterable[str | bytes | os.PathLike[str]],
+    *,
+    settings: Settings | None = None,
+    interactive: bool = False,
 ) -> Submission:
     """Write the sounds at and below `paths` to the ledger and publish the first of them.
 
@@ -127,6 +130,8 @@ def submit(
         Files and folders.
     settings : Settings, optional
         Read from the environment when not given.
+    interactive : bool
+        Whether somebody waits for these files: they then go before all others.
 
     Returns
     -------
@@ -151,7 +156,12 @@ def submit(
         found = find(names, Locator(settings), ignored)
         source = ", ".join(path_text(name) for name in names[:3])
         return submit_found(
-            found, source=source, settings=settings, database=database, ignored=ignored
+            found,
+            source=source,
+            settings=settings,
+            database=database,
+            ignored=ignored,
+            interactive=interactive,
         )
     finally:
         database.dispose()
@@ -165,6 +175,7 @@ def submit_found(
     database: Engine,
     ignored: Ignored,
     reclassify: Reclassify | None = None,
+    interactive: bool = False,
     on_progress: Callable[[Submission], None] = lambda _: None,
 ) -> Submission:
     """Write found sounds to the ledger, batch by batch, ringing the doorbell in between.
@@ -182,6 +193,8 @@ def submit_found(
         Counted by whoever yields `found`.
     reclassify : Reclassify, optional
         Visit unchanged sounds too.
+    interactive : bool
+        Whether somebody waits for them.
     on_progress : callable
         Called with the state so far after each commit.
 
@@ -206,7 +219,9 @@ def submit_found(
                 skipped_failed=state.skipped_failed + failed,
                 ignored=ignored.total,
             )
-            written, waiting = _write_full(connection, state.ingest_id, waiting, settings)
+            written, waiting = _write_full(
+                connection, state.ingest_id, waiting, settings, interactive
+            )
             state = replace(state, enqueued=state.enqueued + written)
             if written or time.monotonic() - recorded > _RECORD_SECONDS:
                 _record(connection, state, submitted=False)
@@ -215,7 +230,7 @@ def submit_found(
             state = replace(state, broker_away=bell.ring())
         on_progress(state)
     with database.begin() as connection:
-        add_batches(connection, state.ingest_id, waiting, settings)
+        add_batches(connection, state.ingest_id, waiting, settings, interactive=interactive)
         state = replace(state, enqueued=state.enqueued + len(waiting), ignored=ignored.total)
         _record(connection, state, submitted=True)
     state = replace(state, broker_away=bell.ring())
@@ -236,7 +251,11 @@ def _serving_version(connection: Connection) -> str:
 
 
 def _write_full(
-    connection: Connection, ingest_id: int, waiting: list[FoundSound], settings: Settings
+    connection: Connection,
+    ingest_id: int,
+    waiting: list[FoundSound],
+    settings: Settings,
+    interactive: bool,
 ) -> tuple[int, list[FoundSound]]:
     """Write every full batch among the waiting; return how many sounds, and who still waits."""
     written = 0
@@ -246,13 +265,19 @@ def _write_full(
             if len(part) < settings.batch_size:
                 rest.extend(part)
                 continue
-            ledger.add_batch(connection, ingest_id, root, _entries(part))
+            entries = _entries(part)
+            ledger.add_batch(connection, ingest_id, root, entries, interactive=interactive)
             written += len(part)
     return written, rest
 
 
 def add_batches(
-    connection: Connection, ingest_id: int, found: Iterable[FoundSound], settings: Settings
+    connection: Connection,
+    ingest_id: int,
+    found: Iterable[FoundSound],
+    settings: Settings,
+    *,
+    interactive: bool = False,
 ) -> None:
     """Write all of these sounds to the ledger, in batches of one root each.
 
@@ -263,10 +288,12 @@ def add_batches(
     found : iterable of FoundSound
         Those of one root beside each other.
     settings : Settings
+    interactive : bool
+        Whether somebody waits for them.
     """
     for root, group in groupby(found, key=_ROOT):
         for part in _chunks(group, settings.batch_size):
-            ledger.add_batch(connection, ingest_id, root, _entries(part))
+            ledger.add_batch(connection, ingest_id, root, _entries(part), interactive=interactive)
 
 
 def _entries(part: Iterable[FoundSound]) -> list[BatchEntry]:

@@ -21,6 +21,8 @@ from workers.settings import Settings, load_settings
 TASK_MODULES: Final = ("tasks.classify", "tasks.housekeeping", "tasks.retrain")
 
 CLASSIFY_QUEUE: Final = "classify"
+#: Batches that somebody waits for; a worker that serves nothing else is free for them at once.
+INTERACTIVE_QUEUE: Final = "interactive"
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 TRAINING_QUEUE: Final = "training"
 CLASSIFY_TASK: Final = "tasks.classify"
@@ -30,8 +32,8 @@ RETRAIN_TASK: Final = "tasks.retrain"
 #: A trainer that was away for longer waits for the schedule's next moment.
 RETRAIN_EXPIRES_SECONDS: Final = 3600
 
-#: In Redis, less is sooner.
-AGAIN_PRIORITY: Final = 0
+#: In Redis, less is sooner, across all queues of a worker.
+FIRST_PRIORITY: Final = 0
 BULK_PRIORITY: Final = 3
 
 #: Seconds after which Redis hands an unacknowledged message to another worker. Longer than a lease
@@ -106,9 +108,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
             # Connecting is not tried again inside a publish (kombu's default: 0, 2 and 4 s later):
             # the ledger has the work, and the sweep will publish it.
             "max_retries": 0,
-            # What came back from a dead worker has waited once: it goes before the rest. Redis has
+            # What came back from a dead worker has waited once, and for what is interactive
+            # somebody waits: both go before the rest. Redis has
             # no priorities; kombu keeps a list for each, and this is how the second is called.
-            "priority_steps": [AGAIN_PRIORITY, BULK_PRIORITY],
+            "priority_steps": [FIRST_PRIORITY, BULK_PRIORITY],
             "sep": ":",
         },
         # None: for ever. The default gives up after some 46 minutes and the worker exits.
@@ -125,7 +128,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_default_queue": CLASSIFY_QUEUE,
         "task_create_missing_queues": False,
         "task_queues": [
-            _queue(name) for name in (CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE)
+            _queue(name)
+            for name in (CLASSIFY_QUEUE, INTERACTIVE_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE)
         ],
         "task_routes": {
             CLASSIFY_TASK: {"queue": CLASSIFY_QUEUE},

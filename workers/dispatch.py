@@ -22,7 +22,13 @@ from classifier.paths import printable
 from db import ledger
 from db.batch import QueuedBatch
 from db.faults import plain
-from workers.app import AGAIN_PRIORITY, BULK_PRIORITY, CLASSIFY_QUEUE, CLASSIFY_TASK
+from workers.app import (
+    BULK_PRIORITY,
+    CLASSIFY_QUEUE,
+    CLASSIFY_TASK,
+    FIRST_PRIORITY,
+    INTERACTIVE_QUEUE,
+)
 from workers.faults import BROKER_AWAY
 from workers.settings import Settings
 
@@ -94,10 +100,11 @@ def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Disp
 
 
 def messages_waiting(app: Celery) -> int:
-    """Return how many messages wait in Redis for a worker; none when Redis cannot be asked."""
+    """Return how many batches' messages wait in Redis; none when Redis cannot be asked."""
     try:
         with app.connection_for_read() as connection:
-            return _length(connection.default_channel, CLASSIFY_QUEUE)
+            channel = connection.default_channel
+            return sum(_length(channel, queue) for queue in (CLASSIFY_QUEUE, INTERACTIVE_QUEUE))
     except BROKER_AWAY:
         return 0
 
@@ -134,8 +141,8 @@ def _send(app: Celery, batch: QueuedBatch) -> None:
         },
         # A batch may be published again: each message needs an id of its own.
         task_id=f"batch-{batch.id}-{uuid.uuid4().hex[:8]}",
-        queue=CLASSIFY_QUEUE,
-        priority=AGAIN_PRIORITY if batch.again else BULK_PRIORITY,
+        queue=INTERACTIVE_QUEUE if batch.interactive else CLASSIFY_QUEUE,
+        priority=FIRST_PRIORITY if batch.again or batch.interactive else BULK_PRIORITY,
         # What Flower and the logs show in place of 256 paths.
         argsrepr="()",
         kwargsrepr=f"batch {batch.id}: {len(batch.paths)} sounds from {first}",

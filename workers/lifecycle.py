@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery import signals
 
 from db.faults import plain
-from workers.app import CLASSIFY_QUEUE, TRAINING_QUEUE, app
+from workers.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
 from workers.memory import memory_limit
 from workers.settings import load_settings
@@ -36,6 +36,10 @@ def context() -> WorkContext:
     return _context_of(os.getpid())
 
 
+def _classifies() -> bool:
+    return not _served.isdisjoint((CLASSIFY_QUEUE, INTERACTIVE_QUEUE))
+
+
 @functools.lru_cache(maxsize=1)
 def _context_of(_pid: int) -> WorkContext:
     settings = load_settings()
@@ -46,7 +50,7 @@ def _context_of(_pid: int) -> WorkContext:
         settings,
         # A trainer keeps no note: the watch ends those who do, and whoever trains is not to be
         # killed for time, nor before it has closed its run.
-        reads=CLASSIFY_QUEUE in _served,
+        reads=_classifies(),
         time_limit_seconds=settings.time_limit_seconds,
         loading=limited if is_limited else contextlib.nullcontext,
     )
@@ -60,7 +64,7 @@ def load_model_at_birth(**_: Any) -> None:
     first batch tries again and fails loudly if it must.
     """
     here = context()
-    if CLASSIFY_QUEUE not in _served:
+    if not _classifies():
         return
     try:
         here.predictor.current(here.database)
