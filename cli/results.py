@@ -74,6 +74,8 @@ def results(
 ) -> None:
     """Print the results, in path order, on standard output.
 
+    With --below or --needs-review they come in the order of review: the least sure first.
+
     In the table a ? marks sounds that need a review: the model is not sure, and nobody has given
     them a label.
 

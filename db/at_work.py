@@ -6,6 +6,7 @@ finished none lately leaves no row, and is not seen here.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -51,7 +52,9 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
     A rate is taken over that time, or since the first of its batches was claimed if that is less:
     an ingest of ten seconds is not ten seconds' work in a minute.
     """
-    lately = batches.c.finished_at >= now(-over_seconds)
+    # Asked first: with the moment before it, PostgreSQL knows how few rows are that new.
+    moment = connection.execute(select(now())).scalar_one()
+    lately = batches.c.finished_at >= moment - timedelta(seconds=over_seconds)
     is_running = batches.c.state == BatchState.RUNNING
     rows = connection.execute(
         select(
@@ -65,7 +68,6 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
         .where(or_(lately, is_running), batches.c.worker.is_not(None))
         .group_by(batches.c.worker, batches.c.ingest_id, batches.c.state)
     ).all()
-    moment = connection.execute(select(now())).scalar_one()
 
     found = Work()
     processes: dict[str, set[str]] = defaultdict(set)

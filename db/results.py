@@ -8,14 +8,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, select, true
+from sqlalchemy import Connection, Select, TextClause, case, false, select, text, true
 
 from classifier.labels import CATEGORIES, N_CATEGORIES
+from db.dialects import first_rows_first
 from db.sounds import PROBABILITIES
-from db.tables import SoundStatus, sounds
-
-#: A row of a version that did not say whether it needs a review needs one below this.
-REVIEW_BELOW_CONFIDENCE: Final = 0.5
+from db.tables import NEEDS_REVIEW, SoundStatus, sounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +57,9 @@ _AS_STORED: Final = [
 ]
 
 
-def needs_review() -> ColumnElement[bool]:
-    """Return the condition that a person should look at a sound.
-
-    What the model said of itself when it classified it, until somebody gives a label.
-    """
-    return and_(
-        sounds.c.status == SoundStatus.CLASSIFIED,
-        sounds.c.label.is_(None),
-        func.coalesce(sounds.c.needs_review, sounds.c.confidence < REVIEW_BELOW_CONFIDENCE),
-    )
+def needs_review() -> TextClause:
+    """Return the condition that a person should look at a sound, for queries of `sounds` alone."""
+    return text(NEEDS_REVIEW)
 
 
 def results(
@@ -79,7 +70,10 @@ def results(
     failed: bool = False,
     unsure: bool = False,
 ) -> Iterator[SoundRow]:
-    """Stream the results in path order.
+    """Stream the results in path order; the unsure ones in the order of review, least sure first.
+
+    Whoever asks for these reads from the top and stops: the first of them are there at once, by an
+    index, however many there are. In path order all are sorted before the first one comes.
 
     Parameters
     ----------
@@ -88,18 +82,18 @@ def results(
     category : str, optional
         Only this one.
     below : float, optional
-        Only classified sounds with a confidence below this.
+        Only classified sounds with a confidence below this, in the order of review.
     failed : bool
         Only sounds without a category.
     unsure : bool
-        Only sounds that need a review.
+        Only sounds that need a review, in the order of review.
 
     Yields
     ------
     SoundRow
     """
     review = case((needs_review(), true()), else_=false()).label("review")
-    query: Select[Any] = select(sounds, review).order_by(sounds.c.root, sounds.c.path)
+    query: Select[Any] = select(sounds, review)
     if category is not None:
         query = query.where(sounds.c.category == category)
     if below is not None:
@@ -108,6 +102,10 @@ def results(
         query = query.where(sounds.c.status == SoundStatus.FAILED)
     if unsure:
         query = query.where(needs_review())
+    if unsure or below is not None:
+        first_rows_first(connection)
+        query = query.order_by(sounds.c.confidence)
+    query = query.order_by(sounds.c.root, sounds.c.path)
     rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
     for row in rows:
         stored = {name: getattr(row, name) for name in _AS_STORED}

@@ -171,7 +171,8 @@ batches: Final = Table(
         postgresql_where=text("interactive AND state = 'pending'"),
         sqlite_where=text("interactive AND state = 'pending'"),
     ),
-    Index("ix_batches_ingest_id", "ingest_id"),
+    # How far an ingest is. Without it SQLite reads all lists of paths for what stands behind them.
+    Index("ix_batches_progress", "ingest_id", "state", "classified", "failed"),
     Index("ix_batches_finished_at", "finished_at"),
     # For "nothing was claimed for N seconds".
     Index("ix_batches_started_at", "started_at"),
@@ -204,6 +205,13 @@ batch_measures: Final = Table(
     Column("confidence_sum", Float, nullable=False),
     # Sounds whose confidence is at most this, and more than the bound before.
     *(Column(f"confidence_{percent}", Integer, nullable=False) for percent in CONFIDENCE_PERCENT),
+)
+
+#: That a person should look at a sound: the model was unsure when it classified it, and nobody has
+#: given it a label since. A row of a version that did not say so is unsure below a half. In words
+#: and without parameters: a query that says the same is answered by the index of them.
+NEEDS_REVIEW: Final = (
+    "status = 'classified' AND label IS NULL AND coalesce(needs_review, confidence < 0.5)"
 )
 
 sounds: Final = Table(
@@ -256,9 +264,27 @@ sounds: Final = Table(
     Column("evidence", String(16)),
     # Whether the model was too unsure when it said so; null in rows that are older than this.
     Column("needs_review", Boolean),
-    Index("ix_sounds_status_error_code", "status", "error_code"),
+    # Of all sounds' status only this one is asked for, and few have it.
+    Index(
+        "ix_sounds_failed",
+        "status",
+        "error_code",
+        postgresql_where=text("status = 'failed'"),
+        sqlite_where=text("status = 'failed'"),
+    ),
     Index("ix_sounds_category", "category"),
     Index("ix_sounds_confidence", "confidence"),
+    # The order of review, and its length. The columns behind the first are those of the condition:
+    # SQLite counts without a look at the rows only where an index has all that is asked about.
+    Index(
+        "ix_sounds_review",
+        "confidence",
+        "status",
+        "label",
+        "needs_review",
+        postgresql_where=text(NEEDS_REVIEW),
+        sqlite_where=text(NEEDS_REVIEW),
+    ),
     # Labelled sounds are few among millions, and training reads them in this order.
     Index(
         "ix_sounds_labelled",

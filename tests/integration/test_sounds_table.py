@@ -155,6 +155,14 @@ def test_unsure_sounds_can_be_narrowed_further(save, ask):
     assert [row.path for row in ask(unsure=True, below=0.5)] == ["a.wav"]
 
 
+def test_the_order_of_review_is_the_least_sure_first_and_then_by_path(save, ask):
+    save(said("c.wav", 0.3, True), said("b.wav", 0.3, True), said("d.wav", 0.2, True))
+    save(said("a.wav", 0.4, True))
+    assert [row.path for row in ask(unsure=True)] == ["d.wav", "b.wav", "c.wav", "a.wav"]
+    assert [row.path for row in ask(below=0.4)] == ["d.wav", "b.wav", "c.wav"]
+    assert [row.path for row in ask()] == ["a.wav", "b.wav", "c.wav", "d.wav"]
+
+
 def test_the_three_best_come_in_falling_order(save, ask):
     probabilities = tuple(index / 66 for index in range(12))
     save(predicted("kick.wav", outcome=Prediction(probabilities, "model-1")))
@@ -269,7 +277,7 @@ def test_results_can_be_narrowed(save, ask):
 
     assert paths() == ["a.wav", "b.wav", "c.wav", "d.wav"]
     assert paths(category="drum") == ["a.wav", "b.wav"]
-    assert paths(below=0.5) == ["b.wav", "c.wav"]
+    assert paths(below=0.5) == ["c.wav", "b.wav"]
     assert paths(category="drum", below=0.5) == ["b.wav"]
     assert paths(failed=True) == ["d.wav"]
     assert paths(category="vocal") == []
