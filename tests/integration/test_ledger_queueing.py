@@ -5,6 +5,7 @@ import time
 import pytest
 
 from db import ledger, recovery
+from db.batch import BatchEntry
 from db.tables import BatchState
 
 
@@ -26,6 +27,44 @@ def test_no_more_are_taken_than_the_window_leaves_room_for(add_batches, claim, t
     assert len(take(ledger.take_pending, window=3, limit=10)) == 1
     assert take(ledger.take_pending, window=3, limit=10) == []
     assert states()[-1] == BatchState.PENDING
+
+
+@pytest.fixture
+def add_interactive(database):
+    """Write a batch that somebody waits for, of this many sounds."""
+
+    def add(sound_count):
+        with database.begin() as connection:
+            ingest_id = ledger.open_ingest(connection, "a person")
+            entries = [BatchEntry(f"now {index}.wav", "p", "v") for index in range(sound_count)]
+            ledger.add_batch(connection, ingest_id, "library", entries, interactive=True)
+
+    return add
+
+
+def test_what_somebody_waits_for_is_taken_first_and_without_room(
+    add_batches, add_interactive, take
+):
+    add_batches(1, 1, 1)
+    add_interactive(1)
+    taken = take(ledger.take_pending, window=2, limit=2)
+    assert [(batch.id, batch.interactive) for batch in taken] == [(4, True), (1, False)]
+    add_interactive(1)
+    assert [batch.id for batch in take(ledger.take_pending, window=2, limit=2)] == [5]
+
+
+def test_what_somebody_waits_for_is_not_taken_before_it_is_due(add_interactive, take):
+    add_interactive(1)
+    take(ledger.defer, 1, seconds=60)
+    assert take(ledger.take_pending, window=2, limit=2) == []
+
+
+def test_the_parts_of_what_somebody_waits_for_are_waited_for_too(add_interactive, claim, take):
+    add_interactive(3)
+    claim(1)
+    take(recovery.single_out, 1, token="ours", index=1)
+    taken = take(ledger.take_pending, window=0, limit=10)
+    assert [(len(batch.paths), batch.interactive) for batch in taken] == [(2, True), (1, True)]
 
 
 def test_a_batch_whose_message_could_not_be_sent_is_pending_again(add_batches, take, states):

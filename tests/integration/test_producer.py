@@ -123,3 +123,20 @@ def test_a_name_that_is_not_utf_8_is_submitted_like_any_other(settings, folder):
     with open(path, "wb") as file:
         file.write(sounds.encoded())
     assert submit([path], settings=settings).enqueued == 1
+
+
+def test_what_somebody_waits_for_goes_past_a_full_window(
+    settings, folder, tmp_path, batch_rows, redis_url
+):
+    # Given a night's work that fills the window
+    submit([folder], settings=settings)
+    # When somebody waits for one file
+    (tmp_path / "library" / "now.wav").write_bytes(sounds.encoded())
+    submit([folder / "now.wav"], settings=settings, interactive=True)
+    # Then its message is there, in a queue of its own, and the night's work waits as before
+    states = [(row["paths"], row["state"]) for row in batch_rows()]
+    assert states[2:] == [(["b/2.wav"], "pending"), (["now.wav"], "queued")]
+    with redis.Redis.from_url(redis_url) as client:
+        (message,) = map(json.loads, client.lrange("interactive", 0, -1))
+    assert message["headers"]["kwargsrepr"] == "batch 4: 1 sounds from now.wav"
+    assert len(messages(redis_url)) == 2
