@@ -95,7 +95,6 @@ class Run:
     def _here(self, submit: Submit, progress: "Progress") -> Ended:
         """Classify in this process, after what earlier runs left unfinished."""
         from db import ledger
-        from workers import inprocess
         from workers.context import WorkContext
         from workers.leftovers import return_leftovers
 
@@ -106,6 +105,8 @@ class Run:
                 ledger.recall_deferred(connection)
             left = self._open_sounds()
             if left:
+                from workers import inprocess
+
                 tell(f"finishing {left:,} sounds that an earlier run left in the ledger")
                 task = progress.add_task("finishing an earlier run", total=left)
                 inprocess.work_off(
@@ -118,12 +119,16 @@ class Run:
             submission = self._submit(submit, progress)
             if not self.wait:
                 return submission, None
-            task = progress.add_task("classifying", total=submission.enqueued)
-            inprocess.work_off(
-                context,
-                ingest_id=submission.ingest_id,
-                on_batch=lambda: self._show(progress, task, submission.ingest_id),
-            )
+            # What classifies is loaded when there is something to classify.
+            if submission.enqueued or self._open_sounds():
+                from workers import inprocess
+
+                task = progress.add_task("classifying", total=submission.enqueued)
+                inprocess.work_off(
+                    context,
+                    ingest_id=submission.ingest_id,
+                    on_batch=lambda: self._show(progress, task, submission.ingest_id),
+                )
             return submission, self._progress_of(submission.ingest_id)
         except KeyboardInterrupt:
             progress.stop()
