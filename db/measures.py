@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, case, func, insert, select
 
 from db.sounds import Prediction, SoundResult
-from db.tables import CONFIDENCE_PERCENT, batch_measures
+from db.tables import CONFIDENCE_PERCENT, batch_measures, batches
 
 #: The parts of a batch's time, in their order.
 PHASES: Final = ("headers", "folders", "model", "database")
@@ -78,6 +78,20 @@ def save(
             **{name: places.count(place) for place, name in enumerate(_CONFIDENCE_COLUMNS)},
         )
     )
+
+
+def seconds_per_sound(connection: Connection, *, last: int = 16) -> float | None:
+    """Return what a sound took in the latest measured batches; None when none was measured."""
+    latest = (
+        select(batch_measures).order_by(batch_measures.c.batch_id.desc()).limit(last).subquery()
+    )
+    seconds = sum((latest.c[f"{phase}_seconds"] for phase in PHASES[1:]), latest.c.headers_seconds)
+    total, count = connection.execute(
+        select(func.sum(seconds), func.sum(batches.c.sound_count)).join_from(
+            latest, batches, batches.c.id == latest.c.batch_id
+        )
+    ).one()
+    return float(total) / int(count) if count else None
 
 
 @dataclass(frozen=True, slots=True)

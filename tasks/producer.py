@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, Engine
 
 from classifier.paths import path_text
-from db import bundles, ledger, sounds
+from db import bundles, ledger, measures, sounds
 from db.batch import BatchEntry
 from db.engine import create_engine
 from db.migrate import require_current
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 #: Where nothing is to do, how far an ingest is need not be written for each few hundred files.
 _RECORD_SECONDS: Final = 1.0
+
+#: What a batch should take, and how few sounds it may be for that; each costs some milliseconds
+#: by itself.
+_BATCH_SECONDS: Final = 1.0
+_LEAST_BATCH: Final = 32
+#: How often the producer looks again how long a sound takes.
+_AIM_AGAIN_SECONDS: Final = 5.0
 
 _ROOT: Final = attrgetter("root")
 
@@ -206,8 +213,9 @@ def submit_found(
     with database.begin() as connection:
         champion = _serving_version(connection) if reclassify else None
         state = Submission(ledger.open_ingest(connection, source))
+        size = batch_size(connection, settings)
     waiting: list[FoundSound] = []
-    recorded = time.monotonic()
+    recorded = aimed = time.monotonic()
     for chunk in _chunks(found, settings.batch_size):
         with database.begin() as connection:
             fresh, failed = worth_a_visit(connection, chunk, reclassify, champion)
@@ -219,8 +227,10 @@ def submit_found(
                 skipped_failed=state.skipped_failed + failed,
                 ignored=ignored.total,
             )
+            if time.monotonic() - aimed > _AIM_AGAIN_SECONDS:
+                size, aimed = batch_size(connection, settings), time.monotonic()
             written, waiting = _write_full(
-                connection, state.ingest_id, waiting, settings, interactive
+                connection, state.ingest_id, waiting, size, interactive=interactive
             )
             state = replace(state, enqueued=state.enqueued + written)
             if written or time.monotonic() - recorded > _RECORD_SECONDS:
@@ -244,6 +254,18 @@ def _chunks(found: Iterable[FoundSound], size: int) -> Iterator[list[FoundSound]
         yield chunk
 
 
+def batch_size(connection: Connection, settings: Settings) -> int:
+    """Return how many sounds make a batch of about a second's work; the settings' number at most.
+
+    As long as the latest batches took, on whatever storage that was: over a slow mount a batch of
+    a thousand would hold its worker for a minute, and cost as much again when that worker dies.
+    """
+    seconds = measures.seconds_per_sound(connection)
+    if not seconds:
+        return settings.batch_size
+    return min(settings.batch_size, max(_LEAST_BATCH, round(_BATCH_SECONDS / seconds)))
+
+
 def _serving_version(connection: Connection) -> str:
     from classifier.artifact import starter_version
 
@@ -254,15 +276,16 @@ def _write_full(
     connection: Connection,
     ingest_id: int,
     waiting: list[FoundSound],
-    settings: Settings,
+    size: int,
+    *,
     interactive: bool,
 ) -> tuple[int, list[FoundSound]]:
     """Write every full batch among the waiting; return how many sounds, and who still waits."""
     written = 0
     rest: list[FoundSound] = []
     for root, group in groupby(waiting, key=_ROOT):
-        for part in _chunks(group, settings.batch_size):
-            if len(part) < settings.batch_size:
+        for part in _chunks(group, size):
+            if len(part) < size:
                 rest.extend(part)
                 continue
             entries = _entries(part)
@@ -291,8 +314,9 @@ def add_batches(
     interactive : bool
         Whether somebody waits for them.
     """
+    size = batch_size(connection, settings)
     for root, group in groupby(found, key=_ROOT):
-        for part in _chunks(group, settings.batch_size):
+        for part in _chunks(group, size):
             ledger.add_batch(connection, ingest_id, root, _entries(part), interactive=interactive)
 
 
