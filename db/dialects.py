@@ -19,7 +19,6 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
-    Text,
     any_,
     cast,
     event,
@@ -33,6 +32,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine
 
 #: A writer of ours holds SQLite for one batch, some 20 ms; a minute of waiting is a stuck process.
 SQLITE_BUSY_SECONDS: Final = 60.0
@@ -160,6 +160,15 @@ def array_literal(values: Sequence[Any]) -> str:
     return "{" + ",".join(map(_element, values)) + "}"
 
 
+def array(parameter: ColumnElement[Any], of: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return a parameter that holds an `array_literal` as an array of this type.
+
+    The parameter must have no type of its own (`NullType`). As a text it would be converted while
+    the statement runs, and in a scan once for every row of the table.
+    """
+    return cast(parameter, ARRAY(of))
+
+
 def _element(value: Any) -> str:
     if value is None:
         return "NULL"
@@ -173,7 +182,7 @@ def _element(value: Any) -> str:
 def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> Any:
     """Return ``column IN values``; one parameter on PostgreSQL, so that its text is always one."""
     if connection.dialect.name == "postgresql":
-        return column == any_(cast(literal(array_literal(values), Text), ARRAY(column.type)))
+        return column == any_(array(literal(array_literal(values), NullType()), column.type))
     return column.in_(values)
 
 

@@ -12,13 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     Connection,
     Insert,
     Table,
-    Text,
     bindparam,
-    cast,
     column,
     func,
     literal_column,
@@ -26,8 +23,9 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import NullType
 
-from db.dialects import array_literal, now
+from db.dialects import array, array_literal, now
 
 
 class Upsert:
@@ -76,7 +74,7 @@ class Upsert:
         columns = {name: self._table.c[name] for name in self._columns}
         given = (
             func.unnest(
-                *(cast(bindparam(name, type_=Text), ARRAY(c.type)) for name, c in columns.items())
+                *(array(bindparam(name, type_=NullType()), c.type) for name, c in columns.items())
             )
             .table_valued(*(column(name, c.type) for name, c in columns.items()), name="given")
             .render_derived()
