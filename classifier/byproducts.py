@@ -21,7 +21,7 @@ from typing import Final
 from classifier.filenames import name_pieces
 from classifier.folder_words import FOLDERS_ASKED
 from classifier.headers import AudioHeader
-from classifier.instruments import Instrument, Pitch, instrument_of
+from classifier.instruments import Instrument, Pitch, instrument_of, vocabulary
 from classifier.loop_chunks import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM, LoopInfo
 from classifier.stated import possible_tempos_bpm, said_tempo_bpm, stated_key
 
@@ -39,6 +39,7 @@ _SHORTEST_BAR_SECONDS: Final = 1.2
 
 _ONE_SHOTS: Final = frozenset({"oneshot", "oneshots", "1shot", "1shots"})
 _SHOTS: Final = frozenset({"shot", "shots"})
+_ONE: Final = "1"
 _HITS: Final = frozenset({"hit", "hits"})
 
 _PITCH_CLASSES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -60,7 +61,7 @@ class Playback(StrEnum):
     ONE_SHOT = "one-shot"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one a sound is made, which then takes three times as long
 class ByProducts:
     """What is known of one sound; a value and its source are None together.
 
@@ -118,7 +119,7 @@ def by_products(
     """
     # The nearest first: it says more of the sound.
     asked = list(reversed(folders[-FOLDERS_ASKED:])) if folder_words else []
-    info = header.loop_info or LoopInfo()
+    info = header.loop_info or _NO_INFO
     instrument, instrument_source = _instrument(name, info, asked)
     tempo_bpm, tempo_source = _tempo(name, header, info, asked)
     pitch = Pitch.NOTE if instrument is None else instrument.pitch
@@ -136,25 +137,49 @@ def by_products(
     )
 
 
+_NO_INFO: Final = LoopInfo()
+
+
 @functools.lru_cache(maxsize=2048)
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(map(str.lower, name_pieces(text)))
+    """Return the words of a name, the same for all files of a series: `Kick 01`, `Kick 02`."""
+    return tuple(map(_word, name_pieces(text)))
+
+
+@functools.lru_cache(maxsize=8192)
+def _word(piece: str) -> str:
+    word = piece.lower()
+    # That a number stands there may matter; which one does where somebody asks for it.
+    return "0" if word.isdecimal() and word not in _telling_numbers() else word
+
+
+@functools.cache
+def _telling_numbers() -> frozenset[str]:
+    phrases = [phrase for entry in vocabulary().values() for phrase in entry.words + entry.short]
+    return frozenset(word for phrase in phrases for word in phrase.split()) | {_ONE}
 
 
 def _instrument(
     name: str, info: LoopInfo, folders: Sequence[str]
 ) -> tuple[Instrument | None, Source | None]:
-    texts = [(name, Source.NAME), (info.title, Source.HEADER), (info.key_words, Source.HEADER)]
-    texts += [(folder, Source.FOLDER) for folder in folders]
-    for text, source in texts:
+    if (found := _instrument_in(name)) is not None:
+        return found, Source.NAME
+    for text in (info.title, info.key_words):
         if text and (found := _instrument_in(text)) is not None:
-            return found, source
+            return found, Source.HEADER
+    for folder in folders:
+        if (found := _instrument_in(folder)) is not None:
+            return found, Source.FOLDER
     return None, None
 
 
-@functools.lru_cache(maxsize=2048)  # a folder is asked for each of its files
 def _instrument_in(text: str) -> Instrument | None:
-    return instrument_of(_words(text))
+    return _instrument_of(_words(text))
+
+
+@functools.lru_cache(maxsize=4096)  # asked for each file of a series, and of a folder
+def _instrument_of(words: tuple[str, ...]) -> Instrument | None:
+    return instrument_of(words)
 
 
 def _tempo(
@@ -260,7 +285,7 @@ def _said_playback(words: tuple[str, ...]) -> Playback | None:
     says_shot = not _SHOTS.isdisjoint(words)
     is_shot = not _ONE_SHOTS.isdisjoint(words) or (
         says_shot
-        and any(first in ("one", "1") and second in _SHOTS for first, second in pairwise(words))
+        and any(first in ("one", _ONE) and second in _SHOTS for first, second in pairwise(words))
     )
     if is_loop or is_shot:
         # "Loops and one-shots" says neither.

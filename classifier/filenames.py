@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 
 #: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
 #: marketplace holds beside them. Anything else after a dot (``Take 1.5``) is part of the name.
-#: Wider than what is ingested (`headers.AUDIO_EXTENSIONS`): tables name other files, too.
+#: Wider than what is ingested (`audio_names.AUDIO_EXTENSIONS`): tables name other files, too.
 DROPPED_EXTENSIONS: Final = frozenset(
     {
         *("wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "afc", "flac", "fla"),

@@ -17,6 +17,7 @@ from typing import Final
 import soundfile
 
 from classifier import containers
+from classifier.audio_names import AUDIO_EXTENSIONS, EXTENSIONS
 from classifier.errors import ErrorCode, SoundError
 from classifier.layout import Layout, Numbers
 from classifier.loop_chunks import LoopInfo
@@ -36,24 +37,6 @@ _SFE_MALLOC_FAILED: Final = 17
 
 # SF_COUNT_MAX, which libsndfile reports when a container does not state its length.
 _FRAMES_UNSTATED: Final = 2**63 - 1
-
-_EXTENSIONS: Final[dict[str, frozenset[str]]] = {
-    "WAV": frozenset({"wav", "wave", "bwf", "rf64"}),
-    "AIFF": frozenset({"aif", "aiff", "aifc", "afc"}),
-    "FLAC": frozenset({"flac", "fla"}),
-    "OGG": frozenset({"ogg", "oga", "opus", "spx"}),
-    "MP3": frozenset({"mp3", "mp2", "mp1", "mpga"}),
-    "AU": frozenset({"au", "snd"}),
-    "CAF": frozenset({"caf"}),
-    "W64": frozenset({"w64"}),
-    "MIDI": frozenset({"mid", "midi"}),
-}
-
-#: Extensions (lower case, no dot) by which a walk takes a file for a sound.
-AUDIO_EXTENSIONS: Final = frozenset().union(*_EXTENSIONS.values())
-
-#: How macOS calls what it leaves beside a file on a foreign disc.
-MACOS_LEFTOVER: Final = b"._"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +80,6 @@ class HeaderReading:
 
     header: AudioHeader
     note: str | None
-
-
-def is_named_like_a_sound(name: bytes) -> bool:
-    """Whether a base name ends in one of `AUDIO_EXTENSIONS`."""
-    stem, dot, extension = name.rpartition(b".")
-    return bool(dot and stem) and extension.lower().decode("latin-1") in AUDIO_EXTENSIONS
 
 
 def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
@@ -224,6 +201,6 @@ def _believed(numbers: Numbers, size_bytes: int, layout: Layout) -> AudioHeader:
 
 def _note(layout: Layout, name: str) -> str | None:
     extension = name.rpartition(".")[2].lower() if "." in name else ""
-    if extension in AUDIO_EXTENSIONS and extension not in _EXTENSIONS[layout.container]:
+    if extension in AUDIO_EXTENSIONS and extension not in EXTENSIONS[layout.container]:
         return f"it is {layout.container}, though its name ends in .{extension}"
     return None

@@ -105,6 +105,8 @@ def of_wav(chunks: Mapping[bytes, bytes], order: str) -> LoopInfo | None:
     LoopInfo or None
         None when they state nothing.
     """
+    if not chunks:
+        return None  # as of most
     is_one_shot, beats, tempo_bpm, root_note = _acid(chunks.get(b"acid", b""), order)
     sampler_note, has_sustain_loop = _smpl(chunks.get(b"smpl", b""), order)
     texts = _texts(chunks.get(INFO, b""), order)

@@ -138,6 +138,8 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
         when the plainest statements differ.
     """
     pieces = name_pieces(name)
+    if not any(map(_may_be_a_pitch, pieces)):
+        return None  # as in most
     said = [
         one
         for place, piece in enumerate(pieces)

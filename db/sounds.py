@@ -98,7 +98,7 @@ _STATUSES: Final = {str(status): status for status in SoundStatus}
 _LOOK_UP_AT_ONCE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, like `classifier.byproducts.ByProducts`
 class Prediction:
     """What the model said of one sound.
 
@@ -137,7 +137,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, like `classifier.byproducts.ByProducts`
 class SoundResult:
     """One sound's final row.
 

@@ -16,9 +16,9 @@ from itertools import chain, count
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+from classifier.audio_names import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.containers import looks_like_audio
 from classifier.errors import CratesortError
-from classifier.headers import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.opening import mtime_ns
 from classifier.paths import path_text, printable
 from workers.settings import ABSOLUTE_ROOT, Settings

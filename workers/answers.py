@@ -101,16 +101,17 @@ def predictions(
         probabilities.argmax(axis=1).tolist()
         for probabilities in (found.probabilities, found.of_names, found.of_mates)
     )
+    version, review_below = classifier.version, classifier.review_below
+    rows, tokens = found.probabilities.tolist(), found.tokens.tolist()
     return [
         Prediction(
             tuple(row),
-            classifier.version,
-            evidence_of(category, by_name[index], by_mates[index], folder_spoke=asked.folder_spoke),
-            needs_review=row[category] < classifier.review_below,
-            tokens=tokens,
-            unknown_tokens=unknown,
+            version,
+            evidence_of(category, name, mates, folder_spoke=asked.folder_spoke),
+            row[category] < review_below,
+            *counts,
         )
-        for index, (asked, row, category, (tokens, unknown)) in enumerate(
-            zip(questions, found.probabilities.tolist(), best, found.tokens.tolist(), strict=True)
+        for asked, row, category, name, mates, counts in zip(
+            questions, rows, best, by_name, by_mates, tokens, strict=True
         )
     ]

@@ -15,11 +15,11 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+from classifier.audio_names import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.errors import SoundError
 from classifier.folder_words import folder_words as spoken_words
 from classifier.folder_words import spoken_with
 from classifier.gathering import Gathering
-from classifier.headers import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.opening import open_folder_beneath
 from classifier.paths import path_text, readable_name
 from classifier.siblings import Mates, mates_of

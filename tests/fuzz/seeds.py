@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from classifier.headers import AUDIO_EXTENSIONS
+from classifier.audio_names import AUDIO_EXTENSIONS
 from tests import sounds
 from tests.unit.chunks import acid, basc, chunk, chunks_of, form, info, inst, riff, smpl, wav
 from tests.unit.ogg_pages import FIRST, LAST, page

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from classifier import headers
+from classifier.audio_names import AUDIO_EXTENSIONS
 from classifier.filenames import DROPPED_EXTENSIONS, clean_name, placed_tokens, tokenise
 
 
@@ -55,7 +55,7 @@ def test_only_an_audio_extension_at_the_end_and_the_folders_are_dropped(file_nam
 
 
 def test_every_extension_that_is_ingested_is_dropped_from_names():
-    assert headers.AUDIO_EXTENSIONS <= DROPPED_EXTENSIONS
+    assert AUDIO_EXTENSIONS <= DROPPED_EXTENSIONS
 
 
 def test_a_name_composed_on_linux_and_decomposed_on_a_mac_is_one_name():
