@@ -14,7 +14,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry test fuzz chaos lint format docs release-check compose-test train study footprint mates recovery retraining accuracy prior starter lock clean
+.PHONY: help setup ingest results status retry test fuzz chaos lint format docs release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -82,6 +82,16 @@ study: $(VENV)/.dev ## compare the published method with ours: CORPUS=table.csv.
 ## the report lies in .cratesort/study
 	@$(need_corpus)
 	@$(BIN)/cratesort study --from-csv "$$CORPUS" --report .cratesort/study $(ARGS)
+
+bench: $(VENV)/.dev ## measure speed beside a bare process and a task a file
+## and all else that docs/benchmarks.md shows; half an hour: ARGS='--files 100000'
+	@$(BIN)/python -m tests.benchmarks.throughput --systems bare,queue,embedded,naive $(ARGS)
+	@for part in nothing_to_do latency large_table growth commands footprint slow_storage; do \
+	    echo; echo "## $$part"; $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
+
+bench-peers: $(VENV)/.dev ## measure speed beside Ray Data (installs it: 300 MB)
+	@$(install) 'ray[data]'
+	@$(BIN)/python -m tests.benchmarks.throughput --systems bare,queue,ray $(ARGS)
 
 footprint: $(VENV)/.dev ## measure a worker's memory and start, both engines
 	@$(BIN)/python -m tests.benchmarks.footprint

@@ -96,8 +96,10 @@ class Run:
         """Classify in this process, after what earlier runs left unfinished."""
         from db import ledger
         from workers.context import WorkContext
+        from workers.garbage import collect_seldom
         from workers.leftovers import return_leftovers
 
+        collect_seldom()
         context = WorkContext.create(self.settings, reads=True)
         try:
             return_leftovers(context)

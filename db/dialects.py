@@ -37,6 +37,8 @@ from sqlalchemy.types import NullType, TypeEngine
 #: A writer of ours holds SQLite for one batch, some 20 ms; a minute of waiting is a stuck process.
 SQLITE_BUSY_SECONDS: Final = 60.0
 
+_SQLITE_CACHE_KIB: Final = 32 * 1024
+
 #: Of SQLite's virtual machine, between two looks at the clock: some milliseconds.
 _SQLITE_STEPS: Final = 100_000
 
@@ -247,6 +249,8 @@ def prepare(engine: Engine) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # The default of 2 MB holds no index of a large table, in which keys come in no order.
+        cursor.execute(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

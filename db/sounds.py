@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from classifier.errors import ErrorCode
 from classifier.labels import CATEGORIES, N_CATEGORIES
@@ -242,11 +242,10 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
 
 def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None:
     """Make labels current that were given before their sounds had a row (`db.early_labels`)."""
-    latest = connection.scalars(
-        select(func.max(label_history.c.id))
-        .where(one_of(connection, label_history.c.key, keys))
-        .group_by(label_history.c.key)
-    ).all()
+    given = rows_of(
+        connection, (label_history.c.key, label_history.c.id), label_history.c.key, keys
+    )
+    latest = [max(ids) for ids in _ids_by_key(given).values()]
     if not latest:
         return  # as for nearly every batch
     connection.execute(
@@ -264,6 +263,13 @@ def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None
             labelled_at=label_history.c.labelled_at,
         )
     )
+
+
+def _ids_by_key(rows: Iterable[Any]) -> dict[bytes, list[int]]:
+    found: dict[bytes, list[int]] = {}
+    for key, label_id in rows:
+        found.setdefault(bytes(key), []).append(label_id)
+    return found
 
 
 def _row(result: SoundResult) -> tuple[Any, ...]:

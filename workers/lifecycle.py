@@ -15,6 +15,7 @@ from celery import signals
 from db.faults import plain
 from workers.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
+from workers.garbage import collect_seldom
 from workers.memory import memory_limit
 from workers.settings import load_settings
 
@@ -70,6 +71,7 @@ def load_model_at_birth(**_: Any) -> None:
         here.predictor.current(here.database)
     except Exception as error:
         log.warning("the model could not be loaded yet: %s", plain(error))
+    collect_seldom()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery has no types

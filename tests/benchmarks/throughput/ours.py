@@ -1,13 +1,15 @@
 """cratesort itself, as its users start it: through Redis and PostgreSQL, or in one process."""
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from db.engine import create_engine, reading
 from db.migrate import upgrade
@@ -17,6 +19,8 @@ from tests.processes import clean_environment, worker
 from tests.servers import PostgresServer, RedisServer
 
 _CHILDREN: Final = 2
+#: A worker that has just said it is ready still starts its watch.
+_SETTLING_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,25 @@ class Run:
 
 
 def through_queue(
-    library: Path, folder: Path, redis: RedisServer, postgres: PostgresServer, name: str = "bench"
+    library: Path,
+    folder: Path,
+    redis: RedisServer,
+    postgres: PostgresServer,
+    name: str = "bench",
+    fill: Callable[[Engine], None] = lambda _: None,
 ) -> Run:
-    """Ingest with a worker of two children; from the command to the last row."""
+    """Ingest with a worker of two children; from the command to the last row.
+
+    Parameters
+    ----------
+    library, folder : Path
+        Of the sounds, and for what the processes leave.
+    redis, postgres
+    name : str
+        Of a database of its own.
+    fill : callable
+        Puts other rows into it before.
+    """
     postgres.create_database(name)
     settings = {
         "CRATESORT_BROKER_URL": redis.url,
@@ -61,16 +81,19 @@ def through_queue(
         "CRATESORT_DATA_FOLDER": str(folder / name),
     }
     upgrade(settings["CRATESORT_DATABASE_URL"])
+    database = create_engine(settings["CRATESORT_DATABASE_URL"])
+    fill(database)
+    before = _count(database)
     with worker(("--concurrency", str(_CHILDREN)), folder, settings) as service:
+        time.sleep(_SETTLING_SECONDS)
         pids = {"worker": service.pid, "redis": redis.pid, "postgres": postgres.pid}
         used = {part: cpu_seconds(pid) for part, pid in pids.items()}
         began = time.time()
         producer = _ingest(library, folder, settings, "--wait")
         parts = {part: cpu_seconds(pid) - used[part] for part, pid in pids.items()}
     parts["producer"] = producer
-    database = create_engine(settings["CRATESORT_DATABASE_URL"])
+    files = _count(database) - before
     with reading(database) as connection:
-        files = connection.execute(select(func.count()).select_from(sounds)).scalar_one()
         ended = connection.execute(select(func.max(batches.c.finished_at))).scalar_one()
     database.dispose()
     # One machine, one clock: PostgreSQL's is the one we read.
@@ -84,10 +107,14 @@ def in_process(library: Path, folder: Path) -> Run:
     used = _ingest(library, folder, settings, "--wait")
     seconds = time.monotonic() - began
     database = create_engine(f"sqlite:///{folder}/embedded/cratesort.db")
-    with reading(database) as connection:
-        files = connection.execute(select(func.count()).select_from(sounds)).scalar_one()
+    files = _count(database)
     database.dispose()
     return Run(files, seconds, used, {"process": used})
+
+
+def _count(database: Engine) -> int:
+    with reading(database) as connection:
+        return int(connection.execute(select(func.count()).select_from(sounds)).scalar_one())
 
 
 def _ingest(library: Path, folder: Path, settings: dict[str, str], *options: str) -> float:
@@ -98,15 +125,8 @@ def _ingest(library: Path, folder: Path, settings: dict[str, str], *options: str
         cwd=folder,
         stdout=subprocess.DEVNULL,
     )
-    _, status, usage = _wait(process.pid)
-    process.returncode = status
-    if status:
-        raise RuntimeError(f"cratesort ingest ended with {status}")
-    return usage
-
-
-def _wait(pid: int) -> tuple[int, int, float]:
-    import os
-
-    _, status, usage = os.wait4(pid, 0)
-    return pid, os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"cratesort ingest ended with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,55 @@
+"""How soon short commands answer: ``python -m tests.benchmarks.commands``.
+
+`cratesort --help`, and `cratesort status` on an SQLite file with a hundred sounds; each a process
+of its own, with Python's start. Prints median and least of several runs. Not a test: figures depend
+on the machine. Not here: what `status` takes on a large table (`tests.benchmarks.growth`).
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from db.engine import create_engine
+from db.migrate import upgrade
+from tests.benchmarks.growth import fill
+from tests.benchmarks.machine import machine
+from tests.processes import clean_environment
+
+_ROUNDS: Final = 15
+_SOUNDS: Final = 100
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    print(machine(), end="\n\n")
+    print("| command | median | least |\n|---|---|---|")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        database_url = f"sqlite:///{folder}/cratesort.db"
+        upgrade(database_url)
+        database = create_engine(database_url)
+        fill(database, _SOUNDS)
+        database.dispose()
+        for command in ("--help", "status"):
+            took = [_seconds(command, folder, database_url) for _ in range(_ROUNDS)]
+            print(f"| `cratesort {command}` | {median(took):.2f} s | {min(took):.2f} s |")
+
+
+def _seconds(command: str, folder: Path, database_url: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "cli", command],
+        env=clean_environment(folder, {"CRATESORT_DATABASE_URL": database_url}),
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Ingesting into a table that has grown: ``python -m tests.benchmarks.large_table``.
+
+The same files through the queue into a table with few rows and into one with many, in turn; prints
+files a second of each and their ratio. Not a test: figures depend on the machine. Not here: reading
+a large table (`tests.benchmarks.growth`).
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from tests.benchmarks.growth import fill
+from tests.benchmarks.machine import machine
+from tests.benchmarks.throughput.library import make_library
+from tests.benchmarks.throughput.ours import through_queue
+from tests.servers import PostgresServer, RedisServer, running
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=50_000)
+    parser.add_argument("--rows", type=int, nargs=2, default=(10_000, 2_000_000))
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    rates: dict[int, list[float]] = {rows: [] for rows in asked.rows}
+    with TemporaryDirectory() as name, running(RedisServer()) as redis:
+        folder = Path(name)
+        library = make_library(folder, asked.files)
+        for turn in range(asked.rounds):
+            for rows in asked.rows:
+                with running(PostgresServer()) as postgres:
+                    run = through_queue(
+                        library, folder, redis, postgres, f"t{turn}_{rows}",
+                        partial(fill, count=rows),
+                    )  # fmt: skip
+                rates[rows].append(run.rate)
+    few, many = (median(rates[rows]) for rows in asked.rows)
+    print(f"{machine()}; {asked.files:,} files, median of {asked.rounds}", end="\n\n")
+    print("| rows in the table before | files/s |\n|---|---|")
+    for rows in asked.rows:
+        print(f"| {rows:,} | {median(rates[rows]):,.0f} |")
+    print(f"| ratio | {many / few:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

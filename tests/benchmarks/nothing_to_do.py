@@ -1,0 +1,81 @@
+"""Ingesting what has not changed, beside ``find``: ``python -m tests.benchmarks.nothing_to_do``.
+
+The same tree is ingested once and then again; in turn with that, ``find`` prints path, size and
+time of each of its files. In one process with SQLite, and through Redis and PostgreSQL. Prints the
+median of each in seconds. Not a test: figures depend on the machine.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from db.migrate import upgrade
+from tests.benchmarks.machine import machine
+from tests.benchmarks.throughput.library import make_library
+from tests.processes import clean_environment, worker
+from tests.servers import PostgresServer, RedisServer, running
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    with (
+        TemporaryDirectory() as name,
+        running(RedisServer()) as redis,
+        running(PostgresServer()) as postgres,
+    ):
+        folder = Path(name)
+        library = make_library(folder, asked.files)
+        here = {"CRATESORT_DATA_FOLDER": str(folder / "data")}
+        postgres.create_database("again")
+        queue = {
+            "CRATESORT_BROKER_URL": redis.url,
+            "CRATESORT_DATABASE_URL": postgres.database_url("again"),
+            "CRATESORT_LIBRARY_ROOTS": f"library={library}",
+            "CRATESORT_DATA_FOLDER": str(folder / "queue"),
+        }
+        upgrade(queue["CRATESORT_DATABASE_URL"])
+        _ingest(library, folder, here)
+        with worker((), folder, queue):
+            _ingest(library, folder, queue)
+        print(f"{machine()}; {asked.files:,} files, median of {asked.rounds}", end="\n\n")
+        print("| | find | again | 3 x find + 1 s |\n|---|---|---|---|")
+        for system, settings in (("SQLite, one process", here), ("Redis, PostgreSQL", queue)):
+            found, again = [], []
+            for _ in range(asked.rounds):
+                found.append(_find(library))
+                again.append(_ingest(library, folder, settings))
+            find = median(found)
+            row = f"{find:.2f} s | {median(again):.2f} s | {3 * find + 1:.2f} s"
+            print(f"| {system} | {row} |", flush=True)
+
+
+def _find(library: Path) -> float:
+    began = time.perf_counter()
+    command = ["find", str(library), "-type", "f", "-printf", "%p %s %T@\\n"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def _ingest(library: Path, folder: Path, settings: Mapping[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "cli", "ingest", "--wait", str(library)],
+        env=clean_environment(folder, settings),
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

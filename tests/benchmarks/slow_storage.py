@@ -1,0 +1,63 @@
+"""Storage that answers slowly: ``python -m tests.benchmarks.slow_storage``.
+
+Opening a file takes 5 ms longer than it does, as over a network mount. One process reads the
+headers of the same files as a worker does, with the files opened ahead and one after the other, and
+from storage that is not slow, where nothing is opened ahead. Prints files a second.
+
+Not a test: figures depend on the machine. Not here: real network storage, which has other limits.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from classifier.opening import open_beneath, open_root
+from db.batch import BatchEntry, ClaimedBatch
+from tests.benchmarks.machine import machine
+from tests.benchmarks.throughput.library import make_library
+from tests.benchmarks.throughput.work import paths_below
+from workers import classification
+from workers.context import WorkContext
+from workers.settings import Settings
+
+_BATCH = 200
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=0.005)
+    asked = parser.parse_args()
+    with TemporaryDirectory() as name:
+        library = make_library(Path(name), asked.files)
+        context = WorkContext.create(Settings(data_folder=Path(name) / "data"))
+        print(f"{machine()}; {asked.files:,} files\n\n| opening takes | files/s |\n|---|---|")
+
+        def slowly(*arguments: object, **options: object) -> object:
+            time.sleep(asked.seconds)
+            return open_beneath(*arguments, **options)  # type: ignore[arg-type]
+
+        print(f"| as long as it does | {_rate(library, context):,.0f} |")
+        with patch.object(classification, "open_beneath", slowly):
+            print(f"| {1e3 * asked.seconds:.0f} ms more | {_rate(library, context):,.0f} |")
+            with patch.object(classification, "_SLOW_STORAGE_SECONDS", float("inf")):
+                rate = _rate(library, context)
+            print(f"| {1e3 * asked.seconds:.0f} ms more, one after the other | {rate:,.0f} |")
+
+
+def _rate(library: Path, context: WorkContext) -> float:
+    paths = paths_below(library)
+    root_fd = open_root(str(library))
+    began = time.perf_counter()
+    for start in range(0, len(paths), _BATCH):
+        entries = tuple(BatchEntry(path, "", "") for path in paths[start : start + _BATCH])
+        batch = ClaimedBatch(1, 1, "library", entries, "", 0)
+        classification._read_all(batch, root_fd, context)
+    return len(paths) / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()
