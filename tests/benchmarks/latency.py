@@ -40,7 +40,7 @@ _PAUSE_SECONDS: Final = 0.1
 def main() -> None:
     """Print a table of both cases."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=150_000, help="of the bulk ingest")
+    parser.add_argument("--files", type=int, default=200_000, help="of the bulk ingest")
     parser.add_argument("--times", type=int, default=200, help="files somebody waits for")
     asked = parser.parse_args()
     print(machine(), end="\n\n")
@@ -53,6 +53,8 @@ def main() -> None:
     ):
         folder = Path(name)
         library = make_library(folder, asked.files)
+        waited_for = make_library(folder / "waited for", asked.times)
+        files = [waited_for / path for path in paths_below(waited_for)]
         for free in (True, False):
             postgres.create_database(f"latency_{free}".lower())
             database_url = postgres.database_url(f"latency_{free}".lower())
@@ -60,28 +62,27 @@ def main() -> None:
             settings = Settings(
                 broker_url=SecretStr(redis.url),
                 database_url=SecretStr(database_url),
-                library_roots={"library": library},
+                library_roots={"library": folder},
                 data_folder=folder / str(free),
             )
-            print(_measured(settings, library, folder, asked.times, free=free), flush=True)
+            print(_measured(settings, library, files, free=free), flush=True)
 
 
-def _measured(settings: Settings, library: Path, folder: Path, times: int, *, free: bool) -> str:
+def _measured(settings: Settings, library: Path, files: Sequence[Path], *, free: bool) -> str:
+    folder = library.parent
     environment = {
         "CRATESORT_BROKER_URL": _secret(settings.broker_url),
         "CRATESORT_DATABASE_URL": _secret(settings.database_url),
-        "CRATESORT_LIBRARY_ROOTS": f"library={library}",
+        "CRATESORT_LIBRARY_ROOTS": f"library={folder}",
         "CRATESORT_DATA_FOLDER": str(settings.data_folder),
     }
     database = create_engine(settings.database)
-    files = [library / path for path in paths_below(library)[-times:]]
     with ExitStack() as stack:
         stack.callback(database.dispose)
         stack.enter_context(worker(("--concurrency", "2"), folder, environment))
         if free:
             only = ("--queues", "interactive", "--concurrency", "1")
             stack.enter_context(worker(only, folder, environment))
-        # Not the files somebody will wait for: the bulk reaches its end after they were asked for.
         bulk = [sys.executable, "-m", "cli", "ingest", "--no-wait", str(library)]
         subprocess.run(
             bulk, env=clean_environment(folder, environment), cwd=folder, check=True,
