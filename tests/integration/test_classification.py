@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import threading
 import time
 from dataclasses import replace
 
@@ -495,3 +496,36 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
     # And who lives on has left word of it, so that it need not
     assert return_leftovers(context) == 1
     assert_handed_back(batch_rows)
+
+
+def test_where_storage_is_slow_the_rows_are_the_same(
+    queued, context, all_names, read_rows, database_url, monkeypatch
+):
+    # Given storage that keeps its reader waiting, and more files than it is judged by
+    folder = context.settings.library_roots["packs"]
+    for number in range(30):
+        (folder / f"more {number}.wav").hardlink_to(folder / all_names[0])
+    names = [*all_names, *(f"more {number}.wav" for number in range(30)), "gone.wav", "../out.wav"]
+    open_beneath, threads = classification.open_beneath, set()
+
+    def slowly(*arguments, **options):
+        threads.add(threading.current_thread())
+        time.sleep(0.002)
+        return open_beneath(*arguments, **options)
+
+    classify_batch(queued(names), context)
+    before = read_rows(database_url)
+    # When the same batch is classified there
+    monkeypatch.setattr(classification, "open_beneath", slowly)
+    classify_batch(queued(names), context)
+    # Then others opened the files, and every row says what it said
+    assert len(threads) > 1
+    assert read_rows(database_url) == before
+
+
+def test_of_a_sound_that_stands_twice_in_a_batch_there_is_one_row(
+    queued, context, all_names, read_rows, database_url
+):
+    outcome = classify_batch(queued([all_names[0]] * 3), context)
+    assert outcome.classified == 3
+    assert len(read_rows(database_url)) == 1

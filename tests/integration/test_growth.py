@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from db.engine import reading
+from db.sounds import known
 from tests.benchmarks import growth
 from tests.integration.conftest import connected
 
@@ -116,3 +117,12 @@ def test_the_order_of_review_is_read_from_an_index(grown, question, index):
     else:
         assert f"Index Scan using {index}" in plan
         assert "Presorted Key: confidence" in plan
+
+
+def test_a_walk_asks_for_its_rows_by_their_key(grown):
+    def ask(connection):
+        known(connection, "library", [f"pack/{number}.wav" for number in range(100)])
+
+    (plan,) = plans(grown, ask).values()
+    assert re.search(r"(?i)index", plan)
+    assert not re.search("Seq Scan|SCAN sounds", plan)

@@ -10,11 +10,15 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from db import ledger, measures
+from db.batch import BatchEntry
 from db.engine import reading
+from db.measures import BatchTimes
 from db.tables import ingests
 from tasks.finding import OutsideRootsError
 from tasks.producer import submit
 from tests import sounds
+from tests.integration.conftest import connected
 from tests.processes import clean_environment
 from workers.settings import Settings
 
@@ -140,3 +144,37 @@ def test_what_somebody_waits_for_goes_past_a_full_window(
         (message,) = map(json.loads, client.lrange("interactive", 0, -1))
     assert message["headers"]["kwargsrepr"] == "batch 4: 1 sounds from now.wav"
     assert len(messages(redis_url)) == 2
+
+
+def measured(database_url, *, sound_count, seconds):
+    """Leave a finished batch that took this long."""
+    with connected(database_url) as engine, engine.begin() as connection:
+        ingest_id = ledger.open_ingest(connection, "earlier")
+        entries = [BatchEntry(f"{number}.wav", "p", "v") for number in range(sound_count)]
+        ledger.add_batch(connection, ingest_id, "main", entries)
+        (batch,) = ledger.take_pending(connection, window=9, limit=9)
+        ledger.claim(connection, batch.id, token="t", worker="w", lease_seconds=60)
+        ledger.finish(connection, batch.id, token="t", classified=sound_count, failed=0)
+        times = BatchTimes(0.0, seconds, 0.0, 0.0, 0.0)
+        measures.save(connection, batch.id, times, [])
+
+
+def test_a_batch_is_of_fewer_sounds_where_they_take_long(
+    settings, folder, database_url, batch_rows
+):
+    # Given storage on which the latest batch took 20 ms a sound
+    measured(database_url, sound_count=10, seconds=0.2)
+    for number in range(70):
+        (folder / f"{number}.wav").hardlink_to(folder / "a" / "1.wav")
+    # When more is submitted than makes a second's work, and fewer than the settings allow
+    submit([folder], settings=settings.model_copy(update={"batch_size": 1000}))
+    # Then a batch is of some fifty
+    assert [len(row["paths"]) for row in batch_rows()] == [10, 50, 25]
+
+
+def test_a_batch_is_as_large_as_the_settings_say_where_they_take_no_time(
+    settings, folder, database_url, batch_rows
+):
+    measured(database_url, sound_count=10, seconds=0.0001)
+    submit([folder], settings=settings)
+    assert [len(row["paths"]) for row in batch_rows()] == [10, 2, 2, 1]

@@ -223,8 +223,24 @@ def test_root_and_path_cannot_be_confused(save, ask):
         "\u202e\U0001f941",
         "'; DROP TABLE sounds",
         "%s",
+        'a","b',
+        "NULL",
+        "{}\\",
+        '"\\"',
     ],
-    ids=["long", "long in UTF-8", "newline", "escape", "beyond the BMP", "SQL", "format"],
+    ids=[
+        "long",
+        "long in UTF-8",
+        "newline",
+        "escape",
+        "beyond the BMP",
+        "SQL",
+        "format",
+        "array",
+        "null",
+        "braces",
+        "quotes",
+    ],
 )
 def test_any_path_is_kept_as_it_is_and_found_again(save, ask, database, path):
     save(predicted(path))

@@ -14,7 +14,7 @@ from tests.benchmarks.throughput.work import paths_below
 from tests.servers import PostgresServer, RedisServer, running
 
 _NAIVE_FILES: Final = 500
-_SYSTEMS: Final = ("bare", "queue", "embedded", "ray", "naive")
+_SYSTEMS: Final = ("bare", "bare-pair", "queue", "embedded", "ray", "naive")
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
         paths = paths_below(library)
         named: dict[str, Callable[[int], Run]] = {
             "bare": lambda _: baselines.bare(library, folder),
+            "bare-pair": lambda _: baselines.bare_pair(library, folder),
             "queue": lambda turn: ours.through_queue(
                 library, folder, redis, postgres, f"bench{turn}"
             ),

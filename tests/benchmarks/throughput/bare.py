@@ -1,4 +1,4 @@
-"""One process that does the work and nothing else: ``python -m ...bare LIBRARY``.
+"""One process that does the work and nothing else: ``python -m ...bare LIBRARY [PART PARTS]``.
 
 Prints files, seconds and processor seconds as JSON, from the first file to the last: what it takes
 to start and to load the model is not counted.
@@ -20,7 +20,9 @@ def main() -> None:
     library = Path(sys.argv[1])
     work = Work(library)
     began, used = time.perf_counter(), time.process_time()
+    part, parts = map(int, sys.argv[2:] or (0, 1))
     paths = paths_below(library)
+    paths = paths[part * len(paths) // parts : (part + 1) * len(paths) // parts]
     for start in range(0, len(paths), _BATCH):
         work.classify(paths[start : start + _BATCH])
     seconds, cpu = time.perf_counter() - began, time.process_time() - used

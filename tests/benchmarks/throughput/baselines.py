@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,18 @@ def bare(library: Path, folder: Path) -> Run:
     return _run("bare", library, folder)
 
 
+def bare_pair(library: Path, folder: Path) -> Run:
+    """Run two of them at once, half of the library each: what two busy cores make of the work."""
+    with ThreadPoolExecutor(2) as both:
+        halves = list(both.map(lambda part: _run("bare", library, folder, str(part), "2"), (0, 1)))
+    return Run(
+        sum(half.files for half in halves),
+        max(half.seconds for half in halves),
+        sum(half.cpu_seconds for half in halves),
+        {},
+    )
+
+
 def has_ray() -> bool:
     """Whether Ray Data is installed."""
     return importlib.util.find_spec("ray") is not None
@@ -37,9 +50,9 @@ def ray_data(library: Path, folder: Path) -> Run:
     return _run("ray_data", library, folder)
 
 
-def _run(module: str, library: Path, folder: Path) -> Run:
+def _run(module: str, library: Path, folder: Path, *arguments: str) -> Run:
     done = subprocess.run(
-        [sys.executable, "-m", f"{_HERE}.{module}", str(library)],
+        [sys.executable, "-m", f"{_HERE}.{module}", str(library), *arguments],
         env=clean_environment(folder, {}),
         cwd=folder,
         capture_output=True,
