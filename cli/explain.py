@@ -109,8 +109,8 @@ def _explained(
 ) -> dict[str, Any]:
     from classifier.errors import SoundError
     from classifier.opening import open_root
-    from workers.answers import question
-    from workers.classification import by_products_of, read_sound
+    from workers.answers import by_products_of, question
+    from workers.classification import read_sound
     from workers.settings import ABSOLUTE_ROOT
 
     resolved = os.path.realpath(os.fsencode(given))

@@ -1,4 +1,4 @@
-"""What is asked of the model about sounds, and its answers with what they rest on.
+"""What is asked of the model about sounds, its answers, and what else names and headers say.
 
 What is not here: reading headers and rows (`workers.classification`), listing folders
 (`workers.folders`), and the model (`classifier.artifact`).
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classifier.byproducts import ByProducts, by_products
 from classifier.deciding import evidence_of
 from classifier.features import header_matrix
 from classifier.folder_words import folder_words as words_of_folders
@@ -17,6 +18,7 @@ from classifier.folder_words import spoken_with
 from classifier.headers import AudioHeader
 from classifier.paths import readable_name
 from db.sounds import Prediction
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from classifier.artifact import Answers, Classifier
@@ -65,7 +67,7 @@ def question(
 
 @functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
 def _words_of(folder: str) -> str:
-    return words_of_folders([readable_name(part) for part in folder.split("/")])
+    return words_of_folders(_readable(folder))
 
 
 def answers(classifier: "Classifier", questions: Sequence[Question]) -> list[Prediction]:
@@ -115,3 +117,16 @@ def predictions(
             questions, rows, best, by_name, by_mates, tokens, strict=True
         )
     ]
+
+
+def by_products_of(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
+    """Return what is known of a sound beside its category."""
+    folder, _, name = path.rpartition("/")
+    return by_products(
+        readable_name(name), header, _readable(folder), folder_words=settings.folder_words
+    )
+
+
+@functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
+def _readable(folder: str) -> tuple[str, ...]:
+    return tuple(readable_name(part) for part in folder.split("/")) if folder else ()

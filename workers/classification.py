@@ -15,18 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from classifier.byproducts import ByProducts, by_products
 from classifier.errors import CratesortError, ErrorCode, SoundError
 from classifier.features import SAMPLE_TYPES
-from classifier.headers import AudioHeader, HeaderReading, read_header
+from classifier.headers import HeaderReading, read_header
 from classifier.opening import mtime_ns, open_beneath, open_root
-from classifier.paths import readable_name
 from db import ledger, measures, recovery, sounds
 from db.batch import ClaimedBatch
 from db.faults import plain
 from db.measures import BatchTimes
 from db.sounds import Failure, Prediction, SoundResult
-from workers.answers import answers, question
+from workers.answers import answers, by_products_of, question
 from workers.blame import blame
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds
@@ -397,16 +395,3 @@ def _results(
             )
         )
     return results
-
-
-def by_products_of(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
-    """Return what is known of a sound beside its category."""
-    folder, _, name = path.rpartition("/")
-    return by_products(
-        readable_name(name), header, _readable(folder), folder_words=settings.folder_words
-    )
-
-
-@functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
-def _readable(folder: str) -> tuple[str, ...]:
-    return tuple(readable_name(part) for part in folder.split("/")) if folder else ()
