@@ -88,9 +88,9 @@ def ingest(
 
     from tasks.producer import Reclassify
 
-    run = Run.begin(wait=wait)
     again = Reclassify(below, model_older) if reclassify else None
-    sys.exit(_ingest(run, paths, manifest, again, now, as_json))
+    with Run.begin(wait=wait) as run:
+        sys.exit(_ingest(run, paths, manifest, again, now, as_json))
 
 
 @contextmanager

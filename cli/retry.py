@@ -42,15 +42,15 @@ def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> N
 
     from tasks.retry import submit_failed
 
-    run = Run.begin(wait=wait)
+    with Run.begin(wait=wait) as run:
 
-    def submit(on_progress: "Callable[[Submission], None]") -> "Submission":
-        return submit_failed(
-            settings=run.settings,
-            database=run.database,
-            code=None if code is None else ErrorCode(code),
-            on_progress=on_progress,
-        )
+        def submit(on_progress: "Callable[[Submission], None]") -> "Submission":
+            return submit_failed(
+                settings=run.settings,
+                database=run.database,
+                code=None if code is None else ErrorCode(code),
+                on_progress=on_progress,
+            )
 
-    submission, ended = run.see_through(submit)
-    sys.exit(report_retry(run, submission, ended, as_json))
+        submission, ended = run.see_through(submit)
+        sys.exit(report_retry(run, submission, ended, as_json))

@@ -7,7 +7,8 @@ What is not here: what is submitted (`cli.ingest`, `cli.retry`), and what is sai
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -54,8 +55,9 @@ class Run:
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def begin(cls, *, wait: bool | None) -> "Run":
-        """Read the settings, open the database and set up what is logged.
+    @contextmanager
+    def begin(cls, *, wait: bool | None) -> Iterator["Run"]:
+        """Read the settings, open the database for the block, and set up what is logged.
 
         Parameters
         ----------
@@ -72,10 +74,14 @@ class Run:
         # That Redis is away is said below, once and in words for a person.
         logging.getLogger("workers.dispatch").setLevel("ERROR")
         database = create_engine(settings.database)
-        require_current(database)
         if wait is None:
             wait = settings.in_process or on_terminal()
-        return cls(settings, database, wait, started)
+        try:
+            require_current(database)
+            yield cls(settings, database, wait, started)
+        finally:
+            # SQLite's files beside its own go with its last connection.
+            database.dispose()
 
     def see_through(self, submit: Submit) -> Ended:
         """Submit, and see what was submitted to its end if asked to."""
