@@ -34,6 +34,6 @@ def test_a_worker_says_what_it_is_and_one_line_a_batch(
     assert batch["headers_seconds"] >= 0
     # And the first says what runs, with no password
     (first,) = [record for record in records if "a worker with" in record["message"]]
-    assert "serves classify, housekeeping; engine onnx" in first["message"]
+    assert "serves interactive, classify, housekeeping; engine onnx" in first["message"]
     # And of no file there is a line
     assert "letter.wav" not in log
