@@ -132,8 +132,10 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     hints = _Hints(fd, head, order, loop_chunks.OF_WAV)
     offset = 12
     for _ in range(_MAX_CHUNKS):
+        if fmt and extent is not None:
+            break
         chunk = bytes_at(fd, head, offset, 8)
-        if len(chunk) < 8 or (fmt and extent is not None):
+        if len(chunk) < 8:
             break
         name, length = chunk[:4], struct.unpack(order + "I", chunk[4:])[0]
         body = offset + 8
