@@ -8,6 +8,7 @@ from workers import classification, lifecycle
 from workers.app import CLASSIFY_TASK, app
 from workers.dispatch import MESSAGE_VERSION, dispatch
 from workers.faults import HandedBackError, is_worlds
+from workers.garbage import give_memory_back
 
 log = logging.getLogger(__name__)
 
@@ -41,3 +42,4 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
         )
         raise HandedBackError(plain(error)) from None
     dispatch(app, context.database, context.settings)
+    give_memory_back()

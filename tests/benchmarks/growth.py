@@ -237,6 +237,13 @@ def fill(engine: Engine, count: int) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("VACUUM ANALYZE"))
+            for table in (ingests, batches, sounds):  # their rows came with ids of their own
+                connection.execute(
+                    text(
+                        f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) "  # noqa: S608
+                        f"FROM {table.name}"
+                    )
+                )
     engine.dispose()
 
 
