@@ -8,10 +8,8 @@ stores a bundle keeps the sha256 of the whole, and so vouches for the manifest, 
 What is not here: where bundles are stored, which one is champion, how one is trained.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -42,6 +40,7 @@ from classifier.manifest import (
     parse_manifest,
     sha256,
 )
+from classifier.shipped import starter_bundle
 from classifier.siblings import Mates
 from classifier.stacking import MatesSaid, pooled, together
 from classifier.vocabulary import Vocabulary, token_counts
@@ -350,14 +349,3 @@ def _load(bundle: bytes, engine: EngineName) -> tuple[Manifest, Vocabulary, Engi
 def load_starter(engine: EngineName = "onnx") -> Classifier:
     """Load the starter bundle that ships with the package."""
     return load_classifier(starter_bundle(), engine)
-
-
-@functools.cache  # asked for each batch, and a package does not change while it runs
-def starter_version() -> str:
-    """Return the version of the starter bundle without loading its models."""
-    return read_manifest(starter_bundle()).version
-
-
-def starter_bundle() -> bytes:
-    """Return the starter bundle as it ships."""
-    return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()

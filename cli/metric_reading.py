@@ -11,8 +11,8 @@ from typing import Final
 from celery import Celery
 from sqlalchemy import Engine
 
-from classifier.artifact import starter_version
 from classifier.errors import CratesortError
+from classifier.shipped import starter_version
 from cli.asking import Asking
 from db import dialects, measures, overview, training_runs
 from db.bundles import champion_version

@@ -41,7 +41,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 def list_models(as_json: bool) -> None:
     """List every model of the database, and the starter that ships with the package."""
-    from classifier.artifact import starter_bundle, starter_version
+    from classifier.shipped import starter_bundle, starter_version
     from db.bundles import stored
     from db.engine import reading
 
@@ -88,7 +88,8 @@ def list_models(as_json: bool) -> None:
 )
 def show(version: str, report: BinaryIO | None) -> None:
     """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
-    from classifier.artifact import read_manifest, starter_bundle, starter_version
+    from classifier.artifact import read_manifest
+    from classifier.shipped import starter_bundle, starter_version
     from db.bundles import read
     from db.engine import reading
     from db.training_runs import report_of
@@ -112,7 +113,7 @@ def show(version: str, report: BinaryIO | None) -> None:
 @click.argument("version")
 def promote(version: str) -> None:
     """Let VERSION serve from the next batch on."""
-    from classifier.artifact import starter_version
+    from classifier.shipped import starter_version
     from db import bundles
 
     database = _database()
@@ -132,7 +133,7 @@ def rollback() -> None:
     A second rollback goes one promotion further back, and so on; it does not bring back what the
     first took away (`cratesort models promote` does).
     """
-    from classifier.artifact import starter_version
+    from classifier.shipped import starter_version
     from db import bundles
     from db.engine import reading
 

@@ -50,6 +50,7 @@ def status(as_json: bool, watch: bool) -> None:
 
 
 def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
+    from classifier.shipped import starter_version
     from db.at_work import work as work_now
     from db.bundles import champion_version
     from db.engine import reading
@@ -62,7 +63,7 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
         pace = files_per_second(connection)
         at_work = work_now(connection)
         ingests = progress(connection)
-        version = champion_version(connection) or _starter_version()
+        version = champion_version(connection) or starter_version()
         run = latest(connection)
     return {
         "sounds": {
@@ -104,17 +105,6 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
         "files_per_second": pace,
         "inbox": _inbox(settings),
     }
-
-
-def _starter_version() -> str:
-    """Return what `classifier.artifact.starter_version` does, without loading numpy and engines."""
-    import json
-    import zipfile
-    from importlib import resources
-
-    bundle = resources.files("classifier").joinpath("starter", "starter.zip")
-    with bundle.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-        return str(json.loads(archive.read("manifest.json"))["version"])
 
 
 def _inbox(settings: "Settings") -> dict[str, int | None] | None:

@@ -267,7 +267,7 @@ def batch_size(connection: Connection, settings: Settings) -> int:
 
 
 def _serving_version(connection: Connection) -> str:
-    from classifier.artifact import starter_version
+    from classifier.shipped import starter_version
 
     return bundles.champion_version(connection) or starter_version()
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from classifier.archive import Archive, pack
-from classifier.artifact import read_manifest, starter_bundle
+from classifier.artifact import read_manifest
 from classifier.manifest import MANIFEST, MEMBERS
+from classifier.shipped import starter_bundle
 
 
 def called(version: str) -> bytes:

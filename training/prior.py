@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.artifact import load_originals, read_manifest, starter_bundle
+from classifier.artifact import load_originals, read_manifest
 from classifier.filenames import tokenise
 from classifier.labels import N_CATEGORIES
 from classifier.sequence import SequenceModel, one_hot
+from classifier.shipped import starter_bundle
 from classifier.vocabulary import Vocabulary
 from training.dataset import LabelledSounds
 from training.generation import generate_folders, generate_sounds

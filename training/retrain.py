@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
-from classifier.artifact import Classifier, load_classifier, publish, read_manifest, starter_bundle
+from classifier.artifact import Classifier, load_classifier, publish, read_manifest
 from classifier.errors import BundleError
 from classifier.labels import CATEGORIES, N_CATEGORIES
 from classifier.sequence import SequenceModel
+from classifier.shipped import starter_bundle
 from db import bundles
 from db.engine import reading
 from db.tables import RunVerdict

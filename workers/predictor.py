@@ -51,7 +51,7 @@ class Predictor:
             one promoted would go unnoticed for months.
         """
         # Imported here: a producer imports this module's neighbours and must stay light.
-        from classifier.artifact import starter_version
+        from classifier.shipped import starter_version
 
         with reading(database) as connection:
             champion = bundles.champion_version(connection)

@@ -8,8 +8,9 @@ from importlib import resources
 import pytest
 from sqlalchemy import update
 
-from classifier.artifact import read_manifest, starter_version
+from classifier.artifact import read_manifest
 from classifier.labels import CATEGORIES
+from classifier.shipped import starter_version
 from db import bundles
 from db.engine import create_engine
 from db.tables import models as models_table

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from classifier.artifact import starter_version
+from classifier.shipped import starter_version
 
 
 @pytest.fixture(scope="module")

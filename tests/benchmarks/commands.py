@@ -5,8 +5,6 @@ of its own, with Python's start. Prints median and least of several runs. Not a 
 on the machine. Not here: what `status` takes on a large table (`tests.benchmarks.growth`).
 """
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -17,7 +15,7 @@ from db.engine import create_engine
 from db.migrate import upgrade
 from tests.benchmarks.growth import fill
 from tests.benchmarks.machine import machine
-from tests.processes import clean_environment
+from tests.processes import run_cli
 
 _ROUNDS: Final = 15
 _SOUNDS: Final = 100
@@ -41,13 +39,8 @@ def main() -> None:
 
 def _seconds(command: str, folder: Path, database_url: str) -> float:
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "cli", command],
-        env=clean_environment(folder, {"CRATESORT_DATABASE_URL": database_url}),
-        cwd=folder,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    done = run_cli((command,), folder, {"CRATESORT_DATABASE_URL": database_url})
+    assert done.code == 0, done.stderr
     return time.perf_counter() - began
 
 

@@ -11,8 +11,6 @@ Not a test: times are of one machine. Not here: throughput.
 
 import argparse
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,7 +28,7 @@ from tasks.producer import submit
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.work import paths_below
-from tests.processes import clean_environment, worker
+from tests.processes import run_cli, worker
 from tests.servers import PostgresServer, RedisServer, running
 from workers.settings import Settings
 
@@ -83,11 +81,8 @@ def _measured(settings: Settings, library: Path, files: Sequence[Path], *, free:
         if free:
             only = ("--queues", "interactive", "--concurrency", "1")
             stack.enter_context(worker(only, folder, environment))
-        bulk = [sys.executable, "-m", "cli", "ingest", "--no-wait", str(library)]
-        subprocess.run(
-            bulk, env=clean_environment(folder, environment), cwd=folder, check=True,
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        bulk = run_cli(("ingest", "--no-wait", library), folder, environment)
+        assert bulk.code == 0, bulk.stderr
         seen = [_seconds_until_its_row(settings, file) for file in files]
         with reading(database) as connection:
             row = batches.c

@@ -7,7 +7,6 @@ median of each in seconds. Not a test: figures depend on the machine.
 
 import argparse
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from tempfile import TemporaryDirectory
 from db.migrate import upgrade
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
-from tests.processes import clean_environment, worker
+from tests.processes import run_cli, worker
 from tests.servers import PostgresServer, RedisServer, running
 
 
@@ -67,13 +66,8 @@ def _find(library: Path) -> float:
 
 def _ingest(library: Path, folder: Path, settings: Mapping[str, str]) -> float:
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "cli", "ingest", "--wait", str(library)],
-        env=clean_environment(folder, settings),
-        cwd=folder,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    done = run_cli(("ingest", "--wait", library), folder, settings, timeout_seconds=3600)
+    assert done.code == 0, done.stderr
     return time.perf_counter() - began
 
 

@@ -5,7 +5,7 @@ from itertools import groupby
 import pytest
 from sqlalchemy import select
 
-from classifier.artifact import starter_version
+from classifier.shipped import starter_version
 from db import bundles
 from db.dialects import clock
 from db.engine import reading

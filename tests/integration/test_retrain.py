@@ -11,11 +11,12 @@ pytest.importorskip("pandas")
 import pandas as pd
 from sqlalchemy import update
 
-from classifier.artifact import load_classifier, read_manifest, starter_bundle
+from classifier.artifact import load_classifier, read_manifest
 from classifier.errors import BundleError
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
 from classifier.sequence import SequenceModel
+from classifier.shipped import starter_bundle
 from db import bundles
 from db.tables import RunVerdict, models
 from tests.bundles import called

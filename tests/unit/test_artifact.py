@@ -12,11 +12,12 @@ import pytest
 
 from classifier import archive
 from classifier.archive import pack
-from classifier.artifact import load_classifier, load_starter, read_manifest, starter_version
+from classifier.artifact import load_classifier, load_starter, read_manifest
 from classifier.errors import BundleError, UnknownSampleTypeError
 from classifier.headers import AudioHeader
 from classifier.labels import N_CATEGORIES
 from classifier.manifest import FORMAT_VERSION, GOLDEN, MANIFEST, MEMBERS, sha256
+from classifier.shipped import starter_version
 
 NOTHING_STATED = AudioHeader(None, None, None, None, None, None)
 A_HEADER = AudioHeader(88_244, 1.0, 44_100, 1, 44_100, "PCM_16")

@@ -28,8 +28,9 @@ table = sqlalchemy.Table(
 @functools.cache
 def _means() -> tuple[Any, Any, int]:
     """Return the originals, the database and the library's root, once a process."""
-    from classifier.artifact import load_originals, starter_bundle
+    from classifier.artifact import load_originals
     from classifier.opening import open_root
+    from classifier.shipped import starter_bundle
 
     root_fd = open_root(os.environ["THROUGHPUT_LIBRARY"])
     originals = load_originals(starter_bundle())

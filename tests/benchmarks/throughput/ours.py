@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Engine, func, select
@@ -60,6 +61,7 @@ def through_queue(
     postgres: PostgresServer,
     name: str = "bench",
     fill: Callable[[Engine], None] = lambda _: None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Run:
     """Ingest with a worker of two children; from the command to the last row.
 
@@ -72,6 +74,8 @@ def through_queue(
         Of a database of its own.
     fill : callable
         Puts other rows into it before.
+    more : mapping of str to str
+        Settings besides.
     """
     postgres.create_database(name)
     settings = {
@@ -79,6 +83,7 @@ def through_queue(
         "CRATESORT_DATABASE_URL": postgres.database_url(name),
         "CRATESORT_LIBRARY_ROOTS": f"library={library}",
         "CRATESORT_DATA_FOLDER": str(folder / name),
+        **more,
     }
     upgrade(settings["CRATESORT_DATABASE_URL"])
     database = create_engine(settings["CRATESORT_DATABASE_URL"])
