@@ -91,6 +91,15 @@ def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
     }
 
 
+def no_columns() -> dict[str, Any]:
+    """Return what a done batch's row says of its sounds: nothing, each has a row of its own.
+
+    How many they were (`sound_count`) stays. Kept, the lists of a library of two million sounds
+    would be as large as their rows, for nobody.
+    """
+    return {"paths": [], "packs": [], "vendors": []}
+
+
 def entries_of(row: RowMapping) -> list[BatchEntry]:
     """Return the sounds of a batch's row."""
     return [

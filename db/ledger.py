@@ -25,7 +25,15 @@ from sqlalchemy import (
     update,
 )
 
-from db.batch import BatchEntry, ClaimedBatch, QueuedBatch, claimed_batch, columns, is_held_by
+from db.batch import (
+    BatchEntry,
+    ClaimedBatch,
+    QueuedBatch,
+    claimed_batch,
+    columns,
+    is_held_by,
+    no_columns,
+)
 from db.dialects import now, skip_locked
 from db.tables import BatchState, batches, ingests
 
@@ -310,6 +318,7 @@ def finish(
             finished_at=now(),
             classified=classified,
             failed=failed,
+            **no_columns(),
         )
     )
     return result.rowcount == 1

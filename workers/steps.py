@@ -110,19 +110,25 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
 
     def _look(self, consumer: Any) -> None:
         _watch.ensure()
-        if not _watch.pulse.is_beating and not self._held:
-            log.warning("the database is away: no messages are taken until it answers")
-            self._held = list(consumer.app.amqp.queues.consume_from)
-            for queue in self._held:
-                consumer.cancel_task_queue(queue)
-        elif _watch.pulse.is_beating and self._held:
+        if not _watch.pulse.is_beating:
+            self._hold(consumer)
+        elif self._held:
             log.warning("the database is back: messages are taken again")
             self._release(consumer)
 
+    def _hold(self, consumer: Any) -> None:
+        taken = list(consumer.app.amqp.queues.consume_from)
+        if taken:
+            log.warning("the database is away: no messages are taken until it answers")
+        for queue in taken:
+            self._held.append(queue)
+            consumer.cancel_task_queue(queue)
+
     def _release(self, consumer: Any) -> None:
-        held, self._held = self._held, []
-        for queue in held:
-            consumer.add_task_queue(queue)
+        while self._held:
+            # Forgotten only behind it: Redis may fail just now, and then all is tried again.
+            consumer.add_task_queue(self._held[0])
+            del self._held[0]
 
 
 def install(app: Celery) -> None:

@@ -69,10 +69,10 @@ def _check_batches(database: Engine, account: Account) -> None:
             if row.state != BatchState.DONE:
                 account.wrong.append(f"batch {row.id} is {row.state}, attempt {row.attempts + 1}")
                 continue
-            if not row.sound_count == len(row.paths) == row.classified + row.failed:
+            if row.sound_count != row.classified + row.failed or row.paths:
                 account.wrong.append(
-                    f"batch {row.id}: {row.sound_count} sounds, {len(row.paths)} paths, "
-                    f"{row.classified} classified, {row.failed} failed"
+                    f"batch {row.id}: {row.sound_count} sounds, {row.classified} classified, "
+                    f"{row.failed} failed, {len(row.paths)} paths left"
                 )
             stood = (row.finished_at - row.created_at).total_seconds()
             account.longest_open_seconds = max(account.longest_open_seconds, stood)

@@ -99,7 +99,7 @@ def test_a_batch_that_is_not_done_is_found(database):
 
 def test_a_batch_whose_counts_do_not_agree_is_found(database):
     change(database, update(batches).values(classified=2))
-    assert wrong(database) == ["batch 1: 2 sounds, 2 paths, 2 classified, 1 failed"]
+    assert wrong(database) == ["batch 1: 2 sounds, 2 classified, 1 failed, 0 paths left"]
 
 
 def test_sounds_that_left_the_ledger_are_found(database):

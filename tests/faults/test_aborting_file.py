@@ -45,4 +45,4 @@ def test_tried_again_alone_it_costs_nobody(fleet):
     assert again.code == 1
     assert '"enqueued": 2' in again.stdout
     # Then each was in a batch of its own
-    assert [len(row["paths"]) for row in fleet.batches() if row["ingest_id"] == 2] == [1, 1]
+    assert [row["sound_count"] for row in fleet.batches() if row["ingest_id"] == 2] == [1, 1]

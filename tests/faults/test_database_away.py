@@ -81,6 +81,31 @@ def test_messages_outlast_an_outage(postgres_fleet, postgres_server):
     fleet.assert_nothing_is_lost()
 
 
+def test_messages_are_taken_again_though_redis_failed_at_that_moment(
+    postgres_fleet, postgres_server, redis_server
+):
+    fleet = postgres_fleet
+    fleet.add(count=12)
+    with fleet.worker() as worker:
+        postgres_server.kill()
+        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        # Given a Redis that stands still when the database is back
+        redis_server.freeze()
+        try:
+            postgres_server.start()
+            # By its first look behind that, or by what it asks of Redis in between
+            wait_until(lambda: "Connection to broker lost" in worker.log(), "it fails", 60)
+        finally:
+            redis_server.thaw()
+
+        # When both are there
+        fleet.submit()
+
+        # Then the worker does not only run, it works
+        fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
 def test_a_database_that_stands_still_is_waited_for(postgres_fleet, postgres_server):
     fleet = postgres_fleet
     fleet.add("gate.wav", count=11)

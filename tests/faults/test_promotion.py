@@ -25,16 +25,22 @@ def backlog(fleet):
     return fleet
 
 
-def versions_of(fleet):
+def paths_of(fleet):
+    """The paths of each batch, by its id; a done batch has none any more."""
+    return {batch["id"]: batch["paths"] for batch in fleet.batches()}
+
+
+def versions_of(fleet, paths):
     """The set of versions that wrote the rows of each batch, in the order they were claimed."""
     with fleet.database() as engine, reading(engine) as connection:
         wrote = dict(connection.execute(select(sounds.c.path, sounds.c.model_version)).all())
     claimed = sorted(fleet.batches(), key=lambda batch: batch["started_at"])
-    return [(batch, {wrote[path] for path in batch["paths"]}) for batch in claimed]
+    return [(batch, {wrote[path] for path in paths[batch["id"]]}) for batch in claimed]
 
 
 def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlog):
     # Given two children in the middle of a backlog
+    paths = paths_of(backlog)
     slow = {**WATCH_ALONE, "TEST_READ_SECONDS": "0.05"}
     with backlog.worker("--concurrency", "2", settings=slow) as worker:
 
@@ -54,7 +60,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
 
     # Then nothing is lost, and no batch has rows of two models
     backlog.assert_nothing_is_lost()
-    written = versions_of(backlog)
+    written = versions_of(backlog, paths)
     assert {len(versions) for _, versions in written} == {1}
     assert set().union(*(versions for _, versions in written)) == {starter_version(), "v2"}
 
@@ -76,6 +82,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
 
 def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog):
     assert backlog.cli("models", "promote", "v2").code == 0
+    paths = paths_of(backlog)
     slow = {**WATCH_ALONE, "TEST_READ_SECONDS": "0.05"}
     with backlog.worker("--concurrency", "1", settings=slow):
 
@@ -86,7 +93,7 @@ def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog)
         assert backlog.cli("models", "rollback").code == 0
         backlog.wait_until_done()
     backlog.assert_nothing_is_lost()
-    order = [versions for _, versions in versions_of(backlog)]
+    order = [versions for _, versions in versions_of(backlog, paths)]
     swap = order.index({starter_version()})
     assert order[:swap] == [{"v2"}] * swap
     assert order[swap:] == [{starter_version()}] * (30 - swap)

@@ -48,6 +48,8 @@ class Model:
         self.expired = set()
         self.past_window = set()
         self.given_up = set()
+        #: Of done batches, whose rows hold none any more.
+        self.done_paths = Counter()
         self.blamed_alone = Counter()
 
     def holds(self, batch_id, token):
@@ -84,7 +86,11 @@ class Model:
     def finish(self, batch_id, token, classified, failed):
         assert self.holds(batch_id, token), "closed by one who no longer held it"
         self.past_window.discard(batch_id)
-        self._change(batch_id, state=DONE, token=None, worker=None, outcome=(classified, failed))
+        row = self.rows[batch_id]
+        assert len(row.paths) == classified + failed
+        self.done_paths.update((row.ingest_id, path) for path in row.paths)
+        outcome = (classified, failed)
+        self._change(batch_id, paths=(), state=DONE, token=None, worker=None, outcome=outcome)
 
     def hand_back(self, batch_id, token):
         assert self.holds(batch_id, token), "handed back by one who no longer held it"
@@ -129,8 +135,9 @@ class Model:
         assert not self.unborn, "a split wrote only one of its halves"
 
     def paths(self):
-        """Every path with its ingest, as often as it is in a batch."""
-        return Counter((row.ingest_id, path) for row in self.rows.values() for path in row.paths)
+        """Every path with its ingest, as often as it is, or was until its end, in a batch."""
+        left = Counter((row.ingest_id, path) for row in self.rows.values() for path in row.paths)
+        return left + self.done_paths
 
 
 def entry(path):
@@ -180,7 +187,8 @@ def committed_rows(database):
     for row in found:
         assert row["packs"] == [f"pack of {path}" for path in row["paths"]]
         assert row["vendors"] == [f"vendor of {path}" for path in row["paths"]]
-        assert row["sound_count"] == len(row["paths"])
+        left = 0 if row["state"] == DONE else row["sound_count"]
+        assert len(row["paths"]) == left
     return {
         row["id"]: Row(
             row["ingest_id"],

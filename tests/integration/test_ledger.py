@@ -48,6 +48,15 @@ def test_its_holder_finishes_a_batch(add_batches, claim, take, batch_rows):
     assert (row["state"], row["classified"], row["failed"]) == (BatchState.DONE, 2, 1)
 
 
+def test_a_done_batch_keeps_its_count_and_no_paths(add_batches, claim, take, batch_rows):
+    add_batches(3)
+    claim(1)
+    assert take(ledger.finish, 1, token="ours", classified=3, failed=0)
+    (row,) = batch_rows()
+    assert row["sound_count"] == 3
+    assert (row["paths"], row["packs"], row["vendors"]) == ([], [], [])
+
+
 def test_nobody_else_finishes_it(add_batches, claim, take, states):
     add_batches(1)
     claim(1)
@@ -130,7 +139,7 @@ def test_one_bad_sound_among_many_is_found_and_the_others_finish(
 ):
     # Given a batch in which one sound ends every worker
     add_batches(7)
-    bad, hopeless = "0/4.wav", []
+    bad, hopeless, done = "0/4.wav", [], []
     # When it is worked on until nothing is open
     for _ in range(100):
         open_ids = [row["id"] for row in batch_rows() if row["state"] != BatchState.DONE]
@@ -142,10 +151,10 @@ def test_one_bad_sound_among_many_is_found_and_the_others_finish(
             continue
         hopeless += paths if bad in paths else []
         take(ledger.finish, claimed.id, token="ours", classified=len(paths), failed=0)
+        done += paths
     # Then it alone was given up, and no sound was lost or doubled
     assert hopeless == [bad]
-    done = sorted(path for row in batch_rows() for path in row["paths"])
-    assert done == [f"0/{index}.wav" for index in range(7)]
+    assert sorted(done) == [f"0/{index}.wav" for index in range(7)]
 
 
 def test_a_suspect_is_singled_out_and_the_rest_goes_back_without_it(

@@ -166,7 +166,7 @@ def test_two_workers_and_two_sweepers_write_every_sound_once(some_database, size
     packed = [[f"{n}/{i}.wav" for i in range(size)] for n, size in enumerate(sizes)]
     every = [path for paths in packed for path in paths]
     bad = {every[index % len(every)] for index in poison}
-    model = submit(some_database, [[(paths, 0) for paths in packed]])
+    submit(some_database, [[(paths, 0) for paths in packed]])
     # When two of each run freely
     crowd = Crowd(some_database, bad, most_rounds=5000)
     crowd.run(seed)
@@ -175,7 +175,7 @@ def test_two_workers_and_two_sweepers_write_every_sound_once(some_database, size
     assert {row.state for row in rows.values()} == {DONE}
     assert crowd.finished == Counter(rows.keys())
     assert crowd.written == Counter(every)
-    assert Counter((r.ingest_id, path) for r in rows.values() for path in r.paths) == model.paths()
+    assert sum(sum(row.outcome) for row in rows.values()) == len(every)
     statuses = committed_sounds(some_database)
     assert statuses.keys() == set(every)
     assert {statuses[path] for path in bad} <= {"failed"}
