@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from classifier.filenames import name_pieces
 from classifier.folder_words import FOLDERS_ASKED
@@ -41,6 +41,9 @@ _ONE_SHOTS: Final = frozenset({"oneshot", "oneshots", "1shot", "1shots"})
 _SHOTS: Final = frozenset({"shot", "shots"})
 _ONE: Final = "1"
 _HITS: Final = frozenset({"hit", "hits"})
+#: What a word may say; *shot* by itself says less than *one-shot*.
+_LOOP, _ONE_SHOT, _SHOT, _HIT = "loop", "one-shot", "shot", "hit"
+_NO_WORD_OF_IT: Final = frozenset({None})
 
 _PITCH_CLASSES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -117,14 +120,14 @@ def by_products(
     >>> found.tempo_bpm, found.musical_key, str(found.playback), found.instrument
     (120.0, 'A minor', 'loop', 'bass')
     """
-    # The nearest first: it says more of the sound.
-    asked = list(reversed(folders[-FOLDERS_ASKED:])) if folder_words else []
+    said = _said_of_folders(tuple(folders[-FOLDERS_ASKED:])) if folder_words else _NOTHING_SAID
     info = header.loop_info or _NO_INFO
-    instrument, instrument_source = _instrument(name, info, asked)
-    tempo_bpm, tempo_source = _tempo(name, header, info, asked)
+    words = _words(name)
+    instrument, instrument_source = _instrument(words, info, said)
+    tempo_bpm, tempo_source = _tempo(name, words, header, info, said)
     pitch = Pitch.NOTE if instrument is None else instrument.pitch
-    key, key_source = _key(name, info, asked, pitch, has_tempo=tempo_source is Source.NAME)
-    playback, playback_source = _playback(name, header, info, asked, tempo_bpm, tempo_source)
+    key, key_source = _key(name, info, said, pitch, has_tempo=tempo_source is Source.NAME)
+    playback, playback_source = _playback(words, header, info, said, tempo_bpm, tempo_source)
     return ByProducts(
         tempo_bpm=tempo_bpm,
         tempo_source=tempo_source,
@@ -140,7 +143,37 @@ def by_products(
 _NO_INFO: Final = LoopInfo()
 
 
-@functools.lru_cache(maxsize=2048)
+class _FolderSays(NamedTuple):
+    """What the names of folders say; None where they say nothing."""
+
+    instrument: Instrument | None = None
+    tempo_bpm: float | None = None
+    musical_key: str | None = None
+    playback: Playback | None = None
+
+
+_NOTHING_SAID: Final = _FolderSays()
+
+
+@functools.lru_cache(maxsize=1024)  # asked for each of their files
+def _said_of_folders(folders: tuple[str, ...]) -> _FolderSays:
+    """Return what folders say, the innermost of those that say anything of a matter."""
+    if not folders:
+        return _NOTHING_SAID
+    *outer, folder = folders
+    words = _words(folder)
+    further = _said_of_folders(tuple(outer))
+    playback = _said_playback(words)
+    tempo_bpm = said_tempo_bpm(folder)
+    return _FolderSays(
+        _instrument_of(words) or further.instrument,
+        further.tempo_bpm if tempo_bpm is None else tempo_bpm,
+        # Of a folder a mode is asked for: `A`, `B` and `C4` number them.
+        stated_key(folder, pitch=Pitch.NONE) or further.musical_key,
+        further.playback if playback is None else playback,
+    )
+
+
 def _words(text: str) -> tuple[str, ...]:
     """Return the words of a name, the same for all files of a series: `Kick 01`, `Kick 02`."""
     return tuple(map(_word, name_pieces(text)))
@@ -160,44 +193,34 @@ def _telling_numbers() -> frozenset[str]:
 
 
 def _instrument(
-    name: str, info: LoopInfo, folders: Sequence[str]
+    words: tuple[str, ...], info: LoopInfo, said: _FolderSays
 ) -> tuple[Instrument | None, Source | None]:
-    if (found := _instrument_in(name)) is not None:
+    if (found := _instrument_of(words)) is not None:
         return found, Source.NAME
     for text in (info.title, info.key_words):
-        if text and (found := _instrument_in(text)) is not None:
+        if text and (found := _instrument_of(_words(text))) is not None:
             return found, Source.HEADER
-    for folder in folders:
-        if (found := _instrument_in(folder)) is not None:
-            return found, Source.FOLDER
-    return None, None
+    return said.instrument, Source.FOLDER if said.instrument is not None else None
 
 
-def _instrument_in(text: str) -> Instrument | None:
-    return _instrument_of(_words(text))
-
-
-@functools.lru_cache(maxsize=4096)  # asked for each file of a series, and of a folder
+@functools.lru_cache(maxsize=4096)  # asked for each file of a series
 def _instrument_of(words: tuple[str, ...]) -> Instrument | None:
     return instrument_of(words)
 
 
 def _tempo(
-    name: str, header: AudioHeader, info: LoopInfo, folders: Sequence[str]
+    name: str, words: tuple[str, ...], header: AudioHeader, info: LoopInfo, said: _FolderSays
 ) -> tuple[float | None, Source | None]:
-    tempo_bpm = said_tempo_bpm(name) or _bare_tempo(name, header)
+    tempo_bpm = said_tempo_bpm(name) or _bare_tempo(name, words, header)
     if tempo_bpm is not None:
         return tempo_bpm, Source.NAME
     tempo_bpm = _tempo_of_chunks(info, header.duration_seconds)
     if tempo_bpm is not None:
         return tempo_bpm, Source.HEADER
-    for folder in folders:
-        if (tempo_bpm := said_tempo_bpm(folder)) is not None:
-            return tempo_bpm, Source.FOLDER
-    return None, None
+    return said.tempo_bpm, Source.FOLDER if said.tempo_bpm is not None else None
 
 
-def _bare_tempo(name: str, header: AudioHeader) -> float | None:
+def _bare_tempo(name: str, words: tuple[str, ...], header: AudioHeader) -> float | None:
     """Return the tempo that a bare number states, if the sound's length bears it out.
 
     `SNARE87` lasts no whole number of beats at 87. Where the length is not known, only one number
@@ -206,8 +229,7 @@ def _bare_tempo(name: str, header: AudioHeader) -> float | None:
     numbers = possible_tempos_bpm(name)
     if not numbers:
         return None
-    words = _words(name)
-    says_loop = _says_loop(words)
+    says_loop = _LOOP in map(_said_by, words)
     if header.duration_seconds is None:
         is_plain = says_loop or stated_key(name, pitch=Pitch.NONE) is not None
         return float(numbers[0]) if len(numbers) == 1 and is_plain else None
@@ -241,7 +263,7 @@ def _beats(header: AudioHeader, tempo_bpm: float) -> int | None:
 
 
 def _key(
-    name: str, info: LoopInfo, folders: Sequence[str], pitch: Pitch, *, has_tempo: bool
+    name: str, info: LoopInfo, said: _FolderSays, pitch: Pitch, *, has_tempo: bool
 ) -> tuple[str | None, Source | None]:
     if (key := stated_key(name, pitch=pitch, letters=has_tempo)) is not None:
         return key, Source.NAME
@@ -250,22 +272,17 @@ def _key(
         root = _PITCH_CLASSES[info.root_note % len(_PITCH_CLASSES)]
         mode = "" if info.is_minor is None else " minor" if info.is_minor else " major"
         return root + mode, Source.HEADER
-    for folder in folders:
-        # Of a folder a mode is asked for: `A`, `B` and `C4` number them.
-        if (key := stated_key(folder, pitch=Pitch.NONE)) is not None:
-            return key, Source.FOLDER
-    return None, None
+    return said.musical_key, Source.FOLDER if said.musical_key is not None else None
 
 
 def _playback(
-    name: str,
+    words: tuple[str, ...],
     header: AudioHeader,
     info: LoopInfo,
-    folders: Sequence[str],
+    said: _FolderSays,
     tempo_bpm: float | None,
     tempo_source: Source | None,
 ) -> tuple[Playback | None, Source | None]:
-    words = _words(name)
     playback = _said_playback(words)
     if playback is None and tempo_source is Source.NAME and _may_be_a_loop(header, tempo_bpm):
         playback = Playback.LOOP
@@ -273,29 +290,34 @@ def _playback(
         return playback, Source.NAME
     if info.is_one_shot is not None:
         return (Playback.ONE_SHOT if info.is_one_shot else Playback.LOOP), Source.HEADER
-    for folder in folders:
-        if (playback := _said_playback(_words(folder))) is not None:
-            return playback, Source.FOLDER
+    if said.playback is not None:
+        return said.playback, Source.FOLDER
     return _playback_by_length(header, tempo_bpm)
 
 
-@functools.lru_cache(maxsize=2048)
 def _said_playback(words: tuple[str, ...]) -> Playback | None:
-    is_loop = _says_loop(words)
-    says_shot = not _SHOTS.isdisjoint(words)
-    is_shot = not _ONE_SHOTS.isdisjoint(words) or (
-        says_shot
+    says = set(map(_said_by, words))
+    if says <= _NO_WORD_OF_IT:
+        return None  # as with most
+    is_loop = _LOOP in says
+    is_shot = _ONE_SHOT in says or (
+        _SHOT in says
         and any(first in ("one", _ONE) and second in _SHOTS for first, second in pairwise(words))
     )
     if is_loop or is_shot:
         # "Loops and one-shots" says neither.
         return None if is_loop and is_shot else Playback.LOOP if is_loop else Playback.ONE_SHOT
-    return Playback.ONE_SHOT if says_shot or not _HITS.isdisjoint(words) else None
+    return Playback.ONE_SHOT
 
 
-@functools.lru_cache(maxsize=2048)
-def _says_loop(words: tuple[str, ...]) -> bool:
-    return any(word.endswith(("loop", "loops", "looped")) for word in words)
+@functools.lru_cache(maxsize=8192)  # the words of a pack are few
+def _said_by(word: str) -> str | None:
+    """Return what a word says by itself of how a sound is played."""
+    if word.endswith(("loop", "loops", "looped")):
+        return _LOOP
+    if word in _ONE_SHOTS:
+        return _ONE_SHOT
+    return _SHOT if word in _SHOTS else _HIT if word in _HITS else None
 
 
 def _may_be_a_loop(header: AudioHeader, tempo_bpm: float | None) -> bool:

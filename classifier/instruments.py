@@ -87,6 +87,12 @@ def _called_by(phrase: str) -> Instrument | None:
     return by_word.get(phrase) or by_word.get(_plain(phrase))
 
 
+@functools.lru_cache(maxsize=8192)
+def _may_call(word: str) -> bool:
+    """Whether a word calls an instrument, or begins a phrase that may."""
+    return word in _first_words() or _called_by(word) is not None
+
+
 def instrument_of(words: Sequence[str]) -> Instrument | None:
     """Return the instrument that lower-case words call.
 
@@ -101,8 +107,8 @@ def instrument_of(words: Sequence[str]) -> Instrument | None:
         None when they call none, or several that no rank decides between.
     """
     found = [entry for entry, _ in _found(words)]
-    if not found:
-        return None
+    if len(found) < 2:
+        return found[0] if found else None
     rank = min(entry.rank for entry in found)
     best = [entry for entry in found if entry.rank == rank]
     names = {entry.name for entry in best}
@@ -132,7 +138,8 @@ def called_places(words: Sequence[str]) -> frozenset[int]:
 
 def _found(words: Sequence[str]) -> list[tuple[Instrument, range]]:
     """Return what is called and at which places; abbreviations only where nothing else is."""
-    found = list(_called(words))
+    # Most words call nothing, and a name is mostly words.
+    found = list(_called(words)) if any(map(_may_call, words)) else []
     if not found and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
         by_short = _by_word()[1]
         found = [

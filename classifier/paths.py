@@ -37,7 +37,8 @@ def path_text(path: str | bytes) -> str:
         Valid Unicode; undecodable bytes as ``\xNN``.
     """
     # Not os.fsdecode: in a Latin-1 or C locale the same file would get another text and row.
-    text = os.fsencode(path).decode("utf-8", "surrogateescape")
+    raw = path if isinstance(path, bytes) else os.fsencode(path)
+    text = raw.decode("utf-8", "surrogateescape")
     if "\\" in text:
         text = _LOOKS_ESCAPED.sub(r"\\x5c", text)
     if text.isascii() or not _UNDECODABLE.search(text):

@@ -6,6 +6,7 @@ stream, logger or option stops them.
 
 import contextlib
 import ctypes
+import functools
 import os
 from collections.abc import Iterator
 
@@ -33,7 +34,13 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         # What C's printf keeps in its buffer would come out later, when the descriptors are back.
-        ctypes.CDLL(None).fflush(None)
+        _c_library().fflush(None)
         for descriptor, copy in saved:
             os.dup2(copy, descriptor)
             os.close(copy)
+
+
+@functools.cache
+def _c_library() -> ctypes.CDLL:
+    """Return the process's own symbols; to load them takes longer than all else here."""
+    return ctypes.CDLL(None)

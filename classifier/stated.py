@@ -11,9 +11,8 @@ What is not here: whether a file's length agrees, and what chunks or folders say
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from classifier.filenames import (
     HIGHEST_TEMPO_BPM,
@@ -47,7 +46,6 @@ _KINDS_OF_MODE: Final = frozenset({"harmonic", "melodic", "natural"})
 _FLATS: Final = ("b", "flat")
 
 
-@functools.lru_cache(maxsize=2048)  # a folder is asked for each of its files
 def said_tempo_bpm(name: str) -> float | None:
     """Return the tempo that stands beside the word *bpm*.
 
@@ -78,14 +76,15 @@ def possible_tempos_bpm(name: str) -> tuple[int, ...]:
     Those from 60 to 200 without leading zero that are no drum machine's. A sound's length tells
     which of them is one.
     """
-    found = []
-    for piece in name_pieces(name):
-        is_bare = piece.isdecimal() and piece.isascii() and len(piece) <= 3 and piece[0] != "0"
-        if is_bare and piece not in MACHINE_NUMBERS:
-            value = int(piece)
-            if LOWEST_TEMPO_BPM <= value <= HIGHEST_TEMPO_BPM and value not in found:
-                found.append(value)
-    return tuple(found)
+    return tuple(dict.fromkeys(filter(None, map(_possible_tempo_bpm, name_pieces(name)))))
+
+
+@functools.lru_cache(maxsize=8192)  # the pieces of a pack's names are few
+def _possible_tempo_bpm(piece: str) -> int | None:
+    is_bare = piece.isdecimal() and piece.isascii() and len(piece) <= 3 and piece[0] != "0"
+    if not is_bare or piece in MACHINE_NUMBERS:
+        return None
+    return value if LOWEST_TEMPO_BPM <= (value := int(piece)) <= HIGHEST_TEMPO_BPM else None
 
 
 class _Certainty(IntEnum):
@@ -97,8 +96,7 @@ class _Certainty(IntEnum):
     LETTER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(NamedTuple):
     """A pitch of a name.
 
     Attributes
@@ -117,7 +115,6 @@ class _Said:
     is_capital: bool = True
 
 
-@functools.lru_cache(maxsize=2048)
 def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     """Return the key, root or note that a name states.
 
@@ -148,6 +145,8 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     allowed = [one for one in said if _counts(one, pitch, letters)]
     if not allowed:
         return None
+    if len(said) == 1:
+        return said[0].text
     certainty = min(one.certainty for one in allowed)
     texts = {one.text for one in allowed if one.certainty == certainty}
     # Of `B4-G` either may be the file's number in its series.

@@ -169,14 +169,7 @@ class Run:
     def _wait(
         self, submission: "Submission", progress: "Progress", task: "TaskID"
     ) -> "IngestProgress":
-        from db.faults import plain
-        from workers.app import build_app
-        from workers.context import WorkContext
-        from workers.faults import is_worlds
-        from workers.housekeeping import sweep
-
-        app = build_app(self.settings)
-        context = WorkContext.create(self.settings)
+        sweep: Callable[[], None] | None = None
         swept = moved = time.monotonic()
         told = False
         open_before = -1
@@ -202,13 +195,30 @@ class Run:
             if moment - swept > self.settings.sweep_seconds:
                 # Who waits may as well keep house: no work is lost where nobody runs beat.
                 swept = moment
-                try:
-                    sweep(app, context)
-                except Exception as error:
-                    if not is_worlds(error):
-                        raise
-                    tell(f"warning: {plain(error)}")
+                sweep = sweep or self._sweeper()
+                sweep()
             time.sleep(_POLL_SECONDS)
+
+    def _sweeper(self) -> Callable[[], None]:
+        # Loaded when it is time for it: most ingests have ended by then.
+        from db.faults import plain
+        from workers.app import build_app
+        from workers.context import WorkContext
+        from workers.faults import is_worlds
+        from workers.housekeeping import sweep
+
+        app = build_app(self.settings)
+        context = WorkContext.create(self.settings)
+
+        def sweep_once() -> None:
+            try:
+                sweep(app, context)
+            except Exception as error:
+                if not is_worlds(error):
+                    raise
+                tell(f"warning: {plain(error)}")
+
+        return sweep_once
 
     def _show(self, progress: "Progress", task: "TaskID", ingest_id: int) -> None:
         state = self._progress_of(ingest_id)

@@ -136,6 +136,12 @@ def add_batch(
     )
 
 
+def has_pending(connection: Connection) -> bool:
+    """Whether any batch waits for a message, now or later."""
+    query = select(literal(1)).where(batches.c.state == BatchState.PENDING).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def take_pending(connection: Connection, *, window: int, limit: int) -> list[QueuedBatch]:
     """Mark pending batches `queued`, while fewer than `window` are in flight.
 

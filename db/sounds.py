@@ -95,7 +95,9 @@ _KNOWN_COLUMNS: Final = (
 #: A table of them: to ask the enumeration takes as long as all the rest of a row.
 _STATUSES: Final = {str(status): status for status in SoundStatus}
 
-_LOOK_UP_AT_ONCE: Final = 1000
+#: PostgreSQL, asked for many of some hundred thousand rows, reads them all: once, then, not ten
+#: times. SQLite takes 32,766 values at most.
+LOOK_UP_AT_ONCE: Final = 8192
 
 
 @dataclass(slots=True)  # not frozen, like `classifier.byproducts.ByProducts`
@@ -199,8 +201,8 @@ def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, 
     by_key = {sound_key(root, path): path for path in paths}
     keys = list(by_key)
     found: dict[str, KnownSound] = {}
-    for start in range(0, len(keys), _LOOK_UP_AT_ONCE):
-        some = keys[start : start + _LOOK_UP_AT_ONCE]
+    for start in range(0, len(keys), LOOK_UP_AT_ONCE):
+        some = keys[start : start + LOOK_UP_AT_ONCE]
         rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, some)
         for key, size, mtime, status, code, confidence, version in rows:
             found[by_key[bytes(key)]] = KnownSound(
@@ -217,8 +219,8 @@ def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, 
 def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Return those of the `keys` that a sound of the table has."""
     found: set[bytes] = set()
-    for start in range(0, len(keys), _LOOK_UP_AT_ONCE):
-        some = keys[start : start + _LOOK_UP_AT_ONCE]
+    for start in range(0, len(keys), LOOK_UP_AT_ONCE):
+        some = keys[start : start + LOOK_UP_AT_ONCE]
         rows = connection.scalars(
             select(sounds.c.key).where(one_of(connection, sounds.c.key, some))
         )

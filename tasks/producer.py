@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import Connection, Engine
 
@@ -24,14 +24,15 @@ from db.engine import create_engine
 from db.migrate import require_current
 from db.sounds import KnownSound
 from db.tables import SoundStatus
+from tasks.bell import Bell
 from tasks.finding import FoundSound, Ignored, Locator, find
 from workers.settings import Settings, load_settings
 
-if TYPE_CHECKING:
-    from celery import Celery
-
 #: Where nothing is to do, how far an ingest is need not be written for each few hundred files.
 _RECORD_SECONDS: Final = 1.0
+
+#: After this long what was found is looked up, if it makes a batch.
+_PORTION_SECONDS: Final = 0.25
 
 #: What a batch should take, and how few sounds it may be for that; each costs some milliseconds
 #: by itself.
@@ -87,40 +88,6 @@ class Submission:
     skipped_failed: int = 0
     enqueued: int = 0
     broker_away: str | None = None
-
-
-class Bell:
-    """Tells the workers that the ledger has work, as long as there is somebody to tell.
-
-    Parameters
-    ----------
-    settings : Settings
-    database : Engine
-    """
-
-    def __init__(self, settings: Settings, database: Engine) -> None:
-        self._settings = settings
-        self._database = database
-        self._app: Celery | None = None
-        self._broker_away: str | None = None
-        if not settings.in_process:
-            # Imported when there is a broker: Celery takes a third of a second that one machine
-            # saves.
-            from workers.app import build_app
-
-            self._app = build_app(settings)
-
-    def ring(self) -> str | None:
-        """Publish pending batches; return why that was not possible.
-
-        Once Redis was found away it is left alone: each try may take seconds, and a sweep will
-        publish what the ledger holds.
-        """
-        if self._app is not None and self._broker_away is None:
-            from workers.dispatch import dispatch
-
-            self._broker_away = dispatch(self._app, self._database, self._settings).broker_away
-        return self._broker_away
 
 
 def submit(
@@ -216,7 +183,7 @@ def submit_found(
         size = batch_size(connection, settings)
     waiting: list[FoundSound] = []
     recorded = aimed = time.monotonic()
-    for chunk in _chunks(found, settings.batch_size):
+    for chunk in _portions(found, settings.batch_size):
         with database.begin() as connection:
             fresh, failed = worth_a_visit(connection, chunk, reclassify, champion)
             waiting.extend(fresh)
@@ -246,6 +213,24 @@ def submit_found(
     state = replace(state, broker_away=bell.ring())
     on_progress(state)
     return state
+
+
+def _portions(found: Iterable[FoundSound], at_least: int) -> Iterator[list[FoundSound]]:
+    """Yield what was found in parts that are looked up at once.
+
+    As large as a look-up may be, for each costs the database a scan; but after a moment no larger
+    than a batch, for workers wait while a slow mount is walked.
+    """
+    portion: list[FoundSound] = []
+    began = time.monotonic()
+    for part in _chunks(found, at_least):
+        portion += part
+        is_full = len(portion) + at_least > sounds.LOOK_UP_AT_ONCE
+        if is_full or time.monotonic() - began > _PORTION_SECONDS:
+            yield portion
+            portion, began = [], time.monotonic()
+    if portion:
+        yield portion
 
 
 def _chunks(found: Iterable[FoundSound], size: int) -> Iterator[list[FoundSound]]:

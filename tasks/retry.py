@@ -13,7 +13,8 @@ from classifier.errors import GIVEN_UP, ErrorCode
 from db import ledger, sounds
 from db.batch import BatchEntry
 from db.sounds import FailedSound
-from tasks.producer import Bell, Submission
+from tasks.bell import Bell
+from tasks.producer import Submission
 from workers.settings import Settings
 
 

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     #: Most sounds in one batch: one message, one claim, one transaction. Where these would take
     #: longer than a second, a batch is of fewer.
-    batch_size: int = Field(default=1024, ge=1, le=10_000)
+    batch_size: int = Field(default=2048, ge=1, le=10_000)
     #: ``onnx`` needs the base install alone; ``keras`` runs the originals and needs [training].
     engine: Literal["onnx", "keras"] = "onnx"
     #: Folder level below the root that names the vendor (1: the first). Unset: the pack is it.

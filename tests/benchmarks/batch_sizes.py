@@ -18,7 +18,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=60_000)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
     asked = parser.parse_args()
     print(f"{machine()}; {asked.files:,} files", end="\n\n")
     print("| sounds in a batch | files/s | CPU s / 1,000 files |\n|---|---|---|")

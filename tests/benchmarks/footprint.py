@@ -26,7 +26,7 @@ from tests.servers import PostgresServer, RedisServer, running
 _CHILDREN = 2
 #: Children share the work unevenly: thirty on average make it twenty for each.
 _BATCHES_EACH = 30
-_BATCH_SIZE = 1024
+_BATCH_SIZE = 2048
 
 
 def _many_sounds(folder: Path, count: int) -> None:

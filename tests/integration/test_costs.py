@@ -100,7 +100,7 @@ def test_a_batch_is_six_statements_however_many_sounds_it_has(library, settings,
     assert len(work) == 6, work
 
 
-def test_a_full_batch_costs_the_producer_three_statements(library, settings):
+def test_a_full_batch_costs_the_producer_three_statements_at_most(library, settings):
     # Given as many sounds as fill three batches, and as fill thirteen
     library(30)
     with statements() as few:
@@ -112,9 +112,10 @@ def test_a_full_batch_costs_the_producer_three_statements(library, settings):
     # When both are submitted (what the first wrote is in the ledger, and has no rows yet)
     with statements() as many:
         assert submitted(settings, settings.library_roots["main"]).enqueued == 130
-    # Then ten more batches cost as many look-ups, batches and notes of progress
+    # Then ten more batches are ten more statements, and where they come slowly ten more look-ups
+    # and notes of progress
     more = [len([one for one in asked if one[:5] != "BEGIN"]) for asked in (many, few)]
-    assert more[0] - more[1] == 10 * 3
+    assert 10 <= more[0] - more[1] <= 10 * 3
 
 
 def test_a_path_costs_redis_less_than_twice_its_length(database_url, library, settings, redis_url):

@@ -339,7 +339,7 @@ def test_the_roots_are_those_that_work_came_from(add_batches, take):
 
 
 def test_keys_that_a_sound_has_are_told_from_others(save, take, monkeypatch):
-    monkeypatch.setattr(sounds, "_LOOK_UP_AT_ONCE", 3)
+    monkeypatch.setattr(sounds, "LOOK_UP_AT_ONCE", 3)
     paths = [f"{index}.wav" for index in range(10)]
     save(*map(predicted, paths))
     keys = {sound_key("library", path) for path in paths}

@@ -57,6 +57,6 @@ def test_copied_and_uncommented_as_it_is_it_changes_nothing(tmp_path):
 
 def test_a_setting_in_it_that_is_filled_in_is_read(tmp_path):
     text = (REPOSITORY / ".env.example").read_text()
-    filled = text.replace(f"#{PREFIX}BATCH_SIZE=1024", f"{PREFIX}BATCH_SIZE=7")
+    filled = text.replace(f"#{PREFIX}BATCH_SIZE=2048", f"{PREFIX}BATCH_SIZE=7")
     (tmp_path / ".env").write_text(filled)
     assert load_settings().batch_size == 7

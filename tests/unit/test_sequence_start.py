@@ -45,7 +45,8 @@ def test_a_word_that_is_forgotten_is_any_unknown_word():
     assert not np.array_equal(after[1], before[1])
     unknown = ids[1:].copy()
     unknown[0, 0, 0] = UNKNOWN_ID
-    np.testing.assert_array_equal(model.probabilities(unknown)[0], after[1])
+    # Alone and beside another it is not added up in the same order on every processor.
+    np.testing.assert_allclose(model.probabilities(unknown)[0], after[1], rtol=1e-5)
 
 
 def test_a_model_fitted_with_dropout_answers_without():
