@@ -157,11 +157,13 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     if extent is None:
         raise _no_chunk("WAV", "data")
     hints.note_behind(max(offset, extent.end), size_bytes)
+    numbers = _plain_numbers(fmt, extent.there, order)
     return Layout(
         "WAV",
         extent.missing,
-        stand_in=_plain_wav(fmt, fact, extent.there, order),
-        numbers=_plain_numbers(fmt, extent.there, order),
+        # Whose numbers are known is not shown to anybody.
+        stand_in=_plain_wav(fmt, fact, extent.there, order) if numbers is None else None,
+        numbers=numbers,
         loop_info=loop_chunks.of_wav(hints.bodies, order),
     )
 

@@ -103,7 +103,7 @@ def write_golden(
     sounds = [
         {
             "name": name,
-            "header": [getattr(header, field) for field in AudioHeader.__slots__],
+            "header": [getattr(header, field) for field in AudioHeader._fields],
             "mates": None if folder is None else list(folder.names),
             "probabilities": [float(value) for value in row],
         }

@@ -11,8 +11,7 @@ opened safely (`classifier.opening`), and what its numbers mean to the model
 """
 
 import contextlib
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import soundfile
 
@@ -39,8 +38,7 @@ _SFE_MALLOC_FAILED: Final = 17
 _FRAMES_UNSTATED: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class AudioHeader:
+class AudioHeader(NamedTuple):
     """The numbers a sound's header states; ``None`` where it does not state one.
 
     Attributes
@@ -67,8 +65,7 @@ class AudioHeader:
     loop_info: LoopInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderReading:
+class HeaderReading(NamedTuple):
     """A header and what a person should know about the file it came from.
 
     Attributes

@@ -1,8 +1,7 @@
 """What a look at a file's first bytes finds out, before libsndfile is asked."""
 
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from classifier.loop_chunks import LoopInfo
 
@@ -10,8 +9,7 @@ from classifier.loop_chunks import LoopInfo
 _UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(NamedTuple):
     """What libsndfile is shown in place of a file: a header, then silence.
 
     Attributes
@@ -25,8 +23,7 @@ class StandIn:
     sound_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """The numbers of a header, not yet believed.
 
     Attributes
@@ -45,8 +42,7 @@ class Numbers:
     sample_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """What the first bytes say.
 
     Attributes
@@ -73,8 +69,7 @@ class Layout:
     loop_info: LoopInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """How much of the sound is there, how much the header states beyond that, where it ends."""
 
     there: int

@@ -17,8 +17,7 @@ What is not here: finding the chunks (`classifier.chunked`), and what follows fr
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: Read of any one chunk.
 MOST_BYTES: Final = 512
@@ -55,8 +54,7 @@ _BASC_LOOP: Final = 0
 _INST: Final = ">bbbbbbhhHH"
 
 
-@dataclass(frozen=True, slots=True)
-class LoopInfo:
+class LoopInfo(NamedTuple):
     """What a file's chunks state of its sound; ``None`` where they do not.
 
     Attributes

@@ -280,9 +280,7 @@ def _header(header: "AudioHeader", tempo_bpm: float | None) -> dict[str, Any]:
         "channels": header.channels,
         "frame_count": header.frame_count,
         "sample_type": header.sample_type,
-        "chunks": None
-        if info is None
-        else {name: getattr(info, name) for name in type(info).__dataclass_fields__},
+        "chunks": None if info is None else {name: getattr(info, name) for name in info._fields},
     }
 
 

@@ -5,15 +5,14 @@ What is not here: the steps of its life (`db.ledger` forwards, `db.recovery` bac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, RowMapping, and_
 
 from db.tables import BatchState, batches
 
 
-@dataclass(frozen=True, slots=True)
-class BatchEntry:
+class BatchEntry(NamedTuple):
     """One sound as the ledger holds it.
 
     Attributes

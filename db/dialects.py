@@ -159,7 +159,12 @@ def array_literal(values: Sequence[Any]) -> str:
     >>> array_literal(['a "b"', None, "NULL"])
     '{"a \\"b\\"",NULL,"NULL"}'
     """
-    return "{" + ",".join(map(_element, values)) + "}"
+    # A column of a batch mostly says the same again; who is like another is written like it.
+    distinct = set(values)
+    if 2 * len(distinct) > len(values):
+        return "{" + ",".join(map(_element, values)) + "}"
+    written = {value: _element(value) for value in distinct}
+    return "{" + ",".join(map(written.__getitem__, values)) + "}"
 
 
 def array(parameter: ColumnElement[Any], of: TypeEngine[Any]) -> ColumnElement[Any]:

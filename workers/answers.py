@@ -7,8 +7,7 @@ What is not here: reading headers and rows (`workers.classification`), listing f
 import functools
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from classifier.byproducts import ByProducts, by_products
 from classifier.deciding import evidence_of
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from classifier.siblings import Mates
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One sound as the model is asked about it.
 
     Attributes

@@ -7,13 +7,12 @@ header (`classifier.headers`), and what a fault means (`workers.faults`).
 import functools
 import logging
 import os
-import posixpath
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from classifier.errors import CratesortError, ErrorCode, SoundError
 from classifier.features import SAMPLE_TYPES
@@ -42,6 +41,8 @@ log = logging.getLogger(__name__)
 #: disk takes a tenth of it, a network mount five times as much.
 _FILES_TIMED: Final = 16
 _SLOW_STORAGE_SECONDS: Final = 0.001
+
+_KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +232,7 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class SoundReading:
+class SoundReading(NamedTuple):
     """One sound as it was found: its header, or why there is none.
 
     Attributes
@@ -327,12 +327,12 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
     except SoundError as error:
         return SoundReading(None, None, error)
     try:
-        reading = read_header(fd, status.st_size, posixpath.basename(path))
+        reading = read_header(fd, status.st_size, path.rpartition("/")[2])
     except SoundError as error:
         return SoundReading(status.st_size, mtime_ns(status), error)
     finally:
         os.close(fd)
-    if reading.header.sample_type not in (None, *SAMPLE_TYPES):
+    if reading.header.sample_type not in _KNOWN_SAMPLE_TYPES:
         # A newer libsndfile than this version knows: one sound's row, not a whole batch's fault.
         unknown = SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from classifier import containers
+from classifier import chunked, containers
 from classifier.errors import SoundError
 from classifier.headers import HeaderReading, read_header
+from classifier.layout import StandIn
 from classifier.opening import open_root
 from tasks.finding import FoundSound, Ignored, Locator, find
 from workers.settings import Settings
@@ -70,6 +72,17 @@ def layout_of(tmp_path: Path) -> Callable[[bytes], containers.Layout]:
             return containers.inspect(fd, len(content))
 
     return inspect
+
+
+@pytest.fixture
+def stand_in_of() -> Callable[[Callable[[], containers.Layout]], StandIn | None]:
+    """What libsndfile would be shown, were the numbers of a WAV not known without it."""
+
+    def look(inspect: Callable[[], containers.Layout]) -> StandIn | None:
+        with patch.object(chunked, "_plain_numbers", return_value=None):
+            return inspect().stand_in
+
+    return look
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import math
 import os
 import struct
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -44,9 +43,8 @@ def test_a_hint_is_read_wherever_it_stands(header_of, order):
     parts = {"format": FMT, "sound": DATA, "hint": acid(4, beats=8, tempo_bpm=126.5)}
     header = header_of(riff(*(parts[name] for name in order.split()))).header
     assert header.loop_info == LOOP
-    assert replace(header, file_size_bytes=0, loop_info=None) == replace(
-        header_of(riff(FMT, DATA)).header, file_size_bytes=0
-    )
+    plain = header_of(riff(FMT, DATA)).header
+    assert header._replace(file_size_bytes=0, loop_info=None) == plain._replace(file_size_bytes=0)
 
 
 def test_a_wav_without_hints_has_none(info_of_wav):
@@ -76,11 +74,12 @@ def test_sound_of_unstated_length_is_not_searched_for_hints(header_of):
     assert header_of(content).header.loop_info is None
 
 
-def test_what_libsndfile_sees_does_not_depend_on_hints(layout_of):
-    plain = layout_of(riff(FMT, DATA)).stand_in
+def test_what_libsndfile_sees_does_not_depend_on_hints(layout_of, stand_in_of):
+    plain = stand_in_of(lambda: layout_of(riff(FMT, DATA)))
+    assert plain is not None
     parts = (acid(1, beats=9), smpl(n_loops=2), info(INAM=b"Deep"))
-    assert layout_of(riff(*parts, FMT, DATA)).stand_in == plain
-    assert layout_of(riff(FMT, DATA, *parts)).stand_in == plain
+    assert stand_in_of(lambda: layout_of(riff(*parts, FMT, DATA))) == plain
+    assert stand_in_of(lambda: layout_of(riff(FMT, DATA, *parts))) == plain
 
 
 @pytest.fixture
