@@ -84,7 +84,8 @@ def _possible_tempo_bpm(piece: str) -> int | None:
     is_bare = piece.isdecimal() and piece.isascii() and len(piece) <= 3 and piece[0] != "0"
     if not is_bare or piece in MACHINE_NUMBERS:
         return None
-    return value if LOWEST_TEMPO_BPM <= (value := int(piece)) <= HIGHEST_TEMPO_BPM else None
+    value = int(piece)
+    return value if LOWEST_TEMPO_BPM <= value <= HIGHEST_TEMPO_BPM else None
 
 
 class _Certainty(IntEnum):
