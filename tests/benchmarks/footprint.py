@@ -22,11 +22,11 @@ from db.migrate import upgrade
 from db.tables import BatchState, batches
 from tests.processes import REPOSITORY, WorkerProcess, clean_environment
 from tests.servers import PostgresServer, RedisServer, running
+from workers.settings import Settings
 
 _CHILDREN = 2
 #: Children share the work unevenly: thirty on average make it twenty for each.
 _BATCHES_EACH = 30
-_BATCH_SIZE = 2048
 
 
 def _many_sounds(folder: Path, count: int) -> None:
@@ -53,7 +53,9 @@ def _resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def _measure(engine: str, library: Path, redis: RedisServer, postgres: PostgresServer) -> str:
+def _measure(
+    engine: str, library: Path, batch_size: int, redis: RedisServer, postgres: PostgresServer
+) -> str:
     postgres.create_database(f"footprint_{engine}")
     database_url = postgres.database_url(f"footprint_{engine}")
     upgrade(database_url)
@@ -63,7 +65,7 @@ def _measure(engine: str, library: Path, redis: RedisServer, postgres: PostgresS
             "CRATESORT_BROKER_URL": redis.url,
             "CRATESORT_DATABASE_URL": database_url,
             "CRATESORT_LIBRARY_ROOTS": f"library={library}",
-            "CRATESORT_BATCH_SIZE": str(_BATCH_SIZE),
+            "CRATESORT_BATCH_SIZE": str(batch_size),
             "CRATESORT_ENGINE": engine,
         }
         subprocess.run(
@@ -102,17 +104,19 @@ def main() -> None:
     """Measure both engines, the default one first."""
     parser = argparse.ArgumentParser(prog="make footprint", description=__doc__)
     parser.add_argument("engines", nargs="*", default=["onnx", "keras"])
-    engines = parser.parse_args().engines
+    parser.add_argument("--batch-size", type=int, default=Settings().batch_size)
+    asked = parser.parse_args()
     with (
         TemporaryDirectory() as name,
         running(RedisServer()) as redis,
         running(PostgresServer()) as postgres,
     ):
-        _many_sounds(Path(name), (_CHILDREN * _BATCHES_EACH + 4) * _BATCH_SIZE)
+        _many_sounds(Path(name), (_CHILDREN * _BATCHES_EACH + 4) * asked.batch_size)
         print("| engine | command to first batch | child after 30 batches | parent | watch |")
         print("|---|---|---|---|---|")
-        for engine in engines:
-            print(_measure(engine, Path(name) / "library", redis, postgres), flush=True)
+        for engine in asked.engines:
+            library = Path(name) / "library"
+            print(_measure(engine, library, asked.batch_size, redis, postgres), flush=True)
 
 
 if __name__ == "__main__":
