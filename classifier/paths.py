@@ -22,6 +22,9 @@ _CONTROL: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
 
+#: How `printable` writes them.
+_PRINTED: Final = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
+
 
 def path_text(path: str | bytes) -> str:
     r"""Return the text under which a path is remembered.
@@ -115,3 +118,17 @@ def printable(text: str) -> str:
         ),
         text,
     )
+
+
+def from_printed(text: str) -> str:
+    r"""Return the text of which `printable` made this one; one that shows nothing is its own.
+
+    A backslash of a name's own that happens to stand before such letters is taken for one of
+    `printable`'s, so the text as it stands is to be tried first.
+    """
+    return _PRINTED.sub(_unprinted, text)
+
+
+def _unprinted(match: re.Match[str]) -> str:
+    character = chr(int(match[1] or match[2], 16))
+    return character if _CONTROL.fullmatch(character) else match[0]

@@ -130,6 +130,9 @@ def _print_json(
 def _print_ended(
     run: "Run", submission: "Submission", ended: "IngestProgress | None", seconds: float
 ) -> None:
+    if ended is None and not submission.enqueued:
+        say("nothing new for the ledger")
+        return
     if ended is None:
         where = (
             "`cratesort ingest` (any path) works on them"

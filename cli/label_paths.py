@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classifier.paths import path_text
+from classifier.paths import from_printed, path_text
 from db.engine import reading
 from db.overview import roots
 from db.sounds import known_keys, sound_key
@@ -128,6 +128,9 @@ def _texts(spellings: Iterable[bytes]) -> Iterator[str]:
         yield printed
         if text != printed:
             yield text
+        shown = from_printed(printed)
+        if shown != printed:
+            yield shown
 
 
 def _first(readings: Iterable[tuple[str, str, bytes]], known: set[bytes]) -> bytes | Several | None:

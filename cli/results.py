@@ -1,6 +1,7 @@
 """``cratesort results``: the table of categories, as people and programs want it."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from classifier.labels import CATEGORIES
+from classifier.paths import printable
 from cli.spreadsheets import spreadsheet_safe
 from cli.terminal import command, csv_writer, iso_time, say, shorten, tell, terminal_width, wrapped
 
@@ -162,6 +164,8 @@ def _print_csv(rows: Iterable["SoundRow"]) -> None:
 
 
 def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
+    # What goes into a file is looked for there, by its folder too.
+    is_seen = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = terminal_width()
     category_width, confidence_width = 18, 5
     path_width = max(20, width - category_width - confidence_width - 5)
@@ -172,7 +176,7 @@ def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
         return
     say(f"{'PATH':<{path_width}}  {'CATEGORY':<{category_width}} {'SURE':>{confidence_width}}")
     for row in chain((first,), rows):
-        path = shorten(row.path, path_width)
+        path = shorten(row.path, path_width) if is_seen else f"{printable(row.path):<{path_width}}"
         if row.category is None:
             say(f"{path}  {row.error_code}")
             say(f"    {wrapped(row.error_message or '', 4)}")

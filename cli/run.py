@@ -162,7 +162,10 @@ class Run:
         try:
             ended = self._wait(submission, progress, task)
         except KeyboardInterrupt:
-            tell("stopped waiting; the workers go on. `cratesort status` shows how far they are.")
+            tell(
+                "stopped waiting; what is in the ledger is done by whichever workers run. "
+                "`cratesort status` shows how far they are."
+            )
             sys.exit(Exit.INTERRUPTED)
         return submission, ended
 

@@ -90,13 +90,16 @@ def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
     }
 
 
-def no_columns() -> dict[str, Any]:
-    """Return what a done batch's row says of its sounds: nothing, each has a row of its own.
+def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
+    """Return what a done batch's row goes on to say of its sounds: the first, if there is one.
 
-    How many they were (`sound_count`) stays. Kept, the lists of a library of two million sounds
-    would be as large as their rows, for nobody.
+    By that a person sees which part of a library it was, and a copy of the database of which root.
+    Each sound has a row of its own by then, and their number (`sound_count`) stays: kept, the lists
+    of a library would be as large as its rows, for nobody.
     """
-    return {"paths": [], "packs": [], "vendors": []}
+    kept = columns(entries[:1])
+    del kept["sound_count"]
+    return kept
 
 
 def entries_of(row: RowMapping) -> list[BatchEntry]:

@@ -31,8 +31,8 @@ from db.batch import (
     QueuedBatch,
     claimed_batch,
     columns,
+    columns_when_done,
     is_held_by,
-    no_columns,
 )
 from db.dialects import now, skip_locked
 from db.tables import BatchState, batches, ingests
@@ -304,9 +304,25 @@ def claim(
 
 
 def finish(
-    connection: Connection, batch_id: int, *, token: str, classified: int, failed: int
+    connection: Connection,
+    batch_id: int,
+    *,
+    token: str,
+    classified: int,
+    failed: int,
+    entries: Sequence[BatchEntry] = (),
 ) -> bool:
     """Close a batch, if this token still holds it.
+
+    Parameters
+    ----------
+    connection : Connection
+    batch_id : int
+    token : str
+    classified, failed : int
+        Sounds by outcome.
+    entries : sequence of BatchEntry
+        Its sounds; the row keeps the first (`db.batch.columns_when_done`).
 
     Returns
     -------
@@ -324,7 +340,7 @@ def finish(
             finished_at=now(),
             classified=classified,
             failed=failed,
-            **no_columns(),
+            **columns_when_done(entries),
         )
     )
     return result.rowcount == 1

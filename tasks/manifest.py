@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Final
 
+from classifier.errors import CratesortError
 from classifier.paths import path_text, printable
 from tasks.finding import FoundSound, Locator, OutsideRootsError
 from tasks.seen import SeenSounds
@@ -23,12 +24,19 @@ _LONGEST_PATH_BYTES: Final = 4096
 #: A first line that makes the manifest a CSV table; further columns are passed over.
 _CSV_HEADER: Final = b"path,vendor"
 
+#: No file is called so, and a table that was exported for another purpose starts like this.
+_OTHER_HEADER: Final = b"path,"
+
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _READ_BYTES: Final = 256 * 1024
 
 #: Where lists that are not sorted go back and forth between a few.
 _FOLDERS_REMEMBERED: Final = 64
+
+
+class ManifestError(CratesortError):
+    """A file that is no list of files; says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,11 @@ def read_manifest(stream: BinaryIO) -> Iterator[Listed | BadLine]:
     ------
     Listed or BadLine
         In order; empty lines are passed over.
+
+    Raises
+    ------
+    ManifestError
+        A table whose columns are others: each of its lines would be taken for a file's name.
     """
     start = stream.tell()
     nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))
@@ -73,7 +86,14 @@ def read_manifest(stream: BinaryIO) -> Iterator[Listed | BadLine]:
     if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
         start += len(_BYTE_ORDER_MARK)
     stream.seek(start)
-    table = not nul and stream.read(len(_CSV_HEADER)).lower() == _CSV_HEADER
+    first = stream.readline(_LONGEST_PATH_BYTES).lower().rstrip()
+    table = not nul and first.startswith(_CSV_HEADER)
+    if first.startswith(_OTHER_HEADER) and not (nul or table):
+        raise ManifestError(
+            "the manifest starts like a table, with "
+            f"{printable(path_text(first[:60]))!r}; expected a first line that starts with "
+            "path,vendor, or one path a line and no header"
+        )
     stream.seek(start)
     return _read_table(stream) if table else _read_list(stream, b"\0" if nul else b"\n")
 

@@ -31,8 +31,9 @@ from workers.settings import Settings, load_settings
 #: Where nothing is to do, how far an ingest is need not be written for each few hundred files.
 _RECORD_SECONDS: Final = 1.0
 
-#: After this long what was found is looked up, if it makes a batch.
+#: After this long what was found is looked up; and between how many the clock is looked at.
 _PORTION_SECONDS: Final = 0.25
+_FOUND_AT_A_TIME: Final = 64
 
 #: What a batch should take, and how few sounds it may be for that; each costs some milliseconds
 #: by itself.
@@ -183,7 +184,7 @@ def submit_found(
         size = batch_size(connection, settings)
     waiting: list[FoundSound] = []
     recorded = aimed = time.monotonic()
-    for chunk in _portions(found, settings.batch_size):
+    for chunk in _portions(found):
         with database.begin() as connection:
             fresh, failed = worth_a_visit(connection, chunk, reclassify, champion)
             waiting.extend(fresh)
@@ -215,17 +216,17 @@ def submit_found(
     return state
 
 
-def _portions(found: Iterable[FoundSound], at_least: int) -> Iterator[list[FoundSound]]:
+def _portions(found: Iterable[FoundSound]) -> Iterator[list[FoundSound]]:
     """Yield what was found in parts that are looked up at once.
 
-    As large as a look-up may be, for each costs the database a scan; but after a moment no larger
-    than a batch, for workers wait while a slow mount is walked.
+    As large as a look-up may be, for each costs the database a scan; but what there is after a
+    moment, for workers wait while a slow mount is walked.
     """
     portion: list[FoundSound] = []
     began = time.monotonic()
-    for part in _chunks(found, at_least):
-        portion += part
-        is_full = len(portion) + at_least > sounds.LOOK_UP_AT_ONCE
+    for some in _chunks(found, _FOUND_AT_A_TIME):
+        portion += some
+        is_full = len(portion) + _FOUND_AT_A_TIME > sounds.LOOK_UP_AT_ONCE
         if is_full or time.monotonic() - began > _PORTION_SECONDS:
             yield portion
             portion, began = [], time.monotonic()

@@ -88,7 +88,15 @@ def close_hopeless(
                 outcome=Failure(code, message),
             )
         )
-    if ledger.finish(connection, claimed.id, token=claimed.token, classified=0, failed=len(rows)):
+    held = ledger.finish(
+        connection,
+        claimed.id,
+        token=claimed.token,
+        classified=0,
+        failed=len(rows),
+        entries=claimed.entries,
+    )
+    if held:
         sounds.save(connection, rows)
 
 

@@ -152,11 +152,10 @@ def _classify_claimed(
     predicted = time.perf_counter()
     classified = sum(isinstance(result.outcome, Prediction) for result in results)
     failed = len(results) - classified
+    counts = {"classified": classified, "failed": failed}
+    entries, token = claimed.entries, claimed.token
     with context.database.begin() as connection:
-        held = ledger.finish(
-            connection, claimed.id, token=claimed.token, classified=classified, failed=failed
-        )
-        if not held:
+        if not ledger.finish(connection, claimed.id, token=token, entries=entries, **counts):
             raise LeaseLostError
         sounds.save(connection, results)
         times = BatchTimes(
@@ -183,8 +182,7 @@ def _classify_claimed(
             "ingest": claimed.ingest_id,
             "batch": claimed.id,
             "model_version": classifier.version,
-            "classified": classified,
-            "failed": failed,
+            **counts,
             "headers_seconds": round(times.headers_seconds, 4),
             "folders_seconds": round(times.folders_seconds, 4),
             "model_seconds": round(times.model_seconds, 4),

@@ -21,8 +21,9 @@ from typing import Final, TypeAlias
 #: An open file, and what it is; `classifier.opening.open_beneath`'s.
 Opened: TypeAlias = tuple[int, os.stat_result]
 
-#: Files that are open or being opened at once: at 5 ms each, some 1,600 a second.
-_AHEAD: Final = 8
+#: Files that are open or being opened at once. A full batch then ends within its time limit where
+#: opening a file takes a third of a second.
+_AHEAD: Final = 16
 #: Of a thread that makes two system calls.
 _STACK_BYTES: Final = 256 * 1024
 #: The first bytes, which every reader asks for.

@@ -11,6 +11,7 @@ import socket
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -29,6 +30,24 @@ ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 class ConfigurationError(CratesortError):
     """A setting that is missing, misspelt or makes no sense; names the variable."""
+
+
+def _is_redis_url(url: str) -> bool:
+    """Whether it can be one; here, for kombu says so with a traceback, when there is work."""
+    if url.startswith("redis+socket://"):
+        return True
+    if not url.startswith(("redis://", "rediss://", "sentinel://")):
+        return False
+    try:
+        # Sentinels are several, each a URL.
+        parts = [urlsplit(part) for part in url.split(";") if part]
+        hosts = [(part.hostname, part.port) for part in parts]
+    except ValueError:
+        return False  # its port is no number, or none that there is
+    if url.startswith("sentinel://"):
+        return all(host for host, _ in hosts)
+    databases = [part.path.strip("/") for part in parts]
+    return all(not database or database.isdecimal() for database in databases)
 
 
 class Settings(BaseSettings):
@@ -121,8 +140,7 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _check_broker(cls, value: SecretStr | None) -> SecretStr | None:
-        schemes = ("redis://", "rediss://", "redis+socket://", "sentinel://")
-        if value is not None and not value.get_secret_value().startswith(schemes):
+        if value is not None and not _is_redis_url(value.get_secret_value()):
             raise ValueError("expected a Redis URL like redis://:password@host:6379/0")
         return value
 

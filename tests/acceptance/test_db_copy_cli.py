@@ -36,6 +36,11 @@ def test_what_one_machine_knows_a_fleet_goes_on_with(
     again = run_cli("ingest", folder, "--no-wait", "--json", settings=fleet)
     assert json.loads(again.stdout)["skipped_unchanged"] == 1
     assert [row["path"] for row in read_results(settings=fleet)] == ["kick.wav"]
+    # And labels find it also where no library is mounted
+    labelled = run_cli(
+        "labels", "set", "kick.wav", "drum", settings={"CRATESORT_DATABASE_URL": url}
+    )
+    assert labelled.stdout == "kick.wav: drum (human)\n"
     postgres_server.drop_database("a_fleet")
 
 

@@ -44,6 +44,17 @@ def test_the_summary_names_what_was_found_and_passed_over(run_cli, library):
     assert f"{count} classified, 0 failed" in done.stdout
 
 
+def test_a_table_that_goes_into_a_file_has_whole_paths_and_one_of_80_columns_their_ends(
+    run_cli, library
+):
+    run_cli("ingest", library)
+    paths = [line.split("  ")[0] for line in run_cli("results").stdout.splitlines()[1:]]
+    assert [path for path in paths if path] == sounds_in(library)
+    narrow = run_cli("results", settings={"COLUMNS": "80"}).stdout.splitlines()
+    assert all(len(line) <= 80 for line in narrow)
+    assert any("…" in line for line in narrow)
+
+
 def test_without_a_terminal_the_standard_error_stays_empty(run_cli, library):
     assert run_cli("ingest", library).stderr == ""
 

@@ -193,6 +193,17 @@ def test_paths_as_results_prints_them_are_taken(save, run_cli, labels, label_set
     assert set(labelled()) == set(map(path_text, HOSTILE))
 
 
+@pytest.mark.parametrize("name", [b"two\nlines.wav", b"\x1b[31mred.wav", b"caf\xe9.wav"])
+def test_a_path_as_the_table_of_results_prints_it_is_taken(
+    save, run_cli, labels, label_settings, labelled, name
+):
+    save(name)
+    printed = run_cli("results", settings=label_settings).stdout.splitlines()[1].split("  ")[0]
+    done = labels("set", printed, "drum")
+    assert (done.code, done.stderr) == (0, "")
+    assert set(labelled()) == {path_text(name)}
+
+
 def test_paths_as_find_prints_them_are_taken(save, labels, labelled, tmp_path):
     save(b"caf\xe9.wav", "a.wav")
     packs = os.fsencode(tmp_path) + b"/packs/"

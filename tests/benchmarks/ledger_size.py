@@ -53,8 +53,16 @@ def _finish_all(database: Engine) -> None:
     with database.begin() as connection:
         for batch in ledger.take_pending(connection, window=10**6, limit=10**6):
             count = len(batch.paths)
-            ledger.claim(connection, batch.id, token="t", worker="w", lease_seconds=60)
-            ledger.finish(connection, batch.id, token="t", classified=count, failed=0)
+            claimed = ledger.claim(connection, batch.id, token="t", worker="w", lease_seconds=60)
+            assert claimed is not None
+            ledger.finish(
+                connection,
+                batch.id,
+                token="t",
+                classified=count,
+                failed=0,
+                entries=claimed.entries,
+            )
 
 
 def _mib(database: Engine) -> float:

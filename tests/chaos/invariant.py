@@ -69,7 +69,7 @@ def _check_batches(database: Engine, account: Account) -> None:
             if row.state != BatchState.DONE:
                 account.wrong.append(f"batch {row.id} is {row.state}, attempt {row.attempts + 1}")
                 continue
-            if row.sound_count != row.classified + row.failed or row.paths:
+            if row.sound_count != row.classified + row.failed or len(row.paths) > 1:
                 account.wrong.append(
                     f"batch {row.id}: {row.sound_count} sounds, {row.classified} classified, "
                     f"{row.failed} failed, {len(row.paths)} paths left"

@@ -48,13 +48,13 @@ def test_its_holder_finishes_a_batch(add_batches, claim, take, batch_rows):
     assert (row["state"], row["classified"], row["failed"]) == (BatchState.DONE, 2, 1)
 
 
-def test_a_done_batch_keeps_its_count_and_no_paths(add_batches, claim, take, batch_rows):
+def test_a_done_batch_keeps_its_count_and_its_first_path(add_batches, claim, take, batch_rows):
     add_batches(3)
-    claim(1)
-    assert take(ledger.finish, 1, token="ours", classified=3, failed=0)
+    entries = claim(1).entries
+    assert take(ledger.finish, 1, token="ours", classified=3, failed=0, entries=entries)
     (row,) = batch_rows()
     assert row["sound_count"] == 3
-    assert (row["paths"], row["packs"], row["vendors"]) == ([], [], [])
+    assert (row["paths"], row["packs"], row["vendors"]) == (["0/0.wav"], ["pack 0"], ["a vendor"])
 
 
 def test_nobody_else_finishes_it(add_batches, claim, take, states):

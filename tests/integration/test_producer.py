@@ -15,7 +15,8 @@ from db.batch import BatchEntry
 from db.engine import reading
 from db.measures import BatchTimes
 from db.tables import ingests
-from tasks.finding import OutsideRootsError
+from tasks import producer
+from tasks.finding import FoundSound, Ignored, OutsideRootsError
 from tasks.producer import submit
 from tests import sounds
 from tests.integration.conftest import connected
@@ -120,6 +121,26 @@ def test_a_producer_loads_no_model_library(database_url, redis_url, folder, tmp_
     assert enqueued == "5"
     heavy = {"tensorflow", "keras", "sklearn", "joblib", "pandas", "onnx", "onnxruntime"}
     assert not heavy & set(modules.split())
+
+
+def test_what_was_found_before_the_walk_broke_off_is_in_the_ledger(
+    settings, database, batch_rows, monkeypatch
+):
+    # Given a slow walk, which somebody interrupts
+    monkeypatch.setattr(producer, "_PORTION_SECONDS", 0.0)
+
+    def found():
+        for number in range(300):
+            yield FoundSound("main", f"{number:03}.wav", "p", "v", 1, 1)
+        raise KeyboardInterrupt
+
+    # When its sounds are submitted
+    with pytest.raises(KeyboardInterrupt):
+        producer.submit_found(
+            found(), source="a test", settings=settings, database=database, ignored=Ignored()
+        )
+    # Then what was found more than a moment ago waits in batches
+    assert sum(row["sound_count"] for row in batch_rows()) >= 256
 
 
 def test_a_name_that_is_not_utf_8_is_submitted_like_any_other(settings, folder):

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.finding import FoundSound, Locator
-from tasks.manifest import BadLine, Listed, find_listed, read_manifest
+from tasks.manifest import BadLine, Listed, ManifestError, find_listed, read_manifest
 from tasks.seen import seen_sounds
 from workers.settings import Settings
 
@@ -22,6 +22,12 @@ def read(content):
 
 def entries(content):
     return [(entry.number, entry.path, entry.vendor) for entry in read(content)]
+
+
+@pytest.mark.parametrize("first", [b"path,pack,category", b"\xef\xbb\xbfPath,root,label"])
+def test_a_table_of_another_kind_is_refused_as_a_whole(first):
+    with pytest.raises(ManifestError, match=r"starts like a table.*expected.*path,vendor"):
+        read(first + b"\na.wav,b,c\n")
 
 
 # Cutting

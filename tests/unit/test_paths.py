@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier.paths import path_bytes, path_text, printable, readable_name
+from classifier.paths import from_printed, path_bytes, path_text, printable, readable_name
 from tests.processes import clean_environment
 
 #: Names are mostly ASCII; what decides is how backslashes, escapes and broken UTF-8 meet.
@@ -123,6 +123,17 @@ def test_what_is_printed_cannot_drive_a_terminal_or_turn_the_text_around(text):
 )
 def test_a_name_is_printed_so(text, shown):
     assert printable(text) == shown
+    assert from_printed(shown) == text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\\")))
+def test_what_was_printed_leads_back(text):
+    assert from_printed(printable(text)) == text
+
+
+@pytest.mark.parametrize("text", ["kick.wav", r"caf\xe9.wav", r"a\x41.wav", r"\u97f3", "\\x0"])
+def test_what_printing_leaves_alone_is_its_own(text):
+    assert from_printed(text) == text
 
 
 @pytest.mark.parametrize(

@@ -122,12 +122,37 @@ def test_a_dotenv_file_that_is_not_text_is_refused_by_name(refusal):
 
 
 @pytest.mark.parametrize(
-    "url", [f"amqp://user:{PASSWORD}@host//", f"host:6379/{PASSWORD}", PASSWORD]
+    "url",
+    [
+        f"amqp://user:{PASSWORD}@host//",
+        f"host:6379/{PASSWORD}",
+        PASSWORD,
+        f"redis://:{PASSWORD}@host:abc/0",
+        f"redis://:{PASSWORD}@host:99999/0",
+        f"redis://:{PASSWORD}@host/first",
+        f"redis://:{PASSWORD}@[::1/0",
+        "sentinel://",
+    ],
 )
 def test_a_broker_that_is_not_redis_is_refused_without_showing_its_url(refusal, url):
     assert refusal(BROKER_URL=url) == (
         "CRATESORT_BROKER_URL: expected a Redis URL like redis://:password@host:6379/0"
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:secret@host:6379/0",
+        "redis:///1",
+        "rediss://me:secret@host:6380/0?ssl_cert_reqs=required",
+        "redis+socket:///run/redis.sock",
+        "sentinel://:secret@one:26379/mymaster;sentinel://two:26379",
+    ],
+)
+def test_urls_of_redis_are_taken(load, url):
+    assert load(BROKER_URL=url).broker_url.get_secret_value() == url
 
 
 def test_passwords_are_not_shown_when_settings_are(load):
