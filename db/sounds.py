@@ -96,9 +96,8 @@ _KNOWN_COLUMNS: Final = (
 _STATUSES: Final = {str(status): status for status in SoundStatus}
 
 #: PostgreSQL, asked for many of some hundred thousand rows, reads them all: so for many at once.
-#: Twice as many gain a tenth, and took the producer's memory over what it may have. SQLite takes
-#: 32,766 values at most.
-LOOK_UP_AT_ONCE: Final = 4096
+#: Each costs a producer's memory a kilobyte. SQLite takes 32,766 values at most.
+LOOK_UP_AT_ONCE: Final = 8192
 
 
 @dataclass(slots=True)  # not frozen, like `classifier.byproducts.ByProducts`

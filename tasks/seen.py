@@ -13,7 +13,7 @@ from classifier.errors import CratesortError
 from db.sounds import sound_key
 
 #: What SQLite may keep of the keys in memory; the rest is in its file.
-_CACHE_KIB: Final = 16 * 1024
+_CACHE_KIB: Final = 8 * 1024
 
 
 class TemporaryFileError(CratesortError):
