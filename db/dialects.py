@@ -217,10 +217,14 @@ def rows_of(
     if connection.dialect.name == "postgresql":
         return connection.execute(select(*columns).where(one_of(connection, key, keys))).all()
     names = ", ".join(column.name for column in columns)
-    marks = ", ".join("?" * len(keys))
+    # The last one again and again, up to a power of two: the driver keeps a hundred statements, and
+    # of every number of keys one would fill the memory.
+    size = 1 << (len(keys) - 1).bit_length()
+    padded = [*keys, *[keys[-1]] * (size - len(keys))]
+    marks = ", ".join("?" * size)
     return connection.exec_driver_sql(
         f"SELECT {names} FROM {key.table.name} WHERE {key.name} IN ({marks})",  # noqa: S608  (ours)
-        tuple(keys),
+        tuple(padded),
     ).all()
 
 
