@@ -125,6 +125,15 @@ def from_printed(text: str) -> str:
 
     A backslash of a name's own that happens to stand before such letters is taken for one of
     `printable`'s, so the text as it stands is to be tried first.
+
+    Parameters
+    ----------
+    text : str
+        As a person copied it from a terminal.
+
+    Returns
+    -------
+    str
     """
     return _PRINTED.sub(_unprinted, text)
 

@@ -130,7 +130,7 @@ def _ingest(
     as_json: bool,
 ) -> Exit:
     from tasks.finding import Ignored, Locator, find
-    from tasks.manifest import find_listed, read_manifest
+    from tasks.manifest import find_listed, is_table, read_manifest
     from tasks.producer import submit_found
     from tasks.seen import seen_sounds
 
@@ -152,7 +152,10 @@ def _ingest(
     for path in paths:
         locator.place(_resolved(path))  # refuse before anything is written
     if manifest not in (None, "-"):
-        Path(str(manifest)).open("rb").close()
+        with Path(str(manifest)).open("rb") as stream:
+            # What comes through a pipe comes once.
+            if stream.seekable():
+                is_table(stream.readline(_COPIED_BYTES))
     source = ", ".join([*paths[:3], *([f"manifest {manifest}"] if manifest else [])])
 
     def submit(on_progress: "Callable[[Submission], None]") -> "Submission":

@@ -130,10 +130,10 @@ def _print_json(
 def _print_ended(
     run: "Run", submission: "Submission", ended: "IngestProgress | None", seconds: float
 ) -> None:
-    if ended is None and not submission.enqueued:
-        say("nothing new for the ledger")
-        return
     if ended is None:
+        if not submission.enqueued:
+            say("nothing new for the ledger")
+            return
         where = (
             "`cratesort ingest` (any path) works on them"
             if run.settings.in_process

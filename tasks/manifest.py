@@ -86,16 +86,28 @@ def read_manifest(stream: BinaryIO) -> Iterator[Listed | BadLine]:
     if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
         start += len(_BYTE_ORDER_MARK)
     stream.seek(start)
-    first = stream.readline(_LONGEST_PATH_BYTES).lower().rstrip()
-    table = not nul and first.startswith(_CSV_HEADER)
-    if first.startswith(_OTHER_HEADER) and not (nul or table):
-        raise ManifestError(
-            "the manifest starts like a table, with "
-            f"{printable(path_text(first[:60]))!r}; expected a first line that starts with "
-            "path,vendor, or one path a line and no header"
-        )
+    table = not nul and is_table(stream.readline(_LONGEST_PATH_BYTES))
     stream.seek(start)
     return _read_table(stream) if table else _read_list(stream, b"\0" if nul else b"\n")
+
+
+def is_table(first_line: bytes) -> bool:
+    """Whether a manifest that starts with this line is a table with vendors, and no list.
+
+    Raises
+    ------
+    ManifestError
+        A table whose columns are others.
+    """
+    header = first_line.removeprefix(_BYTE_ORDER_MARK).lower().rstrip()
+    if b"\0" in header:
+        return False
+    if header.startswith(_OTHER_HEADER) and not header.startswith(_CSV_HEADER):
+        raise ManifestError(
+            f"the manifest starts like a table, with {printable(path_text(header[:60]))!r}; "
+            "expected a first line that starts with path,vendor, or one path a line and no header"
+        )
+    return header.startswith(_CSV_HEADER)
 
 
 def _read_list(stream: BinaryIO, end: bytes) -> Iterator[Listed | BadLine]:

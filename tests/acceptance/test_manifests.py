@@ -33,6 +33,15 @@ def names(rows):
     return [os.path.basename(row["path"]) for row in rows]
 
 
+def test_a_table_of_another_kind_is_refused_before_anything_is_written(run_cli, tmp_path):
+    table = tmp_path / "results.csv"
+    table.write_text("path,pack,category\na.wav,b,drum\n")
+    refused = run_cli("ingest", "--manifest", table)
+    assert refused.code == 2
+    assert "the manifest starts like a table, with 'path,pack,category'" in refused.stderr
+    assert json.loads(run_cli("status", "--json").stdout)["ingests"] == []
+
+
 def test_each_listed_file_is_taken_whatever_its_name(by_manifest, folder, read_results):
     done = by_manifest(f"{folder}/kick.wav\n{folder}/hat\n".encode())
     assert done.code == 0, done.stderr

@@ -26,7 +26,7 @@ def backlog(fleet):
 
 
 def paths_of(fleet):
-    """The paths of each batch, by its id; a done batch has none any more."""
+    """The paths of each batch, by its id; a done batch has its first alone."""
     return {batch["id"]: batch["paths"] for batch in fleet.batches()}
 
 

@@ -48,7 +48,7 @@ class Model:
         self.expired = set()
         self.past_window = set()
         self.given_up = set()
-        #: Of done batches, whose rows hold none any more.
+        #: Of done batches, whose rows here keep none: `close` hands none over.
         self.done_paths = Counter()
         self.blamed_alone = Counter()
 
