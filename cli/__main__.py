@@ -9,6 +9,7 @@ import difflib
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -90,14 +91,20 @@ def cratesort() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line and exit with its code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line on `arguments`, by default the process's own.
+
+    Returns
+    -------
+    int
+        The exit code. A command that ends early with one raises SystemExit.
+    """
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
         if stream is not None:  # None: closed by whoever started us
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        code = cratesort.main(standalone_mode=False)
+        code = cratesort.main(arguments, standalone_mode=False)
     except click.exceptions.Abort:
         code = Exit.INTERRUPTED
     except click.ClickException as error:
@@ -113,8 +120,8 @@ def main() -> None:
         message, code = explained
         safe = "\n".join(map(printable, message.splitlines()))
         print(f"cratesort: {safe}", file=sys.stderr)  # noqa: T201
-    sys.exit(int(code or 0))
+    return int(code or 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

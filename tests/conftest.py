@@ -1,7 +1,7 @@
 """What a test may ask for: databases, a broker, sounds, and cratesort as a process.
 
 Here: which test gets which of them, and what happens when one cannot be had. Not here: how servers
-(`tests.servers`) and processes (`tests.processes`) are run.
+(`tests.support.servers`) and processes (`tests.support.processes`) are run.
 """
 
 import os
@@ -12,18 +12,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import redis
 
-from tests import processes
-from tests.processes import REPOSITORY, CliResult, WorkerProcess
-from tests.servers import PostgresServer, RedisServer, ServerUnavailableError, running
-from tests.servers.lifecycle import AnyServer
-
-#: The corpus and the real sounds, which are not part of the repository.
-SHARED = Path(os.environ.get("CRATESORT_SHARED", REPOSITORY.parent / "shared"))
+from tests.support import processes
+from tests.support.command_line import Argument, CliResult, run_as_process, run_in_process
+from tests.support.places import REPOSITORY, SHARED
+from tests.support.processes import WorkerProcess
+from tests.support.servers import PostgresServer, RedisServer, ServerUnavailableError, running
+from tests.support.servers.lifecycle import AnyServer
 
 # Settings of the developer's own (a production database, say) must not reach the code under test;
 # `own_folder` does the same for a .env file.
@@ -165,21 +164,21 @@ def shared_audio() -> Path:
 
 @pytest.fixture
 def run_cli(tmp_path: Path) -> Callable[..., CliResult]:
-    """Run ``cratesort ARGUMENTS`` as a process in the test's own folder, to its end.
+    """Run ``cratesort ARGUMENTS`` in the test's own folder, to its end.
 
     ``run_cli("ingest", library, settings={"CRATESORT_BATCH_SIZE": "8"}, stdin=b"")``
+
+    In this process; with ``process=True`` as one of its own.
     """
 
     def run(
-        *arguments: str | bytes | Path,
+        *arguments: Argument,
         settings: Mapping[str, str] | None = None,
-        stdin: bytes = b"",
-        timeout_seconds: float = 120.0,
-        obey_permissions: bool = False,
+        process: bool = False,
+        **options: Any,
     ) -> CliResult:
-        return processes.run_cli(
-            arguments, tmp_path, settings or {}, stdin, timeout_seconds, obey_permissions
-        )
+        run = run_as_process if process else run_in_process
+        return run(arguments, tmp_path, settings or {}, **options)
 
     return run
 

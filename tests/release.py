@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.processes import REPOSITORY, clean_environment
+from tests.support.command_line import clean_environment
+from tests.support.places import REPOSITORY
 
 #: What a wheel installs beside its own metadata, and no other top-level name.
 PACKAGES: Final = frozenset({"classifier", "cli", "db", "tasks", "training", "workers"})

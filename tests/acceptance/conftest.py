@@ -12,13 +12,7 @@ from db import labels as labels_table
 from db import sounds as sounds_table
 from db.engine import create_engine
 from db.sounds import Failure, Prediction, SoundResult
-from tests import processes
-from tests.processes import CliResult
-
-
-def parsed(stdout: str) -> list[dict[str, Any]]:
-    """Return the objects of JSON lines; split at newlines only, for a name may hold U+2028."""
-    return [json.loads(line) for line in stdout.split("\n") if line]
+from tests.support.command_line import CliResult, parsed, run_in_process
 
 
 @pytest.fixture
@@ -56,7 +50,7 @@ def run_at_home(home) -> Callable[..., CliResult]:
     """``cratesort`` in the module's shared home."""
 
     def run(*arguments: Any, **options: Any) -> CliResult:
-        return processes.run_cli(arguments, home, options.pop("settings", {}), **options)
+        return run_in_process(arguments, home, options.pop("settings", {}), **options)
 
     return run
 

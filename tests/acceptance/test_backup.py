@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests import sounds
-from tests.processes import REPOSITORY
+from tests.support import sounds
+from tests.support.places import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 

@@ -6,8 +6,8 @@ import struct
 import pytest
 
 from classifier.errors import ErrorCode
-from tests import sounds
-from tests.acceptance.conftest import parsed
+from tests.support import sounds
+from tests.support.command_line import parsed
 
 GOOD = sounds.encoded()
 
@@ -89,7 +89,7 @@ def bad_folder(tmp_path_factory, elsewhere):
 @pytest.fixture(scope="module")
 def ended(run_at_home, bad_folder):
     """The run of `cratesort ingest` over all of it."""
-    return run_at_home("ingest", bad_folder, obey_permissions=True, timeout_seconds=60)
+    return run_at_home("ingest", bad_folder, obey_permissions=True)
 
 
 @pytest.fixture(scope="module")

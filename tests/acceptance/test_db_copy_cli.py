@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests import sounds
+from tests.support import sounds
 
 
 @pytest.fixture(params=["Samples", "S\udcffmples"], ids=["plain", "undecodable"])

@@ -9,8 +9,8 @@ from classifier.filenames import tokenise
 from classifier.labels import CATEGORIES
 from classifier.siblings import mates_of
 from cli.explain import words_cut
-from tests import sounds
-from tests.acceptance.conftest import parsed
+from tests.support import sounds
+from tests.support.command_line import parsed
 
 WIDTH = 80
 

@@ -11,9 +11,9 @@ import urllib.request
 
 import pytest
 
-from tests import sounds
-from tests.processes import clean_environment
-from tests.servers.lifecycle import free_port, wait_until
+from tests.support import sounds
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import free_port, wait_until
 
 LOGIN = "me:unspeakable"
 

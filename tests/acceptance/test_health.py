@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests import sounds
-from tests.servers.lifecycle import free_port
+from tests.support import sounds
+from tests.support.servers.lifecycle import free_port
 
 #: Whatever waits when a command is typed has waited for longer.
 AT_ONCE = {"CRATESORT_STUCK_SECONDS": "0.001"}

@@ -15,9 +15,9 @@ from db.engine import create_engine, reading
 from db.tables import batches, label_history
 from tasks.inbox import DEAD_KEPT, LEASE_SECONDS, LONGEST_ENTRY_BYTES
 from tasks.intake import MOST_ENTRIES, ROUND_SECONDS
-from tests import sounds
-from tests.processes import REPOSITORY
-from tests.servers.lifecycle import wait_until
+from tests.support import sounds
+from tests.support.places import REPOSITORY
+from tests.support.servers.lifecycle import wait_until
 
 INBOX_PAGE = (REPOSITORY / "docs" / "inbox.md").read_text()
 OPERATIONS_PAGE = (REPOSITORY / "docs" / "operations.md").read_text()

@@ -9,8 +9,8 @@ import signal
 import pytest
 import redis
 
-from tests import sounds
-from tests.servers.lifecycle import free_port, wait_until
+from tests.support import sounds
+from tests.support.servers.lifecycle import free_port, wait_until
 
 
 @pytest.fixture

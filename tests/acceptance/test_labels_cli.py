@@ -12,8 +12,8 @@ from classifier.errors import ErrorCode
 from classifier.paths import path_text
 from cli.spreadsheets import spreadsheet_safe
 from db.sounds import Failure
-from tests import sounds
-from tests.acceptance.conftest import parsed
+from tests.support import sounds
+from tests.support.command_line import parsed
 
 #: Names as bytes that have to come through tables and terminals whole.
 HOSTILE = (

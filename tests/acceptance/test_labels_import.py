@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.processes import clean_environment
+from tests.support.command_line import clean_environment
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

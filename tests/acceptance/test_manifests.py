@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests import sounds
+from tests.support import sounds
 
 
 @pytest.fixture

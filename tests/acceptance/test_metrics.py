@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from db import training_runs
 from db.tables import RunTrigger
-from tests import sounds
-from tests.integration.conftest import connected
-from tests.processes import clean_environment
-from tests.servers.lifecycle import wait_until
+from tests.support import sounds
+from tests.support.command_line import clean_environment
+from tests.support.databases import connected
+from tests.support.servers.lifecycle import wait_until
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from classifier.shipped import starter_version
 from db import bundles
 from db.engine import create_engine
 from db.tables import models as models_table
-from tests import sounds
-from tests.bundles import called
+from tests.support import sounds
+from tests.support.bundles import called
 
 
 @pytest.fixture

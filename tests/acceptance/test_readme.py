@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 
 PAGE = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -10,8 +10,8 @@ import sys
 import pyarrow.parquet
 import pytest
 
-from tests import processes, sounds
-from tests.acceptance.conftest import parsed
+from tests.support import processes, sounds
+from tests.support.command_line import parsed
 
 RESULT_COLUMNS = [
     "path", "pack", "category", "confidence", "top3", "label", "error_code", "error_message",

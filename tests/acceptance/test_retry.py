@@ -8,10 +8,10 @@ from contextlib import closing
 
 import pytest
 
-from tests import sounds
-from tests.processes import REPOSITORY
+from tests.support import sounds
+from tests.support.places import REPOSITORY
 
-SHIM = {"PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}"}
+SHIM = {"PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}"}
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def crashed(folder, ingest):
     """A sound that was given up: it ended its readers while the shim was there."""
     path = folder / "abort.wav"
     path.write_bytes(sounds.encoded())
-    ingest(settings=SHIM)  # dies
-    ingest(settings=SHIM)  # names it
+    ingest(settings=SHIM, process=True)  # dies
+    ingest(settings=SHIM, process=True)  # names it
     return path
 
 
@@ -133,7 +133,7 @@ def test_a_sound_that_was_given_up_is_classified_once_the_cause_is_mended(retry,
 
 
 def test_a_sound_that_still_ends_its_reader_does_not_end_the_retry(retry, crashed, outcomes):
-    done = retry("--failed", settings=SHIM)
+    done = retry("--failed", settings=SHIM, process=True)
     assert done.code == 1, done.stderr
     assert outcomes() == {"kick.wav": True, "abort.wav": "crashed_reader"}
 
@@ -321,7 +321,7 @@ def test_a_library_root_that_is_away_is_held_against_no_sound(
     roots = {"CRATESORT_LIBRARY_ROOTS": f"main={folder}"}
     (folder / "abort.wav").write_bytes(sounds.encoded())
     for _ in range(2):
-        ingest(settings=roots | SHIM)
+        ingest(settings=roots | SHIM, process=True)
     # When it is tried again while the root is away
     folder.rename(tmp_path / "elsewhere")
     away = retry("--failed", settings=roots)

@@ -5,8 +5,8 @@ Not here: workers and Flower (`tests.integration.test_secrets_of_workers`).
 
 import pytest
 
-from tests import sounds
-from tests.servers.lifecycle import free_port
+from tests.support import sounds
+from tests.support.servers.lifecycle import free_port
 
 #: As it stands in a URL; no part of it may be seen, decoded or not.
 SECRET = "unspeakable%40%2Fword"

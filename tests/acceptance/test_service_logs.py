@@ -2,8 +2,8 @@
 
 import json
 
-from tests import sounds
-from tests.servers.lifecycle import wait_until
+from tests.support import sounds
+from tests.support.servers.lifecycle import wait_until
 
 
 def test_a_worker_says_what_it_is_and_one_line_a_batch(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from cli.exits import Exit
-from tests.processes import clean_environment
+from tests.support.command_line import clean_environment
 
 PATIENCE_SECONDS = 60.0
 MAIN_SCREEN = b"\x1b[?1049l"

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("jinja2")
 
-from tests import labelled_tables
+from tests.support import labelled_tables
 
 SYSTEMS = (
     "naive_bayes",
@@ -29,7 +29,6 @@ def table(home):
 def study(run_at_home, table):
     return run_at_home(
         *("study", "--from-csv", table, "--report", "report", "--folds", "2"),
-        timeout_seconds=600,
     )
 
 

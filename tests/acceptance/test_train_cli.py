@@ -28,7 +28,7 @@ def labelled(run_at_home, home, library):
 
 @pytest.fixture(scope="module")
 def trained(run_at_home, labelled):
-    return run_at_home("train", "--report", labelled / "report", timeout_seconds=300)
+    return run_at_home("train", "--report", labelled / "report")
 
 
 @pytest.mark.timeout(600)
@@ -103,7 +103,7 @@ def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_pa
             rows.writerow([row["category"], f"{number}_{name}", f"vendor {number % 2}"])
     run_cli("ingest", os.devnull)  # makes the database
     # When a model is trained from it
-    done = run_cli("train", "--from-csv", table, "--json", timeout_seconds=500)
+    done = run_cli("train", "--from-csv", table, "--json")
     # Then it was measured by vendor and at random, and serves nobody
     assert done.code == 0, done.stderr
     answer = json.loads(done.stdout)

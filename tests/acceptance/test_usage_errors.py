@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import sounds
-from tests.servers.lifecycle import free_port
+from tests.support import sounds
+from tests.support.servers.lifecycle import free_port
 
 PASSWORD = "hunter2-of-the-tests"
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.ours import through_queue
-from tests.servers import PostgresServer, RedisServer, running
+from tests.support.servers import PostgresServer, RedisServer, running
 
 
 def main() -> None:

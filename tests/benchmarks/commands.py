@@ -15,7 +15,7 @@ from db.engine import create_engine
 from db.migrate import upgrade
 from tests.benchmarks.growth import fill
 from tests.benchmarks.machine import machine
-from tests.processes import run_cli
+from tests.support.command_line import run_as_process
 
 _ROUNDS: Final = 15
 _SOUNDS: Final = 100
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _seconds(command: str, folder: Path, database_url: str) -> float:
     began = time.perf_counter()
-    done = run_cli((command,), folder, {"CRATESORT_DATABASE_URL": database_url})
+    done = run_as_process((command,), folder, {"CRATESORT_DATABASE_URL": database_url})
     assert done.code == 0, done.stderr
     return time.perf_counter() - began
 

@@ -20,8 +20,10 @@ from sqlalchemy import Engine, func, select
 from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.tables import BatchState, batches
-from tests.processes import REPOSITORY, WorkerProcess, clean_environment
-from tests.servers import PostgresServer, RedisServer, running
+from tests.support.command_line import clean_environment
+from tests.support.places import REPOSITORY
+from tests.support.processes import WorkerProcess
+from tests.support.servers import PostgresServer, RedisServer, running
 from workers.settings import Settings
 
 _CHILDREN = 2

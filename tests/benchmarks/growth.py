@@ -43,7 +43,7 @@ from db.tables import (
     sounds,
 )
 from db.training_runs import latest
-from tests.servers import PostgresServer, running
+from tests.support.servers import PostgresServer, running
 
 #: What `results` fetches at once, and so what its reader waits for.
 PAGE_ROWS: Final = 1000

@@ -28,8 +28,9 @@ from tasks.producer import submit
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.work import paths_below
-from tests.processes import run_cli, worker
-from tests.servers import PostgresServer, RedisServer, running
+from tests.support.command_line import run_as_process
+from tests.support.processes import worker
+from tests.support.servers import PostgresServer, RedisServer, running
 from workers.settings import Settings
 
 _PAUSE_SECONDS: Final = 0.1
@@ -81,7 +82,7 @@ def _measured(settings: Settings, library: Path, files: Sequence[Path], *, free:
         if free:
             only = ("--queues", "interactive", "--concurrency", "1")
             stack.enter_context(worker(only, folder, environment))
-        bulk = run_cli(("ingest", "--no-wait", library), folder, environment)
+        bulk = run_as_process(("ingest", "--no-wait", library), folder, environment)
         assert bulk.code == 0, bulk.stderr
         seen = [_seconds_until_its_row(settings, file) for file in files]
         with reading(database) as connection:

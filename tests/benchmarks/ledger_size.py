@@ -13,7 +13,7 @@ from db import ledger
 from db.batch import BatchEntry
 from db.engine import create_engine, reading
 from db.migrate import upgrade
-from tests.servers import PostgresServer, running
+from tests.support.servers import PostgresServer, running
 from workers.settings import Settings
 
 

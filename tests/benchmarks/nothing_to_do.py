@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 from db.migrate import upgrade
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
-from tests.processes import run_cli, worker
-from tests.servers import PostgresServer, RedisServer, running
+from tests.support.command_line import run_as_process
+from tests.support.processes import worker
+from tests.support.servers import PostgresServer, RedisServer, running
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def _find(library: Path) -> float:
 
 def _ingest(library: Path, folder: Path, settings: Mapping[str, str]) -> float:
     began = time.perf_counter()
-    done = run_cli(("ingest", "--wait", library), folder, settings, timeout_seconds=3600)
+    done = run_as_process(("ingest", "--wait", library), folder, settings, timeout_seconds=3600)
     assert done.code == 0, done.stderr
     return time.perf_counter() - began
 

@@ -22,10 +22,12 @@ from db.dialects import now
 from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.tables import BatchState, batches, sounds
-from tests import sounds as made
-from tests.processes import REPOSITORY, run_cli, worker
-from tests.servers import PostgresServer, RedisServer, running
-from tests.servers.lifecycle import wait_until
+from tests.support import sounds as made
+from tests.support.command_line import run_as_process
+from tests.support.places import REPOSITORY
+from tests.support.processes import worker
+from tests.support.servers import PostgresServer, RedisServer, running
+from tests.support.servers.lifecycle import wait_until
 
 #: The shortest that still lets a batch of this size end in time.
 TEST_SETTINGS = {
@@ -81,7 +83,7 @@ class Trial:
                 stack.enter_context(worker(("--concurrency", "1"), self.folder, host))
                 for host in hosts
             ]
-            assert run_cli(submit, self.folder, self.settings).code == 0
+            assert run_as_process(submit, self.folder, self.settings).code == 0
             wait_until(lambda: count(engine, sounds) > 0, "it is in mid-run", 60)
             batch = None
             if fault == "redis":
@@ -153,7 +155,7 @@ def main() -> None:
                     fleet = {
                         # A millisecond more a header, as on network storage: else the workers
                         # would keep up with the producer, and there would be no backlog.
-                        "PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}",
+                        "PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}",
                         "TEST_READ_SECONDS": "0.001",
                         "CRATESORT_BROKER_URL": redis.url,
                         "CRATESORT_DATABASE_URL": url,

@@ -22,7 +22,7 @@ from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
 from db import migrate
 from db.engine import create_engine
-from tests.labelled_rows import Row, add_labelled
+from tests.support.labelled_rows import Row, add_labelled
 from training.dataset import LabelledSounds, read_table
 from training.generation import generate_sounds
 from training.naming import load_naming

@@ -18,7 +18,7 @@ from tests.chaos.invariant import open_batches, take_account
 from tests.chaos.library import Library
 from tests.chaos.report import Summary
 from tests.chaos.world import World
-from tests.processes import READY
+from tests.support.processes import READY
 
 #: How long the fleet may take to finish once nothing disturbs it any more: some leases, one after
 #: the other, for a batch that is narrowed down, and the work itself.

@@ -18,7 +18,7 @@ import redis
 from tests.chaos.handing_in import HandingIn
 from tests.chaos.services import Service
 from tests.chaos.world import World
-from tests.servers.lifecycle import living_processes
+from tests.support.servers.lifecycle import living_processes
 from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
 
 #: Beyond the lease: at test settings about as long as a sweep takes to come.

@@ -11,7 +11,7 @@ from typing import Final
 
 from classifier.errors import ErrorCode
 from classifier.paths import path_text
-from tests import sounds
+from tests.support import sounds
 
 #: An outcome is this, or the code of an error.
 CLASSIFIED: Final = "classified"

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.processes import clean_environment
-from tests.servers.lifecycle import die_with_parent, living_processes
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import die_with_parent, living_processes
 
 #: As systemd's RestartSec: a program that cannot start must not eat the machine.
 _PAUSE_SECONDS: Final = 0.5

@@ -26,9 +26,10 @@ from pydantic import SecretStr
 from db.migrate import upgrade
 from tests.chaos.history import note_steps
 from tests.chaos.services import Service
-from tests.processes import REPOSITORY, clean_environment
-from tests.servers import PostgresServer, RedisServer, running
-from tests.servers.lifecycle import die_with_parent, living_processes, wait_until
+from tests.support.command_line import clean_environment
+from tests.support.places import REPOSITORY
+from tests.support.servers import PostgresServer, RedisServer, running
+from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
 from workers.app import CLASSIFY_QUEUE, CLASSIFY_TASK, build_app
 from workers.settings import PREFIX, Settings
 
@@ -102,7 +103,7 @@ class World:
             "CRATESORT_BROKER_URL": self.redis.url,
             "CRATESORT_DATABASE_URL": self.database_url,
             "CRATESORT_LIBRARY_ROOTS": f"library={self.folder / 'library'}",
-            "PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}",
+            "PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}",
             _MARK: self._mark,
         }
         self.template = _message(self.broker, self.redis.url)

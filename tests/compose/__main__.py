@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from classifier.audio_names import is_named_like_a_sound
 from tests.compose.stack import ComposeError, Stack, missing, wait_for
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 
 #: Enough that the run is still on when the workers are rolled.
 _FILES = 80_000

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.processes import REPOSITORY
-from tests.servers.lifecycle import free_port
+from tests.support.places import REPOSITORY
+from tests.support.servers.lifecycle import free_port
 
 #: Ends what hangs; nothing here takes nearly as long, but for the first build.
 _PATIENCE_SECONDS = 1800.0

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fleet import Fleet
-from tests.processes import CliResult, WorkerProcess
+from tests.support.command_line import CliResult
+from tests.support.fleet import Fleet
+from tests.support.processes import WorkerProcess
 
 
 @pytest.fixture

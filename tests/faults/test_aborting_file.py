@@ -1,6 +1,6 @@
 """A file that aborts the process that reads it: recorded after three deaths alone."""
 
-from tests.faults.fleet import WATCH_ALONE
+from tests.support.fleet import WATCH_ALONE
 
 
 def test_it_is_named_and_its_batch_mates_are_classified(fleet):

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from tests.faults.fleet import WATCH_ALONE
-from tests.servers.lifecycle import wait_until
+from tests.support.fleet import WATCH_ALONE
+from tests.support.servers.lifecycle import wait_until
 
 
 def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):

@@ -1,6 +1,6 @@
 """A worker whose clock is two hours ahead: leases are by the database's clock alone."""
 
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 
 TALKATIVE = {"CRATESORT_LOG_LEVEL": "DEBUG"}
 AHEAD = {"TEST_CLOCK_AHEAD_SECONDS": "7200"}

@@ -6,7 +6,7 @@ import signal
 import redis
 from pydantic import SecretStr
 
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 from workers.reading_note import notes_of_the_living
 from workers.settings import Settings
 

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from tests.processes import clean_environment
-from tests.servers.lifecycle import wait_until
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import wait_until
 
 SWEEP = """
 import time

@@ -1,6 +1,6 @@
 """A file whose reading never ends: recorded after three time-outs alone."""
 
-from tests.faults.fleet import QUICK, WATCH_ALONE
+from tests.support.fleet import QUICK, WATCH_ALONE
 
 #: The limit ends the child; leases and sweeps do nothing within the test.
 LIMITED = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": QUICK["CRATESORT_TIME_LIMIT_SECONDS"]}

@@ -5,8 +5,8 @@ import json
 import pytest
 import redis
 
-from tests.faults.fleet import WATCH_ALONE, Fleet
-from tests.servers.lifecycle import wait_until
+from tests.support.fleet import WATCH_ALONE, Fleet
+from tests.support.servers.lifecycle import wait_until
 from workers.app import build_app
 from workers.settings import Settings
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import redis
 
-from tests.faults.fleet import WATCH_ALONE
-from tests.servers.lifecycle import wait_until
+from tests.support.fleet import WATCH_ALONE
+from tests.support.servers.lifecycle import wait_until
 
 #: Colour, a line of one's own, text turned round, the bell, and colour again in one character.
 HOSTILE = ("\x1b[31m", "\n2026 ERROR forged", "\u202e", "\x07", "\x9b31m")

@@ -15,7 +15,7 @@ import redis
 from db.dialects import lock_table
 from db.tables import ingests
 from tasks.inbox import INBOX_KEY, INTAKES_KEY, TAKEN_PREFIX
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 
 THREE = ["a.wav", "b.wav", "c.wav"]
 

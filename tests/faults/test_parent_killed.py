@@ -3,8 +3,8 @@
 import os
 import signal
 
-from tests.faults.fleet import WATCH_ALONE
-from tests.servers.lifecycle import wait_until
+from tests.support.fleet import WATCH_ALONE
+from tests.support.servers.lifecycle import wait_until
 
 
 def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):

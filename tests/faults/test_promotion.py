@@ -10,9 +10,9 @@ from db import bundles
 from db.dialects import clock
 from db.engine import reading
 from db.tables import BatchState, sounds
-from tests.bundles import called
-from tests.faults.fleet import WATCH_ALONE
-from tests.servers.lifecycle import wait_until
+from tests.support.bundles import called
+from tests.support.fleet import WATCH_ALONE
+from tests.support.servers.lifecycle import wait_until
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 
 
 def test_handing_in_ends_with_a_warning_and_the_work_waits(fleet, redis_server):

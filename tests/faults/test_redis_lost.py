@@ -2,7 +2,7 @@
 
 import redis
 
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 
 
 def in_mid_run(fleet):

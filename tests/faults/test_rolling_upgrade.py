@@ -5,7 +5,7 @@ Tables change first, then workers and producers, one after the other, in any ord
 
 from sqlalchemy import text
 
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 from workers import dispatch
 from workers.app import build_app
 from workers.settings import Settings

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from tests.faults.fleet import WATCH_ALONE
-from tests.servers.lifecycle import wait_until
+from tests.support.fleet import WATCH_ALONE
+from tests.support.servers.lifecycle import wait_until
 
 
 def stop(worker, name):

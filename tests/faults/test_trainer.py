@@ -14,7 +14,7 @@ from db.engine import reading
 from db.tables import RunState, RunVerdict
 from db.tables import training_runs as table
 from db.training_runs import FELL_SILENT
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 from workers.app import build_app
 from workers.settings import Settings
 

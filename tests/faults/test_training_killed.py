@@ -16,9 +16,9 @@ from db.engine import create_engine, reading
 from db.tables import RunState, models, promotions
 from db.tables import training_runs as table
 from db.training_runs import FELL_SILENT
-from tests.processes import clean_environment
-from tests.servers.lifecycle import wait_until
-from tests.training_run import STAGES, VERSION
+from tests.support.command_line import clean_environment
+from tests.support.held_training import STAGES, VERSION
+from tests.support.servers.lifecycle import wait_until
 
 
 class Runs:
@@ -35,7 +35,7 @@ class Runs:
         if stay_at:
             (self._folder / f"stay-{stay_at}").touch()
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.training_run", self._url, self._folder,
+            [sys.executable, "-m", "tests.support.held_training", self._url, self._folder,
              str(lease_seconds)],
             cwd=self._folder,
             env=clean_environment(self._folder, {}),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fleet import WATCH_ALONE
-from tests.servers.lifecycle import free_port, is_alive, wait_until
+from tests.support.fleet import WATCH_ALONE
+from tests.support.servers.lifecycle import free_port, is_alive, wait_until
 
 
 def watch_of(worker):

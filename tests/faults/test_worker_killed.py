@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.faults.fleet import WATCH_ALONE
+from tests.support.fleet import WATCH_ALONE
 
 
 def kill_all_of(worker):

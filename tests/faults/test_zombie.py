@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):

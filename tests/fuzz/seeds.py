@@ -6,9 +6,20 @@ from pathlib import Path
 import soundfile
 
 from classifier.audio_names import AUDIO_EXTENSIONS
-from tests import sounds
-from tests.unit.chunks import acid, basc, chunk, chunks_of, form, info, inst, riff, smpl, wav
-from tests.unit.ogg_pages import FIRST, LAST, page
+from tests.support import sounds
+from tests.support.ogg_pages import FIRST, LAST, page
+from tests.support.riff_chunks import (
+    acid,
+    basc,
+    chunk,
+    chunks_of,
+    form,
+    info,
+    inst,
+    riff,
+    smpl,
+    wav,
+)
 
 #: Container, and what libsndfile calls it when it writes one.
 _WRITTEN_AS = {

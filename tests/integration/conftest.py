@@ -1,7 +1,6 @@
 """What the integration tests share: looking into a database, and a fleet's settings."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,25 +13,16 @@ from sqlalchemy import Engine, RowMapping, func, select
 
 from db import ledger
 from db.batch import BatchEntry, ClaimedBatch
-from db.engine import create_engine, reading
+from db.engine import reading
 from db.results import SoundRow, results
 from db.tables import BatchState, batches, ingests
-from tests.processes import REPOSITORY
-from tests.servers.lifecycle import wait_until
+from tests.support.databases import connected
+from tests.support.places import REPOSITORY
+from tests.support.servers.lifecycle import wait_until
 from workers.app import build_app
 from workers.settings import Settings
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@contextmanager
-def connected(url: str) -> Iterator[Engine]:
-    """Give an engine for a database, and close its connections again."""
-    engine = create_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 @pytest.fixture
@@ -140,10 +130,10 @@ def wait_for_rows() -> Callable[..., None]:
 
 @pytest.fixture
 def shim(tmp_path) -> dict[str, str]:
-    """Settings that make the reader misbehave as `tests/shims` says; the gate stands open."""
+    """Make the reader misbehave as `tests/support/shims` says; the gate stands open."""
     (tmp_path / "modules").mkdir()
     return {
-        "PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}",
+        "PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}",
         "TEST_GATE": str(tmp_path / "gate"),
         "TEST_MODULES": str(tmp_path / "modules"),
     }

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from tests import labelled_tables
+from tests.support import labelled_tables
 from training import accuracy, comparison
 from training.accuracy_text import as_text
 from training.comparison import Comparison, System, Table, compare

@@ -9,8 +9,8 @@ from db.batch import BatchEntry
 from db.dialects import now
 from db.engine import reading
 from db.tables import BatchState, batches
-from tests import sounds
-from tests.servers.lifecycle import wait_until
+from tests.support import sounds
+from tests.support.servers.lifecycle import wait_until
 from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds

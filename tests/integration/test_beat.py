@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.processes import clean_environment
-from tests.servers.lifecycle import wait_until
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import wait_until
 
 
 @pytest.fixture

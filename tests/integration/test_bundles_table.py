@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from classifier.errors import BundleError
 from db import bundles
 from db.tables import models, promotions
-from tests.integration.conftest import connected
+from tests.support.databases import connected
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from classifier.errors import ErrorCode, SoundError
 from db import ledger, recovery
 from db.batch import BatchEntry
 from db.tables import BatchState
-from tests import sounds
+from tests.support import sounds
 from workers import classification, folders
 from workers.classification import classify_batch
 from workers.context import WorkContext

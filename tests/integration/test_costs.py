@@ -22,9 +22,10 @@ from db.engine import create_engine, reading
 from db.tables import batches
 from tasks.finding import Ignored, Locator, find
 from tasks.producer import submit_found
-from tests import sounds as made
-from tests.integration.conftest import connected
-from tests.processes import REPOSITORY, clean_environment
+from tests.support import sounds as made
+from tests.support.command_line import clean_environment
+from tests.support.databases import connected
+from tests.support.places import REPOSITORY
 from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.settings import Settings

@@ -12,7 +12,7 @@ from db.migrate import upgrade
 from db.sounds import sound_key
 from db.tables import BatchState, batches, ingests, label_history, metadata, models, sounds
 from db.tables import training_runs as runs
-from tests.integration.conftest import connected
+from tests.support.databases import connected
 
 FOLDER = "/home/me/Samples"
 PATHS = [f"{FOLDER}/Acme/kick.wav", f"{FOLDER}/Acme/\udcff pad.wav", "/elsewhere/snare.wav"]

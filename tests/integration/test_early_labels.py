@@ -7,7 +7,7 @@ from db import early_labels, labels, sounds
 from db.labels import GivenLabel
 from db.sounds import sound_key
 from db.tables import LabelSource, label_history
-from tests.integration.test_sounds_table import failed, predicted
+from tests.support.sound_results import failed, predicted
 
 HUMAN, VENDOR, IMPORT = LabelSource
 

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from db.engine import reading
 from db.sounds import known
 from tests.benchmarks import growth
-from tests.integration.conftest import connected
+from tests.support.databases import connected
 
 SOUNDS = 20_000
 

@@ -33,9 +33,9 @@ from tasks.inbox import (
 )
 from tasks.inbox_entry import read_entries
 from tasks.intake import INGEST_SECONDS, Intake
-from tests import sounds
-from tests.integration.test_sounds_table import predicted
-from tests.servers.lifecycle import free_port, wait_until
+from tests.support import sounds
+from tests.support.servers.lifecycle import free_port, wait_until
+from tests.support.sound_results import predicted
 from workers.app import build_app
 from workers.settings import Settings
 

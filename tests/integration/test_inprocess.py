@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tests import sounds
-from tests.processes import clean_environment, stands_still
-from tests.servers.lifecycle import die_with_parent, wait_until
+from tests.support import sounds
+from tests.support.command_line import clean_environment
+from tests.support.processes import stands_still
+from tests.support.servers.lifecycle import die_with_parent, wait_until
 from workers.reading_note import notes_of_the_living
 
 

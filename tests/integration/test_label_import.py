@@ -14,8 +14,8 @@ from cli.label_table import FaultKind, LabelTableError, read_label_table
 from db import labels, sounds
 from db.labels import Given
 from db.sounds import sound_key
-from tests.integration.conftest import connected
-from tests.integration.test_sounds_table import predicted
+from tests.support.databases import connected
+from tests.support.sound_results import predicted
 from workers.settings import Settings
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from classifier.headers import AudioHeader
 from db.engine import reading
 from db.tables import sounds
-from tests.labelled_rows import add_labelled
+from tests.support.labelled_rows import add_labelled
 from training import labelled
 from training.labelled import read_labelled
 

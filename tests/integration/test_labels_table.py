@@ -12,8 +12,8 @@ from db.labels import Given, GivenLabel, UnknownSoundError
 from db.overview import CategoryCount
 from db.sounds import sound_key
 from db.tables import LabelSource, label_history
-from tests.integration.conftest import connected
-from tests.integration.test_sounds_table import HEADER, failed, predicted
+from tests.support.databases import connected
+from tests.support.sound_results import HEADER, failed, predicted
 
 HUMAN, VENDOR, IMPORT = LabelSource
 

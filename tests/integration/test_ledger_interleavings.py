@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from db import ledger, recovery
 from db.recovery import SOLO_ATTEMPTS, Verdict
-from tests.integration.ledger_model import (
+from tests.support.ledger_model import (
     DONE,
     IN_FLIGHT,
     PENDING,
@@ -33,7 +33,7 @@ from tests.integration.ledger_model import (
     empty,
     submit,
 )
-from tests.integration.ledger_processes import several_processes
+from tests.support.ledger_processes import several_processes
 
 WINDOW, ROUND = 4, 2
 

@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from db import ledger, recovery, sounds
 from db.recovery import SOLO_ATTEMPTS, Verdict
-from tests.integration.conftest import connected
-from tests.integration.ledger_model import (
+from tests.support.databases import connected
+from tests.support.ledger_model import (
     DONE,
     blame_silent,
     claims_with_one_poison,

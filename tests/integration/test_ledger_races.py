@@ -8,7 +8,7 @@ import pytest
 
 from db import ledger, recovery
 from db.tables import BatchState
-from tests.integration.conftest import connected
+from tests.support.databases import connected
 
 THREADS = 4
 

@@ -11,7 +11,7 @@ from db.dialects import limited
 from db.engine import reading
 from db.measures import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS
 from db.tables import batch_measures
-from tests import sounds
+from tests.support import sounds
 from workers import classification
 from workers.classification import classify_batch
 from workers.context import WorkContext

@@ -17,8 +17,8 @@ from db.migrate import HEAD, SchemaError, current, require_current, upgrade
 from db.results import results
 from db.sounds import sound_key
 from db.tables import LabelSource, metadata
-from tests.integration.conftest import connected
-from tests.servers.lifecycle import wait_until
+from tests.support.databases import connected
+from tests.support.servers.lifecycle import wait_until
 
 
 @pytest.fixture

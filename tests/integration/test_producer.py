@@ -18,9 +18,9 @@ from db.tables import ingests
 from tasks import producer
 from tasks.finding import FoundSound, Ignored, OutsideRootsError
 from tasks.producer import submit
-from tests import sounds
-from tests.integration.conftest import connected
-from tests.processes import clean_environment
+from tests.support import sounds
+from tests.support.command_line import clean_environment
+from tests.support.databases import connected
 from workers.settings import Settings
 
 

@@ -19,9 +19,9 @@ from classifier.sequence import SequenceModel
 from classifier.shipped import starter_bundle
 from db import bundles
 from db.tables import RunVerdict, models
-from tests.bundles import called
-from tests.conftest import SHARED
-from tests.labelled_rows import add_labelled
+from tests.support.bundles import called
+from tests.support.labelled_rows import add_labelled
+from tests.support.places import SHARED
 from training.dataset import LabelledSounds
 from training.errors import TrainingError
 from training.evaluation import evaluate

@@ -9,7 +9,7 @@ from db import bundles, training_runs
 from db.dialects import now
 from db.tables import RunState, RunTrigger, RunVerdict, models, promotions
 from db.tables import training_runs as table
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 from training.errors import (
     LeaseLostError,
     RunNotOpenedError,

@@ -10,8 +10,8 @@ pytest.importorskip("tensorflow")
 from db import labels, training_runs
 from db.engine import reading
 from db.tables import RunState
-from tests.integration.conftest import connected
-from tests.servers.lifecycle import wait_until
+from tests.support.databases import connected
+from tests.support.servers.lifecycle import wait_until
 from workers.app import build_app
 from workers.settings import Settings
 

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import redis
 
-from tests.processes import clean_environment
-from tests.servers.lifecycle import die_with_parent, free_port, wait_until
-from tests.servers.lifecycle import living_processes as processes
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import die_with_parent, free_port, wait_until
+from tests.support.servers.lifecycle import living_processes as processes
 
 NAME_AND_PASSWORD = "anna:of the tests"
 WORKER = "worker@host"

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 import redis
 
-from tests.processes import REPOSITORY
-from tests.servers import PostgresServer, RedisServer
-from tests.servers.lifecycle import is_alive, wait_until
+from tests.support.places import REPOSITORY
+from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers.lifecycle import is_alive, wait_until
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_no_server_outlives_a_test_process_that_is_killed(
 ):
     owner = f"""
         import os, signal
-        from tests.servers import {server_class.__name__}
+        from tests.support.servers import {server_class.__name__}
         server = {server_class.__name__}()
         server.start()
         if {frozen}:

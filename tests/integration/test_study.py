@@ -14,8 +14,9 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("jinja2")
 
 from classifier.labels import CATEGORIES
-from tests import labelled_tables
-from tests.processes import REPOSITORY, clean_environment
+from tests.support import labelled_tables
+from tests.support.command_line import clean_environment
+from tests.support.places import REPOSITORY
 from training import study
 from training.dataset import read_counted
 from training.errors import TrainingError

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tests.processes import clean_environment
+from tests.support.command_line import clean_environment
 
 LOAD_AND_USE = """
 from classifier.artifact import load_starter

@@ -12,7 +12,7 @@ from classifier.artifact import load_classifier
 from classifier.errors import CratesortError
 from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
-from tests.conftest import SHARED
+from tests.support.places import SHARED
 from training import table_run
 from training.dataset import LabelledSounds, read_table
 from training.errors import TrainingError

@@ -12,7 +12,7 @@ from db.dialects import now
 from db.tables import RunState, RunTrigger, RunVerdict
 from db.tables import training_runs as table
 from db.training_runs import FELL_SILENT, NotOpened, OpenRun
-from tests.integration.conftest import connected
+from tests.support.databases import connected
 
 NOTHING = {"slot": None, "trigger": RunTrigger.HAND, "holder": "h:1", "seed": 3, "libraries": {}}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import sounds
+from tests.support import sounds
 from workers.faults import LibraryRootAwayError
 from workers.trial import TrialEnd, try_reading
 

@@ -7,8 +7,8 @@ import redis
 from sqlalchemy import func, select
 
 from db.tables import BatchState, batches
-from tests.integration.conftest import connected
-from tests.servers.lifecycle import wait_until
+from tests.support.databases import connected
+from tests.support.servers.lifecycle import wait_until
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """What the unit tests share: headers read from bytes, and walks over a few small files."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,31 +12,9 @@ from classifier import chunked, containers
 from classifier.errors import SoundError
 from classifier.headers import HeaderReading, read_header
 from classifier.layout import StandIn
-from classifier.opening import open_root
 from tasks.finding import FoundSound, Ignored, Locator, find
+from tests.support.descriptors import as_descriptor
 from workers.settings import Settings
-
-
-@contextmanager
-def as_descriptor(content: bytes, folder: Path) -> Iterator[int]:
-    """Open `content` as a file while the block lasts."""
-    path = folder / "under test"
-    path.write_bytes(content)
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def opened_root(folder: Path) -> Iterator[int]:
-    """Open a root while the block lasts; nothing else may be open behind it."""
-    before = set(os.listdir("/dev/fd"))
-    fd = open_root(str(folder))
-    yield fd
-    os.close(fd)
-    assert set(os.listdir("/dev/fd")) == before, "a descriptor was left open"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 
 MONITORING = REPOSITORY / "monitoring"
 

@@ -20,7 +20,8 @@ from cli.__main__ import COMMANDS, cratesort
 from db.engine import create_engine
 from db.migrate import HEAD
 from db.tables import metadata
-from tests.processes import REPOSITORY, clean_environment
+from tests.support.command_line import clean_environment
+from tests.support.places import REPOSITORY
 from workers.app import CLASSIFY_TASK, RETRAIN_TASK, SWEEP_TASK, TASK_MODULES, app
 
 PACKAGES = ("classifier", "db", "training", "workers", "tasks", "cli")

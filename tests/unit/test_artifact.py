@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -17,19 +16,11 @@ from classifier.errors import BundleError, UnknownSampleTypeError
 from classifier.headers import AudioHeader
 from classifier.labels import N_CATEGORIES
 from classifier.manifest import FORMAT_VERSION, GOLDEN, MANIFEST, MEMBERS, sha256
-from classifier.shipped import starter_version
+from classifier.shipped import starter_bundle, starter_version
+from tests.support.bundles import unpacked
 
 NOTHING_STATED = AudioHeader(None, None, None, None, None, None)
 A_HEADER = AudioHeader(88_244, 1.0, 44_100, 1, 44_100, "PCM_16")
-
-
-def starter_bundle() -> bytes:
-    return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()
-
-
-def unpacked(bundle: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(bundle)) as packed:
-        return {name: packed.read(name) for name in packed.namelist()}
 
 
 def repacked(members: dict[str, bytes]) -> bytes:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cli.asking import Asking
-from tests.servers.lifecycle import wait_until
+from tests.support.servers.lifecycle import wait_until
 
 SOON = 30.0
 

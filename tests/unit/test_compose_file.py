@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 from workers.settings import PREFIX, Settings
 
 FILE = REPOSITORY / "docker-compose.yml"

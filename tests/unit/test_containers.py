@@ -6,8 +6,8 @@ import pytest
 
 from classifier import containers
 from classifier.errors import ErrorCode, SoundError
-from tests import sounds
-from tests.unit.chunks import chunk, chunks_of, form, riff, wav
+from tests.support import sounds
+from tests.support.riff_chunks import chunk, chunks_of, form, riff, wav
 
 PCM, PCM_DATA = wav()
 IMA, IMA_DATA = wav("IMA_ADPCM")

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pandas")
 
 from classifier.labels import CATEGORIES
-from tests.conftest import SHARED
+from tests.support.places import SHARED
 from training.dataset import folders_of, read_table, read_text
 from training.errors import TableError
 

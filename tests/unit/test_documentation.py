@@ -9,7 +9,7 @@ import pytest
 
 from cli.__main__ import cratesort
 from cli.reference import reference
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 
 PAGES = sorted(
     path

@@ -17,8 +17,9 @@ from classifier.features import SAMPLE_TYPES, header_matrix
 from classifier.headers import AudioHeader
 from classifier.manifest import COMPILED, FOREST, GENERAL, LSTM, SCALER, TRAINED_MEMBERS
 from classifier.sequence import SequenceModel
+from classifier.shipped import starter_bundle
 from classifier.siblings import mates_of
-from tests.unit.test_artifact import starter_bundle, unpacked
+from tests.support.bundles import unpacked
 
 WORDS = [
     *("kick", "snare", "bass", "pad", "Lead", "riser", "vox", "808", "C4", "F#m", "128bpm"),

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic_core import PydanticUndefined
 
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 from workers.settings import PREFIX, Settings, load_settings
 
 #: What each line that sets something says, by field name.

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from classifier.labels import CATEGORIES
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 
 MAKE_LIBRARY = REPOSITORY / "examples" / "make_library.py"
 

@@ -14,7 +14,7 @@ from db.dialects import now
 from db.engine import create_engine
 from db.faults import plain
 from db.tables import batches
-from tests.servers.lifecycle import free_port
+from tests.support.servers.lifecycle import free_port
 from workers.faults import LibraryRootAwayError, is_worlds
 
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tasks.finding import Locator, find
-from tests import sounds
+from tests.support import sounds
 from workers.settings import Settings
 
 

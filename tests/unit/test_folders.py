@@ -9,8 +9,8 @@ import pytest
 
 from classifier.opening import open_root
 from classifier.siblings import MOST_MATES, mates_of
-from tests.processes import clean_environment, without_override
-from tests.unit.conftest import opened_root
+from tests.support.command_line import clean_environment, drop_override
+from tests.support.descriptors import opened_root
 from workers import folders as folders_module
 from workers.folders import Folders
 from workers.settings import ABSOLUTE_ROOT
@@ -166,7 +166,7 @@ def test_a_folder_that_may_be_entered_but_not_listed_has_no_mates(put, folder, t
         done = subprocess.run(
             [sys.executable, "-c", code],
             env=clean_environment(tmp_path, {}),
-            preexec_fn=without_override(),
+            preexec_fn=drop_override(),
             capture_output=True,
             text=True,
         )

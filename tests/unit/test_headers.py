@@ -8,8 +8,8 @@ import soundfile
 
 from classifier import headers
 from classifier.errors import ErrorCode
-from tests import sounds
-from tests.unit.chunks import chunk, chunks_of, form, riff, wav
+from tests.support import sounds
+from tests.support.riff_chunks import chunk, chunks_of, form, riff, wav
 
 #: By which of libsndfile's names the containers that are read can be written.
 WRITTEN_AS = ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3", "AU", "CAF", "W64")

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from classifier.errors import ErrorCode
-from tests import sounds
+from tests.support import sounds
 
 FRAMES = sounds.N_FRAMES
 

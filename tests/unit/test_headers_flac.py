@@ -7,7 +7,7 @@ import pytest
 from classifier import flac, shown
 from classifier.errors import ErrorCode
 from classifier.headers import read_header
-from tests import sounds
+from tests.support import sounds
 
 GOOD = sounds.encoded("FLAC")
 STREAMINFO_END = 4 + 4 + 34

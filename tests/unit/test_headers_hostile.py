@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers import HeaderReading, read_header
-from tests import sounds
-from tests.unit.chunks import chunk, chunks_of, form, riff, wav
-from tests.unit.conftest import as_descriptor
+from tests.support import sounds
+from tests.support.descriptors import as_descriptor
+from tests.support.riff_chunks import chunk, chunks_of, form, riff, wav
 
 FMT, DATA = wav()
 AIFF = chunks_of(sounds.encoded("AIFF"), ">")

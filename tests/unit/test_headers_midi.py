@@ -6,7 +6,7 @@ import pytest
 
 from classifier.errors import ErrorCode
 from classifier.headers import AudioHeader
-from tests import sounds
+from tests.support import sounds
 
 
 def test_of_a_midi_file_only_its_size_is_known(header_of):

@@ -10,7 +10,7 @@ import soundfile
 from classifier import shown
 from classifier.errors import ErrorCode
 from classifier.headers import read_header
-from tests import sounds
+from tests.support import sounds
 
 
 def test_what_only_looks_like_mp3_is_refused_in_words_of_ours(refusal_of):

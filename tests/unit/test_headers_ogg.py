@@ -2,7 +2,6 @@
 
 import io
 import os
-import struct
 
 import numpy as np
 import pytest
@@ -10,19 +9,19 @@ import soundfile
 
 from classifier import headers, ogg
 from classifier.errors import ErrorCode
-from tests import sounds
-from tests.unit.ogg_pages import (
+from tests.support import sounds
+from tests.support.ogg_pages import (
+    COMMENTS,
     FIRST,
     LAST,
-    bits,
+    hostile,
     opus_head,
     page,
     pages_of,
+    setup_of,
     signed,
     vorbis_head,
 )
-
-COMMENTS = b"\x03vorbis" + struct.pack("<II", 0, 0) + b"\1"
 
 
 def noise(sub, channels=2, rate_hz=48000, frames=400_000):
@@ -93,36 +92,6 @@ def test_something_behind_the_last_page_does_no_harm(header_of, long, behind):
 
 
 # What libvorbis would not survive
-
-
-CODEBOOK = 0x564342
-#: One floor, one residue, one mapping, one mode: the least a decoder can be set up with.
-REST_OF_A_SETUP = [
-    *((0, 6), (0, 16)),
-    *((0, 6), (1, 16), (0, 5), (0, 2), (0, 4)),
-    *((0, 6), (0, 16), (0, 24), (0, 24), (0, 24), (0, 6), (0, 8), (0, 3), (0, 1)),
-    *((0, 6), (0, 16), (0, 1), (0, 1), (0, 2), (0, 8), (0, 8), (0, 8)),
-    *((0, 6), (0, 1), (0, 16), (0, 16), (0, 8), (1, 1)),
-]
-
-
-def setup_of(n_codebooks, log2_entries):
-    """Return a setup header with codebooks of as many words, all of one length."""
-    book = [
-        *((CODEBOOK, 24), (1, 16), (1 << log2_entries, 24), (1, 1), (log2_entries - 1, 5)),
-        *((1 << log2_entries, log2_entries + 1), (0, 4)),
-    ]
-    return b"\x05vorbis" + bits((n_codebooks - 1, 8), *book * n_codebooks, *REST_OF_A_SETUP)
-
-
-def hostile(setup):
-    """Return a stream with this setup header: a thousand samples of stereo."""
-    return (
-        page(vorbis_head(2, 48000), flags=FIRST)
-        + page(COMMENTS, setup, number=1)
-        + page(b"\0", b"\0", position=128, number=2)
-        + page(b"\0", flags=LAST, position=1128, number=3)
-    )
 
 
 @pytest.mark.parametrize(

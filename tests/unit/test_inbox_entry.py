@@ -10,7 +10,7 @@ from classifier.paths import path_bytes
 from tasks.finding import Locator
 from tasks.inbox import LONGEST_ENTRY_BYTES
 from tasks.inbox_entry import read_entries
-from tests import sounds
+from tests.support import sounds
 from workers.settings import Settings
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import clean_environment, stands_still
-from tests.servers.lifecycle import die_with_parent, wait_until
+from tests.support.command_line import clean_environment
+from tests.support.processes import stands_still
+from tests.support.servers.lifecycle import die_with_parent, wait_until
 
 #: Stands in C for ever, with the interpreter let go, and answers whoever asks for a sign of life.
 _STUCK = """

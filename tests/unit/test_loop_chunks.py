@@ -10,8 +10,19 @@ from hypothesis import strategies as st
 
 from classifier import loop_chunks
 from classifier.loop_chunks import LoopInfo
-from tests import sounds
-from tests.unit.chunks import acid, basc, chunk, chunks_of, form, info, inst, riff, smpl, wav
+from tests.support import sounds
+from tests.support.riff_chunks import (
+    acid,
+    basc,
+    chunk,
+    chunks_of,
+    form,
+    info,
+    inst,
+    riff,
+    smpl,
+    wav,
+)
 
 FMT, DATA = wav()
 AIFF = chunks_of(sounds.encoded("AIFF"), ">")

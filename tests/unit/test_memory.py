@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.processes import clean_environment
+from tests.support.command_line import clean_environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and obeys")
 

@@ -14,7 +14,7 @@ from db.overview import LedgerCounts
 from db.tables import BatchState, RunState, RunTrigger, RunVerdict
 from db.training_runs import TrainingRun
 from tasks.inbox import InboxCounts
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 
 MONITORING = REPOSITORY / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana/dashboards/cratesort.json").read_text())

@@ -11,8 +11,8 @@ from classifier import opening
 from classifier.errors import ErrorCode, SoundError
 from classifier.opening import mtime_ns, open_beneath, open_folder_beneath, open_root
 from classifier.paths import path_text
-from tests.processes import clean_environment, without_override
-from tests.unit.conftest import opened_root
+from tests.support.command_line import clean_environment, drop_override
+from tests.support.descriptors import opened_root
 
 CONTENT = b"RIFF, and so on"
 
@@ -206,7 +206,7 @@ def test_a_file_that_this_user_may_not_read_is_named_as_such(
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=clean_environment(tmp_path, {}),
-        preexec_fn=without_override(),
+        preexec_fn=drop_override(),
         capture_output=True,
         text=True,
     )

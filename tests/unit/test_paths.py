@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier.paths import from_printed, path_bytes, path_text, printable, readable_name
-from tests.processes import clean_environment
+from tests.support.command_line import clean_environment
 
 #: Names are mostly ASCII; what decides is how backslashes, escapes and broken UTF-8 meet.
 TRICKY = st.sampled_from(

@@ -13,7 +13,7 @@ from classifier.errors import SoundError
 from classifier.headers import _numbers_by_libsndfile
 from classifier.opening import open_beneath, open_root
 from classifier.shown import stand_in_file
-from tests import sounds
+from tests.support import sounds
 
 
 @st.composite

@@ -13,8 +13,8 @@ from classifier.errors import SoundError
 from classifier.headers import _numbers_by_libsndfile
 from classifier.opening import open_beneath, open_root
 from classifier.shown import stand_in_file
-from tests import sounds
-from tests.unit.chunks import chunk, riff
+from tests.support import sounds
+from tests.support.riff_chunks import chunk, riff
 
 RATES_HZ = (0, 1, 8000, 22050, 44100, 48000, 96000, 192000, 192001, 655350, 655351, 2**32 - 1)
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.processes import clean_environment
+from tests.support.command_line import clean_environment
 from workers.pulse import Pulse
 
 

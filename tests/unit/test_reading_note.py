@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.processes import clean_environment
-from tests.servers.lifecycle import die_with_parent, wait_until
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import die_with_parent, wait_until
 from workers.reading_note import ReadingNote, note_of_the_dead, notes_in, notes_of_the_living
 
 #: A process with a note of its own: it follows orders line by line and answers each.

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("pandas")
 
 from classifier.labels import CATEGORIES
-from tests import labelled_tables
-from tests.conftest import SHARED
+from tests.support import labelled_tables
+from tests.support.places import SHARED
 from training.errors import TrainingError
 from training.linking import linked_vendors
 from training.two_tables import CAP, learning_side, read_two_tables, splits_by_vendor

@@ -11,7 +11,7 @@ from tests.benchmarks.throughput import baselines, ours
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.ours import Run
 from tests.benchmarks.throughput.work import paths_below
-from tests.servers import PostgresServer, RedisServer, running
+from tests.support.servers import PostgresServer, RedisServer, running
 
 _NAIVE_FILES: Final = 500
 _SYSTEMS: Final = ("bare", "bare-pair", "queue", "embedded", "ray", "naive")

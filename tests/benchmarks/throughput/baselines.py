@@ -16,8 +16,8 @@ import sqlalchemy
 
 from tests.benchmarks.throughput.ours import Run
 from tests.benchmarks.throughput.processor import cpu_seconds
-from tests.processes import clean_environment
-from tests.servers import PostgresServer, RedisServer
+from tests.support.command_line import clean_environment
+from tests.support.servers import PostgresServer, RedisServer
 
 _HERE: Final = "tests.benchmarks.throughput"
 _CHILDREN: Final = 2

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.processes import REPOSITORY
+from tests.support.places import REPOSITORY
 from training.generation import generate_folders
 from training.naming import load_naming
 

@@ -16,8 +16,9 @@ from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.tables import batches, sounds
 from tests.benchmarks.throughput.processor import cpu_seconds
-from tests.processes import clean_environment, worker
-from tests.servers import PostgresServer, RedisServer
+from tests.support.command_line import clean_environment
+from tests.support.processes import worker
+from tests.support.servers import PostgresServer, RedisServer
 
 _CHILDREN: Final = 2
 #: A worker that has just said it is ready still starts its watch.

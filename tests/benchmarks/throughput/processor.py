@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.servers.lifecycle import living_processes
+from tests.support.servers.lifecycle import living_processes
 
 
 def cpu_seconds(*pids: int) -> float:

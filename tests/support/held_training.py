@@ -15,7 +15,7 @@ from pathlib import Path
 from db import bundles
 from db.engine import create_engine
 from db.tables import RunTrigger, RunVerdict
-from tests import bundles as made
+from tests.support import bundles as made
 from training.errors import TrainingError
 from training.runs import RunResult, perform
 

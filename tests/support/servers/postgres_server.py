@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.servers.lifecycle import Server, ServerUnavailableError, living_processes
+from tests.support.servers.lifecycle import Server, ServerUnavailableError, living_processes
 
 
 def find_postgres() -> Path:

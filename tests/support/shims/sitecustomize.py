@@ -7,7 +7,7 @@ folder that TEST_MODULES names, in a file called like the process, and takes TES
 longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
 
 With TEST_TRAINING there are enough labels for a training run, whose work is that of
-`tests.training_run` in the folder it names.
+`tests.support.held_training` in the folder it names.
 """
 
 import ctypes
@@ -49,7 +49,7 @@ headers.read_header = read_header
 
 if "TEST_TRAINING" in os.environ:
     from db import labels
-    from tests.training_run import held_work
+    from tests.support.held_training import held_work
 
     labels.labels_since = lambda *_: 1_000_000
     # In place of the module that loads TensorFlow, which takes as long as all the rest.

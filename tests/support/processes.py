@@ -1,25 +1,18 @@
-"""cratesort as its users run it: real processes with an environment of their own.
+"""A worker or an intake as a process, for as long as a block lasts."""
 
-Here: one command line to its end, and a worker or an intake for as long as a block lasts. Not here:
-the servers they talk to (`tests.servers`).
-"""
-
-import ctypes
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from tests.servers.lifecycle import die_with_parent, living_processes, wait_until
-
-REPOSITORY = Path(__file__).parent.parent
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
 
 #: What each service logs, in whatever format, when it takes work: Celery when a worker has its
 #: broker and its children.
@@ -27,58 +20,6 @@ READY = {"worker": re.compile(r"@\S+ ready"), "intake": re.compile("the inbox is
 
 #: How long a worker may take to finish its batches after SIGTERM.
 GRACE_SECONDS = 30.0
-
-
-def clean_environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without its own CRATESORT_* settings, and without make's.
-
-    Parameters
-    ----------
-    home : Path
-        Stands in for the user's home, so that no test reads or writes the user's own data folder.
-    settings : mapping of str to str
-        Added at the end.
-    """
-    # Under make a command names make's targets in its hints; what a test sees must not depend on
-    # how the suite was started.
-    # And a command compiles its modules once, as at a user's, not at each start.
-    others = ("CRATESORT_", "XDG_", "MAKE", "MFLAGS", "PYTHONDONTWRITEBYTECODE")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(others)}
-    return {**inherited, "HOME": str(home), "PYTHONPATH": str(REPOSITORY), **settings}
-
-
-@dataclass(frozen=True)
-class CliResult:
-    """What one run of the command line left behind; bytes that are not UTF-8 are escaped."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-def run_cli(
-    arguments: tuple[str | bytes | Path, ...],
-    folder: Path,
-    settings: Mapping[str, str],
-    stdin: bytes = b"",
-    timeout_seconds: float = 120.0,
-    obey_permissions: bool = False,
-) -> CliResult:
-    """Run ``cratesort ARGUMENTS`` in `folder`, which is also its home, and wait for its end.
-
-    With `obey_permissions` a file that its owner may not read is not read, even by root.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=folder,
-        env=clean_environment(folder, settings),
-        input=stdin,
-        capture_output=True,
-        timeout=timeout_seconds,
-        preexec_fn=without_override() if obey_permissions else None,
-    )
-    stdout, stderr = (text.decode(errors="surrogateescape") for text in (done.stdout, done.stderr))
-    return CliResult(done.returncode, stdout, stderr)
 
 
 def stands_still(pid: int) -> bool:
@@ -94,15 +35,6 @@ def stands_still(pid: int) -> bool:
     before = state()
     time.sleep(0.2)
     return before == state() and "\tS" in before[0]
-
-
-def without_override() -> Callable[[], object] | None:
-    """Return a ``preexec_fn`` that takes from root the right to read what no mode bit allows."""
-    if os.geteuid() != 0 or sys.platform != "linux":
-        return None  # nobody else has it
-    libc = ctypes.CDLL(None)
-    # PR_CAPBSET_DROP (24) of CAP_DAC_OVERRIDE (1) and CAP_DAC_READ_SEARCH (2).
-    return lambda: [libc.prctl(24, capability, 0, 0, 0) for capability in (1, 2)]
 
 
 class WorkerProcess:

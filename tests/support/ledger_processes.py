@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hypothesis import note
 from sqlalchemy import text
 
-from tests.integration.conftest import connected
+from tests.support.databases import connected
 
 NAMES = ("Ann", "Ben", "Cyd", "Dan")
 

@@ -1,6 +1,6 @@
 """A fleet to break: a library, a producer, workers, and what must be true however it was broken.
 
-Not here: the faults (a file each), and the servers (`tests.servers`).
+Not here: the faults (a file each), and the servers (`tests.support.servers`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +13,11 @@ from sqlalchemy import Engine, RowMapping, func, select
 from db.engine import create_engine, reading
 from db.tables import BatchState, batches, ingests
 from db.tables import sounds as sounds_table
-from tests import sounds
-from tests.processes import REPOSITORY, CliResult, WorkerProcess
-from tests.servers.lifecycle import wait_until
+from tests.support import sounds
+from tests.support.command_line import CliResult
+from tests.support.places import REPOSITORY
+from tests.support.processes import WorkerProcess
+from tests.support.servers.lifecycle import wait_until
 
 #: Everything is noticed within seconds, by leases and sweeps.
 QUICK = {
@@ -53,7 +55,7 @@ class Fleet:
         self._run_cli = run_cli
         self._worker_process = worker_process
         self.settings = {
-            "PYTHONPATH": f"{REPOSITORY / 'tests' / 'shims'}:{REPOSITORY}",
+            "PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}",
             "TEST_GATE": str(self._gate),
             "CRATESORT_BROKER_URL": broker_url,
             "CRATESORT_DATABASE_URL": database_url,

@@ -1,11 +1,24 @@
 """Taking Ogg files apart and putting them together again, right or wrong.
 
-Not here: whole sounds (`tests.sounds`).
+Not here: whole sounds (`tests.support.sounds`).
 """
 
 import struct
 
 FIRST, LAST = 2, 4
+
+#: The packet of comments of a Vorbis stream, which has none.
+COMMENTS = b"\x03vorbis" + struct.pack("<II", 0, 0) + b"\1"
+
+CODEBOOK = 0x564342
+#: One floor, one residue, one mapping, one mode: the least a decoder can be set up with.
+REST_OF_A_SETUP = [
+    *((0, 6), (0, 16)),
+    *((0, 6), (1, 16), (0, 5), (0, 2), (0, 4)),
+    *((0, 6), (0, 16), (0, 24), (0, 24), (0, 24), (0, 6), (0, 8), (0, 3), (0, 1)),
+    *((0, 6), (0, 16), (0, 1), (0, 1), (0, 2), (0, 8), (0, 8), (0, 8)),
+    *((0, 6), (0, 1), (0, 16), (0, 16), (0, 8), (1, 1)),
+]
 
 
 def checksum(page: bytes) -> int:
@@ -63,3 +76,22 @@ def bits(*fields: tuple[int, int]) -> bytes:
         packed |= value << width
         width += n_bits
     return packed.to_bytes((width + 7) // 8, "little")
+
+
+def setup_of(n_codebooks, log2_entries):
+    """Return a setup header with codebooks of as many words, all of one length."""
+    book = [
+        *((CODEBOOK, 24), (1, 16), (1 << log2_entries, 24), (1, 1), (log2_entries - 1, 5)),
+        *((1 << log2_entries, log2_entries + 1), (0, 4)),
+    ]
+    return b"\x05vorbis" + bits((n_codebooks - 1, 8), *book * n_codebooks, *REST_OF_A_SETUP)
+
+
+def hostile(setup):
+    """Return a stream with this setup header: a thousand samples of stereo."""
+    return (
+        page(vorbis_head(2, 48000), flags=FIRST)
+        + page(COMMENTS, setup, number=1)
+        + page(b"\0", b"\0", position=128, number=2)
+        + page(b"\0", flags=LAST, position=1128, number=3)
+    )

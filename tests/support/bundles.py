@@ -1,5 +1,7 @@
 """Bundles that cost no training. Not here: what a bundle is (`classifier.artifact`)."""
 
+import io
+import zipfile
 from dataclasses import replace
 
 from classifier.archive import Archive, pack
@@ -14,3 +16,9 @@ def called(version: str) -> bytes:
     archive = Archive(starter, (MANIFEST, *MEMBERS))
     manifest = replace(read_manifest(starter), version=version)
     return pack({MANIFEST: manifest.to_json(), **{name: archive.read(name) for name in MEMBERS}})
+
+
+def unpacked(bundle: bytes) -> dict[str, bytes]:
+    """Return the members of a bundle."""
+    with zipfile.ZipFile(io.BytesIO(bundle)) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}

@@ -10,8 +10,8 @@ test process dies, however it dies, the kernel ends its servers (on Linux).
 Not here: which test gets which server (`tests/conftest.py`).
 """
 
-from tests.servers.lifecycle import Server, ServerUnavailableError, running
-from tests.servers.postgres_server import PostgresServer
-from tests.servers.redis_server import RedisServer
+from tests.support.servers.lifecycle import Server, ServerUnavailableError, running
+from tests.support.servers.postgres_server import PostgresServer
+from tests.support.servers.redis_server import RedisServer
 
 __all__ = ["PostgresServer", "RedisServer", "Server", "ServerUnavailableError", "running"]

@@ -6,7 +6,7 @@ import subprocess
 
 import redis
 
-from tests.servers.lifecycle import Server, ServerUnavailableError
+from tests.support.servers.lifecycle import Server, ServerUnavailableError
 
 
 def find_redis() -> str:

@@ -1,12 +1,12 @@
 """Taking RIFF and AIFF files apart and putting them together again, right or wrong.
 
-Not here: whole sounds (`tests.sounds`).
+Not here: whole sounds (`tests.support.sounds`).
 """
 
 import struct
 from collections.abc import Iterable
 
-from tests import sounds
+from tests.support import sounds
 
 Chunk = tuple[bytes, bytes]
 
