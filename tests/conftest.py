@@ -35,6 +35,40 @@ for _setting in [name for name in os.environ if name.startswith("CRATESORT_")]:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Distribution over processes (pytest-xdist, --dist loadgroup)
+
+#: What takes longest starts first, or the run would end with one process still busy with it.
+_LONGEST_FIRST = ("tensorflow", "tests/faults", "tests/acceptance", "tests/integration")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a file's tests share a process and its fixtures, and all of TensorFlow's tests one."""
+
+    def rank(item: pytest.Item) -> int:
+        kinds = [*(mark.name for mark in item.iter_markers()), "/".join(item.nodeid.split("/")[:2])]
+        return min(
+            (_LONGEST_FIRST.index(kind) for kind in kinds if kind in _LONGEST_FIRST), default=9
+        )
+
+    for item in items:
+        group = (
+            "tensorflow" if item.get_closest_marker("tensorflow") else item.nodeid.split("::")[0]
+        )
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)  # stable: within a rank the order stays random
+
+
+@pytest.fixture(autouse=True)
+def tensorflow_is_declared(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that loads TensorFlow, which takes seconds, without its marker."""
+    before = "tensorflow" in sys.modules
+    yield
+    declared = request.node.get_closest_marker("tensorflow")
+    if not (before or declared) and "tensorflow" in sys.modules:
+        pytest.fail("this test loads TensorFlow: mark it with pytest.mark.tensorflow")
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in a folder of its own, where no .env file lies."""
