@@ -5,6 +5,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# uv installs in seconds what takes pip half a minute; where there is none, pip does it.
+UV := $(shell command -v uv)
+ifneq ($(UV),)
+make_venv = $(UV) venv --quiet --no-python-downloads --python "$(PYTHON)" $(VENV)
+install = $(UV) pip install --quiet --python $(VENV) -c constraints.txt
+compile = $(UV) pip compile --quiet --python $(BIN)/python
+else
+make_venv = $(PYTHON) -m venv $(VENV)
+# -qq: errors only. Warnings are about the machine's own pip settings.
+install = $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
+compile = $(install) pip-tools && $(BIN)/pip-compile --quiet --allow-unsafe \
+    --no-emit-find-links --no-emit-trusted-host
+endif
+
+# At least three: most tests of faults wait for a worker or a lease.
+PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 3 ? n : 3)))
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES)
+
 # The database of ingest, results and train lies in the clone too, unless the
 # environment or a .env file here names another one (one for docker compose does not).
 ifeq ($(shell grep -s '^CRATESORT_DATABASE_URL=.' .env),)
@@ -14,7 +32,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry test fuzz chaos lint format docs release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
+.PHONY: help setup ingest results status retry check test test-release coverage breakages fuzz chaos lint format docs release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -42,8 +60,28 @@ status: $(VENV)/.base ## show what is open and what the table holds
 retry: $(VENV)/.base ## try again what has no category: ARGS='--code timed_out'
 	@$(BIN)/cratesort retry --failed $(ARGS)
 
-test: lint ## lint, then run the whole test suite
-	@$(BIN)/python -m pytest
+check: lint ## the loop while editing: lint, types and the unit tests
+	@$(PYTEST) tests/unit
+
+test: lint ## lint, then run every test but the long proofs
+	@$(PYTEST)
+
+test-release: test ## the long proofs besides; an hour or two, before a release:
+## trainings of full size, chaos, recovery and fuzz at length,
+## the wheel, and the compose file where Docker answers
+	@$(BIN)/python -m pytest -m release
+	@$(BIN)/python -m tests.chaos --seconds 600 $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos --seconds 600 --production $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.benchmarks.recovery
+	@$(BIN)/python -m tests.fuzz --seconds 600 $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.release
+	@$(BIN)/python -m tests.compose
+
+coverage: $(VENV)/.dev ## run the tests and show which branches none of them takes
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest --numprocesses $(PROCESSES) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 fuzz: $(VENV)/.dev ## read mutilated files and names: SECONDS=60 SEED=1
 ## fails when one crashes, hangs or gives no typed reason;
@@ -121,11 +159,9 @@ starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=... NAMES=...
 	@$(BIN)/python -m training.starter "$$CORPUS" "$$NAMES"
 
 lock: $(VENV)/.base ## make constraints.txt anew from pyproject.toml
-	@$(BIN)/pip install -qq --disable-pip-version-check pip-tools
 	@echo '# Made by `make lock`: what CI and `make setup` install, all extras.' > $(VENV)/lock
-	@$(BIN)/pip-compile --quiet --all-extras --strip-extras --allow-unsafe \
-	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	    --no-emit-trusted-host --upgrade --output-file $(VENV)/lock.txt pyproject.toml
+	@$(compile) --all-extras --strip-extras --no-header --no-annotate --no-emit-index-url \
+	    --upgrade --output-file $(VENV)/lock.txt pyproject.toml
 	@cat $(VENV)/lock.txt >> $(VENV)/lock
 	@mv $(VENV)/lock constraints.txt
 
@@ -135,10 +171,7 @@ clean: ## remove .venv, the example library and the results
 
 # The stamps: newer than what they were installed from, so a second call costs nothing.
 
-# -qq: errors only. Warnings are about the machine's own pip settings.
-install = $(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt
-
-$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/pip
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing cratesort into $(VENV) (once) ...'
 	@$(install) -e '.[parquet]'
 	@touch $@
@@ -148,16 +181,16 @@ $(VENV)/.dev: $(VENV)/.base
 	@$(install) -e '.[parquet,training,monitoring,test]'
 	@touch $@
 
-$(BIN)/pip:
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'cratesort needs Python 3.11 or newer, and $(PYTHON) is' \
 	        "$$($(PYTHON) --version 2>/dev/null || echo missing)." \
 	        'Another one: make PYTHON=/path/to/python' >&2; \
 	    exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	@[ -n '$(UV)' ] || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo '$(PYTHON) has no venv module. On Debian: apt-get install python3-venv' >&2; \
 	    exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(make_venv)
 
 need_corpus = [ -f "$$CORPUS" ] || { \
     echo 'say which table to learn from: make $@ CORPUS=table.csv.gz' >&2; exit 1; }

@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stream is not None:  # None: closed by whoever started us
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        code = cratesort.main(arguments, standalone_mode=False)
+        code = cratesort.main(arguments, "cratesort", standalone_mode=False)
     except click.exceptions.Abort:
         code = Exit.INTERRUPTED
     except click.ClickException as error:

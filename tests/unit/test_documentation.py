@@ -59,7 +59,7 @@ def test_a_command_that_a_document_shows_is_understood(page, command):
         assert named <= TARGETS | {"TARGET"}
         return
     current: click.Command = cratesort
-    context = click.Context(current, info_name="cratesort")
+    context = click.Context(current, info_name="cratesort", **current.context_settings)
     while isinstance(current, click.Group) and words and not words[0].startswith("-"):
         below = current.get_command(context, words[0])
         assert below is not None, f"there is no command {words[0]!r}"
