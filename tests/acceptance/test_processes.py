@@ -1,0 +1,50 @@
+"""Each command as users run it: a process of its own, whose exit code a script can trust."""
+
+import pytest
+
+from tests.support import sounds
+from tests.support.command_line import run_as_process, run_in_process
+
+
+@pytest.fixture(scope="module")
+def run(home):
+    """A command as a process, in a home that knows a sound and a file that is none."""
+    (home / "sounds").mkdir()
+    (home / "sounds" / "kick.wav").write_bytes(sounds.encoded())
+    (home / "sounds" / "broken.wav").write_bytes(b"no sound")
+    (home / "table.csv").write_text("file_path\nkick.wav\n")
+    assert run_in_process(["ingest", "sounds"], home, {}).code == 1
+    return lambda *arguments: run_as_process(arguments, home, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("ingest", "sounds/kick.wav"), 0),
+        (("ingest", "sounds"), 1),
+        (("ingest", "nowhere"), 2),
+        (("status",), 0),
+        (("results",), 0),
+        (("retry", "--failed"), 1),
+        (("explain", "sounds/kick.wav"), 0),
+        (("predict", "--from-csv", "table.csv"), 0),
+        (("labels", "stats"), 0),
+        (("models", "list"), 0),
+        (("train",), 2),
+        (("study", "--from-csv", "table.csv"), 2),
+        (("worker",), 2),
+        (("beat",), 2),
+        (("intake",), 2),
+        (("flower",), 2),
+        (("db", "upgrade"), 0),
+        (("doctor",), 0),
+        (("health",), 0),
+        (("metrics", "--print"), 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_a_command_ends_with_its_code_and_without_a_traceback(run, arguments, code):
+    done = run(*arguments)
+    assert done.code == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout or done.stderr
