@@ -83,6 +83,11 @@ coverage: $(VENV)/.dev ## run the tests and show which branches none of them tak
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+breakages: $(VENV)/.dev ## break the code one line at a time: does a test fail? NAME=...
+## (without NAME: all of tests/breakages, some minutes);
+## fails when a breakage was not caught
+	@$(BIN)/python -m tests.breakages $(NAME)
+
 fuzz: $(VENV)/.dev ## read mutilated files and names: SECONDS=60 SEED=1
 ## fails when one crashes, hangs or gives no typed reason;
 ## it then lies in .cratesort/fuzz-findings
