@@ -11,6 +11,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from classifier.paths import path_bytes
 from db import labels
@@ -234,6 +235,24 @@ def test_a_bad_entry_is_put_aside_with_its_reason_and_the_others_are_taken(
     (put_aside,) = map(json.loads, client.lrange(DEAD_KEY, 0, -1))
     assert "not UTF-8" in put_aside["reason"]
     assert put_aside["entry"].encode("utf-8", "surrogateescape") == b"{caf\xe9"
+
+
+def test_a_round_that_cannot_be_written_keeps_its_entries(intake, push, take, batch_rows):
+    # Given a ledger that cannot be written
+    def rename(old, new):
+        take(lambda connection: connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    rename("batches", "away")
+    push(1)
+
+    # When a round fails for that
+    with pytest.raises(SQLAlchemyError):
+        intake.round()
+
+    # Then its entries are still in hand, and are written by the next one
+    rename("away", "batches")
+    assert intake.round() == 1
+    assert [row["paths"] for row in batch_rows()] == [["a/1.wav"]]
 
 
 def test_a_huge_entry_is_cut_before_it_is_sent(redis_url, client):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.engine import DatabaseUrlError, create_engine, parse_url
+from db.engine import DatabaseUrlError, create_engine, parse_url, shown
 from db.migrate import HEAD, require_current, upgrade_engine
 
 SECRET = "hunter2"
@@ -27,6 +27,13 @@ def test_any_other_url_is_refused_without_repeating_it(url):
     with pytest.raises(DatabaseUrlError, match="sqlite") as refused:
         parse_url(url)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("options", ["", f"?password={SECRET}", f"?passfile=/{SECRET}"])
+def test_a_url_is_shown_without_its_password_wherever_that_stands(options):
+    url = shown(f"postgresql://me:{SECRET}@host/name{options}")
+    assert SECRET not in url
+    assert url.endswith("host/name")
 
 
 @pytest.mark.parametrize("path", ["{home}/a/b/c.db", "~/a/b/c.db"], ids=["absolute", "tilde"])

@@ -1,0 +1,124 @@
+"""Messages for batches: a Redis that is away, messages that were lost, and those that were not."""
+
+import socketserver
+import threading
+
+import pytest
+import redis
+from pydantic import SecretStr
+from sqlalchemy import update
+
+from db.dialects import now
+from db.tables import batches
+from tasks.bell import Bell
+from tests.support.servers.lifecycle import free_port
+from workers.app import build_app
+from workers.context import WorkContext
+from workers.dispatch import dispatch
+from workers.housekeeping import sweep
+from workers.settings import Settings
+
+
+@pytest.fixture
+def settings_for(database_url):
+    """The settings of a fleet whose Redis has this URL."""
+    return lambda url, **more: Settings(
+        broker_url=SecretStr(url), database_url=SecretStr(database_url), **more
+    )
+
+
+@pytest.fixture
+def deaf_server():
+    """A server that hangs up on everybody: its URL, and who called."""
+    calls = []
+
+    class HangUp(socketserver.BaseRequestHandler):
+        def handle(self):
+            calls.append(self.client_address)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangUp) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0", calls
+        server.shutdown()
+
+
+@pytest.fixture
+def stale(redis_url, settings_for, add_batches, database):
+    """Three batches whose messages were sent so long ago that they may be lost."""
+    settings = settings_for(redis_url)
+    add_batches(1, 1, 1)
+    context = WorkContext.create(settings)
+    with build_app(settings) as app:
+        assert dispatch(app, database, settings).published == 3
+        with database.begin() as connection:
+            connection.execute(update(batches).values(queued_at=now(-2 * settings.stale_seconds)))
+        yield app, context
+    context.close()
+
+
+@pytest.fixture
+def client(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def test_while_redis_is_away_nothing_counts_as_published_and_all_batches_wait(
+    settings_for, add_batches, database, states
+):
+    # Given three batches and no Redis
+    add_batches(1, 1, 1)
+    settings = settings_for(f"redis://127.0.0.1:{free_port()}/0")
+
+    # When they are to be published
+    with build_app(settings) as app:
+        dispatched = dispatch(app, database, settings)
+
+    # Then the first failure is the reason, and the ledger keeps them all
+    assert dispatched.published == 0
+    assert "refused" in dispatched.broker_away
+    assert states() == ["pending"] * 3
+
+
+def test_a_redis_that_was_found_away_is_not_called_again(
+    settings_for, add_batches, database, deaf_server
+):
+    # Given a bell that found Redis away
+    url, calls = deaf_server
+    add_batches(1)
+    bell = Bell(settings_for(url), database)
+    why = bell.ring()
+    assert why is not None
+    called = len(calls)
+    assert called > 0
+
+    # When there is more work
+    add_batches(1)
+
+    # Then nobody is called, and the reason is the same
+    assert bell.ring() == why
+    assert len(calls) == called
+
+
+def test_a_sweep_announces_batches_again_whose_messages_were_lost(stale, client):
+    # Given a Redis that lost all messages
+    app, context = stale
+    client.flushall()
+
+    # When a sweep looks for them
+    swept = sweep(app, context)
+
+    # Then each batch has one again
+    assert swept.republished == 3
+    assert client.llen("classify:3") == 3
+
+
+def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
+    # Given messages that still wait in Redis, for there is no worker
+    app, context = stale
+
+    # When a sweep looks for lost ones
+    swept = sweep(app, context)
+
+    # Then it sends none a second time
+    assert swept.republished == 0
+    assert client.llen("classify:3") == 3
