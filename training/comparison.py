@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from classifier.labels import N_CATEGORIES
 from classifier.manifest import installed_libraries
-from classifier.sequence import SequenceModel
 from training import reference
 from training.asking import ask
 from training.dataset import LabelledSounds
@@ -28,9 +28,11 @@ from training.mistakes import KindOfMistake, surest_mistakes
 from training.prior import Prior, generated_prior
 from training.progress import Progress, counter
 from training.reference import FittedSystem
-from training.reference_lstm import EPOCHS as REFERENCE_EPOCHS
 from training.splits import random_split
 from training.two_tables import Split, TwoTables, splits_by_vendor
+
+if TYPE_CHECKING:
+    from classifier.sequence import SequenceModel
 
 #: Raised whenever a reader of the old `Comparison.as_dict` would misread the new one.
 SCHEMA_VERSION: Final = 1
@@ -211,8 +213,17 @@ class _Runner:
     def __init__(self, seed: int, reference_batch_size: int) -> None:
         self._seed = seed
         self._batch_size = reference_batch_size
-        self._prior: Prior = generated_prior()
-        self._sequence = SequenceModel(seed)
+
+    @cached_property
+    def _prior(self) -> Prior:
+        return generated_prior()
+
+    @cached_property
+    def _sequence(self) -> "SequenceModel":
+        # TensorFlow takes seconds to load, and a list of keywords does not need it.
+        from classifier.sequence import SequenceModel
+
+        return SequenceModel(self._seed)
 
     def scores(
         self,
@@ -250,7 +261,7 @@ class _Runner:
     def _steps(self, system: System, side: LabelledSounds) -> int:
         if system is System.OURS:
             return n_epochs_of_a_fit(side, self._prior)
-        return REFERENCE_EPOCHS + 1 if system is System.REFERENCE else 1
+        return reference.EPOCHS + 1 if system is System.REFERENCE else 1
 
     def _fit(
         self, system: System, side: LabelledSounds, advance: Callable[[], None]

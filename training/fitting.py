@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from classifier import manifest
 from classifier.compiled import compile_models
 from classifier.labels import N_CATEGORIES
-from classifier.sequence import SequenceModel, one_hot
 from classifier.stacking import (
     MatesSaid,
     calibrated,
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.preprocessing import StandardScaler
 
+    from classifier.sequence import SequenceModel
+
 #: Folds of each out-of-fold round.
 N_INNER_FOLDS: Final = 3
 
@@ -70,8 +71,8 @@ class FittedModels:
     """
 
     vocabulary: Vocabulary
-    general: SequenceModel
-    learned: SequenceModel
+    general: "SequenceModel"
+    learned: "SequenceModel"
     scaler: "StandardScaler"
     forest: "RandomForestClassifier"
     temperature: float
@@ -127,7 +128,7 @@ def n_epochs_of_a_fit(sounds: LabelledSounds, prior: Prior) -> int:
 
 def fit_models(
     sounds: LabelledSounds,
-    sequence: SequenceModel,
+    sequence: "SequenceModel",
     prior: Prior,
     *,
     seed: int,
@@ -146,6 +147,8 @@ def fit_models(
     on_epoch : callable
         Called after each epoch of each of the LSTM's fits.
     """
+    from classifier.sequence import one_hot
+
     sequence.start_from(prior.start)
     recipe = prior.recipe(sounds)
     weights = balancing_weights(sounds)

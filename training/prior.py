@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from classifier.artifact import load_originals, read_manifest
 from classifier.filenames import tokenise
 from classifier.labels import N_CATEGORIES
-from classifier.sequence import SequenceModel, one_hot
 from classifier.shipped import starter_bundle
 from classifier.vocabulary import Vocabulary
 from training.dataset import LabelledSounds
@@ -41,6 +40,8 @@ from training.naming import load_naming
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.preprocessing import StandardScaler
+
+    from classifier.sequence import SequenceModel
 
 #: Teachers, and the generated sounds of each category that each of them learns; their pupil learns
 #: what they say of all. ``docs/decisions/0022`` has the figures of fewer.
@@ -122,7 +123,7 @@ class Prior:
     words: tuple[str, ...]
     replayed: LabelledSounds
     stacked: LabelledSounds
-    general: SequenceModel
+    general: "SequenceModel"
     start: tuple[NDArray[np.float32], ...]
     scaler: "StandardScaler | None" = None
     forest: "RandomForestClassifier | None" = None
@@ -154,6 +155,8 @@ def _breadth(sounds: LabelledSounds) -> int:
 @lru_cache(maxsize=1)
 def generated_prior() -> Prior:
     """Return what the project's generated names taught, as it ships; it knows no vendor."""
+    from classifier.sequence import SequenceModel
+
     packed = resources.files("training").joinpath(_FILE).read_bytes()
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         words = tuple(map(str, arrays["words"]))
@@ -213,8 +216,10 @@ def _generated_rows() -> tuple[LabelledSounds, LabelledSounds]:
     )
 
 
-def _teach(rows: list[LabelledSounds]) -> tuple[Vocabulary, SequenceModel]:
+def _teach(rows: list[LabelledSounds]) -> tuple[Vocabulary, "SequenceModel"]:
     """Fit a teacher on each set of rows, and their pupil on what they say of all rows."""
+    from classifier.sequence import SequenceModel, one_hot
+
     tokens = [[tokenise(name) for name in sounds.names] for sounds in rows]
     all_tokens = [of_name for of_rows in tokens for of_name in of_rows]
     fitted = Vocabulary.fit(all_tokens, minimum_count=_LEAST_NAMES_OF_A_WORD)

@@ -22,13 +22,13 @@ from sklearn.preprocessing import StandardScaler
 
 from classifier.labels import N_CATEGORIES
 from training.dataset import LabelledSounds
-from training.reference_lstm import ReferenceLstm
 
 #: As published.
 TFIDF_TERMS: Final = 5_000
 FOREST_TREES: Final = 200
 VOCABULARY: Final = 500
 SEQUENCE_LENGTH: Final = 6
+EPOCHS: Final = 20
 
 #: Columns of `features.header_matrix` that are logarithms of 1 + value; the method read values.
 _LOGARITHMS: Final = [0, 1, 2, 4]
@@ -117,6 +117,9 @@ class NameLstm:
         batch_size: int,
         on_epoch: Callable[[], None] = lambda: None,
     ) -> None:
+        # TensorFlow takes seconds to load, and the other systems do not need it.
+        from training.reference_lstm import ReferenceLstm
+
         counts = Counter(word for name in sounds.names for word in _lower_words(name))
         # Most frequent first; of equals the one met first, as Keras's tokenizer has it. Padding
         # and the unknown word take the first two of the 500 ids.
@@ -128,6 +131,7 @@ class NameLstm:
             sounds.category_indices,
             seed=seed,
             batch_size=batch_size,
+            epochs=EPOCHS,
             on_epoch=on_epoch,
         )
 

@@ -1,4 +1,4 @@
-"""The published method's LSTM: its layers, its optimiser, its 20 epochs of single rows.
+"""The published method's LSTM: its layers, its optimiser, its steps of single rows.
 
 Beside `classifier.sequence` the only module that imports TensorFlow; nothing that serves imports
 it. The published loop, one row a step, spends nearly all its time between the steps: Keras's
@@ -23,7 +23,6 @@ with quiet():
 #: As published.
 EMBEDDING_SIZE: Final = 25
 LSTM_UNITS: Final = 100
-EPOCHS: Final = 20
 
 #: Keras's own defaults for Adam, which the method leaves as they are (Kingma and Ba 2015; they
 #: have 1e-8 for the last).
@@ -74,7 +73,7 @@ class ReferenceLstm:
         *,
         seed: int,
         batch_size: int = 1,
-        epochs: int = EPOCHS,
+        epochs: int,
         on_epoch: Callable[[], None] = lambda: None,
     ) -> None:
         """Fit as Keras's ``fit`` would with Adam and sparse cross-entropy.

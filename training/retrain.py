@@ -20,7 +20,6 @@ from sqlalchemy import Connection, Engine
 from classifier.artifact import Classifier, load_classifier, publish, read_manifest
 from classifier.errors import BundleError
 from classifier.labels import CATEGORIES, N_CATEGORIES
-from classifier.sequence import SequenceModel
 from classifier.shipped import starter_bundle
 from db import bundles
 from db.engine import reading
@@ -80,6 +79,9 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     tables = read_labelled(database, on_chunk=lambda _: progress("reading labels", 0, 1))
     progress("reading labels", 1, 1)
     _require_two_categories(tables)
+    # TensorFlow takes seconds to load: labels that cannot be learned are refused before.
+    from classifier.sequence import SequenceModel
+
     prior = starter_prior()
     advance = counter(progress, "fitting", n_epochs_of_a_fit(tables.learned, prior))
     models = fit_models(tables.learned, SequenceModel(seed), prior, seed=seed, on_epoch=advance)

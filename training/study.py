@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from classifier.labels import CATEGORIES, N_CATEGORIES
 from classifier.manifest import installed_libraries
-from classifier.sequence import SequenceModel
 from training import reference
 from training.analysis import Analysis, analyse
 from training.asking import ask
@@ -30,7 +29,6 @@ from training.fitting import fit_models, n_epochs_of_a_fit
 from training.prior import Prior, generated_prior
 from training.progress import Progress, counter
 from training.reference import FittedSystem
-from training.reference_lstm import EPOCHS as REFERENCE_EPOCHS
 from training.splits import Fold, Rows, random_split, vendor_folds
 
 #: Raised whenever a reader of the old `Study.as_dict` would misread the new one.
@@ -230,6 +228,9 @@ class _Runner:
     def __init__(self, seed: int, reference_batch_size: int) -> None:
         self._seed = seed
         self._batch_size = reference_batch_size
+        # TensorFlow takes seconds to load: a table that cannot be studied is refused before.
+        from classifier.sequence import SequenceModel
+
         self._prior: Prior = generated_prior()
         self._sequence = SequenceModel(seed)
 
@@ -248,7 +249,7 @@ class _Runner:
             return ()
         sides = [sounds.take(learned) for learned, _ in splits]
         n_ours = sum(n_epochs_of_a_fit(side, self._prior) for side in sides)
-        advance = counter(progress, phase, n_ours + (REFERENCE_EPOCHS + 3) * len(sides))
+        advance = counter(progress, phase, n_ours + (reference.EPOCHS + 3) * len(sides))
         answers = {system: np.zeros((len(sounds), N_CATEGORIES), np.float32) for system in System}
         fits, predictions = dict.fromkeys(System, 0.0), dict.fromkeys(System, 0.0)
         for side, (_, tests) in zip(sides, splits, strict=True):

@@ -8,7 +8,7 @@ where it is missing.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sqlalchemy import Engine
@@ -16,7 +16,6 @@ from sqlalchemy import Engine
 from classifier.artifact import publish, read_manifest
 from classifier.labels import CATEGORIES, N_CATEGORIES
 from classifier.manifest import Manifest
-from classifier.sequence import SequenceModel
 from db import training_runs
 from db.engine import reading
 from db.tables import RunVerdict
@@ -30,6 +29,9 @@ from training.progress import Progress, counter, no_progress
 from training.report import render_table_report
 from training.runs import RunResult
 from training.splits import Fold, random_split, vendor_folds
+
+if TYPE_CHECKING:
+    from classifier.sequence import SequenceModel
 
 #: Folds of the measurement by vendor: every vendor is tested once.
 N_OUTER_FOLDS: Final = 5
@@ -104,6 +106,9 @@ def train_bundle(
             f"all {len(sounds)} labelled sounds are {CATEGORIES[present[0]]}: "
             "training needs at least two categories"
         )
+    # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
+    from classifier.sequence import SequenceModel
+
     prior = generated_prior()
     sequence = SequenceModel(seed)
 
@@ -193,7 +198,7 @@ def train_from_table(
 
 def _measured(
     sounds: LabelledSounds,
-    sequence: SequenceModel,
+    sequence: "SequenceModel",
     prior: Prior,
     folds: list[Fold],
     seed: int,
