@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ from tests.support.places import REPOSITORY, SHARED
 from tests.support.processes import WorkerProcess
 from tests.support.servers import PostgresServer, RedisServer, ServerUnavailableError, running
 from tests.support.servers.lifecycle import AnyServer
+
+pytest_plugins = ["tests.support.fitted"]
 
 # Settings of the developer's own (a production database, say) must not reach the code under test;
 # `own_folder` does the same for a .env file.
@@ -63,8 +66,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def tensorflow_is_declared(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that loads TensorFlow, which takes seconds, without its marker."""
     before = "tensorflow" in sys.modules
-    yield
     declared = request.node.get_closest_marker("tensorflow")
+    if declared and find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed: pip install '.[training]'")
+    yield
     if not (before or declared) and "tensorflow" in sys.modules:
         pytest.fail("this test loads TensorFlow: mark it with pytest.mark.tensorflow")
 

@@ -164,28 +164,3 @@ def app(fleet) -> Iterator[Celery]:
     """Celery as a producer has it, for messages nobody should send."""
     with build_app(Settings(broker_url=SecretStr(fleet["CRATESORT_BROKER_URL"]))) as app:
         yield app
-
-
-@pytest.fixture(scope="module")
-def small_prior() -> Iterator[Callable[[], None]]:
-    """Fewer generated rows beside the real ones; else each tiny training would take ten seconds.
-
-    Called, it puts them all back.
-    """
-    prior = pytest.importorskip("training.prior")
-
-    def forget() -> None:
-        for learned in (prior.generated_prior, prior.starter_prior, prior._generated_rows):
-            learned.cache_clear()
-
-    patch = pytest.MonkeyPatch()
-
-    def undo() -> None:
-        patch.undo()
-        forget()
-
-    patch.setattr(prior, "REPLAYED_SOUNDS", 10)
-    patch.setattr(prior, "STACKED_SOUNDS", 20)
-    forget()
-    yield undo
-    undo()
