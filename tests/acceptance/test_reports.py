@@ -73,6 +73,12 @@ def test_top3_starts_with_the_category_and_falls(rows):
         assert values == sorted(values, reverse=True)
 
 
+def test_confidence_has_four_digits(rows):
+    told = [row["confidence"] for row in rows if row["category"] is not None]
+    assert told == [round(confidence, 4) for confidence in told]
+    assert told != [round(confidence, 3) for confidence in told]
+
+
 def test_csv_agrees_with_json(ask, rows):
     table = list(csv.DictReader(io.StringIO(ask("results", "--format", "csv").stdout)))
     assert list(table[0])[: len(RESULT_COLUMNS)] == RESULT_COLUMNS

@@ -5,6 +5,7 @@ tree, its tests run there, and pytest must report a failed test. Exit code 0 whe
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
+from tests.breakages.forking import DID_NOT_END
 from tests.breakages.patches import (
     PRODUCT,
     Breakage,
@@ -25,10 +28,9 @@ from tests.breakages.patches import (
 )
 from tests.support.places import REPOSITORY, SHARED
 
-_PYTEST = (sys.executable, "-m", "pytest", "-q", "-rfEs", "-p", "no:randomly")
-_NO_CACHE = ("-p", "no:cacheprovider", "--timeout=60")
-#: A test that hangs is ended by pytest-timeout; this is for what that cannot end.
-_LONGEST_SECONDS = 300.0
+_OPTIONS = ("-q", "-rfEs", "--tb=short", "-p", "no:randomly", "-p", "no:cacheprovider")
+#: A test that hangs is ended by pytest-timeout; the second is for what that cannot end.
+_TEST_SECONDS, _RUN_SECONDS = 60, 300
 
 _TESTS_FAILED = 1  # pytest's exit code; 2 to 5 are no failures of tests
 _FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
@@ -52,28 +54,60 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class Tested(NamedTuple):
+    """How a run of pytest ended: its exit code and what it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def last_line(self) -> str:
+        """What pytest says at its end."""
+        return self.output.strip().rpartition("\n")[2].strip("= ")
+
+
 class Copy:
-    """A copy of the tree in which the breakages are made.
+    """A copy of the tree in which the breakages are made, and a process that runs pytest there.
 
     Parameters
     ----------
     folder : Path
-        Empty.
+        Empty, without links in its path. The tree goes into a folder below it.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._tree = folder / "cratesort"
+        self._output = folder / "output"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         kept.pop("PYTEST_ADDOPTS", None)
         self._environment = {
             **kept,
             # The copy wins over an installed cratesort, in child processes too.
-            "PYTHONPATH": str(folder),
+            "PYTHONPATH": str(self._tree),
             "CRATESORT_SHARED": str(SHARED),
             # git must not take the copy for a part of a repository above it.
-            "GIT_CEILING_DIRECTORIES": str(folder.parent),
+            "GIT_CEILING_DIRECTORIES": str(folder),
         }
         self._fill()
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.breakages.forking"],
+            cwd=self._tree,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "Copy":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.communicate()  # it ends with its input
 
     def _fill(self) -> None:
         listed = subprocess.run(
@@ -83,7 +117,7 @@ class Copy:
             check=True,
         ).stdout
         for name in filter(None, listed.decode().split("\0")):
-            source, target = REPOSITORY / name, self._folder / name
+            source, target = REPOSITORY / name, self._tree / name
             if source.is_file():  # not deleted since the last commit
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
@@ -93,25 +127,29 @@ class Copy:
             sys.executable, "-m", "compileall", "-q", "--invalidation-mode=checked-hash", *PRODUCT
         ).check_returncode()
         imported = self._run(sys.executable, "-c", "import cli; print(cli.__file__)").stdout
-        if not imported.startswith(str(self._folder)):
-            raise RuntimeError(f"expected cli to be imported from {self._folder}, got {imported}")
+        if not imported.startswith(str(self._tree)):
+            raise RuntimeError(f"expected cli to be imported from {self._tree}, got {imported}")
 
     def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             command,
-            cwd=self._folder,
+            cwd=self._tree,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            errors="replace",
-            timeout=_LONGEST_SECONDS,
         )
 
-    def test(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run pytest in the copy."""
-        return self._run(*_PYTEST, *_NO_CACHE, *arguments)
+    def test(self, *arguments: str, seconds: float) -> Tested:
+        """Run pytest in the copy, for at most so long."""
+        options = [*_OPTIONS, f"--timeout={_TEST_SECONDS}", *arguments]
+        asked = {"arguments": options, "output": str(self._output), "seconds": seconds}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        print(json.dumps(asked), file=self._server.stdin, flush=True)
+        code = int(self._server.stdout.readline())
+        return Tested(code, self._output.read_text(errors="replace"))
 
     def applies(self, breakage: Breakage) -> bool:
         """Break the copy; return whether the patch applied."""
@@ -128,17 +166,16 @@ def outcome_of(breakage: Breakage, copy: Copy) -> Outcome:
     if not copy.applies(breakage):
         return Outcome(STALE, how_to_renew(breakage.path, breakage.file), 0.0)
     try:
-        tested = copy.test("-x", *breakage.tests)
-    except subprocess.TimeoutExpired:
-        return Outcome(NOT_CAUGHT, "its tests did not end", time.monotonic() - began)
+        tested = copy.test("-x", *breakage.tests, seconds=_RUN_SECONDS)
     finally:
         copy.restore(breakage)
     seconds = time.monotonic() - began
-    failed = _FAILED.search(tested.stdout)
-    if tested.returncode == _TESTS_FAILED and failed:
+    failed = _FAILED.search(tested.output)
+    if tested.code == _TESTS_FAILED and failed:
         return Outcome(CAUGHT, failed[1], seconds)
-    last = tested.stdout.strip().rpartition("\n")[2].strip("= ")
-    return Outcome(NOT_CAUGHT, f"pytest exit code {tested.returncode}: {last}", seconds)
+    if tested.code == DID_NOT_END:
+        return Outcome(NOT_CAUGHT, f"its tests did not end within {_RUN_SECONDS} s", seconds)
+    return Outcome(NOT_CAUGHT, f"pytest exit code {tested.code}: {tested.last_line}", seconds)
 
 
 def _chosen(names: list[str]) -> list[Breakage]:
@@ -153,13 +190,12 @@ def _require_green(copy: Copy, breakages: list[Breakage]) -> bool:
     """Whether all named tests pass while nothing is broken."""
     tests = sorted({test for breakage in breakages for test in breakage.tests})
     began = time.monotonic()
-    green = copy.test(*tests)
-    last = green.stdout.strip().rpartition("\n")[2].strip("= ")
-    print(f"unbroken: {last} (in all {time.monotonic() - began:.0f} s)", flush=True)
-    if green.returncode:
-        print(green.stdout, file=sys.stderr)
+    green = copy.test(*tests, seconds=4 * _RUN_SECONDS)
+    print(f"unbroken: {green.last_line}; in all {time.monotonic() - began:.0f} s", flush=True)
+    if green.code:
+        print(green.output, file=sys.stderr)
         print("the tests must pass before anything is broken", file=sys.stderr)
-    return green.returncode == 0
+    return green.code == 0
 
 
 def main() -> int:
@@ -174,8 +210,10 @@ def main() -> int:
     began = time.monotonic()
     width = max(len(breakage.name) for breakage in breakages)
     counts = dict.fromkeys((CAUGHT, NOT_CAUGHT, STALE), 0)
-    with tempfile.TemporaryDirectory(prefix="breakages-") as folder:
-        copy = Copy(Path(folder).resolve())
+    with (
+        tempfile.TemporaryDirectory(prefix="breakages-") as folder,
+        Copy(Path(folder).resolve()) as copy,
+    ):
         if not _require_green(copy, breakages):
             return 1
         for breakage in breakages:

@@ -1,6 +1,7 @@
 """One batch from claim to rows, on both databases, and the three fates of a fault."""
 
 import errno
+import os
 import shutil
 import threading
 import time
@@ -10,18 +11,19 @@ import pytest
 from pydantic import SecretStr
 
 from classifier.errors import ErrorCode, SoundError
+from classifier.opening import open_root
 from db import ledger, recovery
 from db.batch import BatchEntry
 from db.tables import BatchState
 from tests.support import sounds
 from workers import classification, folders
-from workers.classification import classify_batch
+from workers.classification import classify_batch, read_sound
 from workers.context import WorkContext
 from workers.faults import LibraryRootAwayError
 from workers.folders import Folders
 from workers.leftovers import return_leftovers
 from workers.reading_note import notes_of_the_living
-from workers.settings import Settings
+from workers.settings import ABSOLUTE_ROOT, Settings
 
 
 @pytest.fixture
@@ -465,6 +467,23 @@ def test_a_link_that_leads_out_of_the_root_is_not_read(
         "../secret.wav": "outside_root",
         str(tmp_path / "secret.wav"): "invalid_path",
     }
+
+
+def test_a_link_that_took_the_place_of_a_resolved_file_is_not_followed(tmp_path):
+    # Given an absolute path that was resolved, and its file then replaced by a link
+    (tmp_path / "secret.wav").write_bytes(sounds.encoded())
+    (tmp_path / "kick.wav").symlink_to(tmp_path / "secret.wav")
+
+    # When it is read as a path without a library root
+    root_fd = open_root("/")
+    try:
+        reading = read_sound(root_fd, ABSOLUTE_ROOT, str(tmp_path / "kick.wav"))
+    finally:
+        os.close(root_fd)
+
+    # Then the link is refused
+    assert isinstance(reading.outcome, SoundError)
+    assert reading.outcome.code is ErrorCode.OUTSIDE_ROOT
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

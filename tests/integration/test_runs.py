@@ -205,7 +205,7 @@ def test_a_run_that_was_taken_for_dead_stops_at_its_next_step_and_writes_nothing
 
             return False
 
-        wait_until(stops, "it is told")
+        wait_until(stops, "it is told", 15)
 
     # Then it is told at a step, and the row stays as others closed it
     with pytest.raises(LeaseLostError, match="nothing of it is kept"):

@@ -9,11 +9,12 @@ from sqlalchemy import func, select, update
 
 from classifier.byproducts import ByProducts, Playback, Source
 from classifier.errors import ErrorCode
+from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
 from db import labels, overview, sounds
 from db.dialects import now
 from db.results import results
-from db.sounds import Prediction
+from db.sounds import Prediction, SoundResult
 from db.tables import LabelSource, SoundStatus
 from tests.support.databases import connected
 from tests.support.sound_results import HEADER, failed, predicted
@@ -155,6 +156,39 @@ def test_a_second_visit_replaces_all_the_first_said(save, ask, database):
     assert (row.duration_seconds, row.sample_type, row.note) == (None, None, None)
 
 
+@pytest.mark.parametrize("last", [predicted, failed], ids=["classified", "failed"])
+def test_of_an_earlier_result_nothing_is_left_in_any_column(save, ask, database, last):
+    # Given a sound with a result in every column
+    by_products = ByProducts(
+        99.0, Source.NAME, "C major", Source.NAME,
+        Playback.ONE_SHOT, Source.NAME, "kick", Source.NAME,
+    )  # fmt: skip
+    probabilities = predicted("x", "bass", 0.4).outcome.probabilities
+    first = SoundResult(
+        root="library",
+        path="kick.wav",
+        pack="the first pack",
+        vendor="the first vendor",
+        file_size_bytes=1,
+        mtime_ns=1,
+        header=AudioHeader(1, 9.0, 8000, 7, 72_000, "PCM_U8"),
+        outcome=Prediction(probabilities, "model-0", evidence="words", needs_review=True),
+        note="odd",
+        by_products=by_products,
+    )
+    save(first)
+
+    # When it gets another one, and so does a sound that had none
+    save(last("kick.wav"), last("twin.wav"))
+
+    # Then the two rows differ in nothing but their paths
+    kick, twin = ask()
+    assert replace(kick, path=twin.path, classified_at=twin.classified_at) == twin
+    with database.begin() as connection:
+        known = sounds.known(connection, "library", ["kick.wav", "twin.wav"])
+    assert known["kick.wav"] == known["twin.wav"]
+
+
 def test_a_mended_file_loses_its_error(save, ask):
     save(failed("kick.wav"))
     save(predicted("kick.wav"))
@@ -249,7 +283,8 @@ def test_what_is_known_tells_size_time_and_outcome(save, database):
     assert elsewhere == {}
 
 
-def test_more_paths_than_one_statement_takes_are_looked_up(save, database):
+def test_more_paths_than_one_statement_takes_are_looked_up(save, database, monkeypatch):
+    monkeypatch.setattr(sounds, "LOOK_UP_AT_ONCE", 1000)
     paths = [f"{index}.wav" for index in range(2500)]
     save(*[predicted(path) for path in paths])
     with database.begin() as connection:

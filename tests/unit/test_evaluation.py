@@ -49,6 +49,7 @@ def test_a_present_category_that_is_never_predicted_counts_as_zero():
 def test_a_category_only_predicted_does_not_count_in_the_macro_figures():
     evaluation = evaluate(np.array([0, 0]), one_hot([0, 5]))
     assert evaluation.macro_precision == 1.0
+    assert evaluation.macro_f1 == pytest.approx(2 / 3)
     assert len(evaluation.categories) == 1
 
 
