@@ -144,12 +144,14 @@ class Copy:
     def test(self, *arguments: str, seconds: float) -> Tested:
         """Run pytest in the copy, for at most so long."""
         options = [*_OPTIONS, f"--timeout={_TEST_SECONDS}", *arguments]
-        asked = {"arguments": options, "output": str(self._output), "seconds": seconds}
+        request = {"arguments": options, "output": str(self._output), "seconds": seconds}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        print(json.dumps(asked), file=self._server.stdin, flush=True)
-        code = int(self._server.stdout.readline())
-        return Tested(code, self._output.read_text(errors="replace"))
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        answer = self._server.stdout.readline()
+        if not answer:
+            raise RuntimeError("the process that runs pytest in the copy has ended")
+        return Tested(int(answer), self._output.read_text(errors="replace"))
 
     def applies(self, breakage: Breakage) -> bool:
         """Break the copy; return whether the patch applied."""
@@ -206,6 +208,9 @@ def main() -> int:
         breakages = _chosen(parser.parse_args().names)
     except PatchError as error:
         print(error, file=sys.stderr)
+        return 2
+    if not (REPOSITORY / ".git").exists():
+        print("this needs a git checkout: it copies the files that git lists", file=sys.stderr)
         return 2
     began = time.monotonic()
     width = max(len(breakage.name) for breakage in breakages)

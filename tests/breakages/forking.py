@@ -1,7 +1,7 @@
-"""Runs pytest again and again without the start of Python: each run is a fork of this process.
+"""Runs pytest repeatedly without starting Python each time: each run is a fork of this process.
 
-Started by `tests.breakages` in the copy of the tree. What every test loads, and no breakage can
-touch, is loaded once: starting anew would take longer than most of the tests that are run.
+Started by `tests.breakages` in the copy of the tree. Third-party modules that most tests import are
+imported once, before the first fork: importing them takes longer than most of the tests.
 """
 
 import importlib
@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import pytest
 
-#: Of other people's alone. Nothing that starts threads which do not survive a fork.
-_LOADED_ONCE = (
+#: No module of cratesort, for a breakage may be in it; none whose threads do not survive a fork.
+_IMPORTED_ONCE = (
     "alembic.command",
     "celery.app.base",
     "click",
@@ -32,7 +32,7 @@ _LOADED_ONCE = (
 
 _LOOK_SECONDS = 0.05
 
-#: In place of pytest's exit code; it has none as large.
+#: In place of pytest's exit codes, which are smaller.
 DID_NOT_END, CRASHED = 124, 125
 
 
@@ -64,14 +64,14 @@ def _wait_for(process_id: int, seconds: float) -> int:
 
 def main() -> None:
     """Read runs from standard input, one JSON object a line, and answer each with its exit code."""
-    for name in _LOADED_ONCE:
+    for name in _IMPORTED_ONCE:
         importlib.import_module(name)
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         process_id = os.fork()
         if not process_id:
-            _run(asked["arguments"], asked["output"])
-        print(_wait_for(process_id, asked["seconds"]), flush=True)
+            _run(request["arguments"], request["output"])
+        print(_wait_for(process_id, request["seconds"]), flush=True)
 
 
 if __name__ == "__main__":
