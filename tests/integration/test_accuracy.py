@@ -7,30 +7,20 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
+pytest.importorskip("sklearn")
 
 from tests.support import labelled_tables
-from training import accuracy, comparison
+from tests.support.fitted import fits_made_small
+from training import accuracy
 from training.accuracy_text import as_text
 from training.comparison import Comparison, System, Table, compare
 from training.mistakes import N_EXAMPLES, N_SUREST, Example, KindOfMistake, surest_mistakes
 from training.progress import no_progress
 from training.two_tables import read_two_tables
 
+pytestmark = pytest.mark.tensorflow
+
 NAMES_COLUMNS = "category,file_path,vendor_group,source_repo,in_corpus"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_prior():
-    """Fewer generated names: with all of them each of these tiny fits would take minutes."""
-    whole = comparison.generated_prior()
-    few = np.arange(0, len(whole.replayed), 50)
-    small = dataclasses.replace(
-        whole, replayed=whole.replayed.take(few), stacked=whole.stacked.take(few)
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "generated_prior", lambda: small)
-        yield
 
 
 def names_rows(vendors=("L", "M", "N")):
@@ -59,15 +49,16 @@ def steps():
 
 @pytest.fixture(scope="module")
 def found(paths, steps):
-    return compare(
-        read_two_tables(*paths),
-        asked=tuple(Table),
-        systems=tuple(System),
-        seed=3,
-        n_folds=2,
-        reference_batch_size=8,
-        progress=lambda phase, done, total: steps.append((phase, done, total)),
-    )
+    with fits_made_small():
+        return compare(
+            read_two_tables(*paths),
+            asked=tuple(Table),
+            systems=tuple(System),
+            seed=3,
+            n_folds=2,
+            reference_batch_size=8,
+            progress=lambda phase, done, total: steps.append((phase, done, total)),
+        )
 
 
 # What is compared
@@ -86,7 +77,7 @@ def test_the_random_third_is_of_the_first_table_and_asks_those_that_learn(found)
     assert {score.evaluation.n_sounds for score in found.at_random.systems} == {12}
 
 
-def test_what_the_other_table_teaches_is_learned(tmp_path):
+def test_what_the_other_table_teaches_is_learned(tmp_path, small_fits):
     # Given categories whose words only the other table explains
     words = {"drum": "qua", "vocal": "wex"}
 
@@ -110,7 +101,7 @@ def test_what_the_other_table_teaches_is_learned(tmp_path):
         systems=[System.REFERENCE],
         seed=0,
         n_folds=2,
-        reference_batch_size=4,
+        reference_batch_size=8,
         progress=no_progress,
     )
     # Then the one vendor of each category is known by what the others call it

@@ -1,21 +1,19 @@
 """A study from a table to a folder: what is compared with what, and what is left on disk."""
 
-import dataclasses
 import json
 import re
 import resource
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
 pytest.importorskip("jinja2")
 
 from classifier.labels import CATEGORIES
 from tests.support import labelled_tables
 from tests.support.command_line import clean_environment
+from tests.support.fitted import fits_made_small
 from tests.support.places import REPOSITORY
 from training import study
 from training.dataset import read_counted
@@ -25,20 +23,9 @@ from training.report_files import ReportError, require_writable, write_whole
 from training.study import System, run_study
 from training.study_report import write_report
 
+pytestmark = pytest.mark.tensorflow
+
 TIMES = ("fit_seconds", "predict_seconds")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_prior():
-    """Fewer generated names: with all of them each of these tiny studies would take minutes."""
-    whole = study.generated_prior()
-    few = np.arange(0, len(whole.replayed), 50)
-    small = dataclasses.replace(
-        whole, replayed=whole.replayed.take(few), stacked=whole.stacked.take(few)
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "generated_prior", lambda: small)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +35,10 @@ def studied(tmp_path_factory):
     def studied(lines, columns=labelled_tables.COLUMNS, progress=no_progress, seed=3):
         path = labelled_tables.write(tmp_path_factory.mktemp("table") / "t.csv", lines, columns)
         sounds, counts = read_counted(str(path))
-        found = run_study(
-            sounds, counts, seed=seed, n_folds=2, reference_batch_size=8, progress=progress
-        )
+        with fits_made_small():
+            found = run_study(
+                sounds, counts, seed=seed, n_folds=2, reference_batch_size=8, progress=progress
+            )
         return sounds, found
 
     return studied
