@@ -6,9 +6,12 @@ import os
 
 import pytest
 
-pytest.importorskip("tensorflow")
+pytest.importorskip("pandas")
 
 from classifier.shipped import starter_version
+from tests.support.fitted import fits_made_small
+
+pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +31,10 @@ def labelled(run_at_home, home, library):
 
 @pytest.fixture(scope="module")
 def trained(run_at_home, labelled):
-    return run_at_home("train", "--report", labelled / "report")
+    with fits_made_small():
+        return run_at_home("train", "--report", labelled / "report")
 
 
-@pytest.mark.timeout(600)
 def test_a_run_says_what_it_learned_what_became_of_the_model_and_why(trained):
     assert trained.code == 0, trained.stderr
     assert "79 labelled sounds: " in trained.stdout
@@ -91,8 +94,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(run_cli, tmp
     assert "no report can be written" in done.stderr
 
 
-@pytest.mark.timeout(600)
-def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_path):
+def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_path, small_fits):
     # Given a table of labelled names of two vendors
     table = tmp_path / "table.csv"
     with (library / "MANIFEST.csv").open(newline="") as manifest, table.open("w") as file:

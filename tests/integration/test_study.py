@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support.command_line import clean_environment
 from tests.support.fitted import fits_made_small
 from tests.support.places import REPOSITORY
 from training import study
+from training.analysis import analyse
 from training.dataset import read_counted
 from training.errors import TrainingError
 from training.progress import no_progress
@@ -63,6 +65,12 @@ def report(three_vendors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     names = write_report(str(folder), found, sounds, source="t.csv", created="today")
     return folder, names
+
+
+def write_brief_report(folder, found, sounds, source="t.csv"):
+    """Write a report on two systems, for drawing five costs more than studying them."""
+    brief = replace(found, by_vendor=found.by_vendor[-2:], at_random=found.at_random[-2:])
+    write_report(str(folder), brief, sounds, source=source, created="today")
 
 
 def without_times(figures):
@@ -141,7 +149,7 @@ def test_one_vendor_is_studied_at_random_and_the_page_says_what_is_missing(studi
     assert found.by_vendor == ()
     assert found.by_vendor_skipped == study.ONE_VENDOR
     assert found.n_folds == 0
-    write_report(str(tmp_path), found, sounds, source="t.csv", created="today")
+    write_brief_report(tmp_path, found, sounds)
     assert study.ONE_VENDOR in (tmp_path / "report.html").read_text()
     assert not list(tmp_path.glob("by-vendor*"))
 
@@ -155,7 +163,7 @@ def test_a_table_of_names_and_categories_alone_is_studied(studied, tmp_path):
     lines = [f"{line.split(',')[0]},{line.split(',')[1]}" for line in labelled_tables.rows()]
     sounds, found = studied(lines, columns="category,file_path")
     assert found.analysis.headers == ()
-    write_report(str(tmp_path), found, sounds, source="t.csv", created="today")
+    write_brief_report(tmp_path, found, sounds)
     assert "no header at all" in (tmp_path / "report.html").read_text()
 
 
@@ -165,10 +173,12 @@ def test_names_without_a_single_word_are_studied(studied):
     assert [result.evaluation.n_sounds for result in found.at_random] == [4] * 5
 
 
-def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(studied, tmp_path):
+def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(three_vendors, tmp_path):
     hostile = '<img src=x onerror="alert(1)">$\\frac\u202e'
-    sounds, found = studied(labelled_tables.rows(vendors=("ann", hostile)))
-    write_report(str(tmp_path), found, sounds, source=f"{hostile}.csv", created="today")
+    lines = labelled_tables.rows(vendors=("ann", hostile))
+    sounds, counts = read_counted(str(labelled_tables.write(tmp_path / "t.csv", lines)))
+    found = replace(three_vendors[1], analysis=analyse(sounds, counts))
+    write_brief_report(tmp_path, found, sounds, source=f"{hostile}.csv")
     page = (tmp_path / "report.html").read_text()
     assert "<img" not in page
     assert "&lt;img src=x" in page

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.prior import Prior
 
 #: Generated sounds of each category beside the real rows of an LSTM's fit, and of a forest's.
-REPLAYED_SOUNDS = 4
+REPLAYED_SOUNDS = 2
 STACKED_SOUNDS = 10
 
 #: Trees of a forest, how many of them a retraining keeps, and those of the published method.
