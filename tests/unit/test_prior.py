@@ -1,13 +1,20 @@
 """The prior that ships, and how a fit goes on from one."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
+pytest.importorskip("pandas")
 
+from classifier.filenames import tokenise
 from classifier.headers import AudioHeader
 from training.dataset import LabelledSounds
+from training.generation import generate_sounds
+from training.naming import load_naming
 from training.prior import generated_prior, learned_from, shipped_from, starter_prior
+
+pytestmark = pytest.mark.tensorflow
 
 NOTHING = AudioHeader(None, None, None, None, None, None)
 
@@ -22,6 +29,15 @@ def labelled(n_vendors, of_each):
     )
 
 
+def test_what_ships_knows_the_words_of_today_s_names():
+    sounds = generate_sounds(load_naming(), 100, seed=1)
+    counts = Counter(word for name in sounds.names for word in set(tokenise(name)))
+    common = {word for word, n_names in counts.items() if n_names >= 5}
+    assert len(common) > 100
+    assert common <= set(generated_prior().words)
+
+
+@pytest.mark.release
 def test_what_ships_was_learned_from_today_s_page_and_generator():
     # A change of training/naming.toml or of the generator: `make prior`, then `make starter`.
     assert shipped_from() == learned_from()
