@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
+pytest.importorskip("joblib")
+pytest.importorskip("onnx")
 
 import joblib
 import onnx
@@ -16,10 +17,11 @@ from classifier.errors import BundleError
 from classifier.features import SAMPLE_TYPES, header_matrix
 from classifier.headers import AudioHeader
 from classifier.manifest import COMPILED, FOREST, GENERAL, LSTM, SCALER, TRAINED_MEMBERS
-from classifier.sequence import SequenceModel
 from classifier.shipped import starter_bundle
 from classifier.siblings import mates_of
 from tests.support.bundles import unpacked
+
+pytestmark = pytest.mark.tensorflow
 
 WORDS = [
     *("kick", "snare", "bass", "pad", "Lead", "riser", "vox", "808", "C4", "F#m", "128bpm"),
@@ -89,11 +91,17 @@ def with_other_forest(members: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def with_other_lstm(members: dict[str, bytes]) -> dict[str, bytes]:
-    return {**members, LSTM: SequenceModel(seed=99).to_bytes()}
+    return {**members, LSTM: untaught()}
 
 
 def with_other_general_lstm(members: dict[str, bytes]) -> dict[str, bytes]:
-    return {**members, GENERAL: SequenceModel(seed=99).to_bytes()}
+    return {**members, GENERAL: untaught()}
+
+
+def untaught() -> bytes:
+    from classifier.sequence import SequenceModel
+
+    return SequenceModel(seed=99).to_bytes()
 
 
 def with_other_graph(members: dict[str, bytes]) -> dict[str, bytes]:

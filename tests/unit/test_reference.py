@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("tensorflow")
+pytest.importorskip("sklearn")
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from classifier.headers import AudioHeader
 from classifier.labels import CATEGORIES
 from training.dataset import LabelledSounds
 from training.reference import InSampleStack, NaiveBayes, NameLstm, TfidfForest, name_words
+
+#: As in the studies' tests: compiled once for all of them.
+BATCH_SIZE = 8
 
 NOTHING = AudioHeader(None, None, None, None, None, None)
 
@@ -32,15 +35,16 @@ def test_names_are_cut_as_published(name, words):
 @pytest.fixture(scope="module")
 def sounds():
     words = {"drum": "kick", "synth": "pad", "vocal": "vox"}
-    names = [f"XY_{word}_{i}.wav" for word in words.values() for i in range(12)]
+    names = [f"XY_{word}_{i}.wav" for word in words.values() for i in range(24)]
     header = AudioHeader(1000, 1.0, 44_100, 1, 44_100, "PCM_16")
-    categories = [category for category in words for _ in range(12)]
+    categories = [category for category in words for _ in range(24)]
     headers = [header if i % 3 else NOTHING for i in range(len(names))]
     return LabelledSounds.from_rows(names, headers, categories, ["one"] * len(names))
 
 
+@pytest.mark.tensorflow
 def test_each_system_learns_what_a_word_means(sounds):
-    lstm = NameLstm(sounds, seed=0, batch_size=4)
+    lstm = NameLstm(sounds, seed=0, batch_size=BATCH_SIZE)
     for system in (
         NaiveBayes(sounds),
         TfidfForest(sounds, seed=0),
@@ -53,8 +57,9 @@ def test_each_system_learns_what_a_word_means(sounds):
         assert (probabilities.argmax(axis=1) == sounds.category_indices).mean() > 0.9
 
 
+@pytest.mark.tensorflow
 def test_long_names_lose_their_first_tokens_and_others_are_padded_behind(sounds):
-    lstm = NameLstm(sounds, seed=0, batch_size=36)
+    lstm = NameLstm(sounds, seed=0, batch_size=BATCH_SIZE)
     kick, pad = lstm._encode(["kick", "pad"])[:, 0]
     long = lstm._encode(["kick_pad_pad_pad_pad_pad_pad.wav", "pad.wav"])
     assert long[0].tolist() == [pad] * 6
@@ -62,6 +67,9 @@ def test_long_names_lose_their_first_tokens_and_others_are_padded_behind(sounds)
     assert kick != pad
 
 
+@pytest.mark.tensorflow
 def test_the_same_seed_gives_the_same_lstm(sounds):
-    first, second = (NameLstm(sounds, seed=3, batch_size=5).probabilities(sounds) for _ in range(2))
+    first, second = (
+        NameLstm(sounds, seed=3, batch_size=BATCH_SIZE).probabilities(sounds) for _ in range(2)
+    )
     assert (first == second).all()

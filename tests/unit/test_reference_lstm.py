@@ -3,19 +3,17 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.tensorflow
 
-import keras
-
-from training.reference_lstm import EMBEDDING_SIZE, LSTM_UNITS, ReferenceLstm
-
-N_IDS, LENGTH, N_CATEGORIES = 30, 6, 12
+#: The sizes and the batch of the studies' tests: compiled once for all of them.
+N_IDS, LENGTH, N_CATEGORIES = 500, 6, 12
+BATCH_SIZE = 8
 
 
 @pytest.fixture(scope="module")
 def rows():
     rng = np.random.default_rng(7)
-    ids = rng.integers(0, N_IDS, (45, LENGTH)).astype(np.int32)
+    ids = rng.integers(0, 30, (45, LENGTH)).astype(np.int32)
     ids[::2, 3:] = 0  # padding: the same id several times in a row
     return ids, rng.integers(0, N_CATEGORIES, 45)
 
@@ -25,13 +23,16 @@ def of_keras(weights, ids, categories, batch_size):
 
     The embedding is a matrix product with one-hot vectors, which is the same by definition: Keras 3
     itself squares an embedding's gradient for each place of an id before it sums them (`_steps`).
+    The sizes are the published ones, written out.
     """
+    import keras
+
     layers = keras.layers
     model = keras.Sequential(
         [
             keras.Input((LENGTH, N_IDS)),
-            layers.Dense(EMBEDDING_SIZE, use_bias=False),
-            layers.LSTM(LSTM_UNITS),
+            layers.Dense(25, use_bias=False),
+            layers.LSTM(100),
             layers.Dense(N_CATEGORIES, activation="softmax"),
         ]
     )
@@ -42,8 +43,10 @@ def of_keras(weights, ids, categories, batch_size):
     return model.get_weights()
 
 
-@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.release), BATCH_SIZE])
 def test_an_epoch_ends_at_the_weights_that_keras_ends_at(rows, batch_size):
+    from training.reference_lstm import ReferenceLstm
+
     ids, categories = rows
     lstm = ReferenceLstm(N_IDS, LENGTH, N_CATEGORIES, seed=1)
     before = lstm.model.get_weights()
@@ -56,10 +59,19 @@ def test_an_epoch_ends_at_the_weights_that_keras_ends_at(rows, batch_size):
 
 
 def test_answers_are_those_of_the_network_after_the_fit(rows):
+    from training.reference_lstm import ReferenceLstm
+
     ids, categories = rows
     lstm = ReferenceLstm(N_IDS, LENGTH, N_CATEGORIES, seed=1)
     epochs = []
-    lstm.fit(ids, categories, seed=5, epochs=2, on_epoch=lambda: epochs.append(1))
+    lstm.fit(
+        ids,
+        categories,
+        seed=5,
+        batch_size=BATCH_SIZE,
+        epochs=2,
+        on_epoch=lambda: epochs.append(1),
+    )
     probabilities = lstm.probabilities(ids)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(probabilities, lstm.model.predict(ids, verbose=0), atol=1e-6)
@@ -68,6 +80,8 @@ def test_answers_are_those_of_the_network_after_the_fit(rows):
 
 
 def test_the_published_size_has_the_published_number_of_weights():
+    from training.reference_lstm import ReferenceLstm
+
     lstm = ReferenceLstm(500, 6, 12, seed=0)
     shapes = [weight.shape for weight in lstm.model.get_weights()]
     assert shapes == [(500, 25), (25, 400), (100, 400), (400,), (100, 12), (12,)]
