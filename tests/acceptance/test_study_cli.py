@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("jinja2")
 
 from tests.support import labelled_tables
-from tests.support.fitted import fits_made_small
 
 pytestmark = pytest.mark.tensorflow
 
@@ -27,26 +26,20 @@ def table(home):
     return labelled_tables.write(home / "table.csv", lines)
 
 
-@pytest.fixture(scope="module")
-def study(run_at_home, table):
-    """A small study's output. Its 8 rows a step are those of `test_study`: one compilation."""
-    options = ("--report", "report", "--folds", "2", "--reference-batch-size", "8")
-    with fits_made_small():
-        return run_at_home("study", "--from-csv", table, *options)
-
-
-def test_a_study_leaves_its_report_and_says_where(study, home):
-    assert study.code == 0, study.stderr
-    assert study.stdout.rstrip().endswith("report/report.html")
-    page = (home / "report" / "report.html").read_text()
+def test_a_study_leaves_its_report_and_says_where(study_by_command):
+    done = study_by_command.done
+    assert done.code == 0, done.stderr
+    assert done.stdout.rstrip().endswith("report/report.html")
+    page = (study_by_command.report / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "table.csv" in page
-    metrics = json.loads((home / "report" / "metrics.json").read_text())
+    metrics = json.loads((study_by_command.report / "metrics.json").read_text())
     for split in ("by_vendor", "random"):
         assert [result["system"] for result in metrics[split]] == list(SYSTEMS)
 
 
-def test_the_answer_is_on_one_stream_and_the_progress_on_the_other(study):
+def test_the_answer_is_on_one_stream_and_the_progress_on_the_other(study_by_command):
+    study = study_by_command.done
     assert study.stdout.index("Vendors never seen") < study.stdout.index("Vendors already known")
     assert len(re.findall(r"^  cratesort", study.stdout, re.MULTILINE)) == 2
     assert "vendors kept out: " in study.stderr

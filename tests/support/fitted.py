@@ -6,12 +6,16 @@ and for the trees. Tests of what a fit does with its sounds need neither.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from tests.support import labelled_tables
+from tests.support.command_line import CliResult, run_in_process
 
 if TYPE_CHECKING:
     from training.dataset import LabelledSounds
@@ -29,6 +33,10 @@ REFERENCE_TREES = 20
 
 #: Folds of the measurement, and within a fit.
 FOLDS = 2
+
+#: Rows a step of the published method's LSTM. Each number is compiled once, which takes seconds, so
+#: all tests have this one.
+REFERENCE_BATCH_SIZE = 8
 
 
 @contextmanager
@@ -95,3 +103,31 @@ def small_fits() -> Iterator[None]:
     """Make a test's own fits small."""
     with fits_made_small():
         yield
+
+
+@dataclass(frozen=True)
+class StudyByCommand:
+    """A study that ``cratesort study`` made: its lines, its seed, what it printed, its report."""
+
+    lines: list[str]
+    seed: int
+    done: CliResult
+    report: Path
+
+
+@pytest.fixture(scope="session")
+def study_by_command(tmp_path_factory: pytest.TempPathFactory) -> StudyByCommand:
+    """One small study of three vendors. For reading only."""
+    home, lines, seed = tmp_path_factory.mktemp("study"), labelled_tables.rows(of_each=6), 3
+    table = labelled_tables.write(home / "table.csv", lines)
+    options = {
+        "--from-csv": table,
+        "--report": "report",
+        "--folds": FOLDS,
+        "--seed": seed,
+        "--reference-batch-size": REFERENCE_BATCH_SIZE,
+    }
+    arguments = [str(part) for option in options.items() for part in option]
+    with fits_made_small():
+        done = run_in_process(["study", *arguments], home, {})
+    return StudyByCommand(lines, seed, done, home / "report")
