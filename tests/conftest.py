@@ -62,6 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)  # stable: within a rank the order stays random
 
 
+def pytest_collection_finish() -> None:
+    """Refuse a test file that loads TensorFlow when it is imported: every process imports all."""
+    if "tensorflow" in sys.modules:
+        raise pytest.UsageError("a test file loads TensorFlow: import it within a test or fixture")
+
+
 @pytest.fixture(autouse=True)
 def tensorflow_is_declared(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that loads TensorFlow, which takes seconds, without its marker."""
