@@ -3,7 +3,6 @@
 import io
 import os
 import tracemalloc
-from itertools import chain
 from unittest import mock
 
 import pytest
@@ -126,9 +125,15 @@ def test_a_list_is_never_held_in_memory(head):
 @example(b'path,vendor\na"b"c,"d"e"\n')
 @example(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav\n")
 @example(b"path,vendor\na\rb,c\r\rd\n")
+@example(b"path,")
 def test_no_bytes_are_too_bad_to_be_read(content):
-    for entry in chain(read(content), read(b"path,vendor\n" + content)):
-        assert isinstance(entry, Listed | BadLine)
+    for start in (b"", b"path,vendor\n"):
+        try:
+            found = read(start + content)
+        except ManifestError:
+            found = []  # refused as a whole: a table of another kind
+            assert not start
+        assert all(isinstance(entry, Listed | BadLine) for entry in found)
 
 
 def test_a_quotation_mark_that_is_never_closed_is_said_and_not_taken_for_a_path():
