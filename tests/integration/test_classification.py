@@ -1,6 +1,7 @@
 """One batch from claim to rows, on both databases, and the three fates of a fault."""
 
 import errno
+import math
 import os
 import shutil
 import threading
@@ -388,12 +389,46 @@ def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
 
     monkeypatch.setattr(classification, "read_sound", reading)
     monkeypatch.setattr(classification, "_results", predicting)
+    # And storage that passes for fast, or files would be opened ahead and read by another function
+    monkeypatch.setattr(classification, "_SLOW_STORAGE_SECONDS", math.inf)
     batch_id = queued(all_names)
     # When a batch is classified
     classify_batch(batch_id, context)
     # Then the note named each sound in its time, none with the model, and nothing at the end
     assert noted == [*((batch_id, index) for index in range(len(all_names))), (batch_id, None)]
     assert in_hand(context) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("waits", "ahead"),
+    [
+        pytest.param([0.4, 0, 0, 0], False, id="a few files wait long, for a processor"),
+        pytest.param([0.12, 0.12, 0.12, 0], True, id="most files wait, for storage"),
+    ],
+)
+def test_a_busy_host_is_not_taken_for_slow_storage(
+    queued, context, folder, monkeypatch, waits, ahead
+):
+    # Given files that keep their reader waiting
+    names = [f"{number:02}.wav" for number in range(20)]
+    for name in names:
+        (folder / name).write_bytes(sounds.encoded())
+    read_one, opened_ahead, opened = classification.read_sound, classification.opened_ahead, []
+
+    def reading(root_fd, root, path):
+        time.sleep(waits[names.index(path) % len(waits)])
+        return read_one(root_fd, root, path)
+
+    def opening(open_one, paths):
+        opened.extend(paths)
+        return opened_ahead(open_one, paths)
+
+    monkeypatch.setattr(classification, "read_sound", reading)
+    monkeypatch.setattr(classification, "opened_ahead", opening)
+    monkeypatch.setattr(classification, "_SLOW_STORAGE_SECONDS", 0.1)
+    # When they are read, then the rest is opened ahead if it was storage that they waited for
+    classify_batch(queued(names), context)
+    assert opened == (names[16:] if ahead else [])
 
 
 def break_prediction(context, monkeypatch):
