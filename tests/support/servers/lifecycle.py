@@ -5,6 +5,7 @@ Here: what holds for any server. Not here: its command line and how one asks whe
 """
 
 import ctypes
+import errno
 import os
 import secrets
 import shutil
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 #: How long a server may take to start or to stop before the test run gives up on it.
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 #: From <linux/prctl.h>: deliver a signal to the calling process when its parent dies.
 PR_SET_PDEATHSIG = 1
@@ -56,10 +57,23 @@ def wait_until(
         time.sleep(0.02)
 
 
+#: Below those that the kernel gives to clients: a server that a test has stopped must find its port
+#: free when it starts again, and a client that tries it meanwhile must not connect to itself.
+_PORTS = range(10_000, 32_000)
+
+
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    while True:
+        # Not `random`: pytest-randomly gives the same numbers to all of its processes.
+        port = secrets.choice(_PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
 
 
 @dataclass(frozen=True)
