@@ -12,24 +12,18 @@ from tests.support.processes import WorkerProcess
 
 
 @pytest.fixture
-def fleet(
-    tmp_path: Path,
-    redis_url: str,
-    database_url: str,
-    run_cli: Callable[..., CliResult],
-    worker_process: Callable[..., AbstractContextManager[WorkerProcess]],
-) -> Fleet:
-    """A fleet on PostgreSQL, and the same on SQLite."""
-    return Fleet(tmp_path, redis_url, database_url, run_cli, worker_process)
+def fleet_database_url(request: pytest.FixtureRequest) -> str:
+    """PostgreSQL, as in production; a test marked `on_both_databases` runs on SQLite too."""
+    return str(request.getfixturevalue(f"{getattr(request, 'param', 'postgres')}_url"))
 
 
 @pytest.fixture
-def postgres_fleet(
+def fleet(
     tmp_path: Path,
     redis_url: str,
-    postgres_url: str,
+    fleet_database_url: str,
     run_cli: Callable[..., CliResult],
     worker_process: Callable[..., AbstractContextManager[WorkerProcess]],
 ) -> Fleet:
-    """A fleet on PostgreSQL, for faults that SQLite cannot have."""
-    return Fleet(tmp_path, redis_url, postgres_url, run_cli, worker_process)
+    """A fleet with an empty library, an empty Redis and an empty database."""
+    return Fleet(tmp_path, redis_url, fleet_database_url, run_cli, worker_process)

@@ -14,10 +14,7 @@ from workers.settings import Settings
 PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECONDS": "600"}
 
 
-def test_a_batch_that_could_not_be_written_is_done_again_without_blame(
-    postgres_fleet, postgres_server
-):
-    fleet = postgres_fleet
+def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, postgres_server):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -39,8 +36,7 @@ def test_a_batch_that_could_not_be_written_is_done_again_without_blame(
     assert not any(row["suspect"] for row in fleet.batches())
 
 
-def test_no_message_is_taken_while_it_is_away(postgres_fleet, postgres_server):
-    fleet = postgres_fleet
+def test_no_message_is_taken_while_it_is_away(fleet, postgres_server):
     fleet.add(count=12)
     with fleet.worker() as worker:
         postgres_server.kill()
@@ -55,8 +51,7 @@ def test_no_message_is_taken_while_it_is_away(postgres_fleet, postgres_server):
     assert fleet.attempts() == 0
 
 
-def test_messages_outlast_an_outage(postgres_fleet, postgres_server):
-    fleet = postgres_fleet
+def test_messages_outlast_an_outage(fleet, postgres_server):
     fleet.add(count=40)
     fleet.submit()
     patient = {"CRATESORT_STALE_SECONDS": "600"}  # nobody sends a message again
@@ -82,9 +77,8 @@ def test_messages_outlast_an_outage(postgres_fleet, postgres_server):
 
 
 def test_messages_are_taken_again_though_redis_failed_at_that_moment(
-    postgres_fleet, postgres_server, redis_server
+    fleet, postgres_server, redis_server
 ):
-    fleet = postgres_fleet
     fleet.add(count=12)
     with fleet.worker() as worker:
         postgres_server.kill()
@@ -106,8 +100,7 @@ def test_messages_are_taken_again_though_redis_failed_at_that_moment(
     fleet.assert_nothing_is_lost()
 
 
-def test_a_database_that_stands_still_is_waited_for(postgres_fleet, postgres_server):
-    fleet = postgres_fleet
+def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -124,11 +117,10 @@ def test_a_database_that_stands_still_is_waited_for(postgres_fleet, postgres_ser
     assert fleet.attempts() == 0
 
 
-def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(postgres_fleet, postgres_server):
-    fleet = postgres_fleet
+def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgres_server):
     fleet.add("stuck.wav", count=3)
     fleet.submit()
-    with fleet.worker("--concurrency", "1", settings=PATIENT) as worker:
+    with fleet.worker(settings=PATIENT) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         postgres_server.freeze()
         try:
@@ -140,11 +132,11 @@ def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(postgres_flee
             postgres_server.thaw()
 
 
-def test_handing_in_to_no_database_is_exit_code_3(postgres_fleet, postgres_server):
-    postgres_fleet.add(count=1)
+def test_handing_in_to_no_database_is_exit_code_3(fleet, postgres_server):
+    fleet.add(count=1)
     postgres_server.stop()
     try:
-        done = postgres_fleet.cli("ingest", postgres_fleet.library, "--no-wait")
+        done = fleet.cli("ingest", fleet.library, "--no-wait")
     finally:
         postgres_server.start()
     assert done.code == 3
@@ -154,13 +146,13 @@ def test_handing_in_to_no_database_is_exit_code_3(postgres_fleet, postgres_serve
 
 
 def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
-    postgres_fleet, postgres_server, tmp_path
+    fleet, postgres_server, tmp_path
 ):
     settings = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
     folder = Settings(
-        data_folder=tmp_path / "this host", database_url=SecretStr(postgres_fleet.database_url)
+        data_folder=tmp_path / "this host", database_url=SecretStr(fleet.database_url)
     ).running_folder
-    with postgres_fleet.worker("--concurrency", "1", settings=settings) as worker:
+    with fleet.worker(settings=settings) as worker:
 
         def child():
             return next((note.pid for note in notes_of_the_living(folder)), None)

@@ -5,6 +5,7 @@ import sys
 from contextlib import ExitStack
 
 from tests.support.command_line import clean_environment
+from tests.support.fleet import on_both_databases
 from tests.support.servers.lifecycle import wait_until
 
 SWEEP = """
@@ -43,6 +44,7 @@ def test_a_library_handed_in_twice_while_it_is_open_has_one_row_a_file(fleet):
     fleet.assert_nothing_is_lost()
 
 
+@on_both_databases
 def test_two_sweepers_that_never_rest_harm_nothing(fleet, tmp_path):
     fleet.add("abort.wav", "gate.wav", count=30)
     fleet.shut_gate()

@@ -15,6 +15,7 @@ import redis
 from db.dialects import lock_table
 from db.tables import ingests
 from tasks.inbox import INBOX_KEY, INTAKES_KEY, TAKEN_PREFIX
+from tests.support.fleet import on_both_databases
 from tests.support.servers.lifecycle import wait_until
 
 THREE = ["a.wav", "b.wav", "c.wav"]
@@ -86,6 +87,7 @@ def kill(intake):
     wait_until(lambda: not intake.processes(), "it is dead")
 
 
+@on_both_databases
 def test_killed_before_its_commit_nothing_is_lost(fleet, client, three_in_hand, intake_process):
     # Given an intake that has taken its entries and cannot write them yet
     with intake_process(fleet.settings) as first, three_in_hand():
@@ -166,9 +168,8 @@ def test_an_intake_starts_before_its_redis(fleet, client, redis_server, push, in
 
 
 def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
-    postgres_fleet, client, postgres_server, intake_process
+    fleet, client, postgres_server, intake_process
 ):
-    fleet = postgres_fleet
     names = [f"{number}.wav" for number in range(9)]
     fleet.add(*names)
     with intake_process(fleet.settings) as intake:
@@ -189,9 +190,8 @@ def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
 
 
 def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
-    postgres_fleet, client, postgres_server, intake_process
+    fleet, client, postgres_server, intake_process
 ):
-    fleet = postgres_fleet
     fleet.add("a.wav")
     with intake_process(fleet.settings) as first:
         postgres_server.kill()
@@ -207,9 +207,8 @@ def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
 
 
 def test_a_second_ctrl_c_ends_it_though_the_database_stands_still(
-    postgres_fleet, client, postgres_server, intake_process
+    fleet, client, postgres_server, intake_process
 ):
-    fleet = postgres_fleet
     fleet.add("a.wav")
     with intake_process(fleet.settings) as intake:
         wait_until(lambda: client.exists(INTAKES_KEY), "it serves")

@@ -33,7 +33,7 @@ def test_a_child_that_never_ends_is_ended_by_the_watch(fleet):
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
-    with fleet.worker("--concurrency", "1", settings=limited) as worker:
+    with fleet.worker(settings=limited) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         os.kill(worker.pid, signal.SIGKILL)
         wait_until(lambda: not worker.processes(), "its child and its watch have ended", 60)

@@ -1,5 +1,6 @@
 """A promotion in the middle of a backlog: workers swap between two batches, and mix nothing."""
 
+from functools import partial
 from itertools import groupby
 
 import pytest
@@ -17,8 +18,13 @@ from tests.support.servers.lifecycle import wait_until
 
 @pytest.fixture
 def backlog(fleet):
-    """Thirty batches of four sounds, handed in, and a model that may come to serve."""
-    fleet.add(count=120)
+    """Thirty batches of one sound, handed in, and a model that may come to serve.
+
+    Whoever comes to the twenty behind the gate stands still until it is opened.
+    """
+    fleet.settings["CRATESORT_BATCH_SIZE"] = "1"
+    fleet.add(*(f"gate {index:03}.wav" for index in range(20)), count=10)
+    fleet.shut_gate()
     fleet.submit()
     with fleet.database() as engine, engine.begin() as connection:
         bundles.store(connection, version="v2", bundle=called("v2"), metrics={})
@@ -28,6 +34,14 @@ def backlog(fleet):
 def paths_of(fleet):
     """The paths of each batch, by its id; a done batch has its first alone."""
     return {batch["id"]: batch["paths"] for batch in fleet.batches()}
+
+
+def count_in(state, fleet):
+    return sum(batch["state"] == state for batch in fleet.batches())
+
+
+done = partial(count_in, BatchState.DONE)
+running = partial(count_in, BatchState.RUNNING)
 
 
 def versions_of(fleet, paths):
@@ -41,22 +55,16 @@ def versions_of(fleet, paths):
 def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlog):
     # Given two children in the middle of a backlog
     paths = paths_of(backlog)
-    slow = {**WATCH_ALONE, "TEST_READ_SECONDS": "0.05"}
-    with backlog.worker("--concurrency", "2", settings=slow) as worker:
-
-        def done():
-            return sum(batch["state"] == BatchState.DONE for batch in backlog.batches())
-
-        wait_until(lambda: done() >= 4, "some of it is done", 60)
+    with backlog.worker("--concurrency", "2", settings=WATCH_ALONE) as worker:
+        wait_until(lambda: done(backlog) == 10 and running(backlog) == 2, "both stand still", 60)
 
         # When another model is promoted
         assert backlog.cli("models", "promote", "v2").code == 0
         with backlog.database() as engine, reading(engine) as connection:
             promoted_at = clock(connection)
-        finished_before = done()
-        assert finished_before < 30
+        backlog.open_gate()
         backlog.wait_until_done()
-        children = worker.log().count("serving with model v2")
+        swaps = worker.log().count("serving with model v2")
 
     # Then nothing is lost, and no batch has rows of two models
     backlog.assert_nothing_is_lost()
@@ -66,14 +74,14 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
 
     # And what was claimed behind the promotion is the new one's
     behind = [
-        versions
+        (batch["worker"], versions)
         for batch, versions in written
         if batch["started_at"].replace(tzinfo=promoted_at.tzinfo) > promoted_at
     ]
-    assert behind
-    assert all(versions == {"v2"} for versions in behind)
-    # And each child has swapped once, and never back
-    assert children == 2
+    assert len(behind) == 18
+    assert all(versions == {"v2"} for _, versions in behind)
+    # And each child that came to it has swapped once, and never back
+    assert swaps == len({child for child, _ in behind})
     by_child = sorted(written, key=lambda entry: entry[0]["worker"])
     for _, of_child in groupby(by_child, key=lambda entry: entry[0]["worker"]):
         is_new = [versions == {"v2"} for _, versions in of_child]
@@ -83,17 +91,11 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
 def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog):
     assert backlog.cli("models", "promote", "v2").code == 0
     paths = paths_of(backlog)
-    slow = {**WATCH_ALONE, "TEST_READ_SECONDS": "0.05"}
-    with backlog.worker("--concurrency", "1", settings=slow):
-
-        def done():
-            return sum(batch["state"] == BatchState.DONE for batch in backlog.batches())
-
-        wait_until(lambda: done() >= 3, "some of it is done", 60)
+    with backlog.worker(settings=WATCH_ALONE):
+        wait_until(lambda: done(backlog) == 10 and running(backlog) == 1, "it stands still", 60)
         assert backlog.cli("models", "rollback").code == 0
+        backlog.open_gate()
         backlog.wait_until_done()
     backlog.assert_nothing_is_lost()
     order = [versions for _, versions in versions_of(backlog, paths)]
-    swap = order.index({starter_version()})
-    assert order[:swap] == [{"v2"}] * swap
-    assert order[swap:] == [{starter_version()}] * (30 - swap)
+    assert order == [{"v2"}] * 11 + [{starter_version()}] * 19

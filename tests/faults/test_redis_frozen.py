@@ -34,8 +34,9 @@ def test_a_worker_that_was_waiting_for_it_goes_on(fleet, redis_server):
     assert fleet.attempts() == 0
 
 
-def test_a_worker_that_is_told_to_stop_ends(postgres_fleet, redis_server):
-    with postgres_fleet.worker() as worker:
+def test_a_worker_that_is_told_to_stop_ends(fleet, redis_server):
+    # Seconds after its batches' time is over it waits no longer
+    with fleet.worker(settings={"CRATESORT_TIME_LIMIT_SECONDS": "2"}) as worker:
         redis_server.freeze()
         try:
             os.kill(worker.pid, signal.SIGTERM)

@@ -8,7 +8,6 @@ from tests.support.servers.lifecycle import wait_until
 def in_mid_run(fleet):
     """Hand in twelve batches of one sound each, the last of which stands at the gate."""
     fleet.settings["CRATESORT_BATCH_SIZE"] = "1"
-    fleet.settings["CRATESORT_TIME_LIMIT_SECONDS"] = "60"
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -16,7 +15,7 @@ def in_mid_run(fleet):
 
 def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
     in_mid_run(fleet)
-    with fleet.worker("--concurrency", "1"):
+    with fleet.worker():
         wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
         redis_server.kill()
         fleet.open_gate()
@@ -28,7 +27,7 @@ def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
 
 def test_what_was_queued_when_redis_was_emptied_is_done(fleet):
     in_mid_run(fleet)
-    with fleet.worker("--concurrency", "1"):
+    with fleet.worker():
         wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
         with redis.Redis.from_url(fleet.broker_url) as client:
             client.flushall()

@@ -28,7 +28,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
-    with fleet.worker("--concurrency", "1", settings=limited) as worker:
+    with fleet.worker(settings=limited) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         stop(worker, signal.SIGTERM)
         wait_until(lambda: not worker.processes(), "the worker has ended", 60)
@@ -48,11 +48,12 @@ def test_too_little_grace_loses_nothing(fleet, tmp_path):
     fleet.shut_gate()
     fleet.submit()
     ours = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
-    with fleet.worker(settings=ours | {"CRATESORT_TIME_LIMIT_SECONDS": "6"}) as worker:
+    with fleet.worker(settings=ours) as worker:
         fleet.wait_for_the_gate()
         stop(worker, signal.SIGTERM)
         os.killpg(worker.pid, signal.SIGKILL)
         fleet.open_gate()
+        fleet.end_leases()
         with fleet.worker():
             fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
@@ -61,7 +62,7 @@ def test_too_little_grace_loses_nothing(fleet, tmp_path):
 def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(fleet):
     fleet.add("stuck.wav", count=3)
     fleet.submit()
-    with fleet.worker("--concurrency", "1", settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=WATCH_ALONE) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         # As a terminal sends it: to the whole foreground group
         os.killpg(worker.pid, signal.SIGINT)

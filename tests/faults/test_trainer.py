@@ -8,9 +8,10 @@ from importlib.util import find_spec
 import pytest
 import redis
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from db import bundles, training_runs
+from db.dialects import now
 from db.engine import reading
 from db.tables import RunState, RunVerdict
 from db.tables import training_runs as table
@@ -35,13 +36,12 @@ class Trainer:
         self.settings = {
             # One moment a year: all messages of a test are about the same one.
             "CRATESORT_TRAINING_SCHEDULE": "0 0 1 1 *",
-            "CRATESORT_TRAINING_LEASE_SECONDS": "5",
         }
 
     def worker(self, *arguments, with_labels=True, **changed):
         held = {"TEST_TRAINING": str(self._folder)} if with_labels else {}
         return self._fleet.worker(
-            *("--queues", "training", "--concurrency", "1"),
+            *("--queues", "training"),
             *arguments,
             settings={**self.settings, **held, **changed},
         )
@@ -73,6 +73,10 @@ class Trainer:
         wait_until(closed, "the run is closed", 60)
         return self.runs()[0]
 
+    def end_the_lease(self):
+        with self._fleet.database() as engine, engine.begin() as connection:
+            connection.execute(update(table).values(lease_expires_at=now(-1)))
+
     def champion(self):
         with self._fleet.database() as engine, reading(engine) as connection:
             return bundles.champion_version(connection)
@@ -81,11 +85,6 @@ class Trainer:
 @pytest.fixture
 def trainer(fleet, tmp_path):
     return Trainer(fleet, tmp_path)
-
-
-@pytest.fixture
-def postgres_trainer(postgres_fleet, tmp_path):
-    return Trainer(postgres_fleet, tmp_path)
 
 
 def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
@@ -123,29 +122,27 @@ def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
 
 
 def test_a_run_is_no_batch_it_may_take_longer_and_its_message_is_gone_at_once(trainer, fleet):
-    # Given a fleet whose batches have two seconds
-    assert fleet.settings["CRATESORT_TIME_LIMIT_SECONDS"] == "2"
     trainer.stay_at("computing")
-    with trainer.worker():
+    # Given a fleet whose batches have one second
+    with trainer.worker(CRATESORT_TIME_LIMIT_SECONDS="1"):
         trainer.wake()
         trainer.wait_for("computing")
         with redis.Redis.from_url(fleet.broker_url) as client:
             assert (client.hlen("unacked"), client.llen("training")) == (0, 0)
         # When a run takes several times as long, past the pool's limit and the watch's grace
-        time.sleep(7)
+        time.sleep(4)
         trainer.go_on("computing")
         # Then it is brought to its end
         assert trainer.wait_until_closed().state == RunState.DONE
 
 
-def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(postgres_fleet, tmp_path):
-    trainer = Trainer(postgres_fleet, tmp_path)
+def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(trainer, fleet):
     trainer.wake()
-    postgres_fleet.add(count=5)
-    postgres_fleet.submit()
-    with postgres_fleet.worker():
-        postgres_fleet.wait_until_done()
-        with redis.Redis.from_url(postgres_fleet.broker_url) as client:
+    fleet.add(count=5)
+    fleet.submit()
+    with fleet.worker():
+        fleet.wait_until_done()
+        with redis.Redis.from_url(fleet.broker_url) as client:
             assert client.llen("training") == 1
 
 
@@ -172,6 +169,7 @@ def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer
         trainer.wake()
         trainer.wait_for("writing")
         os.kill(int(trainer.runs()[0].holder.split(":")[-1]), signal.SIGKILL)
+        trainer.end_the_lease()
         # Then a sweep closes it, and nobody delivers the message again
         assert trainer.wait_until_closed().reason == FELL_SILENT
         assert f"training run 1: {FELL_SILENT}" in worker.log()
@@ -180,19 +178,18 @@ def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer
     assert trainer.champion() is None
 
 
-def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(postgres_trainer):
-    trainer = postgres_trainer
+def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(trainer):
     trainer.stay_at("computing")
     with trainer.worker() as worker:
         trainer.wake()
         trainer.wait_for("computing")
         os.killpg(worker.pid, signal.SIGKILL)
+    trainer.end_the_lease()
     with trainer._fleet.worker():
         assert trainer.wait_until_closed().reason == FELL_SILENT
 
 
-def test_a_run_over_its_time_limit_says_so(postgres_trainer):
-    trainer = postgres_trainer
+def test_a_run_over_its_time_limit_says_so(trainer):
     trainer.stay_at("computing")
     with trainer.worker(CRATESORT_TRAINING_TIME_LIMIT_SECONDS="1") as worker:
         trainer.wake()

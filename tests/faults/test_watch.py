@@ -142,7 +142,7 @@ def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
 def test_a_second_ctrl_c_is_exit_code_130(fleet):
     fleet.add("stuck.wav")
     fleet.submit()
-    with fleet.worker("--concurrency", "1", settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=WATCH_ALONE) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         os.killpg(worker.pid, signal.SIGINT)
         wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "the first was understood", 60)

@@ -3,13 +3,15 @@
 import os
 import signal
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import WATCH_ALONE, on_both_databases
+from tests.support.servers.lifecycle import wait_until
 
 
 def kill_all_of(worker):
     os.killpg(worker.pid, signal.SIGKILL)
 
 
+@on_both_databases
 def test_another_worker_takes_over_when_the_lease_ends(fleet, tmp_path):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
@@ -17,15 +19,19 @@ def test_another_worker_takes_over_when_the_lease_ends(fleet, tmp_path):
     # A data folder each: these two stand for two hosts, which do not see each other's notes.
     ours = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
     theirs = {"CRATESORT_DATA_FOLDER": str(tmp_path / "that host")}
-    patient = {"CRATESORT_TIME_LIMIT_SECONDS": "6"}
-    with fleet.worker(settings=ours | patient) as worker:
+    with fleet.worker(settings=ours) as worker:
         # Given a batch in the hands of a worker that dies with all its processes
         fleet.wait_for_the_gate()
         kill_all_of(worker)
         fleet.open_gate()
 
-        # When another worker sweeps, without any beat
-        with fleet.worker(settings=theirs):
+        # When another worker sweeps, without any beat, then the lease keeps the batch from it
+        with fleet.worker(settings=theirs | {"CRATESORT_LOG_LEVEL": "DEBUG"}) as other:
+            wait_until(lambda: "swept" in other.log(), "it has swept", 60)
+            assert [row["state"] for row in fleet.batches()].count("running") == 1
+
+            # Until it has ended
+            fleet.end_leases()
             fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
 

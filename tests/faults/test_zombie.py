@@ -12,14 +12,14 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
     fleet.submit()
     asleep = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
     awake = {"CRATESORT_DATA_FOLDER": str(tmp_path / "that host")}
-    patient = {"CRATESORT_TIME_LIMIT_SECONDS": "6"}
-    with fleet.worker(settings=asleep | patient) as sleeper:
+    with fleet.worker(settings=asleep) as sleeper:
         # Given a worker whose processes all stand still while it holds a batch
         child = fleet.wait_for_the_gate()
         os.killpg(sleeper.pid, signal.SIGSTOP)
 
         with fleet.worker(settings=awake | {"TEST_GATE": str(tmp_path / "no gate")}):
-            # When another had to do that batch, and the first wakes up
+            # When its lease has ended, another had to do that batch, and the first wakes up
+            fleet.end_leases()
             fleet.wait_until_done()
             before = fleet.batches()
             fleet.open_gate()

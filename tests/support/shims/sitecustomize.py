@@ -2,7 +2,8 @@
 
 A file named ``abort*`` ends the process as libsndfile's asserts do. ``endless*`` is never read to
 its end; ``stuck*`` neither, and no signal handler of Python's runs meanwhile; ``gate*`` is not
-while the file that TEST_GATE names exists. Each read leaves the names of all loaded modules in the
+while the file that TEST_GATE names exists, beside which each process that comes to it leaves a file
+with its id. Each read leaves the names of all loaded modules in the
 folder that TEST_MODULES names, in a file called like the process, and takes TEST_READ_SECONDS
 longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
 
@@ -40,6 +41,8 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
         lock = ctypes.create_string_buffer(64)
         for _ in range(2):
             ctypes.CDLL(None).pthread_mutex_lock(lock)
+    if name.startswith("gate") and gate is not None:
+        Path(f"{gate}-{os.getpid()}").touch()
     while name.startswith("endless") or (name.startswith("gate") and Path(gate or "").is_file()):
         time.sleep(0.02)
     return _read_header(fd, size_bytes, name)
