@@ -16,16 +16,13 @@ from db.engine import reading
 from db.tables import RunState, RunVerdict
 from db.tables import training_runs as table
 from db.training_runs import FELL_SILENT
+from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until
 from workers.app import build_app
 from workers.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def _needs_the_extra():
-    # Not importorskip: these runs fit nothing, and loading TensorFlow takes seconds.
-    if find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow is not installed: pip install '.[training]'")
+# Not importorskip: a trainer refuses to start without TensorFlow, and these tests never load it.
+pytestmark = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs [training]")
 
 
 class Trainer:
@@ -202,16 +199,20 @@ def test_a_run_over_its_time_limit_says_so(trainer):
         assert "Traceback" not in worker.log()
 
 
-def test_without_the_training_extra_a_trainer_does_not_start(fleet, tmp_path):
+def test_without_the_training_extra_a_trainer_does_not_start(fleet, run_cli, tmp_path):
     # Given an installation that lacks scikit-learn
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(
         "import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *more: None if name == 'sklearn' else find(name, *more)\n"
     )
-    path = f"{tmp_path / 'hidden'}:{fleet.settings['PYTHONPATH']}"
+    path = f"{tmp_path / 'hidden'}:{REPOSITORY}"
     # When somebody starts a trainer
-    done = fleet.cli("worker", "--queues", "training", PYTHONPATH=path)
+    done = run_cli(
+        *("worker", "--queues", "training"),
+        settings={**fleet.settings, "PYTHONPATH": path},
+        process=True,
+    )
     # Then it says which command helps
     assert done.code == 2
     assert "training needs sklearn" in done.stderr

@@ -27,6 +27,9 @@ on_both_databases = pytest.mark.parametrize(
     "fleet_database_url", ["postgres", "sqlite"], indirect=True
 )
 
+#: Where Python finds the header reader that misbehaves (`tests/support/shims`).
+SHIMMED = f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}"
+
 #: A lost message is noticed within seconds. No batch runs out of time, however busy the machine:
 #: a test about time limits or leases sets its own.
 QUICK = {
@@ -70,7 +73,7 @@ class Fleet:
         self._run_cli = run_cli
         self._worker_process = worker_process
         self.settings = {
-            "PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}",
+            "PYTHONPATH": SHIMMED,
             "TEST_GATE": str(self._gate),
             "CRATESORT_BROKER_URL": broker_url,
             "CRATESORT_DATABASE_URL": database_url,
