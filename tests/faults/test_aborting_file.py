@@ -4,6 +4,7 @@ from tests.support.fleet import WATCH_ALONE
 
 
 def test_it_is_named_and_its_batch_mates_are_classified(fleet):
+    """Without the count of deaths alone, the file ends children for ever."""
     fleet.add("abort.wav", count=11)
     fleet.submit()
     with fleet.worker(settings=WATCH_ALONE) as worker:
@@ -19,6 +20,7 @@ def test_it_is_named_and_its_batch_mates_are_classified(fleet):
 
 
 def test_two_in_one_batch_cost_nobody_but_themselves(fleet):
+    """Without singling out, the other two sounds of the batch end as crashed too."""
     fleet.add("abort 1.wav", "abort 2.wav", count=2)
     fleet.submit()
     with fleet.worker(settings=WATCH_ALONE):
@@ -28,6 +30,7 @@ def test_two_in_one_batch_cost_nobody_but_themselves(fleet):
 
 
 def test_tried_again_alone_it_costs_nobody(fleet):
+    """Without a batch for each retried file, the mended one ends as crashed beside the other."""
     # Given a file that was given up, and one that was merely broken
     fleet.add("abort.wav", count=3)
     (fleet.library / "empty.wav").touch()

@@ -8,6 +8,7 @@ from tests.support.servers.lifecycle import wait_until
 
 
 def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
+    """Without the watch, the batch stays with a dead child for the twenty minutes of its lease."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -31,6 +32,7 @@ def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
 
 
 def test_a_child_killed_again_and_again_costs_no_file(fleet):
+    """Without the rule that only deaths alone count, the good file ends as crashed."""
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()

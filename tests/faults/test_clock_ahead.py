@@ -9,6 +9,7 @@ AHEAD = {"TEST_CLOCK_AHEAD_SECONDS": "7200"}
 
 @on_both_databases
 def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
+    """Without the database's clock, the worker from the future takes the batch from its holder."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -32,6 +33,7 @@ def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
 
 
 def test_alone_it_does_all_the_work(fleet):
+    """Without the database's clock, what it writes lies two hours ahead of what others read."""
     fleet.add(count=12)
     fleet.submit()
     with fleet.worker(settings=AHEAD):

@@ -15,6 +15,7 @@ PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECOND
 
 
 def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, postgres_server):
+    """Without the IOU, the batch stays running until its lease ends, and is blamed then."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -37,6 +38,7 @@ def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, po
 
 
 def test_no_message_is_taken_while_it_is_away(fleet, postgres_server):
+    """Without the hold, messages are taken and fail at their claim, with tracebacks."""
     fleet.add(count=12)
     with fleet.worker() as worker:
         postgres_server.kill()
@@ -52,6 +54,7 @@ def test_no_message_is_taken_while_it_is_away(fleet, postgres_server):
 
 
 def test_messages_outlast_an_outage(fleet, postgres_server):
+    """Without the hold, the messages are spent on failures and nobody sends them again."""
     fleet.add(count=40)
     fleet.submit()
     patient = {"CRATESORT_STALE_SECONDS": "600"}  # nobody sends a message again
@@ -79,8 +82,9 @@ def test_messages_outlast_an_outage(fleet, postgres_server):
 def test_messages_are_taken_again_though_redis_failed_at_that_moment(
     fleet, postgres_server, redis_server
 ):
+    """Without the list of held queues, the worker runs on and takes no message ever again."""
     fleet.add(count=12)
-    # Without heartbeats: Celery tries those again and again, and would notice nothing else meanwhile
+    # Without heartbeats: Celery repeats those until Redis answers, and notices nothing meanwhile
     with fleet.worker("--without-heartbeat") as worker:
         postgres_server.kill()
         wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
@@ -102,6 +106,7 @@ def test_messages_are_taken_again_though_redis_failed_at_that_moment(
 
 
 def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
+    """Without the pulse, nobody notices a database that accepts and never answers."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -119,6 +124,7 @@ def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
 
 
 def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgres_server):
+    """Without the watch's kill before it asks the database, the stuck child stays."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=PATIENT) as worker:
@@ -134,6 +140,7 @@ def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgr
 
 
 def test_handing_in_to_no_database_is_exit_code_3(fleet, postgres_server):
+    """Without the translation of errors, a traceback with the URL and exit code 1."""
     fleet.add(count=1)
     postgres_server.stop()
     try:
@@ -149,6 +156,7 @@ def test_handing_in_to_no_database_is_exit_code_3(fleet, postgres_server):
 def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
     fleet, postgres_server, tmp_path
 ):
+    """Without the remembered queues, the new child keeps no note and dies unseen."""
     settings = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
     folder = Settings(
         data_folder=tmp_path / "this host", database_url=SecretStr(fleet.database_url)

@@ -18,6 +18,7 @@ settings = load_settings()
 app, context = build_app(settings), WorkContext.create(settings)
 while True:
     sweep(app, context)
+    time.sleep(0.02)
 """
 
 
@@ -36,6 +37,7 @@ def process(stack, fleet, folder, *arguments):
 
 
 def test_a_library_handed_in_twice_while_it_is_open_has_one_row_a_file(fleet):
+    """Without the upsert, the second copy of a sound is a second row or an error."""
     fleet.add(count=12)
     fleet.submit()
     fleet.submit()
@@ -45,7 +47,8 @@ def test_a_library_handed_in_twice_while_it_is_open_has_one_row_a_file(fleet):
 
 
 @on_both_databases
-def test_two_sweepers_that_never_rest_harm_nothing(fleet, tmp_path):
+def test_two_sweepers_many_times_a_second_harm_nothing(fleet, tmp_path):
+    """Without SKIP LOCKED (SQLite: one writer), two sweeps return a batch twice."""
     fleet.add("abort.wav", "gate.wav", count=30)
     fleet.shut_gate()
     fleet.submit()
@@ -59,6 +62,7 @@ def test_two_sweepers_that_never_rest_harm_nothing(fleet, tmp_path):
 
 
 def test_two_beats_harm_nothing(fleet, tmp_path):
+    """Without a scheduler in memory, two beats destroy each other's schedule file and end."""
     fleet.add(count=12)
     with ExitStack() as stack, fleet.worker():
         beats = [process(stack, fleet, tmp_path, "-m", "cli", "beat") for _ in range(2)]

@@ -7,6 +7,7 @@ LIMITED = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "2"}
 
 
 def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
+    """Without the time limit, the child never comes back and nothing of its batch is done."""
     fleet.add("endless.wav", count=11)
     fleet.submit()
     with fleet.worker(settings=LIMITED):
@@ -15,6 +16,7 @@ def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
 
 
 def test_one_that_does_not_even_heed_signals_is_recorded_as_timed_out(fleet):
+    """Without SIGKILL after the limit, the child waits in C for ever."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=LIMITED):

@@ -17,6 +17,7 @@ def send_unknown_task(fleet: Fleet) -> None:
 
 
 def test_a_message_cannot_give_itself_more_time(fleet):
+    """Without LimitedRequest, the message's hour counts and the stuck child is not ended."""
     # Given a batch that never ends, and a message that claims an hour for it
     fleet.add("stuck.wav", count=3)
     fleet.submit()
@@ -39,6 +40,7 @@ def test_a_message_cannot_give_itself_more_time(fleet):
 
 
 def test_an_unknown_task_is_dropped_and_the_work_goes_on(fleet):
+    """Without the registry of tasks, the worker runs what the message names."""
     fleet.add(count=12)
     with fleet.worker() as worker:
         send_unknown_task(fleet)
@@ -86,6 +88,7 @@ ENTRIES = (
 
 
 def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(fleet):
+    """Without the careful transport, each entry ends the worker with a traceback."""
     fleet.add(count=4)
     with fleet.worker() as worker, redis.Redis.from_url(fleet.broker_url) as client:
         parent = worker.pid
@@ -104,6 +107,7 @@ def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(fleet):
 
 
 def test_what_is_no_message_among_those_in_hand_ends_no_worker_at_its_start(fleet):
+    """Without the careful QoS, the entries end each worker that starts."""
     fleet.add(count=4)
     with redis.Redis.from_url(fleet.broker_url) as client:
         # Given what a worker that was killed might have left, with something else put there

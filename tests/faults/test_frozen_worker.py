@@ -11,6 +11,7 @@ IMPATIENT = {"CRATESORT_STUCK_SECONDS": "2"}
 
 
 def test_work_is_stuck_while_it_sleeps_and_done_when_it_wakes(fleet):
+    """Without health from the ledger, a frozen worker looks like one that is alive."""
     fleet.add(count=8)
     with fleet.worker(settings=WATCH_ALONE) as worker:
         # Given a worker that has nothing to do, which is healthy

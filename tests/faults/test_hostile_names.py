@@ -40,6 +40,7 @@ def names(beginning):
 
 
 def test_a_worker_and_all_commands_escape_them(fleet):
+    """Without escaping, a file's name colours the terminal or writes a log line of its own."""
     # Given good, empty and crashing sounds with such names
     abort = f"abort {''.join(HOSTILE)}.wav"  # one, for each ends a child ten times
     fleet.add(*names("bass "), abort)
@@ -73,6 +74,7 @@ def odd_folder(tmp_path):
 
 
 def test_in_one_process_a_suspect_and_a_locked_folder_are_named_escaped(run_cli, odd_folder):
+    """Without escaping, the warnings about both obey the name."""
     # Given a file that ends the program, whose second run tries it apart
     (odd_folder / "abort \x1b[31m.wav").write_bytes(b"RIFF")
     shim = {"PYTHONPATH": SHIMMED, "CRATESORT_LOG_LEVEL": "DEBUG"}
@@ -87,6 +89,7 @@ def test_in_one_process_a_suspect_and_a_locked_folder_are_named_escaped(run_cli,
 
 
 def test_a_library_root_with_such_a_name_is_said_to_be_away_escaped(fleet, tmp_path):
+    """Without escaping, the error about the root obeys its path."""
     # Given a worker whose library root lies at such a path, and is away
     fleet.add(count=1)
     fleet.submit()
@@ -99,6 +102,7 @@ def test_a_library_root_with_such_a_name_is_said_to_be_away_escaped(fleet, tmp_p
 
 
 def test_a_message_with_such_a_name_is_dropped_escaped(fleet):
+    """Without escaping, the line about a dropped message obeys what is in it."""
     # Given messages that nobody of ours would send
     fleet.add(count=1)
     with fleet.worker(settings=TALKATIVE) as worker:

@@ -89,6 +89,7 @@ def kill(intake):
 
 @on_both_databases
 def test_killed_before_its_commit_nothing_is_lost(fleet, client, three_in_hand, intake_process):
+    """Without the list of taken entries, the three files are gone with the intake."""
     # Given an intake that has taken its entries and cannot write them yet
     with intake_process(fleet.settings) as first, three_in_hand():
         # When it is killed
@@ -106,6 +107,7 @@ def test_killed_before_its_commit_nothing_is_lost(fleet, client, three_in_hand, 
 def test_killed_behind_its_commit_the_round_is_repeated(
     fleet, client, three_in_hand, intake_process
 ):
+    """Without the upsert, the second round's sounds are second rows or errors."""
     # Given an intake that has written its entries and cannot tell Redis yet
     with (
         intake_process(fleet.settings) as first,
@@ -129,6 +131,7 @@ def test_killed_behind_its_commit_the_round_is_repeated(
 def test_a_round_that_cannot_be_settled_is_not_written_again_and_again(
     fleet, client, three_in_hand, intake_process
 ):
+    """Without the memory of what was written, each try writes the three files again."""
     with intake_process(fleet.settings) as intake:
         with not_settled(three_in_hand, client, intake):
             time.sleep(2.5)  # two more tries
@@ -142,6 +145,7 @@ def test_a_round_that_cannot_be_settled_is_not_written_again_and_again(
 def test_redis_killed_with_a_round_in_hand_and_back_empty(
     fleet, client, redis_server, three_in_hand, push, intake_process
 ):
+    """Without the round kept in memory, the three files are gone with Redis."""
     with intake_process(fleet.settings) as intake:
         with three_in_hand():
             redis_server.kill()
@@ -157,6 +161,7 @@ def test_redis_killed_with_a_round_in_hand_and_back_empty(
 
 
 def test_an_intake_starts_before_its_redis(fleet, client, redis_server, push, intake_process):
+    """Without the retry, the intake ends at its start."""
     redis_server.kill()
     with intake_process(fleet.settings) as intake:
         try:
@@ -170,6 +175,7 @@ def test_an_intake_starts_before_its_redis(fleet, client, redis_server, push, in
 def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
     fleet, client, postgres_server, intake_process
 ):
+    """Without the retry, the intake ends, or drains the inbox into its memory."""
     names = [f"{number}.wav" for number in range(9)]
     fleet.add(*names)
     with intake_process(fleet.settings) as intake:
@@ -192,6 +198,7 @@ def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
 def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
     fleet, client, postgres_server, intake_process
 ):
+    """Without giving back, the entry waits until the stopped intake's lease ends."""
     fleet.add("a.wav")
     with intake_process(fleet.settings) as first:
         postgres_server.kill()
@@ -209,6 +216,7 @@ def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
 def test_a_second_ctrl_c_ends_it_though_the_database_stands_still(
     fleet, client, postgres_server, intake_process
 ):
+    """Without the handler of the second Ctrl-C, the intake waits for the database for ever."""
     fleet.add("a.wav")
     with intake_process(fleet.settings) as intake:
         wait_until(lambda: client.exists(INTAKES_KEY), "it serves")

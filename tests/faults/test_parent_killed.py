@@ -8,6 +8,7 @@ from tests.support.servers.lifecycle import wait_until
 
 
 def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
+    """Without the watch, the batch stays running, held by a process that is gone."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -30,6 +31,7 @@ def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
 
 
 def test_a_child_that_never_ends_is_ended_by_the_watch(fleet):
+    """Without the watch, the stuck child lives on with nobody to end it."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}

@@ -53,6 +53,7 @@ def versions_of(fleet, paths):
 
 
 def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlog):
+    """Without the look-up before each claim, children go on with the old model or mix two."""
     # Given two children in the middle of a backlog
     paths = paths_of(backlog)
     with backlog.worker("--concurrency", "2", settings=WATCH_ALONE) as worker:
@@ -89,6 +90,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
 
 
 def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog):
+    """Without the look-up before each claim, the withdrawn model serves to the backlog's end."""
     assert backlog.cli("models", "promote", "v2").code == 0
     paths = paths_of(backlog)
     with backlog.worker(settings=WATCH_ALONE):

@@ -6,6 +6,7 @@ from tests.support.servers.lifecycle import wait_until
 
 
 def test_the_work_waits_until_there_is_room(fleet):
+    """Without the transport's view of a refusal as a lost connection, the worker ends."""
     fleet.add(count=12)
 
     def all_wait():

@@ -14,6 +14,7 @@ def in_mid_run(fleet):
 
 
 def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
+    """Without republishing, the queued batches wait for messages that are gone."""
     in_mid_run(fleet)
     with fleet.worker():
         wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
@@ -26,6 +27,7 @@ def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
 
 
 def test_what_was_queued_when_redis_was_emptied_is_done(fleet):
+    """Without republishing, the queued batches wait for messages that are gone."""
     in_mid_run(fleet)
     with fleet.worker():
         wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
@@ -38,6 +40,7 @@ def test_what_was_queued_when_redis_was_emptied_is_done(fleet):
 
 
 def test_what_was_handed_in_while_redis_was_away_is_done_when_it_is_back(fleet, redis_server):
+    """Without the ledger as record, what could not be sent is lost."""
     fleet.add(count=12)
     redis_server.kill()
     try:

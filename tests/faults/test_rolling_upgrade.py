@@ -24,6 +24,7 @@ def upgrade_the_tables(fleet):
 
 @on_both_databases
 def test_old_producers_and_workers_go_on_with_newer_tables(fleet):
+    """Without the tolerance of later versions, they refuse the database."""
     # Given a worker that runs, and work that waits at a gate
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
@@ -48,6 +49,7 @@ def test_old_producers_and_workers_go_on_with_newer_tables(fleet):
 
 
 def test_a_message_of_another_version_is_left_for_who_knows_it(fleet, monkeypatch):
+    """Without the version check, the worker obeys a message that it does not understand."""
     # Given a batch whose message is of a version that the worker does not know
     fleet.add(count=3)
     settings = Settings(broker_url=fleet.broker_url, database_url=fleet.database_url)

@@ -12,6 +12,7 @@ def stop(worker, name):
 
 
 def test_sigterm_finishes_the_batch_in_hand(fleet):
+    """Without the warm shutdown, the batch is cut off and done again."""
     fleet.add("gate.wav", count=3)
     fleet.shut_gate()
     fleet.submit()
@@ -25,6 +26,7 @@ def test_sigterm_finishes_the_batch_in_hand(fleet):
 
 
 def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
+    """Without a limit during shutdown, the worker never ends."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
@@ -37,6 +39,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
 
 
 def test_sighup_stops_it_as_sigterm_does(fleet):
+    """Without our handler, Celery starts itself again and leaves the watch behind."""
     fleet.add(count=1)
     with fleet.worker(settings=WATCH_ALONE) as worker:
         stop(worker, signal.SIGHUP)
@@ -44,6 +47,7 @@ def test_sighup_stops_it_as_sigterm_does(fleet):
 
 
 def test_too_little_grace_loses_nothing(fleet, tmp_path):
+    """Without the lease, what was killed during its shutdown stays running."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -60,6 +64,7 @@ def test_too_little_grace_loses_nothing(fleet, tmp_path):
 
 
 def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(fleet):
+    """Without the second Ctrl-C's kill, the worker waits for a child that never ends."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=WATCH_ALONE) as worker:

@@ -7,6 +7,7 @@ import pytest
 
 
 def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
+    """Without the checks at opening, a child waits for the FIFO or reads outside the root."""
     fleet.add(count=4)
     (tmp_path / "secret.wav").write_bytes((fleet.library / "bass 000.wav").read_bytes())
     os.mkfifo(fleet.library / "pipe.wav")
@@ -28,6 +29,7 @@ def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
 
 
 def test_a_device_within_the_root_is_not_read(fleet):
+    """Without the check of the file's type, a child reads zeros without end."""
     fleet.add(count=1)
     try:
         os.mknod(fleet.library / "zero.wav", 0o600 | stat.S_IFCHR, os.makedev(1, 5))

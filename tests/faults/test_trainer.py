@@ -85,6 +85,7 @@ def trainer(fleet, tmp_path):
 
 
 def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
+    """Without the slot in the run's row, each message starts a run of hours."""
     # Given two trainers, and a run that one of them has begun
     trainer.stay_at("computing")
     with trainer.worker() as one, trainer.worker() as other:
@@ -110,6 +111,7 @@ def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
 
 
 def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
+    """Without the threshold, each night trains on nothing new."""
     with trainer.worker(with_labels=False) as worker:
         trainer.wake()
         wait_until(lambda: "no training run: 0 new labels, fewer than 200" in worker.log(), "why")
@@ -119,6 +121,7 @@ def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
 
 
 def test_a_run_is_no_batch_it_may_take_longer_and_its_message_is_gone_at_once(trainer, fleet):
+    """Without an early acknowledgement and its own limit, the run is killed and delivered again."""
     trainer.stay_at("computing")
     # Given a fleet whose batches have one second
     with trainer.worker(CRATESORT_TIME_LIMIT_SECONDS="1"):
@@ -134,6 +137,7 @@ def test_a_run_is_no_batch_it_may_take_longer_and_its_message_is_gone_at_once(tr
 
 
 def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(trainer, fleet):
+    """Without a queue of its own, a training run takes a child from the batches."""
     trainer.wake()
     fleet.add(count=5)
     fleet.submit()
@@ -145,6 +149,7 @@ def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(trainer, fle
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_told_to_stop_the_trainer_interrupts_its_run_and_ends(trainer, name):
+    """Without the interruption, the worker waits for the run's end, an hour here."""
     trainer.stay_at("computing")
     # A batch would have an hour: only an interrupted run lets the worker end within this test
     with trainer.worker(CRATESORT_TIME_LIMIT_SECONDS="3600") as worker:
@@ -161,6 +166,7 @@ def test_told_to_stop_the_trainer_interrupts_its_run_and_ends(trainer, name):
 
 
 def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer, fleet):
+    """Without the sweep, the run counts as running for ever."""
     trainer.stay_at("writing")
     with trainer.worker() as worker:
         trainer.wake()
@@ -176,6 +182,7 @@ def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer
 
 
 def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(trainer):
+    """Without the sweep, the run counts as running until a trainer starts."""
     trainer.stay_at("computing")
     with trainer.worker() as worker:
         trainer.wake()
@@ -187,6 +194,7 @@ def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(tr
 
 
 def test_a_run_over_its_time_limit_says_so(trainer):
+    """Without the limit, a run that hangs keeps the trainer for ever."""
     trainer.stay_at("computing")
     with trainer.worker(CRATESORT_TRAINING_TIME_LIMIT_SECONDS="1") as worker:
         trainer.wake()
@@ -200,6 +208,7 @@ def test_a_run_over_its_time_limit_says_so(trainer):
 
 
 def test_without_the_training_extra_a_trainer_does_not_start(fleet, run_cli, tmp_path):
+    """Without the check, the trainer fails at its first run, in the night."""
     # Given an installation that lacks scikit-learn
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(

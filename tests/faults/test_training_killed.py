@@ -112,6 +112,7 @@ NOTHING = (0, 0, None)
     indirect=["fleet_database_url"],
 )
 def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, stage):
+    """Without one transaction at the end, a model without a verdict stays."""
     # Given a run that is killed
     killed = runs.start(stay_at=stage)
     killed.kill()
@@ -144,6 +145,7 @@ def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, 
 def test_told_to_stop_at_any_stage_it_closes_its_row_and_leaves_nothing(
     runs, stage, number, reason
 ):
+    """Without the handler, the row counts as running until its lease ends."""
     stopped = runs.start(stay_at=stage)
     stopped.send_signal(number)
     assert stopped.wait(60) != 0
@@ -154,6 +156,7 @@ def test_told_to_stop_at_any_stage_it_closes_its_row_and_leaves_nothing(
 
 
 def test_one_that_slept_through_its_lease_writes_nothing(runs):
+    """Without the lease check at the end, the sleeper's model replaces the later one."""
     # Given a run whose process stands still until another was begun and ended in its place
     sleeper = runs.start(stay_at="ending")
     os.kill(sleeper.pid, signal.SIGSTOP)
@@ -171,6 +174,7 @@ def test_one_that_slept_through_its_lease_writes_nothing(runs):
 
 @pytest.mark.parametrize("stage", ["computing", "ending"])
 def test_a_database_that_is_away_for_a_moment_costs_a_run_nothing(runs, postgres_server, stage):
+    """Without the retry, hours of training are lost to a restart of the database."""
     run = runs.start(stay_at=stage)
     postgres_server.stop()
     try:
@@ -187,6 +191,7 @@ def test_a_database_that_is_away_for_a_moment_costs_a_run_nothing(runs, postgres
 def test_without_its_database_for_longer_than_its_lease_it_ends_and_keeps_nothing(
     runs, postgres_server, fault, mend
 ):
+    """Without its own look at the lease, it tries for ever, beside its successor."""
     run = runs.start(stay_at="computing", lease_seconds=5)
     getattr(postgres_server, fault)()
     try:

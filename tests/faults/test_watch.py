@@ -36,6 +36,7 @@ def exit_code_of(worker):
 
 
 def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_batch(fleet):
+    """Without the replacement, a child's death goes unseen from then on."""
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
@@ -60,6 +61,7 @@ def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_ba
 
 
 def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
+    """Without notes in a folder, what happened before the new watch is unknown to it."""
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
@@ -75,6 +77,7 @@ def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
 
 
 def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
+    """Without the replacement, the pulse stops and the worker takes nothing more."""
     fleet.add(count=20)
     fleet.submit()
     with fleet.worker(settings=WATCH_ALONE) as worker:
@@ -92,6 +95,7 @@ def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
 
 
 def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
+    """Without the pulse's age, the worker trusts a watch that does not look."""
     fleet.add(count=8)
     with fleet.worker(settings=WATCH_ALONE) as worker:
         # Given a watch that cannot say whether the database answers
@@ -117,6 +121,7 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
     ("name", "code"), [("SIGTERM", 0), ("SIGINT", 130), ("SIGQUIT", 130)], ids=lambda it: str(it)
 )
 def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
+    """Without its own end, a watch stays behind; without ours, Celery exits with 0 on Ctrl-C."""
     with fleet.worker(settings=WATCH_ALONE) as worker:
         watch = watch_of(worker)
         # As a terminal or a service manager sends it: to the whole group
@@ -127,6 +132,7 @@ def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
 
 
 def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
+    """Without our exit code, a service manager takes a good stop for a crash."""
     fleet.add("gate.wav", count=3)
     fleet.shut_gate()
     fleet.submit()
@@ -140,6 +146,7 @@ def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
 
 
 def test_a_second_ctrl_c_is_exit_code_130(fleet):
+    """Without the second Ctrl-C's kill, the worker waits for a child that never ends."""
     fleet.add("stuck.wav")
     fleet.submit()
     with fleet.worker(settings=WATCH_ALONE) as worker:
@@ -168,6 +175,7 @@ def bad_folder(request, tmp_path):
 def test_a_worker_whose_data_folder_cannot_be_written_says_so_in_one_line(
     run_cli, redis_url, sqlite_url, bad_folder
 ):
+    """Without the check, each child fails at its first batch, with a traceback."""
     settings = {
         "CRATESORT_BROKER_URL": redis_url,
         "CRATESORT_DATABASE_URL": sqlite_url,
@@ -182,6 +190,7 @@ def test_a_worker_whose_data_folder_cannot_be_written_says_so_in_one_line(
 
 
 def test_that_is_said_though_redis_is_away(run_cli, sqlite_url, tmp_path):
+    """Without the check before Redis, the fault is hidden until Redis answers."""
     (tmp_path / "data").write_text("a file is in its place")
     settings = {
         "CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",

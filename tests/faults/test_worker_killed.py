@@ -13,6 +13,7 @@ def kill_all_of(worker):
 
 @on_both_databases
 def test_another_worker_takes_over_when_the_lease_ends(fleet, tmp_path):
+    """Without the lease, the batch stays with a worker that is gone."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -37,6 +38,7 @@ def test_another_worker_takes_over_when_the_lease_ends(fleet, tmp_path):
 
 
 def test_started_again_on_the_same_host_it_does_not_wait_for_the_lease(fleet):
+    """Without the notes, the batch waits for twenty minutes."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()

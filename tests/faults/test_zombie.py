@@ -7,6 +7,7 @@ from tests.support.servers.lifecycle import wait_until
 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
+    """Without the token, the sleeper writes over what another wrote since."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
