@@ -11,6 +11,13 @@ from tests.support.fleet import Fleet
 from tests.support.processes import WorkerProcess
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests the patience of several waits: on a busy machine processes start slowly."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture
 def fleet_database_url(request: pytest.FixtureRequest) -> str:
     """PostgreSQL, as in production; a test marked `on_both_databases` runs on SQLite too."""

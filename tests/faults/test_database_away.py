@@ -6,12 +6,18 @@ import signal
 import redis
 from pydantic import SecretStr
 
+from tests.support.fleet import holds
 from tests.support.servers.lifecycle import wait_until
 from workers.reading_note import notes_of_the_living
 from workers.settings import Settings
 
 #: Leases outlast the outage, as they do in production; only IOUs return what could not be written.
 PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECONDS": "600"}
+
+
+def knows(worker):
+    """Whether a worker holds because its watch has found the database away."""
+    return "the database does not answer" in worker.log() and holds(worker)
 
 
 def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, postgres_server):
@@ -42,7 +48,7 @@ def test_no_message_is_taken_while_it_is_away(fleet, postgres_server):
     fleet.add(count=12)
     with fleet.worker() as worker:
         postgres_server.kill()
-        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        wait_until(lambda: knows(worker), "the worker holds", 60)
         postgres_server.start()
         # Down again before it may take anything of what is handed in now
         fleet.submit()
@@ -65,7 +71,7 @@ def test_messages_outlast_an_outage(fleet, postgres_server):
         with fleet.worker(settings=patient) as worker:
             # Given a worker that has noticed that the database is away
             postgres_server.kill()
-            wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+            wait_until(lambda: knows(worker), "the worker holds", 60)
 
             # When there are messages, then they stay where they are: one that was taken by a call
             # that had begun before is put back
@@ -87,7 +93,7 @@ def test_messages_are_taken_again_though_redis_failed_at_that_moment(
     # Without heartbeats: Celery repeats those until Redis answers, and notices nothing meanwhile
     with fleet.worker("--without-heartbeat") as worker:
         postgres_server.kill()
-        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        wait_until(lambda: knows(worker), "the worker holds", 60)
         # Given a Redis that stands still when the database is back
         redis_server.freeze()
         try:
@@ -115,7 +121,7 @@ def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
         postgres_server.freeze()
         try:
             fleet.open_gate()
-            wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+            wait_until(lambda: holds(worker), "the worker holds", 60)
         finally:
             postgres_server.thaw()
         fleet.wait_until_done()
@@ -169,7 +175,7 @@ def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
         wait_until(lambda: child() is not None, "the child has its note")
         # Given a worker that holds, for its database is away
         postgres_server.kill()
-        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        wait_until(lambda: knows(worker), "the worker holds", 60)
         # When its child dies
         first = child()
         os.kill(first, signal.SIGKILL)

@@ -3,7 +3,7 @@
 from tests.support.fleet import WATCH_ALONE
 
 #: The limit ends the child; leases and sweeps do nothing within the test.
-LIMITED = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "2"}
+LIMITED = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "3"}
 
 
 def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):

@@ -195,12 +195,12 @@ def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(tr
 
 def test_a_run_over_its_time_limit_says_so(trainer):
     """Without the limit, a run that hangs keeps the trainer for ever."""
-    trainer.stay_at("computing")
+    trainer.stay_at("beginning")
     with trainer.worker(CRATESORT_TRAINING_TIME_LIMIT_SECONDS="1") as worker:
         trainer.wake()
-        trainer.wait_for("computing")
+        trainer.wait_for("beginning")
         time.sleep(1.5)
-        trainer.go_on("computing")
+        trainer.go_on("beginning")
         run = trainer.wait_until_closed()
         assert "CRATESORT_TRAINING_TIME_LIMIT_SECONDS" in run.reason
         wait_until(lambda: "training failed: training run 1 stops" in worker.log(), "the log says")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import WATCH_ALONE, holds
 from tests.support.servers.lifecycle import free_port, is_alive, wait_until
 
 
@@ -100,8 +100,9 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
     with fleet.worker(settings=WATCH_ALONE) as worker:
         # Given a watch that cannot say whether the database answers
         watch = watch_of(worker)
+        wait_until(lambda: not holds(worker), "the watch has looked", 60)
         os.kill(watch, signal.SIGSTOP)
-        wait_until(lambda: "no messages are taken" in worker.log(), "the worker holds", 60)
+        wait_until(lambda: holds(worker), "the worker holds", 60)
         fleet.submit()
         # Then the ledger tells that nothing is done
         stuck = {"CRATESORT_STUCK_SECONDS": "0.5"}
@@ -124,6 +125,8 @@ def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
     """Without its own end, a watch stays behind; without ours, Celery exits with 0 on Ctrl-C."""
     with fleet.worker(settings=WATCH_ALONE) as worker:
         watch = watch_of(worker)
+        # A child that is being born does not ignore Ctrl-C yet
+        wait_until(lambda: "serving with model" in worker.log(), "the child is there", 60)
         # As a terminal or a service manager sends it: to the whole group
         os.killpg(worker.pid, signal.Signals[name])
         assert exit_code_of(worker) == code

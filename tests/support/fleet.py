@@ -54,6 +54,15 @@ def holders(rows: Iterable[RowMapping]) -> list[int]:
     return [int(worker.split(":")[-2]) for worker in running]
 
 
+def holds(worker: WorkerProcess) -> bool:
+    """Tell from its log whether a worker takes no messages at this moment.
+
+    One such line is not enough: on a busy machine a worker holds for a moment at its start.
+    """
+    log = worker.log()
+    return log.count("no messages are taken") > log.count("messages are taken again")
+
+
 class Fleet:
     """A library with its settings, and the commands that work on it."""
 

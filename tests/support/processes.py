@@ -19,7 +19,7 @@ from tests.support.servers.lifecycle import die_with_parent, living_processes, w
 READY = {"worker": re.compile(r"@\S+ ready"), "intake": re.compile("the inbox is served")}
 
 #: How long a worker may take to finish its batches after SIGTERM.
-GRACE_SECONDS = 30.0
+GRACE_SECONDS = 60.0
 
 
 def stands_still(pid: int) -> bool:
