@@ -30,6 +30,9 @@ CRATESORT_DATABASE_URL ?= sqlite:///$(CURDIR)/.cratesort/cratesort.db
 ingest results status retry train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
 endif
 
+# Where it is set, every process would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup ingest results status retry check test test-release coverage breakages fuzz chaos lint format docs release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
