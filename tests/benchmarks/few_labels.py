@@ -6,7 +6,8 @@ would (`training.prior.Prior.recipe`). Prints accuracy and macro F1 on
 that vendor's other files (own), on the other vendors kept out (rest), and on 2,000 files that the
 base has learned (known).
 
-Not a test: minutes, and one seed. Not here: the starter itself (`tests.integration.test_retrain`).
+Not a test: minutes, and one seed. Not here: the same as a test
+(`tests.integration.test_training_at_full_size`).
 """
 
 import argparse
