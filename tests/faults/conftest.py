@@ -1,6 +1,6 @@
 """The fleet that the tests of faults break. Not here: what must hold of it (`.fleet`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -31,6 +31,8 @@ def fleet(
     fleet_database_url: str,
     run_cli: Callable[..., CliResult],
     worker_process: Callable[..., AbstractContextManager[WorkerProcess]],
-) -> Fleet:
+) -> Iterator[Fleet]:
     """A fleet with an empty library, an empty Redis and an empty database."""
-    return Fleet(tmp_path, redis_url, fleet_database_url, run_cli, worker_process)
+    fleet = Fleet(tmp_path, redis_url, fleet_database_url, run_cli, worker_process)
+    yield fleet
+    fleet.close()

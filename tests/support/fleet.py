@@ -78,6 +78,7 @@ class Fleet:
         self.library.mkdir()
         self.broker_url = broker_url
         self.database_url = database_url
+        self._engine = create_engine(database_url)
         self._gate = folder / "gate"
         self._run_cli = run_cli
         self._worker_process = worker_process
@@ -134,11 +135,12 @@ class Fleet:
 
     @contextmanager
     def database(self) -> Iterator[Engine]:
-        engine = create_engine(self.database_url)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
+        """Give the fleet's engine; its connections stay open, for waiting means to ask often."""
+        yield self._engine
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
 
     def batches(self) -> list[RowMapping]:
         """All batches of the ledger, by id."""

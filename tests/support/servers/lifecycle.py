@@ -54,7 +54,7 @@ def wait_until(
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {patience_seconds:.0f} s in vain until {what}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 #: Below those that the kernel gives to clients: a server that a test has stopped must find its port
