@@ -146,15 +146,22 @@ def install(app: Celery) -> None:
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
-    def _(**_: Any) -> None:
-        _interrupt_training()
-        # Celery's own second step waits for children that may never answer.
-        signal.signal(signal.SIGINT, _stop_now)
-        # A Redis that stands still would hold it for ever; by then nothing is in hand any more.
-        limit = app.conf.task_time_limit + _SHUTDOWN_MARGIN_SECONDS
-        timer = threading.Timer(limit, _end, [0])
-        timer.daemon = True
-        timer.start()
+    def _(how: str, **_: Any) -> None:
+        _shut_down(how, app.conf.task_time_limit + _SHUTDOWN_MARGIN_SECONDS)
+
+
+def _shut_down(how: str, limit_seconds: float) -> None:
+    """Do our part of a shutdown, of which Celery tells in the signal's handler."""
+    if how == "Cold":
+        # A second Ctrl-C that came after Celery had announced it and before the handler below was
+        # in place: Celery's own second step waits for children that may never answer.
+        _stop_now()
+    _interrupt_training()
+    signal.signal(signal.SIGINT, _stop_now)
+    # A Redis that stands still would hold it for ever; by then nothing is in hand any more.
+    timer = threading.Timer(limit_seconds, _end, [0])
+    timer.daemon = True
+    timer.start()
 
 
 def _interrupt_training() -> None:

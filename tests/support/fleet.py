@@ -184,6 +184,10 @@ class Fleet:
         wait_until(stands, "one process stands at the gate and the other batches are done", 60)
         return standing[0]
 
+    def at_the_gate(self) -> list[int]:
+        """Return the processes that stand at the gate at this moment."""
+        return [pid for pid in holders(self.batches()) if self._is_at_gate(pid)]
+
     def _is_at_gate(self, pid: int) -> bool:
         """Tell whether a process has begun to read a file that waits at the gate.
 

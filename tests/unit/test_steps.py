@@ -95,3 +95,18 @@ def _fails_behind(successes):
             raise ConnectionError("Redis is away") from None
 
     return ask
+
+
+def test_a_second_ctrl_c_in_the_moment_of_the_first_ends_the_worker_at_once(monkeypatch):
+    """Without it, Celery's own second step waits for children that may never answer."""
+
+    class EndedError(Exception):
+        pass
+
+    def end(code):
+        raise EndedError(code)
+
+    monkeypatch.setattr(steps, "_end", end)
+    # When Celery's handler was still in place and tells of a cold shutdown, then it is ours
+    with pytest.raises(EndedError, match="130"):
+        steps._shut_down("Cold", limit_seconds=3600)
