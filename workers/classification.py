@@ -1,7 +1,6 @@
 """One batch: claim it, read its headers, run the model once, write its rows, all or nothing.
 
-The same function serves a Celery child and the calling process. What is not here: reading one
-header (`classifier.headers`), and what a fault means (`workers.faults`).
+The same function serves a Celery child and the calling process.
 """
 
 import functools
@@ -264,14 +263,13 @@ def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list
     note = context.note
     paths = [entry.path for entry in claimed.entries]
     readings: list[SoundReading] = []
+    waited_seconds: list[float] = []
 
     def noted(reading: Callable[[str], SoundReading], some: Iterable[str]) -> None:
         for path in some:
             if note is not None:
                 note.read(claimed.id, len(readings))
             readings.append(reading(path))
-
-    waited_seconds = []
 
     def one(path: str) -> SoundReading:
         return read_sound(root_fd, claimed.root, path)
