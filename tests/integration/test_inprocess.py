@@ -139,11 +139,11 @@ def test_a_file_that_kills_its_reader_is_named_by_the_next_run(
 ):
     # Given a file that ends the program
     (folder / "abort.wav").write_bytes(sounds.encoded())
-    killed = run_cli("ingest", folder, settings=settings)
+    killed = run_cli("ingest", folder, settings=settings, process=True)
     assert killed.code == -signal.SIGABRT
 
     # When it is run again
-    done = run_cli("ingest", folder, settings=settings)
+    done = run_cli("ingest", folder, settings=settings, process=True)
 
     # Then that file has its typed error, and all others their category
     assert done.code == 1, done.stderr
@@ -157,11 +157,11 @@ def test_it_is_not_tried_again_until_it_was_replaced(run_cli, folder, settings, 
     # Given a file that is known to end the program
     bad = folder / "abort.wav"
     bad.write_bytes(sounds.encoded())
-    run_cli("ingest", folder, settings=settings)
-    run_cli("ingest", folder, settings=settings)
+    run_cli("ingest", folder, settings=settings, process=True)
+    run_cli("ingest", folder, settings=settings, process=True)
 
     # When nothing changed, then it is left alone
-    again = run_cli("ingest", folder, settings=settings)
+    again = run_cli("ingest", folder, settings=settings, process=True)
     assert again.code == 1
     assert "11 unchanged" in again.stdout
 
@@ -177,7 +177,7 @@ def test_two_files_that_kill_their_reader_cost_a_run_each(
 ):
     for name in ("abort 1.wav", "abort 2.wav"):
         (folder / name).write_bytes(sounds.encoded())
-    codes = [run_cli("ingest", folder, settings=settings).code for _ in range(3)]
+    codes = [run_cli("ingest", folder, settings=settings, process=True).code for _ in range(3)]
     assert codes == [-signal.SIGABRT, -signal.SIGABRT, 1]
     failed = [row for row in read_rows(url) if row.error_code]
     assert [row.error_code for row in failed] == ["crashed_reader", "crashed_reader"]
@@ -185,7 +185,7 @@ def test_two_files_that_kill_their_reader_cost_a_run_each(
 
 
 def test_a_run_leaves_no_note_behind(run_cli, folder, settings, tmp_path):
-    run_cli("ingest", folder, settings=settings)
+    run_cli("ingest", folder, settings=settings, process=True)
     (of_this_host,) = (tmp_path / ".local/share/cratesort/running").iterdir()
     assert list(of_this_host.iterdir()) == []
 
@@ -195,11 +195,11 @@ def test_a_suspect_is_tried_three_times_in_processes_of_its_own(
 ):
     # Given a run that died at a file
     (folder / "abort.wav").write_bytes(sounds.encoded())
-    run_cli("ingest", folder, settings=settings)
+    run_cli("ingest", folder, settings=settings, process=True)
     readers = Path(shim["TEST_MODULES"])
     assert len(list(readers.iterdir())) == 1
     # When the next run names it
-    run_cli("ingest", folder, settings=settings)
+    run_cli("ingest", folder, settings=settings, process=True)
     assert [row.error_code for row in read_rows(url) if row.error_code] == ["crashed_reader"]
     # Then four processes more have read: the run itself, and three that tried the suspect
     assert len(list(readers.iterdir())) == 5
@@ -210,7 +210,7 @@ def test_a_file_at_which_a_run_died_of_something_else_is_classified(
 ):
     # Given a run that died at a file, of something that has passed
     (folder / "abort.wav").write_bytes(sounds.encoded())
-    run_cli("ingest", folder, settings=settings)
+    run_cli("ingest", folder, settings=settings, process=True)
     # When the next run can read it
     done = run_cli("ingest", folder)
     # Then nothing is held against it
@@ -256,7 +256,9 @@ def test_ctrl_c_twice_ends_a_run_that_is_stuck_and_the_next_names_the_file(
     assert process.wait() == 130
 
     # Then the next run tries that file apart, and all others have their category
-    done = run_cli("ingest", folder, settings={**settings, "CRATESORT_TIME_LIMIT_SECONDS": "0.5"})
+    done = run_cli(
+        "ingest", folder, settings={**settings, "CRATESORT_TIME_LIMIT_SECONDS": "0.5"}, process=True
+    )
     assert done.code == 1, done.stderr
     rows = {row.path.rpartition("/")[2]: row for row in read_rows(url)}
     assert sorted(rows) == files_in(folder)

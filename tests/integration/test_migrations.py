@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -254,7 +255,8 @@ def test_two_upgrades_at_once_make_the_tables_once(empty_postgres_url, run_cli):
     ):
         # Given two hosts that upgrade in the same moment
         connection.execute(text("SELECT pg_advisory_lock(:number)"), lock)
-        runs = [pool.submit(run_cli, "db", "upgrade", settings=settings) for _ in range(2)]
+        upgrade = partial(run_cli, "db", "upgrade", settings=settings, process=True)
+        runs = [pool.submit(upgrade) for _ in range(2)]
         wait_until(lambda: connection.execute(waiting).scalar_one() == 2, "both stand there")
         # When they go on
         connection.execute(text("SELECT pg_advisory_unlock(:number)"), lock)
