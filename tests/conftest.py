@@ -44,7 +44,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _LONGEST_FIRST = ("tensorflow", "tests/faults", "tests/acceptance", "tests/integration")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a file's tests share a process and its fixtures, and all of TensorFlow's tests one."""
 
