@@ -25,7 +25,7 @@ from tests.support.processes import WorkerProcess
 from tests.support.servers import PostgresServer, RedisServer, ServerUnavailableError, running
 from tests.support.servers.lifecycle import AnyServer
 
-pytest_plugins = ["tests.support.fitted"]
+pytest_plugins = ["tests.support.distribution", "tests.support.fitted"]
 
 # Settings of the developer's own (a production database, say) must not reach the code under test;
 # `own_folder` does the same for a .env file.
@@ -38,28 +38,7 @@ for _setting in [name for name in os.environ if name.startswith("CRATESORT_")]:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Distribution over processes (pytest-xdist, --dist loadgroup)
-
-#: What takes longest starts first, or the run would end with one process still busy with it.
-_LONGEST_FIRST = ("tensorflow", "tests/faults", "tests/acceptance", "tests/integration")
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a file's tests share a process and its fixtures, and all of TensorFlow's tests one."""
-
-    def rank(item: pytest.Item) -> int:
-        kinds = [*(mark.name for mark in item.iter_markers()), "/".join(item.nodeid.split("/")[:2])]
-        return min(
-            (_LONGEST_FIRST.index(kind) for kind in kinds if kind in _LONGEST_FIRST), default=9
-        )
-
-    for item in items:
-        group = (
-            "tensorflow" if item.get_closest_marker("tensorflow") else item.nodeid.split("::")[0]
-        )
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=rank)  # stable: within a rank the order stays random
+# TensorFlow: importing it takes seconds, in each process that does
 
 
 def pytest_collection_finish() -> None:

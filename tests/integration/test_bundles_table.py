@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
@@ -88,8 +89,11 @@ def test_the_database_itself_refuses_a_second_champion(store, database):
         connection.execute(update(models).values(champion=True))
 
 
-def test_the_list_tells_all_but_the_bundle(store, take):
+def test_the_list_tells_all_but_the_bundle_newest_first(store, take, database):
     store("one", "three")
+    with database.begin() as connection:  # both may have come within one millisecond
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        connection.execute(update(models).filter_by(version="one").values(created_at=yesterday))
     newest, oldest = take(bundles.stored)
     assert (newest.version, newest.size_bytes, newest.metrics) == ("three", 5, {"f1": 0.5})
     assert (oldest.version, oldest.champion, len(oldest.sha256)) == ("one", False, 64)
