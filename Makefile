@@ -19,8 +19,8 @@ compile = $(install) pip-tools && $(BIN)/pip-compile --quiet --allow-unsafe \
     --no-emit-find-links --no-emit-trusted-host
 endif
 
-# At least three: most tests of faults wait for a worker or a lease.
-PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 3 ? n : 3)))
+# At least four: most tests of faults wait for a worker or a lease.
+PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? n : 4)))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 # The database of ingest, results and train lies in the clone too, unless the
