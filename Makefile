@@ -174,7 +174,7 @@ lock: $(VENV)/.base ## make constraints.txt anew from pyproject.toml
 	@mv $(VENV)/lock constraints.txt
 
 clean: ## remove .venv, the example library and the results
-	rm -rf $(VENV) .cratesort build *.egg-info .*_cache .hypothesis
+	rm -rf $(VENV) .cratesort .coverage build *.egg-info .*_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: newer than what they were installed from, so a second call costs nothing.

@@ -36,7 +36,8 @@ def shown(one, away=None, width=80, height=24):
 
 
 def test_an_open_ingest_says_its_share_pace_and_time_left():
-    assert "25% 250/1,000 10 failed 50/s 0:15 left" in shown(state())
+    line = next(line for line in shown(state()).split("\n") if "250/1,000" in line)
+    assert all(figure in line for figure in ("25%", "10 failed", "50/s", "0:15"))
 
 
 def test_without_a_pace_no_time_left_is_made_up():
@@ -57,7 +58,8 @@ def test_open_ingests_stand_above_finished_ones():
 
 
 def test_workers_are_told_by_host():
-    assert "2 processes, 1 in hand, 50/s" in shown(state())
+    line = next(line for line in shown(state()).split("\n") if "2 processes" in line)
+    assert all(figure in line for figure in ("1 in hand", "50/s"))
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (50, 24), (20, 3)])

@@ -48,6 +48,8 @@ def test_a_run_from_a_table_shows_its_figures_in_80_columns(capsys):
     _print_table_run(finished)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "  accuracy 0.750   macro precision 1.000   macro F1 0.900   (4 sounds)" in lines
+    measured = next(line for line in lines if "accuracy" in line)
+    assert all(figure in measured for figure in ("0.750", "1.000", "0.900", "4 sounds"))
     assert ["c", "drum", "1", ".", "2", *["."] * 9] in [line.split() for line in lines]
-    assert "Model 20261126-033000: 123,456 sounds, 2.7 MB. Stored; to let it serve:" in lines
+    stored = next(line for line in lines if "20261126-033000" in line)
+    assert all(figure in stored for figure in ("123,456 sounds", "2.7 MB"))
