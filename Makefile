@@ -64,7 +64,8 @@ retry: $(VENV)/.base ## try again what has no category: ARGS='--code timed_out'
 	@$(BIN)/cratesort retry --failed $(ARGS)
 
 check: lint ## the loop while editing: lint, types and the unit tests
-	@$(PYTEST) tests/unit
+## (without those that load TensorFlow, which takes as long again)
+	@$(BIN)/python -m pytest --numprocesses auto -m 'not release and not tensorflow' tests/unit
 
 test: lint ## lint, then run every test but the long proofs
 	@$(PYTEST)
