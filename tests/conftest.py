@@ -167,7 +167,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _shared(path: Path) -> Path:
     if not path.exists():
-        pytest.skip(f"{path} is not here (CRATESORT_SHARED names the folder above it)")
+        pytest.skip(f"{path} is not here (TEST_SHARED names the folder above it)")
     return path
 
 

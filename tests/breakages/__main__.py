@@ -84,7 +84,7 @@ class Copy:
             **kept,
             # The copy wins over an installed cratesort, in child processes too.
             "PYTHONPATH": str(self._tree),
-            "CRATESORT_SHARED": str(SHARED),
+            "TEST_SHARED": str(SHARED),
             # git must not take the copy for a part of a repository above it.
             "GIT_CEILING_DIRECTORIES": str(folder),
         }

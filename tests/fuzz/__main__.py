@@ -138,7 +138,7 @@ def _watch(notes: Notes, process: multiprocessing.Process) -> str | None:
 
 
 def _default_shared() -> Path | None:
-    named = os.environ.get("CRATESORT_SHARED")
+    named = os.environ.get("TEST_SHARED")
     return Path(named) / "audio" if named else Path(__file__).parents[3] / "shared" / "audio"
 
 

@@ -5,5 +5,6 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 
-#: The corpus and the real sounds, which are not part of the repository.
-SHARED = Path(os.environ.get("CRATESORT_SHARED", REPOSITORY.parent / "shared"))
+#: The corpus and the real sounds, which are not part of the repository. (Not CRATESORT_SHARED:
+#: the product refuses settings it does not know.)
+SHARED = Path(os.environ.get("TEST_SHARED", REPOSITORY.parent / "shared"))
