@@ -1,7 +1,7 @@
 """What a test may ask for: databases, a broker, sounds, and cratesort as a process.
 
-Here: which test gets which of them, and what happens when one cannot be had. Not here: how servers
-(`tests.support.servers`) and processes (`tests.support.processes`) are run.
+Here: which test gets which of them, and what happens when one cannot be had. How servers and
+processes are run is in `tests.support`.
 """
 
 import os

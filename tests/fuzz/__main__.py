@@ -18,6 +18,7 @@ import click
 
 from tests.fuzz import mutations, seeds
 from tests.fuzz.targets import HeaderTarget, check_name
+from tests.support.places import SHARED
 
 #: No file needs a hundredth of it; but the machine may be busy.
 _PATIENCE_SECONDS = 5.0
@@ -137,18 +138,13 @@ def _watch(notes: Notes, process: multiprocessing.Process) -> str | None:
     return None if process.exitcode == 0 else f"the reader ended with {process.exitcode}"
 
 
-def _default_shared() -> Path | None:
-    named = os.environ.get("TEST_SHARED")
-    return Path(named) / "audio" if named else Path(__file__).parents[3] / "shared" / "audio"
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run for as long as was asked for; 1 when anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=None, help="default: another one each time")
     parser.add_argument("--folder", type=Path, default=Path(".cratesort/fuzz-findings"))
-    parser.add_argument("--shared", type=Path, default=_default_shared(), help="real sounds")
+    parser.add_argument("--shared", type=Path, default=SHARED / "audio", help="real sounds")
     arguments = parser.parse_args(argv)
     seed = time.time_ns() % 10**6 if arguments.seed is None else arguments.seed
     context = multiprocessing.get_context("fork")
