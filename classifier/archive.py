@@ -2,8 +2,6 @@
 
 A bundle may come from a database or a disk that somebody else wrote to. Nothing is unpacked to a
 path, only known names are read, and no member costs more memory than its bound.
-
-What is not here: what the members mean and whether they are the published ones (`artifact`).
 """
 
 import io

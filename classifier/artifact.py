@@ -4,8 +4,6 @@ An archive of `MEMBERS` and ``manifest.json``, which states the format version, 
 the header columns, the library versions, the sha256 of every member, a summary of the training data
 and the metrics. The same models give the same bytes. The hashes guard against corruption; whoever
 stores a bundle keeps the sha256 of the whole, and so vouches for the manifest, too.
-
-What is not here: where bundles are stored, which one is champion, how one is trained.
 """
 
 from collections.abc import Mapping, Sequence

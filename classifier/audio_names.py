@@ -1,7 +1,6 @@
 """By which names a walk takes files for sounds.
 
-Apart from `classifier.headers`, because who only walks need not load libsndfile. What is not here:
-what is dropped from a name before a model reads it (`classifier.filenames`).
+Apart from `classifier.headers`, because who only walks need not load libsndfile.
 """
 
 from typing import Final

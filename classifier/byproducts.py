@@ -6,9 +6,6 @@ last the duration. What nobody says, or what is said in two ways, stays unknown.
 
 These are no input of the category. What folders say of that is another matter, with words of its
 own (`classifier.folder_words`).
-
-What is not here: how a name is read (`classifier.stated`, `classifier.instruments`), and the chunks
-(`classifier.loop_chunks`).
 """
 
 import functools

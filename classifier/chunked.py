@@ -10,8 +10,6 @@ Titles, loops and broadcast data never reach it; what they say of tempo and key 
 The walk is bounded (`_MAX_CHUNKS` chunk headers) and finds what libsndfile forgives: sound data
 that is cut short. Sources: Microsoft RIFF MCI (1991) and mmreg.h; EBU Tech 3306 (RF64); Sony
 Wave64; Apple AIFF 1.3 and AIFF-C; Apple Core Audio Format 1.0; Sun audio.
-
-What is not here: telling which container a file is (`classifier.containers`).
 """
 
 import struct

@@ -6,8 +6,7 @@ unscaled, NaN where not stated); outputs ``probabilities`` (float32, ``[n, 12]``
 `CATEGORIES`) and ``name_logs`` (float32, ``[n, 24]``): what the two LSTMs say of the names, from
 which comes what is said of mates.
 
-What is not here: running the graph (`engines`), proving that it agrees with the originals
-(`artifact.publish`). Imported while publishing only; needs the ``[training]`` extra.
+Imported while publishing only; needs the ``[training]`` extra.
 """
 
 from typing import TYPE_CHECKING, Any, Final

@@ -5,10 +5,6 @@ a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer o
 files, CVE-2026-37555), so containers and encodings are allow-listed here.
 
 Sources: id3.org 2.4.0; ISO 11172-3 (MP3).
-
-What is not here: the chunks of WAV, AIFF, W64 and CAF (`classifier.chunked`), the metadata of FLAC
-(`classifier.flac`), the pages of Ogg (`classifier.ogg`), the tracks of MIDI (`classifier.midi`),
-and the numbers of a header (`classifier.headers`).
 """
 
 import os

@@ -2,8 +2,6 @@
 
 The model weighs all of them at once. What decided is told by leaving out: if the name alone gives
 the same category, nothing else was needed for it.
-
-What is not here: asking the model (`workers.answers`).
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """From names and their mates to what an engine takes: token ids, and what is said of the mates.
 
 What the LSTMs say of a folder is remembered, so that a folder costs its reading once and not once a
-batch. What is not here: who the mates are (`siblings`), the ids of a token (`vocabulary`).
+batch.
 """
 
 from collections import OrderedDict

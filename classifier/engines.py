@@ -1,8 +1,7 @@
 """The two ways to ask a bundle's models: compiled in ONNX Runtime, or the originals.
 
 Both take the same arrays and give the same answer; `artifact.publish` refuses a bundle for which
-they do not. What is not here: names and headers (`artifact.Classifier`), trust: whoever builds a
-`KerasEngine` has checked the hash of what it unpickles.
+they do not.
 """
 
 import io

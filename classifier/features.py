@@ -1,8 +1,4 @@
-"""From audio headers to the numeric features of the forest.
-
-What is not here: reading a header (`headers`), scaling and filling what is missing
-(`stacking`, `compiled`): the matrix says NaN where a header says nothing.
-"""
+"""From audio headers to the numeric features of the forest."""
 
 from collections.abc import Sequence
 from typing import Final

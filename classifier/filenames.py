@@ -15,9 +15,6 @@ thousands of rare numbers teach a model nothing while "a tempo stands here" teac
 ``<root>``     a pitch alone, written as a capital: ``F#``, ``Eb``, ``A``
 ``<empty>``    the name holds neither letter nor digit
 =============  =====================================================================
-
-What is not here: which tokens a model knows and how many it reads (`vocabulary`), and the
-published reference method's own, much plainer tokenisation.
 """
 
 import functools

@@ -6,8 +6,6 @@ stays what it is called. Numbers and pitches of a folder are never taken, for `1
 
 Models are neither trained nor measured on such names: it is how work is asked of them
 (`workers.answers`), and no part of any published figure.
-
-What is not here: tempo, key and instrument of folders (`classifier.byproducts`).
 """
 
 import functools

@@ -2,8 +2,6 @@
 
 A folder, or a table, may hold millions of names; what stands for them is few, and which ones does
 not depend on the order they come in. So no more than some hundred are held at a time.
-
-What is not here: who stands for a folder (`classifier.siblings`).
 """
 
 from collections.abc import Iterable

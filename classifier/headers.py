@@ -4,10 +4,6 @@
 `soundfile`) is shown: a part of an MP3, nothing of most Ogg, of all others a stand-in. Nothing
 is ever decoded, so a 46 kB FLAC that would expand eight thousandfold costs what any other does.
 Every number is bounded before it leaves this module.
-
-What is not here: what libsndfile reads in place of a file (`classifier.shown`), how a file is
-opened safely (`classifier.opening`), and what its numbers mean to the model
-(`classifier.features`).
 """
 
 import contextlib

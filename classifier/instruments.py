@@ -1,9 +1,6 @@
 """Which instrument the words of a name call, in the vocabulary of ``instruments.toml``.
 
 A word list and no model: this is a by-product that may stay unknown, and no input of the category.
-
-What is not here: where the words come from (`classifier.byproducts`), and what they say of category
-(the model).
 """
 
 import functools

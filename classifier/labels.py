@@ -1,7 +1,4 @@
-"""The twelve categories, in the order every probability vector of the project uses.
-
-What is not here: how a category is decided (`stacking`), and labels people give (`db`).
-"""
+"""The twelve categories, in the order every probability vector of the project uses."""
 
 from typing import Final
 

@@ -10,9 +10,6 @@ published it). ``smpl``: Multimedia Data Standards Update, Microsoft 1994. ``LIS
 RIFF MCI, Microsoft 1991. ``INST`` and ``NAME``: Apple AIFF 1.3. ``basc`` (Apple Loops):
 libsndfile's aiff.c; go-audio numbers its last field otherwise, so that only what both can mean is
 believed.
-
-What is not here: finding the chunks (`classifier.chunked`), and what follows from them
-(`classifier.byproducts`).
 """
 
 import struct

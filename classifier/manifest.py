@@ -2,8 +2,6 @@
 
 Changing the format: raise `FORMAT_VERSION`, keep an old bundle as a test that it is refused with
 its own message, and rebuild the starter.
-
-What is not here: packing and unpacking (`archive`), loading models (`artifact`).
 """
 
 import hashlib

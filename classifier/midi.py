@@ -4,8 +4,7 @@ A MIDI file holds notes and no sound, but packs file it beside their sounds, so 
 its name. It states neither rate nor frames, and how long it is depends on what plays it: of its
 header's numbers only the size is known. Source: Standard MIDI Files 1.0 (MMA, 1988).
 
-What is not here: reading its events. Even its tempo is among them, and programs write 120 there
-unasked.
+Even its tempo is among them, and programs write 120 there unasked.
 """
 
 import struct

@@ -5,8 +5,6 @@ untrusted: it may name ``../../etc/shadow``, a FIFO that blocks for ever, or a l
 On Linux the kernel does the check and the opening in one step (`openat2`, RESOLVE_BENEATH: no
 moment in between in which a link can be swapped). Elsewhere the path is resolved, checked, and then
 opened component by component without following links.
-
-What is not here: what the opened bytes mean (`classifier.headers`).
 """
 
 import ctypes

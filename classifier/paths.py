@@ -4,9 +4,6 @@ A POSIX path is bytes without NUL; a database column and a JSON message hold Uni
 that are valid UTF-8 (nearly all) stand as they are. A byte that is not, is written ``\xNN``; a
 literal backslash that would read like such an escape is itself written ``\x5c``. The mapping is
 one to one: two files never share a row, and any row leads back to its file.
-
-What is not here: opening a path (`classifier.opening`), cutting a name into words
-(`classifier.filenames`).
 """
 
 import os

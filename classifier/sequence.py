@@ -2,8 +2,6 @@
 
 A token's vector is the mean of its ids' embeddings, the LSTM reads the tokens in the name's order
 (padding is masked), a softmax gives the twelve probabilities.
-
-What is not here: the ids (`vocabulary`), the LSTM without TensorFlow (`compiled`).
 """
 
 import io

@@ -1,7 +1,6 @@
 """The starter bundle as it ships with the package, and what it is called.
 
 Apart from `classifier.artifact`, because who only wants its name need not load numpy and an engine.
-What is not here: whether it can be trusted; whoever loads it looks at all of it.
 """
 
 import functools

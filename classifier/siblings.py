@@ -5,8 +5,6 @@ Many names alone say nothing, but their pack-mates do: of `SNARE87` the number c
 
 The mates of a sound are the sounds of its folder, itself among them. Of a large folder some stand
 for all, chosen by their names' hashes: the same whoever asks, whatever batch a sound falls into.
-
-What is not here: listing a folder (`workers.folders`), how much mates weigh (`stacking`).
 """
 
 import heapq

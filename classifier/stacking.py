@@ -9,10 +9,8 @@ Everything the forest reads stands on a binary grid. Trees then split between gr
 thresholds float32 holds exactly, and the 1e-7 by which TensorFlow and ONNX Runtime differ is
 rounded away before any tree sees it: the two engines walk the same branches.
 
-What is not here: the LSTMs (`sequence`), who the mates are (`siblings`), how rows are folded so
-that the learned LSTM's answers are out-of-fold (`training.fitting`), the same steps as a graph
-(`compiled`). scikit-learn is imported inside the functions that fit: a worker on the default engine
-never needs it.
+scikit-learn is imported inside the functions that fit: a worker on the default engine never needs
+it.
 """
 
 import json

@@ -3,9 +3,6 @@
 What counts as a number or a pitch is decided by `classifier.filenames`, for these are its typed
 tokens; here stands what they say, and when they say it for certain. A wrong tempo is worse than
 none: what can be read in two ways is not stated.
-
-What is not here: whether a file's length agrees, and what chunks or folders say
-(`classifier.byproducts`).
 """
 
 import functools

@@ -3,8 +3,6 @@
 Of a name at most `SEQUENCE_LENGTH` tokens are read; a token is the id of its word and the ids of
 its sub-words (hashed character n-grams), whose vectors the model averages. So a word never seen
 before lands near its kin: *kicky* shares most of its sub-words with *kick*.
-
-What is not here: finding the tokens of a name (`filenames`), the vectors themselves (`sequence`).
 """
 
 import json

@@ -1,4 +1,1 @@
-"""What may be asked from a terminal. Every command imports what it needs when it runs.
-
-What is not here: the work itself (`tasks`, `workers`, `training`, `db`).
-"""
+"""What may be asked from a terminal. Every command imports what it needs when it runs."""

@@ -1,7 +1,4 @@
-"""Asking a service that may be frozen, by somebody who cannot wait for it.
-
-What is not here: what is asked (`cli.metric_reading`).
-"""
+"""Asking a service that may be frozen, by somebody who cannot wait for it."""
 
 import logging
 import threading

@@ -1,7 +1,7 @@
 """Figures of an evaluation on a terminal of 80 columns.
 
 They are taken as `training.evaluation.Evaluation.as_dict` gives them, which is how a model carries
-its own. What is not here: the page of the same figures (`training.report`).
+its own.
 """
 
 from collections.abc import Mapping

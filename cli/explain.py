@@ -2,8 +2,6 @@
 
 The model is asked once more, as `ingest` asks it, and then with less: without one word of the name,
 without the mates, without the header. Nothing is read from the results and nothing is written.
-
-What is not here: how it is shown to a person (`cli.explain_text`).
 """
 
 import os

@@ -1,7 +1,4 @@
-"""What `cratesort explain` found, for a person: at most 80 columns, and no colour needed.
-
-What is not here: finding it (`cli.explain`).
-"""
+"""What `cratesort explain` found, for a person: at most 80 columns, and no colour needed."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping

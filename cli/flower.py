@@ -3,8 +3,7 @@
 Flower shows its pages to everybody and lets them shut workers down unless it is told otherwise, and
 forgets all when it ends. Here it asks for a login, only shows, and keeps its history.
 
-What is not here: numbers that are counted from rows (`cli.status`, `cli.metrics`). Flower knows
-what workers send it while it runs, and misses what they send while it does not.
+Flower knows what workers send it while it runs, and misses what they send while it does not.
 """
 
 import importlib.util

@@ -1,7 +1,4 @@
-"""What ``cratesort ingest`` and ``retry`` say at their end, to people and to programs.
-
-What is not here: the ingest itself (`cli.ingest`).
-"""
+"""What ``cratesort ingest`` and ``retry`` say at their end, to people and to programs."""
 
 import time
 from typing import TYPE_CHECKING, Any, Final

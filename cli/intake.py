@@ -1,7 +1,4 @@
-"""``cratesort intake``: the process that serves the inbox.
-
-What is not here: what it does with an entry (`tasks.intake`).
-"""
+"""``cratesort intake``: the process that serves the inbox."""
 
 import os
 import signal

@@ -4,8 +4,6 @@ Checked rows go into a table of SQLite's own in a temporary file, by the sound's
 rows for one sound whatever they call it, keeps a million rows out of memory, makes a second look at
 standard input needless, and hands the labels back in the order in which `db.labels.give` wants
 them.
-
-What is not here: reading rows (`cli.label_table`), and finding sounds (`cli.label_paths`).
 """
 
 import sqlite3

@@ -1,7 +1,4 @@
-"""Which sound a path means: as ``cratesort results`` prints it, or as it lies on this machine.
-
-What is not here: giving new files a root and a path (`tasks.finding`).
-"""
+"""Which sound a path means: as ``cratesort results`` prints it, or as it lies on this machine."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

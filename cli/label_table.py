@@ -3,8 +3,6 @@
 Tables come out of spreadsheets: with a byte order mark, CRLF, semicolons or tabs, blank rows,
 further columns (passed over). What was meant is never guessed: a row that cannot be taken is a
 fault with its line, and a table that is a model's own answers is refused whole.
-
-What is not here: which sound a path means (`cli.label_paths`), and duplicates (`cli.label_import`).
 """
 
 import csv

@@ -1,7 +1,6 @@
 """What the numbers of ``cratesort metrics`` are called, with their types, units and labels.
 
-`docs/metrics.md` lists them; a test holds the two together. What is not here: where the numbers
-come from (`cli.metric_reading`).
+`docs/metrics.md` lists them; a test holds the two together.
 """
 
 from collections.abc import Iterator, Sequence

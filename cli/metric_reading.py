@@ -1,8 +1,4 @@
-"""The numbers of ``cratesort metrics``, read when they are asked for, and never waited for.
-
-What is not here: the queries (`db.overview`, `db.measures`), and what the numbers are called
-(`cli.metric_families`).
-"""
+"""The numbers of ``cratesort metrics``, read when they are asked for, and never waited for."""
 
 import time
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""``cratesort metrics``: what the database and Redis hold, in the format that Prometheus reads.
-
-What is not here: the numbers (`cli.metric_reading`), and their names (`cli.metric_families`).
-"""
+"""``cratesort metrics``: what the database and Redis hold, in the format that Prometheus reads."""
 
 import signal
 import sys

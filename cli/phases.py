@@ -1,7 +1,4 @@
-"""How far a long computation is: bars for a person, a line now and then for a log.
-
-What is not here: what the phases are (`training.progress`).
-"""
+"""How far a long computation is: bars for a person, a line now and then for a log."""
 
 import sys
 import time

@@ -1,7 +1,4 @@
-"""``cratesort predict``: categories for a table of names and header figures, without any audio.
-
-What is not here: reading the table, and which of its rows are pack-mates (`cli.sound_table`).
-"""
+"""``cratesort predict``: categories for a table of names and header figures, without any audio."""
 
 import sys
 from itertools import islice

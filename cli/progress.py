@@ -1,7 +1,6 @@
 """Bars that move while work is done, on standard error; silent where nobody looks.
 
 Imported when there is something to show, for the library that draws them takes a while to load.
-What is not here: what is done meanwhile (each command's module).
 """
 
 import os

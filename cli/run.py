@@ -1,8 +1,4 @@
-"""Seeing a submission through: worked off in this process, or handed to the workers and waited for.
-
-What is not here: what is submitted (`cli.ingest`, `cli.retry`), and what is said at the end
-(`cli.ingest_report`).
-"""
+"""Seeing a submission through: classified in this process, or by the workers and waited for."""
 
 import logging
 import sys

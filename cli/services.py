@@ -1,7 +1,4 @@
-"""``cratesort worker`` and ``beat``: the processes an operator runs.
-
-What is not here: what they work on (`cli.databases`).
-"""
+"""``cratesort worker`` and ``beat``: the processes an operator runs."""
 
 import logging
 import os

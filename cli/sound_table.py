@@ -3,8 +3,6 @@
 Read in two passes, for a row's answer rests on the names of its whole folder: the first collects
 those and finds every bad cell, so that nothing is written for a table that cannot be read to its
 end. What stands for a folder is bounded, so a table may have any length.
-
-What is not here: what is made of the rows (`cli.predict`), tables of labels (`cli.label_table`).
 """
 
 import csv

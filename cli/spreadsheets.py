@@ -3,8 +3,6 @@
 A spreadsheet runs a cell that starts like a formula, so such a cell gets a ``'`` in front. A cell
 that would then read like another one's guarded form gets one too: what was written can always be
 told from what it was written for.
-
-What is not here: rows (`cli.terminal.csv_writer`), and what is in the cells (each command).
 """
 
 import re

@@ -1,7 +1,4 @@
-"""``cratesort status``: what is open, how fast it goes, what the table holds.
-
-What is not here: how it looks (`cli.status_text`, `cli.status_live`).
-"""
+"""``cratesort status``: what is open, how fast it goes, what the table holds."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any

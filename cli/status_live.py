@@ -1,7 +1,7 @@
 """``cratesort status --watch``: the same rows, counted anew every second.
 
 On a terminal a view that fills it, the most urgent first and cut at its last line; in a pipe the
-plain text, again and again. What is not here: where the numbers come from (`cli.status`).
+plain text, again and again.
 """
 
 import time

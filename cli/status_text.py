@@ -1,7 +1,4 @@
-"""The plain text of ``cratesort status``: for a person, a pipe or a log.
-
-What is not here: where the numbers come from (`cli.status`), the live view (`cli.status_live`).
-"""
+"""The plain text of ``cratesort status``: for a person, a pipe or a log."""
 
 from typing import Any
 

@@ -1,7 +1,4 @@
-"""Talking to a terminal: results on standard output, everything else on standard error.
-
-What is not here: what is said (each command's module), and moving bars (`cli.progress`).
-"""
+"""Talking to a terminal: results on standard output, everything else on standard error."""
 
 import csv
 import json

@@ -1,7 +1,6 @@
 """Who works on the ledger and how fast each ingest goes, counted from the rows of batches.
 
-What is not here: what waits and what is done (`db.overview`). A worker that holds no batch and
-finished none lately leaves no row, and is not seen here.
+A worker that holds no batch and finished none lately leaves no row, and is not seen here.
 """
 
 from collections import defaultdict

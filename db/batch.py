@@ -1,7 +1,4 @@
-"""A batch as its row holds it, and as those who work on it see it.
-
-What is not here: the steps of its life (`db.ledger` forwards, `db.recovery` backwards).
-"""
+"""A batch as its row holds it, and as those who work on it see it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,8 +2,7 @@
 
 With no champion the starter that ships with the package serves; it is not copied into the table,
 because every host has it already. Each promotion remembers what served before it, so that it can be
-taken back. What is not here: what is inside a bundle
-(`classifier.artifact`).
+taken back.
 """
 
 import hashlib

@@ -2,8 +2,6 @@
 
 Everything goes over, ids included, in one transaction, into a database that holds nothing yet. What
 a worker had in hand waits anew: its lease means nothing elsewhere.
-
-What is not here: keeping two databases alike.
 """
 
 import posixpath

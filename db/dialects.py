@@ -1,7 +1,4 @@
-"""Where PostgreSQL and SQLite differ: clocks, locks, upserts, connection settings. Only here.
-
-What is not here: the queries themselves, which read the same for both.
-"""
+"""Where PostgreSQL and SQLite differ: clocks, locks, upserts, connection settings. Only here."""
 
 import time
 from collections.abc import Iterator, Sequence

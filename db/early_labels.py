@@ -1,7 +1,7 @@
 """Labels that come together with the path of a sound, which may have no row yet.
 
 Such a label waits in `label_history`; the first result of its sound makes it current
-(`db.sounds.save`). What is not here: labels of sounds that are known (`db.labels`).
+(`db.sounds.save`).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,4 @@
-"""One database engine per process, and its transactions.
-
-What is not here: what differs by database (`db.dialects`), and which database to use
-(`workers.settings`).
-"""
+"""One database engine per process, and its transactions."""
 
 import os
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""What a database's errors mean: whether it is away, and what to tell a person.
-
-What is not here: whose fault any other error is (`workers.faults`).
-"""
+"""What a database's errors mean: whether it is away, and what to tell a person."""
 
 from typing import Final
 

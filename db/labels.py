@@ -2,9 +2,6 @@
 
 `sounds` holds the current label of each sound, `label_history` every one that was ever given. A
 result never touches either (`db.sounds.save`), and nothing here ever reads a category as a label.
-
-What is not here: whether a table of labels may be believed (`cli.label_import`), which sounds are
-held out (`training`), and counts for people (`db.overview`).
 """
 
 import posixpath

@@ -3,9 +3,6 @@
 pending --take--> queued --claim--> running --finish--> done. The steps back are in `db.recovery`.
 All of them may run at any time, twice, and in several processes at once: each checks the state it
 expects in the statement that changes it.
-
-What is not here: results of sounds (`db.sounds`), counts for people (`db.overview`), and when to
-call what (`workers`).
 """
 
 from collections.abc import Sequence

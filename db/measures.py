@@ -1,8 +1,4 @@
-"""What finished batches cost and how sure the model was: one narrow row a batch, and their sums.
-
-What is not here: measuring (`workers.classification`), and what is counted from the ledger and the
-sounds themselves (`db.overview`).
-"""
+"""What finished batches cost and how sure the model was: one narrow row a batch, and their sums."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

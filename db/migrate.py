@@ -2,8 +2,6 @@
 
 SQLite is created on first use (one person, one file); PostgreSQL is migrated on purpose, by
 ``cratesort db upgrade``, because several hosts share it and one of them should decide when.
-
-What is not here: the steps themselves (`db.migrations.versions`).
 """
 
 from pathlib import Path

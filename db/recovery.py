@@ -2,8 +2,6 @@
 
 `hand_back` is without blame (the world was away, or we were asked to stop). `blame` counts an
 attempt and narrows a batch down to the sound that ends its workers. `reap` finds the silent.
-
-What is not here: the way forward (`db.ledger`), and which fault is whose (`workers.faults`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""The results, as they are read out: row by row, and which of them a person should look at.
-
-What is not here: writing them (`db.sounds`), how they are shown (`cli.results`).
-"""
+"""The results, as they are read out: row by row, and which of them a person should look at."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields

@@ -1,8 +1,4 @@
-"""The table of sounds: what is known of a path, and writing results.
-
-What is not here: who may write (the ledger's token decides, `db.ledger.finish`), and reading
-results out (`db.results`).
-"""
+"""The table of sounds: what is known of a path, and writing results."""
 
 import hashlib
 import struct

@@ -1,8 +1,7 @@
 """The tables of DESIGN's data model, as SQLAlchemy Core.
 
 Core and not ORM: batches are written by the thousand rows, and an object a row would cost more than
-the classification. What is not here: queries (`db.ledger`, `db.sounds`, `db.bundles`), and how the
-tables come to be (`db.migrations`, which a test compares with this file).
+the classification.
 
 Times are always the database's clock (`db.dialects.now`): workers' clocks disagree.
 """

@@ -3,8 +3,6 @@
 running --close_done--> done, running --close_failed / close_expired--> failed. Each statement
 checks the state it expects, and but for `close_expired` the token: who slept through its lease
 changes nothing.
-
-What is not here: what a run does (`training.runs`), and when one starts (`tasks.retrain`).
 """
 
 import uuid

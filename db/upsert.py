@@ -3,8 +3,6 @@
 PostgreSQL is given one array a column and unpacks them itself: a statement a row costs it twice as
 much. (COPY into a temporary table costs the same as this, and a table in each session.) SQLite runs
 inside the process and takes rows one by one, past SQLAlchemy's handling of each value.
-
-What is not here: which rows (`db.sounds`).
 """
 
 import functools

@@ -1,4 +1,4 @@
 """What may be asked over the queue, and the producers' side of it.
 
-Task functions are thin: explicit names, one call each. What is not here: the work (`workers`).
+Task functions are thin: explicit names, one call each.
 """

@@ -1,7 +1,4 @@
-"""Telling the workers that the ledger has work, as long as there is somebody to tell.
-
-What is not here: which messages are sent (`workers.dispatch`).
-"""
+"""Telling the workers that the ledger has work, as long as there is somebody to tell."""
 
 from typing import TYPE_CHECKING
 

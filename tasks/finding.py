@@ -2,9 +2,6 @@
 
 Nothing is opened but files without an extension (their first bytes say whether they are sounds).
 Links to folders are not followed: what they show is found under its own name, or lies outside.
-
-What is not here: lists of files (`tasks.manifest`), and which of the found are worth a visit
-(`tasks.producer`).
 """
 
 import os

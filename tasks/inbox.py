@@ -4,8 +4,6 @@ Producers LPUSH to the *inbox*. An intake moves entries to a *taken list* of its
 that when the ledger has them; what it cannot take goes to the *dead list* with the reason. An
 intake that dies leaves its taken list to the next one that looks, when its lease has ended. So an
 entry may be taken twice and is never lost, as long as Redis keeps its data.
-
-What is not here: what an entry means (`tasks.inbox_entry`), and when to call what (`tasks.intake`).
 """
 
 import json

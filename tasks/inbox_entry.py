@@ -1,7 +1,6 @@
 """One entry of the inbox: a path, or a JSON object, into the sound it names, or why it names none.
 
-An entry was written by anybody, in any language. What is not here: where it came from
-(`tasks.inbox`), and how lists of files are read that a person hands over (`tasks.manifest`).
+An entry was written by anybody, in any language.
 """
 
 import difflib

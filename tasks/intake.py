@@ -3,9 +3,6 @@
 take --> commit --> settle --> ring. A round is what the taken list holds. It is deleted only when
 the ledger's commit is through, so that a crash repeats a round and never loses it; repeated, what
 is known and unchanged is passed over, and the rest is classified twice at worst.
-
-What is not here: the lists (`tasks.inbox`), the form of an entry (`tasks.inbox_entry`), processes
-and signals (`cli.intake`).
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Manifests: lists of files to ingest, as ``find`` writes them or as a table with vendors.
 
 Each listed file is taken as a sound, whatever its name. A list is read as it is worked on and never
-held in memory. What is not here: walking (`tasks.finding`).
+held in memory.
 """
 
 import csv

@@ -3,8 +3,6 @@
 The one way in, for the command line and for any other producer. The promise starts at the ledger's
 commit: when `submit` returns, every file is in it, whether Redis is there or not. No model library
 is imported here.
-
-What is not here: finding files (`tasks.finding`, `tasks.manifest`), working on them (`workers`).
 """
 
 import os

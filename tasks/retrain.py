@@ -3,8 +3,6 @@
 The message says nothing but "now". Whether a run begins, the database decides: by its clock the
 schedule's moment is found, which has one run and never a second, and by its rows whether enough
 labels came in.
-
-What is not here: the run (`training.runs`).
 """
 
 import logging

@@ -1,7 +1,4 @@
-"""Trying again: the failed sounds of the table, written to the ledger as a new ingest.
-
-What is not here: files that changed since, which any ingest finds (`tasks.producer`).
-"""
+"""Trying again: the failed sounds of the table, written to the ledger as a new ingest."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """Which sounds an ingest has found already, outside of memory.
 
 Their keys go into a table of SQLite's own in a temporary file: as many as there are, a list of
-millions does not fill the memory. What is not here: finding (`tasks.finding`, `tasks.manifest`).
+millions does not fill the memory.
 """
 
 import sqlite3

@@ -2,8 +2,6 @@
 
 For maintainers, before and after a change of the model. CORPUS holds names and headers, NAMES names
 alone (see `two_tables.read_two_tables`).
-
-What is not here: what is measured (`comparison`), how it is printed (`accuracy_text`).
 """
 
 import argparse

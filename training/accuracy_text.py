@@ -1,7 +1,4 @@
-"""A comparison by vendor as text for a terminal of 80 columns.
-
-What is not here: what is compared (`comparison`).
-"""
+"""A comparison by vendor as text for a terminal of 80 columns."""
 
 from typing import Final
 

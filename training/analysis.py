@@ -1,7 +1,4 @@
-"""What a table of labelled sounds is made of, before any model sees it.
-
-What is not here: drawing it (`figures`), reading it (`dataset`).
-"""
+"""What a table of labelled sounds is made of, before any model sees it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final

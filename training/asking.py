@@ -2,8 +2,6 @@
 
 In service the names of a folder are known whether anybody asks about them or not. So a system that
 reads mates is told the names of the other rows, also of those it learned from; never their labels.
-
-What is not here: fitting, splits, figures.
 """
 
 import numpy as np

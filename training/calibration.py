@@ -1,7 +1,4 @@
-"""How sure a model may be: what its confidence means, and from which on nobody need look.
-
-What is not here: applying it (`classifier.stacking.calibrated`), measuring it (`evaluation`).
-"""
+"""How sure a model may be: what its confidence means, and from which on nobody need look."""
 
 from typing import Final
 

@@ -2,9 +2,6 @@
 
 Each table is tested by vendor, with all that may be learned from both. Beside that, a third of the
 first table drawn at random, of vendors already known, learned from that table alone.
-
-What is not here: the tables and who stands in both (`two_tables`), the figures (`evaluation`), the
-five systems of the published comparison on one table (`study`).
 """
 
 import time

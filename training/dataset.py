@@ -3,8 +3,6 @@
 Names and header figures are the evidence. The vendor only groups and weights rows; a table's other
 columns (folder, repository, where the label came from) are not read at all, because they hold the
 answer.
-
-What is not here: labels in the database (`db`), how rows are split (`splits`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""What a model's answers are worth: the figures every report of the project shows.
-
-What is not here: which rows are tested (`splits`), whether a model is good enough.
-"""
+"""What a model's answers are worth: the figures every report of the project shows."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -2,8 +2,6 @@
 
 Narrow, so that a phone shows them whole. On the page their colours are the page's own variables, so
 that one drawing serves a light and a dark screen.
-
-What is not here: the page (`report`), what is in a study's page (`study_report`).
 """
 
 import io

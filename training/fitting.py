@@ -11,8 +11,6 @@ Every fit starts from `prior` and has generated rows beside the real ones, of wh
 part: not of the folds, not of what is counted. The general LSTM is the prior's and never fitted
 here. How sure the stack may be of a vendor it has not seen is learned the same way, from forests
 fitted without a fold's rows (`calibration`).
-
-What is not here: measuring (`table_run`, `retrain`, `evaluation`).
 """
 
 import io

@@ -4,8 +4,6 @@ A generated sound has a name in one of many vendors' styles and a header that su
 have: a loop lasts its bars at its tempo, sizes follow from rate, channels and depth, and some have
 no header at all. The sounds of a generated folder share a style: code, separator, tempo, or only
 their numbers differ. They teach, and never count as tested rows.
-
-What is not here: the words and patterns (`naming`), how the rows are weighted (`prior`).
 """
 
 import re

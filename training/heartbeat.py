@@ -1,7 +1,7 @@
 """The heartbeat of a training run: a thread that renews the run's lease while the run computes.
 
 It never stops the computation, and is never waited for: the run asks it, between two steps, whether
-it may go on. What is not here: the run (`training.runs`) and its row (`db.training_runs`).
+it may go on.
 """
 
 import threading

@@ -4,8 +4,6 @@ One vendor in eight is held out whole, for nothing else shows how a model does o
 other vendors one pack in eight, for most sounds that arrive are of vendors already known. A hash
 of the names decides, so that any host, in any year, decides alike; what was decided for a sound is
 then kept in its row, whatever its vendor is called later.
-
-What is not here: where the decision is kept (`db.labels`).
 """
 
 import hashlib

@@ -4,8 +4,8 @@ A model that does not beat it by vendor has learned nothing that a list does not
 `keywords.toml`; it learns from no table, and it reads names alone. Whoever wrote it had seen names
 of the public tables, so no vendor there is quite unseen by it: what it gets is rather too good.
 
-What is not here: how names are cut for a model (`classifier.filenames`). The list keeps a plain cut
-of its own, so that it stays the same baseline when the model's changes.
+The list keeps a plain cut of its own, so that it stays the same baseline when the
+model's changes.
 """
 
 import re

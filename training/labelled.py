@@ -2,8 +2,6 @@
 
 Read in chunks; sounds whose labels contradict each other are left out, copies of one file count
 once, and the holdout is frozen on the way.
-
-What is not here: the queries (`db.labels`), how the holdout is drawn (`holdout`).
 """
 
 import posixpath

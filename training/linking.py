@@ -2,8 +2,6 @@
 
 A pack that a repository holds is called after the repository's owner in one table and after its
 maker in the other. What ties the two names together is where the rows came from.
-
-What is not here: reading and testing the tables (`two_tables`).
 """
 
 from collections.abc import Iterable

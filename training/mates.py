@@ -3,8 +3,6 @@
 What `classifier.siblings` and `classifier.encoding` do for a folder on disk is done here for the
 rows of a table. All rows of a folder are its mates there, not the 64 that stand for it in service,
 whose mean is near that of all.
-
-What is not here: how the mates' mean is weighed (`classifier.stacking`).
 """
 
 import numpy as np

@@ -1,7 +1,4 @@
-"""The surest mistakes of a model, by kind: where to look first.
-
-What is not here: how many there are of each kind in all categories (`evaluation.confusion`).
-"""
+"""The surest mistakes of a model, by kind: where to look first."""
 
 import re
 from dataclasses import asdict, dataclass

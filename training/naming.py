@@ -2,8 +2,6 @@
 
 The page is meant to be extended by people who know sounds and not this program, so every mistake
 in it is named with its place.
-
-What is not here: making names from it (`generation`).
 """
 
 import re

@@ -13,8 +13,6 @@ never tested on.
 Two priors: `generated_prior` knows no vendor at all, so whatever is measured on vendors kept out
 starts from it. `starter_prior` knows what the starter that ships has learned from public vendors
 too; a retraining run starts from it, so that few labels cannot make a model worse than the starter.
-
-What is not here: how the names are made (`generation`), fits on real rows (`fitting`).
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""How a training run says how far it is.
-
-What is not here: showing it (`cli.train`), writing it down (`training.runs`).
-"""
+"""How a training run says how far it is."""
 
 from collections.abc import Callable
 from typing import Protocol

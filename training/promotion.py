@@ -5,8 +5,6 @@ F1 do not fall, no category with enough sounds falls by more than a margin, and 
 not one that another draw of packs would undo: a paired bootstrap over *packs*. Over packs and not
 over sounds (as McNemar's test has it), because the sounds of a pack are right or wrong together: a
 hundred takes of one snare are one piece of evidence, not a hundred.
-
-What is not here: who is measured on what (`retrain`), making a model serve (`db.bundles`).
 """
 
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Four systems: TF-IDF with multinomial naive Bayes, TF-IDF with a random forest, an LSTM over the
 name, and a forest stacked on the LSTM's *in-sample* outputs and the header's numbers. What they do
 to a name (cut it at the first dot, drop the first tokens of a long one) is theirs on purpose.
-
-What is not here: the LSTM's network (`reference_lstm`), the comparison (`study`).
 """
 
 import re

@@ -4,8 +4,6 @@ Beside `classifier.sequence` the only module that imports TensorFlow; nothing th
 it. The published loop, one row a step, spends nearly all its time between the steps: Keras's
 ``fit`` takes a quarter of an hour for what are 100,000 small steps. Here the same steps stand in
 one compiled loop, and take half a minute. That they are the same a test holds, weight by weight.
-
-What is not here: what it reads of a name (`reference`).
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,4 @@
-"""Whether confidence means what it says, and how much of a library it lets through.
-
-What is not here: making it so (`calibration`), right and wrong as such (`evaluation`).
-"""
+"""Whether confidence means what it says, and how much of a library it lets through."""
 
 from dataclasses import dataclass
 from typing import Final

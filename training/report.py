@@ -2,8 +2,6 @@
 
 Names of vendors are strangers' text: the template engine escapes all it is given, and the page
 forbids scripts and fetches besides.
-
-What is not here: the figures (`figures`), a study's page and where it is kept (`study_report`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,4 @@
-"""Writing reports to a folder: each file whole, or not at all.
-
-What is not here: what stands in them (`report`, `study_report`).
-"""
+"""Writing reports to a folder: each file whole, or not at all."""
 
 import contextlib
 import os

@@ -4,8 +4,7 @@ The challenger starts from what the starter knows, learns the labelled sounds th
 out, and is compared with the champion on those that are. What was learned is published as a bundle
 either way; whether it serves is the verdict's to say.
 
-What is not here: the models (`fitting`), the gate (`promotion`), the run's row and its one
-transaction (`runs`). Importing this module needs the ``[training]`` extra.
+Importing this module needs the ``[training]`` extra.
 """
 
 from collections.abc import Mapping

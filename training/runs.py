@@ -3,7 +3,6 @@
 Killed at any moment, a run leaves a row that others close when its lease ends, and nothing else:
 the bundle, its promotion, the verdict and the report are written together or not at all.
 
-What is not here: what a run computes (`training.retrain`), and when one starts (`tasks.retrain`).
 Importing this module needs no ``[training]`` extra.
 """
 

@@ -3,9 +3,6 @@
 By vendor is the headline: no vendor stands on both sides, as when a new one arrives. The random
 split is the published one, of vendors already known: a third is held out, the rest divided 80 to 20
 into rows to learn from and rows to validate on.
-
-What is not here: the published method (`reference`), what the table is made of (`analysis`), the
-report (`study_report`).
 """
 
 import time

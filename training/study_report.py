@@ -1,8 +1,4 @@
-"""A study on disk: the page, its figures beside it, and every number as JSON.
-
-What is not here: what the page looks like (``templates/study.html.j2``), how a figure is drawn
-(`figures`).
-"""
+"""A study on disk: the page, its figures beside it, and every number as JSON."""
 
 import json
 import os

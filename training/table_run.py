@@ -1,8 +1,6 @@
 """Training from a table in a file: measure on vendors kept out and at random, fit on all, publish.
 
-What is not here: the models (`fitting`), training from the labels of the database (`retrain`),
-where the bundle is kept. Importing this module needs the ``[training]`` extra; `cli.exits` says so
-where it is missing.
+Importing this module needs the ``[training]`` extra; `cli.exits` says so where it is missing.
 """
 
 import time

@@ -2,8 +2,6 @@
 
 One holds names and headers; the other, names alone, of other vendors. Whoever stands in both has
 one name here (`linking`), so that keeping a vendor out keeps out all of its rows.
-
-What is not here: what is fitted and how it does (`accuracy`).
 """
 
 from dataclasses import dataclass, replace

@@ -1,8 +1,4 @@
-"""What is asked of the model about sounds, its answers, and what else names and headers say.
-
-What is not here: reading headers and rows (`workers.classification`), listing folders
-(`workers.folders`), and the model (`classifier.artifact`).
-"""
+"""What is asked of the model about sounds, its answers, and what else names and headers say."""
 
 import functools
 import posixpath

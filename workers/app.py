@@ -3,9 +3,6 @@
 No setting of Celery on Redis is lossless by itself: kombu takes a message off its list and only
 then notes that it has it. So the ledger in the database is the record and Redis a doorbell; what
 follows keeps the doorbell from ringing for ever, from blocking, and from lying.
-
-What is not here: the tasks (named in `TASK_MODULES`, imported by Celery when a worker starts), and
-the life of a child (`workers.lifecycle`).
 """
 
 from typing import Any, Final

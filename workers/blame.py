@@ -1,8 +1,6 @@
 """Blame: a batch that ended its holder goes back in parts, or is closed with a typed row.
 
 Used by whoever finds that out: the holder itself, the watch, a sweep, the next run in one process.
-
-What is not here: how the ledger narrows a batch down (`db.recovery`).
 """
 
 import os

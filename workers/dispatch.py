@@ -3,8 +3,6 @@
 Batches are marked `queued` and committed first, then published; a message that could not be sent
 puts its batch back. A crash between the two leaves a queued batch without a message, which the next
 sweep finds.
-
-What is not here: who reads the message (`tasks.classify`).
 """
 
 import logging

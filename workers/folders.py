@@ -3,9 +3,6 @@
 Of the folder and never of the batch, so that a file gets the same answer however batches fall, and
 also when it is ingested alone. Names count and nothing else: what a walk would take for a sound by
 its extension is a mate, whether it can be read or not.
-
-What is not here: who stands for a large folder (`classifier.siblings`), what folders' own names say
-(`classifier.folder_words`).
 """
 
 import os

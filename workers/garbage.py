@@ -3,8 +3,6 @@
 A batch makes some twenty thousand small objects that live until its end and refer to each other in
 no circle; by default Python would look through them, and through all that its libraries hold, some
 thirty times a batch. Less often it is one seventh of the time of a batch.
-
-What is not here: a bound on memory (`workers.memory`).
 """
 
 import contextlib

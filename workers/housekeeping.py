@@ -3,7 +3,7 @@
 A training run that fell silent is closed; nobody starts it again but the schedule, or a person.
 
 Any number of sweeps may run at once, from beat, from a waiting producer, by hand; each statement
-passes over what another holds. What is not here: the schedule (`workers.app`).
+passes over what another holds.
 """
 
 import logging

@@ -3,8 +3,6 @@
 The terminal program that classifies here may be killed at any file. Its note (see
 `workers.leftovers`) tells the next run which; that file is then read in a process of its own
 before this one touches it, so that one bad file cannot end every run.
-
-What is not here: claiming and classifying (`workers.classification`).
 """
 
 import logging

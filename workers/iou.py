@@ -2,8 +2,6 @@
 
 An empty file whose name says which batch, and the token it was held under. Without it the lease
 would bring the batch back too, but with an attempt counted against its sounds.
-
-What is not here: who redeems it (`workers.leftovers`).
 """
 
 from collections.abc import Iterator

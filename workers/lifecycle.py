@@ -1,7 +1,7 @@
 """The life of a Celery child: born, it makes its context and loads the model; then it works.
 
 The parent never loads a model: TensorFlow does not survive a fork, and ONNX Runtime's threads would
-not either. What is not here: the embedded mode, which has no child (`workers.inprocess`).
+not either.
 """
 
 import contextlib

@@ -3,8 +3,6 @@
 For a person text, for a program JSON: one object a line, so that nobody has to take sentences
 apart. What a record is about (`batch`, `ingest`, ...) stands in both, in the sentence and as a
 member of its own.
-
-What is not here: what a command answers or tells a person (`cli.terminal`).
 """
 
 import json

@@ -3,8 +3,6 @@
 The limit counts virtual memory (RLIMIT_AS), of which a child has several times what it uses: shared
 libraries, the heaps of threads that were never filled. So it is set relative to what the child has
 when its model is loaded. Linux only: other systems either ignore the limit or cannot tell the size.
-
-What is not here: the pool's own limits on memory and tasks a child, which are Celery's options.
 """
 
 import contextlib

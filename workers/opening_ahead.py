@@ -4,8 +4,6 @@ A network mount takes milliseconds to open a file and to give its first bytes, i
 could read a hundred headers. So while one file is read, threads open the next ones. Only that: what
 is in the files is read by one thread, one after the other, because a note of the file in hand must
 say which one ended the process (`workers.reading_note`).
-
-What is not here: whether storage is slow (`workers.classification` looks at the clock).
 """
 
 import contextlib

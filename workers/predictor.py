@@ -1,7 +1,6 @@
 """The classifier a process serves with: the champion of the database, else the starter.
 
-Looked up once a batch, loaded only when it changed. What is not here: what a bundle is
-(`classifier.artifact`), and who promotes (`training`, `cli`).
+Looked up once a batch, loaded only when it changed.
 """
 
 import logging

@@ -4,8 +4,6 @@ A file that makes libsndfile abort leaves no exception behind, only a dead proce
 shared memory, written before each file, say which file it was and until when its batch was allowed
 to take; a lock on the note, which the kernel drops with the process, says whether its writer still
 lives (a process id would not: ids come again).
-
-What is not here: what is done about a dead reader (`workers.leftovers`).
 """
 
 import contextlib

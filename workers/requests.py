@@ -4,8 +4,6 @@ Celery lets a message's ``timelimit`` header override the worker's limit, so a p
 who can write to Redis) could switch the safeguard off: with 60 s in the header, a worker limited to
 2 s had not killed its task after 18 s. And it assumes that a message has the form its own producer
 gives it: one whose body is JSON's ``null`` ends the worker, and is there for the next one.
-
-What is not here: what a well-formed message asks for (`tasks`).
 """
 
 import logging

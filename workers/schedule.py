@@ -1,7 +1,4 @@
-"""The schedule of training: crontab text in UTC, and which of its moments a message is about.
-
-What is not here: who sends the message (`workers.app`), and what it starts (`tasks.retrain`).
-"""
+"""The schedule of training: crontab text in UTC, and which of its moments a message is about."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Final

@@ -3,8 +3,6 @@
 The parent starts the watch (`workers.watch`) and starts it again should it end; it takes no
 messages while the database is away; told to stop, it interrupts a training run; and a second Ctrl-C
 ends it within a second.
-
-What is not here: the life of a child (`workers.lifecycle`), and what the watch does.
 """
 
 import logging

@@ -8,8 +8,6 @@ ledger still has the work.
 A Redis that answers and refuses (full, a replica now, its disk gone) is for kombu an error of the
 program, which ends the worker. Here it is one of the connection: the worker connects again until
 Redis takes what it is given.
-
-What is not here: what a message with a sound envelope may say (`workers.requests`).
 """
 
 import base64

@@ -12,8 +12,6 @@ without an answer. So the parent starts this process (``python -m workers.watch`
 
 It outlives the parent until all children are gone too. On SIGUSR1 it ends the children now and
 returns what they had in hand without blame.
-
-What is not here: the parent's side (`workers.steps`).
 """
 
 import logging

@@ -2,6 +2,4 @@
 
 ``python -m tests.benchmarks.throughput`` prints a table. Each system classifies the same files with
 the same models; a figure means something beside the others of its run only.
-
-What is not here: latency (`tests.benchmarks.latency`), large tables (`tests.benchmarks.growth`).
 """
