@@ -57,8 +57,8 @@ RUN export PATH=/opt/cratesort/bin:$PATH CRATESORT_DATA_FOLDER=/tmp/data && cd /
     && cratesort ingest kick.wav && cratesort status && cratesort doctor \
     && python -c "import celery.apps.beat, celery.apps.worker, celery.bin.beat, celery.bin.worker, \
         celery.concurrency.prefork, celery.worker.consumer, kombu.transport.redis, \
-        sqlalchemy.dialects.postgresql.psycopg, tasks.classify, tasks.housekeeping, tasks.intake, \
-        tasks.retrain, workers.steps, workers.watch" \
+        sqlalchemy.dialects.postgresql.psycopg, tasks.classify, tasks.sweep, tasks.inbox.consumer, \
+        tasks.retrain, workers.recovery.bootsteps, workers.recovery.supervisor" \
     && rm -rf /tmp/data kick.wav
 
 FROM base-install AS training-install

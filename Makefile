@@ -113,7 +113,7 @@ format: $(VENV)/.dev ## put the code into the project's format
 	@$(BIN)/ruff format .
 
 docs: $(VENV)/.dev ## make docs/cli.md anew from the commands' --help
-	@$(BIN)/python -m cli.reference > docs/cli.md
+	@$(BIN)/python -m cli.docs_reference > docs/cli.md
 
 release-check: $(VENV)/.dev ## build wheel and sdist, and use the wheel elsewhere
 	@$(BIN)/python -m tests.release
@@ -157,15 +157,15 @@ accuracy: $(VENV)/.dev ## measure on vendors never seen: CORPUS=a.csv.gz NAMES=b
 ## reference: ARGS='--systems keyword,ours'
 	@$(need_corpus)
 	@$(need_names)
-	@$(BIN)/python -m training.accuracy "$$CORPUS" "$$NAMES" $(ARGS)
+	@$(BIN)/python -m training.maintainer.accuracy "$$CORPUS" "$$NAMES" $(ARGS)
 
 prior: $(VENV)/.dev ## learn the generated names anew, before `make starter`
-	@$(BIN)/python -m training.prior
+	@$(BIN)/python -m training.prior.pretrained
 
 starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=... NAMES=...
 	@$(need_corpus)
 	@$(need_names)
-	@$(BIN)/python -m training.starter "$$CORPUS" "$$NAMES"
+	@$(BIN)/python -m training.maintainer.build_starter "$$CORPUS" "$$NAMES"
 
 lock: $(VENV)/.base ## make constraints.txt anew from pyproject.toml
 	@echo '# Made by `make lock`: what CI and `make setup` install, all extras.' > $(VENV)/lock

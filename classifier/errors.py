@@ -3,7 +3,7 @@
 A fault of the *sound* is a `SoundError`: it carries an `ErrorCode` and becomes a row in the
 results, never a traceback. A fault of a *bundle* is a `BundleError`: it is loud and stops the
 worker from serving with a model nobody can vouch for. Faults of the world (database away,
-broker away) live where the world is touched: `workers.faults`.
+broker away) live where the world is touched: `workers.errors`.
 """
 
 from enum import StrEnum

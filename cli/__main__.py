@@ -14,29 +14,29 @@ from typing import Any, Final
 
 import click
 
-from classifier.paths import printable
-from cli.exits import Exit, explain
+from classifier.files.paths import printable
+from cli.console.exit_codes import Exit, explain
 
 #: Command name to "module:attribute"; loaded when asked for, so that --help stays quick.
 COMMANDS: Final = {
-    "ingest": "cli.ingest:ingest",
-    "status": "cli.status:status",
+    "ingest": "cli.ingest.command:ingest",
+    "status": "cli.status.command:status",
     "results": "cli.results:results",
-    "retry": "cli.retry:retry",
-    "explain": "cli.explain:explain",
-    "predict": "cli.predict:predict",
-    "labels": "cli.labels:labels",
-    "train": "cli.train:train",
-    "study": "cli.study:study",
-    "models": "cli.models:models",
-    "worker": "cli.services:worker",
-    "beat": "cli.services:beat",
-    "intake": "cli.intake:intake",
-    "flower": "cli.flower:flower",
-    "db": "cli.databases:db",
-    "doctor": "cli.doctor:doctor",
-    "health": "cli.health:health",
-    "metrics": "cli.metrics:metrics",
+    "retry": "cli.ingest.retry:retry",
+    "explain": "cli.models.explain:explain",
+    "predict": "cli.models.predict:predict",
+    "labels": "cli.labels.command:labels",
+    "train": "cli.models.train:train",
+    "study": "cli.models.study:study",
+    "models": "cli.models.command:models",
+    "worker": "cli.services.worker_and_beat:worker",
+    "beat": "cli.services.worker_and_beat:beat",
+    "intake": "cli.services.intake:intake",
+    "flower": "cli.services.flower:flower",
+    "db": "cli.services.database:db",
+    "doctor": "cli.status.doctor:doctor",
+    "health": "cli.status.health:health",
+    "metrics": "cli.metrics.command:metrics",
 }
 
 

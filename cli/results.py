@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
-from classifier.labels import CATEGORIES
-from classifier.paths import printable
-from cli.spreadsheets import spreadsheet_safe
-from cli.terminal import command, csv_writer, iso_time, say, shorten, tell, terminal_width, wrapped
+from classifier.categories import CATEGORIES
+from classifier.files.paths import printable
+from cli.console.csv_cells import spreadsheet_safe
+from cli.console.output import (
+    command,
+    csv_writer,
+    iso_time,
+    say,
+    shorten,
+    tell,
+    terminal_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
-    from db.results import SoundRow
+    from db.results.queries import SoundRow
 
 #: The columns of csv, json and parquet: first the contract's, in its order, then the rest.
 COLUMNS: Final = (
@@ -90,7 +99,7 @@ def results(
 
     from db.engine import create_engine, reading
     from db.migrate import require_current
-    from db.results import results as rows
+    from db.results.queries import results as rows
     from workers.settings import load_settings
 
     database = create_engine(load_settings().database)

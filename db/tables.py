@@ -217,8 +217,9 @@ sounds: Final = Table(
     "sounds",
     metadata,
     Column("id", _ID, primary_key=True),
-    # BLAKE2b-128 of root and path (`db.sounds.sound_key`). A unique index on the path itself would
-    # fail on PostgreSQL for paths over 2,704 bytes, and is four times as large for ordinary ones.
+    # BLAKE2b-128 of root and path (`db.results.sounds.sound_key`). A unique index on the path
+    # itself would fail on PostgreSQL for paths over 2,704 bytes, and is four times as large for
+    # ordinary ones.
     Column("key", LargeBinary(16), nullable=False, unique=True),
     Column("root", String(64), nullable=False),
     Column("path", Text, nullable=False),
@@ -237,7 +238,7 @@ sounds: Final = Table(
     Column("note", Text),
     Column("category", String(32)),
     Column("confidence", Float),
-    # Twelve little-endian float32, in the order of classifier.labels.CATEGORIES.
+    # Twelve little-endian float32, in the order of classifier.categories.CATEGORIES.
     Column("probabilities", LargeBinary(48)),
     Column("model_version", String(64)),
     Column("classified_at", _TIME, nullable=False),
@@ -250,7 +251,7 @@ sounds: Final = Table(
     # first reads its label, from its vendor's and pack's names; kept here, because names may
     # change, and a sound that a model was measured on must not be learned by a later one.
     Column("held_out", Boolean),
-    # By-products (`classifier.byproducts`), each with where it was found.
+    # By-products (`classifier.names.attributes`), each with where it was found.
     Column("tempo_bpm", Float),
     Column("tempo_source", String(16)),
     Column("musical_key", String(16)),

@@ -3,11 +3,11 @@
 import logging
 
 from classifier.errors import CratesortError
-from db.faults import plain
-from workers import classification, lifecycle
-from workers.app import CLASSIFY_TASK, app
-from workers.dispatch import MESSAGE_VERSION, dispatch
-from workers.faults import HandedBackError, is_worlds
+from db.errors import plain
+from workers import child_process, classification
+from workers.celery_ext.app import CLASSIFY_TASK, app
+from workers.celery_ext.dispatch import MESSAGE_VERSION, dispatch
+from workers.errors import HandedBackError, is_worlds
 from workers.garbage import give_memory_back
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
             extra={"batch": batch_id},
         )
         return
-    context = lifecycle.context()
+    context = child_process.context()
     try:
         classification.classify_batch(batch_id, context)
     except Exception as error:

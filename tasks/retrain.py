@@ -8,19 +8,20 @@ labels came in.
 import logging
 
 from classifier.errors import CratesortError
-from db import labels, training_runs
 from db.dialects import clock
 from db.engine import reading
-from db.faults import plain
+from db.errors import plain
+from db.registry import training_runs
+from db.results import labels
 from db.tables import RunTrigger
 from training.errors import RunNotOpenedError
-from training.runs import retrain_now
-from workers import lifecycle
-from workers.app import RETRAIN_TASK, app
+from training.runs.run import retrain_now
+from workers import child_process
+from workers.celery_ext.app import RETRAIN_TASK, app
 from workers.context import WorkContext
-from workers.faults import is_worlds
-from workers.schedule import parse_schedule, slot_at
+from workers.errors import is_worlds
 from workers.settings import load_settings
+from workers.training_schedule import parse_schedule, slot_at
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class TrainingFailedError(CratesortError):
 def retrain() -> None:
     """Retrain, if enough labels came in and nobody has for this moment of the schedule."""
     try:
-        _retrain(lifecycle.context())
+        _retrain(child_process.context())
     except RunNotOpenedError as error:
         log.info("no training run: %s", error)
     except Exception as error:

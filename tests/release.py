@@ -25,13 +25,13 @@ PACKAGES: Final = frozenset({"classifier", "cli", "db", "tasks", "training", "wo
 
 #: What is no Python file and must not be forgotten.
 DATA_FILES: Final = (
-    "classifier/instruments.toml",
+    "classifier/names/instruments.toml",
     "classifier/starter/starter.zip",
     "classifier/starter/MODEL_CARD.md",
     "db/migrations/script.py.mako",
-    "training/keywords.toml",
-    "training/naming.toml",
-    "training/prior.npz",
+    "training/baselines/keywords.toml",
+    "training/prior/naming.toml",
+    "training/prior/prior.npz",
 )
 
 

@@ -1,7 +1,4 @@
-"""One batch: claim it, read its headers, run the model once, write its rows, all or nothing.
-
-The same function serves a Celery child and the calling process.
-"""
+"""One batch: claim it, read its headers, run the model once, write its rows, all or nothing."""
 
 import functools
 import logging
@@ -14,25 +11,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from classifier.errors import CratesortError, ErrorCode, SoundError
-from classifier.features import SAMPLE_TYPES
-from classifier.headers import HeaderReading, read_header
-from classifier.opening import mtime_ns, open_beneath, open_root
-from db import ledger, measures, recovery, sounds
-from db.batch import ClaimedBatch
-from db.faults import plain
-from db.measures import BatchTimes
-from db.sounds import Failure, Prediction, SoundResult
-from workers.answers import answers, by_products_of, question
-from workers.blame import blame
+from classifier.files.safe_open import mtime_ns, open_beneath, open_root
+from classifier.headers.reader import HeaderReading, read_header
+from classifier.model.header_features import SAMPLE_TYPES
+from db.errors import plain
+from db.queue import ledger, recovery
+from db.queue.batch import ClaimedBatch
+from db.reporting import batch_metrics
+from db.reporting.batch_metrics import BatchTimes
+from db.results import sounds
+from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
-from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds
-from workers.iou import write_iou
-from workers.opening_ahead import Opened, opened_ahead
+from workers.errors import LibraryRootAwayError, backoff_seconds, is_worlds
+from workers.predictions import answers, by_products_of, question
+from workers.reading.prefetch import Opened, opened_ahead
+from workers.recovery.deferred_handback import write_iou
+from workers.recovery.failure_policy import blame
 from workers.settings import ABSOLUTE_ROOT, Settings
 
 if TYPE_CHECKING:
-    from classifier.artifact import Classifier
-    from classifier.siblings import Mates
+    from classifier.bundle.artifact import Classifier
+    from classifier.names.pack_mates import Mates
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     Raises
     ------
     Exception
-        The world's or our fault (`workers.faults`). The batch went back to the ledger, unless the
+        The world's or our fault (`workers.errors`). The batch went back to the ledger, unless the
         database itself is away; then its lease brings it back.
     """
     # Before anything is claimed: a model that cannot be loaded is no batch's fault, and must not
@@ -164,7 +163,7 @@ def _classify_claimed(
             model_seconds=predicted - listed,
             database_seconds=time.perf_counter() - predicted,
         )
-        measures.save(connection, claimed.id, times, results)
+        batch_metrics.save(connection, claimed.id, times, results)
     log.info(
         "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, folders %.0f ms, "
         "model %.0f ms, database %.0f ms; model %s",
@@ -301,7 +300,7 @@ def read_sound(root_fd: int, root: str, path: str) -> SoundReading:
     Parameters
     ----------
     root_fd : int
-        From `classifier.opening.open_root`.
+        From `classifier.files.safe_open.open_root`.
     root, path : str
         As the ledger has them.
 

@@ -16,9 +16,9 @@ from typing import Final
 from sqlalchemy import Engine
 
 from db.engine import create_engine
-from workers.folders import Folders
-from workers.predictor import Predictor
-from workers.reading_note import ReadingNote
+from workers.reading.folder_cache import Folders
+from workers.recovery.crash_marker import ReadingNote
+from workers.serving_model import Predictor
 from workers.settings import Settings
 
 HOSTNAME: Final = socket.gethostname()

@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from classifier.errors import CratesortError
-from workers.logs import LogFormat
+from workers.logging_setup import LogFormat
 
 PREFIX: Final = "CRATESORT_"
 
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
         value = " ".join(value.split())
         if value != cls.model_fields["training_schedule"].default:
             # Here: the parser is Celery's, which who works in one process does not load.
-            from workers.schedule import parse_schedule
+            from workers.training_schedule import parse_schedule
 
             parse_schedule(value)
         return value

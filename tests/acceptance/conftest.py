@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from classifier.paths import path_text
-from db import labels as labels_table
-from db import sounds as sounds_table
+from classifier.files.paths import path_text
 from db.engine import create_engine
-from db.sounds import Failure, Prediction, SoundResult
+from db.results import labels as labels_table
+from db.results import sounds as sounds_table
+from db.results.sounds import Failure, Prediction, SoundResult
 from tests.support.command_line import CliResult, parsed, run_in_process
 
 

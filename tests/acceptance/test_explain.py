@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from classifier.filenames import tokenise
-from classifier.labels import CATEGORIES
-from classifier.siblings import mates_of
-from cli.explain import words_cut
+from classifier.categories import CATEGORIES
+from classifier.names.pack_mates import mates_of
+from classifier.names.tokens import tokenise
+from cli.models.explain import words_cut
 from tests.support import sounds
 from tests.support.command_line import parsed
 

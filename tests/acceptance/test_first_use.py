@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier.labels import CATEGORIES
+from classifier.categories import CATEGORIES
 
 INGEST_KEYS = {
     "ingest_id", "found", "skipped_unchanged", "ignored", "enqueued",

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from db.engine import create_engine, reading
 from db.tables import batches, label_history
-from tasks.inbox import DEAD_KEPT, LEASE_SECONDS, LONGEST_ENTRY_BYTES
-from tasks.intake import MOST_ENTRIES, ROUND_SECONDS
+from tasks.inbox.consumer import MOST_ENTRIES, ROUND_SECONDS
+from tasks.inbox.redis_lists import DEAD_KEPT, LEASE_SECONDS, LONGEST_ENTRY_BYTES
 from tests.support import sounds
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until

@@ -9,9 +9,9 @@ import os
 import pytest
 
 from classifier.errors import ErrorCode
-from classifier.paths import path_text
-from cli.spreadsheets import spreadsheet_safe
-from db.sounds import Failure
+from classifier.files.paths import path_text
+from cli.console.csv_cells import spreadsheet_safe
+from db.results.sounds import Failure
 from tests.support import sounds
 from tests.support.command_line import parsed
 

@@ -166,7 +166,7 @@ def test_a_database_that_is_away_is_exit_code_3(labels, postgres_server):
 #: An import that dies as if it were killed, behind the second of its statements.
 _DYING = """
 import os, sys
-from cli import label_import
+from cli.labels import importer
 from cli.__main__ import main
 
 give = label_import.give

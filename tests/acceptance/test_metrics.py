@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from db import training_runs
+from db.registry import training_runs
 from db.tables import RunTrigger
 from tests.support import sounds
 from tests.support.command_line import clean_environment

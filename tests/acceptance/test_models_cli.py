@@ -8,11 +8,11 @@ from importlib import resources
 import pytest
 from sqlalchemy import update
 
-from classifier.artifact import read_manifest
-from classifier.labels import CATEGORIES
-from classifier.shipped import starter_version
-from db import bundles
+from classifier.bundle.artifact import read_manifest
+from classifier.bundle.starter import starter_version
+from classifier.categories import CATEGORIES
 from db.engine import create_engine
+from db.registry import bundles
 from db.tables import models as models_table
 from tests.support import sounds
 from tests.support.bundles import called

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from classifier.labels import CATEGORIES
+from classifier.categories import CATEGORIES
 
 HEADER = "file_path,file_size,duration,sample_rate,channels,frame_count,sample_type"
 ROWS = (

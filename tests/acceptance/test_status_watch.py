@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cli.exits import Exit
+from cli.console.exit_codes import Exit
 from tests.support.command_line import clean_environment
 
 PATIENCE_SECONDS = 60.0

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pandas")
 
-from classifier.shipped import starter_version
+from classifier.bundle.starter import starter_version
 from tests.support.fitted import fits_made_small
 
 pytestmark = pytest.mark.tensorflow

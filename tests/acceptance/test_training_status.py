@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from cli.exits import Exit, explain
-from db import training_runs
+from cli.console.exit_codes import Exit, explain
 from db.engine import create_engine
+from db.registry import training_runs
 from db.tables import RunTrigger, RunVerdict
 from training.errors import DatabaseAwayError, RunNotOpenedError
 

@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.few_labels CORPUS``. Of each fold of vendors kept out of a base model,
 the vendor with the most categories gives 200 labels; the base learns them as a retraining run
-would (`training.prior.Prior.recipe`). Prints accuracy and macro F1 on
+would (`training.prior.pretrained.Prior.recipe`). Prints accuracy and macro F1 on
 that vendor's other files (own), on the other vendors kept out (rest), and on 2,000 files that the
 base has learned (known).
 
@@ -15,12 +15,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from classifier.sequence import SequenceModel
-from training.dataset import LabelledSounds, read_table
-from training.evaluation import evaluate
-from training.fitting import FittedModels, fit_models
-from training.prior import generated_prior
-from training.splits import vendor_folds
+from classifier.model.name_lstm import SequenceModel
+from training.data.dataset import LabelledSounds, read_table
+from training.data.splits import vendor_folds
+from training.evaluation.metrics import evaluate
+from training.fit.stack_fit import FittedModels, fit_models
+from training.prior.pretrained import generated_prior
 
 LABELS = 200
 FEWEST_FILES = 300

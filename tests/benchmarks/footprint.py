@@ -99,7 +99,7 @@ def _measure(
 
 
 def _is_watch(pid: int) -> bool:
-    return b"workers.watch" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"workers.recovery.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def main() -> None:

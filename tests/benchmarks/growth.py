@@ -23,15 +23,16 @@ import numpy as np
 from psycopg.types.json import Json
 from sqlalchemy import JSON, Connection, Engine, Table, insert, text
 
+from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
-from classifier.labels import CATEGORIES, N_CATEGORIES
-from db.at_work import work
-from db.bundles import champion_version
 from db.engine import create_engine, reading
 from db.migrate import upgrade
-from db.overview import files_per_second, ledger_counts, progress, sound_counts
-from db.results import SoundRow, results
-from db.sounds import sound_key
+from db.registry.bundles import champion_version
+from db.registry.training_runs import latest
+from db.reporting.counts import files_per_second, ledger_counts, progress, sound_counts
+from db.reporting.throughput import work
+from db.results.queries import SoundRow, results
+from db.results.sounds import sound_key
 from db.tables import (
     CONFIDENCE_PERCENT,
     BatchState,
@@ -42,7 +43,6 @@ from db.tables import (
     ingests,
     sounds,
 )
-from db.training_runs import latest
 from tests.support.servers import PostgresServer, running
 
 #: What `results` fetches at once, and so what its reader waits for.
@@ -271,13 +271,13 @@ def ask_status(connection: Connection) -> None:
 
 
 def first_page(connection: Connection, **chosen: Any) -> list[SoundRow]:
-    """Return the first rows of `db.results.results`, as many as are fetched at once.
+    """Return the first rows of `db.results.queries.results`, as many as are fetched at once.
 
     Parameters
     ----------
     connection : Connection
     **chosen
-        As `db.results.results` takes them.
+        As `db.results.queries.results` takes them.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from sqlalchemy import select
 from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.tables import batches
-from tasks.producer import submit
+from tasks.producer.submission import submit
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.work import paths_below

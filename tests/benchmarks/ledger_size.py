@@ -9,10 +9,10 @@ import argparse
 
 from sqlalchemy import Engine, text
 
-from db import ledger
-from db.batch import BatchEntry
 from db.engine import create_engine, reading
 from db.migrate import upgrade
+from db.queue import ledger
+from db.queue.batch import BatchEntry
 from tests.support.servers import PostgresServer, running
 from workers.settings import Settings
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.artifact import load_starter
-from classifier.opening import open_root
-from classifier.siblings import mates_of
-from workers.folders import Folders
+from classifier.bundle.artifact import load_starter
+from classifier.files.safe_open import open_root
+from classifier.names.pack_mates import mates_of
+from workers.reading.folder_cache import Folders
 
 FOLDERS, FILES = 200, 20
 BATCH = 256

@@ -1,7 +1,7 @@
 """How long a retraining run takes, and how much memory, beside one fit of the published LSTM.
 
 ``python -m tests.benchmarks.retraining --rows 12000``. Prints a table; measures nothing else of the
-machine. The rows are generated names (`training.generation`), of many vendors and packs, with
+machine. The rows are generated names (`training.prior.generation`), of many vendors and packs, with
 headers; ``--from-csv`` takes a real table instead, repeated under other vendors' names until there
 are enough.
 """
@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.features import SAMPLE_TYPES
-from classifier.headers import AudioHeader
-from classifier.labels import CATEGORIES
+from classifier.categories import CATEGORIES
+from classifier.headers.reader import AudioHeader
+from classifier.model.header_features import SAMPLE_TYPES
 from db import migrate
 from db.engine import create_engine
 from tests.support.labelled_rows import Row, add_labelled
-from training.dataset import LabelledSounds, read_table
-from training.generation import generate_sounds
-from training.naming import load_naming
-from training.reference import NameLstm
-from training.retrain import retrain_labels
+from training.baselines.published_method import NameLstm
+from training.data.dataset import LabelledSounds, read_table
+from training.prior.generation import generate_sounds
+from training.prior.naming import load_naming
+from training.runs.from_labels import retrain_labels
 
 VENDORS = 40
 PACKS = 5

@@ -13,12 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from classifier.opening import open_beneath, open_root
-from db.batch import BatchEntry, ClaimedBatch
+from classifier.files.safe_open import open_beneath, open_root
+from db.queue.batch import BatchEntry, ClaimedBatch
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.work import paths_below
-from workers import classification
+from workers import classify_batch
 from workers.context import WorkContext
 from workers.settings import Settings
 
@@ -41,9 +41,9 @@ def main() -> None:
             return open_beneath(*arguments, **options)  # type: ignore[arg-type]
 
         print(f"| as long as it does | {_rate(library, context):,.0f} |")
-        with patch.object(classification, "open_beneath", slowly):
+        with patch.object(classify_batch, "open_beneath", slowly):
             print(f"| {1e3 * asked.seconds:.0f} ms more | {_rate(library, context):,.0f} |")
-            with patch.object(classification, "_SLOW_STORAGE_SECONDS", float("inf")):
+            with patch.object(classify_batch, "_SLOW_STORAGE_SECONDS", float("inf")):
                 rate = _rate(library, context)
             print(f"| {1e3 * asked.seconds:.0f} ms more, one after the other | {rate:,.0f} |")
 
@@ -55,7 +55,7 @@ def _rate(library: Path, context: WorkContext) -> float:
     for start in range(0, len(paths), _BATCH):
         entries = tuple(BatchEntry(path, "", "") for path in paths[start : start + _BATCH])
         batch = ClaimedBatch(1, 1, "library", entries, "", 0)
-        classification._read_all(batch, root_fd, context)
+        classify_batch._read_all(batch, root_fd, context)
     return len(paths) / (time.perf_counter() - began)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from db.engine import create_engine
-from db.faults import DATABASE_AWAY
+from db.errors import DATABASE_AWAY
 from tests.chaos import report
 from tests.chaos.faults import KINDS, Fault, Scene, plan, strike
 from tests.chaos.handing_in import HandingIn

@@ -19,7 +19,7 @@ from tests.chaos.handing_in import HandingIn
 from tests.chaos.services import Service
 from tests.chaos.world import World
 from tests.support.servers.lifecycle import living_processes
-from workers.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
+from workers.celery_ext.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
 
 #: Beyond the lease: at test settings about as long as a sweep takes to come.
 _PAST_THE_LEASE: Final = (0.5, 3.0)

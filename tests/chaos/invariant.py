@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, func, select
 
-from classifier.labels import N_CATEGORIES
+from classifier.categories import N_CATEGORIES
 from db.engine import reading
 from db.tables import BatchState, SoundStatus, batches, ingests, sounds
 from tests.chaos.library import CLASSIFIED

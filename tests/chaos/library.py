@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from classifier.errors import ErrorCode
-from classifier.paths import path_text
+from classifier.files.paths import path_text
 from tests.support import sounds
 
 #: An outcome is this, or the code of an error.

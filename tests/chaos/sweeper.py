@@ -5,10 +5,10 @@ Started as ``python -m tests.chaos.sweeper`` with the settings of the fleet.
 
 import time
 
-from workers.app import app
+from workers.celery_ext.app import app
 from workers.context import WorkContext
-from workers.faults import is_worlds
-from workers.housekeeping import sweep
+from workers.errors import is_worlds
+from workers.recovery.ledger_sweep import sweep
 from workers.settings import load_settings
 
 

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import update
 
-from db import ledger, recovery
-from db.batch import BatchEntry
 from db.engine import create_engine
+from db.queue import ledger, recovery
+from db.queue.batch import BatchEntry
 from db.tables import batches
 from tests.chaos.history import note_steps, read_history
 

@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from classifier.categories import N_CATEGORIES
 from classifier.errors import ErrorCode
-from classifier.labels import N_CATEGORIES
-from db import ledger
-from db import sounds as sounds_table
-from db.batch import BatchEntry
 from db.engine import create_engine
-from db.sounds import Failure, Prediction, SoundResult
+from db.queue import ledger
+from db.queue.batch import BatchEntry
+from db.results import sounds as sounds_table
+from db.results.sounds import Failure, Prediction, SoundResult
 from db.tables import batches, ingests, sounds
 from tests.chaos.invariant import open_batches, take_account
 from tests.chaos.library import CLASSIFIED

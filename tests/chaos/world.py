@@ -30,7 +30,7 @@ from tests.support.command_line import clean_environment
 from tests.support.places import REPOSITORY
 from tests.support.servers import PostgresServer, RedisServer, running
 from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
-from workers.app import CLASSIFY_QUEUE, CLASSIFY_TASK, build_app
+from workers.celery_ext.app import CLASSIFY_QUEUE, CLASSIFY_TASK, build_app
 from workers.settings import PREFIX, Settings
 
 #: Leases and sweeps short enough that a run of a minute sees many of them end.

@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from classifier.audio_names import is_named_like_a_sound
+from classifier.files.extensions import is_named_like_a_sound
 from tests.compose.stack import ComposeError, Stack, missing, wait_for
 from tests.support.places import REPOSITORY
 

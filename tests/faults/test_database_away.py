@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from tests.support.fleet import holds
 from tests.support.servers.lifecycle import wait_until
-from workers.reading_note import notes_of_the_living
+from workers.recovery.crash_marker import notes_of_the_living
 from workers.settings import Settings
 
 #: Leases outlast the outage, as they do in production; only IOUs return what could not be written.

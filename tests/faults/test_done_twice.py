@@ -10,9 +10,9 @@ from tests.support.servers.lifecycle import wait_until
 
 SWEEP = """
 import time
-from workers.app import build_app
+from workers.celery_ext.app import build_app
 from workers.context import WorkContext
-from workers.housekeeping import sweep
+from workers.recovery.ledger_sweep import sweep
 from workers.settings import load_settings
 settings = load_settings()
 app, context = build_app(settings), WorkContext.create(settings)

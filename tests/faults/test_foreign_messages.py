@@ -6,7 +6,7 @@ import redis
 
 from tests.support.fleet import WATCH_ALONE, Fleet
 from tests.support.servers.lifecycle import wait_until
-from workers.app import build_app
+from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 

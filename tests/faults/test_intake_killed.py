@@ -14,7 +14,7 @@ import redis
 
 from db.dialects import lock_table
 from db.tables import ingests
-from tasks.inbox import INBOX_KEY, INTAKES_KEY, TAKEN_PREFIX
+from tasks.inbox.redis_lists import INBOX_KEY, INTAKES_KEY, TAKEN_PREFIX
 from tests.support.fleet import on_both_databases
 from tests.support.servers.lifecycle import wait_until
 

@@ -5,10 +5,10 @@ from itertools import groupby
 import pytest
 from sqlalchemy import select
 
-from classifier.shipped import starter_version
-from db import bundles
+from classifier.bundle.starter import starter_version
 from db.dialects import clock
 from db.engine import reading
+from db.registry import bundles
 from db.tables import BatchState, sounds
 from tests.support.bundles import called
 from tests.support.fleet import WATCH_ALONE

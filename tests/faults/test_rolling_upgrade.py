@@ -9,8 +9,8 @@ from db.dialects import now
 from db.tables import batches
 from tests.support.fleet import on_both_databases
 from tests.support.servers.lifecycle import wait_until
-from workers import dispatch
-from workers.app import build_app
+from workers.celery_ext import dispatch
+from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 

@@ -10,15 +10,15 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from db import bundles, training_runs
 from db.dialects import now
 from db.engine import reading
+from db.registry import bundles, training_runs
+from db.registry.training_runs import FELL_SILENT
 from db.tables import RunState, RunVerdict
 from db.tables import training_runs as table
-from db.training_runs import FELL_SILENT
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until
-from workers.app import build_app
+from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 # Not importorskip: a trainer refuses to start without TensorFlow, and these tests never load it.

@@ -10,17 +10,17 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import func, select, update
 
-from db import bundles, training_runs
 from db.dialects import now
 from db.engine import create_engine, reading
+from db.registry import bundles, training_runs
+from db.registry.training_runs import FELL_SILENT
 from db.tables import RunState, RunTrigger, models, promotions
 from db.tables import training_runs as table
-from db.training_runs import FELL_SILENT
 from tests.support.command_line import clean_environment
 from tests.support.held_training import STAGES, VERSION, held_work
 from tests.support.servers.lifecycle import wait_until
 from training.errors import RunNotOpenedError
-from training.runs import perform
+from training.runs.run import perform
 
 
 class Runs:

@@ -17,7 +17,8 @@ def watch_of(worker):
         return [
             pid
             for pid in worker.processes()
-            if b"workers.watch" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"workers.recovery.supervisor"
+            in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         ]
 
     wait_until(lambda: len(watches()) == 1, "the worker has its watch", 60)

@@ -5,7 +5,7 @@ import re
 import struct
 from collections.abc import Callable, Sequence
 
-from classifier.ogg import checksum
+from classifier.headers.ogg import checksum
 from tests.fuzz.seeds import Seed
 
 _MOST_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from classifier.audio_names import AUDIO_EXTENSIONS
+from classifier.files.extensions import AUDIO_EXTENSIONS
 from tests.support import sounds
 from tests.support.ogg_pages import FIRST, LAST, page
 from tests.support.riff_chunks import (

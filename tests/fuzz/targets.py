@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from classifier import filenames, headers, paths
 from classifier.errors import SoundError
-from classifier.features import SAMPLE_TYPES
-from classifier.loop_chunks import LoopInfo
-from classifier.vocabulary import Vocabulary
+from classifier.files import paths
+from classifier.headers import reader
+from classifier.headers.loop_metadata import LoopInfo
+from classifier.model.header_features import SAMPLE_TYPES
+from classifier.model.vocabulary import Vocabulary
+from classifier.names import tokens
 
 #: The most that any file may make us read: a walk over pages, checksums and libmpg123's share.
 MOST_BYTES_READ = 16 << 20
@@ -52,7 +54,7 @@ class HeaderTarget:
         os.ftruncate(fd, size)
         self._n_bytes = self._n_reads = 0
         try:
-            outcome = headers.read_header(fd, size, "kick.wav")
+            outcome = reader.read_header(fd, size, "kick.wav")
         except SoundError as refused:
             outcome = refused
         assert self._n_bytes <= MOST_BYTES_READ, f"{self._n_bytes:,} bytes were read"
@@ -65,13 +67,13 @@ class HeaderTarget:
         assert header.file_size_bytes == size
         _check_loop_info(header.loop_info)
         if header.sample_type is None:  # MIDI states none of its numbers
-            assert header == headers.AudioHeader(size, None, None, None, None, None)
+            assert header == reader.AudioHeader(size, None, None, None, None, None)
             return True
         assert header.channels is not None
-        assert 0 < header.channels <= headers.MAX_CHANNELS, header
+        assert 0 < header.channels <= reader.MAX_CHANNELS, header
         assert header.sample_rate_hz is not None
-        assert 0 < header.sample_rate_hz <= headers.MAX_SAMPLE_RATE_HZ, header
-        assert header.frame_count is None or 0 < header.frame_count <= headers.MAX_FRAME_COUNT, (
+        assert 0 < header.sample_rate_hz <= reader.MAX_SAMPLE_RATE_HZ, header
+        assert header.frame_count is None or 0 < header.frame_count <= reader.MAX_FRAME_COUNT, (
             header
         )
         assert (header.frame_count is None) == (header.duration_seconds is None), header
@@ -99,11 +101,11 @@ def check_name(name: bytes, rng: random.Random) -> None:
     assert not any(unicodedata.category(char) == "Cc" for char in paths.printable(base))
     any_text = name.decode(*rng.choice(_DECODINGS))
     for words in (base, any_text):
-        tokens = filenames.tokenise(words)
-        assert tokens, words
-        assert tokens == filenames.tokenise(words)
-        assert all(tokens), words
-        ids = _VOCABULARY.encode([tokens])
+        tokenised = tokens.tokenise(words)
+        assert tokenised, words
+        assert tokenised == tokens.tokenise(words)
+        assert all(tokenised), words
+        ids = _VOCABULARY.encode([tokenised])
         assert ids.min() >= 0
         assert ids[0, 0, 0] > 0
     try:

@@ -11,15 +11,15 @@ from celery import Celery
 from pydantic import SecretStr
 from sqlalchemy import Engine, RowMapping, func, select
 
-from db import ledger
-from db.batch import BatchEntry, ClaimedBatch
 from db.engine import reading
-from db.results import SoundRow, results
+from db.queue import ledger
+from db.queue.batch import BatchEntry, ClaimedBatch
+from db.results.queries import SoundRow, results
 from db.tables import BatchState, batches, ingests
 from tests.support.databases import connected
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until
-from workers.app import build_app
+from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)

@@ -11,12 +11,18 @@ pytest.importorskip("sklearn")
 
 from tests.support import labelled_tables
 from tests.support.fitted import fits_made_small
-from training import accuracy
-from training.accuracy_text import as_text
-from training.comparison import Comparison, System, Table, compare
-from training.mistakes import N_EXAMPLES, N_SUREST, Example, KindOfMistake, surest_mistakes
+from training.evaluation.confident_errors import (
+    N_EXAMPLES,
+    N_SUREST,
+    Example,
+    KindOfMistake,
+    surest_mistakes,
+)
+from training.maintainer import accuracy
+from training.maintainer.accuracy_text import as_text
+from training.maintainer.comparison import Comparison, System, Table, compare
+from training.maintainer.corpus_pair import read_two_tables
 from training.progress import no_progress
-from training.two_tables import read_two_tables
 
 pytestmark = pytest.mark.tensorflow
 

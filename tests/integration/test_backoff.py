@@ -4,16 +4,16 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from db import ledger, recovery
-from db.batch import BatchEntry
 from db.dialects import now
 from db.engine import reading
+from db.queue import ledger, recovery
+from db.queue.batch import BatchEntry
 from db.tables import BatchState, batches
 from tests.support import sounds
 from tests.support.servers.lifecycle import wait_until
 from workers.classification import classify_batch
 from workers.context import WorkContext
-from workers.faults import LibraryRootAwayError, backoff_seconds, is_worlds
+from workers.errors import LibraryRootAwayError, backoff_seconds, is_worlds
 from workers.settings import ConfigurationError, Settings
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from classifier.errors import BundleError
-from db import bundles
+from db.registry import bundles
 from db.tables import models, promotions
 from tests.support.databases import connected
 

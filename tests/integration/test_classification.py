@@ -12,18 +12,19 @@ import pytest
 from pydantic import SecretStr
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.opening import open_root
-from db import ledger, recovery
-from db.batch import BatchEntry
+from classifier.files.safe_open import open_root
+from db.queue import ledger, recovery
+from db.queue.batch import BatchEntry
 from db.tables import BatchState
 from tests.support import sounds
-from workers import classification, folders
+from workers import classification
 from workers.classification import classify_batch, read_sound
 from workers.context import WorkContext
-from workers.faults import LibraryRootAwayError
-from workers.folders import Folders
-from workers.leftovers import return_leftovers
-from workers.reading_note import notes_of_the_living
+from workers.errors import LibraryRootAwayError
+from workers.reading import folder_cache
+from workers.reading.folder_cache import Folders
+from workers.recovery.crash_marker import notes_of_the_living
+from workers.recovery.crash_recovery import return_leftovers
 from workers.settings import ABSOLUTE_ROOT, Settings
 
 
@@ -215,7 +216,7 @@ def test_a_folder_that_cannot_be_listed_takes_no_sound_with_it(
     def refused(*_, **__):
         raise SoundError(ErrorCode.PERMISSION_DENIED, "it may be entered, not listed")
 
-    monkeypatch.setattr(folders, "open_folder_beneath", refused)
+    monkeypatch.setattr(folder_cache, "open_folder_beneath", refused)
     classify_batch(queued(voices), context)
     rows = said()
     assert rows["Pack/vox 5.wav"][0] == "vocal"
@@ -229,7 +230,7 @@ def test_storage_that_fails_while_folders_are_listed_is_nobodys_fault(
     def failing(_):
         raise OSError(errno.EIO, "the storage fails")
 
-    monkeypatch.setattr(folders, "_names", failing)
+    monkeypatch.setattr(folder_cache, "_names", failing)
     with pytest.raises(OSError, match="the storage fails"):
         classify_batch(queued(voices), context)
     assert_handed_back(batch_rows)

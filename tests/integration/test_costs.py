@@ -16,12 +16,13 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Engine, event, select
 
-from db import ledger, sounds
-from db.batch import BatchEntry
 from db.engine import create_engine, reading
+from db.queue import ledger
+from db.queue.batch import BatchEntry
+from db.results import sounds
 from db.tables import batches
-from tasks.finding import Ignored, Locator, find
-from tasks.producer import submit_found
+from tasks.producer.discovery import Ignored, Locator, find
+from tasks.producer.submission import submit_found
 from tests.support import sounds as made
 from tests.support.command_line import clean_environment
 from tests.support.databases import connected
@@ -158,7 +159,7 @@ def test_a_plain_header_costs_four_system_calls(tmp_path, library):
     folder = library(300)
     program = (
         "import sys\n"
-        "from classifier.opening import open_root\n"
+        "from classifier.files.safe_open import open_root\n"
         "from workers.classification import read_sound\n"
         "root_fd = open_root(sys.argv[1])\n"
         "for number in range(int(sys.argv[2])):\n"

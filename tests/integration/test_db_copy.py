@@ -3,15 +3,15 @@
 import pytest
 from sqlalchemy import func, insert, select, text, update
 
-from db import ledger
-from db.batch import BatchEntry
-from db.copy import CopyError, copy
 from db.dialects import now
 from db.engine import reading
 from db.migrate import upgrade
-from db.sounds import sound_key
+from db.queue import ledger
+from db.queue.batch import BatchEntry
+from db.results.sounds import sound_key
 from db.tables import BatchState, batches, ingests, label_history, metadata, models, sounds
 from db.tables import training_runs as runs
+from db.transfer import CopyError, copy
 from tests.support.databases import connected
 
 FOLDER = "/home/me/Samples"

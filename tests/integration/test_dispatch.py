@@ -10,12 +10,12 @@ from sqlalchemy import update
 
 from db.dialects import now
 from db.tables import batches
-from tasks.bell import Bell
+from tasks.producer.notifier import Bell
 from tests.support.servers.lifecycle import free_port
-from workers.app import build_app
+from workers.celery_ext.app import build_app
+from workers.celery_ext.dispatch import dispatch
 from workers.context import WorkContext
-from workers.dispatch import dispatch
-from workers.housekeeping import sweep
+from workers.recovery.ledger_sweep import sweep
 from workers.settings import Settings
 
 

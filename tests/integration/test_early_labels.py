@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import func, select
 
-from db import early_labels, labels, sounds
-from db.labels import GivenLabel
-from db.sounds import sound_key
+from db.results import labels, pending_labels, sounds
+from db.results.labels import GivenLabel
+from db.results.sounds import sound_key
 from db.tables import LabelSource, label_history
 from tests.support.sound_results import failed, predicted
 
@@ -23,7 +23,7 @@ def give_early(take):
 
     def give(by_path, source=IMPORT):
         given = {("library", path): category for path, category in by_path.items()}
-        take(early_labels.give_early, given, source=source, labelled_by="inbox")
+        take(pending_labels.give_early, given, source=source, labelled_by="inbox")
 
     return give
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from db.engine import reading
-from db.sounds import known
+from db.results.sounds import known
 from tests.benchmarks import growth
 from tests.support.databases import connected
 

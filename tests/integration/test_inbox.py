@@ -13,13 +13,14 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from classifier.paths import path_bytes
-from db import labels
-from db import sounds as sounds_table
+from classifier.files.paths import path_bytes
 from db.engine import reading
+from db.results import labels
+from db.results import sounds as sounds_table
 from db.tables import ingests, label_history
-from tasks.finding import Locator
-from tasks.inbox import (
+from tasks.inbox.consumer import INGEST_SECONDS, Intake
+from tasks.inbox.entries import read_entries
+from tasks.inbox.redis_lists import (
     DEAD_KEPT,
     DEAD_KEY,
     INBOX_KEY,
@@ -32,12 +33,11 @@ from tasks.inbox import (
     InboxCounts,
     count_entries,
 )
-from tasks.inbox_entry import read_entries
-from tasks.intake import INGEST_SECONDS, Intake
+from tasks.producer.discovery import Locator
 from tests.support import sounds
 from tests.support.servers.lifecycle import free_port, wait_until
 from tests.support.sound_results import predicted
-from workers.app import build_app
+from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 

@@ -12,7 +12,7 @@ from tests.support import sounds
 from tests.support.command_line import clean_environment
 from tests.support.processes import stands_still
 from tests.support.servers.lifecycle import die_with_parent, wait_until
-from workers.reading_note import notes_of_the_living
+from workers.recovery.crash_marker import notes_of_the_living
 
 
 @pytest.fixture

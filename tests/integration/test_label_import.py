@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cli import label_import
-from cli.label_import import TemporaryFileError, check, checked_labels, write
-from cli.label_paths import Several, SoundFinder, WrittenPath
-from cli.label_table import FaultKind, LabelTableError, read_label_table
-from db import labels, sounds
-from db.labels import Given
-from db.sounds import sound_key
+from cli.labels import importer
+from cli.labels.csv_reader import FaultKind, LabelTableError, read_label_table
+from cli.labels.importer import TemporaryFileError, check, checked_labels, write
+from cli.labels.sound_lookup import Several, SoundFinder, WrittenPath
+from db.results import labels, sounds
+from db.results.labels import Given
+from db.results.sounds import sound_key
 from tests.support.databases import connected
 from tests.support.sound_results import predicted
 from workers.settings import Settings
@@ -87,7 +87,7 @@ def test_what_no_root_holds_is_no_sound(save, finder):
 
 
 def test_rows_of_several_lookups_are_checked_against_each_other(save, finder, monkeypatch):
-    monkeypatch.setattr(label_import, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(importer, "_ROWS_AT_ONCE", 2)
     save(*(f"{number}.wav" for number in range(5)))
     table = b"path,category\n" + b"".join(b"%d.wav,drum\n" % number for number in range(5))
     with checked_labels() as checked:
@@ -99,7 +99,7 @@ def test_rows_of_several_lookups_are_checked_against_each_other(save, finder, mo
 
 def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database, monkeypatch, take):
     # Given checked labels that take two statements, the second of which fails
-    monkeypatch.setattr(label_import, "_LABELS_AT_ONCE", 3)
+    monkeypatch.setattr(importer, "_LABELS_AT_ONCE", 3)
     save(*(f"{number}.wav" for number in range(5)))
     table = b"path,category\n" + b"".join(b"%d.wav,drum\n" % number for number in range(5))
     calls = []
@@ -113,12 +113,12 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database,
     with checked_labels() as checked:
         assert not check(rows(table), finder("library"), checked)
         # When they are written, then it is as if nothing had been tried
-        monkeypatch.setattr(label_import, "give", give_once)
+        monkeypatch.setattr(importer, "give", give_once)
         with pytest.raises(OSError, match="in the way"):
             write(database, checked, labelled_by="ada")
         assert take(labels.last_label_id) == 0
         # And the next try gives them all
-        monkeypatch.setattr(label_import, "give", labels.give)
+        monkeypatch.setattr(importer, "give", labels.give)
         assert write(database, checked, labelled_by="ada") == Given(new=5)
 
 

@@ -7,12 +7,12 @@ pytest.importorskip("pandas")
 
 from sqlalchemy import select, update
 
-from classifier.headers import AudioHeader
+from classifier.headers.reader import AudioHeader
 from db.engine import reading
 from db.tables import sounds
 from tests.support.labelled_rows import add_labelled
-from training import labelled
-from training.labelled import read_labelled
+from training.data import from_database
+from training.data.from_database import read_labelled
 
 
 def header(seconds=1.0):
@@ -92,7 +92,7 @@ def test_labels_that_contradict_each_other_are_left_out(database):
 
 
 def test_of_too_many_the_largest_groups_give_up_most(database, monkeypatch):
-    monkeypatch.setattr(labelled, "MOST_LEARNED", 40)
+    monkeypatch.setattr(from_database, "MOST_LEARNED", 40)
     small = [("vendor 0", "pack 0", f"vox{i}.wav", header(1 + i), "vocal") for i in range(10)]
     large = [("vendor 1", "pack 0", f"kick{i}.wav", header(1 + i), "drum") for i in range(300)]
     add_labelled(database, small + large)
@@ -112,7 +112,7 @@ def test_no_labels_are_no_tables(database):
 
 
 def test_more_than_a_chunk_is_read_to_its_end(database, monkeypatch):
-    monkeypatch.setattr(labelled, "_CHUNK_ROWS", 50)
+    monkeypatch.setattr(from_database, "_CHUNK_ROWS", 50)
     add_labelled(database, rows())
     seen = []
     tables = read_labelled(database, on_chunk=seen.append)

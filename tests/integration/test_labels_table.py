@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
-from db import labels, overview, sounds
-from db.labels import Given, GivenLabel, UnknownSoundError
-from db.overview import CategoryCount
-from db.sounds import sound_key
+from db.reporting import counts
+from db.reporting.counts import CategoryCount
+from db.results import labels, sounds
+from db.results.labels import Given, GivenLabel, UnknownSoundError
+from db.results.sounds import sound_key
 from db.tables import LabelSource, label_history
 from tests.support.databases import connected
 from tests.support.sound_results import HEADER, failed, predicted
@@ -315,27 +316,27 @@ def test_labels_are_counted_by_category_source_and_vendor(save, give, take, read
     give({"a.wav": "drum", "b.wav": "drum", "c.wav": "vocal"})
     give({"d.wav": "drum"}, IMPORT)
     take(labels.freeze_holdout, {read_all()[0].id: True, read_all()[1].id: False})
-    counts = take(overview.label_counts)
-    assert (counts.labelled, counts.compared, counts.agreeing) == (4, 3, 2)
-    assert (counts.held_out, counts.undecided, counts.history) == (1, 2, 5)
-    assert counts.categories == {"drum": CategoryCount(3, 2, 1), "vocal": CategoryCount(1, 1, 1)}
-    assert list(counts.sources.items()) == [("human", 3), ("import", 1)]
-    assert list(counts.vendors.items()) == [("Acme", 2), ("Umbrella", 1), ("a vendor", 1)]
+    labelled = take(counts.label_counts)
+    assert (labelled.labelled, labelled.compared, labelled.agreeing) == (4, 3, 2)
+    assert (labelled.held_out, labelled.undecided, labelled.history) == (1, 2, 5)
+    assert labelled.categories == {"drum": CategoryCount(3, 2, 1), "vocal": CategoryCount(1, 1, 1)}
+    assert list(labelled.sources.items()) == [("human", 3), ("import", 1)]
+    assert list(labelled.vendors.items()) == [("Acme", 2), ("Umbrella", 1), ("a vendor", 1)]
 
 
 def test_without_labels_all_counts_are_zero(save, take):
     save(predicted("kick.wav"))
-    counts = take(overview.label_counts)
-    assert (counts.labelled, counts.history, counts.categories) == (0, 0, {})
+    labelled = take(counts.label_counts)
+    assert (labelled.labelled, labelled.history, labelled.categories) == (0, 0, {})
 
 
 # Roots
 
 
 def test_the_roots_are_those_that_work_came_from(add_batches, take):
-    assert take(overview.roots) == []
+    assert take(counts.roots) == []
     add_batches(1, 1)
-    assert take(overview.roots) == ["library"]
+    assert take(counts.roots) == ["library"]
 
 
 def test_keys_that_a_sound_has_are_told_from_others(save, take, monkeypatch):

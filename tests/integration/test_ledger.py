@@ -2,8 +2,8 @@
 
 import pytest
 
-from db import ledger, recovery
-from db.recovery import Verdict
+from db.queue import ledger, recovery
+from db.queue.recovery import Verdict
 from db.tables import BatchState
 
 # Claiming and finishing

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from db import ledger, recovery
-from db.recovery import SOLO_ATTEMPTS, Verdict
+from db.queue import ledger, recovery
+from db.queue.recovery import SOLO_ATTEMPTS, Verdict
 from tests.support.ledger_model import (
     DONE,
     IN_FLIGHT,

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db import ledger, recovery, sounds
-from db.recovery import SOLO_ATTEMPTS, Verdict
+from db.queue import ledger, recovery
+from db.queue.recovery import SOLO_ATTEMPTS, Verdict
+from db.results import sounds
 from tests.support.databases import connected
 from tests.support.ledger_model import (
     DONE,

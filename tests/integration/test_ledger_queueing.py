@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from db import ledger, recovery
-from db.batch import BatchEntry
+from db.queue import ledger, recovery
+from db.queue.batch import BatchEntry
 from db.tables import BatchState
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from db import ledger, recovery
+from db.queue import ledger, recovery
 from db.tables import BatchState
 from tests.support.databases import connected
 

@@ -3,12 +3,12 @@
 import pytest
 from pydantic import SecretStr
 
-from db import ledger
+from db.queue import ledger
 from db.tables import BatchState
 from workers.context import WorkContext
-from workers.iou import ious_in, write_iou
-from workers.leftovers import return_leftovers
-from workers.reading_note import ReadingNote, notes_in
+from workers.recovery.crash_marker import ReadingNote, notes_in
+from workers.recovery.crash_recovery import return_leftovers
+from workers.recovery.deferred_handback import ious_in, write_iou
 from workers.settings import Settings
 
 PENDING, QUEUED, RUNNING, DONE = BatchState

@@ -5,11 +5,12 @@ from pydantic import SecretStr
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
-from db import ledger, measures, overview, recovery
-from db.batch import BatchEntry
 from db.dialects import limited
 from db.engine import reading
-from db.measures import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS
+from db.queue import ledger, recovery
+from db.queue.batch import BatchEntry
+from db.reporting import batch_metrics, counts
+from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS
 from db.tables import batch_measures
 from tests.support import sounds
 from workers import classification
@@ -55,7 +56,7 @@ def test_a_batch_leaves_what_it_cost_and_how_sure_the_model_was(
 ):
     classify_batch(queued(), context)
 
-    found = take(measures.totals)
+    found = take(batch_metrics.totals)
     assert found.batches == 1
     assert set(found.phase_seconds) == set(PHASES)
     assert all(seconds > 0 for seconds in found.phase_seconds.values())
@@ -70,16 +71,16 @@ def test_a_batch_leaves_what_it_cost_and_how_sure_the_model_was(
 
 def test_measures_add_up_over_batches(queued, context, take):
     classify_batch(queued(), context)
-    once = take(measures.totals)
+    once = take(batch_metrics.totals)
     classify_batch(queued(), context)
-    twice = take(measures.totals)
+    twice = take(batch_metrics.totals)
     assert (twice.batches, twice.tokens) == (2, 2 * once.tokens)
     assert twice.confidence == tuple(2 * count for count in once.confidence)
 
 
 def test_a_batch_of_broken_files_is_measured_too(queued, context, take):
     classify_batch(queued(["letter.wav"]), context)
-    found = take(measures.totals)
+    found = take(batch_metrics.totals)
     assert (found.batches, found.tokens, found.confidence[-1]) == (1, 0, 0)
 
 
@@ -93,14 +94,14 @@ def test_a_batch_has_waited_from_being_written_to_its_last_claim(
     take(
         lambda connection: connection.execute(
             text("UPDATE batches SET created_at = :then"),
-            {"then": connection.execute(select(overview.now(-60))).scalar_one()},
+            {"then": connection.execute(select(counts.now(-60))).scalar_one()},
         )
     )
     take(ledger.take_pending, window=9, limit=9)
     # When it is done
     classify_batch(batch_id, context)
     # Then that minute was its wait
-    found = take(measures.totals)
+    found = take(batch_metrics.totals)
     assert 60 <= found.waited_seconds < 300
     assert found.waited == tuple(int(bound >= 300) for bound in WAIT_BOUNDS_SECONDS)
 
@@ -117,7 +118,7 @@ def test_who_lost_the_lease_leaves_no_measures(queued, context, database, monkey
     monkeypatch.setattr(classification, "_results", taken_away)
     assert classify_batch(batch_id, context) is None
     with reading(database) as connection:
-        assert measures.totals(connection).batches == 0
+        assert batch_metrics.totals(connection).batches == 0
 
 
 def test_a_batch_that_an_older_worker_finished_counts_without_measures(queued, take, database):
@@ -125,12 +126,12 @@ def test_a_batch_that_an_older_worker_finished_counts_without_measures(queued, t
     take(ledger.claim, batch_id, token="ours", worker="an old one", lease_seconds=60)
     assert take(ledger.finish, batch_id, token="ours", classified=3, failed=1)
 
-    counted = take(overview.ledger_counts)
+    counted = take(counts.ledger_counts)
     assert (counted.classified, counted.failed, counted.batches["done"]) == (3, 1, 1)
     with reading(database) as connection:
         query = select(func.count()).select_from(batch_measures)
         assert connection.execute(query).scalar_one() == 0
-        assert measures.totals(connection).batches == 0
+        assert batch_metrics.totals(connection).batches == 0
 
 
 def test_the_ledger_counts_batches_and_their_sounds_by_state(add_batches, claim, take):
@@ -138,17 +139,17 @@ def test_the_ledger_counts_batches_and_their_sounds_by_state(add_batches, claim,
     claim(1)
     take(ledger.finish, 1, token="ours", classified=2, failed=1)
     claim(2)
-    counted = take(overview.ledger_counts)
+    counted = take(counts.ledger_counts)
     assert counted.batches == {"pending": 0, "queued": 1, "running": 1, "done": 1}
     assert (counted.classified, counted.failed, counted.open_sounds) == (2, 1, 9)
 
 
 def test_the_oldest_that_waits_is_pending_or_queued(add_batches, claim, take):
-    assert take(overview.ledger_counts).oldest_seconds is None
+    assert take(counts.ledger_counts).oldest_seconds is None
     add_batches(1)
-    assert take(overview.ledger_counts).oldest_seconds > 0
+    assert take(counts.ledger_counts).oldest_seconds > 0
     claim(1)
-    assert take(overview.ledger_counts).oldest_seconds is None
+    assert take(counts.ledger_counts).oldest_seconds is None
 
 
 ENDLESS = """

@@ -12,11 +12,14 @@ from sqlalchemy import MetaData, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
 import db.migrations.versions
-from db import labels, ledger, measures, migrate, overview, recovery
-from db.labels import Given, GivenLabel
+from db import migrate
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
-from db.results import results
-from db.sounds import sound_key
+from db.queue import ledger, recovery
+from db.reporting import batch_metrics, counts
+from db.results import labels
+from db.results.labels import Given, GivenLabel
+from db.results.queries import results
+from db.results.sounds import sound_key
 from db.tables import LabelSource, metadata
 from tests.support.databases import connected
 from tests.support.servers.lifecycle import wait_until
@@ -126,8 +129,8 @@ def test_an_older_databases_batches_are_counted_and_have_no_measures(older_url):
         connection.execute(text(done))
     upgrade(older_url)
     with connected(older_url) as engine, engine.begin() as connection:
-        assert overview.ledger_counts(connection).classified == 1
-        assert measures.totals(connection).batches == 0
+        assert counts.ledger_counts(connection).classified == 1
+        assert batch_metrics.totals(connection).batches == 0
 
 
 REVISIONS = [f"{number:04}" for number in range(1, int(HEAD) + 1)]

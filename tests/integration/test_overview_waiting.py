@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import update
 
-from db import ledger, recovery
 from db.dialects import now
 from db.engine import reading
-from db.overview import Waiting, waiting
+from db.queue import ledger, recovery
+from db.reporting.counts import Waiting, waiting
 from db.tables import batches
 
 

@@ -10,14 +10,15 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from db import ledger, measures
-from db.batch import BatchEntry
 from db.engine import reading
-from db.measures import BatchTimes
+from db.queue import ledger
+from db.queue.batch import BatchEntry
+from db.reporting import batch_metrics
+from db.reporting.batch_metrics import BatchTimes
 from db.tables import ingests
-from tasks import producer
-from tasks.finding import FoundSound, Ignored, OutsideRootsError
-from tasks.producer import submit
+from tasks.producer import submission
+from tasks.producer.discovery import FoundSound, Ignored, OutsideRootsError
+from tasks.producer.submission import submit
 from tests.support import sounds
 from tests.support.command_line import clean_environment
 from tests.support.databases import connected
@@ -100,7 +101,7 @@ def test_a_path_outside_the_roots_is_refused(settings, tmp_path, batch_rows):
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_a_producer_loads_no_model_library(database_url, redis_url, folder, tmp_path):
     program = (
-        "import sys; from tasks.producer import submit\n"
+        "import sys; from tasks.producer.submission import submit\n"
         f"print(submit([{str(folder)!r}]).enqueued)\n"
         "print(*sys.modules)"
     )
@@ -127,7 +128,7 @@ def test_what_was_found_before_the_walk_broke_off_is_in_the_ledger(
     settings, database, batch_rows, monkeypatch
 ):
     # Given a slow walk, which somebody interrupts
-    monkeypatch.setattr(producer, "_PORTION_SECONDS", 0.0)
+    monkeypatch.setattr(submission, "_PORTION_SECONDS", 0.0)
 
     def found():
         for number in range(300):
@@ -136,7 +137,7 @@ def test_what_was_found_before_the_walk_broke_off_is_in_the_ledger(
 
     # When its sounds are submitted
     with pytest.raises(KeyboardInterrupt):
-        producer.submit_found(
+        submission.submit_found(
             found(), source="a test", settings=settings, database=database, ignored=Ignored()
         )
     # Then what was found more than a moment ago waits in batches
@@ -177,7 +178,7 @@ def measured(database_url, *, sound_count, seconds):
         ledger.claim(connection, batch.id, token="t", worker="w", lease_seconds=60)
         ledger.finish(connection, batch.id, token="t", classified=sound_count, failed=0)
         times = BatchTimes(0.0, seconds, 0.0, 0.0, 0.0)
-        measures.save(connection, batch.id, times, [])
+        batch_metrics.save(connection, batch.id, times, [])
 
 
 def test_a_batch_is_of_fewer_sounds_where_they_take_long(

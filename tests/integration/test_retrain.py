@@ -9,24 +9,24 @@ pytest.importorskip("pandas")
 
 from sqlalchemy import update
 
-from classifier.artifact import load_classifier, read_manifest
+from classifier.bundle.artifact import load_classifier, read_manifest
+from classifier.bundle.starter import starter_bundle
+from classifier.categories import CATEGORIES
 from classifier.errors import BundleError
-from classifier.headers import AudioHeader
-from classifier.labels import CATEGORIES
-from classifier.shipped import starter_bundle
-from db import bundles
+from classifier.headers.reader import AudioHeader
 from db.engine import create_engine
 from db.migrate import upgrade
+from db.registry import bundles
 from db.tables import RunVerdict, models
 from tests.support.bundles import called
 from tests.support.databases import connected
 from tests.support.fitted import accuracy_and_f1, fits_made_small, prior_after
 from tests.support.labelled_rows import add_labelled
-from training.dataset import LabelledSounds
+from training.data.dataset import LabelledSounds
 from training.errors import TrainingError
-from training.fitting import fit_models
+from training.fit.stack_fit import fit_models
 from training.progress import no_progress
-from training.retrain import retrain_labels
+from training.runs.from_labels import retrain_labels
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("small_fits")]
 
@@ -95,7 +95,7 @@ def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcom
     classifier = load_classifier(result.bundle)
     (row,) = classifier.predict(["vendor 0_quib_9_07.wav"], [header(0.5)])
     assert CATEGORIES[row.argmax()] == "vocal"
-    training = classifier.manifest.training
+    training = classifier.bundle.manifest.training
     starter = set(read_manifest(starter_bundle()).training["vendors"])
     assert starter < set(training["vendors"])
     assert any(vendor.startswith("vendor ") for vendor in training["vendors"])
@@ -202,7 +202,7 @@ def test_a_champion_that_cannot_be_trusted_is_refused_and_stays(database, damage
 
 
 def test_few_labels_improve_their_vendor_and_do_not_cost_the_rest(small_prior):
-    from classifier.sequence import SequenceModel
+    from classifier.model.name_lstm import SequenceModel
 
     # Given a model that learned the words of two vendors
     old = varied(["ann", "bob"], CODES)

@@ -5,8 +5,8 @@ import gzip
 import pytest
 from sqlalchemy import func, select, update
 
-from db import bundles, training_runs
 from db.dialects import now
+from db.registry import bundles, training_runs
 from db.tables import RunState, RunTrigger, RunVerdict, models, promotions
 from db.tables import training_runs as table
 from tests.support.servers.lifecycle import wait_until
@@ -16,7 +16,7 @@ from training.errors import (
     RunTooLongError,
     TrainingError,
 )
-from training.runs import RunResult, perform
+from training.runs.run import RunResult, perform
 
 
 def result(version="v1", verdict=RunVerdict.PROMOTED, **changed):

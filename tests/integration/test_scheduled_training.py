@@ -11,15 +11,16 @@ from types import SimpleNamespace
 import pytest
 from pydantic import SecretStr
 
-from classifier.headers import AudioHeader
-from db import labels, training_runs
+from classifier.headers.reader import AudioHeader
 from db.engine import reading
+from db.registry import training_runs
+from db.results import labels
 from db.tables import RunState
 from tests.support.databases import connected
 from tests.support.labelled_rows import add_labelled
 from tests.support.servers.lifecycle import wait_until
-from workers import lifecycle
-from workers.app import build_app
+from workers import child_process
+from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 
@@ -62,7 +63,7 @@ def test_the_task_learns_from_the_labels_once_and_states_its_verdict(
             ],
         )
         context = SimpleNamespace(settings=settings, database=engine)
-        monkeypatch.setattr(lifecycle, "context", lambda: context)
+        monkeypatch.setattr(child_process, "context", lambda: context)
         # When the task runs
         retrain()
         # Then its run has learned them

@@ -122,7 +122,7 @@ def flower(tmp_path, talkative):
     with open(tmp_path / "flower.log", "wb") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "celery", "-A", "workers.app", "flower"),
+                *(sys.executable, "-m", "celery", "-A", "workers.celery_ext.app", "flower"),
                 *("--address=127.0.0.1", f"--port={port}", f"--basic-auth={NAME_AND_PASSWORD}"),
             ],
             cwd=tmp_path,

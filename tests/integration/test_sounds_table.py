@@ -7,14 +7,15 @@ from dataclasses import astuple, replace
 import pytest
 from sqlalchemy import func, select, update
 
-from classifier.byproducts import ByProducts, Playback, Source
+from classifier.categories import CATEGORIES
 from classifier.errors import ErrorCode
-from classifier.headers import AudioHeader
-from classifier.labels import CATEGORIES
-from db import labels, overview, sounds
+from classifier.headers.reader import AudioHeader
+from classifier.names.attributes import ByProducts, Playback, Source
 from db.dialects import now
-from db.results import results
-from db.sounds import Prediction, SoundResult
+from db.reporting import counts
+from db.results import labels, sounds
+from db.results.queries import results
+from db.results.sounds import Prediction, SoundResult
 from db.tables import LabelSource, SoundStatus
 from tests.support.databases import connected
 from tests.support.sound_results import HEADER, failed, predicted
@@ -79,7 +80,7 @@ def unsure(ask, database):
         paths = [row.path for row in ask() if row.needs_review]
         assert [row.path for row in ask(unsure=True)] == paths
         with database.begin() as connection:
-            assert overview.sound_counts(connection).needs_review == len(paths)
+            assert counts.sound_counts(connection).needs_review == len(paths)
         return paths
 
     return unsure

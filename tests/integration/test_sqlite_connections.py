@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from db import ledger
-from db.batch import BatchEntry
 from db.engine import reading
 from db.migrate import require_current
+from db.queue import ledger
+from db.queue.batch import BatchEntry
 from db.tables import ingests
 from tests.support.databases import connected
 

@@ -11,19 +11,19 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from classifier.labels import CATEGORIES
+from classifier.categories import CATEGORIES
 from tests.support import labelled_tables
 from tests.support.command_line import clean_environment
 from tests.support.fitted import REFERENCE_BATCH_SIZE, fits_made_small
 from tests.support.places import REPOSITORY
-from training import study
-from training.analysis import analyse
-from training.dataset import read_counted
+from training.data.dataset import read_counted
 from training.errors import TrainingError
 from training.progress import no_progress
-from training.report_files import ReportError, require_writable, write_whole
-from training.study import System, run_study
-from training.study_report import write_report
+from training.reports.atomic_write import ReportError, require_writable, write_whole
+from training.study import experiment
+from training.study.experiment import System, run_study
+from training.study.report import write_report
+from training.study.table_profile import analyse
 
 pytestmark = pytest.mark.tensorflow
 
@@ -176,15 +176,15 @@ def test_one_vendor_is_studied_at_random_and_the_page_says_what_is_missing(
     _, found = names_alone
     assert len(found.analysis.vendors) == 1
     assert found.by_vendor == ()
-    assert found.by_vendor_skipped == study.ONE_VENDOR
+    assert found.by_vendor_skipped == experiment.ONE_VENDOR
     assert found.n_folds == 0
-    assert study.ONE_VENDOR in (names_alone_page / "report.html").read_text()
+    assert experiment.ONE_VENDOR in (names_alone_page / "report.html").read_text()
     assert not list(names_alone_page.glob("by-vendor*"))
 
 
 def test_a_vendor_that_is_nearly_the_whole_table_cannot_be_kept_out(studied):
     lines = [*labelled_tables.rows(vendors=("ann",)), "drum,other.wav,,,,,,,bob"]
-    assert studied(lines)[1].by_vendor_skipped == study.ALMOST_ONE_VENDOR
+    assert studied(lines)[1].by_vendor_skipped == experiment.ALMOST_ONE_VENDOR
 
 
 def test_a_table_of_names_and_categories_alone_is_studied(names_alone, names_alone_page):
@@ -330,7 +330,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path):
     path.write_bytes(b"old")
     code = (
         "import sys\n"
-        "from training.report_files import ReportError, write_whole\n"
+        "from training.reports.atomic_write import ReportError, write_whole\n"
         "try:\n"
         "    write_whole(sys.argv[1], b'x' * 100_000)\n"
         "except ReportError as error:\n"

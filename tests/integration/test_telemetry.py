@@ -7,8 +7,8 @@ import sys
 from tests.support.command_line import clean_environment
 
 LOAD_AND_USE = """
-from classifier.artifact import load_starter
-from classifier.headers import AudioHeader
+from classifier.bundle.artifact import load_starter
+from classifier.headers.reader import AudioHeader
 load_starter().predict(["kick.wav"], [AudioHeader(None, None, None, None, None, None)])
 """
 

@@ -7,14 +7,14 @@ pytest.importorskip("pandas")
 
 import pandas as pd
 
-from classifier.headers import AudioHeader
+from classifier.headers.reader import AudioHeader
 from tests.support import labelled_tables
 from tests.support.fitted import accuracy_and_f1, prior_after
 from tests.support.places import SHARED
-from training.dataset import LabelledSounds, read_table
-from training.fitting import fit_models
-from training.prior import generated_prior
-from training.table_run import train_bundle
+from training.data.dataset import LabelledSounds, read_table
+from training.fit.stack_fit import fit_models
+from training.prior.pretrained import generated_prior
+from training.runs.from_table import train_bundle
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.release, pytest.mark.timeout(900)]
 
@@ -42,7 +42,7 @@ def test_the_public_corpus_trains_to_the_figures_of_the_model_card():
 
 @pytest.mark.skipif(not NAMES.exists(), reason=f"{NAMES} is not here")
 def test_two_hundred_labels_improve_their_vendor_and_do_not_cost_the_rest():
-    from classifier.sequence import SequenceModel
+    from classifier.model.name_lstm import SequenceModel
 
     # Given names as their table's description caps them
     table = pd.read_csv(NAMES, dtype=str, keep_default_na=False)

@@ -7,15 +7,15 @@ import pytest
 
 pytest.importorskip("pandas")
 
-from classifier.artifact import load_classifier
+from classifier.bundle.artifact import load_classifier
+from classifier.categories import CATEGORIES
 from classifier.errors import CratesortError
-from classifier.headers import AudioHeader
-from classifier.labels import CATEGORIES
+from classifier.headers.reader import AudioHeader
 from tests.support.fitted import fits_made_small
-from training import table_run
-from training.dataset import LabelledSounds
+from training.data.dataset import LabelledSounds
 from training.errors import TrainingError
-from training.table_run import train_bundle
+from training.runs import from_table
+from training.runs.from_table import train_bundle
 
 pytestmark = pytest.mark.tensorflow
 
@@ -109,7 +109,7 @@ def test_the_same_sounds_and_seed_give_the_same_bundle(outcome, small_fits):
 def test_one_vendor_is_trained_on_and_the_missing_measurement_is_explained(small_fits):
     outcome = train_bundle(labelled(vendors=("ann",)), version="v")
     assert outcome.by_vendor is None
-    assert outcome.by_vendor_skipped == table_run.ONE_VENDOR
+    assert outcome.by_vendor_skipped == from_table.ONE_VENDOR
     assert outcome.manifest.metrics["by_vendor"] is None
 
 

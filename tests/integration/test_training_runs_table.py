@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from db import bundles, training_runs
 from db.dialects import now
+from db.registry import bundles, training_runs
+from db.registry.training_runs import FELL_SILENT, NotOpened, OpenRun
 from db.tables import RunState, RunTrigger, RunVerdict
 from db.tables import training_runs as table
-from db.training_runs import FELL_SILENT, NotOpened, OpenRun
 from tests.support.databases import connected
 
 NOTHING = {"slot": None, "trigger": RunTrigger.HAND, "holder": "h:1", "seed": 3, "libraries": {}}

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support import sounds
-from workers.faults import LibraryRootAwayError
-from workers.trial import TrialEnd, try_reading
+from workers.errors import LibraryRootAwayError
+from workers.recovery.isolated_read import TrialEnd, try_reading
 
 
 def read(root, name="kick.wav"):

@@ -1,13 +1,13 @@
-"""Bundles that cost no training. Not here: what a bundle is (`classifier.artifact`)."""
+"""Bundles that cost no training. Not here: what a bundle is (`classifier.bundle.artifact`)."""
 
 import io
 import zipfile
 from dataclasses import replace
 
-from classifier.archive import Archive, pack
-from classifier.artifact import read_manifest
-from classifier.manifest import MANIFEST, MEMBERS
-from classifier.shipped import starter_bundle
+from classifier.bundle.archive import Archive, pack
+from classifier.bundle.artifact import read_manifest
+from classifier.bundle.manifest import MANIFEST, MEMBERS
+from classifier.bundle.starter import starter_bundle
 
 
 def called(version: str) -> bytes:

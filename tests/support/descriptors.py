@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classifier.opening import open_root
+from classifier.files.safe_open import open_root
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from tests.support import labelled_tables
 from tests.support.command_line import CliResult, run_in_process
 
 if TYPE_CHECKING:
-    from training.dataset import LabelledSounds
-    from training.fitting import FittedModels
-    from training.prior import Prior
+    from training.data.dataset import LabelledSounds
+    from training.fit.stack_fit import FittedModels
+    from training.prior.pretrained import Prior
 
 #: Generated sounds of each category beside the real rows of an LSTM's fit, and of a forest's.
 REPLAYED_SOUNDS = 2
@@ -42,33 +42,38 @@ REFERENCE_BATCH_SIZE = 8
 @contextmanager
 def fits_made_small() -> Iterator[None]:
     """Make every fit of this process small while the block lasts."""
-    from classifier import stacking
-    from training import comparison, fitting, prior, reference, retrain, study, table_run
+    from classifier.model import stacking
+    from training.baselines import published_method
+    from training.fit import stack_fit
+    from training.maintainer import comparison
+    from training.prior import pretrained
+    from training.runs import from_labels, from_table
+    from training.study import experiment
 
     generated, starter = _small_priors()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (comparison, study, table_run):
+        for module in (comparison, experiment, from_table):
             patch.setattr(module, "generated_prior", lambda: generated)
-        patch.setattr(retrain, "starter_prior", lambda: starter)
+        patch.setattr(from_labels, "starter_prior", lambda: starter)
         patch.setattr(stacking, "N_TREES", TREES)
-        patch.setattr(prior, "_KEPT_OF_FEW", KEPT_TREES)
-        patch.setattr(reference, "FOREST_TREES", REFERENCE_TREES)
-        patch.setattr(fitting, "N_INNER_FOLDS", FOLDS)
-        patch.setattr(table_run, "N_OUTER_FOLDS", FOLDS)
+        patch.setattr(pretrained, "_KEPT_OF_FEW", KEPT_TREES)
+        patch.setattr(published_method, "FOREST_TREES", REFERENCE_TREES)
+        patch.setattr(stack_fit, "N_INNER_FOLDS", FOLDS)
+        patch.setattr(from_table, "N_OUTER_FOLDS", FOLDS)
         yield
 
 
 @cache
 def _small_priors() -> "tuple[Prior, Prior]":
     """Return what the generated names and the starter taught, with few generated rows."""
-    from training import prior
+    from training.prior import pretrained
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prior, "REPLAYED_SOUNDS", REPLAYED_SOUNDS)
-        patch.setattr(prior, "STACKED_SOUNDS", STACKED_SOUNDS)
+        patch.setattr(pretrained, "REPLAYED_SOUNDS", REPLAYED_SOUNDS)
+        patch.setattr(pretrained, "STACKED_SOUNDS", STACKED_SOUNDS)
         # Past the caches, which keep the priors of full size.
-        patch.setattr(prior, "_generated_rows", cache(prior._generated_rows.__wrapped__))
-        return prior.generated_prior.__wrapped__(), prior.starter_prior.__wrapped__()
+        patch.setattr(pretrained, "_generated_rows", cache(pretrained._generated_rows.__wrapped__))
+        return pretrained.generated_prior.__wrapped__(), pretrained.starter_prior.__wrapped__()
 
 
 def prior_after(models: "FittedModels", prior: "Prior") -> "Prior":
@@ -86,7 +91,7 @@ def prior_after(models: "FittedModels", prior: "Prior") -> "Prior":
 
 def accuracy_and_f1(models: "FittedModels", sounds: "LabelledSounds") -> np.ndarray:
     """Return the models' accuracy and macro F1 on these sounds."""
-    from training.evaluation import evaluate
+    from training.evaluation.metrics import evaluate
 
     evaluation = evaluate(sounds.category_indices, models.probabilities(sounds))
     return np.array([evaluation.accuracy, evaluation.macro_f1])

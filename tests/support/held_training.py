@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from db import bundles
 from db.engine import create_engine
+from db.registry import bundles
 from db.tables import RunTrigger, RunVerdict
 from tests.support import bundles as made
 from training.errors import TrainingError
-from training.runs import RunResult, perform
+from training.runs.run import RunResult, perform
 
 STAGES = ("beginning", "computing", "ending", "writing")
 VERSION = "challenger"

@@ -5,11 +5,11 @@ from itertools import islice
 
 from sqlalchemy import Engine
 
-from classifier.headers import AudioHeader
-from classifier.labels import CATEGORIES
-from db import labels, sounds
-from db.labels import GivenLabel
-from db.sounds import Prediction, SoundResult, sound_key
+from classifier.categories import CATEGORIES
+from classifier.headers.reader import AudioHeader
+from db.results import labels, sounds
+from db.results.labels import GivenLabel
+from db.results.sounds import Prediction, SoundResult, sound_key
 from db.tables import LabelSource
 
 #: What an ingest would have said of each; no test of training may depend on it.

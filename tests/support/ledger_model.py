@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import select, text, update
 
+from classifier.categories import N_CATEGORIES
 from classifier.errors import ErrorCode
-from classifier.labels import N_CATEGORIES
-from db import ledger, recovery, sounds
-from db.batch import BatchEntry
 from db.engine import reading
-from db.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, Verdict
-from db.sounds import Failure, Prediction, SoundResult
+from db.queue import ledger, recovery
+from db.queue.batch import BatchEntry
+from db.queue.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, Verdict
+from db.results import sounds
+from db.results.sounds import Failure, Prediction, SoundResult
 from db.tables import BatchState, batches
 from db.tables import sounds as sounds_table
 

@@ -51,7 +51,8 @@ def without(parts: dict[bytes, bytes], *names: bytes) -> Iterable[bytes]:
     return [part for name, part in parts.items() if name not in names]
 
 
-# What tools write beside the sound: `classifier.loop_chunks` says where the layouts come from.
+# What tools write beside the sound: `classifier.headers.loop_metadata` says where the layouts come
+# from.
 
 
 def acid(

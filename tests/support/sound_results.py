@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from classifier.categories import CATEGORIES
 from classifier.errors import ErrorCode
-from classifier.headers import AudioHeader
-from classifier.labels import CATEGORIES
-from db.sounds import Failure, Prediction, SoundResult
+from classifier.headers.reader import AudioHeader
+from db.results.sounds import Failure, Prediction, SoundResult
 
 HEADER = AudioHeader(1234, 0.5, 44100, 2, 22050, "PCM_24")
 

@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 import pytest
 
-from classifier import chunked, containers
 from classifier.errors import SoundError
-from classifier.headers import HeaderReading, read_header
-from classifier.layout import StandIn
-from tasks.finding import FoundSound, Ignored, Locator, find
+from classifier.headers import chunked, sniffing
+from classifier.headers.layout import StandIn
+from classifier.headers.reader import HeaderReading, read_header
+from tasks.producer.discovery import FoundSound, Ignored, Locator, find
 from tests.support.descriptors import as_descriptor
 from workers.settings import Settings
 
@@ -41,21 +41,21 @@ def refusal_of(header_of: Callable[..., HeaderReading]) -> Callable[..., SoundEr
 
 
 @pytest.fixture
-def layout_of(tmp_path: Path) -> Callable[[bytes], containers.Layout]:
+def layout_of(tmp_path: Path) -> Callable[[bytes], sniffing.Layout]:
     """What the first bytes of a file say, without libsndfile."""
 
-    def inspect(content: bytes) -> containers.Layout:
+    def inspect(content: bytes) -> sniffing.Layout:
         with as_descriptor(content, tmp_path) as fd:
-            return containers.inspect(fd, len(content))
+            return sniffing.inspect(fd, len(content))
 
     return inspect
 
 
 @pytest.fixture
-def stand_in_of() -> Callable[[Callable[[], containers.Layout]], StandIn | None]:
+def stand_in_of() -> Callable[[Callable[[], sniffing.Layout]], StandIn | None]:
     """What libsndfile would be shown, were the numbers of a WAV not known without it."""
 
-    def look(inspect: Callable[[], containers.Layout]) -> StandIn | None:
+    def look(inspect: Callable[[], sniffing.Layout]) -> StandIn | None:
         with patch.object(chunked, "_plain_numbers", return_value=None):
             return inspect().stand_in
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.places import REPOSITORY
-from training.generation import generate_folders
-from training.naming import load_naming
+from training.prior.generation import generate_folders
+from training.prior.naming import load_naming
 
 #: Real sounds of public packs, where they are at hand; else the example library.
 _REAL: Final = REPOSITORY.parent / "shared" / "audio" / "library"

@@ -28,9 +28,9 @@ table = sqlalchemy.Table(
 @functools.cache
 def _means() -> tuple[Any, Any, int]:
     """Return the originals, the database and the library's root, once a process."""
-    from classifier.artifact import load_originals
-    from classifier.opening import open_root
-    from classifier.shipped import starter_bundle
+    from classifier.bundle.artifact import load_originals
+    from classifier.bundle.starter import starter_bundle
+    from classifier.files.safe_open import open_root
 
     root_fd = open_root(os.environ["THROUGHPUT_LIBRARY"])
     originals = load_originals(starter_bundle())
@@ -41,10 +41,10 @@ def _means() -> tuple[Any, Any, int]:
 @app.task(name="naive.classify")  # type: ignore[untyped-decorator]  # Celery has no types
 def classify(path: str) -> None:
     """Classify one file and write its row."""
-    from classifier import stacking
-    from classifier.features import header_matrix
-    from classifier.filenames import tokenise
-    from classifier.stacking import MatesSaid
+    from classifier.model import stacking
+    from classifier.model.header_features import header_matrix
+    from classifier.model.stacking import MatesSaid
+    from classifier.names.tokens import tokenise
     from workers.classification import HeaderReading, read_sound
 
     originals, engine, root_fd = _means()

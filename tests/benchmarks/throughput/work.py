@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from classifier.artifact import Classifier, load_starter
-from classifier.features import header_matrix
-from classifier.opening import open_root
-from workers.answers import question
+from classifier.bundle.artifact import Classifier, load_starter
+from classifier.files.safe_open import open_root
+from classifier.model.header_features import header_matrix
 from workers.classification import HeaderReading, read_sound
-from workers.folders import Folders
+from workers.predictions import question
+from workers.reading.folder_cache import Folders
 
 
 class Work:

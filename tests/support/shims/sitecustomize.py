@@ -23,12 +23,12 @@ if _ahead:
     # Before anything else is imported, which may keep the function under a name of its own.
     time.time = lambda: _time() + _ahead
 
-from classifier import headers  # noqa: E402
+from classifier.headers import reader  # noqa: E402
 
-_read_header = headers.read_header
+_read_header = reader.read_header
 
 
-def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
+def read_header(fd: int, size_bytes: int, name: str) -> reader.HeaderReading:
     name = os.path.basename(name)
     gate, modules = os.environ.get("TEST_GATE"), os.environ.get("TEST_MODULES")
     if modules is not None:
@@ -48,10 +48,10 @@ def read_header(fd: int, size_bytes: int, name: str) -> headers.HeaderReading:
     return _read_header(fd, size_bytes, name)
 
 
-headers.read_header = read_header
+reader.read_header = read_header
 
 if "TEST_TRAINING" in os.environ:
-    from db import labels
+    from db.results import labels
     from tests.support.held_training import held_work
 
     labels.labels_since = lambda *_: 1_000_000
@@ -61,6 +61,6 @@ if "TEST_TRAINING" in os.environ:
     def retrain_labels(_database, *, version, seed, progress):
         return work(progress, version)
 
-    retrain = types.ModuleType("training.retrain")
+    retrain = types.ModuleType("training.runs.from_labels")
     retrain.retrain_labels = retrain_labels
-    sys.modules["training.retrain"] = retrain
+    sys.modules["training.runs.from_labels"] = retrain

@@ -1,0 +1,1 @@
+"""The versioned archive that a model is stored and served as."""

@@ -1,0 +1,131 @@
+"""What a bundle holds and says of itself: its members, and the manifest that vouches for them.
+
+Changing the format: raise `FORMAT_VERSION`, keep an old bundle as a test that it is refused with
+its own message, and rebuild the starter.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Final
+
+from classifier.categories import CATEGORIES
+from classifier.errors import BundleError
+from classifier.model.header_features import HEADER_COLUMNS
+
+#: Raised whenever a reader of the old format would misread the new one.
+FORMAT_VERSION: Final = 3
+
+MANIFEST: Final = "manifest.json"
+VOCABULARY: Final = "vocabulary.json"
+GENERAL: Final = "general.keras"
+LSTM: Final = "lstm.keras"
+SCALER: Final = "scaler.joblib"
+FOREST: Final = "forest.joblib"
+CALIBRATION: Final = "calibration.json"
+COMPILED: Final = "compiled.onnx"
+GOLDEN: Final = "golden.json"
+
+#: What training hands to `publish`; the golden vectors are made there.
+TRAINED_MEMBERS: Final = (VOCABULARY, GENERAL, LSTM, SCALER, FOREST, CALIBRATION, COMPILED)
+MEMBERS: Final = (*TRAINED_MEMBERS, GOLDEN)
+
+_LIBRARIES: Final = (
+    "keras", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx", "tensorflow",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    Attributes
+    ----------
+    version : str
+    libraries : mapping of str to str
+        Versions of what trained it.
+    member_sha256 : mapping of str to str
+        Hexadecimal, for each of `MEMBERS`.
+    review_below : float, 0 to 1
+        Confidence below which a person should look at an answer.
+    training, metrics : mapping
+        As training wrote them; JSON values only.
+    """
+
+    version: str
+    libraries: Mapping[str, str]
+    member_sha256: Mapping[str, str]
+    review_below: float
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the manifest as it stands in the bundle."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "version": self.version,
+            "labels": list(CATEGORIES),
+            "header_columns": list(HEADER_COLUMNS),
+            "libraries": dict(self.libraries),
+            "member_sha256": dict(self.member_sha256),
+            "review_below": self.review_below,
+            "training": dict(self.training),
+            "metrics": dict(self.metrics),
+        }
+
+    def to_json(self) -> bytes:
+        """Return the manifest as the bundle's first member."""
+        return json.dumps(self.as_dict(), indent=1, sort_keys=True).encode("ascii")
+
+
+def installed_libraries() -> dict[str, str]:
+    """Return the versions of the libraries that train and serve models."""
+    return {library: metadata.version(library) for library in _LIBRARIES}
+
+
+def sha256(content: bytes) -> str:
+    """Return the hash a manifest states, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def parse_manifest(document: bytes) -> Manifest:
+    """Read what `Manifest.to_json` wrote.
+
+    Raises
+    ------
+    BundleError
+        Not such a document, of another format version, or for other labels or header columns.
+    """
+    try:
+        content = json.loads(document)
+        found_format = content["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+        raise BundleError(f"{MANIFEST} is not readable: {fault}") from fault
+    # First, because another format may spell everything else differently.
+    if found_format != FORMAT_VERSION:
+        raise BundleError(
+            f"a bundle of format {found_format!r}: this cratesort reads format {FORMAT_VERSION}"
+        )
+    try:
+        for field, expected in (("labels", CATEGORIES), ("header_columns", HEADER_COLUMNS)):
+            if tuple(content[field]) != expected:
+                raise BundleError(
+                    f"a bundle for other {field} than this cratesort's: {', '.join(content[field])}"
+                )
+        manifest = Manifest(
+            version=content["version"],
+            libraries=dict(content["libraries"]),
+            member_sha256={name: str(content["member_sha256"][name]) for name in MEMBERS},
+            review_below=float(content["review_below"]),
+            training=dict(content["training"]),
+            metrics=dict(content["metrics"]),
+        )
+    except (KeyError, TypeError, ValueError) as fault:
+        raise BundleError(f"{MANIFEST} lacks or misspells {fault}") from fault
+    if not 0 <= manifest.review_below <= 1:
+        raise BundleError(f"{MANIFEST} states a review_below that is no share of 1")
+    if not isinstance(manifest.version, str) or not manifest.version:
+        raise BundleError(f"{MANIFEST} states no version")
+    return manifest

@@ -1,0 +1,23 @@
+"""The starter bundle as it ships with the package, and what it is called.
+
+Apart from `classifier.bundle.artifact`, because who only wants its name need not load numpy and an
+engine.
+"""
+
+import functools
+import io
+import json
+import zipfile
+from importlib import resources
+
+
+def starter_bundle() -> bytes:
+    """Return the starter bundle."""
+    return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()
+
+
+@functools.cache  # asked for each batch, and a package does not change while it runs
+def starter_version() -> str:
+    """Return the version of the starter bundle."""
+    with zipfile.ZipFile(io.BytesIO(starter_bundle())) as archive:
+        return str(json.loads(archive.read("manifest.json"))["version"])

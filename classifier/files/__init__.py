@@ -1,0 +1,1 @@
+"""A path that nobody vouches for, opened safely."""

@@ -1,0 +1,304 @@
+"""Opening a file, or its folder, beneath a library root, and nothing else.
+
+A path in the ledger was written by a producer that may be another program on another host, so it is
+untrusted: it may name ``../../etc/shadow``, a FIFO that blocks for ever, or a link that leads out.
+On Linux the kernel does the check and the opening in one step (`openat2`, RESOLVE_BENEATH: no
+moment in between in which a link can be swapped). Elsewhere the path is resolved, checked, and then
+opened component by component without following links.
+"""
+
+import ctypes
+import errno
+import functools
+import os
+import stat
+import sys
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.files.paths import path_bytes, printable
+
+#: Larger files are refused unread. 64 GiB is some 30 hours of 32-bit stereo at 96 kHz.
+MAX_FILE_SIZE_BYTES: Final = 64 * 1024**3
+
+# include/uapi/linux/openat2.h; the system call has one number on every architecture.
+_SYS_OPENAT2: Final = 437
+_RESOLVE_NO_MAGICLINKS: Final = 0x02
+_RESOLVE_NO_SYMLINKS: Final = 0x04
+_RESOLVE_BENEATH: Final = 0x08
+
+# O_NONBLOCK: opening a FIFO for reading returns at once instead of waiting for a writer.
+# O_NOCTTY: a terminal device must not become ours.
+_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_NO_SUCH_CALL: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
+
+_CODES: Final[dict[int, tuple[ErrorCode, str]]] = {
+    errno.ENOENT: (ErrorCode.MISSING_FILE, "there is no such file"),
+    errno.ENOTDIR: (ErrorCode.MISSING_FILE, "a part of its path is not a folder"),
+    errno.EACCES: (ErrorCode.PERMISSION_DENIED, "this user may not read it"),
+    errno.EPERM: (ErrorCode.PERMISSION_DENIED, "this user may not read it"),
+    errno.EXDEV: (ErrorCode.OUTSIDE_ROOT, "the path leads out of its library root"),
+    errno.ELOOP: (ErrorCode.SYMLINK_LOOP, "its symbolic links lead in a circle"),
+    errno.ENAMETOOLONG: (ErrorCode.INVALID_PATH, "its name is longer than this system allows"),
+    errno.EISDIR: (ErrorCode.NOT_A_FILE, "it is a folder, not a sound"),
+    # Opening a socket, or a device without a driver.
+    errno.ENXIO: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
+    errno.ENODEV: (ErrorCode.NOT_A_FILE, "it is a device, not a sound"),
+    errno.EOPNOTSUPP: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
+}
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+def mtime_ns(status: os.stat_result) -> int:
+    """Return when a file was changed, in nanoseconds that fit into 64 bits with a sign.
+
+    File systems keep later dates than the year 2262; databases and other programs do not.
+    """
+    return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
+
+
+def open_root(root_path: str) -> int:
+    """Open a library root for `open_beneath`.
+
+    Parameters
+    ----------
+    root_path : str
+        An absolute folder path.
+
+    Returns
+    -------
+    int
+        A descriptor; the caller closes it.
+
+    Raises
+    ------
+    OSError
+        The root itself is not there or not readable. That is the world's fault (a mount is away),
+        not the sound's, and is deliberately not a `SoundError`.
+    """
+    return os.open(root_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def open_folder_beneath(
+    root_fd: int, path: str, *, follow_links: bool = True
+) -> tuple[int, os.stat_result]:
+    """Open a folder beneath a root, to list it, under the rules of `open_beneath`.
+
+    Parameters
+    ----------
+    root_fd : int
+        From `open_root`.
+    path : str
+        Relative to the root; empty for the root itself.
+    follow_links : bool
+        As for `open_beneath`.
+
+    Returns
+    -------
+    fd : int
+        The caller closes it.
+    status : os.stat_result
+
+    Raises
+    ------
+    SoundError
+        It is not there, no folder, not to be read, outside the root, or no valid path.
+    OSError
+        Anything else.
+    """
+    if not path:
+        fd = os.open(b".", _FLAGS | os.O_DIRECTORY, dir_fd=root_fd)
+    else:
+        fd = _open_or_say(root_fd, path, follow_links)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISDIR(status.st_mode):
+            raise SoundError(*_CODES[errno.ENOTDIR])
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
+
+
+def open_beneath(
+    root_fd: int, path: str, *, follow_links: bool = True
+) -> tuple[int, os.stat_result]:
+    """Open a regular file beneath a root without following links out of it.
+
+    Parameters
+    ----------
+    root_fd : int
+        From `open_root`.
+    path : str
+        Relative to the root, as `classifier.files.paths.path_text` writes it.
+    follow_links : bool
+        Whether links that stay beneath the root are followed. False for paths that were resolved
+        before: any link in them was put there since, or leads where its owner did not ask us to go.
+
+    Returns
+    -------
+    fd : int
+        Open for reading at offset 0; the caller closes it.
+    status : os.stat_result
+        Of the opened file itself.
+
+    Raises
+    ------
+    SoundError
+        The sound's own fault: missing, no permission, not a regular file, outside the root, a loop
+        of links, no valid path, too large.
+    OSError
+        Anything else (an I/O error, too many open files): not the sound's fault.
+    """
+    fd = _open_or_say(root_fd, path, follow_links)
+    try:
+        status = os.fstat(fd)
+        _require_regular(status)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
+
+
+def _open_or_say(root_fd: int, path: str, follow_links: bool) -> int:
+    """Open whatever is there, or say in a `SoundError` why not."""
+    try:
+        raw = path_bytes(path)
+    except ValueError as error:
+        raise SoundError(ErrorCode.INVALID_PATH, f"not a path: {error}") from error
+    if not raw or raw.startswith(b"/"):
+        raise SoundError(
+            ErrorCode.INVALID_PATH,
+            f"expected a path relative to its library root, got {printable(path)!r}",
+        )
+    try:
+        return _open(root_fd, raw, follow_links)
+    except OSError as error:
+        if error.errno == errno.ELOOP and not follow_links:
+            raise _refused_link(root_fd, raw) from error
+        known = _CODES.get(error.errno or 0)
+        if known is None:
+            raise
+        raise SoundError(*known) from error
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "something else")
+        raise SoundError(ErrorCode.NOT_A_FILE, f"it is {kind}, not a sound")
+    if status.st_size > MAX_FILE_SIZE_BYTES:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"it has {status.st_size:,} bytes; at most {MAX_FILE_SIZE_BYTES:,} are read",
+        )
+
+
+def _refused_link(root_fd: int, raw: bytes) -> SoundError:
+    """Say what the link that was not followed is: dangling, circular, or leading elsewhere."""
+    try:
+        os.stat(raw, dir_fd=root_fd)
+    except OSError as error:
+        known = _CODES.get(error.errno or 0)
+        if known is not None and known[0] is not ErrorCode.PERMISSION_DENIED:
+            return SoundError(*known)
+    return SoundError(
+        ErrorCode.OUTSIDE_ROOT,
+        "a symbolic link on its way was not followed: it leads out of the folder, or to a file "
+        "that is not named like a sound; ingest what it leads to",
+    )
+
+
+def _open(root_fd: int, raw: bytes, follow_links: bool) -> int:
+    if _kernel_opens_beneath():
+        return _openat2(root_fd, raw, _FLAGS, follow_links)
+    return _open_checked(root_fd, raw, follow_links)
+
+
+@functools.cache
+def _kernel_opens_beneath() -> bool:
+    """Whether openat2 works here: Linux 5.6 on, and not forbidden by an older seccomp profile."""
+    if not sys.platform.startswith("linux"):
+        return False
+    root_fd = open_root("/")
+    try:
+        os.close(_openat2(root_fd, b".", os.O_RDONLY | os.O_DIRECTORY, True))
+    except OSError as error:
+        if error.errno in _NO_SUCH_CALL:
+            return False
+        raise
+    finally:
+        os.close(root_fd)
+    return True
+
+
+def _openat2(root_fd: int, raw: bytes, flags: int, follow_links: bool) -> int:
+    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS
+    if not follow_links:
+        resolve |= _RESOLVE_NO_SYMLINKS
+    how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=0, resolve=resolve)
+    # EAGAIN: a rename raced with the walk and the kernel asks for another try; bounded, so that
+    # somebody who renames for ever cannot hold a worker.
+    for _ in range(16):
+        fd: int = _libc().syscall(_SYS_OPENAT2, root_fd, raw, ctypes.byref(how), ctypes.sizeof(how))
+        if fd >= 0:
+            return fd
+        code = ctypes.get_errno()
+        if code not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(code, os.strerror(code))
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _open_checked(root_fd: int, raw: bytes, follow_links: bool) -> int:
+    """Open without openat2: resolve, check, then walk the resolved parts refusing every link.
+
+    A link swapped in between the check and the walk meets O_NOFOLLOW and fails.
+    """
+    root = os.path.realpath(_path_of(root_fd))
+    wanted = os.path.join(root, raw)
+    resolved = os.path.realpath(wanted, strict=True)
+    if not follow_links and resolved != os.path.normpath(wanted):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if not resolved.startswith(root.rstrip(b"/") + b"/"):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    *folders, name = os.path.relpath(resolved, root).split(b"/")
+    fd = os.dup(root_fd)
+    try:
+        for folder in folders:
+            below = os.open(
+                folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
+            )
+            os.close(fd)
+            fd = below
+        return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _path_of(fd: int) -> bytes:
+    if sys.platform == "darwin":
+        import fcntl
+
+        # F_GETPATH fills a buffer of MAXPATHLEN (1,024 on macOS).
+        return fcntl.fcntl(fd, 50, b"\0" * 1024).rstrip(b"\0")
+    return os.readlink(f"/proc/self/fd/{fd}").encode(errors="surrogateescape")

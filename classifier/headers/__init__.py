@@ -1,0 +1,1 @@
+"""From the bytes of a sound file to its header: `reader.read_header`."""

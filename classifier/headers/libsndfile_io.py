@@ -1,0 +1,86 @@
+"""The file objects that libsndfile reads in place of a file: part of it, or a stand-in.
+
+libsndfile calls them from C, where no exception can pass: what a read raises is kept, the read ends
+like a file's end, and whoever opened the file raises it (`Shown.failure`).
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from classifier.headers.layout import StandIn
+
+#: What libmpg123 may read before it has to know: a tag as large as it is shown (`containers`) and
+#: as much again. Real MP3s need a hundredth of it (held by a test).
+MAX_BYTES_READ: Final = 2 << 20
+#: A read counts as much at least: libmpg123 looks for a lost frame by single bytes, and a call from
+#: C costs more than the byte.
+_LEAST_BYTES_COUNTED: Final = 64
+
+
+class Shown:
+    """What every such object can do.
+
+    Attributes
+    ----------
+    failure : BaseException or None
+        What the first read that failed raised.
+    overdrawn : bool
+        Whether more was asked for than may be read.
+    """
+
+    def __init__(self, length: int, read_at: Callable[[int, int], bytes]) -> None:
+        self._length = length
+        self._read_at = read_at
+        self._position = 0
+        self._left = MAX_BYTES_READ
+        self.failure: BaseException | None = None
+        self.overdrawn = False
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, as files do."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as `read` does. Without it, soundfile would catch an exception for every read."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, length: int) -> bytes:
+        """Return up to `length` bytes; none any more once one read failed or was refused."""
+        if self.failure is not None or self.overdrawn:
+            return b""
+        length = max(0, min(length, self._length - self._position))
+        self._left -= max(length, _LEAST_BYTES_COUNTED)
+        if self._left < 0:
+            self.overdrawn = True
+            return b""
+        try:
+            data = self._read_at(self._position, length)
+        except BaseException as failure:  # a time limit ends reads, too; it is raised again
+            self.failure = failure
+            return b""
+        self._position += len(data)
+        return data
+
+
+def part_of_file(fd: int, start: int, end: int) -> Shown:
+    """Return what stands in a file from `start` to `end`; 0 and its size: all of it."""
+    return Shown(end - start, lambda position, length: os.pread(fd, length, start + position))
+
+
+def stand_in_file(stand_in: StandIn) -> Shown:
+    """Return a stand-in's header, followed by as much silence as it announces."""
+    header = stand_in.header
+
+    def read_at(position: int, length: int) -> bytes:
+        return header[position : position + length].ljust(length, b"\0")
+
+    return Shown(len(header) + stand_in.sound_bytes, read_at)

@@ -1,0 +1,199 @@
+"""Reading the numbers of a sound's header, never its samples.
+
+`classifier.headers.sniffing` decides first whether a file may be read and what of it libsndfile
+(through `soundfile`) is shown: a part of an MP3, nothing of most Ogg, of all others a stand-in.
+Nothing is ever decoded, so a 46 kB FLAC that would expand eight thousandfold costs what any other
+does. Every number is bounded before it leaves this module.
+"""
+
+import contextlib
+from typing import Final, NamedTuple
+
+import soundfile
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.files.extensions import AUDIO_EXTENSIONS, EXTENSIONS
+from classifier.files.paths import printable
+from classifier.headers import sniffing
+from classifier.headers.layout import Layout, Numbers
+from classifier.headers.libsndfile_io import Shown, part_of_file, stand_in_file
+from classifier.headers.loop_metadata import LoopInfo
+from classifier.native_output import quiet
+
+#: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
+MAX_CHANNELS: Final = 256
+MAX_SAMPLE_RATE_HZ: Final = 1_000_000
+#: About 6 years at 48 kHz: more is a forged header.
+MAX_FRAME_COUNT: Final = 2**43
+
+# libsndfile's "File does not exist or is not a regular file", also when libmpg123 finds no frame.
+_SFE_BAD_FILE: Final = 7
+_SFE_MALLOC_FAILED: Final = 17
+
+# SF_COUNT_MAX, which libsndfile reports when a container does not state its length.
+_FRAMES_UNSTATED: Final = 2**63 - 1
+
+
+class AudioHeader(NamedTuple):
+    """The numbers a sound's header states; ``None`` where it does not state one.
+
+    Attributes
+    ----------
+    file_size_bytes : int or None
+    duration_seconds : float or None
+        ``frame_count / sample_rate_hz``.
+    sample_rate_hz : int or None
+    channels : int or None
+    frame_count : int or None
+        Samples per channel.
+    sample_type : str or None
+        libsndfile's subtype: ``PCM_16``, ``FLOAT``, ``MPEG_LAYER_III``, ...
+    loop_info : LoopInfo or None
+        What chunks beside the sound state; no input of a model.
+    """
+
+    file_size_bytes: int | None
+    duration_seconds: float | None
+    sample_rate_hz: int | None
+    channels: int | None
+    frame_count: int | None
+    sample_type: str | None
+    loop_info: LoopInfo | None = None
+
+
+class HeaderReading(NamedTuple):
+    """A header and what a person should know about the file it came from.
+
+    Attributes
+    ----------
+    header : AudioHeader
+    note : str or None
+        One sentence when the file is readable but odd (a misleading extension), else None.
+    """
+
+    header: AudioHeader
+    note: str | None
+
+
+def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
+    """Read a sound's header from an open descriptor.
+
+    Parameters
+    ----------
+    fd : int
+        From `classifier.files.safe_open.open_beneath`: a regular file at offset 0. Not closed here.
+    size_bytes : int
+        The file's size.
+    name : str
+        The base name, only to tell whether its extension misleads.
+
+    Returns
+    -------
+    HeaderReading
+
+    Raises
+    ------
+    SoundError
+        `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or
+        `TRUNCATED`, each saying what was expected and what came.
+    OSError
+        The storage failed, which is not the sound's fault.
+    """
+    if size_bytes == 0:
+        raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
+    try:
+        layout = sniffing.inspect(fd, size_bytes)
+        if layout.container == "MIDI":
+            header = AudioHeader(size_bytes, None, None, None, None, None)
+        else:
+            header = _believed(_numbers(fd, size_bytes, layout), size_bytes, layout)
+    except MemoryError as error:
+        # The worker is well; it is this file that asks for more than a process may have.
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED, "reading its header needs more memory than a process has"
+        ) from error
+    if layout.missing_bytes:
+        raise SoundError(
+            ErrorCode.TRUNCATED,
+            f"its header states {layout.missing_bytes:,} bytes of sound more than the file has",
+        )
+    return HeaderReading(header, _note(layout, name))
+
+
+def _numbers(fd: int, size_bytes: int, layout: Layout) -> Numbers:
+    if layout.numbers is not None:
+        return layout.numbers
+    if layout.stand_in is not None:
+        shown = stand_in_file(layout.stand_in)
+    else:
+        shown = part_of_file(fd, layout.audio_offset_bytes, size_bytes)
+    try:
+        outcome = _numbers_by_libsndfile(shown, talks=layout.container == "MP3")
+    except soundfile.LibsndfileError as error:
+        outcome = error
+    # libsndfile took either for the end of the file, and whatever it says then means nothing.
+    if shown.failure is not None:
+        raise shown.failure
+    if shown.overdrawn:
+        raise SoundError(
+            ErrorCode.INVALID_HEADER,
+            f"its {layout.container} header cannot be read: no sound can be found in as much of it "
+            "as is read",
+        )
+    if isinstance(outcome, Numbers):
+        return outcome
+    if outcome.code == _SFE_MALLOC_FAILED:
+        raise MemoryError from outcome
+    reason = printable(outcome.error_string.strip().rstrip("."))
+    if outcome.code == _SFE_BAD_FILE:
+        reason = "no sound can be found in it"
+    raise SoundError(
+        ErrorCode.INVALID_HEADER, f"its {layout.container} header cannot be read: {reason}"
+    ) from outcome
+
+
+def _numbers_by_libsndfile(shown: Shown, talks: bool) -> Numbers:
+    with (
+        quiet() if talks else contextlib.nullcontext(),
+        soundfile.SoundFile(shown, mode="r") as sound,
+    ):
+        frames = int(sound.frames)
+        return Numbers(
+            sample_rate_hz=int(sound.samplerate),
+            channels=int(sound.channels),
+            frame_count=None if frames < 0 or frames == _FRAMES_UNSTATED else frames,
+            sample_type=str(sound.subtype),
+        )
+
+
+def _believed(numbers: Numbers, size_bytes: int, layout: Layout) -> AudioHeader:
+    channels, rate, frames = numbers.channels, numbers.sample_rate_hz, numbers.frame_count
+    if not 0 < channels <= MAX_CHANNELS or not 0 < rate <= MAX_SAMPLE_RATE_HZ:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"its header states {channels:,} channels at {rate:,} Hz; at most {MAX_CHANNELS} "
+            f"channels and {MAX_SAMPLE_RATE_HZ:,} Hz are believed",
+        )
+    if frames == 0 and not layout.missing_bytes:
+        raise SoundError(ErrorCode.EMPTY_FILE, "its header states that it holds no sound at all")
+    if frames is not None and frames > MAX_FRAME_COUNT:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"its header states {frames:,} frames; at most {MAX_FRAME_COUNT:,} are believed",
+        )
+    return AudioHeader(
+        file_size_bytes=size_bytes,
+        duration_seconds=None if frames is None else frames / rate,
+        sample_rate_hz=rate,
+        channels=channels,
+        frame_count=frames,
+        sample_type=numbers.sample_type,
+        loop_info=layout.loop_info,
+    )
+
+
+def _note(layout: Layout, name: str) -> str | None:
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    if extension in AUDIO_EXTENSIONS and extension not in EXTENSIONS[layout.container]:
+        return f"it is {layout.container}, though its name ends in .{extension}"
+    return None

@@ -1,0 +1,147 @@
+"""Which container a file really is, told from its first bytes, before libsndfile sees any.
+
+libsndfile understands some twenty-five containers and thirty encodings; sample packs use eight and
+a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer on some IMA ADPCM WAV
+files, CVE-2026-37555), so containers and encodings are allow-listed here.
+
+Sources: id3.org 2.4.0; ISO 11172-3 (MP3).
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.headers import chunked, flac, midi, ogg
+from classifier.headers.layout import Layout
+
+#: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
+HEAD_BYTES: Final = 4096
+
+_MAX_PADDING_BYTES: Final = 65536
+#: A cover picture of the usual kind fits.
+_MAX_SHOWN_TAG_BYTES: Final = 1 << 20
+
+#: What people have and libsndfile does not read: named, so that they know what to convert.
+_OTHERS: Final = (
+    (4, b"ftyp", "MPEG-4 (m4a, mp4)"),
+    (0, b"\x30\x26\xb2\x75", "Windows Media"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+)
+
+_READERS: Final[dict[bytes, Callable[[int, bytes, int], Layout]]] = {
+    b"caff": chunked.caf,
+    b"MThd": midi.midi,
+}
+
+#: The containers that are read, as a person writes them.
+READABLE: Final = "WAV, AIFF, FLAC, Ogg, MP3, AU, CAF, W64 or MIDI"
+
+
+def inspect(fd: int, size_bytes: int) -> Layout:
+    """Tell a file's container and whether its sound data is all there.
+
+    Parameters
+    ----------
+    fd : int
+        Readable; its offset is not moved.
+    size_bytes : int
+        The file's size.
+
+    Returns
+    -------
+    Layout
+
+    Raises
+    ------
+    SoundError
+        `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, saying what the file is where that can be told.
+    """
+    head = os.pread(fd, HEAD_BYTES, 0)
+    magic = head[:4]
+    if magic in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
+        return chunked.wav(fd, head, size_bytes)
+    if magic == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return chunked.aiff(fd, head, size_bytes)
+    if magic == b"fLaC":
+        return flac.flac(fd, head, 0, size_bytes)
+    if magic == b"OggS":
+        return ogg.ogg(fd, size_bytes)
+    if magic[:3] == b"ID3":
+        return _after_id3(fd, head, size_bytes)
+    if magic == b".snd":
+        return chunked.au(head, size_bytes)
+    if head[:16] == chunked.W64_RIFF and head[24:40] == chunked.W64_WAVE:
+        return chunked.w64(fd, head, size_bytes)
+    if magic in _READERS:
+        return _READERS[magic](fd, head, size_bytes)
+    if is_mpeg_frame(head) and not _is_utf16(head):
+        return Layout("MP3")
+    raise _not_audio(head)
+
+
+def is_mpeg_frame(head: bytes) -> bool:
+    """Whether `head` starts with an MPEG audio frame header (ISO 11172-3, 2.4.1.3)."""
+    return (
+        len(head) >= 4
+        and head[0] == 0xFF
+        and head[1] & 0xE0 == 0xE0
+        and head[1] & 0x18 != 0x08  # version 01 is reserved
+        and head[1] & 0x06 != 0x00  # layer 00 is reserved
+        and head[2] & 0xF0 != 0xF0  # bit rate 1111 is forbidden
+        and head[2] & 0x0C != 0x0C  # sampling rate 11 is reserved
+    )
+
+
+def looks_like_audio(fd: int) -> bool:
+    """Whether a file without a telling extension starts like a container that is read."""
+    try:
+        inspect(fd, os.fstat(fd).st_size)
+    except SoundError as error:
+        # A broken WAV is a sound whose owner wants to hear of it; a text file is not.
+        return error.code is not ErrorCode.NOT_AUDIO
+    return True
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Whether `head` is Western text in UTF-16, whose first bytes are a valid MPEG frame too."""
+    return head[:2] == b"\xff\xfe" and not any(head[3:16:2])
+
+
+def _not_audio(head: bytes) -> SoundError:
+    for offset, magic, name in _OTHERS:
+        if head[offset : offset + len(magic)] == magic:
+            return SoundError(ErrorCode.UNSUPPORTED_FORMAT, f"it is {name}; expected {READABLE}")
+    what = "binary data"
+    plain = head and all(byte in b"\t\n\r\f\x1b" or 32 <= byte < 127 for byte in head[:256])
+    if plain or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        what = "text"
+    elif not any(head):
+        what = "zeros"
+    return SoundError(ErrorCode.NOT_AUDIO, f"it starts like {what}, not like {READABLE}")
+
+
+def _after_id3(fd: int, head: bytes, size_bytes: int) -> Layout:
+    if len(head) < 10:
+        raise _not_audio(head)
+    # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    footer_bytes = 10 if head[5] & 0x10 else 0
+    offset = 10 + size + footer_bytes
+    body = os.pread(fd, _MAX_PADDING_BYTES, offset)
+    start = len(body) - len(body.lstrip(b"\0"))
+    audio = body[start : start + 4]
+    if audio == b"fLaC":
+        return flac.flac(fd, head, offset + start, size_bytes)
+    if is_mpeg_frame(audio):
+        # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on
+        # padding that the tag's own size does not count, on a footer, and on an empty tag; a large
+        # tag it would read into memory. Else it is given the whole file: its estimate of a length
+        # is then the one models were trained on.
+        misled = start or footer_bytes or size < 10 or size > _MAX_SHOWN_TAG_BYTES
+        return Layout("MP3", audio_offset_bytes=offset + start if misled else 0)
+    raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")

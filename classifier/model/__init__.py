@@ -1,0 +1,1 @@
+"""From tokens and header figures to the probabilities of the categories."""

@@ -1,0 +1,382 @@
+"""What the forest reads, and the forest: names, their mates' names and header numbers in.
+
+Two LSTMs read a name: the *general* one knows how sounds are named and has never seen a vendor's
+label, so no training can make it forget; the *learned* one goes on from there with the labels. What
+each says of a sound is pooled with what it says of the sound's mates, as a mean of logarithms, and
+the forest learned from both how far to trust them beside the header.
+
+Everything the forest reads stands on a binary grid. Trees then split between grid points, at
+thresholds float32 holds exactly, and the 1e-7 by which TensorFlow and ONNX Runtime differ is
+rounded away before any tree sees it: the two engines walk the same branches.
+
+scikit-learn is imported inside the functions that fit: a worker on the default engine never needs
+it.
+"""
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import N_CATEGORIES
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.preprocessing import StandardScaler
+
+#: Grid points to the unit. A power of two, so that every grid point is exact; 256 levels are what
+#: histogram-based trees make do with, and the coarser, the rarer a value lies on a border.
+GRID_STEPS: Final = 256
+
+#: LSTMs that read a name, and what they say of it in numbers.
+N_READERS: Final = 2
+N_NAME_LOGS: Final = N_READERS * N_CATEGORIES
+
+#: Added to a probability before its logarithm: one mate that is sure of nonsense must not decide.
+SMALLEST_PROBABILITY: Final = 0.02
+
+#: Weight of the mates, the sound among them, against its own name; and of mates who do not speak
+#: for it. ``docs/decisions/0022`` has the figures of others.
+MATES_WEIGHT: Final = 0.7
+OTHERS_WEIGHT: Final = 0.2
+
+#: A name is sure of a category from this probability on, by the general LSTM.
+SURE_FROM: Final = 0.7
+
+#: A folder is mixed when no category has this share of its sure names; and in any folder, sure
+#: names of a category with at least `MINORITY_SHARE`, and less than this, are not outvoted.
+MAJORITY_SHARE: Final = 0.5
+MINORITY_SHARE: Final = 0.2
+
+#: What `name_logs` makes of that probability.
+SURE_LOG: Final = np.float32(np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY)))
+
+#: Scaled header numbers further out than this many standard deviations are forged or freaks.
+MOST_DEVIATIONS: Final = 16.0
+
+#: ONNX Runtime holds about 1 kB a node, and a worker has 250 MB in all. In a trial on the public
+#: corpus, full trees (224,000 nodes) scored 0.946 accuracy / 0.88 macro F1 on a random split and
+#: 0.44 / 0.15 on vendors kept out; these (38,336 nodes) 0.945 / 0.87 and 0.45 / 0.15.
+N_TREES: Final = 64
+MOST_LEAVES: Final = 300
+
+
+def fit_scaler(headers: NDArray[np.float32]) -> "StandardScaler":
+    """Fit the standard scaler on what the headers state.
+
+    Parameters
+    ----------
+    headers : ndarray of shape (n_sounds, n_header_columns), float32
+        As `features.header_matrix` returns them; NaN is ignored column by column.
+
+    Returns
+    -------
+    StandardScaler
+        With mean 0 and scale 1 where a column states nothing at all, never NaN.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    all_stated_nowhere = np.isnan(headers).all(axis=0)
+    filled = np.where(all_stated_nowhere, np.float64(0), headers.astype(np.float64))
+    return StandardScaler().fit(filled)
+
+
+def name_logs(*probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Join what the LSTMs say of names, as logarithms.
+
+    Parameters
+    ----------
+    *probabilities : ndarray of shape (n_sounds, 12), float32
+        Of the general LSTM, then of the learned one.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24), float32
+    """
+    joined = np.concatenate(probabilities, axis=1, dtype=np.float32)
+    return np.asarray(np.log(joined + np.float32(SMALLEST_PROBABILITY)), np.float32)
+
+
+class MatesSaid(NamedTuple):
+    """What the LSTMs say of the mates of sounds.
+
+    Attributes
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        The mean of `name_logs` over each sound's mates; NaN where they are not known.
+    shares : ndarray of shape (n_sounds, 12), float32
+        `sure_shares` of them; ones where they are not known.
+    """
+
+    logs: NDArray[np.float32]
+    shares: NDArray[np.float32]
+
+    @classmethod
+    def unknown(cls, n_sounds: int) -> "MatesSaid":
+        """Return what there is to say of sounds whose mates are not known."""
+        return cls(
+            np.full((n_sounds, N_NAME_LOGS), np.nan, dtype=np.float32),
+            np.ones((n_sounds, N_CATEGORIES), dtype=np.float32),
+        )
+
+
+def sure_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how the sure names of one folder are divided among the categories.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_mates, 24), float32
+        From `name_logs`.
+
+    Returns
+    -------
+    ndarray of shape (12,), float32
+        The shares; ones where fewer than two names are sure, for nobody contradicts anybody then.
+    """
+    said = logs[:, :N_CATEGORIES]
+    sure = said.max(axis=1) > SURE_LOG
+    counts = np.bincount(said[sure].argmax(axis=1), minlength=N_CATEGORIES)
+    if counts.sum() < 2:
+        return np.ones(N_CATEGORIES, dtype=np.float32)
+    return np.asarray(counts / counts.sum(), dtype=np.float32)
+
+
+def mates_weights(logs: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much each sound's mates count against its own name.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`.
+    shares : ndarray of shape (n_sounds, 12), float32
+        From `sure_shares` of each sound's mates.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 1), float32
+        `MATES_WEIGHT`, or `OTHERS_WEIGHT` where the mates do not speak for the sound: in a mixed
+        folder, and for a sure name that a fifth of the sure ones agree with.
+    """
+    said = logs[:, :N_CATEGORIES]
+    top = said.max(axis=1, keepdims=True)
+    own_share = (shares * (said == top)).max(axis=1, keepdims=True)
+    is_mixed = shares.max(axis=1, keepdims=True) < np.float32(MAJORITY_SHARE)
+    is_minority = (
+        (top > SURE_LOG)
+        & (own_share >= np.float32(MINORITY_SHARE))
+        & (own_share < np.float32(MAJORITY_SHARE))
+    )
+    weights = np.where(is_mixed | is_minority, OTHERS_WEIGHT, MATES_WEIGHT)
+    return weights.astype(np.float32)
+
+
+def pooled(
+    logs: NDArray[np.float32], mates_logs: NDArray[np.float32], shares: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Pool what is said of each sound's own name with what is said of its mates'.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`.
+    mates_logs : ndarray of shape (n_sounds, 24), float32
+        The mean over the mates' logs; NaN where a sound's mates are not known.
+    shares : ndarray of shape (n_sounds, 12), float32
+        As for `mates_weights`; of no effect where the mates are not known.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24), float32
+        Probabilities: of each LSTM twelve that sum to 1. The weighted geometric mean, known as
+        logarithmic opinion pool (Genest & Zidek 1986).
+    """
+    mates = np.where(np.isnan(mates_logs), logs, mates_logs)
+    weights = mates_weights(logs, shares)
+    raised = np.exp((np.float32(1.0) - weights) * logs + weights * mates)
+    parts = raised.reshape(len(logs), N_READERS, N_CATEGORIES)
+    return np.asarray((parts / parts.sum(axis=2, keepdims=True)).reshape(logs.shape), np.float32)
+
+
+def together(names: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the LSTMs say of names together: the mean of what each says.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_sounds, 24), float32
+        From `pooled`.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 12), float32
+    """
+    said = names.reshape(len(names), N_READERS, N_CATEGORIES)
+    return np.asarray(said.mean(axis=1, dtype=np.float32), np.float32)
+
+
+def forest_inputs(
+    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
+) -> NDArray[np.float32]:
+    """Join what the forest reads: what names say, scaled header, what is missing.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_sounds, 24), float32
+        From `pooled`.
+    headers : ndarray of shape (n_sounds, n_header_columns), float32
+        Unscaled, NaN where not stated.
+    scaler : StandardScaler
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24 + 2 * n_header_columns), float32
+        On the grid and finite. A missing number is 0, the mean, and its flag in the last columns
+        is 1: a forest must never see NaN, which its compiled form does not carry faithfully.
+    """
+    exact = _inputs_off_grid(names, headers, scaler)
+    return (np.round(exact * GRID_STEPS) / GRID_STEPS).astype(np.float32)
+
+
+def is_steady(
+    logs: NDArray[np.float32],
+    names: NDArray[np.float32],
+    headers: NDArray[np.float32],
+    scaler: "StandardScaler",
+) -> NDArray[np.bool_]:
+    """Tell which rows stay on their grid points when every input moves by 1e-5.
+
+    Another processor's last digits may push a row that lies on the border between two grid points
+    to the other side, and its probabilities then differ visibly. Such a row proves nothing.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`: whether a name is sure must not hang on a last digit either.
+    names, headers, scaler
+        As for `forest_inputs`.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds,), bool
+    """
+    is_clearly_sure = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - SURE_LOG) > 1e-5
+    steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
+    to_border = np.abs(steps - np.floor(steps) - 0.5)
+    return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1) & is_clearly_sure)
+
+
+def _inputs_off_grid(
+    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
+) -> NDArray[np.float64]:
+    # In float64, as the compiled graph does: the same bits in both engines.
+    scaled = np.asarray(scaler.transform(headers.astype(np.float64)))
+    missing = np.isnan(scaled)
+    bounded = np.clip(np.where(missing, 0.0, scaled), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return np.concatenate([names, bounded, missing], axis=1, dtype=np.float64)
+
+
+def fit_forest(
+    inputs: NDArray[np.float32],
+    category_indices: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    *,
+    seed: int,
+    kept: "RandomForestClassifier | None" = None,
+    n_kept: int = 0,
+) -> "RandomForestClassifier":
+    """Fit the forest; the same seed and rows give the same trees.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n_rows, n_inputs), float32
+        As `forest_inputs` returns them, from *out-of-fold* answers of the learned LSTM.
+    category_indices : ndarray of shape (n_rows,), int64
+    weights : ndarray of shape (n_rows,), float64
+    seed : int
+    kept : RandomForestClassifier, optional
+        An older forest, fitted behind the same scaler on the same categories.
+    n_kept : int
+        So many of its trees stand in place of new ones.
+
+    Returns
+    -------
+    RandomForestClassifier
+        Of `N_TREES` trees.
+
+    Raises
+    ------
+    ValueError
+        The older forest knows other categories, so its trees' answers mean something else.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(
+        N_TREES - n_kept, max_leaf_nodes=MOST_LEAVES, random_state=seed, n_jobs=-1
+    ).fit(inputs, category_indices, sample_weight=weights)
+    if kept is not None and n_kept:
+        if list(kept.classes_) != list(forest.classes_):
+            raise ValueError("trees can be kept only from a forest of the same categories")
+        forest.estimators_ += kept.estimators_[:n_kept]
+        forest.set_params(n_estimators=N_TREES)
+    # Each tree has its own seed, so fitting in parallel is deterministic. Predicting in parallel
+    # is not (the order of the sum), and a worker child owns one core.
+    forest.set_params(n_jobs=1)
+    return forest
+
+
+def forest_probabilities(forest: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the forest's probabilities in the order of `CATEGORIES`, 0 for classes it never saw.
+
+    Parameters
+    ----------
+    forest : RandomForestClassifier
+        Fitted on indices into `CATEGORIES`.
+    inputs : ndarray of shape (n_sounds, n_inputs), float32
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 12), float32
+    """
+    probabilities = np.zeros((len(inputs), N_CATEGORIES), dtype=np.float32)
+    if len(inputs):
+        probabilities[:, forest.classes_] = forest.predict_proba(inputs)
+    return probabilities
+
+
+def calibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Soften (above 1) or sharpen (below 1) probabilities; the category stays the same.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_sounds, 12), float32
+    temperature : float, > 0
+        Temperature scaling (Guo et al. 2017), of logarithms of probabilities in place of logits:
+        each is raised to the power of one over the temperature, then all are made to sum to 1.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 12), float32
+    """
+    raised = np.power(probabilities, np.float32(1.0 / temperature))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def temperature_to_json(temperature: float) -> bytes:
+    """Return a temperature as a bundle's member."""
+    return json.dumps({"temperature": temperature}).encode("ascii")
+
+
+def temperature_from_json(document: bytes) -> float:
+    """Read what `temperature_to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        Not such a document, or not a finite number above 0.
+    """
+    content = json.loads(document)
+    value = content.get("temperature") if isinstance(content, dict) else None
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError("a calibration is an object with a temperature above 0")
+    return float(value)

@@ -1,0 +1,1 @@
+"""What a file name says, and its folders and pack-mates with it."""

@@ -1,0 +1,339 @@
+"""What is learned of a sound beside its category: tempo, key, loop or one-shot, instrument.
+
+Each comes with where it was found. The name speaks first, because a person wrote it; then the
+chunks beside the sound, which programs wrote; then, if they are to be asked, the last two folders;
+last the duration. What nobody says, or what is said in two ways, stays unknown.
+
+These are no input of the category. What folders say of that is another matter, with words of its
+own (`classifier.names.folder_context`).
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from classifier.headers.loop_metadata import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM, LoopInfo
+from classifier.headers.reader import AudioHeader
+from classifier.names.folder_context import FOLDERS_ASKED
+from classifier.names.instruments import Instrument, Pitch, instrument_of, vocabulary
+from classifier.names.tempo_and_key import possible_tempos_bpm, said_tempo_bpm, stated_key
+from classifier.names.tokens import name_pieces
+
+#: How far from a whole beat a loop may end. Programs cut to the sample; encoders with losses add a
+#: frame or two of silence.
+_BEATS_OFF: Final = 0.03
+_BEATS_ADDED_BY_LOSSY: Final = 0.15
+_SHARE_OFF: Final = 0.01
+_LOSSY: Final = ("MPEG_", "VORBIS", "OPUS")
+#: A single beat is no loop, whatever tempo it would make.
+_FEWEST_BEATS: Final = 2
+_BEATS_OF_A_BAR: Final = 4
+#: A bar at 200 BPM: what is shorter is no loop of one.
+_SHORTEST_BAR_SECONDS: Final = 1.2
+
+_ONE_SHOTS: Final = frozenset({"oneshot", "oneshots", "1shot", "1shots"})
+_SHOTS: Final = frozenset({"shot", "shots"})
+_ONE: Final = "1"
+_HITS: Final = frozenset({"hit", "hits"})
+#: What a word may say; *shot* by itself says less than *one-shot*.
+_LOOP, _ONE_SHOT, _SHOT, _HIT = "loop", "one-shot", "shot", "hit"
+_NO_WORD_OF_IT: Final = frozenset({None})
+
+_PITCH_CLASSES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+class Source(StrEnum):
+    """Where a by-product was found."""
+
+    NAME = "name"
+    HEADER = "header"
+    FOLDER = "folder"
+    DURATION = "duration"
+
+
+class Playback(StrEnum):
+    """How a sound is meant to be played: again and again in time, or once."""
+
+    LOOP = "loop"
+    ONE_SHOT = "one-shot"
+
+
+@dataclass(slots=True)  # not frozen: one a sound is made, which then takes three times as long
+class ByProducts:
+    """What is known of one sound; a value and its source are None together.
+
+    Attributes
+    ----------
+    tempo_bpm : float or None
+    tempo_source : Source or None
+    musical_key : str or None
+        A key (``F# minor``), a root without mode (``Eb``), or the note of a one-shot with its
+        octave (``C4``), as the name has it: makers disagree by an octave about which C that is.
+        Roots from a header have none, for programs disagree, too.
+    key_source : Source or None
+    playback : Playback or None
+    playback_source : Source or None
+    instrument : str or None
+        One of ``instruments.toml``.
+    instrument_source : Source or None
+    """
+
+    tempo_bpm: float | None = None
+    tempo_source: Source | None = None
+    musical_key: str | None = None
+    key_source: Source | None = None
+    playback: Playback | None = None
+    playback_source: Source | None = None
+    instrument: str | None = None
+    instrument_source: Source | None = None
+
+
+def by_products(
+    name: str, header: AudioHeader, folders: Sequence[str] = (), *, folder_words: bool = False
+) -> ByProducts:
+    """Return what a name, a header and, where asked for, folders say.
+
+    Parameters
+    ----------
+    name : str
+        A base name.
+    header : AudioHeader
+    folders : sequence of str
+        The folders above the sound, the outermost first; only the last two are asked.
+    folder_words : bool
+        Whether they are asked at all.
+
+    Returns
+    -------
+    ByProducts
+
+    Examples
+    --------
+    >>> unknown = AudioHeader(None, None, None, None, None, None)
+    >>> found = by_products("bass_loop_120_Am.wav", unknown)
+    >>> found.tempo_bpm, found.musical_key, str(found.playback), found.instrument
+    (120.0, 'A minor', 'loop', 'bass')
+    """
+    said = _said_of_folders(tuple(folders[-FOLDERS_ASKED:])) if folder_words else _NOTHING_SAID
+    info = header.loop_info or _NO_INFO
+    words = _words(name)
+    instrument, instrument_source = _instrument(words, info, said)
+    tempo_bpm, tempo_source = _tempo(name, words, header, info, said)
+    pitch = Pitch.NOTE if instrument is None else instrument.pitch
+    key, key_source = _key(name, info, said, pitch, has_tempo=tempo_source is Source.NAME)
+    playback, playback_source = _playback(words, header, info, said, tempo_bpm, tempo_source)
+    return ByProducts(
+        tempo_bpm=tempo_bpm,
+        tempo_source=tempo_source,
+        musical_key=key,
+        key_source=key_source,
+        playback=playback,
+        playback_source=playback_source,
+        instrument=None if instrument is None else instrument.name,
+        instrument_source=instrument_source,
+    )
+
+
+_NO_INFO: Final = LoopInfo()
+
+
+class _FolderSays(NamedTuple):
+    """What the names of folders say; None where they say nothing."""
+
+    instrument: Instrument | None = None
+    tempo_bpm: float | None = None
+    musical_key: str | None = None
+    playback: Playback | None = None
+
+
+_NOTHING_SAID: Final = _FolderSays()
+
+
+@functools.lru_cache(maxsize=1024)  # asked for each of their files
+def _said_of_folders(folders: tuple[str, ...]) -> _FolderSays:
+    """Return what folders say, the innermost of those that say anything of a matter."""
+    if not folders:
+        return _NOTHING_SAID
+    *outer, folder = folders
+    words = _words(folder)
+    further = _said_of_folders(tuple(outer))
+    playback = _said_playback(words)
+    tempo_bpm = said_tempo_bpm(folder)
+    return _FolderSays(
+        _instrument_of(words) or further.instrument,
+        further.tempo_bpm if tempo_bpm is None else tempo_bpm,
+        # Of a folder a mode is asked for: `A`, `B` and `C4` number them.
+        stated_key(folder, pitch=Pitch.NONE) or further.musical_key,
+        further.playback if playback is None else playback,
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a name, the same for all files of a series: `Kick 01`, `Kick 02`."""
+    return tuple(map(_word, name_pieces(text)))
+
+
+@functools.lru_cache(maxsize=8192)
+def _word(piece: str) -> str:
+    word = piece.lower()
+    # That a number stands there may matter; which one does where somebody asks for it.
+    return "0" if word.isdecimal() and word not in _telling_numbers() else word
+
+
+@functools.cache
+def _telling_numbers() -> frozenset[str]:
+    phrases = [phrase for entry in vocabulary().values() for phrase in entry.words + entry.short]
+    return frozenset(word for phrase in phrases for word in phrase.split()) | {_ONE}
+
+
+def _instrument(
+    words: tuple[str, ...], info: LoopInfo, said: _FolderSays
+) -> tuple[Instrument | None, Source | None]:
+    if (found := _instrument_of(words)) is not None:
+        return found, Source.NAME
+    for text in (info.title, info.key_words):
+        if text and (found := _instrument_of(_words(text))) is not None:
+            return found, Source.HEADER
+    return said.instrument, Source.FOLDER if said.instrument is not None else None
+
+
+@functools.lru_cache(maxsize=4096)  # asked for each file of a series
+def _instrument_of(words: tuple[str, ...]) -> Instrument | None:
+    return instrument_of(words)
+
+
+def _tempo(
+    name: str, words: tuple[str, ...], header: AudioHeader, info: LoopInfo, said: _FolderSays
+) -> tuple[float | None, Source | None]:
+    tempo_bpm = said_tempo_bpm(name) or _bare_tempo(name, words, header)
+    if tempo_bpm is not None:
+        return tempo_bpm, Source.NAME
+    tempo_bpm = _tempo_of_chunks(info, header.duration_seconds)
+    if tempo_bpm is not None:
+        return tempo_bpm, Source.HEADER
+    return said.tempo_bpm, Source.FOLDER if said.tempo_bpm is not None else None
+
+
+def _bare_tempo(name: str, words: tuple[str, ...], header: AudioHeader) -> float | None:
+    """Return the tempo that a bare number states, if the sound's length bears it out.
+
+    `SNARE87` lasts no whole number of beats at 87. Where the length is not known, only one number
+    beside a key or the word *loop* is taken.
+    """
+    numbers = possible_tempos_bpm(name)
+    if not numbers:
+        return None
+    says_loop = _LOOP in map(_said_by, words)
+    if header.duration_seconds is None:
+        is_plain = says_loop or stated_key(name, pitch=Pitch.NONE) is not None
+        return float(numbers[0]) if len(numbers) == 1 and is_plain else None
+    if not any(len(word) > 1 and word.isalpha() for word in words):
+        return None  # a number alone is the sound's own
+    # By chance one in ten lengths fits; whoever does not say "loop" has to fit a bar.
+    fewest = _FEWEST_BEATS if says_loop else _BEATS_OF_A_BAR
+    borne_out = [number for number in numbers if (_beats(header, number) or 0) >= fewest]
+    return float(borne_out[0]) if len(borne_out) == 1 else None
+
+
+def _tempo_of_chunks(info: LoopInfo, duration_seconds: float | None) -> float | None:
+    if info.tempo_bpm is not None:
+        return round(info.tempo_bpm, 2)
+    if info.beats is None or info.beats < _FEWEST_BEATS or not duration_seconds:
+        return None
+    tempo_bpm = 60 * info.beats / duration_seconds
+    return round(tempo_bpm, 2) if LOWEST_TEMPO_BPM <= tempo_bpm <= HIGHEST_TEMPO_BPM else None
+
+
+def _beats(header: AudioHeader, tempo_bpm: float) -> int | None:
+    """Return how many beats a sound lasts, None when it is no whole number, or less than two."""
+    if header.duration_seconds is None:
+        return None
+    exact = header.duration_seconds * tempo_bpm / 60
+    beats = round(exact)
+    is_lossy = (header.sample_type or "").startswith(_LOSSY)
+    added = min(_SHARE_OFF * beats, _BEATS_ADDED_BY_LOSSY if is_lossy else _BEATS_OFF)
+    fits = -min(added, _BEATS_OFF) <= exact - beats <= added
+    return beats if fits and beats >= _FEWEST_BEATS else None
+
+
+def _key(
+    name: str, info: LoopInfo, said: _FolderSays, pitch: Pitch, *, has_tempo: bool
+) -> tuple[str | None, Source | None]:
+    if (key := stated_key(name, pitch=pitch, letters=has_tempo)) is not None:
+        return key, Source.NAME
+    # Samplers give drums a root note, too.
+    if info.root_note is not None and pitch is not Pitch.NONE:
+        root = _PITCH_CLASSES[info.root_note % len(_PITCH_CLASSES)]
+        mode = "" if info.is_minor is None else " minor" if info.is_minor else " major"
+        return root + mode, Source.HEADER
+    return said.musical_key, Source.FOLDER if said.musical_key is not None else None
+
+
+def _playback(
+    words: tuple[str, ...],
+    header: AudioHeader,
+    info: LoopInfo,
+    said: _FolderSays,
+    tempo_bpm: float | None,
+    tempo_source: Source | None,
+) -> tuple[Playback | None, Source | None]:
+    playback = _said_playback(words)
+    if playback is None and tempo_source is Source.NAME and _may_be_a_loop(header, tempo_bpm):
+        playback = Playback.LOOP
+    if playback is not None:
+        return playback, Source.NAME
+    if info.is_one_shot is not None:
+        return (Playback.ONE_SHOT if info.is_one_shot else Playback.LOOP), Source.HEADER
+    if said.playback is not None:
+        return said.playback, Source.FOLDER
+    return _playback_by_length(header, tempo_bpm)
+
+
+def _said_playback(words: tuple[str, ...]) -> Playback | None:
+    says = set(map(_said_by, words))
+    if says <= _NO_WORD_OF_IT:
+        return None  # as with most
+    is_loop = _LOOP in says
+    is_shot = _ONE_SHOT in says or (
+        _SHOT in says
+        and any(first in ("one", _ONE) and second in _SHOTS for first, second in pairwise(words))
+    )
+    if is_loop or is_shot:
+        # "Loops and one-shots" says neither.
+        return None if is_loop and is_shot else Playback.LOOP if is_loop else Playback.ONE_SHOT
+    return Playback.ONE_SHOT
+
+
+@functools.lru_cache(maxsize=8192)  # the words of a pack are few
+def _said_by(word: str) -> str | None:
+    """Return what a word says by itself of how a sound is played."""
+    if word.endswith(("loop", "loops", "looped")):
+        return _LOOP
+    if word in _ONE_SHOTS:
+        return _ONE_SHOT
+    return _SHOT if word in _SHOTS else _HIT if word in _HITS else None
+
+
+def _may_be_a_loop(header: AudioHeader, tempo_bpm: float | None) -> bool:
+    """Whether a sound whose name states a tempo is a loop: not when it is a hit of its kit."""
+    if header.duration_seconds is None or tempo_bpm is None:
+        return True
+    is_a_bar = header.duration_seconds * tempo_bpm / 60 >= _BEATS_OF_A_BAR * (1 - _SHARE_OFF)
+    return is_a_bar or _beats(header, tempo_bpm) is not None
+
+
+def _playback_by_length(
+    header: AudioHeader, tempo_bpm: float | None
+) -> tuple[Playback | None, Source | None]:
+    if header.duration_seconds is None:
+        return None, None
+    if tempo_bpm is not None:
+        beats = _beats(header, tempo_bpm)
+        if beats is not None and beats % _BEATS_OF_A_BAR == 0:
+            return Playback.LOOP, Source.DURATION
+    if header.duration_seconds < _SHORTEST_BAR_SECONDS:
+        return Playback.ONE_SHOT, Source.DURATION
+    return None, None

@@ -1,0 +1,172 @@
+"""Which instrument the words of a name call, in the vocabulary of ``instruments.toml``.
+
+A word list and no model: this is a by-product that may stay unknown, and no input of the category.
+"""
+
+import functools
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Final
+
+_MOST_PARTS: Final = 3
+#: A name with a longer word is more than abbreviations.
+LONGEST_ABBREVIATION: Final = 3
+
+_DRUM_KIT: Final = frozenset({"kick", "snare", "hihat", "clap", "tom", "cymbal", "percussion"})
+_SEVERAL_DRUMS: Final = "drums"
+#: Beside another instrument it is how loud that is played.
+_DYNAMIC: Final = "piano"
+#: Of forms the last word is the noun: an *impact riser* is a riser.
+_RANK_OF_FORMS: Final = 3
+
+
+class Pitch(StrEnum):
+    """What pitch can be said of an instrument; ``instruments.toml`` explains."""
+
+    KEY = "key"
+    NOTE = "note"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One entry of the vocabulary.
+
+    Attributes
+    ----------
+    name : str
+    rank : int
+        From 1; a lower one wins.
+    pitch : Pitch
+    words, short : tuple of str
+    """
+
+    name: str
+    rank: int
+    pitch: Pitch
+    words: tuple[str, ...]
+    short: tuple[str, ...]
+
+
+@functools.cache
+def vocabulary() -> dict[str, Instrument]:
+    """Return all instruments by name, in the file's order."""
+    text = files("classifier.names").joinpath("instruments.toml").read_text(encoding="utf-8")
+    return {
+        name: Instrument(
+            name, entry["rank"], Pitch(entry["pitch"]), tuple(entry["words"]), tuple(entry["short"])
+        )
+        for name, entry in tomllib.loads(text).items()
+    }
+
+
+@functools.cache
+def _by_word() -> tuple[dict[str, Instrument], dict[str, Instrument]]:
+    entries = vocabulary().values()
+    return (
+        {word: entry for entry in entries for word in entry.words},
+        {word: entry for entry in entries for word in entry.short},
+    )
+
+
+@functools.cache
+def _first_words() -> frozenset[str]:
+    """Return the words with which phrases of several begin."""
+    return frozenset(word.partition(" ")[0] for word in _by_word()[0] if " " in word)
+
+
+@functools.lru_cache(maxsize=8192)  # the words of a pack are few
+def _called_by(phrase: str) -> Instrument | None:
+    by_word = _by_word()[0]
+    return by_word.get(phrase) or by_word.get(_plain(phrase))
+
+
+@functools.lru_cache(maxsize=8192)
+def _may_call(word: str) -> bool:
+    """Whether a word calls an instrument, or begins a phrase that may."""
+    return word in _first_words() or _called_by(word) is not None
+
+
+def instrument_of(words: Sequence[str]) -> Instrument | None:
+    """Return the instrument that lower-case words call.
+
+    Parameters
+    ----------
+    words : sequence of str
+        In the order of the name; numbers among them part what stands at their sides.
+
+    Returns
+    -------
+    Instrument or None
+        None when they call none, or several that no rank decides between.
+    """
+    found = [entry for entry, _ in _found(words)]
+    if len(found) < 2:
+        return found[0] if found else None
+    rank = min(entry.rank for entry in found)
+    best = [entry for entry in found if entry.rank == rank]
+    names = {entry.name for entry in best}
+    if len(names) > 1 and _DYNAMIC in names:
+        best = [entry for entry in best if entry.name != _DYNAMIC]
+        names.remove(_DYNAMIC)
+    if len(names) == 1 or rank == _RANK_OF_FORMS:
+        return best[-1]
+    return vocabulary()[_SEVERAL_DRUMS] if names <= _DRUM_KIT else None
+
+
+def called_places(words: Sequence[str]) -> frozenset[int]:
+    """Return where among lower-case words instruments are called, also where they contradict.
+
+    Parameters
+    ----------
+    words : sequence of str
+        As for `instrument_of`.
+
+    Examples
+    --------
+    >>> sorted(called_places(["deep", "sub", "bass", "kicks"]))
+    [1, 2, 3]
+    """
+    return frozenset(place for _, places in _found(words) for place in places)
+
+
+def _found(words: Sequence[str]) -> list[tuple[Instrument, range]]:
+    """Return what is called and at which places; abbreviations only where nothing else is."""
+    # Most words call nothing, and a name is mostly words.
+    found = list(_called(words)) if any(map(_may_call, words)) else []
+    if not found and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
+        by_short = _by_word()[1]
+        found = [
+            (by_short[word], range(place, place + 1))
+            for place, word in enumerate(words)
+            if word in by_short
+        ]
+    return found
+
+
+def _called(words: Sequence[str]) -> Iterator[tuple[Instrument, range]]:
+    """Yield what is called, the longest phrase at each place."""
+    first_words = _first_words()
+    place = 0
+    while place < len(words):
+        word = words[place]
+        most = min(_MOST_PARTS, len(words) - place) if word in first_words else 1
+        for n_parts in range(most, 1, -1):
+            entry = _called_by(" ".join(words[place : place + n_parts]))
+            if entry is not None:
+                yield entry, range(place, place + n_parts)
+                place += n_parts
+                break
+        else:
+            if (entry := _called_by(word)) is not None:
+                yield entry, range(place, place + 1)
+            place += 1
+
+
+def _plain(phrase: str) -> str:
+    """Return a phrase without the ends that words of names grow: *kicks*, *bassloops*."""
+    stem = phrase.removesuffix("s")
+    return stem.removesuffix("loop") if len(stem) > len("loop") else stem

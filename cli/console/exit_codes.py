@@ -1,0 +1,98 @@
+"""Exit codes, and which errors a person meets as one line instead of a traceback."""
+
+from enum import IntEnum
+
+from classifier.errors import CratesortError
+from training.errors import DatabaseAwayError
+
+
+class Exit(IntEnum):
+    """The command line's contract with scripts."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    #: As a shell reports a program ended by Ctrl-C.
+    INTERRUPTED = 130
+
+
+def explain(error: Exception) -> tuple[str, Exit] | None:
+    """Return what to tell the person and the exit code; None for a fault of our own.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    tuple of str and Exit, or None
+    """
+    if isinstance(error, CratesortError):
+        away = isinstance(error, DatabaseAwayError)
+        return str(error), Exit.UNREACHABLE if away else Exit.USAGE
+    if isinstance(error, ModuleNotFoundError):
+        return _explain_missing(error)
+
+    import redis.exceptions
+    import sqlalchemy.exc
+
+    from db.engine import DatabaseUrlError
+    from db.errors import DATABASE_AWAY, plain
+    from workers.errors import BROKER_AWAY
+
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        return (
+            "Redis refuses the password (or user) of CRATESORT_BROKER_URL; expected "
+            "redis://:PASSWORD@HOST:6379/0",
+            Exit.USAGE,
+        )
+    if type(error) is sqlalchemy.exc.DatabaseError:
+        return (
+            f"the database cannot be used: {plain(error)}\n"
+            "Look at CRATESORT_DATABASE_URL; does it name another program's file?",
+            Exit.USAGE,
+        )
+    if isinstance(error, DatabaseUrlError):
+        return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
+    if isinstance(error, DATABASE_AWAY) or (
+        isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
+    ):
+        return (
+            f"the database cannot be used: {plain(error)}\n"
+            "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable.",
+            Exit.UNREACHABLE,
+        )
+    if isinstance(error, BROKER_AWAY):
+        return (
+            f"Redis cannot be reached: {plain(error)}\n"
+            "Look at CRATESORT_BROKER_URL; `cratesort doctor` says what is reachable.",
+            Exit.UNREACHABLE,
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", Exit.USAGE
+    return None
+
+
+def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
+    extras = {
+        "tensorflow": "training",
+        "keras": "training",
+        "sklearn": "training",
+        "skl2onnx": "training",
+        "onnx": "training",
+        "jinja2": "training",
+        "joblib": "training",
+        "matplotlib": "training",
+        "pandas": "training",
+        "pyarrow": "parquet",
+    }
+    package = (error.name or "").partition(".")[0]
+    if package not in extras:
+        return None
+    extra = extras[package]
+    return (
+        f"this needs {package}, which the base install leaves out. In the clone: "
+        f"pip install '.[{extra}]'",
+        Exit.USAGE,
+    )

@@ -1,0 +1,46 @@
+"""A second Ctrl-C that ends the program whatever it is doing.
+
+Python runs a signal's handler between two of its own instructions. A library written in C that
+never comes back therefore cannot be interrupted by KeyboardInterrupt, however often it is asked.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+from cli.console.exit_codes import Exit
+
+
+@contextlib.contextmanager
+def exit_at_second_interrupt() -> Iterator[None]:
+    """End the process at the second Ctrl-C within the block; the first is KeyboardInterrupt.
+
+    Nothing is lost: the ledger has the work, and the note of the file in hand tells the next run
+    where this one stood.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may ask for signals
+        return
+    # Python's C handler writes each signal's number here at once, whatever the main thread does;
+    # a thread can read it as long as whoever is in C has let go of the interpreter, as cffi does.
+    listening, told = socket.socketpair()
+    told.setblocking(False)
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        interrupts = 0
+        with listening:
+            while data := listening.recv(64):
+                interrupts += data.count(signal.SIGINT)
+                if interrupts > 1:
+                    os._exit(Exit.INTERRUPTED)
+
+    threading.Thread(target=listen, name="second interrupt", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()

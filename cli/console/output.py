@@ -1,0 +1,101 @@
+"""Talking to a terminal: results on standard output, everything else on standard error."""
+
+import csv
+import json
+import os
+import shutil
+import sys
+import textwrap
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import click
+
+from classifier.files.paths import printable
+
+
+def say(message: str = "") -> None:
+    """Print a line of a command's answer."""
+    click.echo(message)
+
+
+def tell(message: str) -> None:
+    """Print a line about the work to standard error."""
+    click.echo(message, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on one line, the only thing on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+
+
+class _Rows:
+    r"""Ends each row with a newline alone.
+
+    Not csv's own ``lineterminator="\n"``: before Python 3.13 a cell with a carriage return is then
+    written without quotation marks, and readers take it for the end of a row.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        return self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
+def csv_writer(stream: TextIO) -> Any:
+    """Return a writer of CSV rows that come back whole, whatever their cells hold."""
+    return csv.writer(_Rows(stream), lineterminator="\r\n")
+
+
+def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
+    """Return a moment of the database in UTC; SQLite hands back UTC without saying so."""
+    known = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return known.isoformat(timespec=timespec)
+
+
+def on_terminal() -> bool:
+    """Whether a person is looking."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def shorten(text: str, width: int) -> str:
+    """Return `text` cut in the middle to `width` terminal cells and padded to it."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = printable(text)
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    # The end of a path says most: its name.
+    tail = text
+    while cell_len(tail) > width - 1:
+        tail = tail[1:]
+    return set_cell_size("…" + tail, width)
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Return `text` in lines of the terminal's width, each but the first indented.
+
+    In a pipe it stays one line, for whoever searches there.
+    """
+    if not sys.stdout.isatty():
+        return printable(text)
+    lines = textwrap.wrap(printable(text), terminal_width() - indent, break_on_hyphens=False)
+    return f"\n{'':{indent}}".join(lines)
+
+
+def command(arguments: str) -> str:
+    """Return a command as this person would type it.
+
+    `make ingest` works in an environment that is cratesort's own and gone when make ends; a hint to
+    type ``cratesort results`` would lead to another, empty database.
+    """
+    if "MAKELEVEL" not in os.environ:
+        return f"cratesort {arguments}"
+    name, _, options = arguments.partition(" ")
+    return f"make {name}" + (f" ARGS='{options}'" if options else "")
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns

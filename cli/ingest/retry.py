@@ -1,0 +1,56 @@
+"""``cratesort retry``: try again what ended without a category."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from classifier.errors import ErrorCode
+from cli.ingest.run import Run
+from cli.ingest.summary import report_retry
+
+if TYPE_CHECKING:
+    from tasks.producer.submission import Submission
+
+
+@click.command()
+@click.option("--failed", is_flag=True, help="Try all sounds without a category again. Needed.")
+@click.option(
+    "--code",
+    type=click.Choice([str(code) for code in ErrorCode]),
+    metavar="C",
+    help="Only those with this error code, as `cratesort status` lists them.",
+)
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="Return when every file has its row, or as soon as the ledger has them. Default: wait "
+    "in process and on a terminal.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> None:
+    """Try sounds without a category again, changed or not.
+
+    Sounds that were given up (crashed_reader, timed_out, internal_error) are tried each alone, so
+    that none of them costs another.
+
+    Exit code: as for ingest; 1 when some still have no category.
+    """
+    if not failed:
+        raise click.UsageError("say what to try again: --failed, with --code C for some of them")
+
+    from tasks.producer.resubmission import submit_failed
+
+    with Run.begin(wait=wait) as run:
+
+        def submit(on_progress: "Callable[[Submission], None]") -> "Submission":
+            return submit_failed(
+                settings=run.settings,
+                database=run.database,
+                code=None if code is None else ErrorCode(code),
+                on_progress=on_progress,
+            )
+
+        submission, ended = run.see_through(submit)
+        sys.exit(report_retry(run, submission, ended, as_json))

@@ -1,0 +1,169 @@
+"""What ``cratesort ingest`` and ``retry`` say at their end, to people and to programs."""
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.console.exit_codes import Exit
+from cli.console.output import command, print_json, say, tell
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from cli.ingest.run import Run
+    from db.reporting.counts import IngestProgress
+    from tasks.producer.discovery import Ignored
+    from tasks.producer.file_lists import BadLine
+    from tasks.producer.submission import Submission
+
+_SHOWN_FAULTS: Final = 10
+
+
+class BadLines:
+    """The lines of a manifest that cannot be taken: all counted, the first kept.
+
+    Attributes
+    ----------
+    count : int
+    first : list of BadLine
+        As many as are shown.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[BadLine] = []
+
+    def add(self, line: "BadLine") -> None:
+        """Count one, and keep it if it will be shown."""
+        self.count += 1
+        if self.count <= _SHOWN_FAULTS:
+            self.first.append(line)
+
+
+def report(
+    run: "Run",
+    submission: "Submission",
+    ended: "IngestProgress | None",
+    ignored: "Ignored",
+    bad: BadLines,
+    as_json: bool,
+) -> Exit:
+    """Print what an ingest came to, and return the exit code that says it.
+
+    Parameters
+    ----------
+    run : Run
+    submission : Submission
+    ended : IngestProgress or None
+        None: nobody waited for the end.
+    ignored : Ignored
+    bad : BadLines
+    as_json : bool
+    """
+    seconds = time.monotonic() - run.started
+    for fault in bad.first:
+        tell(f"manifest {fault}")
+    if bad.count > _SHOWN_FAULTS:
+        tell(f"manifest: {bad.count - _SHOWN_FAULTS:,} more lines could not be taken")
+    for folder in ignored.folders[:_SHOWN_FAULTS]:
+        tell(f"warning: not walked: {folder}")
+    if as_json:
+        found = {
+            "found": submission.found,
+            "skipped_unchanged": submission.skipped_unchanged,
+            "ignored": submission.ignored,
+        }
+        _print_json(
+            submission, ended, seconds, found, {"bad_lines": bad.count} if bad.count else {}
+        )
+    else:
+        passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
+        say(
+            f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
+            + (f"; passed over: {passed_over}" if passed_over else "")
+        )
+        if not submission.found:
+            say("nothing here looks like a sound")
+        if submission.skipped_failed:
+            say(f"{submission.skipped_failed:,} of the unchanged have no category")
+        _print_ended(run, submission, ended, seconds)
+    failed = submission.skipped_failed + (ended.failed if ended else 0)
+    return Exit.SOME_FAILED if failed or bad.count or ignored.folders else Exit.DONE
+
+
+def report_retry(
+    run: "Run", submission: "Submission", ended: "IngestProgress | None", as_json: bool
+) -> Exit:
+    """Print what a retry came to, and return the exit code that says it; as `report`."""
+    seconds = time.monotonic() - run.started
+    if as_json:
+        _print_json(submission, ended, seconds, {}, {})
+    elif submission.enqueued:
+        say(f"{submission.enqueued:,} sounds without a category are tried again")
+        _print_ended(run, submission, ended, seconds)
+    else:
+        say("no sound failed like that; there is nothing to try again")
+    return Exit.SOME_FAILED if ended is not None and ended.failed else Exit.DONE
+
+
+def _print_json(
+    submission: "Submission",
+    ended: "IngestProgress | None",
+    seconds: float,
+    found: dict[str, int],
+    more: dict[str, int],
+) -> None:
+    report: dict[str, Any] = {
+        "ingest_id": submission.ingest_id,
+        **found,
+        "enqueued": submission.enqueued,
+    }
+    if ended is not None:
+        report["classified"] = ended.classified
+        report["failed"] = ended.failed
+        report["seconds"] = round(seconds, 3)
+    print_json(report | more)
+
+
+def _print_ended(
+    run: "Run", submission: "Submission", ended: "IngestProgress | None", seconds: float
+) -> None:
+    if ended is None:
+        if not submission.enqueued:
+            say("nothing new for the ledger")
+            return
+        where = (
+            "`cratesort ingest` (any path) works on them"
+            if run.settings.in_process
+            else ("workers classify them; `cratesort status` shows how far they are")
+        )
+        say(f"{submission.enqueued:,} in the ledger; {where}")
+        return
+    pace = (ended.classified + ended.failed) / max(seconds, 1e-9)
+    say(
+        f"{ended.classified:,} classified, {ended.failed:,} failed, in {seconds:.1f} s"
+        + (f" ({pace:,.0f} files/s)" if submission.enqueued else "")
+    )
+    _print_table(run.database, ended.failed + submission.skipped_failed)
+
+
+def _print_table(database: "Engine", failed: int) -> None:
+    from db.engine import reading
+    from db.reporting.counts import sound_counts
+
+    with reading(database) as connection:
+        counts = sound_counts(connection)
+    if counts.categories:
+        say()
+        say("All sounds by category:")
+        widest = max(counts.categories.values())
+        for category, count in counts.categories.items():
+            bar = "█" * max(1, round(30 * count / widest))
+            say(f"  {category:<19}{count:>9,}  {bar}")
+    if counts.errors and failed:
+        say()
+        say("Without a category:")
+        for code, count in counts.errors.items():
+            say(f"  {code:<19}{count:>9,}")
+        say(f"  each with its reason: {command('results --failed')}")
+    say()
+    say(f"See them: {command('results')}      As a table: {command('results --format csv')}")

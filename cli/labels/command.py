@@ -1,0 +1,322 @@
+"""``cratesort labels``: what people and vendors say of sounds, in and out."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import click
+
+from classifier.categories import CATEGORIES
+from classifier.errors import CratesortError
+from classifier.files.paths import path_text, printable
+from cli.console.csv_cells import spreadsheet_safe
+from cli.console.exit_codes import Exit
+from cli.console.output import csv_writer, iso_time, print_json, say, shorten, tell
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from sqlalchemy import Engine
+
+    from cli.labels.importer import Faults
+    from db.reporting.counts import LabelCounts
+    from db.results.labels import CurrentLabel, Given
+    from workers.settings import Settings
+
+#: Of an export: what an import reads, in its order, then what it passes over.
+COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled_at")
+
+_SOURCES: Final = ("human", "vendor", "import")
+
+_SHOWN_VENDORS: Final = 10
+
+
+class UnknownPathError(CratesortError):
+    """A path that is no sound of the database, or that of several."""
+
+
+class NobodyError(CratesortError):
+    """A label nobody gives."""
+
+
+_by_option: Final = click.option(
+    "--by", metavar="NAME", help="Who gives the labels. Default: your login name."
+)
+_json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
+
+
+@click.group()
+def labels() -> None:
+    """Give sounds their true category, and see which have one.
+
+    A label is what a person or a vendor says; models are trained and measured on labels only, never
+    on what a model said. A label survives whatever happens to its file's row.
+    """
+
+
+def _prepared() -> "tuple[Settings, Engine]":
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    database = create_engine(settings.database)
+    require_current(database)
+    return settings, database
+
+
+def _giver(by: str | None) -> str:
+    if by is None:
+        try:
+            by = getpass.getuser()
+        except (OSError, KeyError):  # a container may have a number for a user, and no name
+            raise NobodyError(
+                "this login has no name: say who gives the labels with --by"
+            ) from None
+    name = path_text(by).strip()
+    if not name:
+        raise NobodyError("--by is empty: say who gives the labels")
+    return name
+
+
+# Import
+
+
+@labels.command("import")
+@click.argument("file", metavar="FILE|-")
+@_by_option
+@_json_option
+def import_table(file: str, by: str | None, as_json: bool) -> None:
+    """Give the labels of a CSV table: path,category and perhaps source.
+
+    All rows are checked first. If one cannot be taken, each such row is named with its line and
+    nothing is written. A path is written as `cratesort results` prints it, or as it is on this
+    machine; a column root tells apart what two library roots have. Sources are human, vendor and
+    import (the default). Commas, semicolons or tabs; further columns are passed over.
+
+    Exit code: 0 done; 2 nothing was written; 3 the database is unreachable.
+    """
+    from cli.console.progress import phases_progress
+    from cli.labels.csv_reader import read_label_table
+    from cli.labels.importer import check, checked_labels, write
+    from cli.labels.sound_lookup import SoundFinder
+
+    giver = _giver(by)
+    name = "standard input" if file == "-" else printable(path_text(file))
+    with _opened(file) as stream, checked_labels() as checked:
+        settings, database = _prepared()
+        rows = read_label_table(stream, name)
+        with phases_progress() as progress:
+            advance = _advancing(progress, "rows checked", None)
+            faults = check(rows, SoundFinder(settings, database), checked, advance)
+            number = len(checked)
+            if not faults:
+                advance = _advancing(progress, "labels written", number)
+                given = write(database, checked, labelled_by=giver, on_progress=advance)
+    if faults:
+        _tell_faults(faults, name)
+        if as_json:
+            print_json(_as_json(number + len(faults), None, faults))
+        sys.exit(Exit.USAGE)
+    if as_json:
+        print_json(_as_json(number, given, faults))
+        return
+    say(
+        f"{number:,} labels: {given.new:,} new, {given.replaced:,} replaced an earlier one, "
+        f"{given.unchanged:,} were there already"
+    )
+
+
+def _advancing(progress: "Progress", phase: str, total: int | None) -> Callable[[int], None]:
+    task = progress.add_task(phase, total=total)
+    return lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    with open(file, "rb") as stream:
+        yield stream
+
+
+def _tell_faults(faults: "Faults", name: str) -> None:
+    tell(f"{name}: nothing was imported, for {len(faults):,} of its rows cannot be taken")
+    for kind, first in faults.first.items():
+        for fault in first:
+            tell(str(fault))
+        more = faults.counts[kind] - len(first)
+        if more:
+            tell(f"{more:,} more: {kind}")
+
+
+def _as_json(rows: int, given: "Given | None", faults: "Faults") -> dict[str, Any]:
+    return {
+        "rows": rows,
+        "new": given.new if given else 0,
+        "replaced": given.replaced if given else 0,
+        "unchanged": given.unchanged if given else 0,
+        "faults": {
+            kind.value: {
+                "count": faults.counts[kind],
+                "first": [{"line": fault.line, "reason": fault.reason} for fault in first],
+            }
+            for kind, first in faults.first.items()
+        },
+    }
+
+
+# Set
+
+
+@labels.command("set")
+@click.argument("path")
+@click.argument("category")
+@click.option(
+    "--source",
+    type=click.Choice(_SOURCES),
+    default="human",
+    show_default=True,
+    help="Who vouches for it.",
+)
+@_by_option
+@_json_option
+def set_label(path: str, category: str, source: str, by: str | None, as_json: bool) -> None:
+    """Give the sound at PATH the label CATEGORY.
+
+    PATH as `cratesort results` prints it, or as it is on this machine.
+    """
+    from cli.labels.csv_reader import unknown_category
+    from cli.labels.sound_lookup import Several, SoundFinder, WrittenPath
+    from db.results.labels import GivenLabel, give, labels_of
+    from db.tables import LabelSource
+
+    if category not in CATEGORIES:
+        raise click.UsageError(unknown_category(category))
+    giver = _giver(by)
+    settings, database = _prepared()
+    shown = printable(path_text(path))
+    (found,) = SoundFinder(settings, database).find([WrittenPath((os.fsencode(path),))])
+    if isinstance(found, Several):
+        roots = " and ".join(map(printable, found.roots))
+        raise UnknownPathError(
+            f"{shown}: the roots {roots} both have it; give the path as it is on this machine, or "
+            "import a table with a column root"
+        )
+    if found is None:
+        raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
+    with database.begin() as connection:
+        earlier = labels_of(connection, [found]).get(found)
+        label = GivenLabel(found, category, LabelSource(source))
+        given = give(connection, [label], labelled_by=giver)
+        now = labels_of(connection, [found])[found]
+    if as_json:
+        print_json(_record(now) | {"earlier": earlier and _record(earlier)})
+    elif given.unchanged:
+        say(
+            f"{printable(now.path)}: {category} ({source}) already, by {printable(now.labelled_by)}"
+        )
+    else:
+        was = f"; was {earlier.category} ({earlier.source})" if earlier else ""
+        say(f"{printable(now.path)}: {category} ({source}){was}")
+
+
+# Export
+
+
+@labels.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json"]),
+    default="csv",
+    show_default=True,
+    help="json: one object a line.",
+)
+def export(form: str) -> None:
+    """Print the current labels, in path order, on standard output.
+
+    The csv can be imported again. In it, a cell that a spreadsheet would run as a formula gets a '
+    in front, which the import takes away.
+    """
+    from db.engine import reading
+    from db.results.labels import current
+
+    _, database = _prepared()
+    with reading(database) as connection:
+        records = map(_record, current(connection))
+        if form == "json":
+            for record in records:
+                say(json.dumps(record, ensure_ascii=False))
+        else:
+            _print_csv(records)
+
+
+def _print_csv(records: Iterable[dict[str, Any]]) -> None:
+    writer = csv_writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for record in records:
+        writer.writerow([spreadsheet_safe(record[column]) for column in COLUMNS])
+
+
+def _record(label: "CurrentLabel") -> dict[str, Any]:
+    return {
+        "path": label.path,
+        "category": label.category,
+        "source": label.source,
+        "root": label.root,
+        "labelled_by": label.labelled_by,
+        "labelled_at": iso_time(label.labelled_at),
+    }
+
+
+# Stats
+
+
+@labels.command()
+@_json_option
+def stats(as_json: bool) -> None:
+    """Count the labels by category, source and vendor, and how often the model agrees."""
+    from dataclasses import asdict
+
+    from db.engine import reading
+    from db.reporting.counts import label_counts
+
+    _, database = _prepared()
+    with reading(database) as connection:
+        counts = label_counts(connection)
+    if as_json:
+        print_json(asdict(counts))
+    else:
+        _print_counts(counts)
+
+
+def _print_counts(counts: "LabelCounts") -> None:
+    if not counts.labelled:
+        say("no sound has a label yet; `cratesort labels import FILE.csv` gives them")
+        return
+    say(f"{counts.labelled:,} sounds have a label ({counts.history:,} were given)")
+    say(f"  by source:  {', '.join(f'{n:,} {source}' for source, n in counts.sources.items())}")
+    say(f"  held out:   {counts.held_out:,}; {counts.undecided:,} not read by a training run yet")
+    say()
+    say(f"  {'label':<20}{'sounds':>9}{'model agrees':>15}")
+    for category, one in counts.categories.items():
+        say(f"  {category:<20}{one.labelled:>9,}{_share(one.agreeing, one.compared):>15}")
+    say(f"  {'all':<20}{counts.labelled:>9,}{_share(counts.agreeing, counts.compared):>15}")
+    say("  (a hint where to look, no measure: the model may have learned from these)")
+    say()
+    say(f"  {'vendor':<30}{'sounds':>9}")
+    for vendor, count in list(counts.vendors.items())[:_SHOWN_VENDORS]:
+        say(f"  {shorten(vendor, 30)}{count:>9,}")
+    if len(counts.vendors) > _SHOWN_VENDORS:
+        say(f"  and {len(counts.vendors) - _SHOWN_VENDORS:,} more vendors")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"

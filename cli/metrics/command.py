@@ -1,0 +1,82 @@
+"""``cratesort metrics``: what the database and Redis hold, in the format that Prometheus reads."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cli.console.exit_codes import Exit
+from cli.console.output import say, tell
+
+if TYPE_CHECKING:
+    from cli.metrics.families import CratesortCollector
+
+#: Nobody's in Prometheus' list of exporters' ports that a host of a fleet is likely to run.
+_PORT: Final = 9808
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen at; 0.0.0.0 answers everybody who reaches this host.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=_PORT,
+    show_default=True,
+    help="Port to listen at; 0 takes any that is free.",
+)
+@click.option("--print", "to_stdout", is_flag=True, help="Print the metrics once, serve nothing.")
+def metrics(host: str, port: int, to_stdout: bool) -> None:
+    """Serve metrics for Prometheus at http://HOST:PORT/metrics until Ctrl-C.
+
+    They are counted from rows when they are asked for, so restarts reset none of them, and one
+    process is enough for a fleet. While the database is away the answer is cratesort_up 0.
+
+    Exit code: 0; with --print, 3 when the database is away.
+    """
+    from cli.metrics.families import CratesortCollector
+    from cli.metrics.reader import MetricReader
+    from workers.logging_setup import set_up_logging
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    set_up_logging(settings.log_level, settings.log_format)
+    collector = CratesortCollector(MetricReader(settings))
+    if to_stdout:
+        sys.exit(_print(collector))
+    _serve(collector, host, port)
+
+
+def _print(collector: "CratesortCollector") -> Exit:
+    from prometheus_client import generate_latest
+
+    say(generate_latest(collector).decode().rstrip("\n"))
+    return Exit.DONE if collector.database_answered else Exit.UNREACHABLE
+
+
+def _serve(collector: "CratesortCollector", host: str, port: int) -> None:
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    # Not the library's own registry: it adds the memory and the threads of this process to what is
+    # said of a fleet.
+    registry = CollectorRegistry()
+    registry.register(collector)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise click.UsageError(
+            f"cannot listen at {host}:{port}: {error.strerror or error}; --host and --port choose "
+            "another address of this host"
+        ) from error
+    signal.signal(signal.SIGTERM, _stop)
+    tell(f"metrics at http://{host}:{server.server_port}/metrics")
+    thread.join()
+
+
+def _stop(*_: Any) -> None:
+    sys.exit(Exit.DONE)

@@ -1,0 +1,220 @@
+"""What the numbers of ``cratesort metrics`` are called, with their types, units and labels.
+
+`docs/metrics.md` lists them; a test holds the two together.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from classifier.categories import CATEGORIES
+from classifier.errors import ErrorCode
+from classifier.files.paths import printable
+from cli.metrics.reader import BrokerNumbers, DatabaseNumbers, MetricReader, SoundNumbers
+from db.registry.training_runs import TrainingRun
+from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, WAIT_BOUNDS_SECONDS, Measures
+
+#: How a training run may stand, as `cratesort_training_run` names it.
+RUN_STATES: Final = ("none", "running", "silent", "failed", "promoted", "kept", "stored")
+
+
+class CratesortCollector(Collector):
+    """Reads the numbers at each scrape and names them.
+
+    Parameters
+    ----------
+    reader : MetricReader
+
+    Attributes
+    ----------
+    database_answered : bool
+        Whether it did when it was asked last.
+    """
+
+    def __init__(self, reader: MetricReader) -> None:
+        self._reader = reader
+        self.database_answered = False
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: otherwise registering would ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask everybody, and name what they say."""
+        numbers = self._reader.database()
+        self.database_answered = numbers is not None
+        yield _gauge("up", "Whether the database answered (1) or not (0).", float(bool(numbers)))
+        if numbers is not None:
+            yield from _of_ledger(numbers)
+            yield from _of_measures(numbers.measures)
+            yield from _of_model(numbers)
+            sounds = self._reader.sounds()
+            if sounds is not None:
+                yield from _of_sounds(sounds)
+        if self._reader.has_broker:
+            broker = self._reader.broker()
+            yield _gauge("broker_up", "Whether Redis answered (1) or not (0).", float(bool(broker)))
+            if broker is not None:
+                yield from _of_broker(broker)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"cratesort_{name}", text, value=value)
+
+
+def _gauges(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"cratesort_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"cratesort_{name}", text, value=value)
+
+
+def _of_ledger(numbers: DatabaseNumbers) -> Iterator[Metric]:
+    ledger = numbers.ledger
+    finished = CounterMetricFamily(
+        "cratesort_finished_sounds",
+        "Sounds of batches that are done, by outcome; a sound counts as often as it was visited.",
+        labels=["outcome"],
+    )
+    finished.add_metric(["classified"], ledger.classified)
+    finished.add_metric(["failed"], ledger.failed)
+    yield finished
+    yield _gauges("batches", "Batches of the ledger by state.", "state", ledger.batches)
+    yield _gauge("open_sounds", "Sounds of batches that are not done.", ledger.open_sounds)
+    yield _gauge(
+        "oldest_waiting_batch_age_seconds",
+        "Age of the oldest batch that is pending or queued; 0 when none is.",
+        ledger.oldest_seconds or 0.0,
+    )
+    yield _gauge(
+        "unclaimed_seconds",
+        "Time for which work has waited and no batch was claimed; 0 when none waits. What "
+        "`cratesort health` judges.",
+        numbers.unclaimed_seconds,
+    )
+
+
+def _of_measures(measures: Measures) -> Iterator[Metric]:
+    wait = HistogramMetricFamily(
+        "cratesort_queue_wait_seconds",
+        "Time from a batch's being written to the ledger to the claim that finished it.",
+    )
+    waited = _buckets(WAIT_BOUNDS_SECONDS, measures.waited, measures.batches)
+    wait.add_metric([], waited, sum_value=measures.waited_seconds)
+    yield wait
+    phases = SummaryMetricFamily(
+        "cratesort_batch_phase_seconds",
+        "Time of a finished batch by phase: reading headers, listing folders, asking the model, "
+        "handing its rows to the database (without the commit).",
+        labels=["phase"],
+    )
+    for phase, seconds in measures.phase_seconds.items():
+        phases.add_metric([phase], count_value=measures.batches, sum_value=seconds)
+    yield phases
+    confidence = HistogramMetricFamily(
+        "cratesort_confidence_ratio", "Confidence of the classified sounds' categories."
+    )
+    sure = _buckets(CONFIDENCE_BOUNDS[:-1], measures.confidence[:-1], measures.confidence[-1])
+    confidence.add_metric([], sure, sum_value=measures.confidence_sum)
+    yield confidence
+    yield _counter(
+        "unsure_sounds",
+        "Classified sounds of which the model was less sure than its bundle asks for, so that "
+        "they need a review.",
+        measures.unsure,
+    )
+    yield _counter("name_tokens", "Tokens of names that the model read.", measures.tokens)
+    yield _counter(
+        "unknown_name_tokens",
+        "Tokens of names that the model read and its vocabulary does not hold.",
+        measures.unknown_tokens,
+    )
+
+
+def _buckets(
+    bounds: Sequence[float], counts: Sequence[int], all_of_them: int
+) -> list[tuple[str, float]]:
+    inner = [(str(bound), float(count)) for bound, count in zip(bounds, counts, strict=True)]
+    return [*inner, ("+Inf", float(all_of_them))]
+
+
+def _of_model(numbers: DatabaseNumbers) -> Iterator[Metric]:
+    version = printable(numbers.model_version)
+    yield InfoMetricFamily("cratesort_model", "The model that serves.", value={"version": version})
+    run = numbers.run
+    states = dict.fromkeys(RUN_STATES, 0)
+    states[_state_of(run)] = 1
+    yield _gauges(
+        "training_run",
+        "How the training run stands that began last (1), or the verdict on its model.",
+        "state",
+        states,
+    )
+    if run is not None:
+        yield _gauge(
+            "training_run_start_timestamp_seconds",
+            "When the last training run began, by the database's clock.",
+            _unix_seconds(run.started_at),
+        )
+        if run.finished_at is not None:
+            yield _gauge(
+                "training_run_end_timestamp_seconds",
+                "When the last training run ended, by the database's clock.",
+                _unix_seconds(run.finished_at),
+            )
+
+
+def _unix_seconds(moment: datetime) -> float:
+    """Return a moment of the database; SQLite hands back UTC without saying so."""
+    known = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return known.timestamp()
+
+
+def _state_of(run: TrainingRun | None) -> str:
+    if run is None:
+        return "none"
+    if run.silent:
+        return "silent"
+    return str(run.verdict or run.state)
+
+
+def _of_sounds(sounds: SoundNumbers) -> Iterator[Metric]:
+    # All of the closed lists, so that a first fault is a rise from 0 and no new series.
+    yield _gauges(
+        "failed_sounds",
+        "Sounds whose latest visit failed, by error code. Where counting them takes long, as of "
+        "a while ago: at most a twentieth of the time is spent on it.",
+        "error_code",
+        {str(code): sounds.errors.get(code, 0) for code in ErrorCode},
+    )
+    yield _gauges(
+        "classified_sounds",
+        "Sounds whose latest visit ended with a category, by category; as old as failed_sounds.",
+        "category",
+        {category: sounds.categories.get(category, 0) for category in CATEGORIES},
+    )
+
+
+def _of_broker(broker: BrokerNumbers) -> Iterator[Metric]:
+    text = "Messages that wait in Redis for a worker, by queue."
+    yield _gauges("broker_messages", text, "queue", broker.messages)
+    if broker.inbox is not None:
+        text = "Entries of the inbox by list: waiting, taken by an intake, dead."
+        inbox = broker.inbox
+        lists = {"waiting": inbox.waiting, "taken": inbox.taken, "dead": inbox.dead}
+        yield _gauges("inbox_entries", text, "list", lists)
+        yield _gauge("intakes", "Processes that serve the inbox.", inbox.intakes)

@@ -1,0 +1,1 @@
+"""``cratesort models``, ``train``, ``study``, ``predict`` and ``explain``."""

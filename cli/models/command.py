@@ -1,0 +1,190 @@
+"""``cratesort models``: which models there are, and which one serves."""
+
+import gzip
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from classifier.errors import BundleError, CratesortError
+from classifier.files.paths import printable
+from cli.console.output import iso_time, print_json, say
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class RollbackError(CratesortError):
+    """There is nothing to go back to, or somebody else was first."""
+
+
+class UnknownModelError(CratesortError):
+    """A version that neither the database nor the package has."""
+
+
+def _database() -> "Engine":
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from workers.settings import load_settings
+
+    database = create_engine(load_settings().database)
+    require_current(database)
+    return database
+
+
+@click.group()
+def models() -> None:
+    """List models, look into one, or choose the one that serves."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def list_models(as_json: bool) -> None:
+    """List every model of the database, and the starter that ships with the package."""
+    from classifier.bundle.starter import starter_bundle, starter_version
+    from db.engine import reading
+    from db.registry.bundles import stored
+
+    with reading(_database()) as connection:
+        rows = stored(connection)
+    has_champion = any(row.champion for row in rows)
+    listed: list[dict[str, Any]] = [
+        {
+            "version": row.version,
+            "serves": row.champion,
+            "size_bytes": row.size_bytes,
+            "created_at": iso_time(row.created_at, "seconds"),
+            "origin": "database",
+        }
+        for row in rows
+    ]
+    listed.append(
+        {
+            "version": starter_version(),
+            "serves": not has_champion,
+            "size_bytes": len(starter_bundle()),
+            "created_at": None,
+            "origin": "package",
+        }
+    )
+    if as_json:
+        print_json({"models": listed})
+        return
+    for model in listed:
+        mark = "*" if model["serves"] else " "
+        when = model["created_at"] or "ships with cratesort"
+        say(f"{mark} {printable(model['version']):<30} {model['size_bytes'] / 1e6:6.2f} MB  {when}")
+    say()
+    say("* serves")
+
+
+@models.command()
+@click.argument("version")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.File("wb", lazy=True),
+    help="Write the page of the training run that made it instead (HTML; - for standard output).",
+)
+def show(version: str, report: BinaryIO | None) -> None:
+    """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
+    from classifier.bundle.artifact import read_manifest
+    from classifier.bundle.starter import starter_bundle, starter_version
+    from db.engine import reading
+    from db.registry.bundles import read
+    from db.registry.training_runs import report_of
+
+    with reading(_database()) as connection:
+        bundle = read(connection, version)
+        page = report_of(connection, version)
+    if report is not None:
+        if page is None:
+            raise UnknownModelError(f"no training run of this database made a model {version!r}")
+        report.write(gzip.decompress(page))
+        return
+    if bundle is None:
+        if version != starter_version():
+            raise _unknown(version)
+        bundle = starter_bundle()
+    print_json(read_manifest(bundle).as_dict())
+
+
+@models.command()
+@click.argument("version")
+def promote(version: str) -> None:
+    """Let VERSION serve from the next batch on."""
+    from classifier.bundle.starter import starter_version
+    from db.registry import bundles
+
+    database = _database()
+    stored = None if version == starter_version() else version
+    _require_that_it_loads(database, stored)
+    with database.begin() as connection:
+        found = bundles.promote(connection, stored, by=_person())
+    if not found:
+        raise _unknown(version)  # removed since we loaded it
+    say(f"{printable(version)} serves from the next batch on")
+
+
+@models.command()
+def rollback() -> None:
+    """Let the model serve again that served before the last promotion.
+
+    A second rollback goes one promotion further back, and so on; it does not bring back what the
+    first took away (`cratesort models promote` does).
+    """
+    from classifier.bundle.starter import starter_version
+    from db.engine import reading
+    from db.registry import bundles
+
+    database = _database()
+    with reading(database) as connection:
+        step = bundles.next_rollback(connection)
+    if step is None:
+        raise RollbackError(
+            "there is no promotion to take back; `cratesort models list` shows the models, "
+            "`cratesort models promote` lets one of them serve"
+        )
+    _require_that_it_loads(database, step.version)
+    with database.begin() as connection:
+        done = bundles.roll_back(connection, step, by=_person())
+    if not done:
+        raise RollbackError("somebody else has just promoted or rolled back; look and try again")
+    version, previous = (name or starter_version() for name in (step.version, step.previous))
+    say(f"{printable(version)} serves from the next batch on, {printable(previous)} no longer")
+
+
+def _require_that_it_loads(database: "Engine", version: str | None) -> None:
+    """Check what is about to serve: every hash, every golden row. The starter ships checked."""
+    from classifier.bundle.artifact import load_classifier
+    from db.engine import reading
+    from db.registry import bundles
+
+    if version is None:
+        return
+    with reading(database) as connection:
+        bundle = bundles.read(connection, version)
+    if bundle is None:
+        raise _unknown(version)
+    serving = load_classifier(bundle, "onnx").version
+    if serving != version:
+        # Workers would refuse it: their rows would name another model than the one promoted.
+        raise BundleError(f"the bundle stored as {version!r} calls itself {serving!r}")
+
+
+def _person() -> str:
+    """Return who promotes, as far as the machine knows."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _unknown(version: str) -> UnknownModelError:
+    return UnknownModelError(
+        f"there is no model {version!r}; `cratesort models list` shows those there are"
+    )

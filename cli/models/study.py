@@ -1,0 +1,99 @@
+"""``cratesort study``: the published comparison again, on any table, by vendor and at random."""
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.console.output import print_json, say, tell
+from cli.console.phases import shown_phases
+
+if TYPE_CHECKING:
+    from training.study.experiment import SystemResult
+
+
+@click.command()
+@click.option(
+    "--from-csv",
+    "table",
+    required=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
+)
+@click.option(
+    "--report",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Where report.html, metrics.json and the figures go.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of every split and fit.")
+@click.option(
+    "--folds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Of the split by vendor.",
+)
+@click.option(
+    "--reference-batch-size",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Rows a step of the reference LSTM. Published: 1; 32 is ten times as fast.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def study(
+    table: str, folder: str, seed: int, folds: int, reference_batch_size: int, as_json: bool
+) -> None:
+    """Compare five systems on a table, and write a report.
+
+    Naive Bayes, a forest, the published LSTM, the published stack, and cratesort's own: on vendors
+    none of them has seen, and on a random split as published. Needs the [training] extra.
+    """
+    tell("loading TensorFlow and the table")
+    from training.data.dataset import read_counted
+    from training.reports.atomic_write import require_writable
+    from training.study.experiment import run_study
+    from training.study.report import write_report
+
+    require_writable(folder)
+    sounds, counts = read_counted(table)
+    with shown_phases() as phases:
+        found = run_study(
+            sounds,
+            counts,
+            seed=seed,
+            n_folds=folds,
+            reference_batch_size=reference_batch_size,
+            progress=phases,
+        )
+    moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    source = os.path.basename(table)
+    files = write_report(folder, found, sounds, source=source, created=moment)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    if found.by_vendor:
+        say("Vendors never seen")
+        _print(found.by_vendor)
+    else:
+        say(f"Vendors never seen: not measured, {found.by_vendor_skipped}")
+    say()
+    say("Vendors already known (random split, as published)")
+    _print(found.at_random)
+    say()
+    say(f"The whole report: {os.path.join(folder, files[-1])}")
+
+
+def _print(results: "tuple[SystemResult, ...]") -> None:
+    say(f"  {'':<31}{'macro precision':>16}{'macro F1':>10}{'accuracy':>10}{'fit, s':>9}")
+    for result in results:
+        evaluation = result.evaluation
+        say(
+            f"  {result.system.shown:<31}{evaluation.macro_precision:>16.3f}"
+            f"{evaluation.macro_f1:>10.3f}{evaluation.accuracy:>10.3f}{result.fit_seconds:>9.1f}"
+        )

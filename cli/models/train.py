@@ -1,0 +1,168 @@
+"""``cratesort train``: a new model from trusted labels, measured on what it has not seen."""
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from classifier.files.paths import printable
+from cli.console.evaluation_table import print_confusion, print_evaluation
+from cli.console.output import command, print_json, say, tell, wrapped
+from cli.console.phases import shown_phases
+
+if TYPE_CHECKING:
+    from training.runs.run import FinishedRun
+
+
+@click.command()
+@click.option(
+    "--from-csv",
+    "table",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
+)
+@click.option(
+    "--report",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Write the run's report.html there, too.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of every split and fit.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> None:
+    """Train a model from the labels of the database, and let it serve if it is better.
+
+    What the schedule does by night, now. The new model and the one that serves answer the same
+    sounds, which no model ever learns from; only if the new one is better, and no category
+    suffers, does it replace the other. Give labels with `cratesort labels import`.
+
+    With --from-csv, from a table instead: measured by models that never saw the vendors they are
+    tested on, fitted on all rows, and stored; `cratesort models promote` lets it serve.
+
+    Needs the [training] extra.
+    """
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from training.runs.run import require_training_extra
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    database = create_engine(settings.database)
+    require_current(database)  # before minutes of work, not after
+    require_training_extra()
+
+    tell("loading TensorFlow" + (" and the table" if table else ""))
+    from classifier.bundle.manifest import installed_libraries
+    from db.tables import RunTrigger
+    from training.reports.atomic_write import require_writable
+    from training.runs.from_labels import retrain_labels
+    from training.runs.from_table import train_from_table
+    from training.runs.run import perform
+
+    if folder is not None:
+        require_writable(folder)
+    version = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+    with shown_phases() as phases:
+        finished = perform(
+            database,
+            work=lambda progress: (
+                retrain_labels(database, version=version, seed=seed, progress=progress)
+                if table is None
+                else train_from_table(
+                    table, database, version=version, seed=seed, progress=progress
+                )
+            ),
+            trigger=RunTrigger.HAND,
+            slot=None,
+            seed=seed,
+            libraries=installed_libraries(),
+            lease_seconds=settings.training_lease_seconds,
+            time_limit_seconds=settings.training_time_limit_seconds,
+            progress=phases,
+        )
+    if as_json:
+        print_json(_as_dict(finished))
+    elif table is not None:
+        _print_table_run(finished)
+    else:
+        _print_retraining(finished)
+    if folder is not None:
+        _write_report(folder, finished)
+
+
+def _as_dict(finished: "FinishedRun") -> dict[str, Any]:
+    run, result = finished.run, finished.result
+    seconds = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+    return {
+        "run": run.id,
+        "version": result.version,
+        "verdict": run.verdict,
+        "reason": run.reason,
+        "seconds": seconds,
+        "bundle_bytes": len(result.bundle or b""),
+        **result.sizes,
+        **result.metrics,
+    }
+
+
+def _print_retraining(finished: "FinishedRun") -> None:
+    run, result = finished.run, finished.result
+    sizes, metrics = result.sizes, result.metrics
+    say(
+        f"{sizes['labelled']:,} labelled sounds: {sizes['learned']:,} learned, "
+        f"{sizes['held_out']:,} held out"
+    )
+    say(
+        f"left out: {sizes['copies']:,} copies, {sizes['contradictory']:,} that contradict each "
+        f"other, {sizes['surplus']:,} too many"
+    )
+    say()
+    if metrics["champion"] is not None:
+        say(f"  {'':<28}{'macro precision':>16}{'macro F1':>10}{'accuracy':>10}{'sounds':>9}")
+        names = {"champion": metrics["champion_version"], "challenger": result.version}
+        for role, version in names.items():
+            figures = metrics[role]
+            say(
+                f"  {role:<11}{printable(version):<17}{figures['macro_precision']:>16.3f}"
+                f"{figures['macro_f1']:>10.3f}{figures['accuracy']:>10.3f}"
+                f"{figures['n_sounds']:>9,}"
+            )
+        say()
+    say(f"Model {result.version}: {run.verdict}")
+    say(f"  {wrapped(run.reason or '', 2)}")
+    if run.verdict != "promoted":
+        say("  it is stored; to let it serve all the same:")
+        say(f"  {command(f'models promote {result.version}')}")
+
+
+def _print_table_run(finished: "FinishedRun") -> None:
+    result, metrics = finished.result, finished.result.metrics
+    if metrics["by_vendor"] is not None:
+        say("Vendors kept out: each sound is tested by a model that never saw its vendor")
+        print_evaluation(metrics["by_vendor"])
+        say()
+        print_confusion(metrics["by_vendor"])
+        say()
+    else:
+        say(f"Vendors kept out: not measured, {metrics['by_vendor_skipped']}")
+        say()
+    say("Random split: vendors already known, so these figures say nothing of a new one")
+    print_evaluation(metrics["random_split"])
+    say()
+    say(
+        f"Model {result.version}: {result.sizes['sounds']:,} sounds, "
+        f"{len(result.bundle or b'') / 1e6:.1f} MB. Stored; to let it serve:"
+    )
+    say(f"  {command(f'models promote {result.version}')}")
+
+
+def _write_report(folder: str, finished: "FinishedRun") -> None:
+    from training.reports.atomic_write import write_whole
+
+    path = os.path.join(folder, "report.html")
+    write_whole(path, (finished.result.report_html or "").encode("utf-8", "backslashreplace"))
+    tell(f"the report: {path}")

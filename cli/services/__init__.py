@@ -1,0 +1,1 @@
+"""``cratesort worker``, ``beat``, ``intake``, ``flower`` and ``db``."""

@@ -1,0 +1,118 @@
+"""``cratesort db``: bringing a database to this version's tables, and copying one to another."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from classifier.files.paths import path_text, printable
+from cli.console.output import print_json, say, tell
+
+if TYPE_CHECKING:
+    from db.transfer import Copied
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the database to this version's tables; nothing happens when it is there."""
+    from db.engine import shown
+    from db.migrate import HEAD
+    from db.migrate import upgrade as run
+    from workers.settings import load_settings
+
+    url = load_settings().database
+    before = run(url)
+    if before == HEAD:
+        say(f"{shown(url)} is at revision {HEAD} already")
+    elif before is not None and before > HEAD:
+        say(f"{shown(url)} is at revision {before}, which this version can work with")
+    else:
+        say(f"{shown(url)} is now at revision {HEAD} (was {before or 'empty'})")
+
+
+@db.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="Make absolute paths beneath FOLDER paths of this library root; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> None:
+    """Copy all that is remembered into a database that holds nothing yet.
+
+    FROM and TO are URLs, as for CRATESORT_DATABASE_URL. All of it goes over or nothing; FROM stays
+    as it is. Stop what works on FROM before: it would go on there. A password may stand in
+    PGPASSWORD instead of the URL.
+
+    A process without a broker remembers absolute paths; a fleet reads those of its library roots
+    alone. --root library=/home/me/Samples makes the former the latter.
+    """
+    from db.transfer import copy as run
+
+    by_name: dict[str, str] = {}
+    for name, folder in map(_root, roots):
+        if by_name.setdefault(name, folder) != folder:
+            raise click.BadParameter(f"two roots are called {name!r}", param_hint="--root")
+    done = run(source, target, roots=by_name, on_progress=_Progress())
+    if as_json:
+        print_json(
+            {
+                "rows": done.rows,
+                "without_root": done.without_root,
+                "waiting_without_root": done.waiting_without_root,
+            }
+        )
+        return
+    for line in _lines(done):
+        say(line)
+
+
+def _root(text: str) -> tuple[str, str]:
+    from workers.settings import ROOT_NAME
+
+    name, equals, folder = text.partition("=")
+    if not equals or not ROOT_NAME.fullmatch(name) or not folder.startswith("/"):
+        raise click.BadParameter(
+            f"expected NAME=/an/absolute/folder, got {printable(text)!r}", param_hint="--root"
+        )
+    return name, path_text(folder)
+
+
+class _Progress:
+    """Says now and then how far it is."""
+
+    def __init__(self) -> None:
+        self._next = 100_000
+
+    def __call__(self, table: str, rows: int) -> None:
+        """Take note of the rows of a table that are copied."""
+        if rows >= self._next:
+            tell(f"{table}: {rows:,} rows ...")
+            self._next = rows + 100_000
+        elif rows < 100_000:
+            self._next = 100_000  # another table
+
+
+def _lines(done: "Copied") -> list[str]:
+    lines = [f"{count:>12,} {table}" for table, count in done.rows.items()]
+    if done.without_root:
+        lines += [
+            "",
+            f"{done.without_root:,} sounds have absolute paths, which only a process without a "
+            "broker reads;",
+            "for a fleet copy once more, into a new database, with --root NAME=/their/folder",
+        ]
+    if done.waiting_without_root:
+        lines.append(
+            f"{done.waiting_without_root:,} batches of such paths are not done: a fleet cannot do "
+            "them, so ingest those files again there"
+        )
+    return lines

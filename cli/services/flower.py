@@ -1,0 +1,96 @@
+"""``cratesort flower``: Flower, set up for a fleet of ours.
+
+Flower shows its pages to everybody and lets them shut workers down unless it is told otherwise, and
+forgets all when it ends. Here it asks for a login, only shows, and keeps its history.
+
+Flower knows what workers send it while it runs, and misses what they send while it does not.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from classifier.errors import CratesortError
+from cli.services.worker_and_beat import require_broker, start
+
+#: What a crash of Flower costs of its history.
+_SAVE_SECONDS: Final = 15
+#: Five million files, in batches of 256; Flower's own default is five times as many.
+_MOST_TASKS: Final = 20_000
+
+
+class FlowerError(CratesortError):
+    """Flower is not installed, has no login, or nowhere to keep its history."""
+
+
+@click.command()
+@click.option(
+    "--address", default="127.0.0.1", show_default=True, help="Address of this host to listen at."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=5555,
+    show_default=True,
+    help="Port to listen at.",
+)
+@click.option(
+    "--state-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where its history is kept. Default: flower.db in the data folder.",
+)
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Let whoever is logged in stop workers and revoke tasks. Without it Flower only shows.",
+)
+def flower(address: str, port: int, state_file: Path | None, control: bool) -> None:
+    """Watch workers and tasks in a browser, with Flower.
+
+    Needs the [monitoring] extra, and CRATESORT_FLOWER_LOGIN=user:password for who may look.
+    """
+    from workers.settings import load_settings
+
+    if importlib.util.find_spec("flower") is None:
+        raise FlowerError(
+            "Flower is not installed here: pip install 'cratesort[monitoring]', or in a clone "
+            "pip install '.[monitoring]'"
+        )
+    settings = load_settings()
+    if settings.flower_login is None:
+        raise FlowerError(
+            "Flower would show its pages to everybody: set CRATESORT_FLOWER_LOGIN=user:password"
+        )
+    require_broker("Flower")
+    file = state_file or settings.data_folder / "flower.db"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except OSError as error:
+        raise FlowerError(
+            f"Flower's history cannot be kept in {file}: {error.strerror}; --state-file chooses "
+            "another place"
+        ) from error
+    if file.stat().st_size == 0:
+        file.unlink()  # an empty file is no database; it was only a test
+    start(
+        [
+            "flower",
+            f"--address={address}",
+            f"--port={port}",
+            # Given here and not typed: other users of this host do not see it in a list of
+            # processes.
+            f"--basic-auth={settings.flower_login.get_secret_value()}",
+            f"--read-only={not control}",
+            "--persistent=True",
+            f"--db={file}",
+            f"--state-save-interval={_SAVE_SECONDS * 1000}",
+            f"--max-tasks={_MOST_TASKS}",
+            "--tasks-columns=name,kwargs,state,received,started,runtime,worker,exception",
+            # A file flowerconfig.py in the folder at hand would be run.
+            f"--conf={os.devnull}",
+        ]
+    )

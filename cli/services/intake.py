@@ -1,0 +1,64 @@
+"""``cratesort intake``: the process that serves the inbox."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import click
+
+from classifier.errors import CratesortError
+from cli.console.exit_codes import Exit
+from cli.console.interrupts import exit_at_second_interrupt
+from cli.services.worker_and_beat import require_broker
+from workers.logging_setup import set_up_logging
+
+
+class NoRootsError(CratesortError):
+    """An intake was started where no path can be placed."""
+
+
+@click.command()
+def intake() -> None:
+    """Take in paths that other programs push to the Redis list cratesort:inbox.
+
+    docs/inbox.md has the form of an entry. Several may run, on any hosts that have the library
+    roots. Stop it with SIGTERM or Ctrl-C: what it has in hand is written to the ledger first.
+    """
+    require_broker("an intake")
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from tasks.inbox.consumer import Intake
+    from workers.celery_ext.app import build_app
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    if not settings.library_roots:
+        raise NoRootsError(
+            "an intake places paths in library roots, and none is set: set "
+            "CRATESORT_LIBRARY_ROOTS (packs=/mnt/packs), the same names on every host"
+        )
+    set_up_logging(settings.log_level, settings.log_format)
+    database = create_engine(settings.database)
+    require_current(database)
+    told_to_stop = threading.Event()
+    code = Exit.DONE
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal code
+        told_to_stop.set()
+        if number == signal.SIGINT:
+            code = Exit.INTERRUPTED
+            try:
+                # Not by print: a handler may run in the middle of another one.
+                os.write(2, b"finishing what is in hand; Ctrl-C again ends it at once\n")
+            except OSError:
+                pass  # nobody listens
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with exit_at_second_interrupt(), build_app(settings) as app:
+        Intake(settings, app, database).serve(told_to_stop)
+    database.dispose()
+    sys.exit(code)

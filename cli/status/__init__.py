@@ -1,0 +1,1 @@
+"""``cratesort status``, ``health`` and ``doctor``."""

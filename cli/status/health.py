@@ -1,0 +1,76 @@
+"""``cratesort health``: whether work gets done, for a container's or a load balancer's check."""
+
+import sys
+
+import click
+
+from cli.console.exit_codes import Exit
+from cli.console.output import print_json, say
+
+
+@click.command()
+@click.option(
+    "--inbox", "of_inbox", is_flag=True, help="Ask whether an intake serves the inbox instead."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def health(of_inbox: bool, as_json: bool) -> None:
+    """Say whether waiting work is being taken in hand, from the database alone.
+
+    A worker that runs and takes nothing is not healthy, whatever its process says. With --inbox it
+    is Redis that is asked, and whether any intake has served the inbox within its lease.
+
+    Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing was claimed for
+    CRATESORT_STUCK_SECONDS, no intake serves, or who is asked is away.
+    """
+    if of_inbox:
+        sys.exit(_of_inbox(as_json))
+    from db.engine import create_engine, is_missing, reading
+    from db.migrate import require_current
+    from db.reporting.counts import Waiting, waiting
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    work = Waiting(0, 0.0)
+    if not is_missing(settings.database):
+        database = create_engine(settings.database)
+        require_current(database)
+        with reading(database) as connection:
+            work = waiting(connection)
+    stuck = work.unclaimed_seconds > settings.stuck_seconds
+    if as_json:
+        print_json(
+            {
+                "healthy": not stuck,
+                "waiting_batches": work.batches,
+                "unclaimed_seconds": round(work.unclaimed_seconds, 1),
+            }
+        )
+    elif stuck:
+        say(f"stuck: {stuck_sentence(work.batches, work.unclaimed_seconds)}")
+    elif work.batches:
+        say(f"healthy: {work.batches:,} batches wait, unclaimed for {work.unclaimed_seconds:.0f} s")
+    else:
+        say("healthy: no work waits")
+    sys.exit(Exit.UNREACHABLE if stuck else Exit.DONE)
+
+
+def _of_inbox(as_json: bool) -> Exit:
+    from cli.services.worker_and_beat import broker_url_for
+    from tasks.inbox.redis_lists import count_entries
+
+    counts = count_entries(broker_url_for("an intake"))
+    served = counts is not None and counts.intakes > 0
+    if as_json:
+        print_json({"healthy": served, "intakes": None if counts is None else counts.intakes})
+    elif counts is None:
+        say("stuck: Redis does not answer")
+    elif not served:
+        say(f"stuck: no intake serves the inbox, and {counts.waiting:,} entries wait")
+    else:
+        say(f"healthy: {counts.intakes:,} serve the inbox, {counts.waiting:,} entries wait")
+    return Exit.DONE if served else Exit.UNREACHABLE
+
+
+def stuck_sentence(batches: int, seconds: float) -> str:
+    """Return what is wrong when nobody takes the work, in words for a person."""
+    return f"work exists ({batches:,} batches) and nothing has been claimed for {seconds:,.0f} s"

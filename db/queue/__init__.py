@@ -1,0 +1,1 @@
+"""The ledger of batches: forwards (`ledger`) and backwards (`recovery`)."""

@@ -1,0 +1,140 @@
+"""A batch as its row holds it, and as those who work on it see it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, RowMapping, and_
+
+from db.tables import BatchState, batches
+
+
+class BatchEntry(NamedTuple):
+    """One sound as the ledger holds it.
+
+    Attributes
+    ----------
+    path : str
+        As `classifier.files.paths.path_text` writes it; relative to its root.
+    pack, vendor : str
+    """
+
+    path: str
+    pack: str
+    vendor: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedBatch:
+    """A batch that was just marked `queued` and now needs a message.
+
+    Attributes
+    ----------
+    id : int
+    root : str
+        Name of the library root.
+    paths : tuple of str
+    again : bool
+        Whether it was claimed before and came back: it has waited once already. False for a
+        suspect, which may wait behind the others.
+    interactive : bool
+        Whether somebody waits for it.
+    """
+
+    id: int
+    root: str
+    paths: tuple[str, ...]
+    again: bool = False
+    interactive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedBatch:
+    """A batch this worker holds, until its lease expires.
+
+    Attributes
+    ----------
+    id, ingest_id : int
+    root : str
+    entries : tuple of BatchEntry
+    token : str
+        Proof of the claim; `finish`, `hand_back` and `blame` ask for it.
+    attempts : int
+        Earlier claims that ended in silence.
+    setbacks : int
+        Times in a row that the world was in the way.
+    waited_seconds : float
+        From being written to this claim, by the database's clock.
+    """
+
+    id: int
+    ingest_id: int
+    root: str
+    entries: tuple[BatchEntry, ...]
+    token: str
+    attempts: int
+    setbacks: int = 0
+    waited_seconds: float = 0.0
+
+
+def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
+    """Return what a batch's row says of its sounds."""
+    return {
+        "paths": [entry.path for entry in entries],
+        "packs": [entry.pack for entry in entries],
+        "vendors": [entry.vendor for entry in entries],
+        "sound_count": len(entries),
+    }
+
+
+def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
+    """Return what a done batch's row goes on to say of its sounds: the first, if there is one.
+
+    By that a person sees which part of a library it was, and a copy of the database of which root.
+    Each sound has a row of its own by then, and their number (`sound_count`) stays: kept, the lists
+    of a library would be as large as its rows, for nobody.
+    """
+    kept = columns(entries[:1])
+    del kept["sound_count"]
+    return kept
+
+
+def entries_of(row: RowMapping) -> list[BatchEntry]:
+    """Return the sounds of a batch's row."""
+    return [
+        BatchEntry(path, pack, vendor)
+        for path, pack, vendor in zip(row["paths"], row["packs"], row["vendors"], strict=True)
+    ]
+
+
+def claimed_batch(row: RowMapping) -> ClaimedBatch:
+    """Return a running batch's row as its holder sees it."""
+    return ClaimedBatch(
+        id=row["id"],
+        ingest_id=row["ingest_id"],
+        root=row["root"],
+        entries=tuple(entries_of(row)),
+        token=row["token"],
+        attempts=row["attempts"],
+        setbacks=row["setbacks"],
+        waited_seconds=max(0.0, (row["started_at"] - row["created_at"]).total_seconds()),
+    )
+
+
+def is_held_by(batch_id: int, token: str) -> ColumnElement[bool]:
+    """Return the condition that this token still holds a batch."""
+    return and_(
+        batches.c.id == batch_id, batches.c.token == token, batches.c.state == BatchState.RUNNING
+    )
+
+
+def given_up() -> dict[str, Any]:
+    """Return the values of a batch nobody holds any more."""
+    return {
+        "state": BatchState.PENDING,
+        "token": None,
+        "worker": None,
+        "lease_expires_at": None,
+        "queued_at": None,
+        "due_at": None,
+    }

@@ -1,0 +1,1 @@
+"""The models that were stored, and the runs that trained them."""

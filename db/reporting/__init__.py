@@ -1,0 +1,1 @@
+"""Figures of the tables, for people and for Prometheus."""

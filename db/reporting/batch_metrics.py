@@ -1,0 +1,166 @@
+"""What finished batches cost and how sure the model was: one narrow row a batch, and their sums."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, case, func, insert, select
+
+from db.results.sounds import Prediction, SoundResult
+from db.tables import CONFIDENCE_PERCENT, batch_measures, batches
+
+#: The parts of a batch's time, in their order.
+PHASES: Final = ("headers", "folders", "model", "database")
+
+#: Upper bounds of the histogram of confidence.
+CONFIDENCE_BOUNDS: Final = tuple(percent / 100 for percent in CONFIDENCE_PERCENT)
+
+#: Upper bounds of the histogram of waiting: from a worker that is there to a night's backlog.
+WAIT_BOUNDS_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+
+_CONFIDENCE_COLUMNS: Final = [f"confidence_{percent}" for percent in CONFIDENCE_PERCENT]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """Where a batch's time went.
+
+    Attributes
+    ----------
+    waited_seconds : float
+        From being written to the ledger to being claimed.
+    headers_seconds, folders_seconds, model_seconds : float
+    database_seconds : float
+        Writing the rows, without the commit.
+    """
+
+    waited_seconds: float
+    headers_seconds: float
+    folders_seconds: float
+    model_seconds: float
+    database_seconds: float
+
+
+def save(
+    connection: Connection, batch_id: int, times: BatchTimes, results: Sequence[SoundResult]
+) -> None:
+    """Write the measures of a batch that is closed in the same transaction.
+
+    Parameters
+    ----------
+    connection : Connection
+    batch_id : int
+    times : BatchTimes
+    results : sequence of SoundResult
+        What was found of its sounds.
+    """
+    said = [result.outcome for result in results if isinstance(result.outcome, Prediction)]
+    confidences = [max(prediction.probabilities) for prediction in said]
+    # A rounding above 1 is as sure as 1.
+    places = [bisect_left(CONFIDENCE_BOUNDS[:-1], confidence) for confidence in confidences]
+    connection.execute(
+        insert(batch_measures).values(
+            batch_id=batch_id,
+            waited_seconds=times.waited_seconds,
+            headers_seconds=times.headers_seconds,
+            folders_seconds=times.folders_seconds,
+            model_seconds=times.model_seconds,
+            database_seconds=times.database_seconds,
+            tokens=sum(prediction.tokens for prediction in said),
+            unknown_tokens=sum(prediction.unknown_tokens for prediction in said),
+            unsure=sum(bool(prediction.needs_review) for prediction in said),
+            confidence_sum=sum(confidences),
+            **{name: places.count(place) for place, name in enumerate(_CONFIDENCE_COLUMNS)},
+        )
+    )
+
+
+def seconds_per_sound(connection: Connection, *, last: int = 16) -> float | None:
+    """Return what a sound took in the latest measured batches; None when none was measured."""
+    latest = (
+        select(batch_measures).order_by(batch_measures.c.batch_id.desc()).limit(last).subquery()
+    )
+    seconds = sum((latest.c[f"{phase}_seconds"] for phase in PHASES[1:]), latest.c.headers_seconds)
+    total, count = connection.execute(
+        select(func.sum(seconds), func.sum(batches.c.sound_count)).join_from(
+            latest, batches, batches.c.id == latest.c.batch_id
+        )
+    ).one()
+    return float(total) / int(count) if count else None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The sums over all measured batches.
+
+    Attributes
+    ----------
+    batches : int
+    waited : tuple of int
+        Batches that waited no longer than each of `WAIT_BOUNDS_SECONDS`; cumulative.
+    waited_seconds : float
+    phase_seconds : dict of str to float
+        By `PHASES`.
+    tokens, unknown_tokens : int
+    unsure : int
+        Sounds.
+    confidence : tuple of int
+        Sounds with a confidence of at most each of `CONFIDENCE_BOUNDS`; cumulative.
+    confidence_sum : float
+    """
+
+    batches: int
+    waited: tuple[int, ...]
+    waited_seconds: float
+    phase_seconds: dict[str, float]
+    tokens: int
+    unknown_tokens: int
+    unsure: int
+    confidence: tuple[int, ...]
+    confidence_sum: float
+
+
+def totals(connection: Connection) -> Measures:
+    """Sum the measures of all batches."""
+    column = batch_measures.c
+    summed = [
+        "waited_seconds",
+        *(f"{phase}_seconds" for phase in PHASES),
+        "tokens",
+        "unknown_tokens",
+        "unsure",
+        "confidence_sum",
+        *_CONFIDENCE_COLUMNS,
+    ]
+    within = [
+        func.coalesce(func.sum(case((column.waited_seconds <= bound, 1), else_=0)), 0)
+        for bound in WAIT_BOUNDS_SECONDS
+    ]
+    row = (
+        connection.execute(
+            select(
+                func.count().label("batches"),
+                *(func.coalesce(func.sum(column[name]), 0).label(name) for name in summed),
+                *(count.label(f"within_{place}") for place, count in enumerate(within)),
+            ).select_from(batch_measures)
+        )
+        .one()
+        ._mapping
+    )
+    so_far = 0
+    confidence = []
+    for name in _CONFIDENCE_COLUMNS:
+        so_far += int(row[name])
+        confidence.append(so_far)
+    return Measures(
+        batches=row["batches"],
+        waited=tuple(int(row[f"within_{place}"]) for place in range(len(within))),
+        waited_seconds=float(row["waited_seconds"]),
+        phase_seconds={phase: float(row[f"{phase}_seconds"]) for phase in PHASES},
+        tokens=int(row["tokens"]),
+        unknown_tokens=int(row["unknown_tokens"]),
+        unsure=int(row["unsure"]),
+        confidence=tuple(confidence),
+        confidence_sum=float(row["confidence_sum"]),
+    )

@@ -1,0 +1,77 @@
+"""Labels that come together with the path of a sound, which may have no row yet.
+
+Such a label waits in `label_history`; the first result of its sound makes it current
+(`db.results.sounds.save`).
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, func, select
+
+from classifier.categories import category_index
+from db.dialects import insert, now, one_of
+from db.results.labels import GivenLabel, give
+from db.results.sounds import known_keys, sound_key
+from db.tables import LabelSource, label_history
+
+
+def give_early(
+    connection: Connection,
+    labels: Mapping[tuple[str, str], str],
+    *,
+    source: LabelSource,
+    labelled_by: str,
+) -> None:
+    """Give sounds their labels, whether they have a row or not.
+
+    A label that is the sound's latest already, from the same source, leaves no trace.
+
+    Parameters
+    ----------
+    connection : Connection
+        In the transaction that writes the sounds without a row to the ledger, and behind the query
+        that found them to have none (`db.results.sounds.known`): a result then comes after this.
+    labels : mapping of (str, str) to str
+        Category by root and path; at most a thousand or so.
+    source : LabelSource
+    labelled_by : str
+
+    Raises
+    ------
+    ValueError
+        An unknown category.
+    """
+    for category in labels.values():
+        category_index(category)
+    by_key = {sound_key(*sound): sound for sound in labels}
+    known = known_keys(connection, list(by_key))
+    give(
+        connection,
+        [GivenLabel(key, labels[by_key[key]], source) for key in known],
+        labelled_by=labelled_by,
+    )
+    latest = _latest(connection, [key for key in by_key if key not in known])
+    early = [
+        {
+            "key": key,
+            "root": root,
+            "path": path,
+            "category": labels[root, path],
+            "source": source,
+            "labelled_by": labelled_by,
+        }
+        for key, (root, path) in by_key.items()
+        if key not in known and latest.get(key) != (labels[root, path], source)
+    ]
+    if early:
+        connection.execute(insert(connection, label_history).values(labelled_at=now()), early)
+
+
+def _latest(connection: Connection, keys: list[bytes]) -> dict[bytes, tuple[str, str]]:
+    """Return category and source of the latest label of each sound that was ever given one."""
+    table = label_history.c
+    ids = select(func.max(table.id)).where(one_of(connection, table.key, keys)).group_by(table.key)
+    rows = connection.execute(
+        select(table.key, table.category, table.source).where(table.id.in_(ids))
+    )
+    return {bytes(row.key): (row.category, row.source) for row in rows}

@@ -1,0 +1,121 @@
+"""The results, as they are read out: row by row, and which of them a person should look at."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, TextClause, case, false, select, text, true
+
+from classifier.categories import CATEGORIES, N_CATEGORIES
+from db.dialects import first_rows_first
+from db.results.sounds import PROBABILITIES
+from db.tables import NEEDS_REVIEW, SoundStatus, sounds
+
+
+@dataclass(frozen=True, slots=True)
+class SoundRow:
+    """One row of the results, as a person reads it."""
+
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    category: str | None
+    confidence: float | None
+    top3: tuple[tuple[str, float], ...]
+    label: str | None
+    error_code: str | None
+    error_message: str | None
+    note: str | None
+    model_version: str | None
+    file_size_bytes: int | None
+    duration_seconds: float | None
+    sample_rate_hz: int | None
+    channels: int | None
+    frame_count: int | None
+    sample_type: str | None
+    classified_at: datetime
+    tempo_bpm: float | None
+    tempo_source: str | None
+    musical_key: str | None
+    key_source: str | None
+    playback: str | None
+    playback_source: str | None
+    instrument: str | None
+    instrument_source: str | None
+    evidence: str | None
+    needs_review: bool
+
+
+#: What a row says as its column does.
+_AS_STORED: Final = [
+    field.name for field in fields(SoundRow) if field.name not in ("top3", "needs_review")
+]
+
+
+def needs_review() -> TextClause:
+    """Return the condition that a person should look at a sound, for queries of `sounds` alone."""
+    return text(NEEDS_REVIEW)
+
+
+def results(
+    connection: Connection,
+    *,
+    category: str | None = None,
+    below: float | None = None,
+    failed: bool = False,
+    unsure: bool = False,
+) -> Iterator[SoundRow]:
+    """Stream the results in path order; the unsure ones in the order of review, least sure first.
+
+    Whoever asks for these reads from the top and stops: the first of them are there at once, by an
+    index, however many there are. In path order all are sorted before the first one comes.
+
+    Parameters
+    ----------
+    connection : Connection
+        Kept until the last row is read; rows are fetched by the thousand.
+    category : str, optional
+        Only this one.
+    below : float, optional
+        Only classified sounds with a confidence below this, in the order of review.
+    failed : bool
+        Only sounds without a category.
+    unsure : bool
+        Only sounds that need a review, in the order of review.
+
+    Yields
+    ------
+    SoundRow
+    """
+    review = case((needs_review(), true()), else_=false()).label("review")
+    query: Select[Any] = select(sounds, review)
+    if category is not None:
+        query = query.where(sounds.c.category == category)
+    if below is not None:
+        query = query.where(sounds.c.confidence < below)
+    if failed:
+        query = query.where(sounds.c.status == SoundStatus.FAILED)
+    if unsure:
+        query = query.where(needs_review())
+    if unsure or below is not None:
+        first_rows_first(connection)
+        query = query.order_by(sounds.c.confidence)
+    query = query.order_by(sounds.c.root, sounds.c.path)
+    rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
+    for row in rows:
+        stored = {name: getattr(row, name) for name in _AS_STORED}
+        yield SoundRow(top3=_top3(row.probabilities), needs_review=bool(row.review), **stored)
+
+
+def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:
+    if packed is None:
+        return ()
+    return top3(PROBABILITIES.unpack(packed))
+
+
+def top3(probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    """Return the three most probable categories with their probabilities, best first."""
+    order = sorted(range(N_CATEGORIES), key=lambda index: -probabilities[index])
+    return tuple((CATEGORIES[index], probabilities[index]) for index in order[:3])

@@ -1,0 +1,351 @@
+"""The table of sounds: what is known of a path, and writing results."""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from classifier.categories import CATEGORIES, N_CATEGORIES
+from classifier.errors import ErrorCode
+from db.dialects import one_of, rows_of
+from db.results.upsert import Upsert
+from db.tables import SoundStatus, label_history, sounds
+
+if TYPE_CHECKING:
+    # Read by those who wrote them; who only counts need not load libsndfile for it.
+    from classifier.headers.reader import AudioHeader
+    from classifier.names.attributes import ByProducts
+
+#: How a row holds them, in the order of `CATEGORIES`.
+PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
+
+#: As `classifier.names.attributes.ByProducts` names them; a test holds the two together.
+BY_PRODUCTS: Final = (
+    "tempo_bpm",
+    "tempo_source",
+    "musical_key",
+    "key_source",
+    "playback",
+    "playback_source",
+    "instrument",
+    "instrument_source",
+)
+
+#: As `classifier.headers.reader.AudioHeader` names them.
+_HEADER: Final = (
+    "duration_seconds",
+    "sample_rate_hz",
+    "channels",
+    "frame_count",
+    "sample_type",
+)
+
+#: Written by a result; a label is a person's and outlives any number of results.
+_RESULT_COLUMNS: Final = (
+    "pack",
+    "vendor",
+    "file_size_bytes",
+    "mtime_ns",
+    "note",
+    "status",
+    "error_code",
+    "error_message",
+    "category",
+    "confidence",
+    "probabilities",
+    "model_version",
+    "evidence",
+    "needs_review",
+    *_HEADER,
+    *BY_PRODUCTS,
+)
+
+_UPSERT: Final = Upsert(
+    sounds,
+    key="key",
+    columns=("key", "root", "path", *_RESULT_COLUMNS),
+    replaced=_RESULT_COLUMNS,
+    clock="classified_at",
+)
+
+_header_of: Final = attrgetter(*_HEADER)
+_by_products_of: Final = attrgetter(*BY_PRODUCTS)
+_NO_HEADER: Final = (None,) * len(_HEADER)
+_NO_BY_PRODUCTS: Final = (None,) * len(BY_PRODUCTS)
+
+#: As `KnownSound` has them, behind the key.
+_KNOWN_COLUMNS: Final = (
+    sounds.c.key,
+    sounds.c.file_size_bytes,
+    sounds.c.mtime_ns,
+    sounds.c.status,
+    sounds.c.error_code,
+    sounds.c.confidence,
+    sounds.c.model_version,
+)
+
+#: A table of them: to ask the enumeration takes as long as all the rest of a row.
+_STATUSES: Final = {str(status): status for status in SoundStatus}
+
+#: PostgreSQL, asked for many of some hundred thousand rows, reads them all: so for many at once.
+#: Each costs a producer's memory a kilobyte. SQLite takes 32,766 values at most.
+LOOK_UP_AT_ONCE: Final = 8192
+
+
+@dataclass(slots=True)  # not frozen, like `classifier.names.attributes.ByProducts`
+class Prediction:
+    """What the model said of one sound.
+
+    Attributes
+    ----------
+    probabilities : tuple of float, length 12
+        In the order of `CATEGORIES`.
+    model_version : str
+    evidence : str or None
+        What the category rests on.
+    needs_review : bool or None
+        Whether the model is too unsure to be believed; None where nobody says.
+    tokens, unknown_tokens : int
+        Of its name: how many were read, and how many of these the model does not know. Measured,
+        not kept with the sound.
+    """
+
+    probabilities: tuple[float, ...]
+    model_version: str
+    evidence: str | None = None
+    needs_review: bool | None = None
+    tokens: int = 0
+    unknown_tokens: int = 0
+
+    @property
+    def best(self) -> int:
+        """Index of the most probable category."""
+        return self.probabilities.index(max(self.probabilities))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a sound has no category."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(slots=True)  # not frozen, like `classifier.names.attributes.ByProducts`
+class SoundResult:
+    """One sound's final row.
+
+    Attributes
+    ----------
+    root, path, pack, vendor : str
+    file_size_bytes, mtime_ns : int or None
+        Of the file as it was read; None when it could not be opened.
+    header : AudioHeader or None
+        None for most failures.
+    outcome : Prediction or Failure
+    note : str or None
+    by_products : ByProducts or None
+        None for a failure.
+    """
+
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    file_size_bytes: int | None
+    mtime_ns: int | None
+    header: "AudioHeader | None"
+    outcome: Prediction | Failure
+    note: str | None = None
+    by_products: "ByProducts | None" = None
+
+
+class KnownSound(NamedTuple):
+    """What the table already says of a path, for deciding whether to visit it again."""
+
+    file_size_bytes: int | None
+    mtime_ns: int | None
+    status: SoundStatus
+    error_code: ErrorCode | None
+    confidence: float | None
+    model_version: str | None
+
+
+def sound_key(root: str, path: str) -> bytes:
+    """Return the 16-byte key of a sound: BLAKE2b of its root's name, NUL, and its path."""
+    return hashlib.blake2b(f"{root}\0{path}".encode(), digest_size=16).digest()
+
+
+def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, KnownSound]:
+    """Return what the table says of those `paths` it knows.
+
+    Parameters
+    ----------
+    connection : Connection
+    root : str
+    paths : sequence of str
+
+    Returns
+    -------
+    dict of str to KnownSound
+        By path; unknown paths are absent.
+    """
+    by_key = {sound_key(root, path): path for path in paths}
+    keys = list(by_key)
+    found: dict[str, KnownSound] = {}
+    for start in range(0, len(keys), LOOK_UP_AT_ONCE):
+        some = keys[start : start + LOOK_UP_AT_ONCE]
+        rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, some)
+        for key, size, mtime, status, code, confidence, version in rows:
+            found[by_key[bytes(key)]] = KnownSound(
+                size,
+                mtime,
+                _STATUSES[status],
+                None if code is None else ErrorCode(code),
+                confidence,
+                version,
+            )
+    return found
+
+
+def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of the `keys` that a sound of the table has."""
+    found: set[bytes] = set()
+    for start in range(0, len(keys), LOOK_UP_AT_ONCE):
+        some = keys[start : start + LOOK_UP_AT_ONCE]
+        rows = connection.scalars(
+            select(sounds.c.key).where(one_of(connection, sounds.c.key, some))
+        )
+        found.update(map(bytes, rows))
+    return found
+
+
+def save(connection: Connection, results: Sequence[SoundResult]) -> None:
+    """Write one row per sound, replacing what an earlier visit said and keeping its label.
+
+    Rows go in by key order: two batches that hold the same sounds then wait for each other
+    instead of deadlocking.
+    """
+    if not results:
+        return
+    rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
+    keys = sorted(rows)
+    _UPSERT.execute(connection, [rows[key] for key in keys])
+    _take_up_early_labels(connection, keys)
+
+
+def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None:
+    """Make pending labels (`db.results.pending_labels`) of these sounds current."""
+    given = rows_of(
+        connection, (label_history.c.key, label_history.c.id), label_history.c.key, keys
+    )
+    latest = [max(ids) for ids in _ids_by_key(given).values()]
+    if not latest:
+        return  # as for nearly every batch
+    connection.execute(
+        update(sounds)
+        .where(
+            sounds.c.key == label_history.c.key,
+            # Where there is one it is the latest: a label is never taken away.
+            sounds.c.label.is_(None),
+            one_of(connection, label_history.c.id, latest),
+        )
+        .values(
+            label=label_history.c.category,
+            label_source=label_history.c.source,
+            labelled_by=label_history.c.labelled_by,
+            labelled_at=label_history.c.labelled_at,
+        )
+    )
+
+
+def _ids_by_key(rows: Iterable[Any]) -> dict[bytes, list[int]]:
+    found: dict[bytes, list[int]] = {}
+    for key, label_id in rows:
+        found.setdefault(bytes(key), []).append(label_id)
+    return found
+
+
+def _row(result: SoundResult) -> tuple[Any, ...]:
+    """Return the values of a result, in the order of `_UPSERT`'s columns."""
+    outcome = result.outcome
+    said: tuple[Any, ...]
+    if isinstance(outcome, Failure):
+        said = (SoundStatus.FAILED.value, outcome.code.value, outcome.message, *(None,) * 6)
+    else:
+        best = outcome.best
+        said = (
+            SoundStatus.CLASSIFIED.value,
+            None,
+            None,
+            CATEGORIES[best],
+            outcome.probabilities[best],
+            PROBABILITIES.pack(*outcome.probabilities),
+            outcome.model_version,
+            outcome.evidence,
+            outcome.needs_review,
+        )
+    return (
+        sound_key(result.root, result.path),
+        result.root,
+        result.path,
+        result.pack,
+        result.vendor,
+        result.file_size_bytes,
+        result.mtime_ns,
+        result.note,
+        *said,
+        *(_NO_HEADER if result.header is None else _header_of(result.header)),
+        *(_NO_BY_PRODUCTS if result.by_products is None else _by_products_of(result.by_products)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSound:
+    """A sound without a category, as it is submitted again."""
+
+    id: int
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    error_code: ErrorCode
+
+
+def failed_after(
+    connection: Connection, sound_id: int, *, code: ErrorCode | None, limit: int
+) -> list[FailedSound]:
+    """Return the next failed sounds behind `sound_id`, by id.
+
+    Parameters
+    ----------
+    connection : Connection
+    sound_id : int
+        Zero for the first.
+    code : ErrorCode or None
+        Only those; None for all.
+    limit : int
+    """
+    query = (
+        select(
+            sounds.c.id,
+            sounds.c.root,
+            sounds.c.path,
+            sounds.c.pack,
+            sounds.c.vendor,
+            sounds.c.error_code,
+        )
+        .where(sounds.c.status == SoundStatus.FAILED, sounds.c.id > sound_id)
+        .order_by(sounds.c.id)
+        .limit(limit)
+    )
+    if code is not None:
+        query = query.where(sounds.c.error_code == code)
+    return [
+        FailedSound(row.id, row.root, row.path, row.pack, row.vendor, ErrorCode(row.error_code))
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,238 @@
+"""Copying all that is remembered from one database to another, SQLite or PostgreSQL.
+
+Everything goes over, ids included, in one transaction, into a database that holds nothing yet. What
+a worker had in hand waits anew: its lease means nothing elsewhere.
+"""
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    RowMapping,
+    Table,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.exc import IntegrityError
+
+from classifier.errors import CratesortError
+from db.engine import create_engine, is_missing, parse_url, shown
+from db.migrate import HEAD, current, upgrade_engine
+from db.results.sounds import sound_key
+from db.tables import BatchState, batches, compatibility, label_history, metadata, sounds
+
+#: Rows read and written at once; of tables that hold whole bundles and reports, one.
+_ROWS: Final = 1000
+
+#: In an order in which every row comes behind those it names.
+_TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not compatibility)
+
+#: Of a batch that was on its way.
+_WAITS_ANEW: Final = {
+    "state": BatchState.PENDING,
+    "token": None,
+    "worker": None,
+    "lease_expires_at": None,
+    "queued_at": None,
+    "started_at": None,
+}
+
+
+class CopyError(CratesortError):
+    """A database that cannot be copied from, or to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied.
+
+    Attributes
+    ----------
+    rows : dict of str to int
+        By table.
+    without_root : int
+        Sounds whose paths are absolute: only a process without a broker and without library roots
+        reads those.
+    waiting_without_root : int
+        Batches of such paths that are not done: a fleet could not do them.
+    """
+
+    rows: dict[str, int]
+    without_root: int
+    waiting_without_root: int
+
+
+def copy(
+    source_url: str,
+    target_url: str,
+    *,
+    roots: Mapping[str, str],
+    on_progress: Callable[[str, int], None] = lambda _table, _rows: None,
+) -> Copied:
+    """Copy a database into an empty one.
+
+    Parameters
+    ----------
+    source_url, target_url : str
+        As for `db.engine.create_engine`. The target gets its tables where it has none.
+    roots : mapping of str to str
+        Library roots by name: absolute paths beneath such a folder become paths of that root.
+    on_progress : callable
+        Called with a table's name and the rows of it that were copied so far.
+
+    Returns
+    -------
+    Copied
+
+    Raises
+    ------
+    CopyError
+        The source is not there or of another version, the target holds something already, or two
+        sounds would be one.
+    db.migrate.SchemaError
+        The target is of another version.
+    sqlalchemy.exc.OperationalError
+        One of them is away; nothing was copied.
+    """
+    if is_missing(source_url):
+        raise CopyError(f"there is no database {shown(source_url)}")
+    if parse_url(source_url) == parse_url(target_url):
+        raise CopyError("the two databases are the same")
+    source, target = create_engine(source_url), create_engine(target_url)
+    try:
+        # Not brought to this version by the way: whoever copies may want to keep it as it is.
+        if (revision := current(source)) != HEAD:
+            raise CopyError(
+                f"{shown(source_url)} is at revision {revision or 'none'}, and {HEAD} is copied: "
+                "run `cratesort db upgrade` with CRATESORT_DATABASE_URL set to it"
+            )
+        upgrade_engine(target)
+        with _snapshot(source) as reader, target.begin() as writer:
+            _require_empty(writer, target_url)
+            return _copy(reader, writer, roots, on_progress)
+    finally:
+        source.dispose()
+        target.dispose()
+
+
+def _snapshot(source: Engine) -> Any:
+    """Return a connection that sees one moment, however long the copying takes."""
+    connection = source.connect().execution_options(readonly=True)
+    if source.dialect.name == "postgresql":
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+    return connection
+
+
+def _require_empty(writer: Connection, target_url: str) -> None:
+    for table in _TABLES:
+        if writer.execute(select(exists(select(table)))).scalar_one():
+            raise CopyError(
+                f"{shown(target_url)} holds rows already (in {table.name}); copy into a new one"
+            )
+
+
+def _copy(
+    reader: Connection,
+    writer: Connection,
+    roots: Mapping[str, str],
+    on_progress: Callable[[str, int], None],
+) -> Copied:
+    rows: dict[str, int] = {}
+    without_root = waiting_without_root = 0
+    for table in _TABLES:
+        rows[table.name] = 0
+        for chunk in _chunks(reader, table):
+            written = [_as_it_goes_over(table, row, roots) for row in chunk]
+            if table is sounds:
+                without_root += sum(not row["root"] for row in written)
+            if table is batches:
+                waiting_without_root += sum(
+                    not row["root"] and row["state"] != BatchState.DONE for row in written
+                )
+            _write(writer, table, written, roots)
+            rows[table.name] += len(written)
+            on_progress(table.name, rows[table.name])
+        _set_sequence(writer, table)
+    return Copied(rows, without_root, waiting_without_root)
+
+
+def _write(
+    writer: Connection, table: Table, rows: list[dict[str, Any]], roots: Mapping[str, str]
+) -> None:
+    try:
+        writer.execute(insert(table), rows)
+    except IntegrityError as error:
+        if table is not sounds or not roots:
+            raise
+        raise CopyError(
+            "with these library roots two sounds would be one: one has the root already, the other "
+            "an absolute path beneath its folder"
+        ) from error
+
+
+def _chunks(reader: Connection, table: Table) -> Iterator[list[RowMapping]]:
+    holds_files = any(
+        isinstance(column.type, LargeBinary) and column.type.length is None
+        for column in table.columns
+    )
+    at_once = 1 if holds_files else _ROWS
+    query = select(table).order_by(*table.primary_key.columns)
+    found = reader.execute(query, execution_options={"yield_per": at_once})
+    yield from (list(part) for part in found.mappings().partitions())
+
+
+def _as_it_goes_over(table: Table, row: RowMapping, roots: Mapping[str, str]) -> dict[str, Any]:
+    # Left out where it is NULL: a JSON column would be given a null of its own.
+    values = {
+        name: value
+        for name, value in row.items()
+        if value is not None or not isinstance(table.columns[name].type, JSON)
+    }
+    if table is batches:
+        if values["state"] in (BatchState.QUEUED, BatchState.RUNNING):
+            values.update(_WAITS_ANEW)
+        found = [_beneath(values["root"], path, roots) for path in values["paths"]]
+        if len({root for root, _ in found}) == 1:  # a batch is of one root
+            values["root"], values["paths"] = found[0][0], [path for _, path in found]
+    elif table is sounds or table is label_history:
+        values["root"], values["path"] = _beneath(values["root"], values["path"], roots)
+        values["key"] = sound_key(values["root"], values["path"])
+    return values
+
+
+def _beneath(root: str, path: str, roots: Mapping[str, str]) -> tuple[str, str]:
+    if root:
+        return root, path
+    # The innermost folder first: one root may lie beneath another.
+    for name, folder in sorted(roots.items(), key=lambda item: -len(item[1])):
+        start = posixpath.normpath(folder).rstrip("/") + "/"
+        if path.startswith(start):
+            return name, path.removeprefix(start)
+    return root, path
+
+
+def _set_sequence(writer: Connection, table: Table) -> None:
+    """Let PostgreSQL count on from the largest id; SQLite does by itself."""
+    (key,) = table.primary_key.columns
+    if writer.dialect.name != "postgresql" or not isinstance(key.type, Integer):
+        return
+    if not writer.execute(
+        text("SELECT pg_get_serial_sequence(:t, :c)"), {"t": table.name, "c": key.name}
+    ).scalar_one():
+        return
+    highest = writer.execute(select(func.max(key))).scalar_one()
+    if highest is not None:
+        writer.execute(
+            text("SELECT setval(pg_get_serial_sequence(:t, :c), :n)"),
+            {"t": table.name, "c": key.name, "n": highest},
+        )

@@ -1,0 +1,1 @@
+"""Paths that other programs push to Redis."""

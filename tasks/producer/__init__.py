@@ -1,0 +1,5 @@
+"""From paths to batches in the ledger. Other programs call `submit`."""
+
+from tasks.producer.submission import submit
+
+__all__ = ["submit"]

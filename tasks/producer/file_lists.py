@@ -1,0 +1,239 @@
+"""Manifests: lists of files to ingest, as ``find`` writes them or as a table with vendors.
+
+Each listed file is taken as a sound, whatever its name. A list is read as it is worked on and never
+held in memory.
+"""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from classifier.errors import CratesortError
+from classifier.files.paths import path_text, printable
+from tasks.producer.dedupe import SeenSounds
+from tasks.producer.discovery import FoundSound, Locator, OutsideRootsError
+
+#: No operating system takes a longer path (Linux: PATH_MAX); a longer line is not one.
+_LONGEST_PATH_BYTES: Final = 4096
+
+#: A first line that makes the manifest a CSV table; further columns are passed over.
+_CSV_HEADER: Final = b"path,vendor"
+
+#: No file is called so, and a table that was exported for another purpose starts like this.
+_OTHER_HEADER: Final = b"path,"
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+_READ_BYTES: Final = 256 * 1024
+
+#: Where lists that are not sorted go back and forth between a few.
+_FOLDERS_REMEMBERED: Final = 64
+
+
+class ManifestError(CratesortError):
+    """A file that is no list of files; says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry: a path and, from a table, its vendor."""
+
+    number: int
+    path: bytes
+    vendor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """An entry that cannot be taken, and why."""
+
+    number: int
+    reason: str
+
+    def __str__(self) -> str:
+        """Return the fault as one line."""
+        return f"line {self.number}: {self.reason}"
+
+
+def read_manifest(stream: BinaryIO) -> Iterator[Listed | BadLine]:
+    """Yield the entries of a manifest.
+
+    Parameters
+    ----------
+    stream : binary file
+        Seekable; what lies ahead is one path a line (``find``), or separated by NUL when it holds
+        any (``find -print0``), or a CSV table whose first line starts with ``path,vendor``. Read
+        twice: whether there is a NUL must be known before the first line is taken.
+
+    Yields
+    ------
+    Listed or BadLine
+        In order; empty lines are passed over.
+
+    Raises
+    ------
+    ManifestError
+        A table whose columns are others: each of its lines would be taken for a file's name.
+    """
+    start = stream.tell()
+    nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))
+    stream.seek(start)
+    if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
+        start += len(_BYTE_ORDER_MARK)
+    stream.seek(start)
+    table = not nul and is_table(stream.readline(_LONGEST_PATH_BYTES))
+    stream.seek(start)
+    return _read_table(stream) if table else _read_list(stream, b"\0" if nul else b"\n")
+
+
+def is_table(first_line: bytes) -> bool:
+    """Whether a manifest that starts with this line is a table with vendors, and no list.
+
+    Raises
+    ------
+    ManifestError
+        A table whose columns are others.
+    """
+    header = first_line.removeprefix(_BYTE_ORDER_MARK).lower().rstrip()
+    if b"\0" in header:
+        return False
+    if header.startswith(_OTHER_HEADER) and not header.startswith(_CSV_HEADER):
+        raise ManifestError(
+            f"the manifest starts like a table, with {printable(path_text(header[:60]))!r}; "
+            "expected a first line that starts with path,vendor, or one path a line and no header"
+        )
+    return header.startswith(_CSV_HEADER)
+
+
+def _read_list(stream: BinaryIO, end: bytes) -> Iterator[Listed | BadLine]:
+    for number, (path, length) in enumerate(_cut(stream, end), start=1):
+        if end == b"\n" and path.endswith(b"\r"):
+            path, length = path[:-1], length - 1
+        if length >= _LONGEST_PATH_BYTES:
+            yield _too_long(number, length)
+        elif path:
+            yield Listed(number, path, None)
+
+
+def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield what stands before each `end` and behind the last, with its length."""
+    rest, length = b"", 0  # what has no end yet
+    while part := stream.read(_READ_BYTES):
+        first, *others = part.split(end)
+        rest, length = _bounded(rest + first), length + len(first)
+        if others:
+            yield rest, length
+            *whole, rest = others
+            for entry in whole:
+                yield entry, len(entry)
+            rest, length = _bounded(rest), len(rest)
+    yield rest, length
+
+
+def _bounded(entry: bytes) -> bytes:
+    """Return as much of an entry as a path may have; its last byte may belong to its end."""
+    return entry if len(entry) <= _LONGEST_PATH_BYTES else entry[:_LONGEST_PATH_BYTES] + entry[-1:]
+
+
+def _too_long(number: int, length: int) -> BadLine:
+    return BadLine(number, f"{length:,} bytes are too long for a path")
+
+
+def _read_table(stream: BinaryIO) -> Iterator[Listed | BadLine]:
+    # As os.fsdecode would: a path comes out as the bytes it came in as.
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    text = io.TextIOWrapper(stream, encoding, errors, newline="")
+    try:
+        yield from _read_rows(text)
+    finally:
+        text.detach()  # or it would close what its caller opened
+
+
+def _read_rows(text: io.TextIOWrapper) -> Iterator[Listed | BadLine]:
+    # Strict: a quotation mark that is never closed would else swallow the lines below it unsaid.
+    text.readline()  # its header
+    reader = csv.reader(text, strict=True)
+    while True:
+        first_line = reader.line_num + 2
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            last_line = reader.line_num + 1
+            down = f" down to line {last_line}" if last_line > first_line else ""
+            yield BadLine(first_line, f"not CSV{down}: {error}")
+            continue
+        if row and row[0]:
+            vendor = row[1].strip() if len(row) > 1 else ""
+            yield Listed(reader.line_num + 1, os.fsencode(row[0]), path_text(vendor) or None)
+
+
+def find_listed(
+    entries: Iterable[Listed | BadLine],
+    locator: Locator,
+    tell_bad: Callable[[BadLine], None],
+    seen: SeenSounds,
+) -> Iterator[FoundSound]:
+    """Yield the files a manifest names.
+
+    Parameters
+    ----------
+    entries : iterable of Listed or BadLine
+    locator : Locator
+    tell_bad : callable
+        Told each entry that cannot be taken; the others are still yielded.
+    seen : SeenSounds
+        What the same ingest has already: not found twice. Takes in what is yielded.
+
+    Yields
+    ------
+    FoundSound
+        One a file, even when several lines lead to it.
+    """
+    # Lists name the files of a folder beside each other, and each look takes a call a level.
+    real_folder = lru_cache(_FOLDERS_REMEMBERED)(os.path.realpath)
+    for entry in entries:
+        sound = entry if isinstance(entry, BadLine) else listed_sound(entry, locator, real_folder)
+        if isinstance(sound, BadLine):
+            tell_bad(sound)
+        elif seen.add(sound.root, sound.path):
+            yield sound
+
+
+def listed_sound(
+    entry: Listed,
+    locator: Locator,
+    real_folder: Callable[[bytes], bytes] = os.path.realpath,
+) -> FoundSound | BadLine:
+    """Return the file an entry names.
+
+    A file that is not there is not bad: it gets its row from a worker.
+
+    Parameters
+    ----------
+    entry : Listed
+    locator : Locator
+    real_folder : callable
+        As for `Locator.resolve`.
+    """
+    if len(entry.path) >= _LONGEST_PATH_BYTES:
+        return _too_long(entry.number, len(entry.path))
+    resolved = locator.resolve(entry.path, real_folder)
+    try:
+        place = locator.place(resolved)
+    except OutsideRootsError as error:
+        return BadLine(entry.number, str(error))
+    if resolved == place.folder:
+        shown = printable(path_text(entry.path))
+        return BadLine(entry.number, f"{shown} is a whole library root, not a file")
+    try:
+        status = os.stat(resolved)
+    except OSError:
+        status = None
+    return locator.sound(place, resolved, os.path.dirname(resolved), status, entry.vendor)

@@ -1,0 +1,50 @@
+"""Telling the workers that the ledger has work, as long as there is somebody to tell."""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from db.engine import reading
+from db.queue import ledger
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+
+class Bell:
+    """Tells the workers that the ledger has work, as long as there is somebody to tell.
+
+    Parameters
+    ----------
+    settings : Settings
+    database : Engine
+    """
+
+    def __init__(self, settings: Settings, database: Engine) -> None:
+        self._settings = settings
+        self._database = database
+        self._app: Celery | None = None
+        self._broker_away: str | None = None
+
+    def ring(self) -> str | None:
+        """Publish pending batches; return why that was not possible.
+
+        Once Redis was found away it is left alone: each try may take seconds, and a sweep will
+        publish what the ledger holds.
+        """
+        if self._settings.in_process or self._broker_away is not None:
+            return self._broker_away
+        if self._app is None:
+            with reading(self._database) as connection:
+                if not ledger.has_pending(connection):
+                    return None
+            # Not before there is something to publish: Celery takes a third of a second, which an
+            # unchanged library saves, and one machine.
+            from workers.celery_ext.app import build_app
+
+            self._app = build_app(self._settings)
+        from workers.celery_ext.dispatch import dispatch
+
+        self._broker_away = dispatch(self._app, self._database, self._settings).broker_away
+        return self._broker_away

@@ -1,0 +1,84 @@
+"""FLAC, whose numbers stand in its first block; the tags and pictures behind it are walked over."""
+
+import os
+
+import pytest
+
+from classifier.errors import ErrorCode
+from classifier.headers import flac, libsndfile_io
+from classifier.headers.reader import read_header
+from tests.support import sounds
+
+GOOD = sounds.encoded("FLAC")
+STREAMINFO_END = 4 + 4 + 34
+#: Not the last block, of type 1: padding.
+PADDING = b"\1"
+
+
+def with_blocks(*blocks):
+    """Return the good file with these blocks between its first and its others."""
+    first = bytes([GOOD[4] & 0x7F])
+    return GOOD[:4] + first + GOOD[5:STREAMINFO_END] + b"".join(blocks) + GOOD[STREAMINFO_END:]
+
+
+def block(length, kind=PADDING):
+    return kind + length.to_bytes(3, "big") + bytes(length)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [with_blocks(block(0)), with_blocks(block(2**24 - 1)), with_blocks(*[block(8)] * 100)],
+    ids=["an empty block", "a picture of 16 MB", "a hundred blocks"],
+)
+def test_the_numbers_do_not_depend_on_what_stands_behind_them(header_of, content):
+    assert header_of(content).header.frame_count == sounds.N_FRAMES
+
+
+def test_a_picture_is_not_read(tmp_path, monkeypatch):
+    # Given a FLAC with a picture of 16 MB
+    content = with_blocks(block(2**24 - 1, kind=b"\6"))
+    (tmp_path / "kick.flac").write_bytes(content)
+    n_read = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, n, at: n_read.append(n) or pread(fd, n, at))
+    # When its header is read
+    with (tmp_path / "kick.flac").open("rb") as file:
+        read_header(file.fileno(), len(content), "kick.flac")
+    # Then little more than one block was
+    assert sum(n_read) < 5000
+
+
+@pytest.mark.parametrize("end", [STREAMINFO_END, STREAMINFO_END + 2, STREAMINFO_END + 20])
+def test_a_flac_cut_before_its_sound_is_truncated(refusal_of, end):
+    assert GOOD[STREAMINFO_END] & 0x7F == 4, "its second block holds comments"
+    assert refusal_of(GOOD[:end]).code is ErrorCode.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"fLaC", GOOD[:30], b"fLaC" + PADDING + GOOD[5:], b"fLaC" + bytes(200)],
+    ids=["no block", "half a block", "another block first", "zeros"],
+)
+def test_a_flac_without_its_first_block_is_refused(refusal_of, content):
+    assert refusal_of(content).code in (ErrorCode.INVALID_HEADER, ErrorCode.TRUNCATED)
+
+
+def test_more_blocks_than_any_sound_has_are_not_walked_through(refusal_of):
+    refused = refusal_of(with_blocks(*[block(0)] * 300))
+    assert refused.code is ErrorCode.LIMIT_EXCEEDED
+    assert str(flac._MAX_BLOCKS) in refused.message
+
+
+def test_libsndfile_sees_one_block_of_a_flac(layout_of):
+    tagged = b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + bytes(100) + with_blocks(block(1000))
+    assert layout_of(tagged).stand_in == layout_of(GOOD).stand_in
+    assert len(layout_of(GOOD).stand_in.header) == STREAMINFO_END
+
+
+# What reads in place of a file does when reading fails (the MP3s are in test_headers_mp3)
+
+
+def test_a_stand_in_reads_like_a_file():
+    file = libsndfile_io.stand_in_file(flac.stand_in(bytes(34)))
+    assert (len(file.read(10)), file.tell(), file.seek(0, os.SEEK_END)) == (10, 10, 42)
+    assert file.read(1) == b""

@@ -1,0 +1,82 @@
+"""MIDI files beside sounds: found, checked, and without any number but their size."""
+
+import struct
+
+import pytest
+
+from classifier.errors import ErrorCode
+from classifier.headers.reader import AudioHeader
+from tests.support import sounds
+
+
+def test_of_a_midi_file_only_its_size_is_known(header_of):
+    content = sounds.midi(n_tracks=3)
+    reading = header_of(content, "Chords_Am.mid")
+    assert reading.header == AudioHeader(len(content), None, None, None, None, None)
+    assert reading.note is None
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", ErrorCode.EMPTY_FILE),
+        (b"Dear Sir\n", ErrorCode.NOT_AUDIO),
+        (b"MThd", ErrorCode.INVALID_HEADER),
+        (b"MThd\0\0\0\x06\0\1", ErrorCode.INVALID_HEADER),
+        (b"MThd\0\0\0\x06\0\x07\0\1\1\xe0MTrk\0\0\0\0", ErrorCode.INVALID_HEADER),
+        (b"MThd\0\0\0\x06\0\1\0\0\1\xe0", ErrorCode.INVALID_HEADER),
+        (b"MThd\0\0\0\x06\0\1\0\1\0\0MTrk\0\0\0\0", ErrorCode.INVALID_HEADER),
+        (b"MThd\0\0\0\0\0\1\0\1\1\xe0MTrk\0\0\0\0", ErrorCode.INVALID_HEADER),
+        (b"MThd\xff\xff\xff\xff\0\1\0\1\1\xe0MTrk\0\0\0\0", ErrorCode.INVALID_HEADER),
+        (sounds.midi(n_tracks=0, stated=1), ErrorCode.INVALID_HEADER),
+        (sounds.midi()[:-1], ErrorCode.TRUNCATED),
+    ],
+    ids=[
+        "empty", "text", "magic alone", "cut header", "format 7", "no tracks", "no division",
+        "length 0", "length beyond the file", "no track there", "cut track",
+    ],
+)  # fmt: skip
+def test_a_file_named_midi_that_is_none_is_refused_by_its_fault(refusal_of, content, code):
+    refused = refusal_of(content, "chords.mid")
+    assert refused.code is code
+    assert refused.message.isprintable()
+
+
+def test_fewer_tracks_than_stated_still_play(header_of):
+    assert header_of(sounds.midi(n_tracks=1, stated=9), "a.mid").note is None
+
+
+def test_thousands_of_tracks_are_not_walked(header_of, monkeypatch):
+    from classifier.headers import layout
+
+    reads = []
+    pread = layout.os.pread
+    monkeypatch.setattr(layout.os, "pread", lambda fd, n, at: reads.append(n) or pread(fd, n, at))
+    track = b"MTrk" + struct.pack(">I", 5000) + bytes(5000)
+    header = struct.pack(">4sIHHH", b"MThd", 6, 1, 65535, 480)
+    header_of(header + 1000 * track, "a.mid")
+    assert len(reads) < 70
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "note"),
+    [
+        (sounds.encoded("WAV"), "a.mid", "it is WAV, though its name ends in .mid"),
+        (sounds.midi(), "a.wav", "it is MIDI, though its name ends in .wav"),
+        (sounds.midi(), "A.MIDI", None),
+    ],
+    ids=["WAV", "MIDI", "as it should be"],
+)
+def test_an_extension_that_misleads_is_said_of_midi_too(header_of, content, name, note):
+    assert header_of(content, name).note == note
+
+
+def test_midi_files_are_found_by_a_walk_beside_their_sounds(put, found):
+    put("sounds/chords.mid", "sounds/chords.wav", "sounds/MELODY.MIDI")
+    names = [sound.path.rpartition("/")[2] for sound in found("sounds")]
+    assert names == ["MELODY.MIDI", "chords.mid", "chords.wav"]
+
+
+def test_a_midi_file_without_an_extension_is_found_too(put, found):
+    put("sounds/chords", content=sounds.midi())
+    assert len(found("sounds")) == 1

@@ -1,0 +1,95 @@
+"""Headers of real sounds from ten public collections, against what their publishers' table says."""
+
+import csv
+import os
+from collections import Counter
+
+import pytest
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.files.safe_open import open_beneath, open_root
+from classifier.headers import libsndfile_io
+from classifier.headers.reader import read_header
+
+
+def table_of(folder):
+    with open(folder / "MANIFEST.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def read(shared_audio):
+    """What a worker would learn of a file below the shared folder: a reading or a refusal."""
+
+    def read(kind, path):
+        root_fd = open_root(str(shared_audio / kind))
+        try:
+            fd, status = open_beneath(root_fd, path)
+            try:
+                return read_header(fd, status.st_size, os.path.basename(path))
+            except SoundError as refused:
+                return refused
+            finally:
+                os.close(fd)
+        finally:
+            os.close(root_fd)
+
+    return read
+
+
+def test_all_real_sounds_are_read_and_their_numbers_agree_with_the_table(shared_audio, read):
+    rows = table_of(shared_audio / "library")
+    assert len(rows) > 700
+    for row in rows:
+        path = row["local_path"]
+        header = read("library", path).header
+        assert header.file_size_bytes == int(row["file_size"]), path
+        assert header.sample_rate_hz == int(row["sample_rate"]), path
+        assert header.channels == int(row["channels"]), path
+        assert header.frame_count == int(row["frame_count"]), path
+        assert header.sample_type == row["sample_type"], path
+        assert header.duration_seconds == pytest.approx(float(row["duration"]), abs=1e-5), path
+
+
+def test_no_real_mp3_needs_a_hundredth_of_what_may_be_read(shared_audio, read, monkeypatch):
+    monkeypatch.setattr(libsndfile_io, "MAX_BYTES_READ", libsndfile_io.MAX_BYTES_READ // 100)
+    paths = [row["local_path"] for row in table_of(shared_audio / "library")]
+    mp3s = [path for path in paths if path.endswith(".mp3")]
+    assert len(mp3s) > 60
+    assert [path for path in mp3s if isinstance(read("library", path), SoundError)] == []
+
+
+def test_no_real_sound_has_a_misleading_extension(shared_audio, read):
+    paths = [row["local_path"] for row in table_of(shared_audio / "library")]
+    assert [path for path in paths if read("library", path).note] == []
+
+
+def test_few_real_sounds_state_loops_and_what_tools_write_unasked_is_not_among_it(
+    shared_audio, read
+):
+    paths = [row["local_path"] for row in table_of(shared_audio / "library")]
+    stated = [info for path in paths if (info := read("library", path).header.loop_info)]
+    # Of 19 ACID chunks eight say 120 BPM and no beats, of drum hits.
+    assert len(stated) == 15
+    assert Counter(info.is_one_shot for info in stated) == {True: 9, None: 4, False: 2}
+    assert sorted(info.tempo_bpm for info in stated if info.tempo_bpm) == [155.0, 170.0]
+
+
+def test_the_unreadable_wavs_are_typed_and_the_mp3s_are_read(shared_audio, read):
+    paths = [row["local_path"] for row in table_of(shared_audio / "unreadable")]
+    outcomes = {os.path.basename(path): read("unreadable", path) for path in paths}
+    codes = {
+        name: outcome.code for name, outcome in outcomes.items() if isinstance(outcome, SoundError)
+    }
+    # Each MP3 has a tag that understates its own length; twelve WAVs are test files of a parser.
+    assert {name for name in outcomes if name not in codes} == {
+        "beep4.mp3",
+        "scale1.mp3",
+        "slide4.mp3",
+    }
+    assert Counter(codes.values()) == {
+        ErrorCode.INVALID_HEADER: 7,
+        ErrorCode.NOT_AUDIO: 3,
+        ErrorCode.EMPTY_FILE: 1,
+        ErrorCode.UNSUPPORTED_FORMAT: 1,
+    }

@@ -1,0 +1,95 @@
+"""Tokens of a file name: what counts as a word, what becomes a typed token."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from classifier.files.extensions import AUDIO_EXTENSIONS
+from classifier.names.tokens import DROPPED_EXTENSIONS, clean_name, placed_tokens, tokenise
+
+
+@pytest.mark.parametrize(
+    ("file_name", "tokens"),
+    [
+        ("Kick.wav", ["kick"]),
+        ("KICK.WAV", ["kick"]),
+        ("XY_BassLoop02_128bpm_F#min.wav", ["xy", "bass", "loop", "<index>", "<bpm>", "<minor>"]),
+        ("beat 128 BPM.mp3", ["beat", "<bpm>"]),
+        ("Bpm110_riff.wav", ["<bpm>", "riff"]),
+        ("XY_128_piano.wav", ["xy", "<tempo>", "piano"]),
+        ("rim-007.flac", ["rim", "<index>"]),
+        ("take 1999.ogg", ["take", "<number>"]),
+        ("TR808kick.wav", ["tr", "808", "kick"]),
+        ("oboe_Cs4_forte.mp3", ["oboe", "<note>", "forte"]),
+        ("pad eb5.wav", ["pad", "<note>"]),
+        ("lead_Am.wav", ["lead", "<minor>"]),
+        ("lead_Gmajor.wav", ["lead", "<major>"]),
+        ("lead_A#maj.wav", ["lead", "<major>"]),
+        ("09_pad_c_minor_soft.wav", ["<index>", "pad", "<minor>", "soft"]),
+        ("pad Fsharp minor.wav", ["pad", "<minor>"]),
+        ("bass_F#.wav", ["bass", "<root>"]),
+        ("F♯min riff.wav", ["<minor>", "riff"]),
+        ("I am here.wav", ["i", "am", "here"]),
+        ("Überraschung.wav", ["uberraschung"]),
+        ("Эхо 12.wav", ["эхо", "<index>"]),
+    ],
+)
+def test_words_numbers_and_pitches_become_tokens(file_name, tokens):
+    assert tokenise(file_name) == tokens
+
+
+@pytest.mark.parametrize(
+    ("file_name", "cleaned"),
+    [
+        ("kick.v1.final.wav", "kick.v1.final"),
+        ("loop.wav.mp3", "loop.wav"),
+        ("Take 1.5", "Take 1.5"),
+        ("no extension", "no extension"),
+        (".wav", ""),
+        ("Drums/Kicks/01.wav", "01"),
+        ("C:\\Drums\\Kicks\\01.wav", "01"),
+    ],
+)
+def test_only_an_audio_extension_at_the_end_and_the_folders_are_dropped(file_name, cleaned):
+    assert clean_name(file_name) == cleaned
+
+
+def test_every_extension_that_is_ingested_is_dropped_from_names():
+    assert AUDIO_EXTENSIONS <= DROPPED_EXTENSIONS
+
+
+def test_a_name_composed_on_linux_and_decomposed_on_a_mac_is_one_name():
+    assert tokenise("Caf\u00e9.wav") == tokenise("Cafe\u0301.wav") == ["cafe"]
+
+
+@pytest.mark.parametrize("file_name", ["", "....wav", "_-_.wav", "\ud800", "\x00\x1b", "🥁.wav"])
+def test_a_name_without_letter_or_digit_has_one_token_that_says_so(file_name):
+    assert tokenise(file_name) == ["<empty>"]
+
+
+@given(st.text(st.characters(), max_size=300))
+@example("\ud800kick\udfff")
+@example("9" * 10_000)
+@example("Aa" * 5_000)
+@example("A" * 10_000 + "b")
+@example("#" * 10_000)
+@example("²⅓፩٣")
+def test_every_string_has_lower_case_tokens_and_always_the_same(file_name):
+    tokens = tokenise(file_name)
+    assert tokens
+    assert all(tokens)
+    assert tokens == tokenise(file_name)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "texts"),
+    [
+        ("XY_BassLoop02_128bpm_F#min.wav", ["XY", "Bass", "Loop", "02", "128bpm", "F#min"]),
+        ("kick 128 BPM C minor.wav", ["kick", "128 BPM", "C minor"]),
+        ("Bpm_90.wav", ["Bpm_90"]),
+        ("___.wav", []),
+    ],
+)
+def test_a_token_stands_where_its_text_does(file_name, texts):
+    name = clean_name(file_name)
+    assert [name[start:end] for _, start, end in placed_tokens(file_name)] == texts

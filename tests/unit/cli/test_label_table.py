@@ -1,0 +1,201 @@
+"""Tables of labels: how their bytes are read, and what is refused."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from classifier.categories import CATEGORIES
+from classifier.files.paths import printable
+from cli.labels import csv_reader
+from cli.labels.csv_reader import Fault, FaultKind, LabelTableError, read_label_table
+from cli.results import COLUMNS as COLUMNS_OF_RESULTS
+from db.tables import LabelSource
+
+HUMAN, VENDOR, IMPORT = LabelSource
+
+
+def read(content):
+    return list(read_label_table(io.BytesIO(content), "t.csv"))
+
+
+def rows(content):
+    """Line, path and category of each row; all must be good."""
+    return [(row.line, row.path, row.category) for row in read(content)]
+
+
+def the_fault(content):
+    (fault,) = read(content)
+    assert isinstance(fault, Fault)
+    return fault
+
+
+# What is read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"path,category\na.wav,drum\nb.wav,bass\n",
+        b"path,category\na.wav,drum\nb.wav,bass",
+        b"path,category\r\na.wav,drum\r\nb.wav,bass\r\n",
+        b"path,category\ra.wav,drum\rb.wav,bass\r",
+        b"\xef\xbb\xbfpath,category\na.wav,drum\nb.wav,bass\n",
+        b"\xef\xbb\xbfpath;category\r\na.wav;drum\r\nb.wav;bass\r\n",
+        b"path\tcategory\na.wav\tdrum\nb.wav\tbass\n",
+        b"Path, Category \na.wav, drum\nb.wav,bass \n",
+        b'"path","category"\n"a.wav","drum"\n"b.wav","bass"\n',
+        b"category,path\ndrum,a.wav\nbass,b.wav\n",
+        b"path,note,category\na.wav,loud,drum\nb.wav,,bass\n",
+        b"path,category,,\na.wav,drum,,\nb.wav,bass,,,,\n",
+    ],
+    ids=ascii,
+)
+def test_a_table_is_read_however_a_spreadsheet_saved_it(content):
+    assert rows(content) == [(2, "a.wav", "drum"), (3, "b.wav", "bass")]
+
+
+def test_blank_rows_are_passed_over_and_counted_as_lines():
+    assert rows(b"path,category\n\n,\n , \na.wav,drum\n") == [(5, "a.wav", "drum")]
+
+
+def test_a_row_is_named_by_the_first_of_its_lines():
+    table = b'path,category\n"two\nlines.wav",drum\nb.wav,bass\n'
+    assert rows(table) == [(2, "two\nlines.wav", "drum"), (4, "b.wav", "bass")]
+
+
+def test_a_path_keeps_its_spaces_and_its_bytes():
+    assert rows(b"path,category\n a .wav ,drum\n\xe9.wav,bass\n") == [
+        (2, " a .wav ", "drum"),
+        (3, "\udce9.wav", "bass"),
+    ]
+
+
+def test_a_source_is_import_unless_the_table_says_otherwise():
+    table = b"path,category,source\na,drum,\nb,drum,human\nc,drum, vendor \nd,drum,import\ne,drum\n"
+    assert [row.source for row in read(table)] == [IMPORT, HUMAN, VENDOR, IMPORT, IMPORT]
+
+
+def test_a_root_is_read_where_there_is_one():
+    table = b"path,category,root\na,drum,packs\nb,drum,\n"
+    assert [row.root for row in read(table)] == ["packs", ""]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
+@example(["two\rhalves", "\n", '"', ",;\t", "'", "\u2028"])
+def test_any_path_comes_back_whole(paths):
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows([("path", "category"), *((path, "drum") for path in paths)])
+    assert [row.path for row in read(written.getvalue().encode())] == paths
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"path,category\n"]))
+@example(b'"never closed,drum\n', b"path,category\n")
+@example(b"\0,category,path\n", b"")
+def test_whatever_the_bytes_they_are_rows_or_faults_or_refused(content, header):
+    try:
+        said = [row.reason for row in read(header + content) if isinstance(row, Fault)]
+    except LabelTableError as refused:
+        said = [str(refused)]
+    assert said == list(map(printable, said))
+
+
+# Rows that cannot be taken
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Drum", "drum?"),
+        ("drums", "drum?"),
+        ("Drum Loop", "drum-loop?"),
+        ("DRUM_LOOP", "drum-loop?"),
+        ("vocals", "vocal?"),
+        ("synthloop", "synth-loop or"),
+        ("kits n templates", "kits-n-templates?"),
+    ],
+)
+def test_an_unknown_category_is_said_with_what_may_have_been_meant(written, meant):
+    fault = the_fault(f"path,category\na.wav,{written}\n".encode())
+    assert (fault.kind, fault.line) == (FaultKind.UNKNOWN_CATEGORY, 2)
+    assert fault.reason.startswith(f"unknown category '{written}'; did you mean {meant}")
+
+
+@pytest.mark.parametrize("written", ["zebra", "", "x" * 100_000], ids=["far", "none", "long"])
+def test_where_nothing_is_close_the_twelve_are_listed(written):
+    fault = the_fault(f"path,category\na.wav,{written}\n".encode())
+    assert fault.kind is FaultKind.UNKNOWN_CATEGORY
+    assert fault.reason.endswith(f"expected {', '.join(CATEGORIES)}") or written == ""
+    assert CATEGORIES[-1] in fault.reason
+    assert len(fault.reason) < 500
+
+
+@pytest.mark.parametrize("source", ["Human", "model", "a person"])
+def test_an_unknown_source_is_said_with_those_there_are(source):
+    fault = the_fault(f"path,category,source\na.wav,drum,{source}\n".encode())
+    assert fault.kind is FaultKind.UNKNOWN_SOURCE
+    assert fault.reason == f"unknown source '{source}'; expected human, vendor, import"
+
+
+def test_a_row_without_a_path_is_a_fault():
+    assert the_fault(b"path,category\n,drum\n").kind is FaultKind.NO_PATH
+
+
+def test_a_path_with_a_comma_outside_quotation_marks_is_a_fault():
+    fault = the_fault(b"path,category\nkick, loud.wav,drum\n")
+    assert fault.kind is FaultKind.NOT_CSV
+    assert "quotation marks" in fault.reason
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_nothing_unsaid():
+    fault = the_fault(b'path,category\n"a.wav,drum\nb.wav,bass\n')
+    assert str(fault).startswith("line 2: not CSV down to line 3: ")
+
+
+def test_what_drives_a_terminal_is_shown_escaped():
+    fault = the_fault(b"path,category\na.wav,\x1b[31m\xff\n")
+    assert r"\x1b[31m\xff" in fault.reason
+
+
+# Tables that are refused whole
+
+
+def test_the_output_of_results_is_no_table_of_labels():
+    header = ",".join(COLUMNS_OF_RESULTS)
+    with pytest.raises(LabelTableError, match="a model must not learn from itself"):
+        read(f"{header}\n".encode())
+
+
+@pytest.mark.parametrize("column", ["confidence", "top3", "model_version", "label", "Confidence"])
+def test_one_column_of_results_gives_it_away(column):
+    with pytest.raises(LabelTableError, match="Keep only the columns path and category"):
+        read(f"path;category;{column}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no path and no category in: an empty file"),
+        (b"\xef\xbb\xbf", "no path and no category in: an empty file"),
+        (b"path\na.wav\n", "there is no category in: path"),
+        (b"a.wav,drum\n", "there is no path and no category in: a.wav,drum"),
+        (b"path,label\n", "there is no category in: path,label"),
+        (b"path,category,path\n", "line 1: there are two columns path"),
+        (b"\x1b[31m\n", r"there is no path and no category in: \\x1b\[31m"),
+        ("path,category\n".encode("utf-16"), "is no text in UTF-8"),
+        ("path,category\n".encode("utf-16-be"), "is no text in UTF-8"),
+        (b"\x1f\x8b\x08\x08", "there is no path and no category"),
+    ],
+    ids=ascii,
+)
+def test_what_is_no_table_of_labels_is_refused(content, reason):
+    with pytest.raises(LabelTableError, match=reason):
+        read(content)
+
+
+def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(csv_reader, "_LONGEST_LINE", 1000)
+    with pytest.raises(LabelTableError, match=r"t\.csv, line 2: over 1,000 characters"):
+        read(b"path,category\n" + b"x" * 1001)

@@ -1,0 +1,108 @@
+"""How results are shown: cells no spreadsheet runs, names no terminal is driven by."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from cli.console.csv_cells import spreadsheet_safe, unguarded
+from cli.console.output import csv_writer, shorten
+from cli.results import flat_top3
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["=1+1", "+1", "-1 dB.wav", "@SUM(A1)", "\t=1", "\r=1", "=", '=cmd|"/c calc"!A1'],
+    ids=ascii,
+)
+def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote_in_front(cell):
+    assert spreadsheet_safe(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "kick.wav", "a=1", "'kick", "1-2", "drum:0.91 bass:0.01"])
+def test_any_other_text_stays_as_it_is(cell):
+    assert spreadsheet_safe(cell) == cell
+
+
+@given(st.from_regex(r"'*[=+@-]?.?", fullmatch=True))
+@example("'=1")
+def test_what_a_cell_was_written_for_can_be_told(cell):
+    assert unguarded(spreadsheet_safe(cell)) == cell
+
+
+@pytest.mark.parametrize("cell", [-1, -0.5, None, 0])
+def test_a_number_stays_a_number_even_below_zero(cell):
+    assert spreadsheet_safe(cell) is cell
+
+
+@given(st.text())
+@example("two\rhalves")
+@example("\r\n")
+def test_a_guarded_cell_comes_back_whole_from_csv(text):
+    written = io.StringIO(newline="")
+    csv_writer(written).writerow(["before", spreadsheet_safe(text)])
+    [[_, cell]] = csv.reader(io.StringIO(written.getvalue(), newline=""))
+    assert unguarded(cell) == text
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_rows_end_with_a_newline_alone():
+    written = io.StringIO(newline="")
+    csv_writer(written).writerows([["a", "b"], ["c", "d"]])
+    assert written.getvalue() == "a,b\nc,d\n"
+
+
+def test_the_three_best_fit_into_one_cell():
+    best = [
+        {"category": "drum", "probability": 0.91},
+        {"category": "effects", "probability": 0.05},
+        {"category": "bass", "probability": 0.01},
+    ]
+    assert flat_top3(best) == "drum:0.91 effects:0.05 bass:0.01"
+
+
+def test_a_failed_sounds_cell_of_the_three_best_is_empty():
+    assert flat_top3([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("kick.wav", "kick.wav  "),
+        ("0123456789", "0123456789"),
+        ("packs/kick.wav", "…/kick.wav"),
+        ("音.wav", "音.wav    "),
+        ("音楽音楽音楽", "…音楽音楽 "),
+        ("", "          "),
+    ],
+)
+def test_a_path_is_padded_or_keeps_its_end(text, shown):
+    assert shorten(text, 10) == shown
+
+
+@given(st.text(max_size=60), st.integers(2, 40))
+def test_what_is_shown_is_as_wide_as_its_column_whatever_the_name(text, width):
+    assert cell_len(shorten(text, width)) == width
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb", r"a\x0ab"),
+        ("\x1b[2Jclear", r"\x1b[2Jclear"),
+        ("\x9b2J", r"\x9b2J"),
+        ("\u202egnp.wav", r"\u202egnp.wav"),
+        ("a\u2028b", r"a\u2028b"),
+    ],
+    ids=ascii,
+)
+def test_what_would_drive_a_terminal_is_spelt_out(text, shown):
+    assert shorten(text, 40).rstrip() == shown
+
+
+@given(st.text(alphabet=st.characters(categories=["Cc", "Lu"]), max_size=30))
+def test_no_control_character_reaches_the_terminal(text):
+    assert shorten(text, 20).isprintable()

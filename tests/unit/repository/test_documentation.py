@@ -1,0 +1,84 @@
+"""What the documents say can be done can be done: commands, targets and links are real."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.__main__ import cratesort
+from cli.docs_reference import reference
+from tests.support.places import REPOSITORY
+
+PAGES = sorted(
+    path
+    for path in (*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"))
+    if path.name != "cli.md"
+)
+TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+
+#: A command in a line of a block, or between backquotes.
+IN_A_BLOCK = re.compile(r"^(?:\$ )?((?:cratesort|make) .*)$", re.MULTILINE)
+IN_A_SENTENCE = re.compile(r"`((?:cratesort|make) [^`]+)`")
+
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def commands_of(page: Path) -> list[str]:
+    """Every command of cratesort's or make's that a page shows."""
+    text = page.read_text()
+    blocks = [line for block in BLOCK.findall(text) for line in IN_A_BLOCK.findall(block)]
+    sentences = IN_A_SENTENCE.findall(re.sub(r"\s*\n\s*", " ", BLOCK.sub("", text)))
+    return [command.rstrip("\\ ") for command in (*blocks, *sentences)]
+
+
+SHOWN = [(page.name, command) for page in PAGES for command in commands_of(page)]
+
+
+def words_of(command: str) -> list[str]:
+    words = shlex.split(command.replace("...", "x").split(" | ")[0], comments=True)
+    # What follows an angle bracket is the shell's.
+    return words[: next((i for i, word in enumerate(words) if word in ("<", ">", "|")), None)]
+
+
+def test_the_reference_of_commands_is_what_they_say_of_themselves():
+    assert (REPOSITORY / "docs" / "cli.md").read_text() == reference(), "run `make docs`"
+
+
+def test_documents_show_commands():
+    assert len(SHOWN) > 50
+
+
+@pytest.mark.parametrize(("page", "command"), SHOWN)
+def test_a_command_that_a_document_shows_is_understood(page, command):
+    program, *words = words_of(command)
+    if program == "make":
+        named = {word for word in words if "=" not in word and not word.startswith("-")}
+        assert named <= TARGETS | {"TARGET"}
+        return
+    current: click.Command = cratesort
+    context = click.Context(current, info_name="cratesort", **current.context_settings)
+    while isinstance(current, click.Group) and words and not words[0].startswith("-"):
+        below = current.get_command(context, words[0])
+        assert below is not None, f"there is no command {words[0]!r}"
+        current, words = below, words[1:]
+        context = click.Context(current, parent=context, **current.context_settings)
+    # Not run, and the values of arguments are not looked at: they are placeholders.
+    current.make_parser(context).parse_args(args=[re.sub(r"[\[\]]", "", word) for word in words])
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_its_links_lead_somewhere(page):
+    for target, anchor in LINK.findall(BLOCK.sub("", page.read_text())):
+        leads_to = (page.parent / target) if target else page
+        assert leads_to.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors_of(leads_to), f"{page.name}: {target}#{anchor}"

@@ -1,0 +1,197 @@
+"""What a walk yields and what it passes over."""
+
+import os
+import socket
+
+import pytest
+
+from tasks.producer.discovery import Locator, find
+from tests.support import sounds
+from workers.settings import Settings
+
+
+def paths(found):
+    return [sound.path for sound in found]
+
+
+# What a walk yields
+
+
+def test_sounds_come_in_name_order_those_of_a_folder_before_those_below_it(put, found, tmp_path):
+    put("sounds/b.wav", "sounds/a/2.wav", "sounds/a/1.wav", "sounds/c.wav", "sounds/a/d/0.wav")
+    names = ["b.wav", "c.wav", "a/1.wav", "a/2.wav", "a/d/0.wav"]
+    assert paths(found("sounds")) == [f"{tmp_path}/sounds/{name}" for name in names]
+
+
+def test_an_extension_counts_in_any_case(put, found):
+    put("sounds/KICK.WAV", "sounds/Snare.Mp3", "sounds/hat.aIFf")
+    assert len(found("sounds")) == 3
+
+
+def test_size_and_time_of_a_file_come_along(put, found, folder):
+    put("sounds/a.wav", content=b"12345")
+    os.utime(folder / "a.wav", ns=(0, 1_234_567_891))
+    [sound] = found("sounds")
+    assert (sound.file_size_bytes, sound.mtime_ns) == (5, 1_234_567_891)
+
+
+def test_what_is_not_audio_is_passed_over_and_counted(put, found, ignored):
+    put("sounds/cover.jpg", "sounds/notes.txt", "sounds/wav", "sounds/.wav", "sounds/a.wav.zip")
+    assert found("sounds") == []
+    assert ignored.counts == {"not audio": 5}
+
+
+def test_a_file_without_extension_is_taken_when_it_starts_like_audio(put, found, ignored):
+    put("sounds/kick", "sounds/.hidden", content=sounds.encoded("FLAC"))
+    put("sounds/README", "sounds/empty", content=b"")
+    assert [os.path.basename(path) for path in paths(found("sounds"))] == [".hidden", "kick"]
+    assert ignored.counts == {"not audio": 2}
+
+
+def test_macos_leftovers_are_passed_over_and_counted(put, found, ignored):
+    put("sounds/._kick.wav", "sounds/a/__MACOSX/snare.wav", "sounds/a/__MACOSX/b/hat.wav")
+    assert found("sounds") == []
+    assert ignored.counts == {"macOS leftovers": 2}
+    assert ignored.total == 2
+
+
+def test_a_folder_named_like_a_sound_is_yielded_and_walked_too(put, found, tmp_path):
+    put("sounds/x.wav/inner.wav")
+    assert paths(found("sounds")) == [
+        f"{tmp_path}/sounds/x.wav",
+        f"{tmp_path}/sounds/x.wav/inner.wav",
+    ]
+
+
+def test_pipes_and_sockets_are_yielded_only_when_named_like_sounds(folder, found, ignored):
+    os.mkfifo(folder / "pipe.wav")
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("sounds/socket")
+        assert paths(found("sounds")) == [f"{folder}/pipe.wav"]
+    assert ignored.counts == {"not audio": 2}
+
+
+def test_a_folder_that_cannot_be_listed_is_counted_and_named_on_one_safe_line(
+    folder, put, found, ignored
+):
+    # Given folders nested deeper than any path may be long: even root cannot list the innermost
+    put("sounds/clear\x1b[2J\n/a.wav")
+    fd = os.open(folder / "clear\x1b[2J\n", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("n" * 250, dir_fd=fd)
+        below = os.open("n" * 250, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    # When they are walked
+    names = paths(found("sounds"))
+    # Then the rest is found, and the one is said
+    assert names == [f"{folder}/clear\x1b[2J\n/a.wav"]
+    assert ignored.counts == {"unreadable folders": 1}
+    [said] = ignored.folders
+    assert said.endswith("n: File name too long")
+    assert said.isprintable()
+
+
+# Links
+
+
+def test_a_link_to_a_file_of_the_same_walk_is_passed_over(put, found, ignored, folder):
+    put("sounds/a/kick.wav")
+    (folder / "again.wav").symlink_to("a/kick.wav")
+    assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
+    assert ignored.counts == {"links": 1}
+
+
+@pytest.mark.parametrize("target", ["../other/kick.wav", "nowhere.wav", "link.wav", "../other"])
+def test_any_other_link_named_like_a_sound_gets_a_row_that_will_say_why(put, found, folder, target):
+    put("other/kick.wav")
+    (folder / "link.wav").symlink_to(target)
+    assert paths(found("sounds")) == [f"{folder}/link.wav"]
+
+
+@pytest.mark.parametrize("target", ["../other", "a"])
+def test_a_link_to_a_folder_is_not_walked(put, found, ignored, folder, target):
+    put("other/kick.wav", "sounds/a/snare.wav")
+    (folder / "link").symlink_to(target)
+    assert paths(found("sounds")) == [f"{folder}/a/snare.wav"]
+    assert ignored.counts == {"links": 1}
+
+
+def test_a_folder_that_holds_itself_by_a_link_is_walked_once(put, found, folder):
+    put("sounds/a/kick.wav")
+    (folder / "a" / "up").symlink_to("..")
+    assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
+
+
+def test_a_link_named_on_the_command_line_is_followed(put, found, tmp_path):
+    put("other/kick.wav", "other/hat.wav")
+    (tmp_path / "file").symlink_to("other/kick.wav")
+    (tmp_path / "folder").symlink_to("other")
+    assert paths(found("file")) == [f"{tmp_path}/other/kick.wav"]
+    assert paths(found("folder")) == [f"{tmp_path}/other/hat.wav", f"{tmp_path}/other/kick.wav"]
+
+
+# Paths that are named
+
+
+def test_a_file_that_is_named_is_taken_whatever_its_name(put, found, tmp_path):
+    put("notes.txt", "._kick.wav")
+    assert paths(found("notes.txt", "._kick.wav")) == [
+        f"{tmp_path}/._kick.wav",
+        f"{tmp_path}/notes.txt",
+    ]
+
+
+def test_a_named_file_that_is_missing_is_taken_without_size_and_time(found, tmp_path):
+    [sound] = found("gone.wav")
+    assert (sound.path, sound.file_size_bytes, sound.mtime_ns) == (
+        f"{tmp_path}/gone.wav",
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        ["sounds", "sounds"],
+        ["sounds", "./sounds/"],
+        ["sounds/a", "sounds"],
+        ["sounds", "sounds/a/kick.wav"],
+        ["sounds", "sounds/a/../../sounds"],
+        ["sounds", "link to sounds"],
+    ],
+    ids=", ".join,
+)
+def test_a_path_named_twice_or_below_another_is_walked_once(put, found, tmp_path, named):
+    put("sounds/a/kick.wav")
+    (tmp_path / "link to sounds").symlink_to("sounds")
+    assert paths(found(*named)) == [f"{tmp_path}/sounds/a/kick.wav"]
+
+
+def test_a_folder_whose_name_starts_like_anothers_is_not_below_it(put, found):
+    put("sounds/a.wav", "sounds 2/b.wav")
+    assert len(found("sounds", "sounds 2")) == 2
+
+
+def test_a_path_may_be_bytes_that_are_not_utf8(put, ignored, tmp_path):
+    put(os.fsdecode(b"caf\xe9/\xff.wav"))
+    [sound] = find([b"caf\xe9"], Locator(Settings()), ignored)
+    assert sound.path == f"{tmp_path}/caf\\xe9/\\xff.wav"
+    assert sound.pack == "caf\\xe9"
+
+
+def test_a_named_file_is_taken_even_below_a_named_folder(put, found, tmp_path):
+    put("sounds/notes.txt", "sounds/kick.wav")
+    taken = paths(found("sounds", "sounds/notes.txt"))
+    assert sorted(taken) == [f"{tmp_path}/sounds/{name}" for name in ("kick.wav", "notes.txt")]
+
+
+def test_a_link_to_a_file_not_named_like_a_sound_is_found_under_its_own_name(
+    put, found, folder, tmp_path
+):
+    put("sounds/a1b2.bin")
+    (folder / "kick.wav").symlink_to(folder / "a1b2.bin")
+    assert paths(found("sounds")) == [f"{tmp_path}/sounds/kick.wav"]

@@ -1,0 +1,178 @@
+"""One entry of the inbox: which sound it names, or why none."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifier.files.paths import path_bytes
+from tasks.inbox.entries import read_entries
+from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES
+from tasks.producer.discovery import Locator
+from tests.support import sounds
+from workers.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory):
+    """A library root with one sound, and a second root within it."""
+    folder = tmp_path_factory.mktemp("packs")
+    (folder / "Acme").mkdir()
+    (folder / "inner" / "deep").mkdir(parents=True)
+    (folder / "Acme" / "kick.wav").write_bytes(sounds.encoded())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def locator(packs):
+    roots = {"packs": packs, "inner": packs / "inner"}
+    return Locator(Settings(broker_url="redis://localhost", library_roots=roots))
+
+
+@pytest.fixture
+def taken(locator):
+    """What becomes of an entry that can be taken."""
+
+    def read(entry):
+        named, bad = read_entries([entry], locator)
+        assert [one.reason for one in bad] == []
+        return named[0]
+
+    return read
+
+
+@pytest.fixture
+def refused(locator):
+    """The reason why an entry cannot be taken."""
+
+    def read(entry):
+        named, bad = read_entries([entry], locator)
+        assert named == []
+        assert bad[0].entry == entry
+        return bad[0].reason
+
+    return read
+
+
+def as_json(**said):
+    return json.dumps(said).encode()
+
+
+# What is taken
+
+
+def test_a_path_is_taken_as_it_is(taken, packs):
+    sound = taken(b"%s/Acme/kick.wav" % bytes(packs)).sound
+    assert (sound.root, sound.path, sound.pack, sound.vendor) == (
+        "packs", "Acme/kick.wav", "Acme", "Acme",
+    )  # fmt: skip
+    assert sound.file_size_bytes == len(sounds.encoded())
+
+
+def test_an_object_may_say_root_vendor_and_label(taken):
+    asked = taken(as_json(path="Acme/kick.wav", root="packs", vendor=" Ac/me ", label="drum"))
+    assert (asked.sound.root, asked.sound.path) == ("packs", "Acme/kick.wav")
+    assert (asked.sound.vendor, asked.label) == ("Ac/me", "drum")
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "], ids=repr)
+def test_what_says_nothing_is_as_if_it_were_not_there(taken, packs, nothing):
+    path = f"{packs}/Acme/kick.wav"
+    asked = taken(as_json(path=path, root=nothing, vendor=nothing, label=nothing))
+    assert (asked.sound.root, asked.sound.vendor, asked.label) == ("packs", "Acme", None)
+
+
+def test_an_object_may_name_an_absolute_path_within_its_root(taken, packs):
+    assert taken(as_json(root="packs", path=f"{packs}/Acme/kick.wav")).sound.path == "Acme/kick.wav"
+
+
+def test_a_file_that_is_not_there_is_taken_for_a_worker_to_say_so(taken, packs):
+    sound = taken(b"%s/Acme/gone.wav" % bytes(packs)).sound
+    assert (sound.path, sound.file_size_bytes) == ("Acme/gone.wav", None)
+
+
+def test_a_path_in_a_root_within_a_root_belongs_to_the_inner_one(taken):
+    sound = taken(as_json(root="packs", path="inner/deep/a.wav")).sound
+    assert (sound.root, sound.path) == ("inner", "deep/a.wav")
+
+
+@pytest.mark.parametrize("said", ["path", "JSON"])
+def test_a_name_that_is_no_utf_8_comes_back_to_its_file(taken, packs, said):
+    path = bytes(packs) + b"/Acme/caf\xe9.wav"
+    entry = path if said == "path" else as_json(path=path.decode(errors="surrogateescape"))
+    assert path_bytes(taken(entry).sound.path) == b"Acme/caf\xe9.wav"
+
+
+def test_a_backslash_in_json_is_a_backslash(taken):
+    sound = taken(as_json(root="packs", path=r"Acme/caf\xe9.wav")).sound
+    assert path_bytes(sound.path) == rb"Acme/caf\xe9.wav"
+
+
+# What is not
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (b"", "empty"),
+        (b"Acme/kick.wav", "relative and no root is named"),
+        (b"\xff\xfe", "relative and no root is named"),
+        (b"/etc/passwd", "lies in no library root"),
+        (b"/" + 5000 * b"a", "too long for a path"),
+        (b"/a\0b", "NUL"),
+        (b"{", "not JSON"),
+        (b"{}", "it has no path"),
+        (b'{"path": ""}', "it has no path"),
+        (b'{"path": "\xff"}', "not UTF-8"),
+        (b'{"path": 1}', "its path is '1': expected a text"),
+        (b'{"path": ["a"]}', "expected a text"),
+        (b'{"path": "/a", "lable": "drum"}', "unknown key 'lable'; did you mean 'label'?"),
+        (b'{"path": "/a", "size": "1"}', "unknown key 'size'; expected path, root"),
+        (b'{"path": "/a", "label": "drums"}', "unknown category 'drums': expected one of bass"),
+        (b'{"path": "/a", "vendor": "\\u0000"}', "its vendor holds a NUL"),
+        (b'{"path": "/\\u0000", "root": "packs"}', "NUL"),
+        (b'{"path": "/a\\ud800"}', "half a surrogate pair"),
+        (b'{"path": "a", "root": "nowhere"}', "'nowhere' is not known here (known: inner, packs)"),
+        (b'{"path": "../a", "root": "packs"}', "outside of the library root 'packs'"),
+        (b'{"path": ".", "root": "packs"}', "outside of the library root 'packs'"),
+        (b'{"path": "/etc/passwd", "root": "packs"}', "outside of the library root 'packs'"),
+        (b'{"path": ' + 30_000 * b"[", "not JSON: nested too deep"),
+        (b'{"path": 1' + 60_000 * b"0" + b"}", "not JSON"),
+        ((LONGEST_ENTRY_BYTES + 1) * b"{", "longer than 65,536 bytes"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_an_entry_that_cannot_be_taken_says_why(refused, entry, reason):
+    assert reason in refused(entry)
+
+
+def test_a_library_root_itself_is_no_sound(refused, packs):
+    assert "a whole library root" in refused(bytes(packs))
+
+
+def test_a_reason_drives_no_terminal_and_does_not_flood_it(refused):
+    reason = refused(as_json(path="/\x1b[2J" + 4000 * "\x1b"))
+    assert "\x1b" not in reason
+    assert len(reason) <= 1000
+
+
+def test_one_bad_entry_stands_in_the_way_of_no_other(locator, packs):
+    good = b"%s/Acme/kick.wav" % bytes(packs)
+    named, bad = read_entries([b"{", good, b"", good], locator)
+    assert (len(named), [one.entry for one in bad]) == (2, [b"{", b""])
+
+
+_JSON = st.recursive(st.none() | st.booleans() | st.text(max_size=9), st.lists, max_leaves=3)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=200).map(b"{".__add__)
+    | st.dictionaries(
+        st.sampled_from(["path", "root", "vendor", "label"]) | st.text(max_size=5), _JSON
+    ).map(lambda said: json.dumps(said).encode())
+)
+def test_every_entry_is_either_taken_or_refused(locator, entry):
+    named, bad = read_entries([entry], locator)
+    assert len(named) + len(bad) == 1

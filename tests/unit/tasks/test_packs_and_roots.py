@@ -1,0 +1,113 @@
+"""Which root, path, pack and vendor a found file gets, and what no root allows."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tasks.producer.discovery import OutsideRootsError
+from workers.settings import Settings
+
+BROKER = SecretStr("redis://host")
+
+
+def paths(found):
+    return [sound.path for sound in found]
+
+
+def places(found):
+    return [(sound.root, sound.path, sound.pack, sound.vendor) for sound in found]
+
+
+def test_without_roots_a_path_is_absolute_and_the_pack_is_below_the_walked_folder(
+    put, found, tmp_path
+):
+    put("sounds/top.wav", "sounds/pack/drums/kick.wav")
+    assert places(found("sounds")) == [
+        ("", f"{tmp_path}/sounds/top.wav", "sounds", "sounds"),
+        ("", f"{tmp_path}/sounds/pack/drums/kick.wav", "pack", "pack"),
+    ]
+
+
+def test_without_roots_a_named_files_pack_is_its_folder(put, found, tmp_path):
+    put("sounds/pack/drums/kick.wav")
+    path = f"{tmp_path}/sounds/pack/drums/kick.wav"
+    assert places(found(path)) == [("", path, "drums", "drums")]
+
+
+@pytest.mark.parametrize("named", [".", "sounds", "sounds/pack/drums", "sounds/pack/drums/a.wav"])
+def test_with_roots_path_and_pack_do_not_depend_on_what_was_named(put, found, tmp_path, named):
+    put("sounds/pack/drums/a.wav")
+    roots = {"main": tmp_path / "sounds", "all": tmp_path}
+    assert places(found(named, library_roots=roots)) == [
+        ("main", "pack/drums/a.wav", "pack", "pack")
+    ]
+
+
+def test_with_roots_a_file_right_below_one_has_the_roots_folder_for_a_pack(put, found, tmp_path):
+    put("sounds/a.wav")
+    roots = {"main": tmp_path / "sounds"}
+    assert places(found("sounds", library_roots=roots)) == [("main", "a.wav", "sounds", "sounds")]
+
+
+def test_a_root_may_be_given_by_a_link(put, found, tmp_path):
+    put("sounds/pack/a.wav")
+    (tmp_path / "mount").symlink_to("sounds")
+    roots = {"main": tmp_path / "mount"}
+    assert paths(found("sounds", library_roots=roots)) == ["pack/a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("level", "vendors"), [(1, ["acme", "acme"]), (2, ["acme", "pack"]), (9, ["acme", "drums"])]
+)
+@pytest.mark.parametrize("rooted", [False, True])
+def test_the_vendor_is_the_folder_at_its_level_or_the_last_there_is(
+    put, found, tmp_path, level, vendors, rooted
+):
+    put("sounds/acme/hat.wav", "sounds/acme/pack/drums/kick.wav")
+    roots = {"main": tmp_path / "sounds"} if rooted else {}
+    sounds_found = found("sounds", vendor_level=level, library_roots=roots)
+    assert [sound.vendor for sound in sounds_found] == vendors
+    assert {sound.pack for sound in sounds_found} == {"acme"}
+
+
+# Outside every root
+
+
+def suggested_roots(error):
+    """The roots of the line that a refusal ends with, as the settings read them."""
+    _, _, value = str(error).rpartition("CRATESORT_LIBRARY_ROOTS=")
+    return Settings(library_roots=value).library_roots
+
+
+@pytest.mark.parametrize("named", ["other", "other/kick.wav"])
+@pytest.mark.parametrize("root_names", [[], ["main"], ["library"], ["library", "library2"]])
+def test_a_path_outside_every_root_is_refused_with_a_line_that_would_allow_it(
+    put, found, tmp_path, named, root_names
+):
+    put("other/kick.wav")
+    roots = {name: Path("/mnt") / name for name in root_names}
+    with pytest.raises(OutsideRootsError) as refused:
+        found(named, broker_url=BROKER, library_roots=roots)
+    allowed = suggested_roots(refused.value)
+    assert allowed.items() >= roots.items()
+    assert paths(found(named, broker_url=BROKER, library_roots=allowed)) == ["kick.wav"]
+
+
+def test_a_root_allows_no_folder_whose_name_starts_like_its_own(put, found, tmp_path):
+    put("sounds 2/kick.wav")
+    with pytest.raises(OutsideRootsError):
+        found("sounds 2", library_roots={"main": tmp_path / "sounds"})
+
+
+def test_a_link_that_leads_out_of_the_root_is_refused_when_named(put, found, folder, tmp_path):
+    put("other/kick.wav")
+    (folder / "link.wav").symlink_to("../other/kick.wav")
+    with pytest.raises(OutsideRootsError):
+        found("sounds/link.wav", library_roots={"main": folder})
+
+
+def test_a_refusal_is_one_safe_line(found):
+    with pytest.raises(OutsideRootsError) as refused:
+        found("/nowhere/clear\x1b[2J\n.wav", broker_url=BROKER)
+    assert str(refused.value).isprintable()

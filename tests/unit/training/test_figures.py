@@ -1,0 +1,68 @@
+"""Figures: the same numbers give the same bytes, and any name can be drawn."""
+
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from training.reports import figures
+
+NAMES = ["plain", "$\\frac{", "<b>&amp;</b>", "日本 ☃", "a" * 300, "", "\\udcff"]
+
+
+def texts(drawing):
+    return re.findall(r"<text[^>]*>([^<]*)</text>", drawing.svg)
+
+
+def test_a_figure_is_a_png_and_an_element_of_a_page():
+    drawing = figures.bars([("drum", 3), ("bass", 1)])
+    assert drawing.png.startswith(b"\x89PNG")
+    assert drawing.svg.startswith("<svg")
+    assert "<?xml" not in drawing.svg
+    assert "xmlns" not in drawing.svg
+    assert {"drum", "bass", "3", "1"} <= set(texts(drawing))
+
+
+def test_any_name_is_drawn_as_it_is_or_cut_and_nothing_is_said_of_it(recwarn):
+    drawing = figures.bars([(name, 1) for name in NAMES])
+    shown = texts(drawing)
+    assert "$\\frac{" in shown
+    assert "&lt;b&gt;&amp;amp;&lt;/b&gt;" in shown
+    assert "a" * 29 + "…" in shown
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_of_many_bars_the_last_stands_for_the_rest():
+    drawing = figures.bars([(f"vendor {i}", 100 - i) for i in range(40)], most=10)
+    shown = texts(drawing)
+    assert "31 more" in shown
+    assert f"{sum(100 - i for i in range(9, 40)):,}" in shown
+    assert "vendor 9" not in shown
+
+
+def test_no_bars_and_no_numbers_can_be_drawn():
+    assert figures.bars([]).png
+    assert figures.histograms({}).png
+    assert figures.histograms({"size": np.array([0.0, 0.0])}).png
+    assert figures.histograms({"size": np.array([5.0])}).png
+
+
+def test_scales_are_labelled_in_plain_numbers():
+    sizes = np.geomspace(100, 5_000_000, 200)
+    shown = texts(figures.histograms({"size": sizes, "rate": np.array([44_100.0, 48_000.0])}))
+    assert {"1k", "100k", "1M", "44.1k", "48k"} <= set(shown)
+    assert not [text for text in shown if "$" in text]
+
+
+def test_equal_numbers_are_equal_figures():
+    first, second = (figures.bars([("drum", 3)]) for _ in range(2))
+    assert first == second
+
+
+def test_a_name_that_is_no_text_is_drawn_as_its_bytes_are_written():
+    hostile = "\udce9 Latin \x1b[2J \x00 \u202e"
+    drawing = figures.bars([(hostile, 3)])
+    assert texts(drawing).count(figures.shorten(hostile)) == 1
+    assert figures.shorten(hostile, 99) == r"\udce9 Latin \x1b[2J \x00 \u202e"

@@ -1,0 +1,67 @@
+"""The vocabulary of names: what ships is whole, and a mistake in it is named with its place."""
+
+import pytest
+
+pytest.importorskip("pandas")
+
+from importlib import resources
+
+from classifier.categories import CATEGORIES
+from training.errors import NamingError
+from training.prior.naming import load_naming, parse_naming
+
+PAGE = resources.files("training.prior").joinpath("naming.toml").read_text(encoding="utf-8")
+
+
+def test_every_category_has_words_and_patterns():
+    naming = load_naming()
+    assert tuple(naming.categories) == CATEGORIES
+    assert all(own.heads and own.patterns for own in naming.categories.values())
+
+
+def test_only_what_repeats_with_the_bar_is_measured_in_bars():
+    in_bars = {name for name, own in load_naming().categories.items() if own.bars}
+    assert in_bars == {
+        *(name for name in CATEGORIES if name.endswith(("loop", "loops"))),
+        "kits-n-templates",
+        "stems-n-midi",
+    }
+
+
+def test_a_category_borrows_the_words_of_another():
+    categories = load_naming().categories
+    assert set(categories["bass"].heads) <= set(categories["bass-loop"].heads)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "complaint"),
+    [
+        ("separators", "=", "is not TOML"),
+        ("separators =", "separatorz =", "separatorz is not known"),
+        ("[categories.vocal]", "[categories.vokal]", "categories.vokal is none of the twelve"),
+        ('short = ["SFX"', 'shirt = ["SFX"', "shirt"),
+        ('heads_of = ["bass"]', 'heads_of = ["base"]', "categories.bass-loop.heads_of: 'base'"),
+        ('patterns = ["beats"]', 'patterns = ["beatz"]', "'beatz' is not under"),
+        ("{code} sfx {word}", "{code} sfx {wort}", "has the field 'wort'"),
+        ('"{phrase}" = 5', '"{phrase}" = 0', "has the weight 0"),
+        ('"{phrase}" = 5', '"[{phrase}]" = 5', "may leave a name without a word"),
+        ("bars = [8, 16, 16, 32, 64]", "bars = [0]", "categories.stems-n-midi.bars"),
+        ("bars = [8, 16, 16, 32, 64]", "", "either duration_seconds or bars"),
+        ("duration_seconds = [0.03, 2.5]", "duration_seconds = [3, 2.5]", "least and the most"),
+        ('"no", ', "7, ", "7, which is no text"),
+        ('"no", ', '"-", ', "neither letter nor digit"),
+        ('"{0}bpm"', '"bpm"', "lacks {0}"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(written, instead, complaint):
+    changed = PAGE.replace('short = ["FX", "SFX"', 'short = ["SFX"')
+    assert written in changed
+    with pytest.raises(NamingError) as refusal:
+        parse_naming(changed.replace(written, instead, 1))
+    assert complaint in str(refusal.value)
+
+
+def test_a_missing_category_is_named():
+    without = PAGE[: PAGE.index("[categories.vocal]")]
+    with pytest.raises(NamingError, match=r"categories\.vocal is missing"):
+        parse_naming(without)

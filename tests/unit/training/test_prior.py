@@ -1,0 +1,72 @@
+"""The prior that ships, and how a fit goes on from one."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pandas")
+
+from classifier.headers.reader import AudioHeader
+from classifier.names.tokens import tokenise
+from training.data.dataset import LabelledSounds
+from training.prior.generation import generate_sounds
+from training.prior.naming import load_naming
+from training.prior.pretrained import generated_prior, learned_from, shipped_from, starter_prior
+
+pytestmark = pytest.mark.tensorflow
+
+NOTHING = AudioHeader(None, None, None, None, None, None)
+
+
+def labelled(n_vendors, of_each):
+    n_sounds = n_vendors * of_each
+    return LabelledSounds.from_rows(
+        [f"kick_{i}.wav" for i in range(n_sounds)],
+        [NOTHING] * n_sounds,
+        ["drum"] * n_sounds,
+        [f"vendor {i % n_vendors}" for i in range(n_sounds)],
+    )
+
+
+def test_what_ships_knows_the_words_of_today_s_names():
+    sounds = generate_sounds(load_naming(), 100, seed=1)
+    counts = Counter(word for name in sounds.names for word in set(tokenise(name)))
+    common = {word for word, n_names in counts.items() if n_names >= 5}
+    assert len(common) > 100
+    assert common <= set(generated_prior().words)
+
+
+@pytest.mark.release
+def test_what_ships_was_learned_from_today_s_page_and_generator():
+    # A change of training/prior/naming.toml or of the generator: `make prior`, then `make starter`.
+    assert shipped_from() == learned_from()
+
+
+def test_both_priors_know_their_words_under_the_same_ids():
+    for prior in (generated_prior(), starter_prior()):
+        assert len(set(prior.words)) == len(prior.words)
+    assert starter_prior().words[: len(generated_prior().words)] == generated_prior().words
+
+
+def test_few_labels_keep_most_of_the_starter_s_trees_and_learn_slowly():
+    few, many = starter_prior().recipe(labelled(1, 100)), starter_prior().recipe(labelled(80, 100))
+    assert few.kept_trees > 32
+    assert many.kept_trees < few.kept_trees / 3
+    assert few.learning_rate < many.learning_rate
+
+
+def test_ten_thousand_labels_of_one_vendor_are_still_one_vendor_s():
+    prior = starter_prior()
+    assert prior.recipe(labelled(1, 10_000)) == prior.recipe(labelled(1, 200))
+
+
+def test_what_knows_no_vendor_keeps_no_trees():
+    assert generated_prior().recipe(labelled(3, 10)).kept_trees == 0
+    assert generated_prior().forest is None
+
+
+def test_the_generated_rows_are_nobody_s():
+    vendors = set(generated_prior().stacked.vendors) | set(generated_prior().replayed.vendors)
+    assert vendors == {"(generated)"}
+    assert np.isfinite(np.concatenate([part.ravel() for part in generated_prior().start])).all()

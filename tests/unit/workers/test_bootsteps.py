@@ -1,0 +1,112 @@
+"""A worker that holds while its database is away, and a Redis that fails meanwhile."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from workers.recovery import bootsteps
+from workers.recovery.bootsteps import HoldWhileDatabaseIsAway
+
+
+class Consumer:
+    """What the step uses of Celery's consumer; Redis fails as often as it is told to."""
+
+    def __init__(self, *queues):
+        self.consumed = list(queues)
+        self.failures = 0
+        self.app = SimpleNamespace(amqp=SimpleNamespace(queues=self))
+        self.timer = SimpleNamespace(call_repeatedly=lambda _seconds, look, _args: look)
+
+    @property
+    def consume_from(self):
+        return dict.fromkeys(self.consumed)
+
+    def cancel_task_queue(self, queue):
+        self._ask_redis()
+        self.consumed.remove(queue)
+
+    def add_task_queue(self, queue):
+        self._ask_redis()
+        self.consumed.append(queue)
+
+    def _ask_redis(self):
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("Redis is away")
+
+
+@pytest.fixture
+def consumer():
+    return Consumer("interactive", "classify", "housekeeping")
+
+
+@pytest.fixture
+def look(consumer, monkeypatch):
+    """Let the step look, while the database answers or does not; a failure starts it anew."""
+    pulse = SimpleNamespace(is_beating=True)
+    monkeypatch.setattr(bootsteps, "_watch", SimpleNamespace(pulse=pulse, ensure=lambda: None))
+    step = HoldWhileDatabaseIsAway(consumer)
+    step.start(consumer)
+
+    def once(*, database_answers):
+        pulse.is_beating = database_answers
+        try:
+            step._look(consumer)
+        except ConnectionError:
+            step.start(consumer)
+
+    return once
+
+
+def test_no_queue_is_forgotten_when_redis_fails_as_they_are_taken_again(consumer, look):
+    look(database_answers=False)
+    assert consumer.consumed == []
+    # Given a Redis that fails when the database is back
+    consumer.failures = 1
+    # When the worker has connected again
+    look(database_answers=True)
+    # Then it takes messages from all of them
+    assert sorted(consumer.consumed) == ["classify", "housekeeping", "interactive"]
+
+
+def test_a_queue_that_is_taken_again_is_held_when_the_database_goes_away_once_more(consumer, look):
+    look(database_answers=False)
+    # Given two queues whose turn did not come, for Redis failed twice
+    consumer._ask_redis = _fails_behind(1)
+    with pytest.raises(ConnectionError):
+        look(database_answers=True)
+    del consumer._ask_redis
+    assert consumer.consumed == ["interactive"]
+    # When the database is away again
+    look(database_answers=False)
+    # Then nothing is taken, and all of it when both are there
+    assert consumer.consumed == []
+    look(database_answers=True)
+    assert sorted(consumer.consumed) == ["classify", "housekeeping", "interactive"]
+
+
+def _fails_behind(successes):
+    left = iter([None] * successes)
+
+    def ask():
+        try:
+            next(left)
+        except StopIteration:
+            raise ConnectionError("Redis is away") from None
+
+    return ask
+
+
+def test_a_second_ctrl_c_in_the_moment_of_the_first_ends_the_worker_at_once(monkeypatch):
+    """Without it, Celery's own second step waits for children that may never answer."""
+
+    class EndedError(Exception):
+        pass
+
+    def end(code):
+        raise EndedError(code)
+
+    monkeypatch.setattr(bootsteps, "_end", end)
+    # When Celery's handler was still in place and tells of a cold shutdown, then it is ours
+    with pytest.raises(EndedError, match="130"):
+        bootsteps._shut_down("Cold", limit_seconds=3600)

@@ -1,0 +1,335 @@
+"""The note that says which file a process was reading when it died."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.command_line import clean_environment
+from tests.support.servers.lifecycle import die_with_parent, wait_until
+from workers.recovery.crash_marker import (
+    ReadingNote,
+    note_of_the_dead,
+    notes_in,
+    notes_of_the_living,
+)
+
+#: A process with a note of its own: it follows orders line by line and answers each.
+_WRITER = """
+import os
+import sys
+from pathlib import Path
+from workers.recovery.crash_marker import ReadingNote
+note = ReadingNote(Path(sys.argv[1]), f"a-host:{os.getpid()}:abc")
+print("ready", flush=True)
+for line in sys.stdin:
+    order, *numbers = line.split()
+    if order == "become":
+        os.execvp("sleep", ["sleep", "600"])
+    if order == "begin":
+        note.begin(int(numbers[0]), time_limit_seconds=float(numbers[1]))
+    else:
+        getattr(note, order)(*map(int, numbers))
+    print("done", flush=True)
+"""
+
+
+class Writer:
+    """Another process that keeps a note."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, folder],
+            env=clean_environment(folder.parent, {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent(signal.SIGKILL),
+        )
+        assert self.process.stdout.readline() == "ready\n"
+        (self.path,) = notes_in(folder)
+
+    def send(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def order(self, *lines):
+        for line in lines:
+            self.send(line)
+            assert self.process.stdout.readline() == "done\n"
+
+    def die(self):
+        """End as by a power cut: no handler runs."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "running"
+
+
+@pytest.fixture
+def writer(folder):
+    writer = Writer(folder)
+    yield writer
+    writer.process.kill()
+    writer.process.communicate()
+
+
+def left_at(path):
+    """What a dead process left behind, as batch and sound; None while it lives."""
+    with note_of_the_dead(path) as note:
+        return None if note is None else (note.batch_id, note.index)
+
+
+# What the dead leave
+
+
+def test_a_note_survives_the_kill_of_its_writer(writer):
+    writer.order("begin 12 60", "read 12 34")
+    writer.die()
+    with note_of_the_dead(writer.path) as note:
+        assert (note.batch_id, note.index) == (12, 34)
+        assert note.worker == f"a-host:{writer.process.pid}:abc"
+        assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
+
+
+def test_a_note_names_the_file_that_was_read_last(writer):
+    writer.order("begin 12 60", "read 12 34", "read 12 35")
+    writer.die()
+    assert left_at(writer.path) == (12, 35)
+
+
+@pytest.mark.parametrize(
+    "orders", [["begin 12 60"], ["begin 12 60", "read 12 3", "stop_reading 12"]]
+)
+def test_who_dies_before_or_after_reading_leaves_a_batch_without_a_suspect(writer, orders):
+    writer.order(*orders)
+    writer.die()
+    assert left_at(writer.path) == (12, None)
+
+
+def test_the_next_batch_has_nothing_of_the_last(writer):
+    writer.order("begin 12 60", "read 12 34", "clear", "begin 13 60")
+    writer.die()
+    assert left_at(writer.path) == (13, None)
+
+
+@pytest.mark.parametrize("orders", [[], ["begin 12 60", "read 12 34", "clear"]])
+def test_who_dies_without_a_batch_in_hand_leaves_none(writer, orders):
+    writer.order(*orders)
+    writer.die()
+    assert left_at(writer.path) == (None, None)
+
+
+@pytest.mark.parametrize("content", [b"", b"12345"])
+def test_who_was_killed_at_birth_leaves_a_note_that_names_nothing(folder, content):
+    folder.mkdir()
+    path = folder / "a-host-12-abc.note"
+    path.write_bytes(content)
+    with note_of_the_dead(path) as note:
+        assert (note.worker, note.batch_id, note.index) == ("a-host:12:abc", None, None)
+        assert note.overdue_seconds() == -math.inf
+
+
+@pytest.mark.parametrize(("limit", "is_overdue"), [("-1", True), ("600", False), ("inf", False)])
+def test_a_note_tells_whether_its_batch_was_over_its_time(writer, limit, is_overdue):
+    writer.order(f"begin 12 {limit}", "read 12 34")
+    writer.die()
+    with note_of_the_dead(writer.path) as note:
+        assert (note.overdue_seconds() > 0) is is_overdue
+
+
+# Who is dead
+
+
+def test_a_writer_is_dead_although_its_parent_has_not_looked_yet(writer):
+    writer.order("begin 12 60", "read 12 34")
+    # Given a process that is killed, and stays a zombie because nobody waits for it
+    os.kill(writer.process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, writer.process.pid, os.WEXITED | os.WNOWAIT)
+    # Then its note can be had
+    assert left_at(writer.path) == (12, 34)
+
+
+def test_a_writer_that_lives_is_not_taken_for_dead(writer):
+    writer.order("begin 12 60", "read 12 34")
+    assert left_at(writer.path) is None
+    assert writer.path.exists()
+
+
+def test_a_frozen_writer_is_not_taken_for_dead(writer):
+    writer.order("begin 12 60", "read 12 34")
+    os.kill(writer.process.pid, signal.SIGSTOP)
+    try:
+        assert left_at(writer.path) is None
+    finally:
+        os.kill(writer.process.pid, signal.SIGCONT)
+
+
+def test_a_writer_is_alive_again_after_somebody_looked(writer):
+    writer.order("begin 12 60")
+    assert left_at(writer.path) is None
+    writer.order("read 12 34")
+    writer.die()
+    assert left_at(writer.path) == (12, 34)
+
+
+def test_a_note_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
+    writer.order("begin 12 60")
+    writer.send("become")
+    found = []
+    wait_until(lambda: found.append(left_at(writer.path)) or found[-1], "the note is let go")
+    assert found[-1] == (12, None)
+    assert writer.process.poll() is None
+
+
+# Seeing to a note
+
+
+def test_a_note_that_was_seen_to_is_gone(writer):
+    writer.order("begin 12 60")
+    writer.die()
+    with note_of_the_dead(writer.path) as note:
+        assert note is not None
+        assert writer.path.exists()
+    assert not writer.path.exists()
+    assert left_at(writer.path) is None
+
+
+def test_a_note_that_could_not_be_seen_to_keeps(writer):
+    writer.order("begin 12 60", "read 12 34")
+    writer.die()
+    with pytest.raises(ConnectionError), note_of_the_dead(writer.path):
+        raise ConnectionError("the database is away")
+    assert left_at(writer.path) == (12, 34)
+
+
+def test_of_several_who_look_at_once_one_sees_to_a_note(writer):
+    writer.order("begin 12 60", "read 12 34")
+    writer.die()
+    look = (
+        "import sys; from pathlib import Path\n"
+        "from workers.recovery.crash_marker import note_of_the_dead\n"
+        "with note_of_the_dead(Path(sys.argv[1])) as note: print(note)"
+    )
+    with note_of_the_dead(writer.path) as first:
+        second = subprocess.run(
+            [sys.executable, "-c", look, writer.path],
+            env=clean_environment(writer.path.parent, {}),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert first is not None
+    assert second.stdout == "None\n"
+
+
+def test_where_there_is_no_note_nobody_is_dead(folder):
+    assert left_at(folder / "a-host-1-abc.note") is None
+    assert notes_in(folder) == []
+
+
+# The writer's end
+
+
+def test_a_writer_that_ends_in_peace_leaves_no_note(writer):
+    writer.order("begin 12 60", "read 12 34", "clear", "close")
+    assert not writer.path.exists()
+
+
+def test_a_note_with_a_batch_in_hand_survives_its_closing(writer):
+    writer.order("begin 12 60", "read 12 34", "close")
+    # Its writer still runs, but has let go of it
+    assert writer.process.poll() is None
+    assert left_at(writer.path) == (12, 34)
+
+
+# What the living note
+
+
+def test_the_living_are_listed_with_what_they_have_in_hand(folder, writer):
+    writer.order("begin 12 -5", "read 12 34")
+    (note,) = notes_of_the_living(folder)
+    assert (note.batch_id, note.index) == (12, 34)
+    assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
+    assert note.overdue_seconds() > 0
+
+
+def test_the_idle_are_never_over_their_time(folder, writer):
+    writer.order("begin 12 -5", "clear")
+    (note,) = notes_of_the_living(folder)
+    assert note.batch_id is None
+    assert note.overdue_seconds() == -math.inf
+
+
+def test_the_dead_are_not_among_the_living_and_their_notes_keep(folder, writer):
+    writer.order("begin 12 60", "read 12 34")
+    writer.die()
+    assert notes_of_the_living(folder) == []
+    assert left_at(writer.path) == (12, 34)
+
+
+def test_the_dead_are_not_among_the_living_while_somebody_sees_to_them(folder, writer):
+    writer.order("begin 12 60", "read 12 34")
+    writer.die()
+    with note_of_the_dead(writer.path):
+        assert notes_of_the_living(folder) == []
+
+
+def test_among_several_each_is_told_from_the_others(folder, writer):
+    with_batch = ReadingNote(folder, "a-host:1:a")
+    idle = ReadingNote(folder, "a-host:2:b")
+    with_batch.begin(7)
+    writer.die()
+    living = {note.worker: note.batch_id for note in notes_of_the_living(folder)}
+    assert living == {"a-host:1:a": 7, "a-host:2:b": None}
+    idle.close()
+    assert [note.worker for note in notes_of_the_living(folder)] == ["a-host:1:a"]
+    with_batch.close()
+
+
+# The file
+
+
+@pytest.fixture
+def note(folder):
+    """A note of this very process."""
+    note = ReadingNote(folder, "a-host:1:abc")
+    yield note
+    note.clear()
+    note.close()
+
+
+def test_the_writer_itself_can_ask_where_it_stands(note):
+    note.begin(12)
+    assert note.index is None
+    note.read(12, 34)
+    assert note.index == 34
+    note.stop_reading(12)
+    assert note.index is None
+
+
+def test_the_largest_numbers_of_a_ledger_fit(folder, note):
+    note.begin(2**63 - 1)
+    note.read(2**63 - 1, 10_000)
+    (found,) = notes_of_the_living(folder)
+    assert (found.batch_id, found.index) == (2**63 - 1, 10_000)
+
+
+def test_a_link_in_the_place_of_a_note_is_not_followed(folder, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    folder.mkdir()
+    (folder / "a-host-1-abc.note").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        ReadingNote(folder, "a-host:1:abc")
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_note_is_for_its_owner_alone(note):
+    assert note.path.stat().st_mode & 0o777 == 0o600

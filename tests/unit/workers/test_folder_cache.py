@@ -1,0 +1,267 @@
+"""The names of a folder as it is on disk: who is a mate, who is not, and what is remembered."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from classifier.files.safe_open import open_root
+from classifier.names.pack_mates import MOST_MATES, mates_of
+from tests.support.command_line import clean_environment, drop_override
+from tests.support.descriptors import opened_root
+from workers.reading import folder_cache as folders_module
+from workers.reading.folder_cache import Folders
+from workers.settings import ABSOLUTE_ROOT
+
+
+@pytest.fixture
+def root_fd(folder):
+    """The folder called sounds as a root; and nothing else open when the test is over."""
+    with opened_root(folder) as fd:
+        yield fd
+
+
+@pytest.fixture
+def folders():
+    return Folders(most=3)
+
+
+@pytest.fixture
+def mates(folders, root_fd):
+    """The mates of sounds below the root, as tuples of names in order, or None."""
+
+    def mates(*paths, folder_words=False):
+        found = folders.mates("sounds", root_fd, paths, folder_words=folder_words)
+        return [None if one is None else tuple(sorted(one.names)) for one in found]
+
+    return mates
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """The folders that were listed, one after the other; all have been as they are for long."""
+    listed = []
+    list_one = folders_module._listed
+
+    def listing(fd, key):
+        listed.append(key[1])
+        return list_one(fd, key)
+
+    monkeypatch.setattr(folders_module, "_listed", listing)
+    monkeypatch.setattr(folders_module, "_SETTLED_NS", -1)
+    return listed
+
+
+# Who is a mate
+
+
+def test_the_mates_of_a_sound_are_the_sounds_of_its_folder_itself_among_them(put, mates):
+    put("sounds/a/kick.wav", "sounds/a/snare.aif", "sounds/a/b/hat.wav", "sounds/bass.wav")
+    assert mates("a/kick.wav", "a/b/hat.wav", "bass.wav") == [
+        ("kick.wav", "snare.aif"),
+        ("hat.wav",),
+        ("bass.wav",),
+    ]
+
+
+def test_what_is_not_named_like_a_sound_or_was_left_by_macos_is_no_mate(put, mates):
+    put("sounds/kick.wav", "sounds/._kick.wav", "sounds/notes.txt", "sounds/cover.jpg")
+    put("sounds/wav", "sounds/.wav")
+    assert mates("kick.wav") == [("kick.wav",)]
+
+
+def test_a_folder_that_is_named_like_a_sound_is_no_mate(put, mates):
+    put("sounds/kick.wav", "sounds/take.wav/1.wav")
+    assert mates("kick.wav") == [("kick.wav",)]
+
+
+def test_a_sound_that_cannot_be_read_is_a_mate_by_its_name(put, folder, mates):
+    put("sounds/kick.wav", "sounds/snare.wav", content=b"")
+    (folder / "gone.wav").symlink_to("nowhere.wav")
+    assert mates("kick.wav") == [("gone.wav", "kick.wav", "snare.wav")]
+
+
+def test_a_folder_without_anything_named_like_a_sound_has_no_mates(put, mates):
+    put("sounds/a/notes.txt")
+    assert mates("a/notes.txt") == [None]
+
+
+def test_the_mates_of_an_absolute_path_are_of_its_folder(put, tmp_path, folders):
+    put("sounds/a/kick.wav", "sounds/a/snare.wav")
+    fd = open_root("/")
+    try:
+        path = f"{tmp_path.resolve()}/sounds/a/kick.wav"
+        (found,) = folders.mates(ABSOLUTE_ROOT, fd, [path], folder_words=False)
+    finally:
+        os.close(fd)
+    assert set(found.names) == {"kick.wav", "snare.wav"}
+
+
+def test_of_a_large_folder_those_stand_that_do_of_its_names(put, folder, folders, root_fd):
+    names = [f"{n}.wav" for n in range(1_000)]
+    put(*(f"sounds/{name}" for name in names))
+    (found,) = folders.mates("sounds", root_fd, ["7.wav"], folder_words=False)
+    assert found == mates_of(names)
+    assert len(found.names) == MOST_MATES
+
+
+def test_names_that_say_nothing_are_read_with_their_folders_words_like_the_sounds(put, mates):
+    put("sounds/Kicks/01.wav", "sounds/Kicks/02.wav", "sounds/Kicks/riser.wav")
+    assert mates("Kicks/01.wav", folder_words=True) == [
+        ("Kicks 01.wav", "Kicks 02.wav", "riser.wav")
+    ]
+    assert mates("Kicks/01.wav", folder_words=False) == [("01.wav", "02.wav", "riser.wav")]
+
+
+# Folders that cannot be listed
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["gone/kick.wav", "kick.wav/kick.wav", "../kick.wav", "a\0b/kick.wav", "\ud800/kick.wav"],
+    ids=ascii,
+)
+def test_a_folder_that_is_none_has_no_mates(put, mates, path):
+    put("sounds/kick.wav", "secret.wav")
+    assert mates(path) == [None]
+
+
+@pytest.mark.parametrize("target", ["../other", "{above}/other", "..", "out"])
+def test_a_link_that_leads_out_or_nowhere_has_no_mates(put, folder, tmp_path, mates, target):
+    put("other/secret.wav")
+    (folder / "out").symlink_to(target.format(above=tmp_path))
+    assert mates("out/secret.wav") == [None]
+
+
+def test_a_link_that_stays_inside_has_the_mates_of_where_it_leads(put, folder, mates):
+    put("sounds/a/kick.wav", "sounds/a/snare.wav")
+    (folder / "twin").symlink_to("a")
+    assert mates("twin/kick.wav") == [("kick.wav", "snare.wav")]
+
+
+def test_no_link_in_an_absolute_path_is_followed(put, folder, tmp_path, folders):
+    put("sounds/a/kick.wav")
+    (folder / "twin").symlink_to("a")
+    fd = open_root("/")
+    try:
+        path = f"{tmp_path.resolve()}/sounds/twin/kick.wav"
+        assert folders.mates(ABSOLUTE_ROOT, fd, [path], folder_words=False) == [None]
+    finally:
+        os.close(fd)
+
+
+def test_a_folder_that_may_be_entered_but_not_listed_has_no_mates(put, folder, tmp_path):
+    # Given a process that obeys permissions even when root runs the tests
+    put("sounds/a/kick.wav")
+    (folder / "a").chmod(0o111)
+    code = (
+        "from classifier.files.safe_open import open_root\n"
+        "from workers.reading.folder_cache import Folders\n"
+        f"fd = open_root({str(folder)!r})\n"
+        "print(Folders().mates('sounds', fd, ['a/kick.wav'], folder_words=False))\n"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=clean_environment(tmp_path, {}),
+            preexec_fn=drop_override(),
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        (folder / "a").chmod(0o755)
+    assert (done.stdout.strip(), done.stderr) == ("[None]", "")
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_storage_that_fails_is_no_guess_without_mates(put, mates, monkeypatch, fault):
+    def failing(fd):
+        raise OSError(fault, "the storage fails")
+
+    put("sounds/kick.wav")
+    monkeypatch.setattr(folders_module, "_names", failing)
+    with pytest.raises(OSError, match="the storage fails"):
+        mates("kick.wav")
+
+
+def test_a_file_system_that_cannot_list_has_no_mates(put, mates, monkeypatch):
+    def refusing(fd):
+        raise OSError(errno.ENOTSUP, "not here")
+
+    put("sounds/kick.wav")
+    monkeypatch.setattr(folders_module, "_names", refusing)
+    assert mates("kick.wav") == [None]
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b"caf\xe9.wav", "caf\xe9.wav"),
+        (b"two\nlines.wav", "two\nlines.wav"),
+        (b"\x1b[2J.wav", "\x1b[2J.wav"),
+        ("\u202evaw.wav".encode(), "\u202evaw.wav"),
+        (b"back\\xff.wav", "back\\xff.wav"),
+        (b"n" * 251 + b".wav", "n" * 251 + ".wav"),
+    ],
+)
+def test_names_of_any_bytes_are_mates_as_the_model_reads_them(folder, mates, raw, name):
+    with open(os.path.join(os.fsencode(folder), raw), "wb"):
+        pass
+    assert mates("kick.wav") == [(name,)]
+
+
+# What is remembered
+
+
+def test_a_folder_is_listed_once_while_it_stays_as_it_is(put, mates, listed):
+    put("sounds/a/kick.wav", "sounds/a/snare.wav", "sounds/b/hat.wav")
+    first = mates("a/kick.wav", "b/hat.wav", "a/snare.wav")
+    assert mates("a/snare.wav", "b/hat.wav", "a/kick.wav") == first
+    assert listed == ["a", "b"]
+
+
+def test_a_new_file_in_the_folder_changes_what_is_asked_next(put, folder, mates, listed):
+    put("sounds/a/kick.wav")
+    assert mates("a/kick.wav") == [("kick.wav",)]
+    put("sounds/a/snare.wav")
+    os.utime(folder / "a", ns=(1, 1))  # as a program that unpacks sets it
+    assert mates("a/kick.wav") == [("kick.wav", "snare.wav")]
+    (folder / "a" / "kick.wav").unlink()
+    assert mates("a/snare.wav") == [("snare.wav",)]
+
+
+def test_a_folder_that_changed_a_moment_ago_is_not_remembered(put, mates, listed, monkeypatch):
+    monkeypatch.setattr(folders_module, "_SETTLED_NS", 10**15)
+    put("sounds/a/kick.wav")
+    assert mates("a/kick.wav") == mates("a/kick.wav") == [("kick.wav",)]
+    assert listed == ["a", "a"]
+
+
+def test_another_folder_of_the_same_path_is_listed_anew(put, folder, mates, listed):
+    put("sounds/a/kick.wav", "sounds/b/snare.wav")
+    mates("a/kick.wav")
+    (folder / "a").rename(folder / "old")
+    (folder / "b").rename(folder / "a")
+    assert mates("a/snare.wav") == [("snare.wav",)]
+
+
+def test_one_path_in_two_roots_is_two_folders(put, folder, folders, listed):
+    put("sounds/a/kick.wav", "other/a/snare.wav")
+    found = []
+    for name in ("sounds", "other"):
+        fd = open_root(str(folder.parent / name))
+        found += folders.mates(name, fd, ["a/x.wav"], folder_words=False)
+        os.close(fd)
+    assert [mates.names for mates in found] == [("kick.wav",), ("snare.wav",)]
+
+
+def test_no_more_folders_are_remembered_than_are_to_be(put, mates, folders, listed):
+    names = [f"{n}/kick.wav" for n in range(20)]
+    put(*(f"sounds/{name}" for name in names))
+    assert mates(*names) == [("kick.wav",)] * 20
+    assert len(folders._known) == 3
+    # The one that was asked last stays longest
+    mates("17/kick.wav", "5/kick.wav")
+    assert {key[1] for key in folders._known} == {"19", "17", "5"}

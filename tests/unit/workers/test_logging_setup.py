@@ -1,0 +1,70 @@
+"""A log is read by programs and by people, and a file's name can harm neither."""
+
+import json
+import logging
+import os
+
+import pytest
+
+from workers.logging_setup import FIELDS, set_up_logging
+
+FORGED = "kick\n2026-01-01T00:00:00.000Z ERROR all is lost\x1b[2J\u2028.wav"
+
+
+@pytest.fixture
+def logged(capsys):
+    """What reaches standard error of one record, line by line."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+
+    def log(log_format, *args, **kwargs):
+        set_up_logging("INFO", log_format)
+        logging.getLogger("cratesort.test").warning(*args, **kwargs)
+        return capsys.readouterr().err.splitlines()
+
+    yield log
+    logging.captureWarnings(False)
+    root.handlers, root.level = handlers, level
+
+
+def test_for_a_program_a_record_is_one_object_a_line(logged):
+    (line,) = logged("json", "batch %d: %s", 7, "done", extra={"batch": 7, "headers_seconds": 0.5})
+    record = json.loads(line)
+    assert record.pop("time").endswith("Z")
+    assert record.pop("worker").endswith(f":{os.getpid()}")
+    assert record == {
+        "level": "WARNING",
+        "message": "batch 7: done",
+        "logger": "cratesort.test",
+        "batch": 7,
+        "headers_seconds": 0.5,
+    }
+
+
+def test_a_message_taken_out_of_its_object_is_safe_too(logged):
+    (line,) = logged("json", "%s", FORGED)
+    assert json.loads(line)["message"].isprintable()
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_name_can_neither_end_a_line_nor_drive_a_terminal(logged, log_format):
+    (line,) = logged(log_format, "%s", FORGED)
+    assert line.isprintable()
+
+
+def test_for_a_program_a_traceback_is_a_member_of_its_record(logged):
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        (line,) = logged("json", "it failed", exc_info=True)
+    assert "ValueError" in json.loads(line)["exception"]
+
+
+def test_where_no_person_reads_it_is_for_a_program(logged):
+    (line,) = logged("auto", "x")
+    assert json.loads(line)["message"] == "x"
+
+
+def test_no_field_hides_one_of_logging_s_own(logged):
+    record = logging.makeLogRecord({})
+    assert [name for name in FIELDS if hasattr(record, name)] == []

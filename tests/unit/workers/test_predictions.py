@@ -1,0 +1,71 @@
+"""What is asked about a sound, and the starter's answers with what they rest on."""
+
+import pytest
+
+from classifier.bundle.artifact import load_starter
+from classifier.categories import CATEGORIES
+from classifier.headers.reader import AudioHeader
+from classifier.names.pack_mates import mates_of
+from workers.predictions import answers, question
+
+UNKNOWN = AudioHeader(None, None, None, None, None, None)
+VOCALS = ["take 01.wav", "take 02.wav", "Vox Chop 03.wav", "vocal adlib.wav", "vox 5.wav"]
+
+
+@pytest.fixture(scope="module")
+def starter():
+    return load_starter()
+
+
+def asked(path, mates=None, folder_words=True):
+    return question(path, UNKNOWN, mates, folder_words=folder_words)
+
+
+def test_a_question_says_whether_a_folder_spoke():
+    silent = asked("Drums/Kicks/01.wav")
+    assert (silent.name, silent.folder_spoke) == ("Drums Kicks 01.wav", True)
+    telling = asked("Drums/Kicks/riser.wav")
+    assert (telling.name, telling.folder_spoke) == ("riser.wav", False)
+    unasked = asked("Drums/Kicks/01.wav", folder_words=False)
+    assert (unasked.name, unasked.folder_spoke) == ("01.wav", False)
+
+
+def test_names_that_are_not_utf_8_are_asked_as_their_letters():
+    assert asked("Fl\\xfbte/caf\\xe9 kick.wav").name == "caf\xe9 kick.wav"
+
+
+def test_nothing_asked_is_nothing_answered(starter):
+    assert answers(starter, []) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "mates", "category", "evidence"),
+    [
+        ("Kick Hard.wav", None, "drum", "name"),
+        ("Kicks/01.wav", None, "drum", "folder"),
+        ("take 01.wav", mates_of(VOCALS), "vocal", "mates"),
+    ],
+)
+def test_an_answer_says_what_it_rests_on(starter, path, mates, category, evidence):
+    (said,) = answers(starter, [asked(path, mates)])
+    assert (CATEGORIES[said.best], said.evidence) == (category, evidence)
+    assert said.model_version == starter.version
+
+
+def test_every_answer_says_whether_it_needs_a_review(starter):
+    questions = [asked(f"{name}.wav") for name in ("Kick Hard", "Vocal Adlib", "zzq", "x", "01")]
+    said = answers(starter, questions)
+    for one in said:
+        assert one.needs_review == (one.probabilities[one.best] < starter.review_below)
+    assert not said[0].needs_review
+    assert said[2].needs_review
+
+
+def test_an_answer_depends_on_no_other_question(starter):
+    mates = mates_of(VOCALS)
+    questions = [*(asked(name, mates) for name in VOCALS), asked("Kicks/01.wav"), asked("x.wav")]
+    together = answers(starter, questions)
+    alone = [answers(starter, [one])[0] for one in reversed(questions)][::-1]
+    for one, other in zip(together, alone, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+        assert (one.evidence, one.needs_review) == (other.evidence, other.needs_review)

@@ -1,0 +1,84 @@
+"""Which entries of a Redis list kombu is given, and which would end the worker."""
+
+import base64
+import json
+
+import kombu
+import pytest
+
+from workers.celery_ext.redis_transport import envelope_fault
+
+
+@pytest.fixture
+def envelope():
+    """What kombu itself writes on a list, read back from the JSON."""
+    with kombu.Connection("memory://") as connection, connection.channel() as channel:
+        queue = kombu.Queue("a queue", channel=channel)
+        queue.declare()
+        producer = kombu.Producer(channel, serializer="json", routing_key="a queue")
+        producer.publish([[1], {}, {}], headers={"task": "tasks.classify"})
+        return json.loads(json.dumps(channel._get("a queue")))
+
+
+PROPERTIES = ("delivery_tag", "delivery_info", "body_encoding")
+
+
+def test_what_kombu_writes_is_whole(envelope):
+    assert envelope_fault(envelope) is None
+
+
+@pytest.mark.parametrize("entry", [None, 5, "text", [], [1, 2], True])
+def test_what_is_no_object_is_no_message(entry):
+    assert envelope_fault(entry) == "it is not an object"
+
+
+@pytest.mark.parametrize(
+    "name", ["body", "headers", "properties", "content-type", "content-encoding"]
+)
+@pytest.mark.parametrize("wrong", ["missing", None, 5, []])
+def test_a_part_that_is_missing_or_of_another_kind_is_named(envelope, name, wrong):
+    if wrong == "missing":
+        del envelope[name]
+    else:
+        envelope[name] = wrong
+    assert envelope_fault(envelope) == f"its {name} is missing or not of the right kind"
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+@pytest.mark.parametrize("wrong", ["missing", None, 5, []])
+def test_a_property_that_is_missing_or_of_another_kind_is_named(envelope, name, wrong):
+    if wrong == "missing":
+        del envelope["properties"][name]
+    else:
+        envelope["properties"][name] = wrong
+    assert envelope_fault(envelope) == f"its {name} is missing or not of the right kind"
+
+
+@pytest.mark.parametrize("body", ["x", "ä", "\ud800"])
+def test_a_body_that_is_not_base64_is_told(envelope, body):
+    assert envelope_fault(envelope | {"body": body}) == "its body is not in its encoding"
+
+
+def test_what_a_whole_envelope_holds_is_not_looked_at(envelope):
+    body = base64.b64encode(b"neither JSON nor \xff text").decode()
+    assert envelope_fault(envelope | {"body": body}) is None
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "BASE64"])
+def test_a_body_in_an_encoding_that_kombu_does_not_know_is_told(envelope, encoding):
+    envelope["properties"]["body_encoding"] = encoding
+    assert envelope_fault(envelope) is not None
+
+
+@pytest.mark.parametrize("name", ["exchange", "routing_key"])
+def test_a_delivery_without_its_way_is_told(envelope, name):
+    del envelope["properties"]["delivery_info"][name]
+    assert envelope_fault(envelope) is not None
+
+
+def test_a_delivery_tag_that_cannot_be_sent_is_told(envelope):
+    envelope["properties"]["delivery_tag"] = "\ud800"
+    assert envelope_fault(envelope) is not None

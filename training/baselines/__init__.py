@@ -1,0 +1,1 @@
+"""The systems ours is compared with."""

@@ -1,0 +1,215 @@
+"""The published method that ours is compared with, defects and all, behind one small interface.
+
+Four systems: TF-IDF with multinomial naive Bayes, TF-IDF with a random forest, an LSTM over the
+name, and a forest stacked on the LSTM's *in-sample* outputs and the header's numbers. What they do
+to a name (cut it at the first dot, drop the first tokens of a long one) is theirs on purpose.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from classifier.categories import N_CATEGORIES
+from training.data.dataset import LabelledSounds
+
+#: As published.
+TFIDF_TERMS: Final = 5_000
+FOREST_TREES: Final = 200
+VOCABULARY: Final = 500
+SEQUENCE_LENGTH: Final = 6
+EPOCHS: Final = 20
+
+#: Columns of `features.header_matrix` that are logarithms of 1 + value; the method read values.
+_LOGARITHMS: Final = [0, 1, 2, 4]
+
+_PADDING: Final = 0
+_UNKNOWN: Final = 1
+_WORD = re.compile(r"\w+")
+
+
+class FittedSystem(Protocol):
+    """Anything that answers names and headers."""
+
+    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
+        """Return the probabilities of each sound's categories, shape (n_sounds, 12)."""
+        ...
+
+
+def name_words(name: str) -> list[str]:
+    """Return the words of a name as the published method cuts it.
+
+    At the first dot, whatever follows; at underscores, of whose parts a last one of digits alone is
+    dropped; each part into words.
+    """
+    base = name.replace("\\", "/").rpartition("/")[2]
+    parts = base.split(".")[0].split("_")
+    if parts[-1].isdigit():
+        parts = parts[:-1]
+    return _WORD.findall(" ".join(parts))
+
+
+class NaiveBayes:
+    """TF-IDF of the words of names, and multinomial naive Bayes.
+
+    Parameters
+    ----------
+    sounds : LabelledSounds
+        Learned from.
+    """
+
+    def __init__(self, sounds: LabelledSounds) -> None:
+        self._pipeline = make_pipeline(_tfidf(sounds), MultinomialNB())
+        self._pipeline.fit(sounds.names, sounds.category_indices)
+
+    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
+        """See `FittedSystem`."""
+        return _of_pipeline(self._pipeline, sounds)
+
+
+class TfidfForest:
+    """TF-IDF of the words of names, and a random forest.
+
+    Parameters
+    ----------
+    sounds : LabelledSounds
+        Learned from.
+    seed : int
+    """
+
+    def __init__(self, sounds: LabelledSounds, *, seed: int) -> None:
+        self._pipeline = make_pipeline(_tfidf(sounds), _forest(seed))
+        self._pipeline.fit(sounds.names, sounds.category_indices)
+
+    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
+        """See `FittedSystem`."""
+        return _of_pipeline(self._pipeline, sounds)
+
+
+class NameLstm:
+    """The LSTM over the words of names.
+
+    Parameters
+    ----------
+    sounds : LabelledSounds
+        Learned from.
+    seed : int
+    batch_size : int
+        Published: 1.
+    on_epoch : callable
+    """
+
+    def __init__(
+        self,
+        sounds: LabelledSounds,
+        *,
+        seed: int,
+        batch_size: int,
+        on_epoch: Callable[[], None] = lambda: None,
+    ) -> None:
+        # TensorFlow takes seconds to load, and the other systems do not need it.
+        from training.baselines.published_lstm import ReferenceLstm
+
+        counts = Counter(word for name in sounds.names for word in _lower_words(name))
+        # Most frequent first; of equals the one met first, as Keras's tokenizer has it. Padding
+        # and the unknown word take the first two of the 500 ids.
+        common = [word for word, _ in counts.most_common(VOCABULARY - 2)]
+        self._ids = {word: 2 + i for i, word in enumerate(common)}
+        self._lstm = ReferenceLstm(VOCABULARY, SEQUENCE_LENGTH, N_CATEGORIES, seed=seed)
+        self._lstm.fit(
+            self._encode(sounds.names.tolist()),
+            sounds.category_indices,
+            seed=seed,
+            batch_size=batch_size,
+            epochs=EPOCHS,
+            on_epoch=on_epoch,
+        )
+
+    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
+        """See `FittedSystem`."""
+        return self._lstm.probabilities(self._encode(sounds.names.tolist()))
+
+    def _encode(self, names: Sequence[str]) -> NDArray[np.int32]:
+        ids = np.full((len(names), SEQUENCE_LENGTH), _PADDING, dtype=np.int32)
+        for row, name in zip(ids, names, strict=True):
+            last = [self._ids.get(word, _UNKNOWN) for word in _lower_words(name)][-SEQUENCE_LENGTH:]
+            row[: len(last)] = last
+        return ids
+
+
+class InSampleStack:
+    """A forest on the LSTM's outputs for the very rows it learned, and on scaled header numbers.
+
+    Parameters
+    ----------
+    sounds : LabelledSounds
+        Those the LSTM learned.
+    lstm : NameLstm
+    seed : int
+    """
+
+    def __init__(self, sounds: LabelledSounds, lstm: NameLstm, *, seed: int) -> None:
+        self._lstm = lstm
+        numbers = _numbers(sounds)
+        with np.errstate(all="ignore"):
+            means = np.array([np.nanmean(c) if np.isfinite(c).any() else 0.0 for c in numbers.T])
+        self._means = means
+        self._scaler = StandardScaler().fit(self._filled(numbers))
+        self._forest = _forest(seed).fit(self._inputs(sounds), sounds.category_indices)
+
+    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
+        """See `FittedSystem`."""
+        return _placed(self._forest.classes_, self._forest.predict_proba(self._inputs(sounds)))
+
+    def _filled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(np.isnan(numbers), self._means, numbers)
+
+    def _inputs(self, sounds: LabelledSounds) -> NDArray[np.float64]:
+        scaled = self._scaler.transform(self._filled(_numbers(sounds)))
+        return np.concatenate([self._lstm.probabilities(sounds), scaled], axis=1)
+
+
+def _lower_words(name: str) -> list[str]:
+    return [word.lower() for word in name_words(name)]
+
+
+def _tfidf(sounds: LabelledSounds) -> TfidfVectorizer:
+    # Names of digits alone hold no word, and scikit-learn refuses to learn from none at all.
+    vocabulary = None if any(map(name_words, sounds.names)) else [""]
+    return TfidfVectorizer(
+        max_features=TFIDF_TERMS,
+        lowercase=False,
+        tokenizer=name_words,
+        token_pattern=None,
+        vocabulary=vocabulary,
+    )
+
+
+def _forest(seed: int) -> RandomForestClassifier:
+    # One thread: of several, the order in which they add up their trees' answers is chance.
+    return RandomForestClassifier(FOREST_TREES, random_state=seed, n_jobs=1)
+
+
+def _numbers(sounds: LabelledSounds) -> NDArray[np.float64]:
+    numbers = sounds.headers.astype(np.float64)
+    numbers[:, _LOGARITHMS] = np.expm1(numbers[:, _LOGARITHMS])
+    return numbers
+
+
+def _of_pipeline(pipeline: Pipeline, sounds: LabelledSounds) -> NDArray[np.float32]:
+    return _placed(pipeline.classes_, pipeline.predict_proba(sounds.names))
+
+
+def _placed(classes: NDArray[np.int64], found: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Put the columns of the categories that were learned where `CATEGORIES` has them."""
+    placed = np.zeros((len(found), N_CATEGORIES), dtype=np.float32)
+    placed[:, classes] = found
+    return placed

@@ -1,0 +1,1 @@
+"""Labelled sounds: read, grouped by pack, split."""

@@ -1,0 +1,178 @@
+"""The labels of the database as a table to learn from, and one to be measured on.
+
+Read in chunks; sounds whose labels contradict each other are left out, copies of one file count
+once, and the holdout is frozen on the way.
+"""
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from classifier.categories import category_index
+from classifier.files.paths import readable_name
+from classifier.model.header_features import HEADER_COLUMNS, header_matrix
+from db.engine import reading
+from db.results import labels
+from db.results.labels import LabelledSound
+from training.data.dataset import LabelledSounds
+from training.data.holdout import held_out
+
+#: Rows of one query, and of one transaction that freezes who is held out.
+_CHUNK_ROWS: Final = 5_000
+
+#: Sounds that are learned from, at most: a fit of more takes hours and gigabytes, and what a
+#: vendor's ten-thousandth kick adds is nothing. The largest groups of a vendor and a category give
+#: up theirs first.
+MOST_LEARNED: Final = 200_000
+
+#: Of a copy: the same name and the same header.
+_FILE: Final = ["name", *HEADER_COLUMNS]
+
+
+@dataclass(frozen=True)
+class LabelledTables:
+    """What a retraining run works with.
+
+    Attributes
+    ----------
+    learned, held_out : LabelledSounds
+        Disjoint, in packs as in files: no file of one side has a copy on the other.
+    n_labelled : int
+        Sounds with a label.
+    n_copies : int
+        Of those, left out because an equal name and header is there already.
+    n_contradictory : int
+        Of those, left out because equal names and headers have different labels.
+    n_surplus : int
+        Of those, left out for there were more than are learned from.
+    last_label_id : int
+        The newest entry of the labels' history when reading began.
+    """
+
+    learned: LabelledSounds
+    held_out: LabelledSounds
+    n_labelled: int
+    n_copies: int
+    n_contradictory: int
+    n_surplus: int
+    last_label_id: int
+
+
+def read_labelled(
+    database: Engine, *, on_chunk: Callable[[int], None] = lambda _: None
+) -> LabelledTables:
+    """Read every labelled sound; decide and write down who is held out where nobody has yet.
+
+    Parameters
+    ----------
+    database : Engine
+    on_chunk : callable
+        Called with the number of rows read so far.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        The database is away.
+    """
+    with reading(database) as connection:
+        last_label_id = labels.last_label_id(connection)
+    chunks: list[pd.DataFrame] = []
+    last_id = n_read = 0
+    while True:
+        with reading(database) as connection:
+            rows = labels.labelled_after(connection, last_id, _CHUNK_ROWS)
+        if rows:
+            chunks.append(_frozen(database, rows))
+            last_id, n_read = rows[-1].id, n_read + len(rows)
+            on_chunk(n_read)
+        if len(rows) < _CHUNK_ROWS:
+            return _tables(chunks, last_label_id)
+
+
+def _frozen(database: Engine, rows: list[LabelledSound]) -> pd.DataFrame:
+    """Return a chunk whose holdout is decided, and written down where that is new."""
+    frame = pd.DataFrame(header_matrix([row.header for row in rows]), columns=list(HEADER_COLUMNS))
+    frame["name"] = [readable_name(row.name) for row in rows]
+    frame["category"] = np.array([category_index(row.label) for row in rows], dtype=np.int8)
+    # Categorical: a million rows repeat some hundred texts.
+    frame["vendor"] = pd.Categorical([row.vendor for row in rows])
+    frame["pack"] = pd.Categorical([row.pack for row in rows])
+    frame["folder"] = pd.Categorical([f"{row.root}:{posixpath.dirname(row.path)}" for row in rows])
+    drawn = held_out(
+        np.array([row.vendor for row in rows], dtype=object),
+        np.array([row.pack for row in rows], dtype=object),
+    )
+    undecided = {
+        row.id: bool(draw) for row, draw in zip(rows, drawn, strict=True) if row.held_out is None
+    }
+    if undecided:
+        with database.begin() as connection:
+            labels.freeze_holdout(connection, undecided)
+    frame["held_out"] = [
+        bool(draw) if row.held_out is None else row.held_out
+        for row, draw in zip(rows, drawn, strict=True)
+    ]
+    return frame
+
+
+def _tables(chunks: list[pd.DataFrame], last_label_id: int) -> LabelledTables:
+    if not chunks:
+        nothing = LabelledSounds.from_rows([], [], [], [])
+        return LabelledTables(nothing, nothing, 0, 0, 0, 0, last_label_id)
+    for column in ("vendor", "pack", "folder"):
+        known = pd.api.types.union_categoricals([chunk[column] for chunk in chunks]).categories
+        for chunk in chunks:
+            chunk[column] = chunk[column].cat.set_categories(known)
+    table = pd.concat(chunks, ignore_index=True)
+    chunks.clear()
+    n_labelled = len(table)
+    table["file"] = pd.util.hash_pandas_object(table[_FILE], index=False)
+    n_labels = table.groupby("file", sort=False)["category"].transform("nunique")
+    table = table[n_labels == 1]
+    n_contradictory = n_labelled - len(table)
+    # The held-out copy stays: else its twin would be learned, and the holdout know it.
+    table = table.sort_values("held_out", ascending=False, kind="stable").drop_duplicates("file")
+    n_copies = n_labelled - n_contradictory - len(table)
+    learned = table[~table["held_out"]]
+    kept = learned[_within(learned, MOST_LEARNED)]
+    return LabelledTables(
+        _sounds(kept),
+        _sounds(table[table["held_out"]]),
+        n_labelled,
+        n_copies,
+        n_contradictory,
+        len(learned) - len(kept),
+        last_label_id,
+    )
+
+
+def _within(table: pd.DataFrame, most: int) -> NDArray[np.bool_]:
+    """Choose at most `most` rows: as many of each vendor's category as that allows."""
+    groups = table.groupby(["vendor", "category"], observed=True, sort=False)
+    # By the file's hash: chance that comes again.
+    rank = groups["file"].rank(method="first").to_numpy()
+    if len(table) <= most:
+        return np.ones(len(table), dtype=np.bool_)
+    sizes = groups.size().to_numpy()
+    low, high = 0, int(sizes.max())
+    while low < high:  # the largest share of each group that fits
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(sizes, middle).sum() <= most else (low, middle - 1)
+    return np.asarray(rank <= low)
+
+
+def _sounds(table: pd.DataFrame) -> LabelledSounds:
+    return LabelledSounds(
+        table["name"].to_numpy(dtype=object),
+        table[list(HEADER_COLUMNS)].to_numpy(dtype=np.float32),
+        table["category"].to_numpy(dtype=np.int64),
+        table["vendor"].astype(object).to_numpy(),
+        table["pack"].astype(object).to_numpy(),
+        table["folder"].astype(object).to_numpy(),
+    )

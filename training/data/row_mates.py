@@ -1,0 +1,72 @@
+"""Pack-mates of labelled sounds: the tokens of names beside them, and what is said of a folder.
+
+What `classifier.names.pack_mates` and `classifier.model.encoder` do for a folder on disk is done
+here for the rows of a table. All rows of a folder are its mates there, not the 64 that stand for it
+in service, whose mean is near that of all.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.model.stacking import MatesSaid, sure_shares
+from classifier.names.pack_mates import Mates, mates_of
+from classifier.names.tokens import tokenise
+from training.data.dataset import LabelledSounds
+
+
+def tokens_of(sounds: LabelledSounds) -> list[list[str]]:
+    """Return the tokens of each name; what counts the files of a folder is no tempo."""
+    return [
+        tokenise(name, frozenset() if mates is None else mates.counting(name))
+        for name, mates in zip(sounds.names, mates_in(sounds), strict=True)
+    ]
+
+
+def mates_in(sounds: LabelledSounds) -> list[Mates | None]:
+    """Return the mates of each sound among the given ones, None where its folder is not known."""
+    names_in: dict[str, list[str]] = {}
+    for name, folder in zip(sounds.names, sounds.folders, strict=True):
+        if folder:
+            names_in.setdefault(folder, []).append(name)
+    mates = {folder: mates_of(names) for folder, names in names_in.items()}
+    return [mates.get(folder) for folder in sounds.folders]
+
+
+def said_over(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> MatesSaid:
+    """Return for each row what is said of its group, itself among them.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_rows,), object
+        `str`; "" belongs to no group.
+    logs : ndarray of shape (n_rows, 24), float32
+        From `classifier.model.stacking.name_logs`.
+    """
+    _, group = np.unique(groups.astype(str), return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(group))[:-1])
+    shares = np.stack([sure_shares(logs[rows]) for rows in members])[group]
+    shares[groups == ""] = 1.0
+    return MatesSaid(means_over(groups, logs), shares)
+
+
+def means_over(groups: NDArray[np.object_], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return for each row the mean of all rows of its group.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_rows,), object
+        `str`; "" belongs to no group.
+    values : ndarray of shape (n_rows, n_values), float32
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_values), float32
+        NaN in rows without a group.
+    """
+    _, group = np.unique(groups.astype(str), return_inverse=True)
+    counts = np.bincount(group)
+    columns = [np.bincount(group, weights=column) / counts for column in values.T]
+    means = np.stack(columns, axis=1)[group].astype(np.float32)
+    means[groups == ""] = np.nan
+    return means

@@ -1,0 +1,90 @@
+"""The surest mistakes of a model, by kind: where to look first."""
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import CATEGORIES
+from training.data.dataset import LabelledSounds
+
+#: So many of the surest mistakes are looked at.
+N_SUREST: Final = 50
+
+#: Of each kind so many are shown.
+N_EXAMPLES: Final = 3
+
+
+@dataclass(frozen=True)
+class Example:
+    """One mistake."""
+
+    name: str
+    vendor: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class KindOfMistake:
+    """Mistakes with one truth and one answer.
+
+    Attributes
+    ----------
+    truth, answer : str
+    among_surest : int
+        Of the `N_SUREST`.
+    in_all : int
+    examples : tuple of Example
+        The surest first; of names that differ by a number alone, one.
+    """
+
+    truth: str
+    answer: str
+    among_surest: int
+    in_all: int
+    examples: tuple[Example, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def surest_mistakes(
+    sounds: LabelledSounds, probabilities: NDArray[np.float32]
+) -> tuple[KindOfMistake, ...]:
+    """Return the kinds of the surest mistakes, the most frequent first.
+
+    Parameters
+    ----------
+    sounds : LabelledSounds
+    probabilities : ndarray of shape (n_sounds, 12), float32
+    """
+    answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(answers != sounds.category_indices)
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:N_SUREST]
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for row in surest.tolist():
+        kinds.setdefault((int(sounds.category_indices[row]), int(answers[row])), []).append(row)
+    found = [
+        KindOfMistake(
+            CATEGORIES[truth],
+            CATEGORIES[answer],
+            len(rows),
+            int(((sounds.category_indices == truth) & (answers == answer)).sum()),
+            tuple(
+                Example(str(sounds.names[row]), str(sounds.vendors[row]), float(confidence[row]))
+                for row in _unlike(sounds, rows)[:N_EXAMPLES]
+            ),
+        )
+        for (truth, answer), rows in kinds.items()
+    ]
+    return tuple(sorted(found, key=lambda kind: -kind.among_surest))
+
+
+def _unlike(sounds: LabelledSounds, rows: list[int]) -> list[int]:
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(re.sub(r"\d+", "", sounds.names[row]), row)
+    return list(first.values())

@@ -1,0 +1,118 @@
+"""What a model's answers are worth: the figures every report of the project shows."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import CATEGORIES, N_CATEGORIES
+from training.fit.reliability import (
+    ReliabilityBin,
+    calibration_error,
+    coverage_at_precision,
+    reliability_bins,
+)
+
+
+@dataclass(frozen=True)
+class CategoryScore:
+    """Figures of one category; precision is 0 where it was never predicted."""
+
+    category: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures over a set of test rows.
+
+    Attributes
+    ----------
+    n_sounds : int
+    accuracy : float
+    macro_precision, macro_f1 : float
+        Means over the categories *present* in the test rows. A present category that was never
+        predicted counts as 0; one that is absent does not count at all.
+    weighted_f1 : float
+        The mean by sounds instead of by categories.
+    top3_accuracy : float
+        The truth is among the three most probable.
+    coverage_at_95_precision : float
+        See `reliability.coverage_at_precision`.
+    calibration_error : float
+        Expected calibration error over `reliability`.
+    reliability : tuple of ReliabilityBin
+    categories : tuple of CategoryScore
+        Those present, in the order of `CATEGORIES`.
+    confusion : tuple of tuple of int, 12 x 12
+        ``confusion[i][j]``: sounds of category i that were called j.
+    """
+
+    n_sounds: int
+    accuracy: float
+    macro_precision: float
+    macro_f1: float
+    weighted_f1: float
+    top3_accuracy: float
+    coverage_at_95_precision: float
+    calibration_error: float
+    reliability: tuple[ReliabilityBin, ...]
+    categories: tuple[CategoryScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return asdict(self)
+
+
+def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Evaluation:
+    """Compare the most probable categories with the true ones.
+
+    Parameters
+    ----------
+    category_indices : ndarray of shape (n_sounds,), int64
+        The truth, as indices into `CATEGORIES`.
+    probabilities : ndarray of shape (n_sounds, 12), float32
+
+    Raises
+    ------
+    ValueError
+        No rows.
+    """
+    if not len(category_indices):
+        raise ValueError("nothing to evaluate: no rows")
+    confusion = np.zeros((N_CATEGORIES, N_CATEGORIES), dtype=np.int64)
+    np.add.at(confusion, (category_indices, probabilities.argmax(axis=1)), 1)
+    right = np.diag(confusion)
+    support = confusion.sum(axis=1)
+    predicted = confusion.sum(axis=0)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2 * right / np.maximum(support + predicted, 1)
+    present = np.flatnonzero(support)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    is_right = probabilities.argmax(axis=1) == category_indices
+    best_three = np.argsort(-probabilities, axis=1, kind="stable")[:, :3]
+    bins = reliability_bins(confidence, is_right)
+    return Evaluation(
+        n_sounds=len(category_indices),
+        accuracy=float(right.sum() / support.sum()),
+        macro_precision=float(precision[present].mean()),
+        macro_f1=float(f1[present].mean()),
+        weighted_f1=float((f1 * support).sum() / support.sum()),
+        top3_accuracy=float((best_three == category_indices[:, None]).any(axis=1).mean()),
+        coverage_at_95_precision=coverage_at_precision(confidence, is_right, 0.95),
+        calibration_error=calibration_error(bins),
+        reliability=bins,
+        categories=tuple(
+            CategoryScore(
+                CATEGORIES[i], float(precision[i]), float(recall[i]), float(f1[i]), int(support[i])
+            )
+            for i in present
+        ),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )

@@ -1,0 +1,1 @@
+"""Fitting the stack and calibrating it."""

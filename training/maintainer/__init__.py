@@ -1,0 +1,1 @@
+"""What only the maintainers of the starter model run; not in the wheel."""

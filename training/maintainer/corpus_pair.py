@@ -1,0 +1,175 @@
+"""Two labelled tables that are tested apart and learned from together.
+
+One holds names and headers; the other, names alone, of other vendors. Whoever stands in both has
+one name here (`linking`), so that keeping a vendor out keeps out all of its rows.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.data.dataset import LabelledSounds, labelled_rows, name_column, read_text, sounds_of
+from training.data.splits import Rows, vendor_folds
+from training.errors import TrainingError
+from training.maintainer.vendor_aliases import IN_CORPUS, linked_vendors, links_between
+
+#: A few vendors hold most of a table of names; so many of each one's category are tested.
+CAP: Final = 40
+
+#: Which are drawn does not depend on a run's seed: all runs are asked the same names.
+_CAP_SEED: Final = 7
+
+#: Notes to be played, not sounds.
+_NO_SOUNDS: Final = (".mid", ".midi")
+
+#: One vendor cannot be kept out of what is learned if nothing else is there.
+_FEWEST_LEARNED: Final = 2
+
+#: Rows to learn from, and the rows of a table they are tested on.
+Split = tuple[LabelledSounds, Rows]
+
+
+@dataclass(frozen=True)
+class TwoTables:
+    """Both tables, under one naming of vendors.
+
+    Attributes
+    ----------
+    corpus : LabelledSounds
+        Names and headers.
+    names : LabelledSounds
+        Names alone; all that may be learned.
+    capped : ndarray of int64
+        The rows of `names` that are tested.
+    """
+
+    corpus: LabelledSounds
+    names: LabelledSounds
+    capped: Rows
+
+    @property
+    def tested_names(self) -> LabelledSounds:
+        """The names that are tested."""
+        return self.names.take(self.capped)
+
+    @property
+    def all_sounds(self) -> LabelledSounds:
+        """The sounds of both; of a name that stands in both, the one with a header."""
+        known = set(self.corpus.names)
+        others = [row for row, name in enumerate(self.names.names) if name not in known]
+        return self.corpus.joined(self.names.take(np.array(others, dtype=np.int64)))
+
+    @property
+    def untested_names(self) -> LabelledSounds:
+        """The other names: mates of the tested, perhaps."""
+        return self.names.take(np.setdiff1d(np.arange(len(self.names)), self.capped))
+
+
+def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
+    """Read a table of names and headers, and a table of names.
+
+    Parameters
+    ----------
+    corpus_path : str
+        See `dataset.read_counted`; its column ``repo`` links vendors.
+    names_path : str
+        As well, but rows are grouped by ``vendor_group``, else as there. Names of MIDI files and
+        rows whose column ``in_corpus`` is 1 are left out.
+
+    Raises
+    ------
+    TableError
+        Not such a table; the message names the lines.
+    """
+    corpus_text, names_text = read_text(corpus_path), read_text(names_path)
+    columns = name_column(corpus_path, corpus_text), name_column(names_path, names_text)
+    corpus_rows = labelled_rows(corpus_path, corpus_text).drop_duplicates(columns[0])
+    names_rows = learnable_names(labelled_rows(names_path, names_text), columns[1])
+    corpus_by = _first_column(corpus_text, "vendor", "pack")
+    names_by = _first_column(names_text, "vendor_group", "vendor", "pack")
+    corpus = sounds_of(corpus_path, corpus_text, corpus_rows, corpus_by)
+    names = sounds_of(names_path, names_text, names_rows, names_by)
+    one_name = linked_vendors(
+        [*np.unique(corpus.vendors.astype(str)), *np.unique(names.vendors.astype(str))],
+        links_between(
+            corpus_text, names_text, name_columns=columns, vendor_columns=(corpus_by, names_by)
+        ),
+    )
+    # The cap is by the table's own groups, so that linking changes no one else's names.
+    drawn = capped_rows(names.vendors, names.category_indices)
+    return TwoTables(_renamed(corpus, one_name), _renamed(names, one_name), drawn)
+
+
+def learnable_names(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows of sounds that the other table does not hold, each name once."""
+    if IN_CORPUS in rows:
+        rows = rows[rows[IN_CORPUS] != "1"]
+    notes = rows[column].str.lower().str.endswith(_NO_SOUNDS)
+    return rows[~notes].drop_duplicates(column)
+
+
+def capped_rows(vendors: NDArray[np.object_], category_indices: NDArray[np.int64]) -> Rows:
+    """Return the rows of at most `CAP` sounds of each vendor's category, ascending."""
+    rows = pd.DataFrame({"vendor": vendors.astype(str), "category": category_indices})
+    shuffled = rows.sample(frac=1, random_state=_CAP_SEED)
+    kept = shuffled.groupby(["vendor", "category"]).head(CAP)
+    return np.sort(kept.index.to_numpy(dtype=np.int64))
+
+
+def learning_side(tables: TwoTables, tested: LabelledSounds) -> LabelledSounds:
+    """Return the sounds of both tables that have neither vendor nor name with the tested in common.
+
+    A name that stands in both tables is no more learned and tested than one that stands in one of
+    them twice.
+    """
+    both = tables.corpus.joined(tables.names)
+    vendors, names = set(tested.vendors), set(tested.names)
+    apart = [
+        vendor not in vendors and name not in names
+        for vendor, name in zip(both.vendors, both.names, strict=True)
+    ]
+    return both.take(np.flatnonzero(apart))
+
+
+def splits_by_vendor(
+    tables: TwoTables, tested: LabelledSounds, n_folds: int, *, seed: int
+) -> list[Split]:
+    """Return folds over the vendors of the tested sounds, each with what may be learned for it.
+
+    Parameters
+    ----------
+    tables : TwoTables
+    tested : LabelledSounds
+        Those of one table; each is tested once.
+    n_folds : int
+        At most; there are no more than vendors.
+    seed : int
+
+    Raises
+    ------
+    TrainingError
+        Fewer than two vendors, or nothing to learn from without one of them.
+    """
+    if len(set(tested.vendors)) < 2:
+        raise TrainingError("accuracy by vendor needs sounds of at least two vendors in each table")
+    splits = [
+        (learning_side(tables, tested.take(rows)), rows)
+        for _, rows in vendor_folds(tested.vendors, tested.category_indices, n_folds, seed=seed)
+    ]
+    if min(len(learned) for learned, _ in splits) < _FEWEST_LEARNED:
+        raise TrainingError(
+            "without the vendors of one fold there are too few sounds to learn from"
+        )
+    return splits
+
+
+def _first_column(table: pd.DataFrame, *columns: str) -> str | None:
+    return next((column for column in columns if column in table), None)
+
+
+def _renamed(sounds: LabelledSounds, one_name: dict[str, str]) -> LabelledSounds:
+    names = np.array([one_name[vendor] for vendor in sounds.vendors], dtype=object)
+    return replace(sounds, vendors=names)

@@ -1,0 +1,1 @@
+"""What is generally known of names: generated, learned once, shipped."""

@@ -1,0 +1,296 @@
+"""Figures of reports: drawn once, as SVG for the page and as PNG to be kept beside it.
+
+Narrow, so that a phone shows them whole. On the page their colours are the page's own variables, so
+that one drawing serves a light and a dark screen.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from classifier.categories import CATEGORIES
+from classifier.files.paths import printable
+from training.evaluation.metrics import Evaluation
+
+#: Colours of a PNG, and what stands for each on a page (``templates/page.html.j2``).
+_INK: Final = "#1b1f24"
+_SOFT: Final = "#57606a"
+_LINE: Final = "#d7dce1"
+_MARK: Final = "#0072b2"
+_OTHER: Final = "#a3adb8"
+_ON_MARK: Final = "#fffffe"
+_VARIABLES: Final = {
+    _INK: "var(--ink)",
+    _SOFT: "var(--soft)",
+    _LINE: "var(--line)",
+    _MARK: "var(--mark)",
+    _OTHER: "var(--other)",
+    _ON_MARK: "var(--on-mark)",
+}
+
+_WIDTH_INCHES: Final = 4.8
+_LONGEST_NAME: Final = 30
+
+#: So many values of a column are shown each, not gathered.
+_FEW_VALUES: Final = 10
+
+#: Any: matplotlib types this as a dictionary of its three hundred names.
+_STYLE: Final[Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same drawing on every machine
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": _LINE,
+    "axes.labelcolor": _SOFT,
+    "axes.titlecolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _LINE,
+    "ytick.color": _LINE,
+    "xtick.labelcolor": _SOFT,
+    "ytick.labelcolor": _INK,
+    # A name may hold a $, which is no formula.
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "cratesort",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure twice: as an ``<svg>`` element for a page, and as a PNG file's bytes."""
+
+    svg: str
+    png: bytes
+
+
+def _drawn(draw: Callable[[Figure], None], height_inches: float) -> Drawing:
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # A vendor's name in a script the font lacks: boxes in the PNG, letters on the page.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        # Not pyplot: it keeps every figure alive, and looks for a screen.
+        figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
+        draw(figure)
+        png, svg = io.BytesIO(), io.BytesIO()
+        # Without date and version: equal figures are equal bytes.
+        figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
+    return Drawing(_for_page(svg.getvalue().decode()), png.getvalue())
+
+
+def _for_page(svg: str) -> str:
+    """Make of an SVG file an element that may stand beside others on a page."""
+    element = svg[svg.index("<svg") :]
+    element = re.sub(r' xmlns(:\w+)?="[^"]*"', "", element)
+    element = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", element, count=1)
+    element = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
+    # Clip paths and marks are told apart by a digest of what they are: equal ones may share it.
+    # What only numbers the parts of this drawing would stand on the page once a drawing.
+    element = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", element)
+    element = element.replace("'DejaVu Sans'", "system-ui, sans-serif")
+    for colour, variable in _VARIABLES.items():
+        element = element.replace(colour, variable)
+    return element
+
+
+@contextmanager
+def _bare(axes: Any) -> Iterator[None]:
+    yield
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def bars(counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
+    """Draw counts as horizontal bars, in the order given.
+
+    Parameters
+    ----------
+    counts : sequence of (str, int)
+    most : int
+        Bars; what is beyond them is one more, of how many there are.
+    """
+    items = list(counts)
+    if len(items) > most:
+        rest = items[most - 1 :]
+        items = [*items[: most - 1], (f"{len(rest):,} more", sum(count for _, count in rest))]
+    names = [shorten(name) for name, _ in items]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        with _bare(axes):
+            axes.barh(range(len(items)), [count for _, count in items], color=_MARK, height=0.7)
+            axes.set_yticks(range(len(items)), names, parse_math=False)
+            axes.set_xticks([])
+            axes.invert_yaxis()
+            axes.margins(x=0.16, y=0.02)
+            for place, (_, count) in enumerate(items):
+                axes.annotate(
+                    f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center"
+                )
+
+    return _drawn(draw, 0.3 + 0.21 * max(len(items), 1))
+
+
+def histograms(columns: Mapping[str, NDArray[np.float64]]) -> Drawing:
+    """Draw how often which value is stated, a panel a column.
+
+    A few values stand side by side; many are gathered on a logarithmic scale, values above 0.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray of shape (n_stated,), float64
+    """
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(len(columns) or 1, 1, squeeze=False)[:, 0]
+        for axes, (title, values) in zip(panels, columns.items(), strict=False):
+            distinct, counts = np.unique(values, return_counts=True)
+            positive = values[values > 0]
+            if len(distinct) <= _FEW_VALUES:
+                axes.bar(range(len(distinct)), counts, color=_MARK, width=0.6)
+                axes.set_xticks(range(len(distinct)), [_brief(value) for value in distinct])
+                axes.set_xlim(-0.6, max(len(distinct), 4) - 0.4)
+            elif len(positive):
+                edges = np.geomspace(positive.min(), positive.max() * 1.001, 48)
+                axes.hist(positive, bins=edges.tolist(), color=_MARK)
+                axes.set_xscale("log")
+                axes.xaxis.set_major_formatter(lambda value, _: _brief(value))
+                axes.xaxis.set_minor_formatter(lambda *_: "")
+            axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+            axes.yaxis.set_major_formatter(lambda value, _: _brief(value))
+            axes.set_title(title)
+            axes.tick_params(axis="y", labelcolor=_SOFT)
+
+    return _drawn(draw, 0.2 + 1.15 * (len(columns) or 1))
+
+
+def _brief(value: float) -> str:
+    """Return 44,100 as 44.1k."""
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.4g}{name}"
+    return f"{value:.3g}"
+
+
+def comparison(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
+    """Draw macro precision, macro F1 and accuracy of several systems; the last one stands out."""
+    measures = ("macro_precision", "macro_f1", "accuracy")
+    names = [shorten(name) for name, _ in evaluations]
+    colours = [_OTHER] * (len(names) - 1) + [_MARK]
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, len(measures), sharey=True)
+        for axes, measure in zip(panels, measures, strict=True):
+            values = [getattr(evaluation, measure) for _, evaluation in evaluations]
+            with _bare(axes):
+                axes.barh(range(len(values)), values, color=colours, height=0.7)
+                axes.set_yticks(range(len(values)), names, parse_math=False)
+                axes.set_xlim(0, 1.3)
+                axes.set_xticks([])
+                axes.set_title(measure.replace("_", " ").replace("f1", "F1"))
+                for place, value in enumerate(values):
+                    axes.annotate(
+                        f"{value:.2f}", (value, place), (3, 0), textcoords="offset points",
+                        va="center",
+                    )  # fmt: skip
+        panels[0].invert_yaxis()
+
+    return _drawn(draw, 0.4 + 0.25 * len(names))
+
+
+def confusion(evaluation: Evaluation) -> Drawing:
+    """Draw the confusion matrix: a row is the truth, a cell's shade the row's share called so."""
+    counts = np.array(evaluation.confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    places = range(len(CATEGORIES))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        with _bare(axes):
+            for row, column in np.argwhere(counts):
+                share = shares[row, column]
+                corner = (column - 0.5, row - 0.5)
+                axes.add_patch(_square(corner, facecolor=_MARK, alpha=0.08 + 0.92 * share))
+                axes.annotate(
+                    f"{counts[row, column]:,}",
+                    (column, row),
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color=_ON_MARK if share > 0.5 else _INK,
+                )
+            for place in places:
+                axes.add_patch(_square((place - 0.5, place - 0.5), fill=False, edgecolor=_LINE))
+            axes.set_xlim(-0.5, len(CATEGORIES) - 0.5)
+            axes.set_ylim(len(CATEGORIES) - 0.5, -0.5)
+            axes.set_aspect("equal")
+            axes.set_xticks(places, CATEGORIES, rotation=45, ha="right", rotation_mode="anchor")
+            axes.set_yticks(places, CATEGORIES)
+            axes.tick_params(labelsize=7.5, labelcolor=_INK)
+            axes.set_xlabel("said")
+            axes.set_ylabel("truth")
+
+    return _drawn(draw, 4.3)
+
+
+def _square(corner: tuple[float, float], **look: Any) -> Any:
+    return mpl.patches.Rectangle(corner, 1, 1, linewidth=0.6, **look)
+
+
+def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
+    """Draw accuracy against confidence, a panel each; on the diagonal it means what it says.
+
+    The larger a point, the more sounds stand behind it.
+    """
+    n_columns = min(3, max(2, len(evaluations)))
+    n_rows = -(-len(evaluations) // n_columns)
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+        for i, axes in enumerate(panels.flat):
+            if i >= len(evaluations):
+                axes.set_axis_off()
+                continue
+            name, evaluation = evaluations[i]
+            colour = _MARK if i == len(evaluations) - 1 else _SOFT
+            stated = [one.confidence for one in evaluation.reliability]
+            right = [one.accuracy for one in evaluation.reliability]
+            sizes = [3 + 70 * one.n_sounds / evaluation.n_sounds for one in evaluation.reliability]
+            axes.plot([0, 1], [0, 1], color=_OTHER, linestyle=":", linewidth=1)
+            axes.plot(stated, right, color=colour, linewidth=1)
+            axes.scatter(stated, right, s=sizes, color=colour, linewidths=0)
+            axes.set_title(
+                f"{shorten(name, 28)}\ngap {evaluation.calibration_error:.3f}",
+                fontsize=6.5,
+                parse_math=False,
+            )
+            axes.set_xlim(0, 1.04)
+            axes.set_ylim(0, 1.04)
+            axes.set_xticks([0, 0.5, 1])
+            axes.set_yticks([0, 0.5, 1])
+            axes.tick_params(labelsize=7, labelcolor=_SOFT)
+        figure.supxlabel("confidence", fontsize=8, color=_SOFT)
+        figure.supylabel("accuracy", fontsize=8, color=_SOFT)
+
+    return _drawn(draw, 0.4 + 1.55 * n_rows * 3 / n_columns)
+
+
+def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
+    """Return a name that leaves room for the drawing beside it, and that can be drawn.
+
+    A vendor's name may hold bytes that are no text, and characters that drive terminals or XML.
+    """
+    name = printable(name.encode("utf-8", "backslashreplace").decode())
+    return name if len(name) <= longest else name[: longest - 1] + "…"

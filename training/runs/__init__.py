@@ -1,0 +1,1 @@
+"""One training run: its row, its lease, its verdict."""

@@ -1,0 +1,228 @@
+"""Training from a table in a file: measure on vendors kept out and at random, fit on all, publish.
+
+Importing this module needs the ``[training]`` extra; `cli.console.exit_codes` says so where it is
+missing.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from sqlalchemy import Engine
+
+from classifier.bundle.artifact import publish, read_manifest
+from classifier.bundle.manifest import Manifest
+from classifier.categories import CATEGORIES, N_CATEGORIES
+from db.engine import reading
+from db.registry import training_runs
+from db.tables import RunVerdict
+from training.data.dataset import LabelledSounds, read_counted
+from training.data.splits import Fold, random_split, vendor_folds
+from training.errors import TrainingError
+from training.evaluation.held_out_predictions import ask
+from training.evaluation.metrics import Evaluation, evaluate
+from training.fit.stack_fit import FittedModels, fit_models, n_epochs_of_a_fit
+from training.prior.pretrained import Prior, generated_prior
+from training.progress import Progress, counter, no_progress
+from training.reports.html import render_table_report
+from training.runs.run import RunResult
+
+if TYPE_CHECKING:
+    from classifier.model.name_lstm import SequenceModel
+
+#: Folds of the measurement by vendor: every vendor is tested once.
+N_OUTER_FOLDS: Final = 5
+
+ONE_VENDOR: Final = (
+    "all labelled sounds are of one vendor: nothing tells how the model does on another"
+)
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training run leaves behind.
+
+    Attributes
+    ----------
+    bundle : bytes
+        Published, so both engines are known to agree.
+    manifest : Manifest
+        Of `bundle`.
+    by_vendor : Evaluation or None
+        Over all sounds, each tested by a model that never saw its vendor. None with one vendor.
+    by_vendor_skipped : str or None
+        Why `by_vendor` is None.
+    random_split : Evaluation
+        A third of the rows drawn at random: vendors already known.
+    seconds : float
+        The whole run.
+    """
+
+    bundle: bytes
+    manifest: Manifest
+    by_vendor: Evaluation | None
+    by_vendor_skipped: str | None
+    random_split: Evaluation
+    seconds: float
+
+
+def train_bundle(
+    sounds: LabelledSounds,
+    *,
+    version: str,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> TrainingOutcome:
+    """Train and measure; publish a model fitted on all sounds.
+
+    The measured models are others than the published one, fitted without the rows they are tested
+    on: vocabulary, weights, scaler and out-of-fold stacking included.
+
+    Parameters
+    ----------
+    sounds : LabelledSounds
+    version : str
+        Of the bundle.
+    seed : int
+        Of splits and fits; the same sounds and seed give the same bundle on one machine.
+    progress : Progress
+
+    Raises
+    ------
+    TrainingError
+        No labels, or all of one category.
+    BundleError
+        The engines disagree about the trained models.
+    """
+    started = time.monotonic()
+    present = np.unique(sounds.category_indices)
+    if not len(sounds):
+        raise TrainingError("no labelled sounds: training needs sounds of at least two categories")
+    if len(present) == 1:
+        raise TrainingError(
+            f"all {len(sounds)} labelled sounds are {CATEGORIES[present[0]]}: "
+            "training needs at least two categories"
+        )
+    # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
+    from classifier.model.name_lstm import SequenceModel
+
+    prior = generated_prior()
+    sequence = SequenceModel(seed)
+
+    skipped = ONE_VENDOR if len(set(sounds.vendors)) == 1 else None
+    by_vendor = None
+    if skipped is None:
+        folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
+        by_vendor = _measured(sounds, sequence, prior, folds, seed, progress, "vendors kept out")
+    split = random_split(len(sounds), seed=seed)
+    random = _measured(sounds, sequence, prior, [split], seed, progress, "random split")
+    advance = counter(progress, "final model", n_epochs_of_a_fit(sounds, prior))
+    models = fit_models(sounds, sequence, prior, seed=seed, on_epoch=advance)
+    progress("publishing", 0, 1)
+    bundle = publish(
+        models.members(),
+        version=version,
+        review_below=models.review_below,
+        training=_summary(sounds, models, seed),
+        metrics={
+            "by_vendor": by_vendor.as_dict() if by_vendor else None,
+            "by_vendor_skipped": skipped,
+            "random_split": random.as_dict(),
+        },
+    )
+    progress("publishing", 1, 1)
+    return TrainingOutcome(
+        bundle, read_manifest(bundle), by_vendor, skipped, random, time.monotonic() - started
+    )
+
+
+def train_from_table(
+    path: str,
+    database: Engine,
+    *,
+    version: str,
+    seed: int,
+    progress: Progress,
+) -> RunResult:
+    """Train from a table in a file, as a training run.
+
+    Parameters
+    ----------
+    path : str
+        See `dataset.read_counted`.
+    database : Engine
+        For what earlier runs had read of its labels: this one reads none.
+    version : str
+    seed : int
+    progress : Progress
+
+    Raises
+    ------
+    TableError, TrainingError, BundleError
+        As `train_bundle`.
+    """
+    sounds, counts = read_counted(path)
+    outcome = train_bundle(sounds, version=version, seed=seed, progress=progress)
+    with reading(database) as connection:
+        last_label_id = training_runs.learned_label_id(connection)
+    sizes = {
+        "rows": counts.rows,
+        "labelled": counts.labelled,
+        "copies": counts.duplicates,
+        "sounds": len(sounds),
+        "sounds_per_category": outcome.manifest.training["sounds_per_category"],
+    }
+    reason = "trained from a table; whether it serves is a person's to say"
+    return RunResult(
+        version=version,
+        bundle=outcome.bundle,
+        sizes=sizes,
+        metrics=dict(outcome.manifest.metrics),
+        verdict=RunVerdict.STORED,
+        reason=reason,
+        report_html=render_table_report(
+            version=version,
+            reason=reason,
+            by_vendor=outcome.by_vendor,
+            random_split=outcome.random_split,
+            sizes=sizes,
+            created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        ),
+        last_label_id=last_label_id,
+        promote=False,
+    )
+
+
+def _measured(
+    sounds: LabelledSounds,
+    sequence: "SequenceModel",
+    prior: Prior,
+    folds: list[Fold],
+    seed: int,
+    progress: Progress,
+    phase: str,
+) -> Evaluation:
+    """Fit on one side of every fold and test on the other; one evaluation over all tested rows."""
+    sides = [(sounds.take(learned), tested) for learned, tested in folds]
+    advance = counter(progress, phase, sum(n_epochs_of_a_fit(side, prior) for side, _ in sides))
+    probabilities = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
+    for side, tested in sides:
+        models = fit_models(side, sequence, prior, seed=seed, on_epoch=advance)
+        probabilities[tested] = ask(models, sounds, tested)
+    tested_rows = np.concatenate([tested for _, tested in folds])
+    return evaluate(sounds.category_indices[tested_rows], probabilities[tested_rows])
+
+
+def _summary(sounds: LabelledSounds, models: FittedModels, seed: int) -> dict[str, Any]:
+    counts = np.bincount(sounds.category_indices, minlength=N_CATEGORIES)
+    return {
+        "seed": seed,
+        "sounds": len(sounds),
+        "sounds_per_category": dict(zip(CATEGORIES, counts.tolist(), strict=True)),
+        # Rows of these vendors can never again count as unseen.
+        "vendors": sorted(set(map(str, sounds.vendors))),
+        "words": len(models.vocabulary.words),
+        "forest_nodes": int(sum(tree.tree_.node_count for tree in models.forest.estimators_)),
+    }

@@ -1,0 +1,146 @@
+"""The gate: whether a challenger may replace the champion.
+
+Both answer the same held-out sounds. The challenger is promoted only if macro precision and macro
+F1 do not fall, no category with enough sounds falls by more than a margin, and the difference is
+not one that another draw of packs would undo: a paired bootstrap over *packs*. Over packs and not
+over sounds (as McNemar's test has it), because the sounds of a pack are right or wrong together: a
+hundred takes of one snare are one piece of evidence, not a hundred.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import N_CATEGORIES
+from training.evaluation.metrics import Evaluation, evaluate
+
+#: Fewer held-out sounds, or packs, than these prove nothing either way.
+FEWEST_SOUNDS: Final = 50
+FEWEST_PACKS: Final = 5
+
+#: A category with at least so many held-out sounds may not lose more F1 than the margin.
+ENOUGH_SUPPORT: Final = 20
+CATEGORY_MARGIN: Final = 0.05
+
+#: Draws of the bootstrap, and the share of them that must favour the challenger (one-sided 5 %).
+_DRAWS: Final = 2000
+_CONFIDENCE: Final = 0.95
+
+#: Rounding of a sum in another order is no fall.
+_EPSILON: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided.
+
+    Attributes
+    ----------
+    promote : bool
+    reason : str
+        One sentence for a person, with figures.
+    champion, challenger : Evaluation or None
+        On the same sounds; None where there were none to compare on.
+    share_better : float or None
+        Of the bootstrap's draws of packs, those in which the challenger has the higher macro F1.
+    """
+
+    promote: bool
+    reason: str
+    champion: Evaluation | None = None
+    challenger: Evaluation | None = None
+    share_better: float | None = None
+
+
+def judge(
+    category_indices: NDArray[np.int64],
+    packs: NDArray[np.object_],
+    champion: NDArray[np.float32],
+    challenger: NDArray[np.float32],
+    *,
+    seed: int,
+) -> Verdict:
+    """Compare two models' answers about the same held-out sounds.
+
+    Parameters
+    ----------
+    category_indices : ndarray of shape (n_sounds,), int64
+        The truth.
+    packs : ndarray of shape (n_sounds,), object
+        What is drawn together; vendor and pack in one text.
+    champion, challenger : ndarray of shape (n_sounds, 12), float32
+        Probabilities.
+    seed : int
+        Of the bootstrap.
+    """
+    n_packs = len(set(packs))
+    if len(packs) < FEWEST_SOUNDS or n_packs < FEWEST_PACKS:
+        return Verdict(
+            False,
+            f"too little is held out to compare on: {_count(len(packs), 'sound')} of "
+            f"{_count(n_packs, 'pack')} that neither model knows, at least {FEWEST_SOUNDS} of "
+            f"{FEWEST_PACKS} are needed",
+        )
+    old, new = evaluate(category_indices, champion), evaluate(category_indices, challenger)
+    share = _share_better(category_indices, packs, champion, challenger, seed)
+    return Verdict(*_decide(old, new, share), old, new, share)
+
+
+def _decide(old: Evaluation, new: Evaluation, share_better: float) -> tuple[bool, str]:
+    figures = (
+        f"macro F1 {old.macro_f1:.3f} -> {new.macro_f1:.3f}, "
+        f"macro precision {old.macro_precision:.3f} -> {new.macro_precision:.3f}"
+    )
+    for name, before, after in (
+        ("macro F1", old.macro_f1, new.macro_f1),
+        ("macro precision", old.macro_precision, new.macro_precision),
+    ):
+        if after < before - _EPSILON:
+            return False, f"{name} falls ({figures})"
+    for before_score, after_score in zip(old.categories, new.categories, strict=True):
+        fall = before_score.f1 - after_score.f1
+        if before_score.support >= ENOUGH_SUPPORT and fall > CATEGORY_MARGIN:
+            return False, (
+                f"{before_score.category} falls from F1 {before_score.f1:.3f} to "
+                f"{after_score.f1:.3f}, by more than {CATEGORY_MARGIN} ({figures})"
+            )
+    if share_better < _CONFIDENCE:
+        return False, (
+            f"the difference may be chance: better in {share_better:.0%} of {_DRAWS:,} draws of "
+            f"packs, {_CONFIDENCE:.0%} are needed ({figures})"
+        )
+    return True, f"better in {share_better:.0%} of {_DRAWS:,} draws of packs ({figures})"
+
+
+def _share_better(
+    truth: NDArray[np.int64],
+    packs: NDArray[np.object_],
+    champion: NDArray[np.float32],
+    challenger: NDArray[np.float32],
+    seed: int,
+) -> float:
+    """Return in how many draws of packs, with replacement, the challenger's macro F1 is higher."""
+    _, pack = np.unique(packs.astype(str), return_inverse=True)
+    n_packs = int(pack.max()) + 1
+    draws = np.random.default_rng(seed).multinomial(
+        n_packs, np.full(n_packs, 1 / n_packs), size=_DRAWS
+    )
+    scores = []
+    for probabilities in (champion, challenger):
+        said = probabilities.argmax(axis=1)
+        # Of each pack: what F1 is made of, category by category.
+        right, true, answered = (np.zeros((n_packs, N_CATEGORIES)) for _ in range(3))
+        np.add.at(right, (pack, truth), said == truth)
+        np.add.at(true, (pack, truth), 1)
+        np.add.at(answered, (pack, said), 1)
+        support = draws @ true
+        f1 = 2 * (draws @ right) / np.maximum(support + draws @ answered, 1)
+        present = support > 0
+        scores.append((f1 * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1))
+    return float((scores[1] > scores[0]).mean())
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,375 @@
+"""A training run from its row to its verdict: opened, kept alive, ended in one transaction.
+
+Killed at any moment, a run leaves a row that others close when its lease ends, and nothing else:
+the bundle, its promotion, the verdict and the report are written together or not at all.
+
+Importing this module needs no ``[training]`` extra.
+"""
+
+import contextlib
+import gzip
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Engine
+
+from classifier.bundle.manifest import installed_libraries
+from classifier.files.paths import printable
+from db.dialects import clock
+from db.engine import reading
+from db.errors import is_away, plain
+from db.registry import bundles, training_runs
+from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
+from db.tables import RunTrigger, RunVerdict
+from training.errors import (
+    DatabaseAwayError,
+    LeaseLostError,
+    MissingExtraError,
+    RunNotOpenedError,
+)
+from training.runs.lease_heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from training.progress import Progress
+
+#: Between two tries to write a run's end to a database that is away.
+_RETRY_SECONDS: Final = 1.0
+
+#: As a shell reports a program ended by SIGTERM.
+_TERMINATED: Final = 128 + signal.SIGTERM
+
+#: TensorFlow's errors may hold a whole graph.
+_REASON_CHARACTERS: Final = 1_000
+
+_EXTRA: Final = (
+    "tensorflow", "pandas", "sklearn", "skl2onnx", "onnx", "joblib", "jinja2", "matplotlib",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run computed, to be stored as a whole.
+
+    Attributes
+    ----------
+    version : str
+        Of `bundle`.
+    bundle : bytes or None
+        Published; None when there is no new model.
+    sizes : dict
+        Counts of sounds: labelled, held out, by category, ... JSON values only.
+    metrics : dict
+        Of champion and challenger; JSON values only.
+    verdict : RunVerdict
+    reason : str
+        Of the verdict, one line for a person.
+    report_html : str or None
+    last_label_id : int
+        The newest entry of the labels' history that was read.
+    promote : bool
+        Whether `bundle` is to serve.
+    """
+
+    version: str
+    bundle: bytes | None
+    sizes: dict[str, Any]
+    metrics: dict[str, Any]
+    verdict: RunVerdict
+    reason: str
+    report_html: str | None
+    last_label_id: int
+    promote: bool
+
+    def __post_init__(self) -> None:
+        if self.promote != (self.verdict == RunVerdict.PROMOTED):
+            raise ValueError(f"verdict {self.verdict} and promote={self.promote} contradict")
+        if self.promote and self.bundle is None:
+            raise ValueError("there is no bundle to promote")
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that came to its end.
+
+    Attributes
+    ----------
+    run : TrainingRun
+        As it stands in the database.
+        Its verdict counts: a champion that changed in mid-run is not replaced.
+    result : RunResult
+        What the work computed.
+    """
+
+    run: TrainingRun
+    result: RunResult
+
+
+def retrain_now(
+    database: Engine,
+    *,
+    trigger: RunTrigger,
+    slot: str | None,
+    seed: int,
+    lease_seconds: float,
+    time_limit_seconds: float,
+    progress: "Progress | None" = None,
+) -> FinishedRun:
+    """Retrain from the database's labels, as a run.
+
+    Parameters
+    ----------
+    database, trigger, slot, seed, lease_seconds, time_limit_seconds, progress
+        As for `perform`.
+
+    Raises
+    ------
+    MissingExtraError
+        The ``[training]`` extra is not installed; nothing was begun.
+    TrainingError
+        As `perform`, and what these labels cannot train.
+    """
+    require_training_extra()
+    from training.runs.from_labels import retrain_labels
+
+    with reading(database) as connection:
+        moment = clock(connection)
+    version = f"{moment:%Y%m%d-%H%M%S}"
+    return perform(
+        database,
+        work=lambda told: retrain_labels(database, version=version, seed=seed, progress=told),
+        trigger=trigger,
+        slot=slot,
+        seed=seed,
+        libraries=installed_libraries(),
+        lease_seconds=lease_seconds,
+        time_limit_seconds=time_limit_seconds,
+        progress=progress,
+    )
+
+
+def require_training_extra() -> None:
+    """Check, without loading anything, that training is installed.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    missing = [package for package in _EXTRA if find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(
+            f"training needs {', '.join(missing)}, which the base install leaves out. In the "
+            "clone: pip install '.[training]'"
+        )
+
+
+def perform(
+    database: Engine,
+    *,
+    work: "Callable[[Progress], RunResult]",
+    trigger: RunTrigger,
+    slot: str | None,
+    seed: int,
+    libraries: Mapping[str, str],
+    lease_seconds: float,
+    time_limit_seconds: float,
+    progress: "Progress | None" = None,
+) -> FinishedRun:
+    """Do a piece of work as a training run.
+
+    Parameters
+    ----------
+    database : Engine
+    work : callable
+        Given a `Progress` that it calls between two steps, at which it may be told to stop.
+    trigger : RunTrigger
+    slot : str or None
+        The schedule's moment; None: by hand.
+    seed : int
+    libraries : mapping of str to str
+        The versions of what trains.
+    lease_seconds : float
+        After this long without a sign of life others take the run for dead.
+    time_limit_seconds : float
+    progress : Progress, optional
+        Is told what the work tells.
+
+    Returns
+    -------
+    FinishedRun
+
+    Raises
+    ------
+    RunNotOpenedError
+        Another run is running, or the slot was used; nothing was begun.
+    LeaseLostError
+        The run was taken for dead; nothing of it was kept.
+    DatabaseAwayError
+        The database was away for longer than the lease, in mid-run or at the end.
+    RunTooLongError
+    BaseException
+        Whatever ended the work; the run is closed as failed, with one line that says why.
+    """
+    with database.begin() as connection:
+        opened = training_runs.open_run(
+            connection,
+            slot=slot,
+            trigger=trigger,
+            lease_seconds=lease_seconds,
+            holder=f"{socket.gethostname()[:200]}:{os.getpid()}",
+            seed=seed,
+            libraries=libraries,
+        )
+        if isinstance(opened, NotOpened):
+            raise _not_opened(connection, opened, slot)
+    try:
+        with (
+            _terminated_as_exit(),
+            Heartbeat(
+                database,
+                opened,
+                lease_seconds=lease_seconds,
+                time_limit_seconds=time_limit_seconds,
+            ) as heartbeat,
+        ):
+
+            def told(phase: str, done: int, total: int) -> None:
+                heartbeat.check()
+                heartbeat.tell(f"{phase}: {done} of {total}")
+                if progress is not None:
+                    progress(phase, done, total)
+
+            result = work(told)
+            heartbeat.check()
+            heartbeat.tell("writing the result")
+            return _finish(database, opened, result, patience_seconds=lease_seconds)
+    except DatabaseAwayError:
+        raise  # to tell it so would be to wait for it once more; the lease closes the run
+    except BaseException as error:
+        _close_failed(database, opened, _reason(error))
+        raise
+
+
+def _not_opened(connection: Connection, why: NotOpened, slot: str | None) -> RunNotOpenedError:
+    if why == NotOpened.SLOT_USED:
+        return RunNotOpenedError(f"the training run of {slot} has been already; this is a copy")
+    latest = training_runs.latest(connection)
+    who = "" if latest is None else f" (number {latest.id}, by {latest.holder})"
+    return RunNotOpenedError(
+        f"a training run is running{who}; `cratesort status` shows how far it is"
+    )
+
+
+def _finish(
+    database: Engine, run: OpenRun, result: RunResult, *, patience_seconds: float
+) -> FinishedRun:
+    """Write everything in one transaction; a database that is away is tried again for a while."""
+    report = None
+    if result.report_html is not None:
+        report = gzip.compress(result.report_html.encode("utf-8", "backslashreplace"), mtime=0)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            with database.begin() as connection:
+                _write(connection, run, result, report)
+            with reading(database) as connection:
+                row = training_runs.get(connection, run.id)
+            if row is None:
+                raise LookupError(f"training run {run.id} vanished from the database")
+            return FinishedRun(row, result)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            if time.monotonic() > deadline:
+                raise DatabaseAwayError(
+                    f"training run {run.id} could not write its result for "
+                    f"{patience_seconds:.0f} s, nothing of it is kept: {plain(error)}"
+                ) from error
+        time.sleep(_RETRY_SECONDS)
+
+
+def _write(connection: Connection, run: OpenRun, result: RunResult, report: bytes | None) -> None:
+    # First, so that nobody promotes between our look at the champion and our promotion.
+    bundles.lock_promotions(connection)
+    champion = bundles.champion_version(connection)
+    if result.promote and champion != run.champion:
+        # It was measured against another; whoever chose this one knew why.
+        result = replace(
+            result,
+            promote=False,
+            verdict=RunVerdict.STORED,
+            reason=f"not promoted: {champion or 'the starter'} was promoted while this run "
+            f"measured itself against {run.champion or 'the starter'}. {result.reason}",
+        )
+    closed = training_runs.close_done(
+        connection,
+        run.id,
+        run.token,
+        verdict=result.verdict,
+        reason=result.reason,
+        model_version=None if result.bundle is None else result.version,
+        sizes=result.sizes,
+        metrics=result.metrics,
+        report=report,
+        last_label_id=result.last_label_id,
+    )
+    if not closed:
+        if training_runs.was_done_by(connection, run.id, run.token):
+            return  # the commit of an earlier try came through, its answer did not
+        raise LeaseLostError(
+            f"training run {run.id} was closed before its end, because its lease had ended; "
+            "nothing of it is kept"
+        )
+    if result.bundle is not None:
+        bundles.store(
+            connection, version=result.version, bundle=result.bundle, metrics=result.metrics
+        )
+    if result.promote:
+        bundles.promote(
+            connection, result.version, by=f"training run {run.id}", reason=result.reason
+        )
+
+
+def _close_failed(database: Engine, run: OpenRun, reason: str) -> None:
+    try:
+        with database.begin() as connection:
+            training_runs.close_failed(connection, run.id, run.token, reason=reason)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        # Its lease closes it.
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted: by Ctrl-C"
+    if isinstance(error, SystemExit):
+        return "interrupted: its process was told to stop"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return printable(plain(error))[:_REASON_CHARACTERS]
+
+
+@contextlib.contextmanager
+def _terminated_as_exit() -> Iterator[None]:
+    """Make of SIGTERM an exit that closes the run, where nobody else has made anything of it."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield  # a worker's child has its own, to the same end
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(_TERMINATED)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,1 @@
+"""The comparison of the published method with ours, on a table."""

@@ -1,0 +1,111 @@
+"""A study on disk: the page, its figures beside it, and every number as JSON."""
+
+import json
+import os
+from typing import Final
+
+from training.data.dataset import LabelledSounds
+from training.reports import figures
+from training.reports.atomic_write import write_whole
+from training.reports.figures import Drawing
+from training.reports.html import render
+from training.study.experiment import Study, SystemResult
+from training.study.table_profile import stated_numbers
+
+#: What the method's author states of it, on 32,929 rows nobody else has; accuracy and macro F1 of
+#: validation rows, in the order of `study.System` and without ours.
+PUBLISHED: Final = ((0.88, 0.74), (0.94, 0.91), (0.95, 0.92), (0.96, 0.93))
+
+_COLUMN_TITLES: Final = {
+    "file_size_bytes": "file size, bytes",
+    "duration_seconds": "duration, seconds",
+    "sample_rate_hz": "sample rate, Hz",
+    "channels": "channels",
+    "frame_count": "frames",
+}
+
+
+def write_report(
+    folder: str, study: Study, sounds: LabelledSounds, *, source: str, created: str
+) -> list[str]:
+    """Write ``report.html``, ``metrics.json`` and the figures.
+
+    Each is written under another name first and then renamed: a full disk leaves no half file
+    behind, and who reads the older one meanwhile reads it whole. The page comes last: where it is
+    new, all is.
+
+    Parameters
+    ----------
+    folder : str
+        That exists.
+    study : Study
+    sounds : LabelledSounds
+        What was studied, for the figures of the table.
+    source : str
+        The table's name, as the page shows it.
+    created : str
+        When, for a person.
+
+    Returns
+    -------
+    list of str
+        Names of the files, the page last.
+
+    Raises
+    ------
+    ReportError
+        The disk is full, or the folder is gone.
+    """
+    drawings = draw_study(study, sounds)
+    page = render(
+        "study.html.j2",
+        study=study,
+        drawings=drawings,
+        source=source,
+        created=created,
+        published=PUBLISHED,
+        column_titles=_COLUMN_TITLES,
+    )
+    files: dict[str, bytes] = {
+        **{f"{name}.png": drawing.png for name, drawing in drawings.items()},
+        "metrics.json": (json.dumps(study.as_dict(), indent=1) + "\n").encode("ascii"),
+        "report.html": page.encode(),
+    }
+    for name, content in files.items():
+        write_whole(os.path.join(folder, name), content)
+    return list(files)
+
+
+def draw_study(study: Study, sounds: LabelledSounds) -> dict[str, Drawing]:
+    """Draw a study's figures, by name."""
+    analysis = study.analysis
+    drawings = {
+        "rows": figures.bars(
+            [
+                ("rows", analysis.rows),
+                ("with a category", analysis.labelled),
+                ("with a name of their own", analysis.sounds),
+            ]
+        ),
+        "categories": figures.bars([(row.category, row.sounds) for row in analysis.categories]),
+        "sample-types": figures.bars(list(analysis.sample_types.items())),
+        "headers": figures.histograms(
+            {_COLUMN_TITLES[name]: values for name, values in stated_numbers(sounds).items()}
+        ),
+        "vendors": figures.bars([(row.vendor, row.sounds) for row in analysis.vendors]),
+    }
+    if study.by_vendor:
+        drawings |= _draw_split("by-vendor", study.by_vendor)
+    return drawings | _draw_split("random", study.at_random)
+
+
+def _draw_split(prefix: str, results: tuple[SystemResult, ...]) -> dict[str, Drawing]:
+    systems = [(result.system.shown, result.evaluation) for result in results]
+    return {
+        f"{prefix}-systems": figures.comparison(systems),
+        f"{prefix}-reliability": figures.reliability(systems),
+        **{
+            f"{prefix}-confusion-{result.system}": figures.confusion(result.evaluation)
+            for result in results
+        },
+    }

@@ -1,0 +1,147 @@
+"""Ringing the doorbell: a message for each batch that should be worked on, within the window.
+
+Batches are marked `queued` and committed first, then published; a message that could not be sent
+puts its batch back. A crash between the two leaves a queued batch without a message, which the next
+sweep finds.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from celery import Celery
+from kombu.exceptions import ChannelError
+from sqlalchemy import Engine
+
+from classifier.files.paths import printable
+from db.errors import plain
+from db.queue import ledger
+from db.queue.batch import QueuedBatch
+from workers.celery_ext.app import (
+    BULK_PRIORITY,
+    CLASSIFY_QUEUE,
+    CLASSIFY_TASK,
+    FIRST_PRIORITY,
+    INTERACTIVE_QUEUE,
+)
+from workers.errors import BROKER_AWAY
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Version of the message's arguments; a worker leaves versions it does not know to others.
+MESSAGE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """What came of one round.
+
+    Attributes
+    ----------
+    published : int
+        Batches that now have a message.
+    broker_away : str or None
+        Why publishing stopped; the ledger keeps the rest.
+    """
+
+    published: int
+    broker_away: str | None = None
+
+
+def dispatch(
+    app: Celery, database: Engine, settings: Settings, *, limit: int | None = None
+) -> Dispatched:
+    """Publish pending batches while fewer than a window are in flight.
+
+    Parameters
+    ----------
+    app : Celery
+    database : Engine
+    settings : Settings
+    limit : int, optional
+        Most batches this time; a whole window when not given.
+
+    Returns
+    -------
+    Dispatched
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        The database is away; nothing was published that is not in the ledger.
+    """
+    window = settings.window_batches
+    with database.begin() as connection:
+        taken = ledger.take_pending(connection, window=window, limit=limit or window)
+    return publish(app, database, taken)
+
+
+def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Dispatched:
+    """Send a message for each of these queued batches; what cannot be sent is pending again."""
+    for position, batch in enumerate(taken):
+        try:
+            _send(app, batch)
+        except BROKER_AWAY as error:
+            with database.begin() as connection:
+                ledger.unqueue(connection, [unsent.id for unsent in taken[position:]])
+            log.warning(
+                "Redis cannot be reached (%s): %d batches wait in the ledger until it can",
+                plain(error),
+                len(taken) - position,
+            )
+            return Dispatched(position, plain(error))
+    return Dispatched(len(taken))
+
+
+def messages_waiting(app: Celery) -> int:
+    """Return how many batches' messages wait in Redis; none when Redis cannot be asked."""
+    try:
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            return sum(_length(channel, queue) for queue in (CLASSIFY_QUEUE, INTERACTIVE_QUEUE))
+    except BROKER_AWAY:
+        return 0
+
+
+def queue_lengths(app: Celery) -> dict[str, int]:
+    """Return how many messages wait in Redis in each queue.
+
+    Raises
+    ------
+    kombu.exceptions.OperationalError
+        Redis is away, or another of `workers.errors.BROKER_AWAY`.
+    """
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        return {queue.name: _length(channel, queue.name) for queue in app.conf.task_queues}
+
+
+def _length(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # no such queue: Redis is empty
+
+
+def _send(app: Celery, batch: QueuedBatch) -> None:
+    first = printable(PurePosixPath(batch.paths[0]).name)
+    app.send_task(
+        CLASSIFY_TASK,
+        kwargs={
+            "version": MESSAGE_VERSION,
+            "batch_id": batch.id,
+            "root": batch.root,
+            "paths": list(batch.paths),
+        },
+        # A batch may be published again: each message needs an id of its own.
+        task_id=f"batch-{batch.id}-{uuid.uuid4().hex[:8]}",
+        queue=INTERACTIVE_QUEUE if batch.interactive else CLASSIFY_QUEUE,
+        priority=FIRST_PRIORITY if batch.again or batch.interactive else BULK_PRIORITY,
+        # What Flower and the logs show in place of 256 paths.
+        argsrepr="()",
+        kwargsrepr=f"batch {batch.id}: {len(batch.paths)} sounds from {first}",
+    )

@@ -1,0 +1,1 @@
+"""Headers and folders of a batch, read from storage."""

@@ -1,0 +1,1 @@
+"""From "a worker died" to "its files have rows"."""

@@ -1,0 +1,84 @@
+"""The classifier a process serves with: the champion of the database, else the starter.
+
+Looked up once a batch, loaded only when it changed.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import Engine
+
+from classifier.errors import BundleError
+from db.engine import reading
+from db.registry import bundles
+
+if TYPE_CHECKING:
+    from classifier.bundle.artifact import Classifier
+
+log = logging.getLogger(__name__)
+
+
+class Predictor:
+    """Keeps one loaded classifier and swaps it between two batches when the champion changed.
+
+    Parameters
+    ----------
+    engine_name : {'onnx', 'keras'}
+        ``onnx`` or ``keras``: how the bundle is run.
+    loading : callable
+        Gives the block in which a model is loaded; a child's limit on memory is lifted there.
+    """
+
+    def __init__(
+        self,
+        engine_name: Literal["onnx", "keras"],
+        loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._engine_name = engine_name
+        self._loading = loading
+        self._classifier: Classifier | None = None
+
+    def current(self, database: Engine) -> "Classifier":
+        """Return the classifier that serves now.
+
+        Raises
+        ------
+        classifier.errors.BundleError
+            The champion cannot be trusted. Loud on purpose: serving with an older model than the
+            one promoted would go unnoticed for months.
+        """
+        # Imported here: a producer imports this module's neighbours and must stay light.
+        from classifier.bundle.starter import starter_version
+
+        with reading(database) as connection:
+            champion = bundles.champion_version(connection)
+        wanted = champion or starter_version()
+        if self._classifier is not None and self._classifier.version == wanted:
+            return self._classifier
+        try:
+            with self._loading():
+                loaded = self._load(database, champion)
+            if loaded.version != wanted:
+                # Rows would name another model than the one promoted, and never be up to date.
+                raise BundleError(f"its bundle calls itself {loaded.version}")
+        except BundleError as error:
+            raise BundleError(
+                f"model {wanted} cannot serve: {error}. `cratesort models list` shows the others, "
+                "`cratesort models promote` lets one of them serve."
+            ) from error
+        log.info("serving with model %s (%s engine)", loaded.version, self._engine_name)
+        self._classifier = loaded
+        return loaded
+
+    def _load(self, database: Engine, champion: str | None) -> "Classifier":
+        from classifier.bundle.artifact import load_classifier, load_starter
+
+        if champion is None:
+            return load_starter(self._engine_name)
+        with reading(database) as connection:
+            bundle = bundles.read(connection, champion)
+        if bundle is None:  # removed between the two reads; the next batch looks again
+            raise LookupError(f"model {champion} vanished from the database")
+        return load_classifier(bundle, self._engine_name)
