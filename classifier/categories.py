@@ -29,10 +29,6 @@ def category_index(category: str) -> int:
     category : str
         One of `CATEGORIES`, spelled exactly so.
 
-    Returns
-    -------
-    int
-
     Raises
     ------
     ValueError

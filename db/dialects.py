@@ -147,10 +147,6 @@ def array_literal(values: Sequence[Any]) -> str:
     The driver can do this too, in Python and with two regular expressions a value: that was half
     of what writing a row cost.
 
-    Parameters
-    ----------
-    values : sequence of (str, bytes, bool, int, float or None)
-
     Examples
     --------
     >>> array_literal(['a "b"', None, "NULL"])
@@ -203,7 +199,6 @@ def rows_of(
 
     Parameters
     ----------
-    connection : Connection
     columns : sequence of Column
         Of types that the drivers need not convert.
     key : Column

@@ -25,10 +25,6 @@ def parse_url(url: str) -> URL:
     url : str
         ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
 
-    Returns
-    -------
-    sqlalchemy.engine.URL
-
     Raises
     ------
     DatabaseUrlError
@@ -77,10 +73,6 @@ def create_engine(url: str) -> Engine:
     ----------
     url : str
         As for `parse_url`. The folder of an SQLite file is created.
-
-    Returns
-    -------
-    sqlalchemy.Engine
 
     Raises
     ------

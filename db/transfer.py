@@ -90,10 +90,6 @@ def copy(
     on_progress : callable
         Called with a table's name and the rows of it that were copied so far.
 
-    Returns
-    -------
-    Copied
-
     Raises
     ------
     CopyError

@@ -49,7 +49,6 @@ class BatchOutcome:
 
     Attributes
     ----------
-    batch_id, ingest_id : int
     classified, failed : int
         Sounds by outcome.
     """
@@ -66,11 +65,6 @@ class LeaseLostError(Exception):
 
 def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     """Classify one queued batch.
-
-    Parameters
-    ----------
-    batch_id : int
-    context : WorkContext
 
     Returns
     -------
@@ -235,7 +229,6 @@ class SoundReading(NamedTuple):
     ----------
     file_size_bytes, mtime_ns : int or None
         None when it could not be opened.
-    outcome : HeaderReading or SoundError
     """
 
     file_size_bytes: int | None
@@ -303,10 +296,6 @@ def read_sound(root_fd: int, root: str, path: str) -> SoundReading:
         From `classifier.files.safe_open.open_root`.
     root, path : str
         As the ledger has them.
-
-    Returns
-    -------
-    SoundReading
 
     Raises
     ------

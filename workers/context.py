@@ -30,9 +30,6 @@ class WorkContext:
 
     Attributes
     ----------
-    settings : Settings
-    database : Engine
-    predictor : Predictor
     worker : str
         ``host:pid:nonce``, as the ledger shows it; the nonce tells a process from a later one
         that was given the same pid.
@@ -65,7 +62,6 @@ class WorkContext:
 
         Parameters
         ----------
-        settings : Settings
         reads : bool
             Whether the process will read files, and so must keep a note.
         time_limit_seconds : float

@@ -44,7 +44,6 @@ def work_off(
 
     Parameters
     ----------
-    context : WorkContext
     ingest_id : int, optional
         Wait for this ingest's last batch, wherever it is worked on.
     on_batch : callable

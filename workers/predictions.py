@@ -27,8 +27,6 @@ class Question(NamedTuple):
     ----------
     name : str
         With its folders' words in front where it says nothing and they do.
-    header : AudioHeader
-    mates : Mates or None
     folder_spoke : bool
         Whether folders' words stand in the name.
     """
@@ -48,7 +46,6 @@ def question(
     ----------
     path : str
         As the ledger has it: its folders are those below the library root.
-    header : AudioHeader
     mates : Mates or None
         From `workers.reading.folder_cache.Folders`.
     folder_words : bool
@@ -66,11 +63,6 @@ def _words_of(folder: str) -> str:
 
 def answers(classifier: "Classifier", questions: Sequence[Question]) -> list[Prediction]:
     """Ask the model about sounds, all at once.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    questions : sequence of Question
 
     Returns
     -------

@@ -227,10 +227,6 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings.
 
-    Returns
-    -------
-    Settings
-
     Raises
     ------
     ConfigurationError

@@ -52,7 +52,6 @@ def slot_at(schedule: crontab, moment: datetime) -> str:
 
     Parameters
     ----------
-    schedule : crontab
     moment : datetime
         With a time zone.
     """

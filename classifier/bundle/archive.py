@@ -36,7 +36,6 @@ class Archive:
 
     Parameters
     ----------
-    packed : bytes
     names : sequence of str
         The members it must hold, each once, and no other.
 

@@ -60,16 +60,7 @@ _READ_BY: Final = {
 
 @dataclass(frozen=True)
 class Originals:
-    """The models of a bundle as they were trained.
-
-    Attributes
-    ----------
-    vocabulary : Vocabulary
-    general, learned : SequenceModel
-    scaler : StandardScaler
-    forest : RandomForestClassifier
-    temperature : float
-    """
+    """The models of a bundle as they were trained."""
 
     vocabulary: Vocabulary
     general: "SequenceModel"
@@ -106,9 +97,6 @@ class Classifier:
 
     Parameters
     ----------
-    manifest : Manifest
-    vocabulary : Vocabulary
-    engine : Engine
     engine_name : {"onnx", "keras"}
     """
 

@@ -52,10 +52,8 @@ def golden_sounds() -> tuple[list[str], list[AudioHeader], list[Mates | None]]:
 
     Returns
     -------
-    names : list of str
     headers : list of AudioHeader
         Lengths from 2 ms to 8 minutes, every sample type, some that state only part.
-    mates : list of Mates or None
     """
     names: list[str] = []
     headers: list[AudioHeader] = []

@@ -43,7 +43,6 @@ class Manifest:
 
     Attributes
     ----------
-    version : str
     libraries : mapping of str to str
         Versions of what trained it.
     member_sha256 : mapping of str to str

@@ -54,10 +54,6 @@ def path_bytes(text: str) -> bytes:
     text : str
         As `path_text` made it, or any text a message claims to be a path.
 
-    Returns
-    -------
-    bytes
-
     Raises
     ------
     ValueError
@@ -87,10 +83,6 @@ def readable_name(text: str) -> str:
     ----------
     text : str
         A base name as `path_text` made it.
-
-    Returns
-    -------
-    str
     """
     if "\\x" not in text:
         return text
@@ -127,10 +119,6 @@ def from_printed(text: str) -> str:
     ----------
     text : str
         As a person copied it from a terminal.
-
-    Returns
-    -------
-    str
     """
     return _PRINTED.sub(_unprinted, text)
 

@@ -113,7 +113,6 @@ def open_folder_beneath(
     -------
     fd : int
         The caller closes it.
-    status : os.stat_result
 
     Raises
     ------

@@ -72,7 +72,6 @@ class _Hints:
 
     Parameters
     ----------
-    fd : int
     head : bytes
         The file's first block.
     order : str
@@ -113,10 +112,8 @@ def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
 
     Parameters
     ----------
-    fd : int
     head : bytes
         The file's first block.
-    size_bytes : int
 
     Raises
     ------

@@ -38,10 +38,6 @@ def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
     size_bytes : int
         The file's size.
 
-    Returns
-    -------
-    Layout
-
     Raises
     ------
     SoundError

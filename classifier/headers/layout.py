@@ -14,7 +14,6 @@ class StandIn(NamedTuple):
 
     Attributes
     ----------
-    header : bytes
     sound_bytes : int
         Length of the sound that the header announces and that follows it.
     """
@@ -28,8 +27,6 @@ class Numbers(NamedTuple):
 
     Attributes
     ----------
-    sample_rate_hz : int
-    channels : int
     frame_count : int or None
         Samples per channel; None where the container does not state it.
     sample_type : str

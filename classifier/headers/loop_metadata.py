@@ -56,7 +56,6 @@ class LoopInfo(NamedTuple):
 
     Attributes
     ----------
-    is_one_shot : bool or None
     beats : int or None
         Of a loop.
     tempo_bpm : float or None

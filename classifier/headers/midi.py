@@ -24,10 +24,8 @@ def midi(fd: int, head: bytes, size_bytes: int) -> Layout:
 
     Parameters
     ----------
-    fd : int
     head : bytes
         The file's first block.
-    size_bytes : int
 
     Raises
     ------

@@ -104,10 +104,6 @@ def ogg(fd: int, size_bytes: int) -> Layout:
     size_bytes : int
         The file's size.
 
-    Returns
-    -------
-    Layout
-
     Raises
     ------
     SoundError

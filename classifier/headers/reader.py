@@ -39,11 +39,8 @@ class AudioHeader(NamedTuple):
 
     Attributes
     ----------
-    file_size_bytes : int or None
     duration_seconds : float or None
         ``frame_count / sample_rate_hz``.
-    sample_rate_hz : int or None
-    channels : int or None
     frame_count : int or None
         Samples per channel.
     sample_type : str or None
@@ -66,7 +63,6 @@ class HeaderReading(NamedTuple):
 
     Attributes
     ----------
-    header : AudioHeader
     note : str or None
         One sentence when the file is readable but odd (a misleading extension), else None.
     """
@@ -86,10 +82,6 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
         The file's size.
     name : str
         The base name, only to tell whether its extension misleads.
-
-    Returns
-    -------
-    HeaderReading
 
     Raises
     ------

@@ -52,10 +52,6 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     size_bytes : int
         The file's size.
 
-    Returns
-    -------
-    Layout
-
     Raises
     ------
     SoundError

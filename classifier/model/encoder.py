@@ -29,7 +29,6 @@ class NameEncoder:
 
     Parameters
     ----------
-    vocabulary : Vocabulary
     engine : Engine
         Whose LSTMs read the mates' names.
     """

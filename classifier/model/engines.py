@@ -131,9 +131,6 @@ class KerasEngine:
 
     Parameters
     ----------
-    general, learned : SequenceModel
-    scaler : StandardScaler
-    forest : RandomForestClassifier
     temperature : float
         As `stacking.calibrated` takes it.
     """

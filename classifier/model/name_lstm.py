@@ -136,7 +136,6 @@ class SequenceModel:
         weights : ndarray of shape (n_sounds,), float64
         seed : int
             Of the order of the rows.
-        epochs : int
         learning_rate : float
             Of the first epoch; it falls to almost nothing.
         on_epoch : callable

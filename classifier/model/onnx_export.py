@@ -70,7 +70,6 @@ def compile_models(
 
     Parameters
     ----------
-    general, learned : SequenceWeights
     scaler : StandardScaler
         Fitted on `features.header_matrix`.
     forest : RandomForestClassifier

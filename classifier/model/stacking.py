@@ -226,7 +226,6 @@ def forest_inputs(
         From `pooled`.
     headers : ndarray of shape (n_sounds, n_header_columns), float32
         Unscaled, NaN where not stated.
-    scaler : StandardScaler
 
     Returns
     -------
@@ -293,7 +292,6 @@ def fit_forest(
         As `forest_inputs` returns them, from *out-of-fold* answers of the learned LSTM.
     category_indices : ndarray of shape (n_rows,), int64
     weights : ndarray of shape (n_rows,), float64
-    seed : int
     kept : RandomForestClassifier, optional
         An older forest, fitted behind the same scaler on the same categories.
     n_kept : int

@@ -67,18 +67,12 @@ class ByProducts:
 
     Attributes
     ----------
-    tempo_bpm : float or None
-    tempo_source : Source or None
     musical_key : str or None
         A key (``F# minor``), a root without mode (``Eb``), or the note of a one-shot with its
         octave (``C4``), as the name has it: makers disagree by an octave about which C that is.
         Roots from a header have none, for programs disagree, too.
-    key_source : Source or None
-    playback : Playback or None
-    playback_source : Source or None
     instrument : str or None
         One of ``instruments.toml``.
-    instrument_source : Source or None
     """
 
     tempo_bpm: float | None = None
@@ -100,15 +94,10 @@ def by_products(
     ----------
     name : str
         A base name.
-    header : AudioHeader
     folders : sequence of str
         The folders above the sound, the outermost first; only the last two are asked.
     folder_words : bool
         Whether they are asked at all.
-
-    Returns
-    -------
-    ByProducts
 
     Examples
     --------

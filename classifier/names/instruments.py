@@ -37,11 +37,8 @@ class Instrument:
 
     Attributes
     ----------
-    name : str
     rank : int
         From 1; a lower one wins.
-    pitch : Pitch
-    words, short : tuple of str
     """
 
     name: str

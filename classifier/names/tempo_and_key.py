@@ -101,8 +101,6 @@ class _Said(NamedTuple):
     ----------
     text : str
         As it is shown: ``F# minor``, ``Eb``, ``C4``.
-    root : str
-    certainty : _Certainty
     is_capital : bool
         Small letters with a digit are often something else: take *b3*.
     """

@@ -174,7 +174,6 @@ class _Piece(NamedTuple):
         Which it is by itself.
     start, end : int
         In its chunk.
-    is_number : bool
     may_join : bool
         Whether it makes one token with some followers; of a word that is no pitch nothing does.
     """
@@ -244,10 +243,6 @@ def pitch_token(piece: str) -> str | None:
 @functools.lru_cache(maxsize=2048)  # a name and its folders are asked of tempo, key, loop, ...
 def name_pieces(file_name: str) -> tuple[str, ...]:
     """Return the pieces of a name that `tokenise` makes its tokens of, in their own case.
-
-    Parameters
-    ----------
-    file_name : str
 
     Examples
     --------

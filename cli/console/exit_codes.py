@@ -18,16 +18,7 @@ class Exit(IntEnum):
 
 
 def explain(error: Exception) -> tuple[str, Exit] | None:
-    """Return what to tell the person and the exit code; None for a fault of our own.
-
-    Parameters
-    ----------
-    error : Exception
-
-    Returns
-    -------
-    tuple of str and Exit, or None
-    """
+    """Return what to tell the person and the exit code; None for a fault of our own."""
     if isinstance(error, CratesortError):
         away = isinstance(error, DatabaseAwayError)
         return str(error), Exit.UNREACHABLE if away else Exit.USAGE

@@ -37,8 +37,6 @@ class Run:
 
     Attributes
     ----------
-    settings : Settings
-    database : Engine
     wait : bool
         Whether to return only when every file has its row.
     started : float

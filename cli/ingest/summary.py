@@ -23,7 +23,6 @@ class BadLines:
 
     Attributes
     ----------
-    count : int
     first : list of BadLine
         As many as are shown.
     """
@@ -51,13 +50,8 @@ def report(
 
     Parameters
     ----------
-    run : Run
-    submission : Submission
     ended : IngestProgress or None
         None: nobody waited for the end.
-    ignored : Ignored
-    bad : BadLines
-    as_json : bool
     """
     seconds = time.monotonic() - run.started
     for fault in bad.first:

@@ -58,7 +58,6 @@ class Fault:
 
     Attributes
     ----------
-    kind : FaultKind
     line : int
         The first of the row's lines, counted from 1 with the header.
     reason : str
@@ -80,13 +79,10 @@ class LabelRow:
 
     Attributes
     ----------
-    line : int
     path : str
         The cell as it stands; bytes that are not UTF-8 as surrogate escapes.
     root : str
         Empty when the table does not say.
-    category : str
-    source : LabelSource
     """
 
     line: int
@@ -123,7 +119,6 @@ def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
 
     Parameters
     ----------
-    stream : BinaryIO
     name : str
         Of the file, for messages.
 

@@ -47,7 +47,6 @@ class Faults:
 
     Attributes
     ----------
-    counts : Counter of FaultKind
     first : dict of FaultKind to list of Fault
         Up to twenty each, in the table's order.
     """
@@ -135,15 +134,10 @@ def check(
     ----------
     rows : iterable of LabelRow or Fault
         From `cli.labels.csv_reader.read_label_table`.
-    finder : SoundFinder
     checked : CheckedLabels
         Gets the rows that can be taken.
     on_progress : callable
         Told now and then how many rows more were checked.
-
-    Returns
-    -------
-    Faults
     """
     faults = Faults()
     rows = iter(rows)
@@ -219,15 +213,8 @@ def write(
 
     Parameters
     ----------
-    database : Engine
-    checked : CheckedLabels
-    labelled_by : str
     on_progress : callable
         Told now and then how many labels more were written.
-
-    Returns
-    -------
-    Given
     """
     given = Given()
     labels = iter(checked)

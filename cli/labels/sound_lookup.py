@@ -45,13 +45,7 @@ class Several:
 
 
 class SoundFinder:
-    """Finds the sounds that paths mean.
-
-    Parameters
-    ----------
-    settings : Settings
-    database : Engine
-    """
+    """Finds the sounds that paths mean."""
 
     def __init__(self, settings: Settings, database: "Engine") -> None:
         self._database = database

@@ -31,10 +31,6 @@ RUN_STATES: Final = ("none", "running", "silent", "failed", "promoted", "kept", 
 class CratesortCollector(Collector):
     """Reads the numbers at each scrape and names them.
 
-    Parameters
-    ----------
-    reader : MetricReader
-
     Attributes
     ----------
     database_answered : bool

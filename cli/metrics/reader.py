@@ -43,10 +43,8 @@ class DatabaseNumbers:
 
     Attributes
     ----------
-    ledger : LedgerCounts
     unclaimed_seconds : float
         As `cratesort health` judges it.
-    measures : Measures
     model_version : str
         What serves.
     run : TrainingRun or None
@@ -93,12 +91,7 @@ class BrokerNumbers:
 
 
 class MetricReader:
-    """Reads all numbers; what does not answer in time is None.
-
-    Parameters
-    ----------
-    settings : Settings
-    """
+    """Reads all numbers; what does not answer in time is None."""
 
     def __init__(self, settings: Settings) -> None:
         self.has_broker: Final = not settings.in_process

@@ -237,7 +237,6 @@ def words_cut(name: str, mates: "Mates | None" = None) -> list[Cut]:
     ----------
     name : str
         A base name.
-    mates : Mates or None
 
     Examples
     --------

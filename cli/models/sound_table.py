@@ -48,7 +48,6 @@ class TableRow(NamedTuple):
     ----------
     path : str
         As its cell has it.
-    header : AudioHeader
     folder : str
         The same text for rows of one folder and nothing else; empty when the row does not say.
     """
@@ -72,7 +71,6 @@ class SoundTable:
         At its beginning, and seekable.
     source : str
         For messages.
-    gzipped : bool
     """
 
     def __init__(self, stream: BinaryIO, source: str, *, gzipped: bool) -> None:

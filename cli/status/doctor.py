@@ -35,8 +35,6 @@ class Check:
 
     Attributes
     ----------
-    name : str
-    finding : Finding
     detail : str
         What was found, in words.
     advice : str

@@ -83,10 +83,6 @@ def view(state: dict[str, Any] | None, away: str | None, *, width: int, height: 
         Why the database was not asked just now.
     width, height : int
         In terminal cells and lines.
-
-    Returns
-    -------
-    rich.text.Text
     """
     lines = [Text(f"cratesort  {_clock()} UTC", style="bold")]
     if away is not None:

@@ -16,7 +16,6 @@ class BatchEntry(NamedTuple):
     ----------
     path : str
         As `classifier.files.paths.path_text` writes it; relative to its root.
-    pack, vendor : str
     """
 
     path: str
@@ -30,10 +29,8 @@ class QueuedBatch:
 
     Attributes
     ----------
-    id : int
     root : str
         Name of the library root.
-    paths : tuple of str
     again : bool
         Whether it was claimed before and came back: it has waited once already. False for a
         suspect, which may wait behind the others.
@@ -54,9 +51,6 @@ class ClaimedBatch:
 
     Attributes
     ----------
-    id, ingest_id : int
-    root : str
-    entries : tuple of BatchEntry
     token : str
         Proof of the claim; `finish`, `hand_back` and `blame` ask for it.
     attempts : int

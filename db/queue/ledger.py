@@ -111,10 +111,6 @@ def add_batch(
 
     Parameters
     ----------
-    connection : Connection
-    ingest_id : int
-    root : str
-    entries : sequence of BatchEntry
     suspect : bool
         Whether its one sound is thought to end its readers.
     interactive : bool
@@ -313,9 +309,6 @@ def finish(
 
     Parameters
     ----------
-    connection : Connection
-    batch_id : int
-    token : str
     classified, failed : int
         Sounds by outcome.
     entries : sequence of BatchEntry

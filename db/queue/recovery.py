@@ -52,9 +52,6 @@ def hand_back(
 
     Parameters
     ----------
-    connection : Connection
-    batch_id : int
-    token : str
     after_seconds : float, optional
         The world was in the way: not to be tried again before this has passed.
 
@@ -91,10 +88,6 @@ def reap(connection: Connection) -> ClaimedBatch | None:
     ----------
     connection : Connection
         In a transaction. Any number of sweepers may run: rows held by another are passed over.
-
-    Returns
-    -------
-    ClaimedBatch or None
     """
     expired = _running(connection, batches.c.lease_expires_at < now(), limit=1)
     return expired[0] if expired else None
@@ -132,8 +125,6 @@ def single_out(connection: Connection, batch_id: int, *, token: str, index: int)
     ----------
     connection : Connection
         In a transaction.
-    batch_id : int
-    token : str
     index : int
         Of the suspect among the batch's sounds; of one that is not there nothing is learned, and
         the batch is blamed as a whole.

@@ -24,11 +24,8 @@ class StoredModel:
     Attributes
     ----------
     version, sha256 : str
-    size_bytes : int
     metrics : dict
         As the training run reported them.
-    champion : bool
-    created_at : datetime
     """
 
     version: str
@@ -162,7 +159,6 @@ def roll_back(connection: Connection, expected: Rollback, *, by: str) -> bool:
         In a transaction.
     expected : Rollback
         From `next_rollback`: the caller has made sure that its version loads.
-    by : str
 
     Returns
     -------

@@ -28,7 +28,6 @@ class OpenRun:
 
     Attributes
     ----------
-    id : int
     token : str
         Proof of it; `heartbeat` and the closing functions ask for it.
     champion : str or None
@@ -53,18 +52,14 @@ class TrainingRun:
 
     Attributes
     ----------
-    id : int
     slot : str or None
         The schedule's moment; None: started by hand.
-    trigger : RunTrigger
-    state : RunState
     silent : bool
         Running, and its lease is over: nobody has closed it yet.
     holder : str
         ``host:pid``.
     stage : str or None
         What is, or at last was, being computed.
-    seed : int
     libraries, sizes, metrics : dict
         The latter two empty until the run is done.
     champion : str or None
@@ -77,8 +72,6 @@ class TrainingRun:
         None when there is no new model.
     last_label_id : int or None
         The newest entry of the labels' history it had read.
-    started_at : datetime
-    finished_at : datetime or None
     """
 
     id: int
@@ -119,11 +112,8 @@ def open_run(
         In a transaction. Of any number at once one opens a run; the database itself sees to it.
     slot : str or None
         The schedule's moment, once and never again; None: by hand, at any time.
-    trigger : RunTrigger
-    lease_seconds : float
     holder : str
         ``host:pid``, for a person.
-    seed : int
     libraries : mapping of str to str
         The versions of what will train.
     """

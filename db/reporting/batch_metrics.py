@@ -30,7 +30,6 @@ class BatchTimes:
     ----------
     waited_seconds : float
         From being written to the ledger to being claimed.
-    headers_seconds, folders_seconds, model_seconds : float
     database_seconds : float
         Writing the rows, without the commit.
     """
@@ -49,9 +48,6 @@ def save(
 
     Parameters
     ----------
-    connection : Connection
-    batch_id : int
-    times : BatchTimes
     results : sequence of SoundResult
         What was found of its sounds.
     """
@@ -96,18 +92,14 @@ class Measures:
 
     Attributes
     ----------
-    batches : int
     waited : tuple of int
         Batches that waited no longer than each of `WAIT_BOUNDS_SECONDS`; cumulative.
-    waited_seconds : float
     phase_seconds : dict of str to float
         By `PHASES`.
-    tokens, unknown_tokens : int
     unsure : int
         Sounds.
     confidence : tuple of int
         Sounds with a confidence of at most each of `CONFIDENCE_BOUNDS`; cumulative.
-    confidence_sum : float
     """
 
     batches: int

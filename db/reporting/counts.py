@@ -20,8 +20,6 @@ class IngestProgress:
 
     Attributes
     ----------
-    id : int
-    source : str
     found, ignored, skipped_unchanged, enqueued : int
         What the producer saw, in files.
     submitted : bool
@@ -157,7 +155,6 @@ class SoundCounts:
 
     Attributes
     ----------
-    classified, failed : int
     needs_review : int
         Classified, unsure (`db.results.queries.needs_review`), and without a trusted label.
     errors : dict of str to int
@@ -280,7 +277,6 @@ class CategoryCount:
 
     Attributes
     ----------
-    labelled : int
     compared : int
         Of these, sounds that also have a category of the model.
     agreeing : int
@@ -298,7 +294,6 @@ class LabelCounts:
 
     Attributes
     ----------
-    labelled : int
     compared, agreeing : int
         As for `CategoryCount`, over all of them. The model may have been trained on these labels:
         it is a hint where to look, no measure of the model.
@@ -306,7 +301,6 @@ class LabelCounts:
         Sounds models are measured on; frozen.
     undecided : int
         Labelled sounds no training run has read yet.
-    categories : dict of str to CategoryCount
     sources, vendors : dict of str to int
         Commonest first, as `categories`.
     history : int

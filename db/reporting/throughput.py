@@ -21,8 +21,6 @@ class HostAtWork:
     ----------
     processes : int
         Different processes that hold a batch or finished one.
-    batches_in_hand : int
-    files_per_second : float
     """
 
     processes: int = 0
@@ -36,7 +34,6 @@ class Work:
 
     Attributes
     ----------
-    hosts : dict of str to HostAtWork
     ingest_files_per_second : dict of int to float
         By ingest; one of which nothing was finished is not in it.
     """

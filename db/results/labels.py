@@ -40,7 +40,6 @@ class GivenLabel:
         Of the sound, from `db.results.sounds.sound_key`.
     category : str
         One of `classifier.categories.CATEGORIES`.
-    source : LabelSource
     """
 
     key: bytes
@@ -84,17 +83,12 @@ def give(connection: Connection, labels: Sequence[GivenLabel], *, labelled_by: s
 
     Parameters
     ----------
-    connection : Connection
     labels : sequence of GivenLabel
         At most one a sound. Who gives so many that he calls this several times in one transaction
         goes by the order of `key`, as `db.results.sounds.save` does; in another order the two may
         deadlock.
     labelled_by : str
         Who gives them.
-
-    Returns
-    -------
-    Given
 
     Raises
     ------
@@ -171,16 +165,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
 
 @dataclass(frozen=True, slots=True)
 class CurrentLabel:
-    """A sound's label and where it is from.
-
-    Attributes
-    ----------
-    root, path : str
-    category : str
-    source : LabelSource
-    labelled_by : str
-    labelled_at : datetime
-    """
+    """A sound's label and where it is from."""
 
     root: str
     path: str
@@ -197,10 +182,6 @@ def current(connection: Connection) -> Iterator[CurrentLabel]:
     ----------
     connection : Connection
         Kept until the last is read; rows are fetched by the thousand.
-
-    Yields
-    ------
-    CurrentLabel
     """
     query = _current_labels().order_by(sounds.c.root, sounds.c.path)
     for row in connection.execute(query.execution_options(yield_per=1000)):
@@ -243,12 +224,8 @@ class LabelledSound:
 
     Attributes
     ----------
-    id : int
-    root, path, pack, vendor : str
     header : AudioHeader
         All None where the header could not be read.
-    label : str
-    source : LabelSource
     held_out : bool or None
         None: not decided yet; `freeze_holdout` decides it for good.
     """
@@ -276,10 +253,8 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
 
     Parameters
     ----------
-    connection : Connection
     last_id : int
         Zero for the first.
-    limit : int
 
     Returns
     -------

@@ -33,8 +33,6 @@ def give_early(
         that found them to have none (`db.results.sounds.known`): a result then comes after this.
     labels : mapping of (str, str) to str
         Category by root and path; at most a thousand or so.
-    source : LabelSource
-    labelled_by : str
 
     Raises
     ------

@@ -84,10 +84,6 @@ def results(
         Only sounds without a category.
     unsure : bool
         Only sounds that need a review, in the order of review.
-
-    Yields
-    ------
-    SoundRow
     """
     review = case((needs_review(), true()), else_=false()).label("review")
     query: Select[Any] = select(sounds, review)

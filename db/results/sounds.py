@@ -104,7 +104,6 @@ class Prediction:
     ----------
     probabilities : tuple of float, length 12
         In the order of `CATEGORIES`.
-    model_version : str
     evidence : str or None
         What the category rests on.
     needs_review : bool or None
@@ -141,13 +140,10 @@ class SoundResult:
 
     Attributes
     ----------
-    root, path, pack, vendor : str
     file_size_bytes, mtime_ns : int or None
         Of the file as it was read; None when it could not be opened.
     header : AudioHeader or None
         None for most failures.
-    outcome : Prediction or Failure
-    note : str or None
     by_products : ByProducts or None
         None for a failure.
     """
@@ -182,12 +178,6 @@ def sound_key(root: str, path: str) -> bytes:
 
 def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, KnownSound]:
     """Return what the table says of those `paths` it knows.
-
-    Parameters
-    ----------
-    connection : Connection
-    root : str
-    paths : sequence of str
 
     Returns
     -------
@@ -323,12 +313,10 @@ def failed_after(
 
     Parameters
     ----------
-    connection : Connection
     sound_id : int
         Zero for the first.
     code : ErrorCode or None
         Only those; None for all.
-    limit : int
     """
     query = (
         select(

@@ -31,7 +31,6 @@ class Upsert:
 
     Parameters
     ----------
-    table : Table
     key : str
         The unique column by which rows are told apart.
     columns : sequence of str
@@ -56,7 +55,6 @@ class Upsert:
 
         Parameters
         ----------
-        connection : Connection
         rows : sequence of tuple
             At least one; plain values (no enums), no key twice: PostgreSQL refuses to replace a row
             that the same statement wrote.

@@ -34,7 +34,6 @@ class NamedSound:
 
     Attributes
     ----------
-    sound : FoundSound
     label : str or None
         One of `classifier.categories.CATEGORIES`, for training to learn from.
     """
@@ -48,16 +47,10 @@ def read_entries(
 ) -> tuple[list[NamedSound], list[BadEntry]]:
     """Read entries, each by itself.
 
-    Parameters
-    ----------
-    entries : iterable of bytes
-    locator : Locator
-
     Returns
     -------
     list of NamedSound
         One an entry, in their order.
-    list of BadEntry
     """
     named: list[NamedSound] = []
     bad: list[BadEntry] = []

@@ -97,7 +97,6 @@ class BadEntry:
     ----------
     entry : bytes
         As it was taken.
-    reason : str
     at : str
         When that was found, in UTC by this host's clock: for a person, nothing is decided by it.
     """

@@ -36,7 +36,6 @@ class FoundSound(NamedTuple):
     ----------
     root, path : str
         As the ledger keeps them.
-    pack, vendor : str
     file_size_bytes, mtime_ns : int or None
         None when the file could not be looked at; it then gets its row from a worker.
     """
@@ -77,12 +76,7 @@ class Place:
 
 
 class Locator:
-    """Gives files their root, path, pack and vendor.
-
-    Parameters
-    ----------
-    settings : Settings
-    """
+    """Gives files their root, path, pack and vendor."""
 
     def __init__(self, settings: Settings) -> None:
         self._vendor_level = settings.vendor_level
@@ -102,7 +96,6 @@ class Locator:
 
         Parameters
         ----------
-        path : bytes
         real_folder : callable
             `os.path.realpath`, or one that remembers the folders it was asked for.
         """
@@ -118,7 +111,6 @@ class Locator:
 
         Parameters
         ----------
-        root : str
         path : bytes
             Relative to the root's folder, or absolute and within it.
 
@@ -183,7 +175,6 @@ class Locator:
         base : bytes
             The folder that was asked for; its first folder below names the pack where there is
             no root.
-        status : os.stat_result or None
         vendor : str, optional
             From a manifest; wins over the path.
         """
@@ -221,10 +212,8 @@ class Shelf(NamedTuple):
 
     Attributes
     ----------
-    root : str
     above : str
         What stands before a file's name in its path.
-    pack, vendor : str
     """
 
     root: str
@@ -262,7 +251,6 @@ def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> It
     paths : iterable of str or bytes
         Folders are walked; a file is taken whatever its name, for it was asked for. A path below
         another one is not walked twice.
-    locator : Locator
     ignored : Ignored
         Counts what was passed over.
 

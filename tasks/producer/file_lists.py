@@ -184,8 +184,6 @@ def find_listed(
 
     Parameters
     ----------
-    entries : iterable of Listed or BadLine
-    locator : Locator
     tell_bad : callable
         Told each entry that cannot be taken; the others are still yielded.
     seen : SeenSounds
@@ -217,8 +215,6 @@ def listed_sound(
 
     Parameters
     ----------
-    entry : Listed
-    locator : Locator
     real_folder : callable
         As for `Locator.resolve`.
     """

@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 
 
 class Bell:
-    """Tells the workers that the ledger has work, as long as there is somebody to tell.
-
-    Parameters
-    ----------
-    settings : Settings
-    database : Engine
-    """
+    """Tells the workers that the ledger has work, as long as there is somebody to tell."""
 
     def __init__(self, settings: Settings, database: Engine) -> None:
         self._settings = settings

@@ -30,7 +30,6 @@ def submit_failed(
 
     Parameters
     ----------
-    settings : Settings
     database : Engine
         At this version's tables.
     code : ErrorCode, optional

@@ -68,7 +68,6 @@ class Submission:
 
     Attributes
     ----------
-    ingest_id : int
     found : int
         Files that look like sounds.
     ignored : int
@@ -162,7 +161,6 @@ def submit_found(
         Consumed as it comes: finding, committing and classifying overlap.
     source : str
         What a person asked for, for `status`.
-    settings : Settings
     database : Engine
         At this version's tables.
     ignored : Ignored
@@ -173,10 +171,6 @@ def submit_found(
         Whether somebody waits for them.
     on_progress : callable
         Called with the state so far after each commit.
-
-    Returns
-    -------
-    Submission
     """
     bell = Bell(settings, database)
     with database.begin() as connection:
@@ -293,11 +287,8 @@ def add_batches(
 
     Parameters
     ----------
-    connection : Connection
-    ingest_id : int
     found : iterable of FoundSound
         Those of one root beside each other.
-    settings : Settings
     interactive : bool
         Whether somebody waits for them.
     """
@@ -333,8 +324,6 @@ def worth_a_visit(
 
     Parameters
     ----------
-    connection : Connection
-    chunk : iterable of FoundSound
     reclassify : Reclassify, optional
         Which of the others to visit too.
     champion : str, optional

@@ -51,7 +51,6 @@ class Rule:
 
     Attributes
     ----------
-    category : str
     loop : str
         The category of a loop; the same where a loop makes no difference.
     words, parts : frozenset of str

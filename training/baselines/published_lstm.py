@@ -42,10 +42,8 @@ class ReferenceLstm:
 
     Parameters
     ----------
-    n_ids : int
     length : int
         Of a sequence.
-    n_categories : int
     seed : int
         Of the initial weights.
     """
@@ -85,7 +83,6 @@ class ReferenceLstm:
             Of the order of the rows, another in each epoch.
         batch_size : int
             Published: 1. The rows left over at an epoch's end are its last, smaller batch.
-        epochs : int
         on_epoch : callable
             Called after each epoch.
         """

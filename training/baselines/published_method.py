@@ -82,7 +82,6 @@ class TfidfForest:
     ----------
     sounds : LabelledSounds
         Learned from.
-    seed : int
     """
 
     def __init__(self, sounds: LabelledSounds, *, seed: int) -> None:
@@ -101,10 +100,8 @@ class NameLstm:
     ----------
     sounds : LabelledSounds
         Learned from.
-    seed : int
     batch_size : int
         Published: 1.
-    on_epoch : callable
     """
 
     def __init__(
@@ -152,8 +149,6 @@ class InSampleStack:
     ----------
     sounds : LabelledSounds
         Those the LSTM learned.
-    lstm : NameLstm
-    seed : int
     """
 
     def __init__(self, sounds: LabelledSounds, lstm: NameLstm, *, seed: int) -> None:

@@ -118,7 +118,6 @@ class TableCounts:
 
     Attributes
     ----------
-    rows : int
     labelled : int
         Rows with a category.
     duplicates : int

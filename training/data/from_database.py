@@ -71,7 +71,6 @@ def read_labelled(
 
     Parameters
     ----------
-    database : Engine
     on_chunk : callable
         Called with the number of rows read so far.
 

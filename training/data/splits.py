@@ -27,7 +27,6 @@ def vendor_folds(
     category_indices : ndarray of shape (n_sounds,), int64
     n_folds : int
         At most; with fewer vendors there are as many folds as vendors.
-    seed : int
 
     Returns
     -------
@@ -69,7 +68,6 @@ def random_folds(category_indices: NDArray[np.int64], n_folds: int, *, seed: int
     category_indices : ndarray of shape (n_sounds,), int64
     n_folds : int
         At most; never more than rows.
-    seed : int
     """
     n_folds = min(n_folds, len(category_indices))
     drawn = np.random.default_rng(seed).random(len(category_indices))
@@ -84,7 +82,6 @@ def random_split(n_sounds: int, *, seed: int, test_share: float = 0.33) -> Fold:
     Parameters
     ----------
     n_sounds : int, >= 2
-    seed : int
     test_share : float
         Of the rows, rounded up; one row is always left to learn from.
     """

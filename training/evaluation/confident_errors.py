@@ -32,10 +32,8 @@ class KindOfMistake:
 
     Attributes
     ----------
-    truth, answer : str
     among_surest : int
         Of the `N_SUREST`.
-    in_all : int
     examples : tuple of Example
         The surest first; of names that differ by a number alone, one.
     """
@@ -58,7 +56,6 @@ def surest_mistakes(
 
     Parameters
     ----------
-    sounds : LabelledSounds
     probabilities : ndarray of shape (n_sounds, 12), float32
     """
     answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)

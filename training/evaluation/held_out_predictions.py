@@ -23,8 +23,6 @@ def ask(
 
     Parameters
     ----------
-    fitted : FittedSystem or FittedModels
-    sounds : LabelledSounds
     tested : ndarray of int64
         Rows of `sounds`.
     others : LabelledSounds, optional

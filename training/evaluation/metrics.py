@@ -32,8 +32,6 @@ class Evaluation:
 
     Attributes
     ----------
-    n_sounds : int
-    accuracy : float
     macro_precision, macro_f1 : float
         Means over the categories *present* in the test rows. A present category that was never
         predicted counts as 0; one that is absent does not count at all.
@@ -45,7 +43,6 @@ class Evaluation:
         See `reliability.coverage_at_precision`.
     calibration_error : float
         Expected calibration error over `reliability`.
-    reliability : tuple of ReliabilityBin
     categories : tuple of CategoryScore
         Those present, in the order of `CATEGORIES`.
     confusion : tuple of tuple of int, 12 x 12

@@ -18,7 +18,6 @@ class ReliabilityBin:
     ----------
     lower, upper : float
         Confidences above `lower`, up to `upper`.
-    n_sounds : int
     confidence, accuracy : float
         Means; equal where confidence means what it says.
     """
@@ -71,7 +70,6 @@ def lowest_confidence(
     ----------
     confidence : ndarray of shape (n_sounds,), float64
     is_right : ndarray of shape (n_sounds,), bool
-    precision : float
 
     Returns
     -------

@@ -140,8 +140,6 @@ def fit_models(
         At least two.
     sequence : SequenceModel
         Fitted again from the prior for each fold, last on all sounds.
-    prior : Prior
-    seed : int
     on_epoch : callable
         Called after each epoch of each of the LSTM's fits.
     """

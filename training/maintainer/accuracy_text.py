@@ -21,7 +21,6 @@ def as_text(found: Comparison, *, with_mistakes: bool) -> str:
 
     Parameters
     ----------
-    found : Comparison
     with_mistakes : bool
         Show the surest ones of the last system, too.
     """

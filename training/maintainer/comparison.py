@@ -68,8 +68,6 @@ class SystemScore:
 
     Attributes
     ----------
-    system : System
-    evaluation : Evaluation
     seconds : float
         All its fits and answers.
     """
@@ -98,7 +96,6 @@ class Scores:
         Whose sounds were tested.
     n_fits : int
         Of each system; one for each fold.
-    systems : tuple of SystemScore
     mistakes : tuple of KindOfMistake
         Of the last system.
     """
@@ -124,8 +121,6 @@ class Comparison:
 
     Attributes
     ----------
-    seed, reference_batch_size : int
-    by_vendor : dict of Table to Scores
     at_random : Scores or None
         None where the first table was not asked for, or no system learns.
     """
@@ -161,17 +156,14 @@ def compare(
 
     Parameters
     ----------
-    tables : TwoTables
     asked : sequence of Table
         Tested; both are learned from.
-    systems : sequence of System
     seed : int
         Of splits and fits; but for times, the same seed gives the same figures on one machine.
     n_folds : int, >= 2
         At most; there are no more than vendors.
     reference_batch_size : int
         Of the reference LSTM; published: 1.
-    progress : Progress
 
     Raises
     ------

@@ -141,12 +141,10 @@ def splits_by_vendor(
 
     Parameters
     ----------
-    tables : TwoTables
     tested : LabelledSounds
         Those of one table; each is tested once.
     n_folds : int
         At most; there are no more than vendors.
-    seed : int
 
     Raises
     ------

@@ -22,7 +22,6 @@ def linked_vendors(vendors: Iterable[str], links: Iterable[Link]) -> dict[str, s
     ----------
     vendors : iterable of str
         In order of preference: of linked ones, the first gives the name.
-    links : iterable of pair of str
 
     Returns
     -------

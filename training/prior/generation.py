@@ -77,11 +77,9 @@ def generate_sounds(naming: Naming, of_each: int, *, seed: int) -> LabelledSound
 
     Parameters
     ----------
-    naming : Naming
     of_each : int
         Sounds of each category, each with tokens of its own. A naming too small for that many
         gives fewer.
-    seed : int
 
     Returns
     -------
@@ -112,10 +110,8 @@ def generate_folders(naming: Naming, of_each: int, *, seed: int) -> LabelledSoun
 
     Parameters
     ----------
-    naming : Naming
     of_each : int
         Sounds of each category, at least.
-    seed : int
 
     Returns
     -------
@@ -161,7 +157,6 @@ class _Folder:
 
     Parameters
     ----------
-    maker : _Maker
     shared : mapping of str to float
         Fields of patterns, and how likely all sounds of the folder have the same there.
     """

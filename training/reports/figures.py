@@ -117,7 +117,6 @@ def bars(counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
 
     Parameters
     ----------
-    counts : sequence of (str, int)
     most : int
         Bars; what is beyond them is one more, of how many there are.
     """

@@ -74,10 +74,8 @@ def render_training_report(
 
     Parameters
     ----------
-    version, champion_version : str
     verdict : str
         ``promoted`` or ``kept``.
-    reason : str
     challenger, champion : Evaluation or None
         On the same sounds; None where there were too few.
     sizes : mapping
@@ -115,13 +113,10 @@ def render_table_report(
 
     Parameters
     ----------
-    version, reason : str
     by_vendor : Evaluation or None
         None with one vendor.
-    random_split : Evaluation
     sizes : mapping
         As for `render_training_report`.
-    created : str
     """
     models = [("vendors already known (random split)", random_split)]
     if by_vendor is not None:

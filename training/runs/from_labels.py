@@ -56,11 +56,6 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
         Of the challenger.
     seed : int
         Of folds, fits and the gate's draws.
-    progress : Progress
-
-    Returns
-    -------
-    RunResult
 
     Raises
     ------

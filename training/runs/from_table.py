@@ -82,12 +82,10 @@ def train_bundle(
 
     Parameters
     ----------
-    sounds : LabelledSounds
     version : str
         Of the bundle.
     seed : int
         Of splits and fits; the same sounds and seed give the same bundle on one machine.
-    progress : Progress
 
     Raises
     ------
@@ -154,9 +152,6 @@ def train_from_table(
         See `dataset.read_counted`.
     database : Engine
         For what earlier runs had read of its labels: this one reads none.
-    version : str
-    seed : int
-    progress : Progress
 
     Raises
     ------

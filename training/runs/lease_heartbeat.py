@@ -27,7 +27,6 @@ class Heartbeat:
     ----------
     database : Engine
         The thread takes a connection of its own from it.
-    run : OpenRun
     lease_seconds : float
         Renewed after a third of it. A database that is away is asked again every second.
     time_limit_seconds : float

@@ -38,7 +38,6 @@ class Verdict:
 
     Attributes
     ----------
-    promote : bool
     reason : str
         One sentence for a person, with figures.
     champion, challenger : Evaluation or None

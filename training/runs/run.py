@@ -68,10 +68,8 @@ class RunResult:
         Counts of sounds: labelled, held out, by category, ... JSON values only.
     metrics : dict
         Of champion and challenger; JSON values only.
-    verdict : RunVerdict
     reason : str
         Of the verdict, one line for a person.
-    report_html : str or None
     last_label_id : int
         The newest entry of the labels' history that was read.
     promote : bool
@@ -186,24 +184,16 @@ def perform(
 
     Parameters
     ----------
-    database : Engine
     work : callable
         Given a `Progress` that it calls between two steps, at which it may be told to stop.
-    trigger : RunTrigger
     slot : str or None
         The schedule's moment; None: by hand.
-    seed : int
     libraries : mapping of str to str
         The versions of what trains.
     lease_seconds : float
         After this long without a sign of life others take the run for dead.
-    time_limit_seconds : float
     progress : Progress, optional
         Is told what the work tells.
-
-    Returns
-    -------
-    FinishedRun
 
     Raises
     ------

@@ -72,7 +72,6 @@ class SystemResult:
 
     Attributes
     ----------
-    system : System
     evaluation : Evaluation
         Over every vendor, each answered by a model that had not seen it; or over the holdout.
     validation : Evaluation or None
@@ -101,15 +100,12 @@ class Study:
 
     Attributes
     ----------
-    seed, reference_batch_size : int
     n_folds : int
         Of the split by vendor; 0 where it was skipped.
-    analysis : Analysis
     by_vendor : tuple of SystemResult
         Empty with one vendor.
     by_vendor_skipped : str or None
         Why.
-    at_random : tuple of SystemResult
     """
 
     seed: int
@@ -161,7 +157,6 @@ def run_study(
 
     Parameters
     ----------
-    sounds : LabelledSounds
     counts : TableCounts
         Of the same table.
     seed : int
@@ -170,7 +165,6 @@ def run_study(
         At most; there are no more than vendors.
     reference_batch_size : int
         Of the reference LSTM; published: 1.
-    progress : Progress
 
     Raises
     ------

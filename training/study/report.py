@@ -38,7 +38,6 @@ def write_report(
     ----------
     folder : str
         That exists.
-    study : Study
     sounds : LabelledSounds
         What was studied, for the figures of the table.
     source : str

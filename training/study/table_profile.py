@@ -46,8 +46,6 @@ class CategoryRows:
 
     Attributes
     ----------
-    category : str
-    sounds, vendors : int
     largest_vendor_share : float
         Of its sounds, those of the vendor who has most of them; 0 without sounds. A category of
         one vendor's cannot be learned for others, nor be tested where that vendor is known.
@@ -108,7 +106,6 @@ def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
     ----------
     sounds : LabelledSounds
         At least one.
-    counts : TableCounts
     """
     names, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     # Rows are vendors, columns categories.

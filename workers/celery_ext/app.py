@@ -52,10 +52,6 @@ def build_app(settings: Settings) -> Celery:
     ----------
     settings : Settings
         Without a broker the app publishes nowhere; it exists so that tasks can be defined.
-
-    Returns
-    -------
-    celery.Celery
     """
     redis_transport.install()
     app = Celery("cratesort", task_cls=LimitedTask, include=TASK_MODULES, set_as_current=False)

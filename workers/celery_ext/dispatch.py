@@ -59,15 +59,8 @@ def dispatch(
 
     Parameters
     ----------
-    app : Celery
-    database : Engine
-    settings : Settings
     limit : int, optional
         Most batches this time; a whole window when not given.
-
-    Returns
-    -------
-    Dispatched
 
     Raises
     ------

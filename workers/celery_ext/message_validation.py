@@ -59,7 +59,6 @@ def fault_of(message: Any, body: Any) -> str | None:
 
     Parameters
     ----------
-    message : kombu.message.Message
     body : object
         None for Celery's message protocol 2, the only one that is read.
     """

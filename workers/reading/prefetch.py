@@ -41,7 +41,6 @@ def opened_ahead(
     ----------
     open_one : callable
         Opens one, or raises.
-    paths : iterable of str
 
     Yields
     ------

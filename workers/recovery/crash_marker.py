@@ -41,7 +41,6 @@ class NoteContent:
         The sound of it that was being read; None while none was.
     deadline : float
         When its time ends or ended, in seconds of this machine's monotonic clock.
-    parent_pid : int
     """
 
     worker: str

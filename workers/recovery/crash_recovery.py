@@ -40,7 +40,6 @@ def return_leftovers(
 
     Parameters
     ----------
-    context : WorkContext
     of_parent : int, optional
         Leave the children of other parents to them, as long as those live.
     blameless : bool

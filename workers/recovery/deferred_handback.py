@@ -20,7 +20,6 @@ class Iou:
     ----------
     path : Path
         Its file, to be deleted once the ledger has the batch back.
-    batch_id : int
     token : str
         The claim under which it was held.
     """

@@ -39,8 +39,6 @@ def blame(
     ----------
     connection : Connection
         In a transaction.
-    claimed : ClaimedBatch
-    settings : Settings
     code : ErrorCode
         `CRASHED_READER`, `TIMED_OUT` or `INTERNAL_ERROR`.
     detail : str

@@ -37,12 +37,10 @@ def try_reading(
 
     Parameters
     ----------
-    root_path : Path
     path : str
         Relative to the root.
     follow_links : bool
         As for `classifier.files.safe_open.open_beneath`.
-    timeout_seconds : float
 
     Returns
     -------

@@ -58,15 +58,7 @@ _POOLS_GRACE_SECONDS: Final = 2.0
 
 
 class Watch:
-    """One worker's watch.
-
-    Parameters
-    ----------
-    app : Celery
-    context : WorkContext
-    pulse : Pulse
-    parent_pid : int
-    """
+    """One worker's watch."""
 
     def __init__(self, app: Celery, context: WorkContext, pulse: Pulse, parent_pid: int) -> None:
         self._app = app
