@@ -4,13 +4,27 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from db import dialects
+#: A writer of ours holds SQLite for one batch, some 20 ms; a minute of waiting is a stuck process.
+SQLITE_BUSY_SECONDS: Final = 60.0
+
+_SQLITE_CACHE_KIB: Final = 32 * 1024
+
+# One statement of ours never takes this long; a wait that does is a lock nobody releases.
+#
+# Plans are made anew for each execution (0.1 ms): one that was made once, for the empty table of a
+# first ingest, reads all of it for each batch, and nothing tells it that there are two million rows
+# by now.
+_POSTGRES_OPTIONS: Final = (
+    "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=120s "
+    "-c plan_cache_mode=force_custom_plan -c timezone=utc"
+)
 
 
 class DatabaseUrlError(ValueError):
@@ -86,7 +100,7 @@ def create_engine(url: str) -> Engine:
     try:
         engine = sqlalchemy.create_engine(
             parsed,
-            connect_args=dialects.connect_args(dialect),
+            connect_args=_connect_args(dialect),
             # A connection that died while idle is replaced, not handed to a batch.
             pool_pre_ping=dialect == "postgresql",
             # Errors must not print the rows they were about, nor a URL.
@@ -94,7 +108,8 @@ def create_engine(url: str) -> Engine:
         )
     except NoSuchModuleError as error:  # pragma: no cover - both drivers are dependencies
         raise DatabaseUrlError(str(error)) from error
-    dialects.prepare(engine)
+    if dialect == "sqlite":
+        _prepare_sqlite(engine)
     return engine
 
 
@@ -105,3 +120,43 @@ def reading(engine: Engine) -> Iterator[Connection]:
         connection = connection.execution_options(readonly=True)
         with connection.begin():
             yield connection
+
+
+def _connect_args(dialect: str) -> dict[str, Any]:
+    """Return what the driver is given when it connects."""
+    if dialect == "postgresql":
+        return {
+            "connect_timeout": 5,
+            "options": _POSTGRES_OPTIONS,
+            # A host that vanished is noticed in about 20 s instead of the kernel's two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "application_name": "cratesort",
+        }
+    return {"timeout": SQLITE_BUSY_SECONDS}
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Attach what each new connection and transaction of `engine` needs."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        # The driver must not open transactions of its own: `begin` below decides their kind.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # WAL: readers (status, results) never wait for the writer. NORMAL: a power cut may cost
+        # the last transactions, whose files are then simply classified again; never consistency.
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        # The default of 2 MB holds no index of a large table, in which keys come in no order.
+        cursor.execute(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A transaction that starts as a reader and then writes can fail at once, busy timeout or
+        # not, when another wrote in between (SQLITE_BUSY_SNAPSHOT).
+        readonly = connection.get_execution_options().get("readonly", False)
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")

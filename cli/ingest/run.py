@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from sqlalchemy import Engine
 
-    from db.reporting.counts import IngestProgress
+    from db.reporting.ingest_progress import IngestProgress
     from tasks.producer.submission import Submission
     from workers.settings import Settings
 
@@ -223,7 +223,7 @@ class Run:
 
     def _progress_of(self, ingest_id: int) -> "IngestProgress":
         from db.engine import reading
-        from db.reporting.counts import progress
+        from db.reporting.ingest_progress import progress
 
         with reading(self.database) as connection:
             return progress(connection, ingest_id=ingest_id)[0]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from cli.ingest.run import Run
-    from db.reporting.counts import IngestProgress
+    from db.reporting.ingest_progress import IngestProgress
     from tasks.producer.discovery import Ignored
     from tasks.producer.file_lists import BadLine
     from tasks.producer.submission import Submission

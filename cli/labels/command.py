@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from cli.labels.importer import Faults
-    from db.reporting.counts import LabelCounts
+    from db.reporting.label_counts import LabelCounts
     from db.results.labels import CurrentLabel, Given
     from workers.settings import Settings
 
@@ -286,7 +286,7 @@ def stats(as_json: bool) -> None:
     from dataclasses import asdict
 
     from db.engine import reading
-    from db.reporting.counts import label_counts
+    from db.reporting.label_counts import label_counts
 
     _, database = _prepared()
     with reading(database) as connection:

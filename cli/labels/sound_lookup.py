@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from classifier.files.paths import from_printed, path_text
 from db.engine import reading
-from db.reporting.counts import roots
+from db.queue.ledger import roots
 from db.results.sounds import known_keys, sound_key
 from tasks.producer.discovery import Locator, OutsideRootsError
 from workers.settings import ABSOLUTE_ROOT, Settings

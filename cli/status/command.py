@@ -51,7 +51,9 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
     from db.engine import reading
     from db.registry.bundles import champion_version
     from db.registry.training_runs import latest
-    from db.reporting.counts import files_per_second, ledger_counts, progress, sound_counts
+    from db.reporting.counts import ledger_counts, sound_counts
+    from db.reporting.ingest_progress import progress
+    from db.reporting.throughput import files_per_second
     from db.reporting.throughput import work as work_now
 
     with reading(database) as connection:

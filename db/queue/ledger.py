@@ -369,3 +369,12 @@ def has_open_batches(connection: Connection, ingest_id: int) -> bool:
         batches.c.ingest_id == ingest_id, batches.c.state != BatchState.DONE
     )
     return connection.execute(query.limit(1)).first() is not None
+
+
+def roots(connection: Connection) -> list[str]:
+    """Return the names of all library roots that sounds came from, in order.
+
+    Asked of the ledger: it has one row where the table of sounds has hundreds.
+    """
+    query = select(batches.c.root).distinct().order_by(batches.c.root)
+    return list(connection.scalars(query))

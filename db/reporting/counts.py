@@ -1,99 +1,13 @@
-"""Counts for people: how far each ingest is, what is open, what the table holds.
+"""What the ledger and the table of sounds hold, counted from their rows at each call."""
 
-Every number is counted from rows when it is asked for; nothing here is a tally kept on the side.
-"""
+from dataclasses import dataclass
 
-from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, union_all
+from sqlalchemy import Connection, func, literal, select, union_all
 
 from classifier.categories import CATEGORIES
 from db.dialects import now
 from db.results.queries import needs_review
-from db.tables import BatchState, SoundStatus, batches, ingests, label_history, sounds
-
-
-@dataclass(frozen=True, slots=True)
-class IngestProgress:
-    """How far an ingest is, counted from its batches.
-
-    Attributes
-    ----------
-    found, ignored, skipped_unchanged, enqueued : int
-        What the producer saw, in files.
-    submitted : bool
-        Whether the producer has written its last batch.
-    classified, failed : int
-        Sounds with a final row.
-    open_batches : int
-        Batches not done yet.
-    """
-
-    id: int
-    source: str
-    found: int
-    ignored: int
-    skipped_unchanged: int
-    enqueued: int
-    submitted: bool
-    classified: int
-    failed: int
-    open_batches: int
-
-    @property
-    def finished(self) -> bool:
-        """Whether every sound of it has a row."""
-        return self.submitted and self.open_batches == 0
-
-
-def progress(
-    connection: Connection, *, ingest_id: int | None = None, limit: int = 10
-) -> list[IngestProgress]:
-    """Return the latest ingests, or one, newest first."""
-    chosen = select(ingests).order_by(ingests.c.id.desc()).limit(limit)
-    if ingest_id is not None:
-        chosen = chosen.where(ingests.c.id == ingest_id)
-    chosen_rows = chosen.subquery()
-    done = func.coalesce(func.sum(batches.c.classified), 0)
-    failed = func.coalesce(func.sum(batches.c.failed), 0)
-    is_open = batches.c.state != BatchState.DONE  # of no batch at all it is not true either
-    rows = connection.execute(
-        select(
-            chosen_rows,
-            done.label("done"),
-            failed.label("failed_sounds"),
-            func.coalesce(func.sum(case((is_open, 1), else_=0)), 0).label("open_batches"),
-        )
-        .select_from(chosen_rows.outerjoin(batches, batches.c.ingest_id == chosen_rows.c.id))
-        .group_by(*chosen_rows.c)
-        .order_by(chosen_rows.c.id.desc())
-    ).all()
-    return [
-        IngestProgress(
-            id=row.id,
-            source=row.source,
-            found=row.found,
-            ignored=row.ignored,
-            skipped_unchanged=row.skipped_unchanged,
-            enqueued=row.enqueued,
-            submitted=row.submitted_at is not None,
-            classified=int(row.done),
-            failed=int(row.failed_sounds),
-            open_batches=int(row.open_batches),
-        )
-        for row in rows
-    ]
-
-
-def files_per_second(connection: Connection, *, over_seconds: float = 60.0) -> float:
-    """Return the pace of the last `over_seconds`: sounds finished in it, over all of it."""
-    finished = connection.execute(
-        select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
-            batches.c.finished_at >= select(now(-over_seconds)).scalar_subquery()
-        )
-    ).scalar_one()
-    return round(int(finished) / over_seconds, 2)
+from db.tables import BatchState, SoundStatus, batches, sounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +111,7 @@ def category_counts(connection: Connection) -> dict[str, int]:
         )
     )
     counted = {row.category: row.n for row in connection.execute(query) if row.n}
-    return _commonest_first(counted)
+    return commonest_first(counted)
 
 
 def sound_counts(connection: Connection) -> SoundCounts:
@@ -262,96 +176,6 @@ def open_sounds(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def roots(connection: Connection) -> list[str]:
-    """Return the names of all library roots that sounds came from, in order.
-
-    Asked of the ledger: it has a row a batch where the table of sounds has hundreds.
-    """
-    query = select(batches.c.root).distinct().order_by(batches.c.root)
-    return list(connection.scalars(query))
-
-
-@dataclass(slots=True)
-class CategoryCount:
-    """The labels of one category.
-
-    Attributes
-    ----------
-    compared : int
-        Of these, sounds that also have a category of the model.
-    agreeing : int
-        Of these, sounds whose category is the label.
-    """
-
-    labelled: int = 0
-    compared: int = 0
-    agreeing: int = 0
-
-
-@dataclass(slots=True)
-class LabelCounts:
-    """What the table holds of labels.
-
-    Attributes
-    ----------
-    compared, agreeing : int
-        As for `CategoryCount`, over all of them. The model may have been trained on these labels:
-        it is a hint where to look, no measure of the model.
-    held_out : int
-        Sounds models are measured on; frozen.
-    undecided : int
-        Labelled sounds no training run has read yet.
-    sources, vendors : dict of str to int
-        Commonest first, as `categories`.
-    history : int
-        Labels ever given, those that were replaced included.
-    """
-
-    labelled: int = 0
-    compared: int = 0
-    agreeing: int = 0
-    held_out: int = 0
-    undecided: int = 0
-    history: int = 0
-    categories: dict[str, CategoryCount] = field(default_factory=dict)
-    sources: dict[str, int] = field(default_factory=dict)
-    vendors: dict[str, int] = field(default_factory=dict)
-
-
-def label_counts(connection: Connection) -> LabelCounts:
-    """Count the labels by category, source and vendor, and how often the model agrees."""
-    # Grouped once by everything: the sums below then all speak of the same moment.
-    groups: tuple[ColumnElement[Any], ...] = (
-        sounds.c.label,
-        sounds.c.label_source,
-        sounds.c.vendor,
-        sounds.c.category,
-        sounds.c.held_out,
-    )
-    ever = connection.execute(select(func.count()).select_from(label_history)).scalar_one()
-    counted = LabelCounts(history=ever)
-    query = select(*groups, func.count().label("n")).where(sounds.c.label.is_not(None))
-    for row in connection.execute(query.group_by(*groups)):
-        compared = row.n if row.category is not None else 0
-        agreeing = row.n if row.category == row.label else 0
-        counted.labelled += row.n
-        counted.compared += compared
-        counted.agreeing += agreeing
-        counted.held_out += row.n if row.held_out else 0
-        counted.undecided += row.n if row.held_out is None else 0
-        one = counted.categories.setdefault(row.label, CategoryCount())
-        one.labelled += row.n
-        one.compared += compared
-        one.agreeing += agreeing
-        counted.sources[row.label_source] = counted.sources.get(row.label_source, 0) + row.n
-        counted.vendors[row.vendor] = counted.vendors.get(row.vendor, 0) + row.n
-    counted.categories = dict(
-        sorted(counted.categories.items(), key=lambda item: (-item[1].labelled, item[0]))
-    )
-    counted.sources = _commonest_first(counted.sources)
-    counted.vendors = _commonest_first(counted.vendors)
-    return counted
-
-
-def _commonest_first(numbers: dict[str, int]) -> dict[str, int]:
+def commonest_first(numbers: dict[str, int]) -> dict[str, int]:
+    """Return the counts with the largest first, equal ones by name."""
     return dict(sorted(numbers.items(), key=lambda item: (-item[1], item[0])))

@@ -91,3 +91,13 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
         ingest: count / ingest_seconds[ingest] for ingest, count in ingest_sounds.items()
     }
     return found
+
+
+def files_per_second(connection: Connection, *, over_seconds: float = 60.0) -> float:
+    """Return the pace of the last `over_seconds`: sounds finished in it, over all of it."""
+    finished = connection.execute(
+        select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
+            batches.c.finished_at >= select(now(-over_seconds)).scalar_subquery()
+        )
+    ).scalar_one()
+    return round(int(finished) / over_seconds, 2)

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 
 from classifier.categories import category_index
 from classifier.errors import CratesortError
-from db.dialects import insert, now, one_of
+from db.bulk import one_of
+from db.dialects import insert, now
 from db.results.sounds import sound_key
 from db.tables import LabelSource, label_history, sounds
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, func, select
 
 from classifier.categories import category_index
-from db.dialects import insert, now, one_of
+from db.bulk import one_of
+from db.dialects import insert, now
 from db.results.labels import GivenLabel, give
 from db.results.sounds import known_keys, sound_key
 from db.tables import LabelSource, label_history

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
-from db.dialects import one_of, rows_of
+from db.bulk import one_of, rows_of
 from db.results.upsert import Upsert
 from db.tables import SoundStatus, label_history, sounds
 

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import NullType
 
-from db.dialects import array, array_literal, now
+from db.bulk import array, array_literal
+from db.dialects import now
 
 
 class Upsert:

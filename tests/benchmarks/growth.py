@@ -29,8 +29,9 @@ from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.registry.bundles import champion_version
 from db.registry.training_runs import latest
-from db.reporting.counts import files_per_second, ledger_counts, progress, sound_counts
-from db.reporting.throughput import work
+from db.reporting.counts import ledger_counts, sound_counts
+from db.reporting.ingest_progress import progress
+from db.reporting.throughput import files_per_second, work
 from db.results.queries import SoundRow, results
 from db.results.sounds import sound_key
 from db.tables import (

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
-from db.reporting import counts
-from db.reporting.counts import CategoryCount
+from db.queue.ledger import roots
+from db.reporting.label_counts import CategoryCount, label_counts
 from db.results import labels, sounds
 from db.results.labels import Given, GivenLabel, UnknownSoundError
 from db.results.sounds import sound_key
@@ -316,7 +316,7 @@ def test_labels_are_counted_by_category_source_and_vendor(save, give, take, read
     give({"a.wav": "drum", "b.wav": "drum", "c.wav": "vocal"})
     give({"d.wav": "drum"}, IMPORT)
     take(labels.freeze_holdout, {read_all()[0].id: True, read_all()[1].id: False})
-    labelled = take(counts.label_counts)
+    labelled = take(label_counts)
     assert (labelled.labelled, labelled.compared, labelled.agreeing) == (4, 3, 2)
     assert (labelled.held_out, labelled.undecided, labelled.history) == (1, 2, 5)
     assert labelled.categories == {"drum": CategoryCount(3, 2, 1), "vocal": CategoryCount(1, 1, 1)}
@@ -326,7 +326,7 @@ def test_labels_are_counted_by_category_source_and_vendor(save, give, take, read
 
 def test_without_labels_all_counts_are_zero(save, take):
     save(predicted("kick.wav"))
-    labelled = take(counts.label_counts)
+    labelled = take(label_counts)
     assert (labelled.labelled, labelled.history, labelled.categories) == (0, 0, {})
 
 
@@ -334,9 +334,9 @@ def test_without_labels_all_counts_are_zero(save, take):
 
 
 def test_the_roots_are_those_that_work_came_from(add_batches, take):
-    assert take(counts.roots) == []
+    assert take(roots) == []
     add_batches(1, 1)
-    assert take(counts.roots) == ["library"]
+    assert take(roots) == ["library"]
 
 
 def test_keys_that_a_sound_has_are_told_from_others(save, take, monkeypatch):
