@@ -169,7 +169,7 @@ import os, sys
 from cli.labels import importer
 from cli.__main__ import main
 
-give = label_import.give
+give = importer.give
 calls = []
 
 def give_and_die(*arguments, **options):
@@ -178,8 +178,8 @@ def give_and_die(*arguments, **options):
         os._exit(9)
     return calls[-1]
 
-label_import.give = give_and_die
-label_import._LABELS_AT_ONCE = 10
+importer.give = give_and_die
+importer._LABELS_AT_ONCE = 10
 sys.argv = ["cratesort", "labels", "import", "t.csv"]
 main()
 """

@@ -95,7 +95,7 @@ def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcom
     classifier = load_classifier(result.bundle)
     (row,) = classifier.predict(["vendor 0_quib_9_07.wav"], [header(0.5)])
     assert CATEGORIES[row.argmax()] == "vocal"
-    training = classifier.bundle.manifest.training
+    training = classifier.manifest.training
     starter = set(read_manifest(starter_bundle()).training["vendors"])
     assert starter < set(training["vendors"])
     assert any(vendor.startswith("vendor ") for vendor in training["vendors"])
