@@ -7,13 +7,13 @@ from db.errors import plain
 from workers import child_process, classification
 from workers.celery_ext.app import CLASSIFY_TASK, app
 from workers.celery_ext.dispatch import MESSAGE_VERSION, dispatch
-from workers.errors import HandedBackError, is_worlds
-from workers.garbage import give_memory_back
+from workers.errors import BatchReturnedError, is_worlds
+from workers.memory import release_memory
 
 log = logging.getLogger(__name__)
 
 
-@app.task(name=CLASSIFY_TASK, throws=(HandedBackError,))  # type: ignore[untyped-decorator]  # Celery publishes no types
+@app.task(name=CLASSIFY_TASK, throws=(BatchReturnedError,))  # type: ignore[untyped-decorator]  # Celery publishes no types
 def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None:  # noqa: ARG001
     """Classify the ledger's batch `batch_id`, then ring for the next pending one.
 
@@ -40,6 +40,6 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
         log.error(
             "batch %d: back to the ledger: %s", batch_id, plain(error), extra={"batch": batch_id}
         )
-        raise HandedBackError(plain(error)) from None
+        raise BatchReturnedError(plain(error)) from None
     dispatch(app, context.database, context.settings)
-    give_memory_back()
+    release_memory()

@@ -15,8 +15,7 @@ from celery import signals
 from db.errors import plain
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
-from workers.garbage import collect_seldom
-from workers.memory import memory_limit
+from workers.memory import collect_garbage_rarely, memory_limit
 from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ def _context_of(_pid: int) -> WorkContext:
     is_limited = settings.engine == "onnx" and TRAINING_QUEUE not in _served
     return WorkContext.create(
         settings,
-        # A trainer keeps no note: the watch ends those who do, and whoever trains is not to be
+        # A trainer keeps no note: the supervisor ends those who do, and whoever trains is not to be
         # killed for time, nor before it has closed its run.
         reads=_classifies(),
         time_limit_seconds=settings.time_limit_seconds,
@@ -68,10 +67,10 @@ def load_model_at_birth(**_: Any) -> None:
     if not _classifies():
         return
     try:
-        here.predictor.current(here.database)
+        here.model.current(here.database)
     except Exception as error:
         log.warning("the model could not be loaded yet: %s", plain(error))
-    collect_seldom()
+    collect_garbage_rarely()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery has no types

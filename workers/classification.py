@@ -80,7 +80,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     """
     # Before anything is claimed: a model that cannot be loaded is no batch's fault, and must not
     # end with two million sounds blamed for it one by one.
-    classifier = context.predictor.current(context.database)
+    classifier = context.model.current(context.database)
     token = uuid.uuid4().hex
     started = time.monotonic()
     with context.database.begin() as connection:
@@ -98,10 +98,10 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             extra={"batch": batch_id},
         )
         return None
-    if context.note is not None:
+    if context.marker is not None:
         # The pool counts from before the claim, which may have had to wait for the database.
         left_seconds = context.time_limit_seconds - (time.monotonic() - started)
-        context.note.begin(batch_id, time_limit_seconds=left_seconds)
+        context.marker.begin(batch_id, time_limit_seconds=left_seconds)
     try:
         outcome = _classify_claimed(claimed, classifier, context)
     except LeaseLostError:
@@ -115,7 +115,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     except BaseException as error:
         # Before it kills a child over its time limit, the pool asks with SIGTERM, as it does when a
         # worker is stopped in a hurry: the time that passed tells which it was. A tenth of a second
-        # later comes SIGKILL, so the note is left to the watch as it stands.
+        # later comes SIGKILL, so the note is left to the supervisor as it stands.
         seconds = time.monotonic() - started
         if isinstance(error, SystemExit) and seconds > 0.9 * context.time_limit_seconds:
             raise
@@ -127,8 +127,8 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
 
 
 def _clear_note(context: WorkContext) -> None:
-    if context.note is not None:
-        context.note.clear()
+    if context.marker is not None:
+        context.marker.clear()
 
 
 def _classify_claimed(
@@ -192,7 +192,7 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
     # In one process a person waits, and sees the error: the next run is to try at once.
     after_seconds = None
     if about_this_host and not context.settings.in_process:
-        after_seconds = backoff_seconds(claimed.setbacks)
+        after_seconds = backoff_seconds(claimed.transient_failures)
     try:
         with context.database.begin() as connection:
             if blameless:
@@ -200,7 +200,7 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
                     connection, claimed.id, token=claimed.token, after_seconds=after_seconds
                 )
                 return
-            index = None if context.note is None else context.note.index
+            index = None if context.marker is None else context.marker.index
             code = ErrorCode.INTERNAL_ERROR
             blame(connection, claimed, context.settings, code, plain(error), index=index)
     except Exception as second:
@@ -210,9 +210,9 @@ def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException
             plain(second),
             extra={"batch": claimed.id},
         )
-        if blameless and context.note is not None:
+        if blameless and context.marker is not None:
             try:
-                write_iou(context.note.path.parent, claimed.id, claimed.token)
+                write_iou(context.marker.path.parent, claimed.id, claimed.token)
             except OSError as third:
                 log.warning(
                     "batch %d returns when its lease ends: %s",
@@ -252,15 +252,15 @@ def _opened_root(root: str, settings: Settings) -> Iterator[int]:
 
 
 def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list[SoundReading]:
-    note = context.note
+    marker = context.marker
     paths = [entry.path for entry in claimed.entries]
     readings: list[SoundReading] = []
     waited_seconds: list[float] = []
 
     def noted(reading: Callable[[str], SoundReading], some: Iterable[str]) -> None:
         for path in some:
-            if note is not None:
-                note.read(claimed.id, len(readings))
+            if marker is not None:
+                marker.read(claimed.id, len(readings))
             readings.append(reading(path))
 
     def one(path: str) -> SoundReading:
@@ -281,9 +281,9 @@ def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list
         opening = functools.partial(_open, root_fd, claimed.root)
         with opened_ahead(opening, rest) as opened:
             noted(lambda path: _read_opened(next(opened), path), rest)
-    if note is not None:
+    if marker is not None:
         # Not when a reading failed: who gives the batch back wants to know at which sound.
-        note.stop_reading(claimed.id)
+        marker.stop_reading(claimed.id)
     return readings
 
 

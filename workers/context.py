@@ -17,8 +17,8 @@ from sqlalchemy import Engine
 
 from db.engine import create_engine
 from workers.reading.folder_cache import Folders
-from workers.recovery.crash_marker import ReadingNote
-from workers.serving_model import Predictor
+from workers.recovery.crash_marker import CrashMarker
+from workers.serving_model import ServingModel
 from workers.settings import Settings
 
 HOSTNAME: Final = socket.gethostname()
@@ -33,7 +33,7 @@ class WorkContext:
     worker : str
         ``host:pid:nonce``, as the ledger shows it; the nonce tells a process from a later one
         that was given the same pid.
-    note : ReadingNote or None
+    marker : CrashMarker or None
         Where to note which file is being read; None in a process that reads none.
     time_limit_seconds : float
         How long a batch may take here before the process is killed; infinite where nobody would.
@@ -43,9 +43,9 @@ class WorkContext:
 
     settings: Settings
     database: Engine
-    predictor: Predictor
+    model: ServingModel
     worker: str
-    note: ReadingNote | None = None
+    marker: CrashMarker | None = None
     time_limit_seconds: float = math.inf
     folders: Folders = field(default_factory=Folders)
 
@@ -78,17 +78,17 @@ class WorkContext:
         return cls(
             settings=settings,
             database=create_engine(settings.database),
-            predictor=Predictor(settings.engine, loading),
+            model=ServingModel(settings.engine, loading),
             worker=worker,
-            note=ReadingNote(settings.running_folder, worker) if reads else None,
+            marker=CrashMarker(settings.running_folder, worker) if reads else None,
             time_limit_seconds=time_limit_seconds,
         )
 
     def close(self) -> None:
         """Return the database connections and take the note away, if nothing is in hand."""
         self.database.dispose()
-        if self.note is not None:
-            self.note.close()
+        if self.marker is not None:
+            self.marker.close()
 
 
 def worker_name() -> str:

@@ -19,10 +19,10 @@ from db.queue.batch import QueuedBatch
 from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.errors import is_worlds
-from workers.recovery.crash_recovery import return_leftovers
-from workers.recovery.expired_leases import reap
+from workers.recovery.crash_recovery import recover_batches
+from workers.recovery.expired_leases import return_expired
 from workers.recovery.failure_policy import blame
-from workers.recovery.isolated_read import TrialEnd, try_reading
+from workers.recovery.isolated_read import IsolatedRead, read_isolated
 from workers.settings import ABSOLUTE_ROOT
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.2
 _SET_ASIDE_SECONDS = 60.0
 
 
-def work_off(
+def drain(
     context: WorkContext,
     *,
     ingest_id: int | None = None,
@@ -72,14 +72,14 @@ def work_off(
         if ingest_id is None or not _is_open(context, ingest_id):
             return
         time.sleep(_POLL_SECONDS)
-        return_leftovers(context)
-        reap(context)
+        recover_batches(context)
+        return_expired(context)
         on_batch()
 
 
 def _work_on(batch_id: int, context: WorkContext) -> None:
     # Outside the try: what cannot be loaded now cannot be loaded for the next batch either.
-    context.predictor.current(context.database)
+    context.model.current(context.database)
     try:
         with reading(context.database) as connection:
             suspect = recovery.suspect(connection, batch_id)
@@ -120,15 +120,15 @@ def _survives_trial(suspect: QueuedBatch, context: WorkContext) -> bool:
     settings = context.settings
     absolute = suspect.root == ABSOLUTE_ROOT
     path = suspect.paths[0]
-    end = try_reading(
+    end = read_isolated(
         settings.root_path(suspect.root),
         path.removeprefix("/") if absolute else path,
         follow_links=not absolute,
         timeout_seconds=settings.time_limit_seconds,
     )
-    if end is TrialEnd.SURVIVED:
+    if end is IsolatedRead.SURVIVED:
         return True
-    code = ErrorCode.TIMED_OUT if end is TrialEnd.TIMED_OUT else ErrorCode.CRASHED_READER
+    code = ErrorCode.TIMED_OUT if end is IsolatedRead.TIMED_OUT else ErrorCode.CRASHED_READER
     with context.database.begin() as connection:
         claimed = ledger.claim(
             connection,

@@ -16,7 +16,7 @@ from classifier.errors import CratesortError
 from db.errors import is_away
 
 #: Storage and the machine, not the file: a network mount that went away, memory, descriptors.
-WORLD_ERRNOS: Final = frozenset(
+TRANSIENT_ERRNOS: Final = frozenset(
     {
         errno.EIO,
         errno.ESTALE,
@@ -53,17 +53,17 @@ class LibraryRootAwayError(CratesortError):
     """A library root cannot be opened: its mount is away, or this host has the wrong folder."""
 
 
-class HandedBackError(CratesortError):
+class BatchReturnedError(CratesortError):
     """A batch went back to the ledger because the world was in the way; its message says how."""
 
 
-def backoff_seconds(setbacks: int) -> float:
-    """Return how long a batch waits after the world was in its way `setbacks` times before."""
-    return float(min(5 * 2 ** min(setbacks, 10), 300))
+def backoff_seconds(transient_failures: int) -> float:
+    """Return how long a batch waits after this many earlier transient failures in a row."""
+    return float(min(5 * 2 ** min(transient_failures, 10), 300))
 
 
 def is_worlds(error: BaseException) -> bool:
     """Whether `error` is the world's fault, to be tried again without blame."""
     if is_away(error) or isinstance(error, (*BROKER_AWAY, LibraryRootAwayError)):
         return True
-    return isinstance(error, OSError) and error.errno in WORLD_ERRNOS
+    return isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Predictor:
+class ServingModel:
     """Keeps one loaded classifier and swaps it between two batches when the champion changed.
 
     Parameters

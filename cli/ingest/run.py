@@ -96,13 +96,13 @@ class Run:
         """Classify in this process, after what earlier runs left unfinished."""
         from db.queue import ledger
         from workers.context import WorkContext
-        from workers.garbage import collect_seldom
-        from workers.recovery.crash_recovery import return_leftovers
+        from workers.memory import collect_garbage_rarely
+        from workers.recovery.crash_recovery import recover_batches
 
-        collect_seldom()
+        collect_garbage_rarely()
         context = WorkContext.create(self.settings, reads=True)
         try:
-            return_leftovers(context)
+            recover_batches(context)
             with self.database.begin() as connection:
                 ledger.recall_deferred(connection)
             left = self._open_sounds()
@@ -111,7 +111,7 @@ class Run:
 
                 tell(f"finishing {left:,} sounds that an earlier run left in the ledger")
                 task = progress.add_task("finishing an earlier run", total=left)
-                embedded.work_off(
+                embedded.drain(
                     context,
                     on_batch=lambda: progress.update(task, completed=left - self._open_sounds()),
                 )
@@ -126,7 +126,7 @@ class Run:
                 from workers import embedded
 
                 task = progress.add_task("classifying", total=submission.enqueued)
-                embedded.work_off(
+                embedded.drain(
                     context,
                     ingest_id=submission.ingest_id,
                     on_batch=lambda: self._show(progress, task, submission.ingest_id),

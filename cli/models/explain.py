@@ -60,14 +60,14 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     from db.engine import create_engine
     from db.migrate import require_current
     from workers.reading.folder_cache import Folders
-    from workers.serving_model import Predictor
+    from workers.serving_model import ServingModel
     from workers.settings import load_settings
 
     settings = load_settings()
     set_up_logging("WARNING")
     database = create_engine(settings.database)
     require_current(database)
-    classifier = Predictor(settings.engine).current(database)
+    classifier = ServingModel(settings.engine).current(database)
     folders = Folders()
     sounds: list[dict[str, Any]] = []
     for path in paths:

@@ -36,7 +36,7 @@ def predict(source: str) -> None:
     from db.engine import create_engine
     from db.migrate import require_current
     from db.results.queries import top3
-    from workers.serving_model import Predictor
+    from workers.serving_model import ServingModel
     from workers.settings import load_settings
 
     settings = load_settings()
@@ -45,7 +45,7 @@ def predict(source: str) -> None:
         mates = table.mates()
         database = create_engine(settings.database)
         require_current(database)
-        classifier = Predictor(settings.engine).current(database)
+        classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
         writer.writerow(["file_path", "category", "confidence", "top3", *CATEGORIES])
         rows = table.rows()

@@ -271,12 +271,12 @@ def _workers(settings: "Settings") -> Check:
 def _model(settings: "Settings") -> Check:
     from classifier.bundle.artifact import load_starter
     from db.engine import create_engine, is_missing
-    from workers.serving_model import Predictor
+    from workers.serving_model import ServingModel
 
     if is_missing(settings.database):
         classifier = load_starter(settings.engine)
     else:
-        classifier = Predictor(settings.engine).current(create_engine(settings.database))
+        classifier = ServingModel(settings.engine).current(create_engine(settings.database))
     return Check(
         "model",
         Finding.GOOD,

@@ -52,10 +52,10 @@ class ClaimedBatch:
     Attributes
     ----------
     token : str
-        Proof of the claim; `finish`, `hand_back` and `blame` ask for it.
+        Proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
     attempts : int
         Earlier claims that ended in silence.
-    setbacks : int
+    transient_failures : int
         Times in a row that the world was in the way.
     waited_seconds : float
         From being written to this claim, by the database's clock.
@@ -67,7 +67,7 @@ class ClaimedBatch:
     entries: tuple[BatchEntry, ...]
     token: str
     attempts: int
-    setbacks: int = 0
+    transient_failures: int = 0
     waited_seconds: float = 0.0
 
 
@@ -110,7 +110,7 @@ def claimed_batch(row: RowMapping) -> ClaimedBatch:
         entries=tuple(entries_of(row)),
         token=row["token"],
         attempts=row["attempts"],
-        setbacks=row["setbacks"],
+        transient_failures=row["setbacks"],
         waited_seconds=max(0.0, (row["started_at"] - row["created_at"]).total_seconds()),
     )
 

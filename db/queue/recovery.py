@@ -1,7 +1,8 @@
-"""The ledger's steps back: what failed, fell silent or was interrupted returns to the queue.
+"""How a running batch returns to the queue: after an interruption, a failure or a crash.
 
-`hand_back` is without blame (the world was away, or we were asked to stop). `blame` counts an
-attempt and narrows a batch down to the sound that ends its workers. `reap` finds the silent.
+`hand_back` counts no attempt (an outage, or a worker that is stopping). `count_attempt` counts one
+and narrows the batch down to the sound that crashes its workers. `isolate` does so at once where
+the sound is known. `next_expired` finds batches whose worker no longer answers.
 """
 
 from collections.abc import Sequence
@@ -24,36 +25,34 @@ from db.queue.batch import (
 from db.queue.ledger import add_batch
 from db.tables import BatchState, batches
 
-#: A batch that ended its worker this often as a whole is split: once may be the host's fault.
+#: A batch that crashed its worker this often is split. Once may be the host's fault.
 SPLIT_AFTER_ATTEMPTS: Final = 2
-#: A sound that ended its worker this often *alone* is to blame.
+#: The number of solo tries: a sound that crashed its worker this often *alone* gets an error row.
 SOLO_ATTEMPTS: Final = 3
 
 
-class Verdict(StrEnum):
-    """What became of a batch after a failure nobody excused.
+class AttemptOutcome(StrEnum):
+    """What became of a batch when an attempt was counted.
 
-    A batch goes back as a whole `SPLIT_AFTER_ATTEMPTS` times, then in halves, down to single
-    sounds; where the sound in hand is known, it is singled out at once and its batch goes back
-    without it. A sound that fails `SOLO_ATTEMPTS` times alone is hopeless: still held, for the
-    caller to close with a typed row in the same transaction.
+    `GIVE_UP`: a sound failed `SOLO_ATTEMPTS` times alone. Its batch is still held; the caller
+    closes it with an error row in the same transaction.
     """
 
     RETURNED = "returned"
     SPLIT = "split"
-    SINGLED_OUT = "singled_out"
-    HOPELESS = "hopeless"
+    ISOLATED = "isolated"
+    GIVE_UP = "given up"
 
 
 def hand_back(
     connection: Connection, batch_id: int, *, token: str, after_seconds: float | None = None
 ) -> bool:
-    """Return a held batch to pending without blame: the world was away, or we were asked to stop.
+    """Return a held batch to pending and count no attempt.
 
     Parameters
     ----------
     after_seconds : float, optional
-        The world was in the way: not to be tried again before this has passed.
+        After a transient failure: how long the batch waits before it is tried again.
 
     Returns
     -------
@@ -67,41 +66,34 @@ def hand_back(
     return result.rowcount == 1
 
 
-def blame(connection: Connection, batch_id: int, *, token: str) -> Verdict | None:
-    """Return a held batch after a failure nobody excused; as `reap` does for a silent worker.
+def count_attempt(connection: Connection, batch_id: int, *, token: str) -> AttemptOutcome | None:
+    """Return a held batch and count an attempt, in halves after `SPLIT_AFTER_ATTEMPTS`.
 
-    Returns
-    -------
-    Verdict or None
-        None when the lease was lost already.
+    Returns None when the lease was lost already.
     """
     row = _held_row(connection, batch_id, token)
-    return None if row is None else _blame(connection, row)
+    return None if row is None else _count_attempt(connection, row)
 
 
-def reap(connection: Connection) -> ClaimedBatch | None:
-    """Lock and return one batch whose lease expired; the caller passes it to `blame`.
+def next_expired(connection: Connection) -> ClaimedBatch | None:
+    """Lock and return one batch whose lease expired; the caller passes it to `count_attempt`.
 
-    One at a time: a transaction that held several could wait for a worker which waits for it.
-
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction. Any number of sweepers may run: rows held by another are passed over.
+    One at a time, because transactions that hold several can deadlock with workers. Rows that
+    another sweeper has locked are skipped.
     """
     expired = _running(connection, batches.c.lease_expires_at < now(), limit=1)
     return expired[0] if expired else None
 
 
-def postpone(connection: Connection, batch_id: int, *, token: str, seconds: float) -> None:
-    """Give a held batch that cannot be returned now a new lease, so that others get their turn."""
+def extend_lease(connection: Connection, batch_id: int, *, token: str, seconds: float) -> None:
+    """Give a held batch that cannot be returned now a new lease, so that others are found."""
     connection.execute(
         update(batches).where(is_held_by(batch_id, token)).values(lease_expires_at=now(seconds))
     )
 
 
 def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
-    """Lock and return the batches a worker holds, lease or not: its process is known to be gone."""
+    """Lock and return the batches of a worker whose process is gone, expired or not."""
     return _running(connection, batches.c.worker == worker, limit=1000)
 
 
@@ -115,31 +107,21 @@ def _running(connection: Connection, condition: Any, limit: int) -> list[Claimed
     return [claimed_batch(row) for row in connection.execute(skip_locked(query)).mappings()]
 
 
-def single_out(connection: Connection, batch_id: int, *, token: str, index: int) -> Verdict | None:
-    """Put the sound that was being read into a batch of its own; its batch goes back without it.
+def isolate(
+    connection: Connection, batch_id: int, *, token: str, index: int
+) -> AttemptOutcome | None:
+    """Put the sound that was being read into a batch of its own and return the rest.
 
-    Both batches start without an attempt: of the suspect only what happens to it *alone* counts,
-    and of the others nothing was learned. A batch that holds nothing else is blamed.
-
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction.
-    index : int
-        Of the suspect among the batch's sounds; of one that is not there nothing is learned, and
-        the batch is blamed as a whole.
-
-    Returns
-    -------
-    Verdict or None
-        None when the lease was lost already.
+    Both batches start with no attempt: only crashes *alone* count against the sound, and nothing
+    was learned about the others. A batch of one sound, or an index out of range, is counted as by
+    `count_attempt`. Returns None when the lease was lost already.
     """
     row = _held_row(connection, batch_id, token)
     if row is None:
         return None
     entries = entries_of(row)
     if len(entries) == 1 or not 0 <= index < len(entries):
-        return _blame(connection, row)
+        return _count_attempt(connection, row)
     suspect = entries.pop(index)
     connection.execute(
         update(batches)
@@ -147,11 +129,11 @@ def single_out(connection: Connection, batch_id: int, *, token: str, index: int)
         .values(**given_up(), **columns(entries), attempts=0)
     )
     _add_beside(connection, row, [suspect], suspect=True)
-    return Verdict.SINGLED_OUT
+    return AttemptOutcome.ISOLATED
 
 
 def suspect(connection: Connection, batch_id: int) -> QueuedBatch | None:
-    """Return a batch if it holds one sound that is thought to end its readers, else None."""
+    """Return a batch if it holds one sound that is suspected of crashing its readers."""
     row = connection.execute(
         select(batches.c.id, batches.c.root, batches.c.paths).where(
             batches.c.id == batch_id, batches.c.suspect
@@ -160,10 +142,10 @@ def suspect(connection: Connection, batch_id: int) -> QueuedBatch | None:
     return None if row is None else QueuedBatch(row.id, row.root, tuple(row.paths))
 
 
-def _blame(connection: Connection, row: RowMapping) -> Verdict:
+def _count_attempt(connection: Connection, row: RowMapping) -> AttemptOutcome:
     attempts = row["attempts"] + 1
     if row["sound_count"] == 1 and attempts >= SOLO_ATTEMPTS:
-        return Verdict.HOPELESS
+        return AttemptOutcome.GIVE_UP
     if row["sound_count"] > 1 and attempts >= SPLIT_AFTER_ATTEMPTS:
         entries = entries_of(row)
         half = len(entries) // 2
@@ -174,19 +156,19 @@ def _blame(connection: Connection, row: RowMapping) -> Verdict:
             .values(**given_up(), **columns(first), attempts=0, suspect=len(first) == 1)
         )
         _add_beside(connection, row, second, suspect=len(second) == 1)
-        return Verdict.SPLIT
+        return AttemptOutcome.SPLIT
     connection.execute(
         update(batches)
         .where(batches.c.id == row["id"])
         .values(**given_up(), attempts=attempts, suspect=row["sound_count"] == 1)
     )
-    return Verdict.RETURNED
+    return AttemptOutcome.RETURNED
 
 
 def _add_beside(
     connection: Connection, row: RowMapping, entries: Sequence[BatchEntry], *, suspect: bool
 ) -> None:
-    """Write some of a batch's sounds as a batch of their own."""
+    """Write some sounds of a batch as a new batch."""
     add_batch(
         connection,
         row["ingest_id"],

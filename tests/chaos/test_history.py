@@ -22,7 +22,7 @@ def database(postgres_url):
             ledger.take_pending(connection, window=1, limit=1)
             ledger.claim(connection, 1, token=token, worker="a worker", lease_seconds=60)
             if token == "first":
-                recovery.blame(connection, 1, token=token)
+                recovery.count_attempt(connection, 1, token=token)
         ledger.finish(connection, 1, token="second", classified=1, failed=0)
     yield engine
     engine.dispose()

@@ -12,7 +12,7 @@ def test_it_is_named_and_its_batch_mates_are_classified(fleet):
         log = worker.log()
     fleet.assert_nothing_is_lost(failed={"abort.wav": "crashed_reader"})
     # Once among others, three times alone.
-    assert (log.count("was singled_out"), log.count("was returned"), log.count("was hopeless")) == (
+    assert (log.count("was isolated"), log.count("was returned"), log.count("was given up")) == (
         1,
         2,
         1,

@@ -8,7 +8,7 @@ from tests.support.servers.lifecycle import wait_until
 
 
 def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
-    """Without the watch, the batch stays with a dead child for the twenty minutes of its lease."""
+    """Without the supervisor, the batch stays with a dead child until its lease ends."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()

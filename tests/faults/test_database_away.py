@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from tests.support.fleet import holds
 from tests.support.servers.lifecycle import wait_until
-from workers.recovery.crash_marker import notes_of_the_living
+from workers.recovery.crash_marker import live_markers
 from workers.settings import Settings
 
 #: Leases outlast the outage, as they do in production; only IOUs return what could not be written.
@@ -16,7 +16,7 @@ PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECOND
 
 
 def knows(worker):
-    """Whether a worker holds because its watch has found the database away."""
+    """Whether a worker holds because its supervisor has found the database away."""
     return "the database does not answer" in worker.log() and holds(worker)
 
 
@@ -130,7 +130,7 @@ def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
 
 
 def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgres_server):
-    """Without the watch's kill before it asks the database, the stuck child stays."""
+    """Without the supervisor's kill before it asks the database, the stuck child stays."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=PATIENT) as worker:
@@ -170,7 +170,7 @@ def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
     with fleet.worker(settings=settings) as worker:
 
         def child():
-            return next((note.pid for note in notes_of_the_living(folder)), None)
+            return next((note.pid for note in live_markers(folder)), None)
 
         wait_until(lambda: child() is not None, "the child has its note")
         # Given a worker that holds, for its database is away
@@ -179,7 +179,7 @@ def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
         # When its child dies
         first = child()
         os.kill(first, signal.SIGKILL)
-        # Then the one that takes its place can be seen by the watch
+        # Then the one that takes its place can be seen by the supervisor
         try:
             wait_until(lambda: child() not in (None, first), "the new child has its note", 60)
         finally:

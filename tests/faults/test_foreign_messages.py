@@ -17,7 +17,7 @@ def send_unknown_task(fleet: Fleet) -> None:
 
 
 def test_a_message_cannot_give_itself_more_time(fleet):
-    """Without LimitedRequest and the watch behind it, the child is stuck for an hour."""
+    """Without LimitedRequest and the supervisor behind it, the child is stuck for an hour."""
     # Given a batch that never ends, and a message that claims an hour for it
     fleet.add("stuck.wav", count=3)
     fleet.submit()

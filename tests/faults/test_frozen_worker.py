@@ -17,7 +17,7 @@ def test_work_is_stuck_while_it_sleeps_and_done_when_it_wakes(fleet):
         # Given a worker that has nothing to do, which is healthy
         assert fleet.cli("health", **IMPATIENT).code == 0
 
-        # When it freezes with its watch, and there is work
+        # When it freezes with its supervisor, and there is work
         os.killpg(worker.pid, signal.SIGSTOP)
         fleet.submit()
 

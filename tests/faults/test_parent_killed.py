@@ -8,7 +8,7 @@ from tests.support.servers.lifecycle import wait_until
 
 
 def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
-    """Without the watch, the batch stays running, held by a process that is gone."""
+    """Without the supervisor, the batch stays running, held by a process that is gone."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -21,7 +21,7 @@ def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
 
         # Then all processes of the worker end by themselves, whether the child finishes its batch
         # or finds its parent gone first and hands it back
-        wait_until(lambda: not worker.processes(), "its children and its watch have ended", 60)
+        wait_until(lambda: not worker.processes(), "its children and its supervisor have ended", 60)
     assert "running" not in [row["state"] for row in fleet.batches()]
 
     # And the next worker does what is left
@@ -31,14 +31,14 @@ def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
 
 
 def test_a_child_that_never_ends_is_ended_by_the_watch(fleet):
-    """Without the watch, the stuck child lives on with nobody to end it."""
+    """Without the supervisor, the stuck child lives on with nobody to end it."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
     with fleet.worker(settings=limited) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         os.kill(worker.pid, signal.SIGKILL)
-        wait_until(lambda: not worker.processes(), "its child and its watch have ended", 60)
+        wait_until(lambda: not worker.processes(), "its child and its supervisor have ended", 60)
     # Then the batch was returned without the suspect, for whoever comes next
     assert [row["paths"] for row in fleet.batches() if row["suspect"]] == [["stuck.wav"]]
     assert [row["state"] for row in fleet.batches()] == ["queued", "queued"]

@@ -39,7 +39,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
 
 
 def test_sighup_stops_it_as_sigterm_does(fleet):
-    """Without our handler, Celery starts itself again and leaves the watch behind."""
+    """Without our handler, Celery starts itself again and leaves the supervisor behind."""
     fleet.add(count=1)
     with fleet.worker(settings=WATCH_ALONE) as worker:
         stop(worker, signal.SIGHUP)

@@ -129,7 +129,7 @@ def test_a_run_is_no_batch_it_may_take_longer_and_its_message_is_gone_at_once(tr
         trainer.wait_for("computing")
         with redis.Redis.from_url(fleet.broker_url) as client:
             assert (client.hlen("unacked"), client.llen("training")) == (0, 0)
-        # When a run takes several times as long, past the pool's limit and the watch's grace
+        # When a run takes several times as long, past the pool's limit and the supervisor's grace
         time.sleep(4)
         trainer.go_on("computing")
         # Then it is brought to its end

@@ -1,4 +1,4 @@
-"""The watch is killed, outlives nobody, and needs a folder; and how a worker ends, as a number."""
+"""The supervisor is killed, outlives its worker, needs a folder; and exit codes of a worker."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def watch_of(worker):
             in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         ]
 
-    wait_until(lambda: len(watches()) == 1, "the worker has its watch", 60)
+    wait_until(lambda: len(watches()) == 1, "the worker has its supervisor", 60)
     return watches()[0]
 
 
@@ -33,7 +33,7 @@ def exit_code_of(worker):
     return ended.si_status
 
 
-# The watch dies
+# The supervisor dies
 
 
 def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_batch(fleet):
@@ -47,7 +47,7 @@ def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_ba
         first = watch_of(worker)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: "another one is started" in worker.log(), "the parent sees it", 60)
-        assert "the watch ended with code -9; another one is started" in worker.log()
+        assert "the supervisor ended with code -9; another one is started" in worker.log()
         assert watch_of(worker) != first
 
         # When the child dies
@@ -73,7 +73,7 @@ def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
         wait_until(lambda: len(fleet.outcomes()) == 7, "its batch-mates have their rows", 60)
         fleet.open_gate()
         fleet.wait_until_done()
-        assert f"its process {child} ended; it was singled_out" in worker.log()
+        assert f"its process {child} ended; it was isolated" in worker.log()
     fleet.assert_nothing_is_lost()
 
 
@@ -86,7 +86,7 @@ def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
             os.kill(watch_of(worker), signal.SIGKILL)
             wait_until(
                 lambda times=times: worker.log().count("another one is started") == times,
-                "another watch is started",
+                "another supervisor is started",
                 60,
             )
         fleet.wait_until_done()
@@ -96,12 +96,12 @@ def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
 
 
 def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
-    """Without the pulse's age, the worker trusts a watch that does not look."""
+    """Without the pulse's age, the worker trusts a supervisor that does not look."""
     fleet.add(count=8)
     with fleet.worker(settings=WATCH_ALONE) as worker:
-        # Given a watch that cannot say whether the database answers
+        # Given a supervisor that cannot say whether the database answers
         watch = watch_of(worker)
-        wait_until(lambda: not holds(worker), "the watch has looked", 60)
+        wait_until(lambda: not holds(worker), "the supervisor has looked", 60)
         os.kill(watch, signal.SIGSTOP)
         wait_until(lambda: holds(worker), "the worker holds", 60)
         fleet.submit()
@@ -123,7 +123,7 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
     ("name", "code"), [("SIGTERM", 0), ("SIGINT", 130), ("SIGQUIT", 130)], ids=lambda it: str(it)
 )
 def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
-    """Without its own end, a watch stays behind; without ours, Celery exits with 0 on Ctrl-C."""
+    """Without its own end, a supervisor stays; without ours, Celery exits with 0 on Ctrl-C."""
     with fleet.worker(settings=WATCH_ALONE) as worker:
         watch = watch_of(worker)
         # A child that is being born does not ignore Ctrl-C yet
@@ -161,7 +161,7 @@ def test_a_second_ctrl_c_is_exit_code_130(fleet):
         assert exit_code_of(worker) == 130
 
 
-# The watch's folder
+# The supervisor's folder
 
 
 @pytest.fixture

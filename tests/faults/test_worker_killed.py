@@ -1,4 +1,4 @@
-"""kill -9 of a whole worker, its watch included: another takes over, or itself started again."""
+"""kill -9 of a whole worker and its supervisor: another takes over, or itself started again."""
 
 import os
 import signal

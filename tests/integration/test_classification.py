@@ -23,8 +23,8 @@ from workers.context import WorkContext
 from workers.errors import LibraryRootAwayError
 from workers.reading import folder_cache
 from workers.reading.folder_cache import Folders
-from workers.recovery.crash_marker import notes_of_the_living
-from workers.recovery.crash_recovery import return_leftovers
+from workers.recovery.crash_marker import live_markers
+from workers.recovery.crash_recovery import recover_batches
 from workers.settings import ABSOLUTE_ROOT, Settings
 
 
@@ -240,7 +240,7 @@ def test_storage_that_fails_while_folders_are_listed_is_nobodys_fault(
 def test_a_row_says_whether_its_sound_needs_a_review(queued, context, voices, said, folder):
     (folder / "zzq.wav").write_bytes(sounds.encoded())
     classify_batch(queued([*voices, "zzq.wav"]), context)
-    review_below = context.predictor.current(context.database).review_below
+    review_below = context.model.current(context.database).review_below
     rows = said()
     assert all(unsure == (confidence < review_below) for _, confidence, *_, unsure in rows.values())
     assert not rows["Pack/vocal adlib.wav"][-1]
@@ -264,7 +264,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
     def taken_away(claimed, root_fd, context):
         readings = read_all(claimed, root_fd, context)
         with context.database.begin() as connection:
-            recovery.blame(connection, claimed.id, token=claimed.token)
+            recovery.count_attempt(connection, claimed.id, token=claimed.token)
             ledger.take_pending(connection, window=9, limit=9)
             ledger.claim(connection, batch_id, token="theirs", worker="other", lease_seconds=60)
         return readings
@@ -338,7 +338,7 @@ def test_who_is_stopped_by_the_time_limit_leaves_all_as_it_is_for_the_watch(
     # Then it hands nothing back in its last moment, and its note says at which sound it was
     (row,) = batch_rows()
     assert (row["state"], row["attempts"]) == (BatchState.RUNNING, 0)
-    (note,) = notes_of_the_living(context.settings.running_folder)
+    (note,) = live_markers(context.settings.running_folder)
     assert (note.batch_id, note.index) == (row["id"], 0)
     assert note.overdue_seconds() > 0
 
@@ -354,7 +354,7 @@ def test_a_batch_s_time_counts_from_before_its_claim(queued, context, all_names,
     left = []
 
     def looking(*_):
-        (note,) = notes_of_the_living(context.settings.running_folder)
+        (note,) = live_markers(context.settings.running_folder)
         left.append(-note.overdue_seconds())
         raise SystemExit
 
@@ -369,7 +369,7 @@ def test_a_batch_s_time_counts_from_before_its_claim(queued, context, all_names,
 
 def in_hand(context):
     """Which batch the context's own note says it has in hand, and which sound of it."""
-    (note,) = notes_of_the_living(context.settings.running_folder)
+    (note,) = live_markers(context.settings.running_folder)
     return note.batch_id, note.index
 
 
@@ -436,7 +436,7 @@ def break_prediction(context, monkeypatch):
     def failing(*_):
         raise ZeroDivisionError("a fault of our own")
 
-    classifier = context.predictor.current(context.database)
+    classifier = context.model.current(context.database)
     monkeypatch.setattr(type(classifier), "answers", failing)
 
 
@@ -549,7 +549,7 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
     assert row["lease_expires_at"] is not None
     assert read_rows(database_url) == []
     # And who lives on has left word of it, so that it need not
-    assert return_leftovers(context) == 1
+    assert recover_batches(context) == 1
     assert_handed_back(batch_rows)
 
 

@@ -88,7 +88,7 @@ def test_a_batch_is_six_statements_however_many_sounds_it_has(library, settings,
     # Given a worker that has loaded its model, and a batch
     library(count)
     context = WorkContext.create(settings, reads=True)
-    context.predictor.current(context.database)
+    context.model.current(context.database)
     entries = [BatchEntry(f"a pack/{number}.wav", "p", "v") for number in range(count)]
     with context.database.begin() as connection:
         ledger.add_batch(connection, ledger.open_ingest(connection, "a test"), "main", entries)

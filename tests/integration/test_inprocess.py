@@ -12,7 +12,7 @@ from tests.support import sounds
 from tests.support.command_line import clean_environment
 from tests.support.processes import stands_still
 from tests.support.servers.lifecycle import die_with_parent, wait_until
-from workers.recovery.crash_marker import notes_of_the_living
+from workers.recovery.crash_marker import live_markers
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_ctrl_c_twice_ends_a_run_that_is_stuck_and_the_next_names_the_file(
         at_the_file = any(
             (note.batch_id, note.index) == (4, 1)
             for folder in notes.glob("*")
-            for note in notes_of_the_living(folder)
+            for note in live_markers(folder)
         )
         return at_the_file and stands_still(process.pid)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from db.queue import ledger, recovery
-from db.queue.recovery import Verdict
+from db.queue.recovery import AttemptOutcome
 from db.tables import BatchState
 
 # Claiming and finishing
@@ -69,8 +69,8 @@ def test_nobody_else_finishes_it(add_batches, claim, take, states):
     [
         lambda connection: ledger.finish(connection, 1, token="ours", classified=1, failed=0),
         lambda connection: recovery.hand_back(connection, 1, token="ours"),
-        lambda connection: recovery.blame(connection, 1, token="ours"),
-        lambda connection: recovery.single_out(connection, 1, token="ours", index=0),
+        lambda connection: recovery.count_attempt(connection, 1, token="ours"),
+        lambda connection: recovery.isolate(connection, 1, token="ours", index=0),
     ],
     ids=["finish", "hand_back", "blame", "single_out"],
 )
@@ -100,7 +100,7 @@ def test_a_batch_handed_back_is_pending_again_without_blame(add_batches, claim, 
 def test_the_first_blame_returns_a_batch_whole(add_batches, claim, take, batch_rows):
     add_batches(4)
     claim(1)
-    assert take(recovery.blame, 1, token="ours") is Verdict.RETURNED
+    assert take(recovery.count_attempt, 1, token="ours") is AttemptOutcome.RETURNED
     (row,) = batch_rows()
     assert (row["state"], row["attempts"], row["sound_count"]) == (BatchState.PENDING, 1, 4)
 
@@ -109,9 +109,9 @@ def test_the_second_blame_splits_a_batch_in_halves_with_a_clean_slate(
     add_batches, claim, take, batch_rows
 ):
     add_batches(5)
-    for verdict in (Verdict.RETURNED, Verdict.SPLIT):
+    for verdict in (AttemptOutcome.RETURNED, AttemptOutcome.SPLIT):
         claim(1)
-        assert take(recovery.blame, 1, token="ours") is verdict
+        assert take(recovery.count_attempt, 1, token="ours") is verdict
     halves = batch_rows()
     assert [row["paths"] for row in halves] == [
         ["0/0.wav", "0/1.wav"],
@@ -129,8 +129,8 @@ def test_a_sound_is_hopeless_after_three_failures_alone(add_batches, claim, take
     verdicts = []
     for _ in range(3):
         claim(1)
-        verdicts.append(take(recovery.blame, 1, token="ours"))
-    assert verdicts == [Verdict.RETURNED, Verdict.RETURNED, Verdict.HOPELESS]
+        verdicts.append(take(recovery.count_attempt, 1, token="ours"))
+    assert verdicts == [AttemptOutcome.RETURNED, AttemptOutcome.RETURNED, AttemptOutcome.GIVE_UP]
     assert states() == [BatchState.RUNNING]  # still held, for its typed row
 
 
@@ -147,7 +147,10 @@ def test_one_bad_sound_among_many_is_found_and_the_others_finish(
             break
         claimed = claim(open_ids[0])
         paths = [entry.path for entry in claimed.entries]
-        if bad in paths and take(recovery.blame, claimed.id, token="ours") is not Verdict.HOPELESS:
+        if (
+            bad in paths
+            and take(recovery.count_attempt, claimed.id, token="ours") is not AttemptOutcome.GIVE_UP
+        ):
             continue
         hopeless += paths if bad in paths else []
         take(ledger.finish, claimed.id, token="ours", classified=len(paths), failed=0)
@@ -162,7 +165,7 @@ def test_a_suspect_is_singled_out_and_the_rest_goes_back_without_it(
 ):
     add_batches(3)
     claim(1)
-    assert take(recovery.single_out, 1, token="ours", index=1) is Verdict.SINGLED_OUT
+    assert take(recovery.isolate, 1, token="ours", index=1) is AttemptOutcome.ISOLATED
     rest, suspect = batch_rows()
     assert (rest["paths"], rest["suspect"]) == (["0/0.wav", "0/2.wav"], False)
     assert (suspect["paths"], suspect["suspect"]) == (["0/1.wav"], True)
@@ -175,10 +178,10 @@ def test_both_parts_start_with_a_clean_slate_whatever_was_before(
     # Given a batch that was blamed once
     add_batches(3)
     claim(1)
-    take(recovery.blame, 1, token="ours")
+    take(recovery.count_attempt, 1, token="ours")
     # When its next worker is known to have died at the second sound
     claim(1)
-    take(recovery.single_out, 1, token="ours", index=1)
+    take(recovery.isolate, 1, token="ours", index=1)
     # Then that counts against neither part
     assert [row["attempts"] for row in batch_rows()] == [0, 0]
 
@@ -186,7 +189,7 @@ def test_both_parts_start_with_a_clean_slate_whatever_was_before(
 def test_what_is_left_of_a_pair_is_no_suspect(add_batches, claim, take, batch_rows):
     add_batches(2)
     claim(1)
-    take(recovery.single_out, 1, token="ours", index=0)
+    take(recovery.isolate, 1, token="ours", index=0)
     assert [(row["paths"], row["suspect"]) for row in batch_rows()] == [
         (["0/1.wav"], False),
         (["0/0.wav"], True),
@@ -199,14 +202,14 @@ def test_a_suspect_is_hopeless_after_three_failures_alone_and_not_before(
     # Given a sound that was singled out
     add_batches(3)
     claim(1)
-    take(recovery.single_out, 1, token="ours", index=1)
+    take(recovery.isolate, 1, token="ours", index=1)
     # When it is known to end each of its readers
     verdicts = []
     for _ in range(3):
         claim(2)
-        verdicts.append(take(recovery.single_out, 2, token="ours", index=0))
+        verdicts.append(take(recovery.isolate, 2, token="ours", index=0))
     # Then what happened in company does not count
-    assert verdicts == [Verdict.RETURNED, Verdict.RETURNED, Verdict.HOPELESS]
+    assert verdicts == [AttemptOutcome.RETURNED, AttemptOutcome.RETURNED, AttemptOutcome.GIVE_UP]
     assert batch_rows()[1]["state"] == BatchState.RUNNING  # still held, for its typed row
 
 
@@ -216,11 +219,11 @@ def test_who_names_a_sound_outside_of_the_batch_blames_it_as_a_whole(
 ):
     add_batches(3)
     claim(1)
-    assert take(recovery.single_out, 1, token="ours", index=index) is Verdict.RETURNED
+    assert take(recovery.isolate, 1, token="ours", index=index) is AttemptOutcome.RETURNED
     (row,) = batch_rows()
     assert (row["state"], row["attempts"], row["sound_count"]) == (BatchState.PENDING, 1, 3)
     claim(1)
-    assert take(recovery.single_out, 1, token="ours", index=index) is Verdict.SPLIT
+    assert take(recovery.isolate, 1, token="ours", index=index) is AttemptOutcome.SPLIT
 
 
 def test_halves_of_one_sound_are_suspects_and_larger_ones_are_not(
@@ -229,7 +232,7 @@ def test_halves_of_one_sound_are_suspects_and_larger_ones_are_not(
     add_batches(3)
     for _ in range(2):
         claim(1)
-        take(recovery.blame, 1, token="ours")
+        take(recovery.count_attempt, 1, token="ours")
     assert [(row["sound_count"], row["suspect"]) for row in batch_rows()] == [(1, True), (2, False)]
 
 
@@ -237,14 +240,14 @@ def test_a_single_sound_is_a_suspect_once_it_was_blamed(add_batches, claim, take
     add_batches(1)
     assert [row["suspect"] for row in batch_rows()] == [False]
     claim(1)
-    take(recovery.blame, 1, token="ours")
+    take(recovery.count_attempt, 1, token="ours")
     assert [row["suspect"] for row in batch_rows()] == [True]
 
 
 def test_a_suspect_that_is_handed_back_stays_one(add_batches, claim, take, batch_rows):
     add_batches(1)
     claim(1)
-    take(recovery.blame, 1, token="ours")
+    take(recovery.count_attempt, 1, token="ours")
     claim(1)
     take(recovery.hand_back, 1, token="ours")
     assert [(row["suspect"], row["attempts"]) for row in batch_rows()] == [(True, 1)]

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from db.queue import ledger, recovery
-from db.queue.recovery import SOLO_ATTEMPTS, Verdict
+from db.queue.recovery import SOLO_ATTEMPTS, AttemptOutcome
 from tests.support.ledger_model import (
     DONE,
     IN_FLIGHT,
@@ -253,7 +253,7 @@ class Interleavings(RuleBasedStateMachine):
             self.model.blame(claimed.id, claimed.token, verdict)
         else:
             self.model.single_out(claimed.id, claimed.token, verdict, index)
-        if verdict is Verdict.HOPELESS:
+        if verdict is AttemptOutcome.GIVE_UP:
             self.model.finish(claimed.id, claimed.token, 0, 1)
 
     # Sweeps, and runs that find a dead one's batches: look first, act in a second step
@@ -262,7 +262,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(how=endings)
     def reap(self, how):
         def one_at_a_time(connection):
-            silent = recovery.reap(connection)
+            silent = recovery.next_expired(connection)
             return [] if silent is None else [silent]
 
         def act(connection, found):

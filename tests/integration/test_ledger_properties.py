@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from db.queue import ledger, recovery
-from db.queue.recovery import SOLO_ATTEMPTS, Verdict
+from db.queue.recovery import SOLO_ATTEMPTS, AttemptOutcome
 from db.results import sounds
 from tests.support.databases import connected
 from tests.support.ledger_model import (
@@ -92,9 +92,9 @@ def test_being_handed_back_brings_no_sound_nearer_to_being_given_up(some_databas
         # When then a worker falls silent
         claimed = _claim_next(some_database, next(tokens))
         with some_database.begin() as connection:
-            verdicts.append(recovery.blame(connection, claimed.id, token=claimed.token))
+            verdicts.append(recovery.count_attempt(connection, claimed.id, token=claimed.token))
     # Then only the silences counted
-    assert verdicts == [Verdict.RETURNED] * (SOLO_ATTEMPTS - 1) + [Verdict.HOPELESS]
+    assert verdicts == [AttemptOutcome.RETURNED] * (SOLO_ATTEMPTS - 1) + [AttemptOutcome.GIVE_UP]
 
 
 class Crowd:
@@ -144,9 +144,9 @@ class Crowd:
     def _sweep(self):
         while not self._stopped.is_set():
             with self.database.begin() as connection:
-                silent = recovery.reap(connection)
+                silent = recovery.next_expired(connection)
                 verdict = blame_silent(connection, silent) if silent is not None else None
-            self._record([silent] if verdict is Verdict.HOPELESS else [])
+            self._record([silent] if verdict is AttemptOutcome.GIVE_UP else [])
 
     def _record(self, closed):
         with self._lock:
@@ -219,16 +219,16 @@ def test_the_mate_of_a_suspect_is_not_blamed_for_both(some_database):
     # When its next worker dies too and leaves a note that says which of the two it was
     claimed = _claim_next(some_database, "first")
     with some_database.begin() as connection:
-        verdict = recovery.single_out(connection, claimed.id, token=claimed.token, index=0)
-        assert verdict is Verdict.SINGLED_OUT
+        verdict = recovery.isolate(connection, claimed.id, token=claimed.token, index=0)
+        assert verdict is AttemptOutcome.ISOLATED
     # Then the other, alone for the first time, may fall silent as often as any sound alone
     verdicts = []
     for number in range(SOLO_ATTEMPTS):
         mate = _claim_next(some_database, f"alone {number}")
         assert [entry.path for entry in mate.entries] == ["mate.wav"]
         with some_database.begin() as connection:
-            verdicts.append(recovery.blame(connection, mate.id, token=mate.token))
-        if verdicts[-1] is Verdict.HOPELESS:
+            verdicts.append(recovery.count_attempt(connection, mate.id, token=mate.token))
+        if verdicts[-1] is AttemptOutcome.GIVE_UP:
             break
     assert len(verdicts) == SOLO_ATTEMPTS
 

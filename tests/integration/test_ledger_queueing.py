@@ -62,7 +62,7 @@ def test_what_somebody_waits_for_is_not_taken_before_it_is_due(add_interactive, 
 def test_the_parts_of_what_somebody_waits_for_are_waited_for_too(add_interactive, claim, take):
     add_interactive(3)
     claim(1)
-    take(recovery.single_out, 1, token="ours", index=1)
+    take(recovery.isolate, 1, token="ours", index=1)
     taken = take(ledger.take_pending, window=0, limit=10)
     assert [(len(batch.paths), batch.interactive) for batch in taken] == [(2, True), (1, True)]
 
@@ -122,9 +122,9 @@ def test_only_expired_leases_are_reaped(add_batches, claim, take):
     add_batches(1, 1)
     claim(1, lease_seconds=-1)
     claim(2, lease_seconds=60)
-    assert take(recovery.reap).id == 1
-    take(recovery.blame, 1, token="ours")
-    assert take(recovery.reap) is None
+    assert take(recovery.next_expired).id == 1
+    take(recovery.count_attempt, 1, token="ours")
+    assert take(recovery.next_expired) is None
 
 
 def test_expired_leases_are_reaped_one_at_a_time_oldest_first(add_batches, claim, take):
@@ -133,8 +133,8 @@ def test_expired_leases_are_reaped_one_at_a_time_oldest_first(add_batches, claim
         claim(batch_id, lease_seconds=-1)
     reaped = []
     for _ in range(3):
-        reaped.append(take(recovery.reap).id)
-        take(recovery.blame, reaped[-1], token="ours")
+        reaped.append(take(recovery.next_expired).id)
+        take(recovery.count_attempt, reaped[-1], token="ours")
     assert reaped == [1, 2, 3]
 
 
@@ -142,7 +142,7 @@ def test_what_is_done_is_never_reaped(add_batches, claim, take):
     add_batches(1)
     claim(1, lease_seconds=-1)
     take(ledger.finish, 1, token="ours", classified=1, failed=0)
-    assert take(recovery.reap) is None
+    assert take(recovery.next_expired) is None
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
@@ -156,9 +156,9 @@ def test_a_wrong_clock_on_the_workers_host_changes_no_lease(
     add_batches(1, 1)
     claim(1, lease_seconds=-1)
     claim(2, lease_seconds=60)
-    assert take(recovery.reap).id == 1
-    take(recovery.blame, 1, token="ours")
-    assert take(recovery.reap) is None
+    assert take(recovery.next_expired).id == 1
+    take(recovery.count_attempt, 1, token="ours")
+    assert take(recovery.next_expired) is None
 
 
 def test_the_batches_of_one_worker_can_be_told(add_batches, claim, take):
@@ -181,7 +181,7 @@ def test_a_batch_that_came_back_is_announced_as_one_that_waited(add_batches, cla
     # Given a batch that was claimed and came back, and one that nobody had yet
     add_batches(2, 2)
     claim(1)
-    take(recovery.blame, 1, token="ours")
+    take(recovery.count_attempt, 1, token="ours")
     take(ledger.unqueue, [2])
     # Then the two are told apart, also when their messages seem to be lost
     assert [batch.again for batch in take(ledger.take_pending, window=9, limit=9)] == [True, False]
@@ -192,9 +192,9 @@ def test_a_batch_that_came_back_is_announced_as_one_that_waited(add_batches, cla
 def test_a_suspect_may_wait_behind_the_others(add_batches, claim, take):
     add_batches(3)
     claim(1)
-    take(recovery.single_out, 1, token="ours", index=1)
+    take(recovery.isolate, 1, token="ours", index=1)
     claim(2)
-    take(recovery.blame, 2, token="ours")
+    take(recovery.count_attempt, 2, token="ours")
     take(ledger.unqueue, [1])
     rest, suspect = take(ledger.take_pending, window=9, limit=9)
     assert (rest.again, suspect.again) == (True, False)
@@ -205,6 +205,6 @@ def test_a_suspect_is_a_single_sound_that_was_blamed(add_batches, claim, take):
     assert take(recovery.suspect, 1) is None
     for batch_id in (1, 2):
         claim(batch_id)
-        take(recovery.blame, batch_id, token="ours")
+        take(recovery.count_attempt, batch_id, token="ours")
     assert take(recovery.suspect, 1).paths == ("0/0.wav",)
     assert take(recovery.suspect, 2) is None

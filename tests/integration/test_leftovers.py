@@ -6,8 +6,8 @@ from pydantic import SecretStr
 from db.queue import ledger
 from db.tables import BatchState
 from workers.context import WorkContext
-from workers.recovery.crash_marker import ReadingNote, notes_in
-from workers.recovery.crash_recovery import return_leftovers
+from workers.recovery.crash_marker import CrashMarker, markers_in
+from workers.recovery.crash_recovery import recover_batches
 from workers.recovery.deferred_handback import ious_in, write_iou
 from workers.settings import Settings
 
@@ -35,7 +35,7 @@ def dies(folder):
     """Leave the note of a process that died; its batch's time is over `seconds` from now."""
 
     def leave(batch_id, *, index=None, worker=DEAD, seconds=60):
-        note = ReadingNote(folder, worker)
+        note = CrashMarker(folder, worker)
         note.begin(batch_id, time_limit_seconds=seconds)
         if index is not None:
             note.read(batch_id, index)
@@ -63,13 +63,13 @@ def test_the_file_a_dead_process_was_reading_is_singled_out(
     claim(1, worker=DEAD)
     dies(1, index=1)
     # When somebody looks
-    assert return_leftovers(context) == 1
+    assert recover_batches(context) == 1
     # Then the others go back without it, nobody has an attempt, and the note is gone
     assert parts() == [
         (["0/0.wav", "0/2.wav"], PENDING, 0, False),
         (["0/1.wav"], PENDING, 0, True),
     ]
-    assert notes_in(folder) == []
+    assert markers_in(folder) == []
 
 
 def test_who_died_at_no_file_in_particular_leaves_a_batch_to_blame(
@@ -78,7 +78,7 @@ def test_who_died_at_no_file_in_particular_leaves_a_batch_to_blame(
     add_batches(2)
     claim(1, worker=DEAD)
     dies(1)
-    return_leftovers(context)
+    recover_batches(context)
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 1, False)]
 
 
@@ -86,7 +86,7 @@ def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, 
     add_batches(2)
     claim(1, worker=DEAD)
     dies(1, index=1)
-    assert return_leftovers(context, blameless=True) == 1
+    assert recover_batches(context, blameless=True) == 1
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
 
 
@@ -103,7 +103,7 @@ def test_a_sound_that_ended_three_readers_alone_gets_a_row_that_says_how(
         assert read_rows(database_url) == []
         claim(1, worker=f"a-host:12:{number}")
         dies(1, index=0, worker=f"a-host:12:{number}", seconds=seconds)
-        return_leftovers(context)
+        recover_batches(context)
     (row,) = read_rows(database_url)
     assert (row.path, row.error_code) == ("0/0.wav", code)
     assert states() == [DONE]
@@ -117,7 +117,7 @@ def test_a_batch_that_died_between_claim_and_note_goes_back_too(
     claim(2, worker=DEAD)
     dies(1, index=1)
     # Then the batch it holds by the ledger goes back, and nothing is thought of its sounds
-    return_leftovers(context)
+    recover_batches(context)
     assert parts()[1] == (["1/0.wav", "1/1.wav"], PENDING, 1, False)
 
 
@@ -128,11 +128,11 @@ def test_what_the_living_and_other_dead_hold_is_left_to_them(
     add_batches(2, 2, 2)
     for batch_id, worker in ((1, "a-host:1:a"), (2, DEAD), (3, "another-host:3:c")):
         claim(batch_id, worker=worker)
-    living = ReadingNote(folder, "a-host:1:a")
+    living = CrashMarker(folder, "a-host:1:a")
     living.begin(1)
     dies(2)
     # Then only its batch goes back
-    assert return_leftovers(context) == 1
+    assert recover_batches(context) == 1
     assert states() == [RUNNING, PENDING, RUNNING]
     living.close()
 
@@ -142,7 +142,7 @@ def test_what_is_found_a_second_time_changes_nothing(add_batches, claim, dies, c
     add_batches(3)
     dies(1, index=1)
     before = batch_rows()
-    assert return_leftovers(context) == 1
+    assert recover_batches(context) == 1
     assert batch_rows() == before
 
 
@@ -153,7 +153,7 @@ def test_a_batch_that_could_not_be_handed_back_is_now(add_batches, claim, contex
     add_batches(2)
     claim(1)
     write_iou(folder, 1, "ours")
-    assert return_leftovers(context) == 1
+    assert recover_batches(context) == 1
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
     assert list(ious_in(folder)) == []
 
@@ -165,7 +165,7 @@ def test_an_iou_for_what_somebody_else_has_now_is_void(
     claim(1, token="theirs")
     before = batch_rows()
     write_iou(folder, 1, "ours")
-    return_leftovers(context)
+    recover_batches(context)
     assert batch_rows() == before
     assert list(ious_in(folder)) == []
 
@@ -176,7 +176,7 @@ def test_an_iou_for_what_is_done_is_void(add_batches, claim, take, context, fold
     take(ledger.finish, 1, token="ours", classified=2, failed=0)
     before = batch_rows()
     write_iou(folder, 1, "ours")
-    return_leftovers(context)
+    recover_batches(context)
     assert batch_rows() == before
 
 
@@ -189,7 +189,7 @@ def test_a_holder_with_an_iou_is_not_blamed_for_its_death_as_well(
     write_iou(folder, 1, "ours")
     dies(1, index=1)
     # Then its word counts
-    assert return_leftovers(context) == 2
+    assert recover_batches(context) == 2
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
 
 
@@ -208,14 +208,14 @@ def test_what_lies_there_keeps_until_the_database_answers(
     postgres_server.kill()
     try:
         with pytest.raises(Exception, match="connection"):
-            return_leftovers(context)
+            recover_batches(context)
         write_iou(folder, 2, "ours")
         with pytest.raises(Exception, match="connection"):
-            return_leftovers(context)
+            recover_batches(context)
     finally:
         postgres_server.start()
     # When it is back, then both are seen to
-    assert return_leftovers(context) == 2
+    assert recover_batches(context) == 2
     assert parts() == [
         (["0/1.wav"], PENDING, 0, False),
         (["1/0.wav", "1/1.wav"], PENDING, 0, False),
@@ -234,7 +234,7 @@ def test_a_process_that_ended_for_time_while_it_did_not_read_blames_no_sound(
     claim(1, worker=DEAD)
     dies(1, seconds=-1)
     # When it is found
-    return_leftovers(context)
+    recover_batches(context)
     # Then its batch waits a while, without an attempt
     (row,) = batch_rows()
     assert (row["state"], row["attempts"], row["setbacks"]) == (PENDING, 0, 1)

@@ -4,21 +4,21 @@ import pytest
 
 from tests.support import sounds
 from workers.errors import LibraryRootAwayError
-from workers.recovery.isolated_read import TrialEnd, try_reading
+from workers.recovery.isolated_read import IsolatedRead, read_isolated
 
 
 def read(root, name="kick.wav"):
-    return try_reading(root, name, follow_links=True, timeout_seconds=60)
+    return read_isolated(root, name, follow_links=True, timeout_seconds=60)
 
 
 def test_a_good_sound_survives(tmp_path):
     (tmp_path / "kick.wav").write_bytes(sounds.encoded())
-    assert read(tmp_path) is TrialEnd.SURVIVED
+    assert read(tmp_path) is IsolatedRead.SURVIVED
 
 
 def test_a_sound_that_is_refused_in_good_order_survives_too(tmp_path):
     (tmp_path / "kick.wav").write_bytes(b"")
-    assert read(tmp_path) is TrialEnd.SURVIVED
+    assert read(tmp_path) is IsolatedRead.SURVIVED
 
 
 def test_of_a_folder_that_is_away_nothing_is_learned(tmp_path):
@@ -35,4 +35,4 @@ def test_what_a_folder_of_sounds_calls_workers_is_not_run(tmp_path, monkeypatch)
     # When a suspect is tried by somebody who stands there
     monkeypatch.chdir(tmp_path)
     # Then it was ours that read it
-    assert read(tmp_path) is TrialEnd.SURVIVED
+    assert read(tmp_path) is IsolatedRead.SURVIVED

@@ -39,7 +39,7 @@ QUICK = {
     "CRATESORT_SWEEP_SECONDS": "1",
 }
 
-#: No lease ends and no sweep runs while a test does: what comes back was returned by the watch.
+#: No lease ends and no sweep runs during a test: the supervisor returned what comes back.
 WATCH_ALONE = {
     "CRATESORT_TIME_LIMIT_SECONDS": "600",
     "CRATESORT_LEASE_MARGIN_SECONDS": "600",

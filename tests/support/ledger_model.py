@@ -14,7 +14,7 @@ from classifier.errors import ErrorCode
 from db.engine import reading
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
-from db.queue.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, Verdict
+from db.queue.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
 from db.tables import BatchState, batches
@@ -104,16 +104,16 @@ class Model:
         if size == 1:
             self.blamed_alone[row.paths[0]] += 1
         if size == 1 and attempts >= SOLO_ATTEMPTS:
-            assert verdict is Verdict.HOPELESS
+            assert verdict is AttemptOutcome.GIVE_UP
             assert self.blamed_alone[row.paths[0]] >= SOLO_ATTEMPTS, "given up too early"
             self.given_up.add(row.paths[0])
         elif size > 1 and attempts >= SPLIT_AFTER_ATTEMPTS:
-            assert verdict is Verdict.SPLIT
+            assert verdict is AttemptOutcome.SPLIT
             first, second = row.paths[: size // 2], row.paths[size // 2 :]
             self._release(batch_id, attempts=0, paths=first, suspect=len(first) == 1)
             self.unborn.append(Row(row.ingest_id, second, suspect=len(second) == 1))
         else:
-            assert verdict is Verdict.RETURNED
+            assert verdict is AttemptOutcome.RETURNED
             self._release(batch_id, attempts=attempts, suspect=size == 1)
 
     def single_out(self, batch_id, token, verdict, index):
@@ -122,7 +122,7 @@ class Model:
             self.blame(batch_id, token, verdict)
             return
         assert self.holds(batch_id, token), "singled out by one who no longer held it"
-        assert verdict is Verdict.SINGLED_OUT
+        assert verdict is AttemptOutcome.ISOLATED
         others = row.paths[:index] + row.paths[index + 1 :]
         self._release(batch_id, attempts=0, paths=others)
         self.unborn.append(Row(row.ingest_id, (row.paths[index],), suspect=True))
@@ -245,10 +245,10 @@ def blame_silent(connection, silent, index=None):
     Close it when it is hopeless.
     """
     if index is None:
-        verdict = recovery.blame(connection, silent.id, token=silent.token)
+        verdict = recovery.count_attempt(connection, silent.id, token=silent.token)
     else:
-        verdict = recovery.single_out(connection, silent.id, token=silent.token, index=index)
-    if verdict is Verdict.HOPELESS:
+        verdict = recovery.isolate(connection, silent.id, token=silent.token, index=index)
+    if verdict is AttemptOutcome.GIVE_UP:
         assert close(connection, silent, crashed=True)
     return verdict
 
@@ -293,6 +293,6 @@ def drain(database, poison, most_claims):
             if paths.isdisjoint(poison):
                 assert close(connection, claimed)
             else:
-                silent = recovery.reap(connection)
+                silent = recovery.next_expired(connection)
                 assert silent == claimed
                 blame_silent(connection, silent)

@@ -78,7 +78,7 @@ def _missing_part(value: Any, expected: dict[str, Any]) -> str | None:
     return None
 
 
-class _CarefulDelivery:
+class _TolerantDelivery:
     """For a transport: delivers only what has a whole envelope, and survives a refusal."""
 
     connection_errors = (*redis.Transport.connection_errors, ResponseError)
@@ -95,7 +95,7 @@ class _CarefulDelivery:
             log.error("an entry of the list %s is dropped: %s", queue, fault)
 
 
-class CarefulQoS(redis.QoS):
+class TolerantQoS(redis.QoS):
     """Remembers which messages are in hand; survives what it finds there and did not write."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
@@ -109,10 +109,10 @@ class CarefulQoS(redis.QoS):
                 connection.hdel(self.unacked_key, tag)
 
 
-class _CarefulReading:
+class _TolerantReading:
     """For a channel: survives an entry that is not JSON, or not what kombu makes of JSON."""
 
-    QoS = CarefulQoS
+    QoS = TolerantQoS
     connection: Any
 
     def _brpop_read(self, **options: Any) -> Any:
@@ -126,21 +126,21 @@ class _CarefulReading:
             return True
 
 
-class Channel(_CarefulReading, redis.Channel):
+class Channel(_TolerantReading, redis.Channel):
     """A Redis channel that survives entries which are not JSON."""
 
 
-class Transport(_CarefulDelivery, redis.Transport):
+class Transport(_TolerantDelivery, redis.Transport):
     """The transport for redis:// and rediss://."""
 
     Channel = Channel
 
 
-class SentinelChannel(_CarefulReading, redis.SentinelChannel):
+class SentinelChannel(_TolerantReading, redis.SentinelChannel):
     """As `Channel`, behind sentinels."""
 
 
-class SentinelTransport(_CarefulDelivery, redis.SentinelTransport):
+class SentinelTransport(_TolerantDelivery, redis.SentinelTransport):
     """The transport for sentinel://."""
 
     Channel = SentinelChannel

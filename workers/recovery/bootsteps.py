@@ -1,8 +1,8 @@
-"""What cratesort adds to the life of a worker's parent, as Celery bootsteps.
+"""Celery bootsteps of a worker's parent process.
 
-The parent starts the watch (`workers.recovery.supervisor`) and starts it again should it end; it
-takes no messages while the database is away; told to stop, it interrupts a training run; and a
-second Ctrl-C ends it within a second.
+The parent starts the supervisor (`workers.recovery.supervisor`) and restarts it when it ends. It
+takes no messages while the database is away, interrupts a training run when it is told to stop, and
+ends within a second on a second Ctrl-C.
 """
 
 import logging
@@ -18,41 +18,41 @@ from celery import Celery, bootsteps, signals
 from celery.worker.state import active_requests
 
 from workers.celery_ext.app import RETRAIN_TASK
-from workers.recovery.database_health import Pulse
+from workers.recovery.database_health import DatabaseHealth
 from workers.recovery.supervisor import SIGNALS, STOP_NOW
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.5
-#: A watch that ends at once is not started over and over.
+#: A supervisor that ends at once is not started over and over.
 _RESTART_SECONDS: Final = 5.0
-#: How long a second Ctrl-C waits for the watch to return what was in hand.
+#: How long a second Ctrl-C waits for the supervisor to return what was in hand.
 _PATIENCE_SECONDS: Final = 0.8
 
-#: A batch in hand ends within its time limit, and the watch's grace.
+#: A batch in hand ends within its time limit, and the supervisor's grace.
 _SHUTDOWN_MARGIN_SECONDS: Final = 5.0
 
 _INTERRUPTED: Final = 130
 
 
-class _WatchProcess:
-    """The parent's end of the watch."""
+class _SupervisorProcess:
+    """The parent's end of the supervisor."""
 
     def __init__(self) -> None:
-        self.pulse = Pulse.create()
+        self.health = DatabaseHealth.create()
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
     def ensure(self) -> None:
-        """Start the watch if none runs."""
+        """Start the supervisor if none runs."""
         ended = None if self._process is None else self._process.poll()
         if self._process is not None and ended is None:
             return
         if time.monotonic() - self._started < _RESTART_SECONDS:
             return
         if ended is not None:
-            log.error("the watch ended with code %d; another one is started", ended)
-            self.pulse.beat()  # else nothing would be taken until the new one has had a look
+            log.error("the supervisor ended with code %d; another one is started", ended)
+            self.health.report_up()  # else nothing would be taken until the new one has had a look
         self._started = time.monotonic()
         # Blocked signals stay blocked in the new program: until it can tell them apart, a Ctrl-C
         # would end it. Ours that come meanwhile are delivered behind.
@@ -64,11 +64,11 @@ class _WatchProcess:
                     "-P",
                     "-m",
                     "workers.recovery.supervisor",
-                    str(self.pulse.fd),
+                    str(self.health.fd),
                     str(os.getpid()),
                 ],
                 stdin=subprocess.DEVNULL,
-                pass_fds=[self.pulse.fd],
+                pass_fds=[self.health.fd],
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -84,7 +84,7 @@ class _WatchProcess:
             pass  # it goes on without us; and if it cannot, the leases end
 
 
-_watch: Final = _WatchProcess()
+_supervisor: Final = _SupervisorProcess()
 
 
 class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -102,8 +102,8 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Look at the watch and its pulse from now on."""
-        _watch.ensure()
+        """Look at the supervisor and its health from now on."""
+        _supervisor.ensure()
         # After a lost connection Celery has set up only what was consumed before.
         self._release(consumer)
         self._timer = consumer.timer.call_repeatedly(_LOOK_SECONDS, self._look, (consumer,))
@@ -114,8 +114,8 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
             self._timer.cancel()
 
     def _look(self, consumer: Any) -> None:
-        _watch.ensure()
-        if not _watch.pulse.is_beating:
+        _supervisor.ensure()
+        if not _supervisor.health.is_up:
             self._hold(consumer)
         elif self._held:
             log.warning("the database is back: messages are taken again")
@@ -142,12 +142,12 @@ def install(app: Celery) -> None:
 
     @signals.worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
-        _watch.ensure()  # before there are children to watch
+        _supervisor.ensure()  # before there are children to watch
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
         signal.signal(signal.SIGQUIT, _stop_now)
-        # Celery would start itself anew under the same process id, and leave the watch behind.
+        # Celery would start itself anew under the same process id, and leave the supervisor behind.
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
@@ -184,11 +184,11 @@ def _interrupt_training() -> None:
 
 
 def _stop_now(*_: Any) -> None:
-    """End this worker at once; what was in hand is returned by the watch, or by its lease."""
+    """End this worker at once; what was in hand is returned by the supervisor, or by its lease."""
     _interrupt_training()
     _end(_INTERRUPTED)
 
 
 def _end(code: int) -> None:
-    _watch.stop_now()
+    _supervisor.stop_now()
     os._exit(code)

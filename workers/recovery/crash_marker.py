@@ -28,7 +28,7 @@ _NAME: Final = re.compile(r"(.+)-(\d+)-(\w+)\.note", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class NoteContent:
+class MarkerContent:
     """What a reader last noted.
 
     Attributes
@@ -59,7 +59,7 @@ class NoteContent:
         return time.monotonic() - self.deadline
 
 
-class ReadingNote:
+class CrashMarker:
     """What one process is reading, in memory that outlives it.
 
     Parameters
@@ -128,7 +128,7 @@ class ReadingNote:
         os.close(self._fd)
 
 
-def notes_in(folder: Path) -> list[Path]:
+def markers_in(folder: Path) -> list[Path]:
     """Return all notes in a folder, of the living and of the dead."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -141,7 +141,7 @@ def notes_in(folder: Path) -> list[Path]:
     ]
 
 
-def content_of(path: Path) -> NoteContent | None:
+def read_marker(path: Path) -> MarkerContent | None:
     """Return what a note says, of a living or a dead process; None when it is gone."""
     fd = _open(path)
     if fd is None:
@@ -153,7 +153,7 @@ def content_of(path: Path) -> NoteContent | None:
 
 
 @contextlib.contextmanager
-def note_of_the_dead(path: Path) -> Iterator[NoteContent | None]:
+def claim_dead_marker(path: Path) -> Iterator[MarkerContent | None]:
     """Give what a process left behind, or None while its writer lives or another sees to it.
 
     The note is deleted when the block ends well: what it said has then been seen to.
@@ -173,10 +173,10 @@ def note_of_the_dead(path: Path) -> Iterator[NoteContent | None]:
         os.close(fd)
 
 
-def notes_of_the_living(folder: Path) -> list[NoteContent]:
+def live_markers(folder: Path) -> list[MarkerContent]:
     """Return what living readers note at this moment."""
     found = []
-    for path in notes_in(folder):
+    for path in markers_in(folder):
         fd = _open(path)
         if fd is None:
             continue
@@ -215,16 +215,16 @@ def _take(fd: int) -> bool:
     return True
 
 
-def _content(path: Path, fd: int) -> NoteContent:
+def _content(path: Path, fd: int) -> MarkerContent:
     parts = _NAME.fullmatch(path.name)
     if parts is None:
         raise ValueError(f"{path} is no note; its name should be host-pid-nonce.note")
     worker = ":".join(parts.groups())
     data = os.pread(fd, _LAYOUT.size, 0)
     if len(data) != _LAYOUT.size:
-        return NoteContent(worker, None, None, math.inf, 0)
+        return MarkerContent(worker, None, None, math.inf, 0)
     batch_id, index, deadline, parent_pid = _LAYOUT.unpack(data)
-    return NoteContent(
+    return MarkerContent(
         worker,
         None if batch_id == _NOTHING else batch_id,
         None if index == _NOTHING else index,

@@ -21,7 +21,7 @@ from db.queue import recovery
 from db.queue.batch import ClaimedBatch
 from workers.context import WorkContext
 from workers.errors import backoff_seconds, is_worlds
-from workers.recovery.crash_marker import NoteContent, content_of, note_of_the_dead, notes_in
+from workers.recovery.crash_marker import MarkerContent, claim_dead_marker, markers_in, read_marker
 from workers.recovery.deferred_handback import ious_in
 from workers.recovery.failure_policy import blame
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _HEAD_START_SECONDS: Final = 0.5
 
 
-def return_leftovers(
+def recover_batches(
     context: WorkContext, *, of_parent: int | None = None, blameless: bool = False
 ) -> int:
     """Return to the ledger what lies in this host's folder.
@@ -67,10 +67,10 @@ def return_leftovers(
                 )
         iou.path.unlink(missing_ok=True)
         seen_to += 1
-    for path in notes_in(folder):
+    for path in markers_in(folder):
         if of_parent is not None and _is_for_another(path, of_parent):
             continue
-        with note_of_the_dead(path) as note:
+        with claim_dead_marker(path) as note:
             if note is not None:
                 try:
                     _return_from(note, context, blameless=blameless)
@@ -84,7 +84,7 @@ def return_leftovers(
 
 
 def _is_for_another(path: Path, parent_pid: int) -> bool:
-    note = content_of(path)
+    note = read_marker(path)
     return note is not None and note.parent_pid not in (0, parent_pid) and _lives(note.parent_pid)
 
 
@@ -103,7 +103,7 @@ def _lives(pid: int) -> bool:
     return state not in "ZX"
 
 
-def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) -> None:
+def _return_from(note: MarkerContent, context: WorkContext, *, blameless: bool) -> None:
     with context.database.begin() as connection:
         for batch in recovery.held_by_worker(connection, note.worker):
             if blameless:
@@ -121,15 +121,18 @@ def _return_from(note: NoteContent, context: WorkContext, *, blameless: bool) ->
 
 
 def _blame(
-    connection: Connection, batch: ClaimedBatch, note: NoteContent, context: WorkContext
-) -> recovery.Verdict | None:
+    connection: Connection, batch: ClaimedBatch, note: MarkerContent, context: WorkContext
+) -> recovery.AttemptOutcome | None:
     timed_out = note.overdue_seconds() > -_HEAD_START_SECONDS
     code = ErrorCode.TIMED_OUT if timed_out else ErrorCode.CRASHED_READER
     index = note.index if note.batch_id == batch.id else None
     if timed_out and index is None:
         # It was not reading: the database, or the machine, took its time. No sound is to blame.
         recovery.hand_back(
-            connection, batch.id, token=batch.token, after_seconds=backoff_seconds(batch.setbacks)
+            connection,
+            batch.id,
+            token=batch.token,
+            after_seconds=backoff_seconds(batch.transient_failures),
         )
-        return recovery.Verdict.RETURNED
+        return recovery.AttemptOutcome.RETURNED
     return blame(connection, batch, context.settings, code, index=index)

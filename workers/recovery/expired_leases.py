@@ -16,14 +16,14 @@ from workers.recovery.failure_policy import blame
 log = logging.getLogger(__name__)
 
 
-def reap(context: WorkContext) -> Counter[recovery.Verdict]:
+def return_expired(context: WorkContext) -> Counter[recovery.AttemptOutcome]:
     """Take batches whose lease expired, and count what became of them."""
-    verdicts: Counter[recovery.Verdict] = Counter()
+    verdicts: Counter[recovery.AttemptOutcome] = Counter()
     while True:
         silent = verdict = None
         try:
             with context.database.begin() as connection:
-                silent = recovery.reap(connection)
+                silent = recovery.next_expired(connection)
                 if silent is None:
                     return verdicts
                 verdict = blame(connection, silent, context.settings, ErrorCode.CRASHED_READER)
@@ -38,7 +38,7 @@ def reap(context: WorkContext) -> Counter[recovery.Verdict]:
                 extra={"batch": silent.id},
             )
             with context.database.begin() as connection:
-                recovery.postpone(
+                recovery.extend_lease(
                     connection,
                     silent.id,
                     token=silent.token,

@@ -1,6 +1,6 @@
 """Blame: a batch that ended its holder goes back in parts, or is closed with a typed row.
 
-Used by whoever finds that out: the holder itself, the watch, a sweep, the next run in one process.
+Used by the worker itself, the supervisor, a sweep and the next run in one process.
 """
 
 import os
@@ -32,7 +32,7 @@ def blame(
     detail: str = "",
     *,
     index: int | None = None,
-) -> recovery.Verdict | None:
+) -> recovery.AttemptOutcome | None:
     """Return a batch that failed without excuse, or close it with a typed row when it is hopeless.
 
     Parameters
@@ -48,14 +48,14 @@ def blame(
 
     Returns
     -------
-    Verdict or None
+    AttemptOutcome or None
         None when the lease was lost already.
     """
     if index is None:
-        verdict = recovery.blame(connection, claimed.id, token=claimed.token)
+        verdict = recovery.count_attempt(connection, claimed.id, token=claimed.token)
     else:
-        verdict = recovery.single_out(connection, claimed.id, token=claimed.token, index=index)
-    if verdict is recovery.Verdict.HOPELESS:
+        verdict = recovery.isolate(connection, claimed.id, token=claimed.token, index=index)
+    if verdict is recovery.AttemptOutcome.GIVE_UP:
         close_hopeless(connection, claimed, settings, code, detail)
     return verdict
 

@@ -22,7 +22,7 @@ from workers.errors import LibraryRootAwayError
 _WORLDS_FAULT: Final = 75
 
 
-class TrialEnd(StrEnum):
+class IsolatedRead(StrEnum):
     """How a trial ended."""
 
     SURVIVED = "survived"
@@ -30,9 +30,9 @@ class TrialEnd(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-def try_reading(
+def read_isolated(
     root_path: Path, path: str, *, follow_links: bool, timeout_seconds: float
-) -> TrialEnd:
+) -> IsolatedRead:
     """Read a file's header in a process of its own.
 
     Parameters
@@ -44,7 +44,7 @@ def try_reading(
 
     Returns
     -------
-    TrialEnd
+    IsolatedRead
         `SURVIVED` also for a file that is refused in good order.
 
     Raises
@@ -64,10 +64,10 @@ def try_reading(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return TrialEnd.TIMED_OUT
+        return IsolatedRead.TIMED_OUT
     if ended.returncode == _WORLDS_FAULT:
         raise LibraryRootAwayError(f"the library at {root_path} cannot be read now")
-    return TrialEnd.SURVIVED if ended.returncode == 0 else TrialEnd.CRASHED
+    return IsolatedRead.SURVIVED if ended.returncode == 0 else IsolatedRead.CRASHED
 
 
 def main() -> None:

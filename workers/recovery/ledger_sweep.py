@@ -16,7 +16,7 @@ from db.queue import ledger, recovery
 from db.registry import training_runs
 from workers.celery_ext.dispatch import dispatch, messages_waiting, publish
 from workers.context import WorkContext
-from workers.recovery.expired_leases import reap
+from workers.recovery.expired_leases import return_expired
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +50,15 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     sqlalchemy.exc.OperationalError
         The database is away; the next sweep tries again.
     """
-    verdicts = reap(context)
+    verdicts = return_expired(context)
     _close_silent_runs(context)
     settings = context.settings
     republished = _republish_lost(app, context)
     published = dispatch(app, context.database, settings).published
     swept = Swept(
-        returned=verdicts[recovery.Verdict.RETURNED],
-        split=verdicts[recovery.Verdict.SPLIT],
-        crashed=verdicts[recovery.Verdict.HOPELESS],
+        returned=verdicts[recovery.AttemptOutcome.RETURNED],
+        split=verdicts[recovery.AttemptOutcome.SPLIT],
+        crashed=verdicts[recovery.AttemptOutcome.GIVE_UP],
         republished=republished,
         published=published,
     )

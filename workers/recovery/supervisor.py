@@ -1,4 +1,4 @@
-"""The watch: a small process beside each worker that sees at once when a child of it dies.
+"""The supervisor: a small process beside each worker that sees at once when a child of it dies.
 
 A worker's parent must not wait for a database: it would leave its children without work and signals
 without an answer. So the parent starts this process (``python -m workers.recovery.supervisor``),
@@ -33,9 +33,9 @@ from workers.celery_ext.dispatch import dispatch
 from workers.context import WorkContext
 from workers.errors import is_worlds
 from workers.logging_setup import set_up_logging
-from workers.recovery.crash_marker import NoteContent, notes_of_the_living
-from workers.recovery.crash_recovery import return_leftovers
-from workers.recovery.database_health import Pulse
+from workers.recovery.crash_marker import MarkerContent, live_markers
+from workers.recovery.crash_recovery import recover_batches
+from workers.recovery.database_health import DatabaseHealth
 from workers.recovery.ledger_sweep import sweep
 from workers.settings import load_settings
 
@@ -44,26 +44,28 @@ log = logging.getLogger(__name__)
 #: From the parent: end the children and return everything, now.
 STOP_NOW: Final = signal.SIGUSR1
 
-#: Ctrl-C and a service's stop reach the whole group; the watch ends when the others have.
+#: Ctrl-C and a service's stop reach the whole group; the supervisor ends when the others have.
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: The parent starts the watch with these blocked, until it is ready for them.
+#: The parent starts the supervisor with these blocked, until it is ready for them.
 SIGNALS: Final = (STOP_NOW, *_IGNORED)
 
 _LOOK_SECONDS: Final = 0.25
 #: Told to stop, it waits this long for a database; then the leases end.
 _PATIENCE_SECONDS: Final = 10.0
 _PING_SECONDS: Final = 1.0
-#: The pool kills a child over its limit itself; the watch does what the pool has not done by then.
+#: The pool kills a child over its limit itself; the supervisor only if that did not happen.
 _POOLS_GRACE_SECONDS: Final = 2.0
 
 
-class Watch:
-    """One worker's watch."""
+class Supervisor:
+    """One worker's supervisor."""
 
-    def __init__(self, app: Celery, context: WorkContext, pulse: Pulse, parent_pid: int) -> None:
+    def __init__(
+        self, app: Celery, context: WorkContext, health: DatabaseHealth, parent_pid: int
+    ) -> None:
         self._app = app
         self._context = context
-        self._pulse = pulse
+        self._health = health
         self._parent_pid = parent_pid
         self._pinged = self._swept = time.monotonic()
         self._database_away = False
@@ -89,22 +91,22 @@ class Watch:
         self._stop_children()
 
     def _look(self) -> None:
-        """Do all that is due; a fault of the world ends this look, not the watch."""
+        """Do all that is due; a fault of the world ends this look, not the supervisor."""
         self._kill_the_overdue()
         try:
             self._ping()
             if self._database_away:
                 return
             blameless = self._told_to_stop.is_set()
-            if return_leftovers(self._context, of_parent=self._parent_pid, blameless=blameless):
+            if recover_batches(self._context, of_parent=self._parent_pid, blameless=blameless):
                 dispatch(self._app, self._context.database, self._context.settings)
             if time.monotonic() - self._swept >= self._context.settings.sweep_seconds:
                 self._swept = time.monotonic()
                 sweep(self._app, self._context)
         except Exception as error:
             if not is_worlds(error):
-                raise  # loud: the parent starts another watch
-            log.warning("the watch will try again: %s", plain(error))
+                raise  # loud: the parent starts another supervisor
+            log.warning("the supervisor will try again: %s", plain(error))
 
     def _ping(self) -> None:
         if time.monotonic() - self._pinged < _PING_SECONDS:
@@ -117,9 +119,9 @@ class Watch:
             if not self._database_away:
                 log.warning("the database does not answer: %s", plain(error))
             self._database_away = True
-            self._pulse.stop()
+            self._health.report_down()
             return
-        self._pulse.beat()
+        self._health.report_up()
         if self._database_away:
             self._database_away = False
             # Who held a batch meanwhile gets a moment to finish it, or to have it handed back,
@@ -127,9 +129,9 @@ class Watch:
             self._swept = time.monotonic()
             log.warning("the database answers again")
 
-    def _children(self) -> list[NoteContent]:
+    def _children(self) -> list[MarkerContent]:
         folder = self._context.settings.running_folder
-        return [note for note in notes_of_the_living(folder) if note.parent_pid == self._parent_pid]
+        return [note for note in live_markers(folder) if note.parent_pid == self._parent_pid]
 
     def _kill_the_overdue(self) -> None:
         for child in self._children():
@@ -159,14 +161,16 @@ def main() -> None:
     """Watch over the parent process's children."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    pulse = Pulse(int(sys.argv[1]))
+    health = DatabaseHealth(int(sys.argv[1]))
     settings = load_settings()
     set_up_logging(settings.log_level, settings.log_format)
     # The parent's id is passed on: by now it may be gone, and this process someone else's child.
-    watch = Watch(build_app(settings), WorkContext.create(settings), pulse, int(sys.argv[2]))
-    signal.signal(STOP_NOW, lambda *_: watch.stop_now())
+    supervisor = Supervisor(
+        build_app(settings), WorkContext.create(settings), health, int(sys.argv[2])
+    )
+    signal.signal(STOP_NOW, lambda *_: supervisor.stop_now())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    watch.run()
+    supervisor.run()
 
 
 if __name__ == "__main__":

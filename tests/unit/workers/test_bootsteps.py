@@ -43,13 +43,15 @@ def consumer():
 @pytest.fixture
 def look(consumer, monkeypatch):
     """Let the step look, while the database answers or does not; a failure starts it anew."""
-    pulse = SimpleNamespace(is_beating=True)
-    monkeypatch.setattr(bootsteps, "_watch", SimpleNamespace(pulse=pulse, ensure=lambda: None))
+    health = SimpleNamespace(is_up=True)
+    monkeypatch.setattr(
+        bootsteps, "_supervisor", SimpleNamespace(health=health, ensure=lambda: None)
+    )
     step = HoldWhileDatabaseIsAway(consumer)
     step.start(consumer)
 
     def once(*, database_answers):
-        pulse.is_beating = database_answers
+        health.is_up = database_answers
         try:
             step._look(consumer)
         except ConnectionError:

@@ -11,10 +11,10 @@ import pytest
 from tests.support.command_line import clean_environment
 from tests.support.servers.lifecycle import die_with_parent, wait_until
 from workers.recovery.crash_marker import (
-    ReadingNote,
-    note_of_the_dead,
-    notes_in,
-    notes_of_the_living,
+    CrashMarker,
+    claim_dead_marker,
+    live_markers,
+    markers_in,
 )
 
 #: A process with a note of its own: it follows orders line by line and answers each.
@@ -22,8 +22,8 @@ _WRITER = """
 import os
 import sys
 from pathlib import Path
-from workers.recovery.crash_marker import ReadingNote
-note = ReadingNote(Path(sys.argv[1]), f"a-host:{os.getpid()}:abc")
+from workers.recovery.crash_marker import CrashMarker
+note = CrashMarker(Path(sys.argv[1]), f"a-host:{os.getpid()}:abc")
 print("ready", flush=True)
 for line in sys.stdin:
     order, *numbers = line.split()
@@ -50,7 +50,7 @@ class Writer:
             preexec_fn=die_with_parent(signal.SIGKILL),
         )
         assert self.process.stdout.readline() == "ready\n"
-        (self.path,) = notes_in(folder)
+        (self.path,) = markers_in(folder)
 
     def send(self, line):
         self.process.stdin.write(f"{line}\n")
@@ -82,7 +82,7 @@ def writer(folder):
 
 def left_at(path):
     """What a dead process left behind, as batch and sound; None while it lives."""
-    with note_of_the_dead(path) as note:
+    with claim_dead_marker(path) as note:
         return None if note is None else (note.batch_id, note.index)
 
 
@@ -92,7 +92,7 @@ def left_at(path):
 def test_a_note_survives_the_kill_of_its_writer(writer):
     writer.order("begin 12 60", "read 12 34")
     writer.die()
-    with note_of_the_dead(writer.path) as note:
+    with claim_dead_marker(writer.path) as note:
         assert (note.batch_id, note.index) == (12, 34)
         assert note.worker == f"a-host:{writer.process.pid}:abc"
         assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
@@ -131,7 +131,7 @@ def test_who_was_killed_at_birth_leaves_a_note_that_names_nothing(folder, conten
     folder.mkdir()
     path = folder / "a-host-12-abc.note"
     path.write_bytes(content)
-    with note_of_the_dead(path) as note:
+    with claim_dead_marker(path) as note:
         assert (note.worker, note.batch_id, note.index) == ("a-host:12:abc", None, None)
         assert note.overdue_seconds() == -math.inf
 
@@ -140,7 +140,7 @@ def test_who_was_killed_at_birth_leaves_a_note_that_names_nothing(folder, conten
 def test_a_note_tells_whether_its_batch_was_over_its_time(writer, limit, is_overdue):
     writer.order(f"begin 12 {limit}", "read 12 34")
     writer.die()
-    with note_of_the_dead(writer.path) as note:
+    with claim_dead_marker(writer.path) as note:
         assert (note.overdue_seconds() > 0) is is_overdue
 
 
@@ -194,7 +194,7 @@ def test_a_note_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
 def test_a_note_that_was_seen_to_is_gone(writer):
     writer.order("begin 12 60")
     writer.die()
-    with note_of_the_dead(writer.path) as note:
+    with claim_dead_marker(writer.path) as note:
         assert note is not None
         assert writer.path.exists()
     assert not writer.path.exists()
@@ -204,7 +204,7 @@ def test_a_note_that_was_seen_to_is_gone(writer):
 def test_a_note_that_could_not_be_seen_to_keeps(writer):
     writer.order("begin 12 60", "read 12 34")
     writer.die()
-    with pytest.raises(ConnectionError), note_of_the_dead(writer.path):
+    with pytest.raises(ConnectionError), claim_dead_marker(writer.path):
         raise ConnectionError("the database is away")
     assert left_at(writer.path) == (12, 34)
 
@@ -214,10 +214,10 @@ def test_of_several_who_look_at_once_one_sees_to_a_note(writer):
     writer.die()
     look = (
         "import sys; from pathlib import Path\n"
-        "from workers.recovery.crash_marker import note_of_the_dead\n"
-        "with note_of_the_dead(Path(sys.argv[1])) as note: print(note)"
+        "from workers.recovery.crash_marker import claim_dead_marker\n"
+        "with claim_dead_marker(Path(sys.argv[1])) as note: print(note)"
     )
-    with note_of_the_dead(writer.path) as first:
+    with claim_dead_marker(writer.path) as first:
         second = subprocess.run(
             [sys.executable, "-c", look, writer.path],
             env=clean_environment(writer.path.parent, {}),
@@ -231,7 +231,7 @@ def test_of_several_who_look_at_once_one_sees_to_a_note(writer):
 
 def test_where_there_is_no_note_nobody_is_dead(folder):
     assert left_at(folder / "a-host-1-abc.note") is None
-    assert notes_in(folder) == []
+    assert markers_in(folder) == []
 
 
 # The writer's end
@@ -254,7 +254,7 @@ def test_a_note_with_a_batch_in_hand_survives_its_closing(writer):
 
 def test_the_living_are_listed_with_what_they_have_in_hand(folder, writer):
     writer.order("begin 12 -5", "read 12 34")
-    (note,) = notes_of_the_living(folder)
+    (note,) = live_markers(folder)
     assert (note.batch_id, note.index) == (12, 34)
     assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
     assert note.overdue_seconds() > 0
@@ -262,7 +262,7 @@ def test_the_living_are_listed_with_what_they_have_in_hand(folder, writer):
 
 def test_the_idle_are_never_over_their_time(folder, writer):
     writer.order("begin 12 -5", "clear")
-    (note,) = notes_of_the_living(folder)
+    (note,) = live_markers(folder)
     assert note.batch_id is None
     assert note.overdue_seconds() == -math.inf
 
@@ -270,26 +270,26 @@ def test_the_idle_are_never_over_their_time(folder, writer):
 def test_the_dead_are_not_among_the_living_and_their_notes_keep(folder, writer):
     writer.order("begin 12 60", "read 12 34")
     writer.die()
-    assert notes_of_the_living(folder) == []
+    assert live_markers(folder) == []
     assert left_at(writer.path) == (12, 34)
 
 
 def test_the_dead_are_not_among_the_living_while_somebody_sees_to_them(folder, writer):
     writer.order("begin 12 60", "read 12 34")
     writer.die()
-    with note_of_the_dead(writer.path):
-        assert notes_of_the_living(folder) == []
+    with claim_dead_marker(writer.path):
+        assert live_markers(folder) == []
 
 
 def test_among_several_each_is_told_from_the_others(folder, writer):
-    with_batch = ReadingNote(folder, "a-host:1:a")
-    idle = ReadingNote(folder, "a-host:2:b")
+    with_batch = CrashMarker(folder, "a-host:1:a")
+    idle = CrashMarker(folder, "a-host:2:b")
     with_batch.begin(7)
     writer.die()
-    living = {note.worker: note.batch_id for note in notes_of_the_living(folder)}
+    living = {note.worker: note.batch_id for note in live_markers(folder)}
     assert living == {"a-host:1:a": 7, "a-host:2:b": None}
     idle.close()
-    assert [note.worker for note in notes_of_the_living(folder)] == ["a-host:1:a"]
+    assert [note.worker for note in live_markers(folder)] == ["a-host:1:a"]
     with_batch.close()
 
 
@@ -299,7 +299,7 @@ def test_among_several_each_is_told_from_the_others(folder, writer):
 @pytest.fixture
 def note(folder):
     """A note of this very process."""
-    note = ReadingNote(folder, "a-host:1:abc")
+    note = CrashMarker(folder, "a-host:1:abc")
     yield note
     note.clear()
     note.close()
@@ -317,7 +317,7 @@ def test_the_writer_itself_can_ask_where_it_stands(note):
 def test_the_largest_numbers_of_a_ledger_fit(folder, note):
     note.begin(2**63 - 1)
     note.read(2**63 - 1, 10_000)
-    (found,) = notes_of_the_living(folder)
+    (found,) = live_markers(folder)
     assert (found.batch_id, found.index) == (2**63 - 1, 10_000)
 
 
@@ -327,7 +327,7 @@ def test_a_link_in_the_place_of_a_note_is_not_followed(folder, tmp_path):
     folder.mkdir()
     (folder / "a-host-1-abc.note").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic link"):
-        ReadingNote(folder, "a-host:1:abc")
+        CrashMarker(folder, "a-host:1:abc")
     assert victim.read_bytes() == b"precious"
 
 
