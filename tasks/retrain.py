@@ -15,7 +15,8 @@ from db.registry import training_runs
 from db.results import labels
 from db.tables import RunTrigger
 from training.errors import RunNotOpenedError
-from training.runs.run import retrain_now
+from training.extra import require_training_extra
+from training.runs.run import perform
 from workers import child_process
 from workers.celery_ext.app import RETRAIN_TASK, app
 from workers.context import WorkContext
@@ -72,8 +73,12 @@ def _retrain(context: WorkContext) -> None:
             settings.training_new_labels,
         )
         return
-    finished = retrain_now(
+    require_training_extra()
+    from training.runs.from_labels import retrain_labels  # loads scikit-learn and pandas
+
+    finished = perform(
         context.database,
+        retrain_labels,
         trigger=RunTrigger.SCHEDULE,
         slot=slot_at(schedule, moment),
         seed=SEED,

@@ -1,7 +1,7 @@
 """``cratesort train``: a new model from trusted labels, measured on what it has not seen."""
 
 import os
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> None:
     """Train a model from the labels of the database, and let it serve if it is better.
 
-    What the schedule does by night, now. The new model and the one that serves answer the same
+    Run the scheduled retraining now. The new model and the one that serves answer the same
     sounds, which no model ever learns from; only if the new one is better, and no category
     suffers, does it replace the other. Give labels with `cratesort labels import`.
 
@@ -46,7 +46,7 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
     """
     from db.engine import create_engine
     from db.migrate import require_current
-    from training.runs.run import require_training_extra
+    from training.extra import require_training_extra
     from workers.settings import load_settings
 
     settings = load_settings()
@@ -55,7 +55,6 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
     require_training_extra()
 
     tell("loading TensorFlow" + (" and the table" if table else ""))
-    from classifier.bundle.manifest import installed_libraries
     from db.tables import RunTrigger
     from training.reports.atomic_write import require_writable
     from training.runs.from_labels import retrain_labels
@@ -64,22 +63,13 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
 
     if folder is not None:
         require_writable(folder)
-    version = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
     with shown_phases() as phases:
         finished = perform(
             database,
-            work=lambda progress: (
-                retrain_labels(database, version=version, seed=seed, progress=progress)
-                if table is None
-                else train_from_table(
-                    table, database, version=version, seed=seed, progress=progress
-                )
-            ),
+            retrain_labels if table is None else partial(train_from_table, table),
             trigger=RunTrigger.HAND,
             slot=None,
             seed=seed,
-            libraries=installed_libraries(),
             lease_seconds=settings.training_lease_seconds,
             time_limit_seconds=settings.training_time_limit_seconds,
             progress=phases,

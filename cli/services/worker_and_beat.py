@@ -232,7 +232,7 @@ def beat(celery_options: tuple[str, ...]) -> None:
 
 def _trainers_options(options: list[str]) -> list[str]:
     """Return what a trainer is given besides; it is refused where it could not train."""
-    from training.runs.run import require_training_extra
+    from training.extra import require_training_extra
 
     require_training_extra()  # now, and not at three in the morning
     more = []

@@ -79,11 +79,10 @@ class Runs:
             patch.setattr(bundles, "promote", bundles.promote)  # `held_work` replaces it
             perform(
                 self.engine,
-                work=held_work(str(self._folder)),
+                held_work(str(self._folder), VERSION),
                 trigger=RunTrigger.HAND,
                 slot=None,
                 seed=0,
-                libraries={},
                 lease_seconds=60,
                 time_limit_seconds=3600,
             )

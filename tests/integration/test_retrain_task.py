@@ -20,7 +20,7 @@ def test_woken_without_a_reason_the_trainer_begins_no_run(database_url, settings
     def begun(*_, **__):
         pytest.fail("a run was begun")
 
-    monkeypatch.setattr(retrain, "retrain_now", begun)
+    monkeypatch.setattr(retrain, "perform", begun)
 
     # When the trainer is woken
     try:

@@ -9,7 +9,6 @@ the transaction that ends the run).
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from db.engine import create_engine
@@ -17,14 +16,18 @@ from db.registry import bundles
 from db.tables import RunTrigger, RunVerdict
 from tests.support import bundles as made
 from training.errors import TrainingError
-from training.runs.run import RunResult, perform
+from training.runs.result import RunResult
+from training.runs.run import Work, perform
 
 STAGES = ("beginning", "computing", "ending", "writing")
 VERSION = "challenger"
 
 
-def held_work(folder: str) -> Callable[..., RunResult]:
-    """Return work for a run; the finishing transaction of this process can be held from now on."""
+def held_work(folder: str, fixed_version: str | None = None) -> Work:
+    """Return work for a run, of this version if given.
+
+    The finishing transaction of this process can be held from now on.
+    """
 
     def reach(stage):
         Path(folder, stage).touch()
@@ -39,7 +42,8 @@ def held_work(folder: str) -> Callable[..., RunResult]:
 
     bundles.promote = promote_in_the_middle
 
-    def work(progress, version=VERSION):
+    def work(_database, *, version, seed, progress):
+        version = fixed_version or version
         reach("beginning")
         progress("reading", 1, 2)
         reach("computing")
@@ -55,7 +59,6 @@ def held_work(folder: str) -> Callable[..., RunResult]:
             reason="it is better",
             report_html="<h1>A report</h1>",
             last_label_id=41,
-            promote=True,
         )
 
     return work
@@ -68,11 +71,10 @@ def main(url: str, folder: str, lease_seconds: str) -> None:
     try:
         perform(
             create_engine(url),
-            work=held_work(folder),
+            held_work(folder, VERSION),
             trigger=RunTrigger.HAND,
             slot=None,
             seed=0,
-            libraries={},
             lease_seconds=float(lease_seconds),
             time_limit_seconds=3600,
         )

@@ -33,7 +33,7 @@ from training.prior.pretrained import starter_prior
 from training.progress import Progress, counter
 from training.reports.html import render_training_report
 from training.runs.promotion_gate import Verdict, judge
-from training.runs.run import RunResult
+from training.runs.result import RunResult
 
 #: In a manifest: what it learned is bound by the frozen holdout, so that it may be measured there.
 _FROZEN: Final = "frozen"
@@ -113,7 +113,6 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
             created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         ),
         last_label_id=tables.last_label_id,
-        promote=verdict.promote,
     )
 
 

@@ -27,7 +27,7 @@ from training.fit.stack_fit import FittedModels, fit_models, n_epochs_of_a_fit
 from training.prior.pretrained import Prior, generated_prior
 from training.progress import Progress, counter, no_progress
 from training.reports.html import render_table_report
-from training.runs.run import RunResult
+from training.runs.result import RunResult
 
 if TYPE_CHECKING:
     from classifier.model.name_lstm import SequenceModel
@@ -137,12 +137,7 @@ def train_bundle(
 
 
 def train_from_table(
-    path: str,
-    database: Engine,
-    *,
-    version: str,
-    seed: int,
-    progress: Progress,
+    path: str, database: Engine, *, version: str, seed: int, progress: Progress
 ) -> RunResult:
     """Train from a table in a file, as a training run.
 
@@ -186,7 +181,6 @@ def train_from_table(
             created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         ),
         last_label_id=last_label_id,
-        promote=False,
     )
 
 

@@ -13,11 +13,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -29,16 +28,10 @@ from db.errors import is_away, plain
 from db.registry import bundles, training_runs
 from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
 from db.tables import RunTrigger, RunVerdict
-from training.errors import (
-    DatabaseAwayError,
-    LeaseLostError,
-    MissingExtraError,
-    RunNotOpenedError,
-)
+from training.errors import DatabaseAwayError, LeaseLostError, RunNotOpenedError
+from training.progress import Progress, no_progress
 from training.runs.lease_heartbeat import Heartbeat
-
-if TYPE_CHECKING:
-    from training.progress import Progress
+from training.runs.result import RunResult
 
 #: Between two tries to write a run's end to a database that is away.
 _RETRY_SECONDS: Final = 1.0
@@ -49,49 +42,6 @@ _TERMINATED: Final = 128 + signal.SIGTERM
 #: TensorFlow's errors may hold a whole graph.
 _REASON_CHARACTERS: Final = 1_000
 
-_EXTRA: Final = (
-    "tensorflow", "pandas", "sklearn", "skl2onnx", "onnx", "joblib", "jinja2", "matplotlib",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run computed, to be stored as a whole.
-
-    Attributes
-    ----------
-    version : str
-        Of `bundle`.
-    bundle : bytes or None
-        Published; None when there is no new model.
-    sizes : dict
-        Counts of sounds: labelled, held out, by category, ... JSON values only.
-    metrics : dict
-        Of champion and challenger; JSON values only.
-    reason : str
-        Of the verdict, one line for a person.
-    last_label_id : int
-        The newest entry of the labels' history that was read.
-    promote : bool
-        Whether `bundle` is to serve.
-    """
-
-    version: str
-    bundle: bytes | None
-    sizes: dict[str, Any]
-    metrics: dict[str, Any]
-    verdict: RunVerdict
-    reason: str
-    report_html: str | None
-    last_label_id: int
-    promote: bool
-
-    def __post_init__(self) -> None:
-        if self.promote != (self.verdict == RunVerdict.PROMOTED):
-            raise ValueError(f"verdict {self.verdict} and promote={self.promote} contradict")
-        if self.promote and self.bundle is None:
-            raise ValueError("there is no bundle to promote")
-
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -100,8 +50,7 @@ class FinishedRun:
     Attributes
     ----------
     run : TrainingRun
-        As it stands in the database.
-        Its verdict counts: a champion that changed in mid-run is not replaced.
+        Its row. Its verdict counts: a champion that changed during the run is not replaced.
     result : RunResult
         What the work computed.
     """
@@ -110,90 +59,37 @@ class FinishedRun:
     result: RunResult
 
 
-def retrain_now(
-    database: Engine,
-    *,
-    trigger: RunTrigger,
-    slot: str | None,
-    seed: int,
-    lease_seconds: float,
-    time_limit_seconds: float,
-    progress: "Progress | None" = None,
-) -> FinishedRun:
-    """Retrain from the database's labels, as a run.
+class Work(Protocol):
+    """What a run computes; it calls `progress` between two steps, which may raise to stop it."""
 
-    Parameters
-    ----------
-    database, trigger, slot, seed, lease_seconds, time_limit_seconds, progress
-        As for `perform`.
-
-    Raises
-    ------
-    MissingExtraError
-        The ``[training]`` extra is not installed; nothing was begun.
-    TrainingError
-        As `perform`, and what these labels cannot train.
-    """
-    require_training_extra()
-    from training.runs.from_labels import retrain_labels
-
-    with reading(database) as connection:
-        moment = clock(connection)
-    version = f"{moment:%Y%m%d-%H%M%S}"
-    return perform(
-        database,
-        work=lambda told: retrain_labels(database, version=version, seed=seed, progress=told),
-        trigger=trigger,
-        slot=slot,
-        seed=seed,
-        libraries=installed_libraries(),
-        lease_seconds=lease_seconds,
-        time_limit_seconds=time_limit_seconds,
-        progress=progress,
-    )
-
-
-def require_training_extra() -> None:
-    """Check, without loading anything, that training is installed.
-
-    Raises
-    ------
-    MissingExtraError
-    """
-    missing = [package for package in _EXTRA if find_spec(package) is None]
-    if missing:
-        raise MissingExtraError(
-            f"training needs {', '.join(missing)}, which the base install leaves out. In the "
-            "clone: pip install '.[training]'"
-        )
+    def __call__(
+        self, database: Engine, *, version: str, seed: int, progress: Progress
+    ) -> RunResult:
+        """Return a result of this version."""
+        ...
 
 
 def perform(
     database: Engine,
+    work: Work,
     *,
-    work: "Callable[[Progress], RunResult]",
     trigger: RunTrigger,
     slot: str | None,
     seed: int,
-    libraries: Mapping[str, str],
     lease_seconds: float,
     time_limit_seconds: float,
-    progress: "Progress | None" = None,
+    progress: Progress = no_progress,
 ) -> FinishedRun:
     """Do a piece of work as a training run.
 
     Parameters
     ----------
-    work : callable
-        Given a `Progress` that it calls between two steps, at which it may be told to stop.
     slot : str or None
         The schedule's moment; None: by hand.
-    libraries : mapping of str to str
-        The versions of what trains.
     lease_seconds : float
-        After this long without a sign of life others take the run for dead.
-    progress : Progress, optional
-        Is told what the work tells.
+        The run counts as dead after this long without a heartbeat.
+    progress : Progress
+        Called with what the work reports.
 
     Raises
     ------
@@ -215,10 +111,11 @@ def perform(
             lease_seconds=lease_seconds,
             holder=f"{socket.gethostname()[:200]}:{os.getpid()}",
             seed=seed,
-            libraries=libraries,
+            libraries=installed_libraries(),
         )
         if isinstance(opened, NotOpened):
             raise _not_opened(connection, opened, slot)
+        version = f"{clock(connection):%Y%m%d-%H%M%S}"
     try:
         with (
             _terminated_as_exit(),
@@ -230,13 +127,12 @@ def perform(
             ) as heartbeat,
         ):
 
-            def told(phase: str, done: int, total: int) -> None:
+            def report(phase: str, done: int, total: int) -> None:
                 heartbeat.check()
                 heartbeat.tell(f"{phase}: {done} of {total}")
-                if progress is not None:
-                    progress(phase, done, total)
+                progress(phase, done, total)
 
-            result = work(told)
+            result = work(database, version=version, seed=seed, progress=report)
             heartbeat.check()
             heartbeat.tell("writing the result")
             return _finish(database, opened, result, patience_seconds=lease_seconds)
@@ -293,7 +189,6 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
         # It was measured against another; whoever chose this one knew why.
         result = replace(
             result,
-            promote=False,
             verdict=RunVerdict.STORED,
             reason=f"not promoted: {champion or 'the starter'} was promoted while this run "
             f"measured itself against {run.champion or 'the starter'}. {result.reason}",

@@ -56,11 +56,6 @@ if "TEST_TRAINING" in os.environ:
 
     labels.labels_since = lambda *_: 1_000_000
     # In place of the module that loads TensorFlow, which takes as long as all the rest.
-    work = held_work(os.environ["TEST_TRAINING"])
-
-    def retrain_labels(_database, *, version, seed, progress):
-        return work(progress, version)
-
     retrain = types.ModuleType("training.runs.from_labels")
-    retrain.retrain_labels = retrain_labels
+    retrain.retrain_labels = held_work(os.environ["TEST_TRAINING"])
     sys.modules["training.runs.from_labels"] = retrain

@@ -3,13 +3,13 @@
 import pytest
 
 from cli.services import worker_and_beat
-from training.runs import run
+from training import extra
 
 
 @pytest.fixture
 def with_extra(monkeypatch):
     """As if the [training] extra were installed."""
-    monkeypatch.setattr(run, "_EXTRA", ())
+    monkeypatch.setattr(extra, "TRAINING_PACKAGES", ())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""The packages that training needs beside the base install."""
+
+from importlib.util import find_spec
+from typing import Final
+
+from training.errors import MissingExtraError
+
+#: Import names of the extra ``[training]``.
+TRAINING_PACKAGES: Final = (
+    "tensorflow", "keras", "pandas", "sklearn", "skl2onnx", "onnx", "joblib", "jinja2",
+    "matplotlib",
+)  # fmt: skip
+
+
+def require_training_extra() -> None:
+    """Check, without importing them, that the packages are installed.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    missing = [package for package in TRAINING_PACKAGES if find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(
+            f"training needs {', '.join(missing)}, which the base install leaves out. In the "
+            "clone: pip install '.[training]'"
+        )
