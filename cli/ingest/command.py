@@ -17,8 +17,9 @@ from cli.ingest.run import Run
 from cli.ingest.summary import BadLines, report
 
 if TYPE_CHECKING:
-    from tasks.producer.discovery import FoundSound
-    from tasks.producer.submission import Reclassify, Submission
+    from tasks.producer.locator import FoundSound
+    from tasks.producer.submission import Submission
+    from tasks.producer.unchanged import Reclassify
 
 #: Some five million paths; a manifest that never ends (/dev/zero) must not fill the disk.
 _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
@@ -86,7 +87,7 @@ def ingest(
         if not _exists(path):
             raise click.UsageError(f"{printable(path_text(path))}: no such file or folder")
 
-    from tasks.producer.submission import Reclassify
+    from tasks.producer.unchanged import Reclassify
 
     again = Reclassify(below, model_older) if reclassify else None
     with Run.begin(wait=wait) as run:
@@ -130,8 +131,9 @@ def _ingest(
     as_json: bool,
 ) -> Exit:
     from tasks.producer.dedupe import seen_sounds
-    from tasks.producer.discovery import Ignored, Locator, find
+    from tasks.producer.discovery import Ignored, find
     from tasks.producer.file_lists import find_listed, is_table, read_manifest
+    from tasks.producer.locator import Locator
     from tasks.producer.submission import submit_found
 
     ignored = Ignored()

@@ -193,7 +193,7 @@ def set_label(path: str, category: str, source: str, by: str | None, as_json: bo
     PATH as `cratesort results` prints it, or as it is on this machine.
     """
     from cli.labels.csv_reader import unknown_category
-    from cli.labels.sound_lookup import Several, SoundFinder, WrittenPath
+    from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
     from db.results.labels import GivenLabel, give, labels_of
     from db.tables import LabelSource
 
@@ -203,7 +203,7 @@ def set_label(path: str, category: str, source: str, by: str | None, as_json: bo
     settings, database = _prepared()
     shown = printable(path_text(path))
     (found,) = SoundFinder(settings, database).find([WrittenPath((os.fsencode(path),))])
-    if isinstance(found, Several):
+    if isinstance(found, AmbiguousPath):
         roots = " and ".join(map(printable, found.roots))
         raise UnknownPathError(
             f"{shown}: the roots {roots} both have it; give the path as it is on this machine, or "

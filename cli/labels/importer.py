@@ -17,7 +17,7 @@ from classifier.categories import CATEGORIES, category_index
 from classifier.errors import CratesortError
 from cli.console.csv_cells import unguarded
 from cli.labels.csv_reader import Fault, FaultKind, LabelRow, as_bytes, shown
-from cli.labels.sound_lookup import Several, SoundFinder, WrittenPath
+from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results.labels import Given, GivenLabel, give
 from db.tables import LabelSource
 
@@ -159,9 +159,11 @@ def _written(row: LabelRow) -> WrittenPath:
     return WrittenPath(tuple(map(as_bytes, cells)), row.root)
 
 
-def _fault(row: LabelRow, found: bytes | Several | None, checked: CheckedLabels) -> Fault | None:
+def _fault(
+    row: LabelRow, found: bytes | AmbiguousPath | None, checked: CheckedLabels
+) -> Fault | None:
     path = shown(row.path)
-    if isinstance(found, Several):
+    if isinstance(found, AmbiguousPath):
         roots = " and ".join(map(shown, found.roots))
         return Fault(
             FaultKind.AMBIGUOUS_PATH,

@@ -8,7 +8,7 @@ from classifier.files.paths import from_printed, path_text
 from db.engine import reading
 from db.queue.ledger import roots
 from db.results.sounds import known_keys, sound_key
-from tasks.producer.discovery import Locator, OutsideRootsError
+from tasks.producer.locator import Locator, OutsideRootsError
 from workers.settings import ABSOLUTE_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class WrittenPath:
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class AmbiguousPath:
     """A path that two or more library roots have.
 
     Attributes
@@ -55,7 +55,7 @@ class SoundFinder:
             named = {ABSOLUTE_ROOT, *settings.library_roots, *roots(connection)}
         self._roots = sorted(named)
 
-    def find(self, paths: Sequence[WrittenPath]) -> list[bytes | Several | None]:
+    def find(self, paths: Sequence[WrittenPath]) -> list[bytes | AmbiguousPath | None]:
         """Return the key of each path's sound.
 
         A path is first taken as it is printed, then as one of this machine: the former does not
@@ -68,7 +68,7 @@ class SoundFinder:
 
         Returns
         -------
-        list of bytes, Several or None
+        list of bytes, AmbiguousPath or None
             None: no sound of the table.
         """
         with reading(self._database) as connection:
@@ -124,12 +124,14 @@ def _texts(spellings: Iterable[bytes]) -> Iterator[str]:
             yield shown
 
 
-def _first(readings: Iterable[tuple[str, str, bytes]], known: set[bytes]) -> bytes | Several | None:
-    """Return the sound of the first text that has any; several when it has them in more roots."""
+def _first(
+    readings: Iterable[tuple[str, str, bytes]], known: set[bytes]
+) -> bytes | AmbiguousPath | None:
+    """Return the sound of the first text that any root has; ambiguous where several roots have."""
     found: dict[str, dict[str, bytes]] = {}
     for text, root, key in readings:
         if key in known:
             found.setdefault(text, {})[root] = key
     for by_root in found.values():
-        return next(iter(by_root.values())) if len(by_root) == 1 else Several(tuple(by_root))
+        return next(iter(by_root.values())) if len(by_root) == 1 else AmbiguousPath(tuple(by_root))
     return None

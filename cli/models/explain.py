@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from classifier.bundle.artifact import Classifier
     from classifier.headers.reader import AudioHeader
     from classifier.names.pack_mates import Mates
-    from tasks.producer.discovery import Place
+    from tasks.producer.locator import Place
     from workers.predictions import Question
     from workers.reading.folder_cache import Folders
     from workers.settings import Settings
@@ -93,7 +93,7 @@ def _place(resolved: bytes, settings: "Settings") -> "Place":
 
     It refuses what other hosts would not find, and here no other host is asked.
     """
-    from tasks.producer.discovery import Locator, OutsideRootsError, Place
+    from tasks.producer.locator import Locator, OutsideRootsError, Place
     from workers.settings import ABSOLUTE_ROOT
 
     try:

@@ -20,8 +20,9 @@ from db.results.pending_labels import give_early
 from db.tables import LabelSource
 from tasks.inbox.entries import NamedSound, read_entries
 from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox
-from tasks.producer.discovery import FoundSound, Locator
-from tasks.producer.submission import add_batches, worth_a_visit
+from tasks.producer.batching import BatchWriter
+from tasks.producer.locator import FoundSound, Locator
+from tasks.producer.unchanged import needs_classification
 from workers.celery_ext.dispatch import dispatch
 from workers.context import worker_name
 from workers.errors import BROKER_AWAY
@@ -172,18 +173,18 @@ class Intake:
         labels = {_place(one.sound): one.label for one in named if one.label is not None}
         with self._database.begin() as connection:
             ingest_id = ledger.standing_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
-            fresh, _ = worth_a_visit(connection, found)
+            stale, _ = needs_classification(connection, found)
             if labels:
                 give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)
-            add_batches(connection, ingest_id, fresh, self._settings)
+            BatchWriter(ingest_id, self._settings).close(connection, stale)
             ledger.add_progress(
                 connection,
                 ingest_id,
                 found=len(found),
-                skipped_unchanged=len(found) - len(fresh),
-                enqueued=len(fresh),
+                skipped_unchanged=len(found) - len(stale),
+                enqueued=len(stale),
             )
-        return len(fresh)
+        return len(stale)
 
 
 def _place(sound: FoundSound) -> tuple[str, str]:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from classifier.categories import category_index
 from classifier.files.paths import path_text, printable
 from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES, BadEntry
-from tasks.producer.discovery import FoundSound, Locator, OutsideRootsError
 from tasks.producer.file_lists import BadLine, Listed, listed_sound
+from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
 #: All that a JSON entry may say.
 _KEYS: Final = ("path", "root", "vendor", "label")

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from tasks.producer.dedupe import SeenSounds
-from tasks.producer.discovery import FoundSound, Locator, OutsideRootsError
+from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
 #: No operating system takes a longer path (Linux: PATH_MAX); a longer line is not one.
 _LONGEST_PATH_BYTES: Final = 4096

@@ -1,4 +1,4 @@
-"""Telling the workers that the ledger has work, as long as there is somebody to tell."""
+"""Publishing pending batches, until Redis fails."""
 
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
-class Bell:
-    """Tells the workers that the ledger has work, as long as there is somebody to tell."""
+class Notifier:
+    """Wakes the workers up when the ledger has work."""
 
     def __init__(self, settings: Settings, database: Engine) -> None:
         self._settings = settings
@@ -21,7 +21,7 @@ class Bell:
         self._app: Celery | None = None
         self._broker_away: str | None = None
 
-    def ring(self) -> str | None:
+    def notify(self) -> str | None:
         """Publish pending batches; return why that was not possible.
 
         Once Redis was found away it is left alone: each try may take seconds, and a sweep will

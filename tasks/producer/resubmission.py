@@ -11,7 +11,7 @@ from db.queue import ledger
 from db.queue.batch import BatchEntry
 from db.results import sounds
 from db.results.sounds import FailedSound
-from tasks.producer.notifier import Bell
+from tasks.producer.notifier import Notifier
 from tasks.producer.submission import Submission
 from workers.settings import Settings
 
@@ -45,7 +45,7 @@ def submit_failed(
     source = "retry --failed" + (f" --code {code}" if code else "")
     with database.begin() as connection:
         state = Submission(ledger.open_ingest(connection, source))
-    bell = Bell(settings, database)
+    notifier = Notifier(settings, database)
     last_id = 0
     while True:
         with database.begin() as connection:
@@ -66,7 +66,7 @@ def submit_failed(
                 enqueued=done,
                 submitted=len(failed) < settings.batch_size,
             )
-        state = replace(state, broker_away=bell.ring())
+        state = replace(state, broker_away=notifier.notify())
         on_progress(state)
         if len(failed) < settings.batch_size:
             return state

@@ -21,7 +21,8 @@ from db.queue import ledger
 from db.queue.batch import BatchEntry
 from db.results import sounds
 from db.tables import batches
-from tasks.producer.discovery import Ignored, Locator, find
+from tasks.producer.discovery import Ignored, find
+from tasks.producer.locator import Locator
 from tasks.producer.submission import submit_found
 from tests.support import sounds as made
 from tests.support.command_line import clean_environment

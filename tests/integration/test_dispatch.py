@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from db.dialects import now
 from db.tables import batches
-from tasks.producer.notifier import Bell
+from tasks.producer.notifier import Notifier
 from tests.support.servers.lifecycle import free_port
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import dispatch
@@ -82,11 +82,11 @@ def test_while_redis_is_away_nothing_counts_as_published_and_all_batches_wait(
 def test_a_redis_that_was_found_away_is_not_called_again(
     settings_for, add_batches, database, deaf_server
 ):
-    # Given a bell that found Redis away
+    # Given a notifier that found Redis away
     url, calls = deaf_server
     add_batches(1)
-    bell = Bell(settings_for(url), database)
-    why = bell.ring()
+    notifier = Notifier(settings_for(url), database)
+    why = notifier.notify()
     assert why is not None
     called = len(calls)
     assert called > 0
@@ -95,7 +95,7 @@ def test_a_redis_that_was_found_away_is_not_called_again(
     add_batches(1)
 
     # Then nobody is called, and the reason is the same
-    assert bell.ring() == why
+    assert notifier.notify() == why
     assert len(calls) == called
 
 

@@ -33,7 +33,7 @@ from tasks.inbox.redis_lists import (
     InboxCounts,
     count_entries,
 )
-from tasks.producer.discovery import Locator
+from tasks.producer.locator import Locator
 from tests.support import sounds
 from tests.support.servers.lifecycle import free_port, wait_until
 from tests.support.sound_results import predicted

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cli.labels import importer
 from cli.labels.csv_reader import FaultKind, LabelTableError, read_label_table
 from cli.labels.importer import TemporaryFileError, check, checked_labels, write
-from cli.labels.sound_lookup import Several, SoundFinder, WrittenPath
+from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results import labels, sounds
 from db.results.labels import Given
 from db.results.sounds import sound_key
@@ -53,7 +53,7 @@ def test_a_path_that_two_roots_have_is_several_unless_its_root_is_said(save, fin
         [WrittenPath((b"a.wav",)), WrittenPath((b"a.wav",), "other"), WrittenPath((b"b.wav",))]
     )
     assert found == [
-        Several(("library", "other")),
+        AmbiguousPath(("library", "other")),
         sound_key("other", "a.wav"),
         sound_key("library", "b.wav"),
     ]

@@ -17,7 +17,8 @@ from db.reporting import batch_metrics
 from db.reporting.batch_metrics import BatchTimes
 from db.tables import ingests
 from tasks.producer import submission
-from tasks.producer.discovery import FoundSound, Ignored, OutsideRootsError
+from tasks.producer.discovery import Ignored
+from tasks.producer.locator import FoundSound, OutsideRootsError
 from tasks.producer.submission import submit
 from tests.support import sounds
 from tests.support.command_line import clean_environment

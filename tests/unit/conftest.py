@@ -12,7 +12,8 @@ from classifier.errors import SoundError
 from classifier.headers import chunked, sniffing
 from classifier.headers.layout import StandIn
 from classifier.headers.reader import HeaderReading, read_header
-from tasks.producer.discovery import FoundSound, Ignored, Locator, find
+from tasks.producer.discovery import Ignored, find
+from tasks.producer.locator import FoundSound, Locator
 from tests.support.descriptors import as_descriptor
 from workers.settings import Settings
 

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from tasks.producer.discovery import Locator, find
+from tasks.producer.discovery import find
+from tasks.producer.locator import Locator
 from tests.support import sounds
 from workers.settings import Settings
 

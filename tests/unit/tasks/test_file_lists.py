@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.producer.dedupe import seen_sounds
-from tasks.producer.discovery import FoundSound, Locator
 from tasks.producer.file_lists import BadLine, Listed, ManifestError, find_listed, read_manifest
+from tasks.producer.locator import FoundSound, Locator
 from workers.settings import Settings
 
 

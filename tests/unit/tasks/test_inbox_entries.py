@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from classifier.files.paths import path_bytes
 from tasks.inbox.entries import read_entries
 from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES
-from tasks.producer.discovery import Locator
+from tasks.producer.locator import Locator
 from tests.support import sounds
 from workers.settings import Settings
 

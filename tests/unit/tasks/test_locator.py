@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tasks.producer.discovery import OutsideRootsError
+from tasks.producer.locator import OutsideRootsError
 from workers.settings import Settings
 
 BROKER = SecretStr("redis://host")
