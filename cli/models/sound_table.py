@@ -170,7 +170,7 @@ def _spooled(pipe: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _folder(row: Mapping[str, str | None]) -> str:
-    # As `training.data.dataset.folders_of`, whose module needs pandas; a test holds the two
+    # As `training.data.csv_tables.folders_of`, whose module needs pandas; a test holds the two
     # together.
     telling = [row.get(column) or "" for column in ("folder", "pack")]
     telling.append((row.get("path") or "").rpartition("/")[0])

@@ -55,7 +55,7 @@ def study(
     none of them has seen, and on a random split as published. Needs the [training] extra.
     """
     tell("loading TensorFlow and the table")
-    from training.data.dataset import read_counted
+    from training.data.csv_tables import read_counted
     from training.reports.atomic_write import require_writable
     from training.study.experiment import run_study
     from training.study.report import write_report

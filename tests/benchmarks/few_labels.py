@@ -16,7 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from classifier.model.name_lstm import SequenceModel
-from training.data.dataset import LabelledSounds, read_table
+from training.data.csv_tables import read_table
+from training.data.dataset import LabelledSounds
 from training.data.splits import vendor_folds
 from training.evaluation.metrics import evaluate
 from training.fit.stack_fit import FittedModels, fit_models

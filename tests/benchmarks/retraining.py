@@ -24,7 +24,8 @@ from db import migrate
 from db.engine import create_engine
 from tests.support.labelled_rows import Row, add_labelled
 from training.baselines.published_method import NameLstm
-from training.data.dataset import LabelledSounds, read_table
+from training.data.csv_tables import read_table
+from training.data.dataset import LabelledSounds
 from training.prior.generation import generate_sounds
 from training.prior.naming import load_naming
 from training.runs.from_labels import retrain_labels

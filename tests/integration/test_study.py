@@ -16,7 +16,7 @@ from tests.support import labelled_tables
 from tests.support.command_line import clean_environment
 from tests.support.fitted import REFERENCE_BATCH_SIZE, fits_made_small
 from tests.support.places import REPOSITORY
-from training.data.dataset import read_counted
+from training.data.csv_tables import read_counted
 from training.errors import TrainingError
 from training.progress import no_progress
 from training.reports.atomic_write import ReportError, require_writable, write_whole

@@ -11,7 +11,8 @@ from classifier.headers.reader import AudioHeader
 from tests.support import labelled_tables
 from tests.support.fitted import accuracy_and_f1, prior_after
 from tests.support.places import SHARED
-from training.data.dataset import LabelledSounds, read_table
+from training.data.csv_tables import read_table
+from training.data.dataset import LabelledSounds
 from training.fit.stack_fit import fit_models
 from training.prior.pretrained import generated_prior
 from training.runs.from_table import train_bundle

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.data.dataset import LabelledSounds, labelled_rows, name_column, read_text, sounds_of
+from training.data.csv_tables import labelled_rows, name_column, read_text, sounds_of
+from training.data.dataset import LabelledSounds
 from training.data.splits import Rows, vendor_folds
 from training.errors import TrainingError
 from training.maintainer.vendor_aliases import IN_CORPUS, linked_vendors, links_between
@@ -74,7 +75,7 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     Parameters
     ----------
     corpus_path : str
-        See `dataset.read_counted`; its column ``repo`` links vendors.
+        See `csv_tables.read_counted`; its column ``repo`` links vendors.
     names_path : str
         As well, but rows are grouped by ``vendor_group``, else as there. Names of MIDI files and
         rows whose column ``in_corpus`` is 1 are left out.

@@ -18,7 +18,8 @@ from classifier.categories import CATEGORIES, N_CATEGORIES
 from db.engine import reading
 from db.registry import training_runs
 from db.tables import RunVerdict
-from training.data.dataset import LabelledSounds, read_counted
+from training.data.csv_tables import read_counted
+from training.data.dataset import LabelledSounds
 from training.data.splits import Fold, random_split, vendor_folds
 from training.errors import TrainingError
 from training.evaluation.held_out_predictions import ask
@@ -144,7 +145,7 @@ def train_from_table(
     Parameters
     ----------
     path : str
-        See `dataset.read_counted`.
+        See `csv_tables.read_counted`.
     database : Engine
         For what earlier runs had read of its labels: this one reads none.
 

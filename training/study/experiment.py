@@ -18,7 +18,8 @@ from classifier.bundle.manifest import installed_libraries
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from training.baselines import published_method
 from training.baselines.published_method import FittedSystem
-from training.data.dataset import LabelledSounds, TableCounts
+from training.data.csv_tables import TableCounts
+from training.data.dataset import LabelledSounds
 from training.data.splits import Fold, Rows, random_split, vendor_folds
 from training.errors import TrainingError
 from training.evaluation.held_out_predictions import ask

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.files.paths import printable
 from classifier.model.header_features import SAMPLE_TYPES
-from training.data.dataset import LabelledSounds, TableCounts
+from training.data.csv_tables import TableCounts
+from training.data.dataset import LabelledSounds
 
 #: Columns of `features.header_matrix`: their name here, whether they are logarithms of 1 + value
 #: there, and whether the value is a whole number (which float32 logarithms keep to the byte only
@@ -169,5 +170,5 @@ def _statistics(name: str, values: NDArray[np.float64]) -> HeaderStatistics:
 
 
 def _shown(vendor: str) -> str:
-    # A name may hold bytes that are no UTF-8 (`dataset` keeps them), which nothing can draw.
+    # A name may hold bytes that are no UTF-8 (`csv_tables` keeps them), which nothing can draw.
     return printable(vendor.encode("utf-8", "backslashreplace").decode()) or "(none)"

@@ -22,7 +22,7 @@ ROWS = (
     "columns", [COLUMNS, "path", "path,pack", "path,folder,vendor", "path,vendor"]
 )
 def test_rows_are_mates_here_where_they_are_in_training(tmp_path, columns):
-    dataset = pytest.importorskip("training.data.dataset")
+    csv_tables = pytest.importorskip("training.data.csv_tables")
     text = io.StringIO()
     writer = csv.DictWriter(text, columns.split(","), extrasaction="ignore")
     writer.writeheader()
@@ -31,7 +31,7 @@ def test_rows_are_mates_here_where_they_are_in_training(tmp_path, columns):
     file.write_text(text.getvalue())
     with opened_table(str(file)) as table:
         here = [row.folder for row in table.rows()]
-    there = dataset.folders_of(dataset.read_text(str(file)))
+    there = csv_tables.folders_of(csv_tables.read_text(str(file)))
     assert [here.index(folder) for folder in here] == [there.index(folder) for folder in there]
     assert [folder == "" for folder in here] == [folder == "" for folder in there]
 

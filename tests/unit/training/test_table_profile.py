@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("pandas")
 
 from classifier.headers.reader import AudioHeader
-from training.data.dataset import LabelledSounds, TableCounts, read_counted
+from training.data.csv_tables import TableCounts, read_counted
+from training.data.dataset import LabelledSounds
 from training.study.table_profile import NOT_STATED, analyse
 
 NOTHING = AudioHeader(None, None, None, None, None, None)

@@ -9,7 +9,7 @@ pytest.importorskip("pandas")
 
 from classifier.categories import CATEGORIES
 from tests.support.places import SHARED
-from training.data.dataset import folders_of, read_table, read_text
+from training.data.csv_tables import folders_of, read_table, read_text
 from training.errors import TableError
 
 HEADER = "category,file_path,file_size,duration,sample_rate,channels,frame_count,sample_type,vendor"
