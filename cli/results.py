@@ -22,6 +22,7 @@ from cli.console.output import (
     terminal_width,
     wrapped,
 )
+from cli.console.session import opened_database
 
 if TYPE_CHECKING:
     from db.results.queries import SoundRow
@@ -97,14 +98,10 @@ def results(
     if failed and needs_review:
         raise click.UsageError("--failed and --needs-review exclude each other")
 
-    from db.engine import create_engine, reading
-    from db.migrate import require_current
+    from db.engine import reading
     from db.results.queries import results as rows
-    from workers.settings import load_settings
 
-    database = create_engine(load_settings().database)
-    require_current(database)
-    with reading(database) as connection:
+    with opened_database() as (_, database), reading(database) as connection:
         found = rows(connection, category=category, below=below, failed=failed, unsure=needs_review)
         if form == "table":
             _print_table(found, tells_of_review=not needs_review)

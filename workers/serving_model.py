@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Engine
 
+from classifier.bundle.starter import starter_version
 from classifier.errors import BundleError
 from db.engine import reading
 from db.registry import bundles
@@ -49,9 +50,6 @@ class ServingModel:
             The champion cannot be trusted. Loud on purpose: serving with an older model than the
             one promoted would go unnoticed for months.
         """
-        # Imported here: a producer imports this module's neighbours and must stay light.
-        from classifier.bundle.starter import starter_version
-
         with reading(database) as connection:
             champion = bundles.champion_version(connection)
         wanted = champion or starter_version()

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from classifier.errors import CratesortError
 from training.errors import DatabaseAwayError
+from training.extra import TRAINING_PACKAGES
 
 
 class Exit(IntEnum):
@@ -66,18 +67,7 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
 
 
 def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
-    extras = {
-        "tensorflow": "training",
-        "keras": "training",
-        "sklearn": "training",
-        "skl2onnx": "training",
-        "onnx": "training",
-        "jinja2": "training",
-        "joblib": "training",
-        "matplotlib": "training",
-        "pandas": "training",
-        "pyarrow": "parquet",
-    }
+    extras = dict.fromkeys(TRAINING_PACKAGES, "training") | {"pyarrow": "parquet"}
     package = (error.name or "").partition(".")[0]
     if package not in extras:
         return None

@@ -13,6 +13,7 @@ import click
 
 from classifier.files.paths import path_text, printable
 from cli.console.exit_codes import Exit
+from cli.console.options import json_option, wait_option
 from cli.ingest.run import Run
 from cli.ingest.summary import BadLines, report
 
@@ -38,12 +39,7 @@ _COPIED_BYTES: Final = 1024**2
     help="Read the files from FILE ('-': standard input): one path a line, or NUL-separated, "
     "or a CSV table starting with path,vendor.",
 )
-@click.option(
-    "--wait/--no-wait",
-    default=None,
-    help="Return when every file has its row, or as soon as the ledger has them. Default: wait "
-    "in process and on a terminal.",
-)
+@wait_option
 @click.option("--now", is_flag=True, help="Before all that waits in the ledger: for a few files.")
 @click.option("--reclassify", is_flag=True, help="Classify unchanged files again too.")
 @click.option(
@@ -57,7 +53,7 @@ _COPIED_BYTES: Final = 1024**2
     is_flag=True,
     help="With --reclassify: only those another model classified.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def ingest(
     paths: tuple[str, ...],
     manifest: str | None,

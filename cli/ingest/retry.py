@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from classifier.errors import ErrorCode
+from cli.console.options import json_option, wait_option
 from cli.ingest.run import Run
 from cli.ingest.summary import report_retry
 
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
     metavar="C",
     help="Only those with this error code, as `cratesort status` lists them.",
 )
-@click.option(
-    "--wait/--no-wait",
-    default=None,
-    help="Return when every file has its row, or as soon as the ledger has them. Default: wait "
-    "in process and on a terminal.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@wait_option
+@json_option
 def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> None:
     """Try sounds without a category again, changed or not.
 

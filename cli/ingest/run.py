@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
 from cli.console.output import on_terminal, tell
+from cli.console.session import opened_database
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ class Run:
         wait : bool or None
             None: wait in process and on a terminal.
         """
-        from db.engine import create_engine
-        from db.migrate import require_current
         from workers.settings import load_settings
 
         started = time.monotonic()
@@ -67,15 +66,10 @@ class Run:
         set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level)
         # That Redis is away is said below, once and in words for a person.
         logging.getLogger("workers.celery_ext.dispatch").setLevel("ERROR")
-        database = create_engine(settings.database)
         if wait is None:
             wait = settings.in_process or on_terminal()
-        try:
-            require_current(database)
+        with opened_database(settings) as (_, database):
             yield cls(settings, database, wait, started)
-        finally:
-            # SQLite's files beside its own go with its last connection.
-            database.dispose()
 
     def see_through(self, submit: Submit) -> Ended:
         """Submit, and see what was submitted to its end if asked to."""

@@ -7,14 +7,13 @@ from typing import Final
 from celery import Celery
 from sqlalchemy import Engine
 
-from classifier.bundle.starter import starter_version
 from classifier.errors import CratesortError
 from cli.metrics.background_query import Asking
 from db import dialects
 from db.engine import create_engine, is_missing, reading
 from db.migrate import require_current
 from db.registry import training_runs
-from db.registry.bundles import champion_version
+from db.registry.bundles import serving_version
 from db.registry.training_runs import TrainingRun
 from db.reporting import batch_metrics, counts
 from db.reporting.batch_metrics import Measures
@@ -125,7 +124,7 @@ class MetricReader:
                 ledger=counts.ledger_counts(connection),
                 unclaimed_seconds=counts.waiting(connection).unclaimed_seconds,
                 measures=batch_metrics.totals(connection),
-                model_version=champion_version(connection) or starter_version(),
+                model_version=serving_version(connection),
                 run=training_runs.latest(connection),
             )
 

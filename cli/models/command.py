@@ -8,7 +8,9 @@ import click
 
 from classifier.errors import BundleError, CratesortError
 from classifier.files.paths import printable
+from cli.console.options import json_option
 from cli.console.output import iso_time, print_json, say
+from cli.console.session import opened_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -22,30 +24,20 @@ class UnknownModelError(CratesortError):
     """A version that neither the database nor the package has."""
 
 
-def _database() -> "Engine":
-    from db.engine import create_engine
-    from db.migrate import require_current
-    from workers.settings import load_settings
-
-    database = create_engine(load_settings().database)
-    require_current(database)
-    return database
-
-
 @click.group()
 def models() -> None:
     """List models, look into one, or choose the one that serves."""
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def list_models(as_json: bool) -> None:
     """List every model of the database, and the starter that ships with the package."""
     from classifier.bundle.starter import starter_bundle, starter_version
     from db.engine import reading
     from db.registry.bundles import stored
 
-    with reading(_database()) as connection:
+    with opened_database() as (_, database), reading(database) as connection:
         rows = stored(connection)
     has_champion = any(row.champion for row in rows)
     listed: list[dict[str, Any]] = [
@@ -94,7 +86,7 @@ def show(version: str, report: BinaryIO | None) -> None:
     from db.registry.bundles import read
     from db.registry.training_runs import report_of
 
-    with reading(_database()) as connection:
+    with opened_database() as (_, database), reading(database) as connection:
         bundle = read(connection, version)
         page = report_of(connection, version)
     if report is not None:
@@ -116,12 +108,12 @@ def promote(version: str) -> None:
     from classifier.bundle.starter import starter_version
     from db.registry import bundles
 
-    database = _database()
     stored = None if version == starter_version() else version
-    _require_that_it_loads(database, stored)
-    with database.begin() as connection:
-        found = bundles.promote(connection, stored, by=_person())
-    if not found:
+    with opened_database() as (_, database):
+        _require_that_it_loads(database, stored)
+        with database.begin() as connection:
+            promoted = bundles.promote(connection, stored, by=_person())
+    if not promoted:
         raise _unknown(version)  # removed since we loaded it
     say(f"{printable(version)} serves from the next batch on")
 
@@ -137,17 +129,17 @@ def rollback() -> None:
     from db.engine import reading
     from db.registry import bundles
 
-    database = _database()
-    with reading(database) as connection:
-        step = bundles.next_rollback(connection)
-    if step is None:
-        raise RollbackError(
-            "there is no promotion to take back; `cratesort models list` shows the models, "
-            "`cratesort models promote` lets one of them serve"
-        )
-    _require_that_it_loads(database, step.version)
-    with database.begin() as connection:
-        done = bundles.roll_back(connection, step, by=_person())
+    with opened_database() as (_, database):
+        with reading(database) as connection:
+            step = bundles.next_rollback(connection)
+        if step is None:
+            raise RollbackError(
+                "there is no promotion to take back; `cratesort models list` shows the models, "
+                "`cratesort models promote` lets one of them serve"
+            )
+        _require_that_it_loads(database, step.version)
+        with database.begin() as connection:
+            done = bundles.roll_back(connection, step, by=_person())
     if not done:
         raise RollbackError("somebody else has just promoted or rolled back; look and try again")
     version, previous = (name or starter_version() for name in (step.version, step.previous))

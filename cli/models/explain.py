@@ -16,7 +16,9 @@ import click
 
 from classifier.files.paths import path_text, printable
 from cli.console.exit_codes import Exit
+from cli.console.options import json_option
 from cli.console.output import print_json, say
+from cli.console.session import opened_database
 from cli.models.explain_text import lines
 from workers.logging_setup import set_up_logging
 
@@ -42,7 +44,7 @@ _NUMBER: Final = re.compile(r"\d+")
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def explain(paths: tuple[str, ...], as_json: bool) -> None:
     """Say why each file has the category it has, read anew as ingest reads it.
 
@@ -57,17 +59,12 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         if not os.path.lexists(path):
             raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
 
-    from db.engine import create_engine
-    from db.migrate import require_current
     from workers.reading.folder_cache import Folders
     from workers.serving_model import ServingModel
-    from workers.settings import load_settings
 
-    settings = load_settings()
     set_up_logging("WARNING")
-    database = create_engine(settings.database)
-    require_current(database)
-    classifier = ServingModel(settings.engine).current(database)
+    with opened_database() as (settings, database):
+        classifier = ServingModel(settings.engine).current(database)
     folders = Folders()
     sounds: list[dict[str, Any]] = []
     for path in paths:

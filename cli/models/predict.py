@@ -8,6 +8,7 @@ import click
 
 from classifier.categories import CATEGORIES
 from cli.console.output import csv_writer
+from cli.console.session import opened_database
 from cli.models.sound_table import opened_table
 from workers.logging_setup import set_up_logging
 
@@ -33,19 +34,14 @@ def predict(source: str) -> None:
     folders are called counts for nothing. Written to standard output, a row for a row in the same
     order: file_path as it came, category, confidence, top3, and a probability column per category.
     """
-    from db.engine import create_engine
-    from db.migrate import require_current
     from db.results.queries import top3
     from workers.serving_model import ServingModel
-    from workers.settings import load_settings
 
-    settings = load_settings()
     set_up_logging("WARNING")
     with opened_table(source) as table:
         mates = table.mates()
-        database = create_engine(settings.database)
-        require_current(database)
-        classifier = ServingModel(settings.engine).current(database)
+        with opened_database() as (settings, database):
+            classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
         writer.writerow(["file_path", "category", "confidence", "top3", *CATEGORIES])
         rows = table.rows()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.console.options import json_option, seed_option
 from cli.console.output import print_json, say, tell
 from cli.console.phases import shown_phases
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False),
     help="Where report.html, metrics.json and the figures go.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of every split and fit.")
+@seed_option
 @click.option(
     "--folds",
     default=5,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Rows a step of the reference LSTM. Published: 1; 32 is ten times as fast.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def study(
     table: str, folder: str, seed: int, folds: int, reference_batch_size: int, as_json: bool
 ) -> None:

@@ -8,11 +8,16 @@ import click
 
 from classifier.files.paths import printable
 from cli.console.evaluation_table import print_confusion, print_evaluation
+from cli.console.options import json_option, seed_option
 from cli.console.output import command, print_json, say, tell, wrapped
 from cli.console.phases import shown_phases
+from cli.console.session import opened_database
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from training.runs.run import FinishedRun
+    from workers.settings import Settings
 
 
 @click.command()
@@ -30,8 +35,8 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False),
     help="Write the run's report.html there, too.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of every split and fit.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@seed_option
+@json_option
 def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> None:
     """Train a model from the labels of the database, and let it serve if it is better.
 
@@ -44,17 +49,25 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
 
     Needs the [training] extra.
     """
-    from db.engine import create_engine
-    from db.migrate import require_current
     from training.extra import require_training_extra
-    from workers.settings import load_settings
 
-    settings = load_settings()
-    database = create_engine(settings.database)
-    require_current(database)  # before minutes of work, not after
-    require_training_extra()
+    with opened_database() as (settings, database):
+        require_training_extra()
+        tell("loading TensorFlow" + (" and the table" if table else ""))
+        finished = _trained(table, folder, seed, settings, database)
+    if as_json:
+        print_json(_as_dict(finished))
+    elif table is not None:
+        _print_table_run(finished)
+    else:
+        _print_retraining(finished)
+    if folder is not None:
+        _write_report(folder, finished)
 
-    tell("loading TensorFlow" + (" and the table" if table else ""))
+
+def _trained(
+    table: str | None, folder: str | None, seed: int, settings: "Settings", database: "Engine"
+) -> "FinishedRun":
     from db.tables import RunTrigger
     from training.reports.atomic_write import require_writable
     from training.runs.from_labels import retrain_labels
@@ -64,7 +77,7 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
     if folder is not None:
         require_writable(folder)
     with shown_phases() as phases:
-        finished = perform(
+        return perform(
             database,
             retrain_labels if table is None else partial(train_from_table, table),
             trigger=RunTrigger.HAND,
@@ -74,14 +87,6 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
             time_limit_seconds=settings.training_time_limit_seconds,
             progress=phases,
         )
-    if as_json:
-        print_json(_as_dict(finished))
-    elif table is not None:
-        _print_table_run(finished)
-    else:
-        _print_retraining(finished)
-    if folder is not None:
-        _write_report(folder, finished)
 
 
 def _as_dict(finished: "FinishedRun") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from classifier.files.paths import path_text, printable
+from cli.console.options import json_option
 from cli.console.output import print_json, say, tell
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def upgrade() -> None:
     metavar="NAME=FOLDER",
     help="Make absolute paths beneath FOLDER paths of this library root; may be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> None:
     """Copy all that is remembered into a database that holds nothing yet.
 

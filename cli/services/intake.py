@@ -11,6 +11,7 @@ import click
 from classifier.errors import CratesortError
 from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
+from cli.console.session import opened_database
 from cli.services.worker_and_beat import require_broker
 from workers.logging_setup import set_up_logging
 
@@ -27,8 +28,6 @@ def intake() -> None:
     roots. Stop it with SIGTERM or Ctrl-C: what it has in hand is written to the ledger first.
     """
     require_broker("an intake")
-    from db.engine import create_engine
-    from db.migrate import require_current
     from tasks.inbox.consumer import Intake
     from workers.celery_ext.app import build_app
     from workers.settings import load_settings
@@ -40,25 +39,23 @@ def intake() -> None:
             "CRATESORT_LIBRARY_ROOTS (packs=/mnt/packs), the same names on every host"
         )
     set_up_logging(settings.log_level, settings.log_format)
-    database = create_engine(settings.database)
-    require_current(database)
-    told_to_stop = threading.Event()
-    code = Exit.DONE
+    with opened_database(settings) as (_, database):
+        told_to_stop = threading.Event()
+        code = Exit.DONE
 
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal code
-        told_to_stop.set()
-        if number == signal.SIGINT:
-            code = Exit.INTERRUPTED
-            try:
-                # Not by print: a handler may run in the middle of another one.
-                os.write(2, b"finishing what is in hand; Ctrl-C again ends it at once\n")
-            except OSError:
-                pass  # nobody listens
+        def stop(number: int, _: FrameType | None) -> None:
+            nonlocal code
+            told_to_stop.set()
+            if number == signal.SIGINT:
+                code = Exit.INTERRUPTED
+                try:
+                    # Not by print: a handler may run in the middle of another one.
+                    os.write(2, b"finishing what is in hand; Ctrl-C again ends it at once\n")
+                except OSError:
+                    pass  # nobody listens
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    with exit_at_second_interrupt(), build_app(settings) as app:
-        Intake(settings, app, database).serve(told_to_stop)
-    database.dispose()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        with exit_at_second_interrupt(), build_app(settings) as app:
+            Intake(settings, app, database).serve(told_to_stop)
     sys.exit(code)

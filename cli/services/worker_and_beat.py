@@ -12,6 +12,7 @@ import click
 
 from classifier.errors import CratesortError
 from cli.console.exit_codes import Exit
+from cli.console.session import opened_database
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
@@ -147,19 +148,6 @@ def _ping(url: str) -> None:
         client.ping()
 
 
-def _require_database() -> None:
-    from db.engine import create_engine
-    from db.migrate import require_current
-    from workers.settings import load_settings
-
-    database = create_engine(load_settings().database)
-    try:
-        require_current(database)
-    finally:
-        # The pool's children must not inherit a connection.
-        database.dispose()
-
-
 def _require_data_folder() -> None:
     """Check that children will be able to keep their notes; each would fail at its first batch."""
     from workers.settings import load_settings
@@ -189,7 +177,8 @@ def worker(celery_options: tuple[str, ...]) -> None:
     """
     require_broker("a worker")
     _require_data_folder()
-    _require_database()
+    with opened_database():
+        pass  # checked, and closed: the pool's children must not inherit a connection
     from workers.celery_ext.app import (
         CLASSIFY_QUEUE,
         HOUSEKEEPING_QUEUE,

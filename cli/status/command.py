@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from classifier.errors import GIVEN_UP
+from cli.console.options import json_option
 from cli.console.output import iso_time, print_json, say, terminal_width
+from cli.console.session import opened_database
 from cli.status.status_text import plain_lines
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 @click.option("--watch", is_flag=True, help="Show it anew every second until Ctrl-C.")
 def status(as_json: bool, watch: bool) -> None:
     """Show the ledger's open work, the pace, and the table's contents.
@@ -27,29 +29,21 @@ def status(as_json: bool, watch: bool) -> None:
     if as_json and watch:
         raise click.UsageError("--json and --watch exclude each other")
 
-    from db.engine import create_engine
-    from db.migrate import require_current
-    from workers.settings import load_settings
+    with opened_database() as (settings, database):
+        if as_json:
+            print_json(_status(database, settings))
+        elif watch:
+            from cli.status.status_live import watch_status
 
-    settings = load_settings()
-    database = create_engine(settings.database)
-    require_current(database)
-    if as_json:
-        print_json(_status(database, settings))
-        return
-    if not watch:
-        for line in plain_lines(_status(database, settings), terminal_width()):
-            say(line)
-        return
-    from cli.status.status_live import watch_status
-
-    watch_status(lambda: _status(database, settings))
+            watch_status(lambda: _status(database, settings))
+        else:
+            for line in plain_lines(_status(database, settings), terminal_width()):
+                say(line)
 
 
 def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
-    from classifier.bundle.starter import starter_version
     from db.engine import reading
-    from db.registry.bundles import champion_version
+    from db.registry.bundles import serving_version
     from db.registry.training_runs import latest
     from db.reporting.counts import ledger_counts, sound_counts
     from db.reporting.ingest_progress import progress
@@ -62,7 +56,7 @@ def _status(database: "Engine", settings: "Settings") -> dict[str, Any]:
         pace = files_per_second(connection)
         at_work = work_now(connection)
         ingests = progress(connection)
-        version = champion_version(connection) or starter_version()
+        version = serving_version(connection)
         run = latest(connection)
     return {
         "sounds": {

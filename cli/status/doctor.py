@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cli.console.exit_codes import Exit, explain
+from cli.console.options import json_option
 from cli.console.output import print_json, say, wrapped
+from cli.console.session import opened_database
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -51,7 +53,7 @@ class Check:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def doctor(as_json: bool) -> None:
     """Check the installation, the settings, the services and the model.
 
@@ -176,25 +178,25 @@ def _roots(settings: "Settings") -> Iterator[Check]:
 
 
 def _database(settings: "Settings") -> Check:
-    from db.engine import create_engine, is_missing, reading, shown
-    from db.migrate import current, require_current
+    from db.engine import is_missing, reading, shown
+    from db.migrate import current
     from db.reporting.counts import ledger_counts, sound_counts
 
     url = shown(settings.database)
     if is_missing(settings.database):
         # To look must not be to make: a mistyped path would become an empty library.
         return Check("database", Finding.LOOK, f"{url} is not there yet; the first ingest makes it")
-    engine = create_engine(settings.database)
-    require_current(engine)
-    with reading(engine) as connection:
-        counts = sound_counts(connection)
-        ledger = ledger_counts(connection)
+    with opened_database(settings) as (_, database):
+        revision = current(database)
+        with reading(database) as connection:
+            counts = sound_counts(connection)
+            ledger = ledger_counts(connection)
     batches = ", ".join(f"{count:,} {state}" for state, count in ledger.batches.items())
-    alone = engine.dialect.name == "sqlite" and not settings.in_process
+    alone = database.dialect.name == "sqlite" and not settings.in_process
     return Check(
         "database",
         Finding.LOOK if alone else Finding.GOOD,
-        f"{url}, revision {current(engine)}\n"
+        f"{url}, revision {revision}\n"
         f"{counts.classified:,} sounds classified, {counts.failed:,} failed; batches: {batches}",
         "SQLite serves workers of this host only; for several hosts set CRATESORT_DATABASE_URL "
         "to a PostgreSQL database"
@@ -205,10 +207,10 @@ def _database(settings: "Settings") -> Check:
 
 def _queue(settings: "Settings") -> Check:
     from cli.status.health import stuck_sentence
-    from db.engine import create_engine, reading
+    from db.engine import reading
     from db.reporting.counts import waiting
 
-    with reading(create_engine(settings.database)) as connection:
+    with opened_database(settings) as (_, database), reading(database) as connection:
         work = waiting(connection)
     if not work.batches:
         return Check("queue", Finding.GOOD, "no work waits")
@@ -270,13 +272,14 @@ def _workers(settings: "Settings") -> Check:
 
 def _model(settings: "Settings") -> Check:
     from classifier.bundle.artifact import load_starter
-    from db.engine import create_engine, is_missing
+    from db.engine import is_missing
     from workers.serving_model import ServingModel
 
     if is_missing(settings.database):
         classifier = load_starter(settings.engine)
     else:
-        classifier = ServingModel(settings.engine).current(create_engine(settings.database))
+        with opened_database(settings) as (_, database):
+            classifier = ServingModel(settings.engine).current(database)
     return Check(
         "model",
         Finding.GOOD,

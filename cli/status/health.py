@@ -5,14 +5,16 @@ import sys
 import click
 
 from cli.console.exit_codes import Exit
+from cli.console.options import json_option
 from cli.console.output import print_json, say
+from cli.console.session import opened_database
 
 
 @click.command()
 @click.option(
     "--inbox", "of_inbox", is_flag=True, help="Ask whether an intake serves the inbox instead."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@json_option
 def health(of_inbox: bool, as_json: bool) -> None:
     """Say whether waiting work is being taken in hand, from the database alone.
 
@@ -24,17 +26,14 @@ def health(of_inbox: bool, as_json: bool) -> None:
     """
     if of_inbox:
         sys.exit(_of_inbox(as_json))
-    from db.engine import create_engine, is_missing, reading
-    from db.migrate import require_current
+    from db.engine import is_missing, reading
     from db.reporting.counts import Waiting, waiting
     from workers.settings import load_settings
 
     settings = load_settings()
     work = Waiting(0, 0.0)
     if not is_missing(settings.database):
-        database = create_engine(settings.database)
-        require_current(database)
-        with reading(database) as connection:
+        with opened_database(settings) as (_, database), reading(database) as connection:
             work = waiting(connection)
     stuck = work.unclaimed_seconds > settings.stuck_seconds
     if as_json:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from classifier.bundle.starter import starter_version
 from classifier.errors import BundleError
 from db.dialects import lock_table, now
 from db.tables import models, promotions
@@ -55,6 +56,11 @@ def champion_version(connection: Connection) -> str | None:
     return connection.execute(
         select(models.c.version).where(models.c.champion)
     ).scalar_one_or_none()
+
+
+def serving_version(connection: Connection) -> str:
+    """Return the version of the model that serves: the champion's, else the starter's."""
+    return champion_version(connection) or starter_version()
 
 
 def read(connection: Connection, version: str) -> bytes | None:

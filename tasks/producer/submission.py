@@ -146,7 +146,7 @@ def submit_found(
     """
     notifier = Notifier(settings, database)
     with database.begin() as connection:
-        champion = _serving_version(connection) if reclassify else None
+        champion = bundles.serving_version(connection) if reclassify else None
         state = Submission(ledger.open_ingest(connection, source))
     batches = BatchWriter(state.ingest_id, settings, interactive=interactive)
     recorded = time.monotonic()
@@ -193,12 +193,6 @@ def _portions(found: Iterable[FoundSound]) -> Iterator[list[FoundSound]]:
             portion, began = [], time.monotonic()
     if portion:
         yield portion
-
-
-def _serving_version(connection: Connection) -> str:
-    from classifier.bundle.starter import starter_version
-
-    return bundles.champion_version(connection) or starter_version()
 
 
 def _record(connection: Connection, state: Submission, *, submitted: bool) -> None:

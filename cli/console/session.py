@@ -1,0 +1,38 @@
+"""How a command reaches its settings and its database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from workers.settings import Settings
+
+
+@contextmanager
+def opened_database(settings: "Settings | None" = None) -> "Iterator[tuple[Settings, Engine]]":
+    """Give the settings and their database for the block, after checking its tables.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Read from the environment when not given.
+
+    Raises
+    ------
+    db.migrate.SchemaError
+        The tables are of another version. SQLite's are created where there are none.
+    """
+    from db.engine import create_engine
+    from db.migrate import require_current
+    from workers.settings import load_settings
+
+    settings = settings or load_settings()
+    database = create_engine(settings.database)
+    try:
+        require_current(database)
+        yield settings, database
+    finally:
+        # SQLite removes the files beside the database with its last connection.
+        database.dispose()
