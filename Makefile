@@ -116,7 +116,9 @@ docs: $(VENV)/.dev ## make docs/cli.md anew from the commands' --help
 	@$(BIN)/python -m cli.docs_reference > docs/cli.md
 
 release-check: $(VENV)/.dev ## build wheel and sdist, and use the wheel elsewhere
-	@$(BIN)/python -m tests.release
+## (they are left in .cratesort/dist); TAG=v1.2.3: is it the
+## version of pyproject.toml, and in the changelog?
+	@$(BIN)/python -m tests.release $(if $(TAG),--tag $(TAG))
 
 compose-test: $(VENV)/.dev ## the compose file for real, broken in mid-run: DIR=sounds
 ## skips without a Docker engine; some minutes

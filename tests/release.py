@@ -5,6 +5,7 @@ looks into both, installs the wheel alone into an environment of its own, and so
 library with it from outside the repository. Not here: the test suite, which runs from a clone.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from typing import Final
 
 from tests.support.command_line import clean_environment
 from tests.support.places import REPOSITORY
+
+DIST: Final = REPOSITORY / ".cratesort" / "dist"
 
 #: What a wheel installs beside its own metadata, and no other top-level name.
 PACKAGES: Final = frozenset({"classifier", "cli", "db", "tasks", "training", "workers"})
@@ -40,13 +43,40 @@ class ReleaseError(Exception):
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tag", help="the tag to be released, like v1.2.3")
+    tag = parser.parse_args().tag
+    version = _version()
+    if tag is not None:
+        _check_tag(tag, version)
     with TemporaryDirectory(prefix="cratesort-release-") as name:
         folder = Path(name)
         sdist, wheel = _build(folder)
         _check_sdist(sdist)
         _check_wheel(wheel)
-        _try(wheel, folder)
-    print("release check passed")
+        _try(wheel, version, folder)
+        _keep(sdist, wheel)
+    print(f"release check passed; both archives are in {DIST}")
+
+
+def _version() -> str:
+    with open(REPOSITORY / "pyproject.toml", "rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
+
+
+def _check_tag(tag: str, version: str) -> None:
+    if tag != f"v{version}":
+        raise ReleaseError(f"the tag is {tag}; pyproject.toml has version {version}")
+    if f"\n## [{version}] - " not in (REPOSITORY / "CHANGELOG.md").read_text():
+        raise ReleaseError(f"CHANGELOG.md has no section [{version}] with a date")
+
+
+def _keep(*archives: Path) -> None:
+    """Leave what was checked where a workflow, or a person, publishes it from."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir(parents=True)
+    for archive in archives:
+        shutil.copy2(archive, DIST)
 
 
 def _build(folder: Path) -> tuple[Path, Path]:
@@ -84,16 +114,17 @@ def _check_wheel(wheel: Path) -> None:
     stray = sorted(name for name in names if "__pycache__" in name or name.endswith(".pyc"))
     if stray:
         raise ReleaseError(f"{wheel.name} holds what was left lying about: {stray[0]}")
+    maintainers = sorted(name for name in names if name.startswith("training/maintainer/"))
+    if maintainers:
+        raise ReleaseError(f"{wheel.name} holds what only maintainers run: {maintainers[0]}")
 
 
-def _try(wheel: Path, folder: Path) -> None:
+def _try(wheel: Path, version: str, folder: Path) -> None:
     """Use the wheel as somebody would who has nothing else."""
     home = folder / "home"
     home.mkdir()
     python = _environment(home / "venv", str(wheel))
     command = python.parent / "cratesort"
-    with open(REPOSITORY / "pyproject.toml", "rb") as file:
-        version = tomllib.load(file)["project"]["version"]
     stated = _run([command, "--version"], home).strip()
     if not stated.endswith(version):
         raise ReleaseError(f"--version says {stated!r}; pyproject.toml says {version}")
