@@ -52,7 +52,9 @@ ingest: $(VENV)/.base ## classify a folder of sounds: DIR=/path/to/sounds
 	@mkdir -p .cratesort
 	@if [ -z "$$DIR" ]; then $(BIN)/python examples/make_library.py .cratesort/library; fi
 	@case "$$DIR" in "~/"*) DIR="$$HOME/$${DIR#??}";; esac; \
-	    $(BIN)/cratesort ingest "$${DIR:-.cratesort/library}" $(ARGS)
+	    $(BIN)/cratesort ingest "$${DIR:-.cratesort/library}" $(ARGS); code=$$?; \
+	    echo 'To type cratesort in this shell: export PATH="$(CURDIR)/$(BIN):$$PATH" CRATESORT_DATA_FOLDER="$(CURDIR)/.cratesort"' >&2; \
+	    exit $$code
 
 results: $(VENV)/.base ## show what `make ingest` found out: ARGS='--format csv'
 	@$(BIN)/cratesort results $(ARGS)

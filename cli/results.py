@@ -13,7 +13,6 @@ from classifier.categories import CATEGORIES
 from classifier.files.paths import printable
 from cli.console.csv_cells import spreadsheet_safe
 from cli.console.output import (
-    command,
     csv_writer,
     iso_time,
     say,
@@ -195,7 +194,7 @@ def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
             say(f"    {wrapped(f'note: {row.note}', 4)}")
     if to_review and tells_of_review:
         need = "sound needs" if to_review == 1 else "sounds need"
-        tell(f"{to_review:,} {need} a review (?), listed by: {command('results --needs-review')}")
+        tell(f"{to_review:,} {need} a review (?), listed by: cratesort results --needs-review")
 
 
 class _Counting:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import sys
 import textwrap
@@ -82,18 +81,6 @@ def wrapped(text: str, indent: int) -> str:
         return printable(text)
     lines = textwrap.wrap(printable(text), terminal_width() - indent, break_on_hyphens=False)
     return f"\n{'':{indent}}".join(lines)
-
-
-def command(arguments: str) -> str:
-    """Return a command as this person would type it.
-
-    `make ingest` works in an environment that is cratesort's own and gone when make ends; a hint to
-    type ``cratesort results`` would lead to another, empty database.
-    """
-    if "MAKELEVEL" not in os.environ:
-        return f"cratesort {arguments}"
-    name, _, options = arguments.partition(" ")
-    return f"make {name}" + (f" ARGS='{options}'" if options else "")
 
 
 def terminal_width() -> int:

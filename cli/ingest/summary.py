@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.console.exit_codes import Exit
-from cli.console.output import command, print_json, say, tell
+from cli.console.output import print_json, say, tell
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -158,6 +158,6 @@ def _print_table(database: "Engine", failed: int) -> None:
         say("Without a category:")
         for code, count in counts.errors.items():
             say(f"  {code:<19}{count:>9,}")
-        say(f"  each with its reason: {command('results --failed')}")
+        say("  each with its reason: cratesort results --failed")
     say()
-    say(f"See them: {command('results')}      As a table: {command('results --format csv')}")
+    say("See them: cratesort results      As a table: cratesort results --format csv")

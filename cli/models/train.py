@@ -9,7 +9,7 @@ import click
 from classifier.files.paths import printable
 from cli.console.evaluation_table import print_confusion, print_evaluation
 from cli.console.options import json_option, seed_option
-from cli.console.output import command, print_json, say, tell, wrapped
+from cli.console.output import print_json, say, tell, wrapped
 from cli.console.phases import shown_phases
 from cli.console.session import opened_database
 
@@ -131,7 +131,7 @@ def _print_retraining(finished: "FinishedRun") -> None:
     say(f"  {wrapped(run.reason or '', 2)}")
     if run.verdict != "promoted":
         say("  it is stored; to let it serve all the same:")
-        say(f"  {command(f'models promote {result.version}')}")
+        say(f"  cratesort models promote {result.version}")
 
 
 def _print_table_run(finished: "FinishedRun") -> None:
@@ -152,7 +152,7 @@ def _print_table_run(finished: "FinishedRun") -> None:
         f"Model {result.version}: {result.sizes['sounds']:,} sounds, "
         f"{len(result.bundle or b'') / 1e6:.1f} MB. Stored; to let it serve:"
     )
-    say(f"  {command(f'models promote {result.version}')}")
+    say(f"  cratesort models promote {result.version}")
 
 
 def _write_report(folder: str, finished: "FinishedRun") -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from classifier.files.paths import printable
-from cli.console.output import command, shorten
+from cli.console.output import shorten
 
 
 def training_line(run: dict[str, Any]) -> str:
@@ -59,7 +59,7 @@ def plain_lines(state: dict[str, Any], width: int) -> list[str]:
     if given_up:
         lines += [
             "",
-            f"{given_up:,} given up (tried in vain); once the cause is mended: "
-            + command("retry --failed"),
+            f"{given_up:,} given up (tried in vain); once the cause is fixed: "
+            "cratesort retry --failed",
         ]
     return lines

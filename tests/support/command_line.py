@@ -56,11 +56,9 @@ def clean_environment(home: Path, settings: Mapping[str, str]) -> dict[str, str]
     settings : mapping of str to str
         Added at the end.
     """
-    # Under make a command names make's targets in its hints; what a test sees must not depend on
-    # how the suite was started.
-    # And a command compiles its modules once, as at a user's, not at each start; and it is as wide
-    # as its output.
-    others = ("CRATESORT_", "XDG_", "MAKE", "MFLAGS", "COLUMNS", "PYTHONDONTWRITEBYTECODE")
+    # A command compiles its modules once, as for a user, not at each start, and is as wide as its
+    # output.
+    others = ("CRATESORT_", "XDG_", "COLUMNS", "PYTHONDONTWRITEBYTECODE")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(others)}
     return {**inherited, "HOME": str(home), "PYTHONPATH": str(REPOSITORY), **settings}
 
