@@ -23,15 +23,15 @@ from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
 from workers.errors import LibraryRootAwayError, backoff_seconds, is_worlds
-from workers.predictions import answers, by_products_of, question
+from workers.predictions import answers, question, sound_attributes
 from workers.reading.prefetch import Opened, opened_ahead
 from workers.recovery.deferred_handback import write_iou
 from workers.recovery.failure_policy import blame
 from workers.settings import ABSOLUTE_ROOT, Settings
 
 if TYPE_CHECKING:
-    from classifier.bundle.artifact import Classifier
-    from classifier.names.pack_mates import Mates
+    from classifier.model.classifier import Classifier
+    from classifier.names.pack_mates import PackMates
 
 log = logging.getLogger(__name__)
 
@@ -138,9 +138,9 @@ def _classify_claimed(
     with _opened_root(claimed.root, context.settings) as root_fd:
         readings = _read_all(claimed, root_fd, context)
         read = time.perf_counter()
-        mates = _mates(claimed, root_fd, readings, context)
+        pack_mates = _mates(claimed, root_fd, readings, context)
     listed = time.perf_counter()
-    results = _results(claimed, readings, mates, classifier, context.settings)
+    results = _results(claimed, readings, pack_mates, classifier, context.settings)
     predicted = time.perf_counter()
     classified = sum(isinstance(result.outcome, Prediction) for result in results)
     failed = len(results) - classified
@@ -335,14 +335,14 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
 
 def _mates(
     claimed: ClaimedBatch, root_fd: int, readings: list[SoundReading], context: WorkContext
-) -> list["Mates | None"]:
+) -> list["PackMates | None"]:
     """Return the pack-mates of those sounds that were read, in order."""
     paths = [
         entry.path
         for entry, read in zip(claimed.entries, readings, strict=True)
         if isinstance(read.outcome, HeaderReading)
     ]
-    return context.folders.mates(
+    return context.folders.pack_mates(
         claimed.root, root_fd, paths, folder_words=context.settings.folder_words
     )
 
@@ -350,11 +350,11 @@ def _mates(
 def _results(
     claimed: ClaimedBatch,
     readings: list[SoundReading],
-    mates: list["Mates | None"],
+    pack_mates: list["PackMates | None"],
     classifier: "Classifier",
     settings: Settings,
 ) -> list[SoundResult]:
-    of_each = iter(mates)
+    of_each = iter(pack_mates)
     questions = [
         question(entry.path, read.outcome.header, next(of_each), folder_words=settings.folder_words)
         for entry, read in zip(claimed.entries, readings, strict=True)
@@ -367,7 +367,7 @@ def _results(
         if isinstance(read.outcome, HeaderReading):
             header, note = read.outcome.header, read.outcome.note
             outcome = next(predictions)
-            known = by_products_of(entry.path, header, settings)
+            known = sound_attributes(entry.path, header, settings)
         else:
             header, note, known = None, None, None
             outcome = Failure(read.outcome.code, read.outcome.message)
@@ -382,7 +382,7 @@ def _results(
                 header=header,
                 outcome=outcome,
                 note=note,
-                by_products=known,
+                attributes=known,
             )
         )
     return results

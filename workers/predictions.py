@@ -9,15 +9,15 @@ from classifier.files.paths import readable_name
 from classifier.headers.reader import AudioHeader
 from classifier.model.evidence import evidence_of
 from classifier.model.header_features import header_matrix
-from classifier.names.attributes import ByProducts, by_products
+from classifier.names.attributes import Attributes, attributes_of
 from classifier.names.folder_context import folder_words as words_of_folders
 from classifier.names.folder_context import spoken_with
 from db.results.sounds import Prediction
 from workers.settings import Settings
 
 if TYPE_CHECKING:
-    from classifier.bundle.artifact import Answers, Classifier
-    from classifier.names.pack_mates import Mates
+    from classifier.model.classifier import Answers, Classifier
+    from classifier.names.pack_mates import PackMates
 
 
 class Question(NamedTuple):
@@ -33,12 +33,12 @@ class Question(NamedTuple):
 
     name: str
     header: AudioHeader
-    mates: "Mates | None" = None
+    pack_mates: "PackMates | None" = None
     folder_spoke: bool = False
 
 
 def question(
-    path: str, header: AudioHeader, mates: "Mates | None", *, folder_words: bool
+    path: str, header: AudioHeader, pack_mates: "PackMates | None", *, folder_words: bool
 ) -> Question:
     """Return what is asked about a sound.
 
@@ -46,14 +46,14 @@ def question(
     ----------
     path : str
         As the ledger has it: its folders are those below the library root.
-    mates : Mates or None
+    pack_mates : PackMates or None
         From `workers.reading.folder_cache.Folders`.
     folder_words : bool
         Whether folders speak where the name says nothing.
     """
     name = readable_name(posixpath.basename(path))
     spoken = spoken_with(_words_of(posixpath.dirname(path)), name) if folder_words else name
-    return Question(spoken, header, mates, folder_spoke=spoken != name)
+    return Question(spoken, header, pack_mates, folder_spoke=spoken != name)
 
 
 @functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
@@ -77,7 +77,7 @@ def ask(classifier: "Classifier", questions: Sequence[Question]) -> "Answers":
     return classifier.answers(
         [asked.name for asked in questions],
         header_matrix([asked.header for asked in questions]),
-        [asked.mates for asked in questions],
+        [asked.pack_mates for asked in questions],
     )
 
 
@@ -87,7 +87,7 @@ def predictions(
     """Return what is kept of a model's answers to these questions."""
     best, by_name, by_mates = (
         probabilities.argmax(axis=1).tolist()
-        for probabilities in (found.probabilities, found.of_names, found.of_mates)
+        for probabilities in (found.probabilities, found.by_name, found.by_pack_mates)
     )
     version, review_below = classifier.version, classifier.review_below
     rows, tokens = found.probabilities.tolist(), found.tokens.tolist()
@@ -95,20 +95,20 @@ def predictions(
         Prediction(
             tuple(row),
             version,
-            evidence_of(category, name, mates, folder_spoke=asked.folder_spoke),
+            evidence_of(category, name, pack_mates, folder_spoke=asked.folder_spoke),
             row[category] < review_below,
             *counts,
         )
-        for asked, row, category, name, mates, counts in zip(
+        for asked, row, category, name, pack_mates, counts in zip(
             questions, rows, best, by_name, by_mates, tokens, strict=True
         )
     ]
 
 
-def by_products_of(path: str, header: AudioHeader, settings: Settings) -> ByProducts:
+def sound_attributes(path: str, header: AudioHeader, settings: Settings) -> Attributes:
     """Return what is known of a sound beside its category."""
     folder, _, name = path.rpartition("/")
-    return by_products(
+    return attributes_of(
         readable_name(name), header, _readable(folder), folder_words=settings.folder_words
     )
 

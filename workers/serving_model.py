@@ -16,7 +16,7 @@ from db.engine import reading
 from db.registry import bundles
 
 if TYPE_CHECKING:
-    from classifier.bundle.artifact import Classifier
+    from classifier.model.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class ServingModel:
         return loaded
 
     def _load(self, database: Engine, champion: str | None) -> "Classifier":
-        from classifier.bundle.artifact import load_classifier, load_starter
+        from classifier.bundle.load import load_classifier, load_starter
 
         if champion is None:
             return load_starter(self._engine_name)

@@ -1,13 +1,12 @@
-"""Golden vectors: generic sounds with the probabilities the originals gave them when published.
+"""Golden vectors: made-up sounds with the probabilities of the original models when published.
 
-Replaying them proves that a loaded engine still answers as the models did on the day they were
-trained: on another machine, after an upgrade of a library, after a repair of a disk.
-
-The names are made up; no third party's file is in them.
+Replaying them proves that a loaded engine still predicts what the trained models did: on another
+machine, after an upgrade of a library, after a repair of a disk.
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,11 @@ from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import BundleError, UnknownSampleTypeError
 from classifier.headers.reader import AudioHeader
 from classifier.model.header_features import SAMPLE_TYPES
-from classifier.names.pack_mates import Mates, mates_of
+from classifier.names.pack_mates import PackMates, pack_mates_of
 
-if TYPE_CHECKING:
-    from classifier.bundle.artifact import Classifier
+_Predict: TypeAlias = Callable[
+    [list[str], list[AudioHeader], list[PackMates | None]], NDArray[np.float32]
+]
 
 #: Probabilities may differ by this much between engines and machines, the category never.
 TOLERANCE: Final = 1e-4
@@ -47,47 +47,43 @@ _NAMES: Final = (
 )  # fmt: skip
 
 
-def golden_sounds() -> tuple[list[str], list[AudioHeader], list[Mates | None]]:
-    """Return the candidates: every name twice, with header and mates and without either.
+class GoldenSounds(NamedTuple):
+    """Candidates for golden vectors; all three lists have one entry per sound."""
 
-    Returns
-    -------
-    headers : list of AudioHeader
-        Lengths from 2 ms to 8 minutes, every sample type, some that state only part.
+    names: list[str]
+    headers: list[AudioHeader]
+    pack_mates: list[PackMates | None]
+
+
+def golden_sounds() -> GoldenSounds:
+    """Return every name twice, with header and pack-mates and without either.
+
+    The headers state lengths from 2 ms to 8 minutes and every sample type; some state only part.
     """
-    names: list[str] = []
-    headers: list[AudioHeader] = []
-    mates: list[Mates | None] = []
+    sounds = GoldenSounds([], [], [])
     for index, name in enumerate(_NAMES):
         duration_seconds = 0.002 * 1.32**index
         sample_rate_hz = (44_100, 48_000, 96_000, 22_050)[index % 4]
         frame_count = int(duration_seconds * sample_rate_hz)
         channels = 1 + index % 2
-        sample_type = SAMPLE_TYPES[index % len(SAMPLE_TYPES)]
         states_length = index % 7 != 6
-        names += [name, name]
+        header = AudioHeader(
+            file_size_bytes=44 + 3 * frame_count * channels,
+            duration_seconds=duration_seconds if states_length else None,
+            sample_rate_hz=sample_rate_hz,
+            channels=channels,
+            frame_count=frame_count if states_length else None,
+            sample_type=SAMPLE_TYPES[index % len(SAMPLE_TYPES)],
+        )
         folder = index - index % _FOLDER_SIZE
-        mates += [mates_of(_NAMES[folder : folder + _FOLDER_SIZE]), None]
-        headers += [
-            AudioHeader(
-                file_size_bytes=44 + 3 * frame_count * channels,
-                duration_seconds=duration_seconds if states_length else None,
-                sample_rate_hz=sample_rate_hz,
-                channels=channels,
-                frame_count=frame_count if states_length else None,
-                sample_type=sample_type,
-            ),
-            _NOTHING_STATED,
-        ]
-    return names, headers, mates
+        sounds.names.extend((name, name))
+        sounds.headers.extend((header, _NOTHING_STATED))
+        sounds.pack_mates.extend((pack_mates_of(_NAMES[folder : folder + _FOLDER_SIZE]), None))
+    return sounds
 
 
 def write_golden(
-    names: list[str],
-    headers: list[AudioHeader],
-    mates: list[Mates | None],
-    probabilities: NDArray[np.float32],
-    is_steady: NDArray[np.bool_],
+    sounds: GoldenSounds, probabilities: NDArray[np.float32], is_steady: NDArray[np.bool_]
 ) -> bytes:
     """Return the golden vectors as JSON: the candidates that are no ties and steady.
 
@@ -98,59 +94,68 @@ def write_golden(
     """
     ordered = np.sort(probabilities, axis=1)
     is_clear = is_steady & (ordered[:, -1] - ordered[:, -2] > _CLEAR_LEAD)
-    sounds = [
+    entries = [
         {
             "name": name,
             "header": [getattr(header, field) for field in AudioHeader._fields],
-            "mates": None if folder is None else list(folder.names),
+            "mates": None if pack_mates is None else list(pack_mates.names),
             "probabilities": [float(value) for value in row],
         }
-        for name, header, folder, row, clear in zip(
-            names, headers, mates, probabilities, is_clear, strict=True
+        for name, header, pack_mates, row, clear in zip(
+            *sounds, probabilities, is_clear, strict=True
         )
         if clear
     ]
-    if len(sounds) < _FEWEST_SOUNDS:
+    if len(entries) < _FEWEST_SOUNDS:
         raise BundleError(
-            f"only {len(sounds)} of {len(names)} golden sounds have a clear category: "
+            f"only {len(entries)} of {len(sounds.names)} golden sounds have a clear category: "
             f"at least {_FEWEST_SOUNDS} are needed to prove that the engines agree"
         )
-    return json.dumps({"sounds": sounds}, indent=0).encode("ascii")
+    return json.dumps({"sounds": entries}, indent=0).encode("ascii")
 
 
-def replay_golden(document: bytes, classifier: "Classifier") -> None:
-    """Ask `classifier` for every golden sound and compare.
+def replay_golden(document: bytes, predict: _Predict, engine_name: str) -> None:
+    """Predict every golden sound with a loaded engine and compare.
+
+    Parameters
+    ----------
+    predict : callable
+        `Classifier.predict` of the loaded bundle.
 
     Raises
     ------
     BundleError
-        It answers differently; the message names the sound and the largest difference.
+        The predictions differ; the message names the sound and the largest difference.
     """
     try:
-        sounds: list[dict[str, Any]] = json.loads(document)["sounds"]
-        names = [str(sound["name"]) for sound in sounds]
-        headers = [AudioHeader(*sound["header"]) for sound in sounds]
-        mates = [None if s["mates"] is None else mates_of(map(str, s["mates"])) for s in sounds]
-        expected = np.array([s["probabilities"] for s in sounds], dtype=np.float32)
-        expected = expected.reshape(len(sounds), N_CATEGORIES)
-    except (ValueError, KeyError, TypeError, RecursionError) as fault:
-        raise BundleError(f"the golden vectors are not readable: {fault}") from fault
-    if len(sounds) < _FEWEST_SOUNDS:
-        raise BundleError(f"{len(sounds)} golden sounds prove nothing: {_FEWEST_SOUNDS} are needed")
+        entries: list[dict[str, Any]] = json.loads(document)["sounds"]
+        names = [str(entry["name"]) for entry in entries]
+        headers = [AudioHeader(*entry["header"]) for entry in entries]
+        pack_mates = [
+            None if entry["mates"] is None else pack_mates_of(map(str, entry["mates"]))
+            for entry in entries
+        ]
+        expected = np.array([entry["probabilities"] for entry in entries], dtype=np.float32)
+        expected = expected.reshape(len(entries), N_CATEGORIES)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(f"the golden vectors are not readable: {error}") from error
+    if len(entries) < _FEWEST_SOUNDS:
+        raise BundleError(
+            f"{len(entries)} golden sounds prove nothing: {_FEWEST_SOUNDS} are needed"
+        )
     try:
-        found = classifier.predict(names, headers, mates)
-    except (ValueError, TypeError, UnknownSampleTypeError) as fault:
-        raise BundleError(f"the golden vectors are not of sounds: {fault}") from fault
-    difference = np.abs(found - expected).max(axis=1)
+        actual = predict(names, headers, pack_mates)
+    except (ValueError, TypeError, UnknownSampleTypeError) as error:
+        raise BundleError(f"the golden vectors are not of sounds: {error}") from error
+    difference = np.abs(actual - expected).max(axis=1)
     # Written so that NaN counts as different.
-    differs = ~(difference <= TOLERANCE) | (found.argmax(axis=1) != expected.argmax(axis=1))
+    differs = ~(difference <= TOLERANCE) | (actual.argmax(axis=1) != expected.argmax(axis=1))
     if differs.any():
         worst = int(np.argmax(np.where(differs, np.nan_to_num(difference, nan=np.inf), -1)))
-        found_category = CATEGORIES[found[worst].argmax()]
-        expected_category = CATEGORIES[expected[worst].argmax()]
         raise BundleError(
-            f"the {classifier.engine_name} engine answers {int(differs.sum())} of {len(sounds)} "
+            f"the {engine_name} engine answers {int(differs.sum())} of {len(entries)} "
             f"golden sounds unlike the trained models, the worst {names[worst]!r}: "
-            f"{found_category} instead of {expected_category}, "
+            f"{CATEGORIES[actual[worst].argmax()]} instead of "
+            f"{CATEGORIES[expected[worst].argmax()]}, "
             f"probabilities up to {difference[worst]:.2g} apart (allowed: {TOLERANCE:g})"
         )

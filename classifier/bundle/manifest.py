@@ -28,6 +28,9 @@ CALIBRATION: Final = "calibration.json"
 COMPILED: Final = "compiled.onnx"
 GOLDEN: Final = "golden.json"
 
+#: What `KerasEngine.from_bytes` takes, in its order.
+ORIGINALS: Final = (GENERAL, LSTM, SCALER, FOREST, CALIBRATION)
+
 #: What training hands to `publish`; the golden vectors are made there.
 TRAINED_MEMBERS: Final = (VOCABULARY, GENERAL, LSTM, SCALER, FOREST, CALIBRATION, COMPILED)
 MEMBERS: Final = (*TRAINED_MEMBERS, GOLDEN)

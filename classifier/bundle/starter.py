@@ -1,8 +1,4 @@
-"""The starter bundle as it ships with the package, and what it is called.
-
-Apart from `classifier.bundle.artifact`, because who only wants its name need not load numpy and an
-engine.
-"""
+"""The starter bundle of the package, and its version; loads neither numpy nor an engine."""
 
 import functools
 import io

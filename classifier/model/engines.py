@@ -1,20 +1,26 @@
-"""The two ways to ask a bundle's models: compiled in ONNX Runtime, or the originals.
+"""The two ways to run a bundle's models: compiled in ONNX Runtime, or the originals.
 
-Both take the same arrays and give the same answer; `artifact.publish` refuses a bundle for which
+Both take the same arrays and return the same answer; `bundle.publish` refuses a bundle for which
 they do not.
 """
 
 import io
 import os
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
-from classifier.model import stacking
+from classifier.model.forest import (
+    calibrated,
+    forest_inputs,
+    forest_probabilities,
+    is_steady,
+    temperature_from_json,
+)
 from classifier.model.header_features import N_HEADER_COLUMNS
-from classifier.model.stacking import MatesSaid
+from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, name_logs, pooled
 
 # ONNX Runtime's own builds report to their maker by default since 1.29: at its import it writes a
 # device id into the user's home, at a session's start it sends the model's name and hashes. This is
@@ -28,9 +34,11 @@ if TYPE_CHECKING:
     from classifier.model.name_lstm import SequenceModel
 
 
+EngineName = Literal["onnx", "keras"]
+
 _NO_ANSWERS: Final = (
     np.zeros((0, N_CATEGORIES), dtype=np.float32),
-    np.zeros((0, stacking.N_NAME_LOGS), dtype=np.float32),
+    np.zeros((0, N_NAME_LOGS), dtype=np.float32),
 )
 
 
@@ -38,7 +46,7 @@ class Engine(Protocol):
     """Anything that turns encoded names and header numbers into probabilities."""
 
     def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return what the LSTMs say of names, as `stacking.name_logs` joins it.
+        """Return the LSTMs' predictions for names.
 
         Parameters
         ----------
@@ -48,25 +56,26 @@ class Engine(Protocol):
         Returns
         -------
         ndarray of shape (n_sounds, 24), float32
+            As from `pooling.name_logs`.
         """
         ...
 
     def answers(
         self,
         token_ids: NDArray[np.int64],
-        mates: MatesSaid,
+        pack_mates: PackMateSummary,
         header_matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the probability of each category, and what the LSTMs say of the names.
+        """Return the probability of each category, and the LSTMs' predictions for the names.
 
         Parameters
         ----------
         token_ids : ndarray of shape (n_sounds, 8, 12), int64
             From `Vocabulary.encode`.
-        mates : MatesSaid
-            See `encoding.NameEncoder.said_of`.
+        pack_mates : PackMateSummary
+            From `encoder.NameEncoder.summaries`.
         header_matrix : ndarray of shape (n_sounds, 6), float32
-            From `features.header_matrix`: unscaled, NaN where not stated.
+            From `header_features.header_matrix`: unscaled, NaN where not stated.
 
         Returns
         -------
@@ -84,7 +93,7 @@ class OnnxEngine:
     Parameters
     ----------
     model : bytes
-        From `compiled.compile_models`.
+        From `onnx_export.compile_models`.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -103,26 +112,26 @@ class OnnxEngine:
     def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine.name_logs`."""
         # The whole graph runs, forest included: a second session would hold the LSTMs twice.
-        unknown = MatesSaid.unknown(len(token_ids))
+        unknown = PackMateSummary.unknown(len(token_ids))
         headers = np.full((len(token_ids), N_HEADER_COLUMNS), np.nan, dtype=np.float32)
         return self.answers(token_ids, unknown, headers)[1]
 
     def answers(
         self,
         token_ids: NDArray[np.int64],
-        mates: MatesSaid,
+        pack_mates: PackMateSummary,
         header_matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Engine.answers`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
-        given = {
+        inputs = {
             "token_ids": token_ids,
-            "mates_logs": mates.logs,
-            "mates_shares": mates.shares,
+            "mates_logs": pack_mates.logs,
+            "mates_shares": pack_mates.shares,
             "header": header_matrix,
         }
-        probabilities, logs = self._session.run(["probabilities", "name_logs"], given)
+        probabilities, logs = self._session.run(["probabilities", "name_logs"], inputs)
         return np.asarray(probabilities, np.float32), np.asarray(logs, np.float32)
 
 
@@ -132,7 +141,7 @@ class KerasEngine:
     Parameters
     ----------
     temperature : float
-        As `stacking.calibrated` takes it.
+        As `forest.calibrated` takes it.
     """
 
     def __init__(
@@ -169,35 +178,35 @@ class KerasEngine:
             SequenceModel.from_bytes(learned),
             joblib.load(io.BytesIO(scaler)),
             joblib.load(io.BytesIO(forest)),
-            stacking.temperature_from_json(calibration),
+            temperature_from_json(calibration),
         )
 
     def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Engine.name_logs`."""
-        said = (self.general.probabilities(token_ids), self.learned.probabilities(token_ids))
-        return stacking.name_logs(*said)
+        return name_logs(
+            self.general.probabilities(token_ids), self.learned.probabilities(token_ids)
+        )
 
     def answers(
         self,
         token_ids: NDArray[np.int64],
-        mates: MatesSaid,
+        pack_mates: PackMateSummary,
         header_matrix: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Engine.answers`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
         logs = self.name_logs(token_ids)
-        inputs = stacking.forest_inputs(stacking.pooled(logs, *mates), header_matrix, self.scaler)
-        found = stacking.forest_probabilities(self.forest, inputs)
-        return stacking.calibrated(found, self.temperature), logs
+        inputs = forest_inputs(pooled(logs, pack_mates), header_matrix, self.scaler)
+        probabilities = forest_probabilities(self.forest, inputs)
+        return calibrated(probabilities, self.temperature), logs
 
     def is_steady(
         self,
         token_ids: NDArray[np.int64],
-        mates: MatesSaid,
+        pack_mates: PackMateSummary,
         header_matrix: NDArray[np.float32],
     ) -> NDArray[np.bool_]:
-        """Tell which rows every machine must agree on: see `stacking.is_steady`."""
+        """Return which rows every machine must agree on: see `forest.is_steady`."""
         logs = self.name_logs(token_ids)
-        names = stacking.pooled(logs, *mates)
-        return stacking.is_steady(logs, names, header_matrix, self.scaler)
+        return is_steady(logs, pooled(logs, pack_mates), header_matrix, self.scaler)

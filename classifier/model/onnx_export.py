@@ -19,18 +19,17 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
 from classifier.categories import N_CATEGORIES
+from classifier.model.forest import GRID_STEPS, MOST_DEVIATIONS
 from classifier.model.header_features import N_HEADER_COLUMNS
-from classifier.model.stacking import (
-    GRID_STEPS,
+from classifier.model.pooling import (
+    CONFIDENT_LOG,
+    CONTRADICTED_WEIGHT,
     MAJORITY_SHARE,
-    MATES_WEIGHT,
     MINORITY_SHARE,
-    MOST_DEVIATIONS,
+    N_LSTMS,
     N_NAME_LOGS,
-    N_READERS,
-    OTHERS_WEIGHT,
-    SMALLEST_PROBABILITY,
-    SURE_LOG,
+    PACK_MATES_WEIGHT,
+    PROBABILITY_FLOOR,
 )
 from classifier.model.vocabulary import IDS_PER_TOKEN, PADDING_ID, SEQUENCE_LENGTH
 
@@ -71,11 +70,11 @@ def compile_models(
     Parameters
     ----------
     scaler : StandardScaler
-        Fitted on `features.header_matrix`.
+        Fitted on `header_features.header_matrix`.
     forest : RandomForestClassifier
-        Fitted on `stacking.forest_inputs`.
+        Fitted on `forest.forest_inputs`.
     temperature : float
-        As `stacking.calibrated` takes it.
+        As `forest.calibrated` takes it.
 
     Returns
     -------
@@ -123,7 +122,7 @@ def compile_models(
 
 
 def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeights") -> str:
-    """Add what `stacking.name_logs` and `stacking.pooled` do."""
+    """Add what `pooling.name_logs` and `pooling.pooled` do."""
     graph.constant("padding", PADDING_ID, np.int64)
     graph.constant("one", 1.0, np.float32)
     for axis in (0, 1, 2):
@@ -142,13 +141,13 @@ def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeig
         for reader, weights in (("general", general), ("learned", learned))
     ]
     graph.add("Concat", said, "said", axis=1)
-    graph.constant("smallest", SMALLEST_PROBABILITY, np.float32)
+    graph.constant("smallest", PROBABILITY_FLOOR, np.float32)
     graph.add("Add", ["said", "smallest"], "said_at_least")
     graph.add("Log", ["said_at_least"], "name_logs")
 
     mates_weight = _add_mates_weights(graph)
     graph.add("Sub", ["one", mates_weight], "own_weight")
-    graph.constant("by_reader", [-1, N_READERS, N_CATEGORIES], np.int64)
+    graph.constant("by_reader", [-1, N_LSTMS, N_CATEGORIES], np.int64)
     graph.constant("joined", [-1, N_NAME_LOGS], np.int64)
     graph.add("IsNaN", ["mates_logs"], "mates_unknown")
     graph.add("Where", ["mates_unknown", "name_logs", "mates_logs"], "mates_or_own")
@@ -161,13 +160,13 @@ def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeig
 
 
 def _add_mates_weights(graph: _Graph) -> str:
-    """Add what `stacking.mates_weights` does."""
+    """Add what `pooling.pack_mate_weights` does."""
     for name, value in (
-        ("sure_log", SURE_LOG),
+        ("sure_log", CONFIDENT_LOG),
         ("majority", MAJORITY_SHARE),
         ("minority", MINORITY_SHARE),
-        ("mates_count", MATES_WEIGHT),
-        ("others_count", OTHERS_WEIGHT),
+        ("mates_count", PACK_MATES_WEIGHT),
+        ("others_count", CONTRADICTED_WEIGHT),
     ):
         graph.constant(name, value, np.float32)
     graph.constant("first", [0], np.int64)
@@ -229,7 +228,7 @@ def _onnx_gates(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _add_header(graph: _Graph, scaler: Any) -> tuple[str, str]:
-    # In float64 from the first operation to the grid, exactly as `stacking.forest_inputs`.
+    # In float64 from the first operation to the grid, exactly as `forest.forest_inputs`.
     graph.constant("mean", scaler.mean_, np.float64)
     graph.constant("scale", scaler.scale_, np.float64)
     graph.constant("zero", 0.0, np.float64)

@@ -46,7 +46,7 @@ _PITCH_CLASSES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "
 
 
 class Source(StrEnum):
-    """Where a by-product was found."""
+    """Where an attribute was found."""
 
     NAME = "name"
     HEADER = "header"
@@ -62,7 +62,7 @@ class Playback(StrEnum):
 
 
 @dataclass(slots=True)  # not frozen: one a sound is made, which then takes three times as long
-class ByProducts:
+class Attributes:
     """What is known of one sound; a value and its source are None together.
 
     Attributes
@@ -85,9 +85,9 @@ class ByProducts:
     instrument_source: Source | None = None
 
 
-def by_products(
+def attributes_of(
     name: str, header: AudioHeader, folders: Sequence[str] = (), *, folder_words: bool = False
-) -> ByProducts:
+) -> Attributes:
     """Return what a name, a header and, where asked for, folders say.
 
     Parameters
@@ -102,7 +102,7 @@ def by_products(
     Examples
     --------
     >>> unknown = AudioHeader(None, None, None, None, None, None)
-    >>> found = by_products("bass_loop_120_Am.wav", unknown)
+    >>> found = attributes_of("bass_loop_120_Am.wav", unknown)
     >>> found.tempo_bpm, found.musical_key, str(found.playback), found.instrument
     (120.0, 'A minor', 'loop', 'bass')
     """
@@ -114,7 +114,7 @@ def by_products(
     pitch = Pitch.NOTE if instrument is None else instrument.pitch
     key, key_source = _key(name, info, said, pitch, has_tempo=tempo_source is Source.NAME)
     playback, playback_source = _playback(words, header, info, said, tempo_bpm, tempo_source)
-    return ByProducts(
+    return Attributes(
         tempo_bpm=tempo_bpm,
         tempo_source=tempo_source,
         musical_key=key,

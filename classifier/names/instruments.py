@@ -1,6 +1,7 @@
 """Which instrument the words of a name call, in the vocabulary of ``instruments.toml``.
 
-A word list and no model: this is a by-product that may stay unknown, and no input of the category.
+A word list and no model: the instrument is an attribute that may stay unknown, and no input of the
+category.
 """
 
 import functools

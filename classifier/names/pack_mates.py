@@ -1,10 +1,11 @@
-"""What the names of a folder say together of each of its sounds.
+"""Pack-mates: the names of a sound's folder, read together with its own.
 
-Many names alone say nothing, but their pack-mates do: of `SNARE87` the number could be a tempo, of
-`SNARE1` to `SNARE115` it is an index. And what most of a folder is, its odd names are, too.
+Many names alone are ambiguous, but their pack-mates decide: in `SNARE87` the number could be a
+tempo, among `SNARE1` to `SNARE115` it is an index. And files with uninformative names usually share
+the category of the rest of their folder (decision 21).
 
-The mates of a sound are the sounds of its folder, itself among them. Of a large folder some stand
-for all, chosen by their names' hashes: the same whoever asks, whatever batch a sound falls into.
+The pack-mates of a sound are the sounds of its folder, itself among them. A large folder is
+represented by a sample, chosen by the names' hashes: the same for every caller and every batch.
 """
 
 import heapq
@@ -17,9 +18,12 @@ from typing import Final
 
 from classifier.names.tokens import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM, clean_name
 
-#: Names that stand for a folder. In a trial on two tables 13 of 6,655 sounds of larger folders were
-#: answered otherwise than with all names (with half of these: 70); each costs the LSTMs a reading.
-MOST_MATES: Final = 64
+#: Names that represent a folder. In a trial on two tables 13 of 6,655 sounds of larger folders got
+#: another category than with all names (with half as many: 70); the LSTMs have to read each.
+MOST_PACK_MATES: Final = 64
+
+#: Names a builder holds before it prunes them: enough that pruning costs each little.
+_MOST_HELD: Final = 8 * MOST_PACK_MATES
 
 #: A series counts through at least this share of its span; tempos leave wide gaps.
 _DENSE: Final = 0.4
@@ -29,13 +33,13 @@ _DIGITS: Final = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class Mates:
-    """The names of one folder, or those that stand for them.
+class PackMates:
+    """The names of one folder, or the sample that represents them.
 
     Attributes
     ----------
     names : tuple of str
-        At most `MOST_MATES`, distinct, in an order of their own; at least one.
+        At most `MOST_PACK_MATES`, distinct, in the order of their hashes.
     counters : frozenset of (str, int)
         Name with every number replaced by ``#``, and which of its numbers counts the files.
     """
@@ -50,28 +54,62 @@ class Mates:
         name = clean_name(file_name)
         template = _DIGITS.sub("#", name)
         return frozenset(
-            found.start()
-            for slot, found in enumerate(_DIGITS.finditer(name))
+            number.start()
+            for slot, number in enumerate(_DIGITS.finditer(name))
             if (template, slot) in self.counters
         )
 
 
-def mates_of(names: Iterable[str]) -> Mates:
-    """Choose the names that stand for a folder and find its series.
+class PackMatesBuilder:
+    """Collects the names of one folder, in any order, in bounded memory.
+
+    Examples
+    --------
+    >>> builder = PackMatesBuilder()
+    >>> for name in ("SNARE87.wav", "SNARE1.wav"):
+    ...     builder.add(name)
+    >>> builder.build() == pack_mates_of(["SNARE1.wav", "SNARE87.wav"])
+    True
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def add(self, name: str) -> None:
+        """Add a base name; a name added before changes nothing."""
+        self._names.add(name)
+        if len(self._names) >= _MOST_HELD:
+            # Lossless: the n smallest hashes of a union are among the n smallest of its parts.
+            self._names = set(_sample(self._names))
+
+    def build(self) -> PackMates:
+        """Return the pack-mates of the names added so far."""
+        names = _sample(self._names)
+        return PackMates(names, _counters(names))
+
+
+def pack_mates_of(names: Iterable[str]) -> PackMates:
+    """Choose the names that represent a folder and find its numbered series.
 
     Parameters
     ----------
     names : iterable of str
-        Base names of all its sounds, in any order; read once.
+        Base names of all its sounds, in any order; read once, in bounded memory.
 
     Examples
     --------
-    >>> mates_of(["SNARE87.wav", "SNARE1.wav"]).counting("SNARE87.wav")
+    >>> pack_mates_of(["SNARE87.wav", "SNARE1.wav"]).counting("SNARE87.wav")
     frozenset({5})
     """
+    builder = PackMatesBuilder()
+    for name in names:
+        builder.add(name)
+    return builder.build()
+
+
+def _sample(names: Iterable[str]) -> tuple[str, ...]:
     # By hash and not by order: a prefix of a sorted folder would be all kicks and no snares.
-    chosen = tuple(heapq.nsmallest(MOST_MATES, set(names), key=_rank))
-    return Mates(chosen, _counters(chosen))
+    return tuple(heapq.nsmallest(MOST_PACK_MATES, names, key=_rank))
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -79,13 +117,13 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def _counters(names: tuple[str, ...]) -> frozenset[tuple[str, int]]:
-    numbers: dict[tuple[str, int], set[str]] = defaultdict(set)
+    numbers_at: dict[tuple[str, int], set[str]] = defaultdict(set)
     for file_name in names:
         name = clean_name(file_name)
         template = _DIGITS.sub("#", name)
-        for slot, found in enumerate(_DIGITS.findall(name)):
-            numbers[template, slot].add(found)
-    return frozenset(place for place, found in numbers.items() if _is_series(found))
+        for slot, number in enumerate(_DIGITS.findall(name)):
+            numbers_at[template, slot].add(number)
+    return frozenset(slot for slot, numbers in numbers_at.items() if _is_series(numbers))
 
 
 def _is_series(numbers: set[str]) -> bool:

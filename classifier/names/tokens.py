@@ -101,7 +101,7 @@ def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
         A base name with or without its extension.
     counting : set of int
         Where in `clean_name` numbers begin that count the files of a folder
-        (`siblings.Mates.counting`): they are no tempos.
+        (`pack_mates.PackMates.counting`): they are no tempos.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def list_models(as_json: bool) -> None:
 )
 def show(version: str, report: BinaryIO | None) -> None:
     """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
-    from classifier.bundle.artifact import read_manifest
+    from classifier.bundle.load import read_manifest
     from classifier.bundle.starter import starter_bundle, starter_version
     from db.engine import reading
     from db.registry.bundles import read
@@ -148,7 +148,7 @@ def rollback() -> None:
 
 def _require_that_it_loads(database: "Engine", version: str | None) -> None:
     """Check what is about to serve: every hash, every golden row. The starter ships checked."""
-    from classifier.bundle.artifact import load_classifier
+    from classifier.bundle.load import load_classifier
     from db.engine import reading
     from db.registry import bundles
 

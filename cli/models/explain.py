@@ -23,9 +23,9 @@ from cli.models.explain_text import lines
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
-    from classifier.bundle.artifact import Classifier
     from classifier.headers.reader import AudioHeader
-    from classifier.names.pack_mates import Mates
+    from classifier.model.classifier import Classifier
+    from classifier.names.pack_mates import PackMates
     from tasks.producer.locator import Place
     from workers.predictions import Question
     from workers.reading.folder_cache import Folders
@@ -105,7 +105,7 @@ def _explained(
     from classifier.errors import SoundError
     from classifier.files.safe_open import open_root
     from workers.classification import read_sound
-    from workers.predictions import by_products_of, question
+    from workers.predictions import question, sound_attributes
     from workers.settings import ABSOLUTE_ROOT
 
     resolved = os.path.realpath(os.fsencode(given))
@@ -119,19 +119,21 @@ def _explained(
         if isinstance(read.outcome, SoundError):
             code, message = read.outcome.code, read.outcome.message
             return about | {"error_code": code, "error_message": message, "category": None}
-        (mates,) = folders.mates(place.root, root_fd, [path], folder_words=settings.folder_words)
+        (pack_mates,) = folders.pack_mates(
+            place.root, root_fd, [path], folder_words=settings.folder_words
+        )
     finally:
         os.close(root_fd)
     header = read.outcome.header
-    asked = question(path, header, mates, folder_words=settings.folder_words)
-    known = by_products_of(path, header, settings)
+    asked = question(path, header, pack_mates, folder_words=settings.folder_words)
+    known = sound_attributes(path, header, settings)
     return (
         about
         | {"error_code": None, "error_message": None, "note": read.outcome.note}
         | _answer(asked, classifier)
         | {
             "header": _header(header, known.tempo_bpm),
-            "mates": _mates(asked.name, mates, classifier),
+            "mates": _mates(asked.name, pack_mates, classifier),
         }
         | {"by_products": {name: getattr(known, name) for name in type(known).__dataclass_fields__}}
     )
@@ -151,7 +153,7 @@ def _answer(asked: "Question", classifier: "Classifier") -> dict[str, Any]:
         category, probability = top3(row)[0]
         return {"category": category, "probability": round(probability, 4)}
 
-    counting = frozenset() if asked.mates is None else asked.mates.counting(asked.name)
+    counting = frozenset() if asked.pack_mates is None else asked.pack_mates.counting(asked.name)
     tokens = tokenise(asked.name, counting)
     return {
         "category": CATEGORIES[prediction.best],
@@ -169,8 +171,10 @@ def _answer(asked: "Question", classifier: "Classifier") -> dict[str, Any]:
         "tokens_not_read": max(0, len(tokens) - SEQUENCE_LENGTH),
         "words": _words(asked, classifier, prediction.best, prediction.probabilities),
         "says": {
-            "name": said(found.of_names[0].tolist()),
-            "name_and_mates": None if asked.mates is None else said(found.of_mates[0].tolist()),
+            "name": said(found.by_name[0].tolist()),
+            "name_and_mates": None
+            if asked.pack_mates is None
+            else said(found.by_pack_mates[0].tolist()),
             "everything": said(found.probabilities[0].tolist()),
         },
     }
@@ -181,13 +185,13 @@ def _words(
 ) -> list[dict[str, Any]]:
     """Return what the answer's probability is without each word, the most telling word first.
 
-    Mates and header stay.
+    Pack-mates and header stay.
     """
-    cuts = words_cut(asked.name, asked.mates)[:_MOST_WORDS]
+    cuts = words_cut(asked.name, asked.pack_mates)[:_MOST_WORDS]
     if not cuts:
         return []
     found = classifier.predict(
-        [cut.name for cut in cuts], [asked.header] * len(cuts), [cut.mates for cut in cuts]
+        [cut.name for cut in cuts], [asked.header] * len(cuts), [cut.pack_mates for cut in cuts]
     )
     told = [
         {
@@ -217,17 +221,17 @@ class Cut(NamedTuple):
         As what it was read.
     name : str
         What is left.
-    mates : Mates or None
+    pack_mates : PackMates or None
         Whose numbers count the files of the folder in this name, too.
     """
 
     word: str
     token: str
     name: str
-    mates: "Mates | None"
+    pack_mates: "PackMates | None"
 
 
-def words_cut(name: str, mates: "Mates | None" = None) -> list[Cut]:
+def words_cut(name: str, pack_mates: "PackMates | None" = None) -> list[Cut]:
     """Return a name without each of its words, in the order of the name.
 
     Parameters
@@ -243,19 +247,19 @@ def words_cut(name: str, mates: "Mates | None" = None) -> list[Cut]:
     from classifier.names.tokens import clean_name, placed_tokens
 
     clean = clean_name(name)
-    counting = frozenset() if mates is None else mates.counting(name)
+    counting = frozenset() if pack_mates is None else pack_mates.counting(name)
     cuts = []
     for token, start, end in placed_tokens(name, counting):
         # A space stays where the word was: its neighbours must not become one word.
         left = f"{clean[:start]} {clean[end:]}"
-        kept = mates
-        if mates is not None and counting:
+        kept = pack_mates
+        if pack_mates is not None and counting:
             # `87` of `SNARE87` counts files without its word, too: it must not become a tempo.
             starts = [found.start() for found in _NUMBER.finditer(clean)]
             slots = [at in counting for at in starts if not start <= at < end]
             template = _NUMBER.sub("#", left.strip())
             series = {(template, slot) for slot, counts in enumerate(slots) if counts}
-            kept = replace(mates, counters=mates.counters | series)
+            kept = replace(pack_mates, counters=pack_mates.counters | series)
         cuts.append(Cut(clean[start:end], token, f"{left}.wav", kept))
     return cuts
 
@@ -278,24 +282,28 @@ def _header(header: "AudioHeader", tempo_bpm: float | None) -> dict[str, Any]:
     }
 
 
-def _mates(name: str, mates: "Mates | None", classifier: "Classifier") -> dict[str, Any] | None:
-    if mates is None:
+def _mates(
+    name: str, pack_mates: "PackMates | None", classifier: "Classifier"
+) -> dict[str, Any] | None:
+    if pack_mates is None:
         return None
-    others = [other for other in mates.names if other != name]
+    others = [other for other in pack_mates.names if other != name]
     return {
-        "count": len(mates.names),
+        "count": len(pack_mates.names),
         "others": others[:_MATES_NAMED],
-        "say": _said_of_each(mates, classifier),
+        "say": _said_of_each(pack_mates, classifier),
     }
 
 
-def _said_of_each(mates: "Mates", classifier: "Classifier") -> dict[str, int]:
+def _said_of_each(pack_mates: "PackMates", classifier: "Classifier") -> dict[str, int]:
     """Return how many of the names, each by itself, are of which category, commonest first."""
     from classifier.categories import CATEGORIES
     from classifier.headers.reader import AudioHeader
     from classifier.model.header_features import header_matrix
 
-    unknown = header_matrix([AudioHeader(None, None, None, None, None, None)] * len(mates.names))
-    found = classifier.answers(mates.names, unknown, [mates] * len(mates.names))
-    best = found.of_names.argmax(axis=1).tolist()
+    unknown = header_matrix(
+        [AudioHeader(None, None, None, None, None, None)] * len(pack_mates.names)
+    )
+    found = classifier.answers(pack_mates.names, unknown, [pack_mates] * len(pack_mates.names))
+    best = found.by_name.argmax(axis=1).tolist()
     return dict(Counter(CATEGORIES[index] for index in best).most_common())

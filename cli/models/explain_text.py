@@ -140,12 +140,12 @@ def _chunks(chunks: Mapping[str, Any] | None) -> str:
 
 def _mates(mates: Mapping[str, Any] | None) -> Iterator[str]:
     if mates is None:
-        yield from _field("Mates", "not known: no sounds can be seen in its folder")
+        yield from _field("Pack-mates", "not known: no sounds can be seen in its folder")
         return
     if not mates["others"]:
-        yield from _field("Mates", "none: it is the only sound of its folder")
+        yield from _field("Pack-mates", "none: it is the only sound of its folder")
         return
-    yield from _field("Mates", f"{mates['count']} names stand for the folder, among them")
+    yield from _field("Pack-mates", f"{mates['count']} names stand for the folder, among them")
     for name in mates["others"]:
         yield f"{'':{_INDENT}}{shorten(name, _NAME_WIDTH).rstrip()}"
     say = ", ".join(f"{count} {category}" for category, count in mates["say"].items())

@@ -39,7 +39,7 @@ def predict(source: str) -> None:
 
     set_up_logging("WARNING")
     with opened_table(source) as table:
-        mates = table.mates()
+        pack_mates = table.pack_mates()
         with opened_database() as (settings, database):
             classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
@@ -49,7 +49,7 @@ def predict(source: str) -> None:
             probabilities = classifier.predict(
                 [row.name for row in chunk],
                 [row.header for row in chunk],
-                [mates.get(row.folder) for row in chunk],
+                [pack_mates.get(row.folder) for row in chunk],
             )
             for row, answer in zip(chunk, probabilities.tolist(), strict=True):
                 best = top3(answer)

@@ -21,7 +21,7 @@ from classifier.errors import CratesortError
 
 if TYPE_CHECKING:
     from classifier.headers.reader import AudioHeader
-    from classifier.names.pack_mates import Mates
+    from classifier.names.pack_mates import PackMates
 
 _NUMBERS: Final = {
     "file_size": "file_size_bytes",
@@ -78,7 +78,7 @@ class SoundTable:
         self._source = source
         self._gzipped = gzipped
 
-    def mates(self) -> dict[str, "Mates"]:
+    def pack_mates(self) -> dict[str, "PackMates"]:
         """Return the pack-mates of each folder.
 
         They do not depend on the order of the rows.
@@ -88,13 +88,13 @@ class SoundTable:
         TableError
             Any row cannot be read.
         """
-        from classifier.names.gathering import Gathering
+        from classifier.names.pack_mates import PackMatesBuilder
 
-        gathered: dict[str, Gathering] = {}
+        builders: dict[str, PackMatesBuilder] = {}
         for row in self.rows():
             if row.folder:
-                gathered.setdefault(row.folder, Gathering()).add(row.name)
-        return {folder: gathering.mates() for folder, gathering in gathered.items()}
+                builders.setdefault(row.folder, PackMatesBuilder()).add(row.name)
+        return {folder: builder.build() for folder, builder in builders.items()}
 
     def rows(self) -> Iterator[TableRow]:
         """Yield the rows from the first on, in their order.

@@ -271,7 +271,7 @@ def _workers(settings: "Settings") -> Check:
 
 
 def _model(settings: "Settings") -> Check:
-    from classifier.bundle.artifact import load_starter
+    from classifier.bundle.load import load_starter
     from db.engine import is_missing
     from workers.serving_model import ServingModel
 

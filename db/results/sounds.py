@@ -18,13 +18,13 @@ from db.tables import SoundStatus, label_history, sounds
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.
     from classifier.headers.reader import AudioHeader
-    from classifier.names.attributes import ByProducts
+    from classifier.names.attributes import Attributes
 
 #: How a row holds them, in the order of `CATEGORIES`.
 PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
 
-#: As `classifier.names.attributes.ByProducts` names them; a test holds the two together.
-BY_PRODUCTS: Final = (
+#: As `classifier.names.attributes.Attributes` names them; a test holds the two together.
+ATTRIBUTES: Final = (
     "tempo_bpm",
     "tempo_source",
     "musical_key",
@@ -61,7 +61,7 @@ _RESULT_COLUMNS: Final = (
     "evidence",
     "needs_review",
     *_HEADER,
-    *BY_PRODUCTS,
+    *ATTRIBUTES,
 )
 
 _UPSERT: Final = Upsert(
@@ -73,9 +73,9 @@ _UPSERT: Final = Upsert(
 )
 
 _header_of: Final = attrgetter(*_HEADER)
-_by_products_of: Final = attrgetter(*BY_PRODUCTS)
+_attributes_of: Final = attrgetter(*ATTRIBUTES)
 _NO_HEADER: Final = (None,) * len(_HEADER)
-_NO_BY_PRODUCTS: Final = (None,) * len(BY_PRODUCTS)
+_NO_ATTRIBUTES: Final = (None,) * len(ATTRIBUTES)
 
 #: As `KnownSound` has them, behind the key.
 _KNOWN_COLUMNS: Final = (
@@ -96,7 +96,7 @@ _STATUSES: Final = {str(status): status for status in SoundStatus}
 LOOK_UP_AT_ONCE: Final = 8192
 
 
-@dataclass(slots=True)  # not frozen, like `classifier.names.attributes.ByProducts`
+@dataclass(slots=True)  # not frozen, like `classifier.names.attributes.Attributes`
 class Prediction:
     """What the model said of one sound.
 
@@ -134,7 +134,7 @@ class Failure:
     message: str
 
 
-@dataclass(slots=True)  # not frozen, like `classifier.names.attributes.ByProducts`
+@dataclass(slots=True)  # not frozen, like `classifier.names.attributes.Attributes`
 class SoundResult:
     """One sound's final row.
 
@@ -144,7 +144,7 @@ class SoundResult:
         Of the file as it was read; None when it could not be opened.
     header : AudioHeader or None
         None for most failures.
-    by_products : ByProducts or None
+    attributes : Attributes or None
         None for a failure.
     """
 
@@ -157,7 +157,7 @@ class SoundResult:
     header: "AudioHeader | None"
     outcome: Prediction | Failure
     note: str | None = None
-    by_products: "ByProducts | None" = None
+    attributes: "Attributes | None" = None
 
 
 class KnownSound(NamedTuple):
@@ -290,7 +290,7 @@ def _row(result: SoundResult) -> tuple[Any, ...]:
         result.note,
         *said,
         *(_NO_HEADER if result.header is None else _header_of(result.header)),
-        *(_NO_BY_PRODUCTS if result.by_products is None else _by_products_of(result.by_products)),
+        *(_NO_ATTRIBUTES if result.attributes is None else _attributes_of(result.attributes)),
     )
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from classifier.categories import CATEGORIES
-from classifier.names.pack_mates import mates_of
+from classifier.names.pack_mates import pack_mates_of
 from classifier.names.tokens import tokenise
 from cli.models.explain import words_cut
 from tests.support import sounds
@@ -130,10 +130,10 @@ def test_a_word_is_what_the_model_read_as_one_token(explain, crate):
 
 
 def test_a_number_that_counts_files_still_does_when_its_word_is_cut_out():
-    mates = mates_of([f"XK SNARE{number}.wav" for number in range(85, 100)])
+    mates = pack_mates_of([f"XK SNARE{number}.wav" for number in range(85, 100)])
     assert [cut.word for cut in words_cut("XK SNARE87.wav", mates)] == ["XK", "SNARE", "87"]
     for cut in words_cut("XK SNARE87.wav", mates)[:2]:
-        assert tokenise(cut.name, cut.mates.counting(cut.name))[-1] == "<index>"
+        assert tokenise(cut.name, cut.pack_mates.counting(cut.name))[-1] == "<index>"
         assert tokenise(cut.name)[-1] == "<tempo>"
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 from sqlalchemy import update
 
-from classifier.bundle.artifact import read_manifest
+from classifier.bundle.load import read_manifest
 from classifier.bundle.starter import starter_version
 from classifier.categories import CATEGORIES
 from db.engine import create_engine

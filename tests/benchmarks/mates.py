@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier.bundle.artifact import load_starter
+from classifier.bundle.load import load_starter
 from classifier.files.safe_open import open_root
-from classifier.names.pack_mates import mates_of
+from classifier.names.pack_mates import pack_mates_of
 from workers.reading.folder_cache import Folders
 
 FOLDERS, FILES = 200, 20
@@ -49,7 +49,7 @@ def main() -> None:
 
     # A fresh one for each round: nothing is remembered of any folder.
     fresh = iter([load_starter() for _ in range(2 * ROUNDS)])
-    of_folder = [mates for folder in names for mates in [mates_of(folder)] * FILES]
+    of_folder = [mates for folder in names for mates in [pack_mates_of(folder)] * FILES]
 
     def ask(*, with_mates: bool) -> None:
         mates, classifier = of_folder if with_mates else None, next(fresh)
@@ -68,7 +68,7 @@ def main() -> None:
         known = Folders(most=FOLDERS)
 
         def list_with(folders: Folders) -> None:
-            folders.mates("library", fd, paths, folder_words=True)
+            folders.pack_mates("library", fd, paths, folder_words=True)
 
         first = _microseconds(lambda: list_with(Folders(most=FOLDERS)))
         list_with(known)

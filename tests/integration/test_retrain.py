@@ -9,7 +9,7 @@ pytest.importorskip("pandas")
 
 from sqlalchemy import update
 
-from classifier.bundle.artifact import load_classifier, read_manifest
+from classifier.bundle.load import load_classifier, read_manifest
 from classifier.bundle.starter import starter_bundle
 from classifier.categories import CATEGORIES
 from classifier.errors import BundleError
@@ -95,7 +95,7 @@ def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcom
     classifier = load_classifier(result.bundle)
     (row,) = classifier.predict(["vendor 0_quib_9_07.wav"], [header(0.5)])
     assert CATEGORIES[row.argmax()] == "vocal"
-    training = classifier.manifest.training
+    training = read_manifest(result.bundle).training
     starter = set(read_manifest(starter_bundle()).training["vendors"])
     assert starter < set(training["vendors"])
     assert any(vendor.startswith("vendor ") for vendor in training["vendors"])

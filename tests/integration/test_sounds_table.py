@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from classifier.categories import CATEGORIES
 from classifier.errors import ErrorCode
 from classifier.headers.reader import AudioHeader
-from classifier.names.attributes import ByProducts, Playback, Source
+from classifier.names.attributes import Attributes, Playback, Source
 from db.dialects import now
 from db.reporting import counts
 from db.results import labels, sounds
@@ -53,19 +53,19 @@ def test_what_is_written_is_what_is_read(save, ask):
 
 
 def test_by_products_and_evidence_are_kept_and_a_failure_takes_them_away(save, ask):
-    known = ByProducts(
+    known = Attributes(
         127.5, Source.HEADER, "F# minor", Source.NAME,
         Playback.LOOP, Source.DURATION, "sub bass", Source.FOLDER,
     )  # fmt: skip
     outcome = Prediction(predicted("x").outcome.probabilities, "model-1", evidence="words")
-    save(predicted("bass.wav", by_products=known, outcome=outcome))
+    save(predicted("bass.wav", attributes=known, outcome=outcome))
     (row,) = ask()
-    assert tuple(getattr(row, name) for name in sounds.BY_PRODUCTS) == astuple(known)
+    assert tuple(getattr(row, name) for name in sounds.ATTRIBUTES) == astuple(known)
     assert row.evidence == "words"
 
     save(failed("bass.wav"))
     (row,) = ask()
-    assert {getattr(row, name) for name in sounds.BY_PRODUCTS} == {None}
+    assert {getattr(row, name) for name in sounds.ATTRIBUTES} == {None}
     assert row.evidence is None
 
 
@@ -160,7 +160,7 @@ def test_a_second_visit_replaces_all_the_first_said(save, ask, database):
 @pytest.mark.parametrize("last", [predicted, failed], ids=["classified", "failed"])
 def test_of_an_earlier_result_nothing_is_left_in_any_column(save, ask, database, last):
     # Given a sound with a result in every column
-    by_products = ByProducts(
+    attributes = Attributes(
         99.0, Source.NAME, "C major", Source.NAME,
         Playback.ONE_SHOT, Source.NAME, "kick", Source.NAME,
     )  # fmt: skip
@@ -175,7 +175,7 @@ def test_of_an_earlier_result_nothing_is_left_in_any_column(save, ask, database,
         header=AudioHeader(1, 9.0, 8000, 7, 72_000, "PCM_U8"),
         outcome=Prediction(probabilities, "model-0", evidence="words", needs_review=True),
         note="odd",
-        by_products=by_products,
+        attributes=attributes,
     )
     save(first)
 

@@ -7,7 +7,7 @@ import sys
 from tests.support.command_line import clean_environment
 
 LOAD_AND_USE = """
-from classifier.bundle.artifact import load_starter
+from classifier.bundle.load import load_starter
 from classifier.headers.reader import AudioHeader
 load_starter().predict(["kick.wav"], [AudioHeader(None, None, None, None, None, None)])
 """

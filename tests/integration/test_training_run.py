@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pandas")
 
-from classifier.bundle.artifact import load_classifier
+from classifier.bundle.load import load_classifier
 from classifier.categories import CATEGORIES
 from classifier.errors import CratesortError
 from classifier.headers.reader import AudioHeader

@@ -1,11 +1,11 @@
-"""Bundles that cost no training. Not here: what a bundle is (`classifier.bundle.artifact`)."""
+"""Bundles that cost no training."""
 
 import io
 import zipfile
 from dataclasses import replace
 
 from classifier.bundle.archive import Archive, pack
-from classifier.bundle.artifact import read_manifest
+from classifier.bundle.load import read_manifest
 from classifier.bundle.manifest import MANIFEST, MEMBERS
 from classifier.bundle.starter import starter_bundle
 

@@ -42,7 +42,7 @@ REFERENCE_BATCH_SIZE = 8
 @contextmanager
 def fits_made_small() -> Iterator[None]:
     """Make every fit of this process small while the block lasts."""
-    from classifier.model import stacking
+    from classifier.model import forest
     from training.baselines import published_method
     from training.fit import stack_fit
     from training.maintainer import comparison
@@ -55,7 +55,7 @@ def fits_made_small() -> Iterator[None]:
         for module in (comparison, experiment, from_table):
             patch.setattr(module, "generated_prior", lambda: generated)
         patch.setattr(from_labels, "starter_prior", lambda: starter)
-        patch.setattr(stacking, "N_TREES", TREES)
+        patch.setattr(forest, "N_TREES", TREES)
         patch.setattr(pretrained, "_KEPT_OF_FEW", KEPT_TREES)
         patch.setattr(published_method, "FOREST_TREES", REFERENCE_TREES)
         patch.setattr(stack_fit, "N_INNER_FOLDS", FOLDS)

@@ -8,8 +8,8 @@ in service, whose mean is near that of all.
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.model.stacking import MatesSaid, sure_shares
-from classifier.names.pack_mates import Mates, mates_of
+from classifier.model.pooling import PackMateSummary, confident_shares
+from classifier.names.pack_mates import PackMates, pack_mates_of
 from classifier.names.tokens import tokenise
 from training.data.dataset import LabelledSounds
 
@@ -22,17 +22,17 @@ def tokens_of(sounds: LabelledSounds) -> list[list[str]]:
     ]
 
 
-def mates_in(sounds: LabelledSounds) -> list[Mates | None]:
+def mates_in(sounds: LabelledSounds) -> list[PackMates | None]:
     """Return the mates of each sound among the given ones, None where its folder is not known."""
     names_in: dict[str, list[str]] = {}
     for name, folder in zip(sounds.names, sounds.folders, strict=True):
         if folder:
             names_in.setdefault(folder, []).append(name)
-    mates = {folder: mates_of(names) for folder, names in names_in.items()}
+    mates = {folder: pack_mates_of(names) for folder, names in names_in.items()}
     return [mates.get(folder) for folder in sounds.folders]
 
 
-def said_over(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> MatesSaid:
+def said_over(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> PackMateSummary:
     """Return for each row what is said of its group, itself among them.
 
     Parameters
@@ -40,14 +40,14 @@ def said_over(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> MatesSa
     groups : ndarray of shape (n_rows,), object
         `str`; "" belongs to no group.
     logs : ndarray of shape (n_rows, 24), float32
-        From `classifier.model.stacking.name_logs`.
+        From `classifier.model.pooling.name_logs`.
     """
     _, group = np.unique(groups.astype(str), return_inverse=True)
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(group))[:-1])
-    shares = np.stack([sure_shares(logs[rows]) for rows in members])[group]
+    shares = np.stack([confident_shares(logs[rows]) for rows in members])[group]
     shares[groups == ""] = 1.0
-    return MatesSaid(means_over(groups, logs), shares)
+    return PackMateSummary(means_over(groups, logs), shares)
 
 
 def means_over(groups: NDArray[np.object_], values: NDArray[np.float32]) -> NDArray[np.float32]:

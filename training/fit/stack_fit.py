@@ -24,18 +24,16 @@ from numpy.typing import NDArray
 
 from classifier.bundle import manifest
 from classifier.categories import N_CATEGORIES
-from classifier.model.onnx_export import compile_models
-from classifier.model.stacking import (
-    MatesSaid,
+from classifier.model.forest import (
     calibrated,
     fit_forest,
     fit_scaler,
     forest_inputs,
     forest_probabilities,
-    name_logs,
-    pooled,
     temperature_to_json,
 )
+from classifier.model.onnx_export import compile_models
+from classifier.model.pooling import PackMateSummary, name_logs, pooled
 from classifier.model.vocabulary import Vocabulary
 from training.data.dataset import LabelledSounds
 from training.data.row_mates import said_over, tokens_of
@@ -84,7 +82,7 @@ class FittedModels:
         Parameters
         ----------
         sounds : LabelledSounds
-            Mates of each other where they have one folder.
+            Pack-mates of each other where they have one folder.
         beside : LabelledSounds, optional
             Further sounds that may be mates. Their names are read, and nothing else of them.
         """
@@ -95,12 +93,12 @@ class FittedModels:
         everyone = sounds if beside is None else sounds.joined(beside)
         ids = self.vocabulary.encode(tokens_of(everyone))
         logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
-        names = pooled(logs, *said_over(everyone.folders, logs))[: len(sounds)]
+        names = pooled(logs, said_over(everyone.folders, logs))[: len(sounds)]
         inputs = forest_inputs(names, sounds.headers, self.scaler)
         return calibrated(forest_probabilities(self.forest, inputs), self.temperature)
 
     def members(self) -> dict[str, bytes]:
-        """Return what `artifact.publish` makes a bundle of."""
+        """Return what `publish` makes a bundle of."""
         return {
             manifest.VOCABULARY: self.vocabulary.to_json(),
             manifest.GENERAL: self.general.to_bytes(),
@@ -241,14 +239,14 @@ def _views(
     no_headers = np.full_like(sounds.headers, np.nan)
     # Generated sounds have no packs: a folder is all there is of their makers.
     packs = np.where(sounds.vendors == GENERATED_VENDOR, sounds.folders, sounds.packs)
-    mates = [
+    summaries = [
         said_over(sounds.folders, logs),
         said_over(packs, logs),
-        MatesSaid.unknown(len(logs)),
+        PackMateSummary.unknown(len(logs)),
     ]
     return [
-        forest_inputs(pooled(logs, *said), headers, scaler)
-        for said in mates
+        forest_inputs(pooled(logs, summary), headers, scaler)
+        for summary in summaries
         for headers in (sounds.headers, no_headers)
     ]
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.bundle.artifact import load_originals, read_manifest
+from classifier.bundle.load import load_originals, read_manifest
 from classifier.bundle.starter import starter_bundle
 from classifier.categories import N_CATEGORIES
 from classifier.model.vocabulary import Vocabulary

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
-from classifier.bundle.artifact import Classifier, load_classifier, publish, read_manifest
+from classifier.bundle.load import load_classifier, read_manifest
+from classifier.bundle.publish import publish
 from classifier.bundle.starter import starter_bundle
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import BundleError
+from classifier.model.classifier import Classifier
 from db.engine import reading
 from db.registry import bundles
 from db.tables import RunVerdict
@@ -43,6 +45,7 @@ _FROZEN: Final = "frozen"
 class _Champion:
     version: str
     classifier: Classifier
+    training: Mapping[str, Any]
 
 
 def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progress) -> RunResult:
@@ -122,7 +125,7 @@ def _champion(connection: Connection) -> _Champion:
     if bundle is None:
         raise BundleError(f"model {version} serves and is not in the database")
     classifier = load_classifier(bundle)
-    return _Champion(version or classifier.version, classifier)
+    return _Champion(version or classifier.version, classifier, read_manifest(bundle).training)
 
 
 def _require_two_categories(tables: LabelledTables) -> None:
@@ -152,7 +155,7 @@ def _judge(
 ) -> Verdict:
     """Compare the challenger's answers with the champion's, where neither may have learned."""
     known = starter_vendors
-    training = champion.classifier.manifest.training
+    training = champion.training
     if training.get("holdout") != _FROZEN:
         known |= _vendors(training)
     rows = _strangers(held_out, known)

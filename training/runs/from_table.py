@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sqlalchemy import Engine
 
-from classifier.bundle.artifact import publish, read_manifest
+from classifier.bundle.load import read_manifest
 from classifier.bundle.manifest import Manifest
+from classifier.bundle.publish import publish
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from db.engine import reading
 from db.registry import training_runs

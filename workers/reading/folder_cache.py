@@ -18,12 +18,11 @@ from classifier.files.paths import path_text, readable_name
 from classifier.files.safe_open import open_folder_beneath
 from classifier.names.folder_context import folder_words as spoken_words
 from classifier.names.folder_context import spoken_with
-from classifier.names.gathering import Gathering
-from classifier.names.pack_mates import Mates, mates_of
+from classifier.names.pack_mates import PackMates, pack_mates_of
 from workers.errors import is_worlds
 from workers.settings import ABSOLUTE_ROOT
 
-#: Batches are of neighbouring files: what comes next is of the last few folders.
+#: A batch holds files in the order of a walk: the next file is of the last few folders.
 MOST_FOLDERS: Final = 256
 
 #: A folder that changed less long ago may change again without its time showing it: file systems
@@ -57,11 +56,11 @@ class Folders:
 
     def __init__(self, most: int = MOST_FOLDERS) -> None:
         self._most = most
-        self._known: OrderedDict[_Key, tuple[_State, Mates | None]] = OrderedDict()
+        self._known: OrderedDict[_Key, tuple[_State, PackMates | None]] = OrderedDict()
 
-    def mates(
+    def pack_mates(
         self, root: str, root_fd: int, paths: Sequence[str], *, folder_words: bool
-    ) -> list[Mates | None]:
+    ) -> list[PackMates | None]:
         """Return the pack-mates of sounds of one root.
 
         Parameters
@@ -77,24 +76,24 @@ class Folders:
 
         Returns
         -------
-        list of (Mates or None)
+        list of (PackMates or None)
             One per path; None when its folder cannot be listed, or holds nothing that is named
             like a sound.
 
         Raises
         ------
         OSError
-            Storage or the machine fails. A guess without the mates would be another answer than
-            the next try gives.
+            Storage or the machine fails. A prediction without the pack-mates would differ from that
+            of the next try.
         """
-        found: dict[str, Mates | None] = {}
+        found: dict[str, PackMates | None] = {}
         for path in paths:
             folder = posixpath.dirname(path)
             if folder not in found:
                 found[folder] = self._of((root, folder, folder_words), root_fd)
         return [found[posixpath.dirname(path)] for path in paths]
 
-    def _of(self, key: _Key, root_fd: int) -> Mates | None:
+    def _of(self, key: _Key, root_fd: int) -> PackMates | None:
         root, folder, _ = key
         absolute = root == ABSOLUTE_ROOT
         try:
@@ -112,7 +111,7 @@ class Folders:
                 self._known.move_to_end(key)
                 return known[1]
             listed_ns = time.time_ns()
-            mates = _listed(fd, key)
+            pack_mates = _listed(fd, key)
         except OSError as error:
             if is_worlds(error):
                 raise
@@ -120,24 +119,23 @@ class Folders:
         finally:
             os.close(fd)
         if listed_ns - max(state.mtime_ns, state.ctime_ns) > _SETTLED_NS:
-            self._known[key] = state, mates
+            self._known[key] = state, pack_mates
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return mates
+        return pack_mates
 
 
-def _listed(fd: int, key: _Key) -> Mates | None:
+def _listed(fd: int, key: _Key) -> PackMates | None:
     _, folder, folder_words = key
-    gathering = Gathering(_names(fd))
-    if not gathering:
+    pack_mates = pack_mates_of(_names(fd))
+    if not pack_mates.names:
         return None
-    mates = gathering.mates()
     if not folder_words:
-        return mates
+        return pack_mates
     words = spoken_words([readable_name(part) for part in folder.split("/")])
     # Chosen first: a folder of a million names then costs the words of 64.
-    spoken = tuple(spoken_with(words, name) for name in mates.names)
-    return mates if spoken == mates.names else mates_of(spoken)
+    spoken = tuple(spoken_with(words, name) for name in pack_mates.names)
+    return pack_mates if spoken == pack_mates.names else pack_mates_of(spoken)
 
 
 def _names(fd: int) -> Iterator[str]:

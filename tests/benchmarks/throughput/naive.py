@@ -28,7 +28,7 @@ table = sqlalchemy.Table(
 @functools.cache
 def _means() -> tuple[Any, Any, int]:
     """Return the originals, the database and the library's root, once a process."""
-    from classifier.bundle.artifact import load_originals
+    from classifier.bundle.load import load_originals
     from classifier.bundle.starter import starter_bundle
     from classifier.files.safe_open import open_root
 
@@ -41,9 +41,9 @@ def _means() -> tuple[Any, Any, int]:
 @app.task(name="naive.classify")  # type: ignore[untyped-decorator]  # Celery has no types
 def classify(path: str) -> None:
     """Classify one file and write its row."""
-    from classifier.model import stacking
+    from classifier.model.forest import forest_inputs
     from classifier.model.header_features import header_matrix
-    from classifier.model.stacking import MatesSaid
+    from classifier.model.pooling import PackMateSummary, name_logs, pooled
     from classifier.names.tokens import tokenise
     from workers.classification import HeaderReading, read_sound
 
@@ -52,10 +52,9 @@ def classify(path: str) -> None:
     assert isinstance(outcome, HeaderReading)
     ids = originals.vocabulary.encode([tokenise(Path(path).name)])
     models = (originals.general._model, originals.learned._model)
-    said = [np.asarray(model.predict(ids, verbose=0)) for model in models]
-    logs = stacking.name_logs(*said)
-    names = stacking.pooled(logs, *MatesSaid.unknown(1))
-    inputs = stacking.forest_inputs(names, header_matrix([outcome.header]), originals.scaler)
+    logs = name_logs(*(np.asarray(model.predict(ids, verbose=0)) for model in models))
+    names = pooled(logs, PackMateSummary.unknown(1))
+    inputs = forest_inputs(names, header_matrix([outcome.header]), originals.scaler)
     category = int(originals.forest.predict(inputs)[0])
     with engine.begin() as connection:
         connection.execute(table.insert().values(path=path, category=category))

@@ -2,7 +2,7 @@
 
 Our own functions, so that the systems differ in what lies around the work and in nothing else:
 headers are read beneath the root, pack-mates are listed, the starter answers. Tempo, key and the
-other by-products are cratesort's alone.
+other attributes are cratesort's alone.
 """
 
 import os
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from classifier.bundle.artifact import Classifier, load_starter
+from classifier.bundle.load import load_starter
 from classifier.files.safe_open import open_root
+from classifier.model.classifier import Classifier
 from classifier.model.header_features import header_matrix
 from workers.classification import HeaderReading, read_sound
 from workers.predictions import question
@@ -40,7 +41,7 @@ class Work:
             outcome = read_sound(self._root_fd, "library", path).outcome
             assert isinstance(outcome, HeaderReading), (path, outcome)
             headers.append(outcome.header)
-        mates = self._folders.mates("library", self._root_fd, paths, folder_words=True)
+        mates = self._folders.pack_mates("library", self._root_fd, paths, folder_words=True)
         asked = [
             question(path, header, folder, folder_words=True)
             for path, header, folder in zip(paths, headers, mates, strict=True)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from classifier.headers.loop_metadata import LoopInfo
 from classifier.headers.reader import AudioHeader
-from classifier.names.attributes import ByProducts, by_products
+from classifier.names.attributes import Attributes, attributes_of
 from cli.results import COLUMNS
-from db.results.sounds import BY_PRODUCTS
+from db.results.sounds import ATTRIBUTES
 
 
 def header(seconds=None, sample_type="PCM_16", **info):
@@ -21,22 +21,22 @@ def header(seconds=None, sample_type="PCM_16", **info):
 
 
 def tempo(*asked, **options):
-    found = by_products(*asked, **options)
+    found = attributes_of(*asked, **options)
     return found.tempo_bpm, found.tempo_source
 
 
 def key(*asked, **options):
-    found = by_products(*asked, **options)
+    found = attributes_of(*asked, **options)
     return found.musical_key, found.key_source
 
 
 def playback(*asked, **options):
-    found = by_products(*asked, **options)
+    found = attributes_of(*asked, **options)
     return found.playback, found.playback_source
 
 
 def instrument(*asked, **options):
-    found = by_products(*asked, **options)
+    found = attributes_of(*asked, **options)
     return found.instrument, found.instrument_source
 
 
@@ -70,12 +70,12 @@ NOTHING = (None, None)
     ],
 )  # fmt: skip
 def test_a_whole_sound(name, seconds, expected):
-    assert astuple(by_products(name, header(seconds))) == expected
+    assert astuple(attributes_of(name, header(seconds))) == expected
 
 
 def test_a_value_and_its_source_are_columns_of_the_table_and_of_the_results():
-    names = tuple(field.name for field in fields(ByProducts))
-    assert names == BY_PRODUCTS
+    names = tuple(field.name for field in fields(Attributes))
+    assert names == ATTRIBUTES
     assert COLUMNS[-len(names) - 2 :] == (*names, "evidence", "needs_review")
 
 
@@ -139,9 +139,9 @@ def test_the_name_speaks_before_chunks_and_chunks_before_folders():
         2.0, is_one_shot=True, tempo_bpm=100.0, root_note=57, is_minor=True, title="Piano"
     )
     folders = ["Guitar Loops 90 BPM Dm"]
-    by_name = by_products("bass_loop_120bpm_Em.wav", stated, folders, folder_words=True)
-    by_chunks = by_products("x.wav", stated, folders, folder_words=True)
-    by_folder = by_products("x.wav", header(2.0), folders, folder_words=True)
+    by_name = attributes_of("bass_loop_120bpm_Em.wav", stated, folders, folder_words=True)
+    by_chunks = attributes_of("x.wav", stated, folders, folder_words=True)
+    by_folder = attributes_of("x.wav", header(2.0), folders, folder_words=True)
     assert astuple(by_name) == (
         120.0, "name", "E minor", "name", "loop", "name", "bass", "name",
     )  # fmt: skip
@@ -169,7 +169,7 @@ def test_the_last_two_folders_are_asked_the_nearest_first(folders, expected):
 
 @pytest.mark.parametrize("folder", ["B", "Part A", "Pack 120", "C4", "Eb", "F#"])
 def test_of_a_folder_only_what_is_plain_counts(folder):
-    found = by_products("bass.wav", header(), [folder], folder_words=True)
+    found = attributes_of("bass.wav", header(), [folder], folder_words=True)
     assert (found.tempo_bpm, found.musical_key) == NOTHING
 
 
@@ -268,7 +268,7 @@ INFO = st.builds(
 @given(st.text(), st.lists(st.text(), max_size=3), SECONDS, INFO)
 def test_nothing_makes_it_raise(name, folders, seconds, info):
     sound = AudioHeader(1, seconds, 44100, 2, 1, "PCM_16", info)
-    found = by_products(name, sound, folders, folder_words=True)
+    found = attributes_of(name, sound, folders, folder_words=True)
     values = astuple(found)
     assert [value is None for value in values[::2]] == [source is None for source in values[1::2]]
     assert found.tempo_bpm is None or 20 <= found.tempo_bpm <= 400

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from classifier.bundle.artifact import load_starter
+from classifier.bundle.load import load_starter
 from classifier.headers.reader import AudioHeader
-from classifier.names.pack_mates import mates_of
+from classifier.names.pack_mates import pack_mates_of
 
 NOTHING = AudioHeader(None, None, None, None, None, None)
 FOLDERS = [
@@ -14,7 +14,7 @@ FOLDERS = [
     ["Snare 1.wav"],
 ]
 NAMES = [name for folder in FOLDERS for name in folder]
-MATES = [mates for folder in FOLDERS for mates in [mates_of(folder)] * len(folder)]
+MATES = [mates for folder in FOLDERS for mates in [pack_mates_of(folder)] * len(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +38,18 @@ def test_a_sound_gets_the_same_answer_in_any_batch_and_in_any_order(starter):
 
 
 def test_a_name_that_says_nothing_is_what_its_mates_are(starter):
-    silent, mates = ["take 01.wav"], [mates_of(FOLDERS[0])]
+    silent, mates = ["take 01.wav"], [pack_mates_of(FOLDERS[0])]
     alone = starter.answers(silent, np.full((1, 6), np.nan, np.float32))
     beside = starter.answers(silent, np.full((1, 6), np.nan, np.float32), mates)
     vocal = 11
-    assert beside.of_mates[0, vocal] > alone.of_mates[0, vocal]
+    assert beside.by_pack_mates[0, vocal] > alone.by_pack_mates[0, vocal]
     assert beside.probabilities[0].argmax() == vocal
-    np.testing.assert_array_equal(alone.of_names, alone.of_mates)
+    np.testing.assert_array_equal(alone.by_name, alone.by_pack_mates)
 
 
 def test_more_folders_than_are_remembered_are_answered_alike(starter):
     names = [f"kick {n}.wav" for n in range(1_500)]
-    mates = [mates_of([name]) for name in names]
+    mates = [pack_mates_of([name]) for name in names]
     found = starter.predict(names, [NOTHING] * len(names), mates)
     again = starter.predict(names[::-1], [NOTHING] * len(names), mates[::-1])[::-1]
     np.testing.assert_allclose(found, again, atol=1e-6)

@@ -12,13 +12,14 @@ pytest.importorskip("onnx")
 import joblib
 import onnx
 
-from classifier.bundle.artifact import load_classifier, load_starter, publish
+from classifier.bundle.load import load_classifier, load_starter, read_manifest
 from classifier.bundle.manifest import COMPILED, FOREST, GENERAL, LSTM, SCALER, TRAINED_MEMBERS
+from classifier.bundle.publish import publish
 from classifier.bundle.starter import starter_bundle
 from classifier.errors import BundleError
 from classifier.headers.reader import AudioHeader
 from classifier.model.header_features import SAMPLE_TYPES, header_matrix
-from classifier.names.pack_mates import mates_of
+from classifier.names.pack_mates import pack_mates_of
 from tests.support.bundles import unpacked
 
 pytestmark = pytest.mark.tensorflow
@@ -60,14 +61,14 @@ def test_both_engines_answer_made_up_sounds_alike(originals):
     names = [made_up_name(rng) for _ in range(1_000)]
     headers = [made_up_header(rng) for _ in range(1_000)]
     # And half of them in folders of fifty
-    folders = [mates_of(names[start : start + 50]) for start in range(0, 1_000, 50)]
+    folders = [pack_mates_of(names[start : start + 50]) for start in range(0, 1_000, 50)]
     mates = [folders[row // 50] if row < 500 else None for row in range(1_000)]
     # When both engines are asked
     from_originals = originals.predict(names, headers, mates)
     from_compiled = load_starter("onnx").predict(names, headers, mates)
     # Then they agree wherever an input does not lie on the very border of two grid points
     encoder = originals._encoder
-    given = (encoder.token_ids(names, mates), encoder.said_of(mates), header_matrix(headers))
+    given = (encoder.token_ids(names, mates), encoder.summaries(mates), header_matrix(headers))
     steady = originals._engine.is_steady(*given)
     assert steady.mean() > 0.8
     assert np.abs(from_originals - from_compiled)[steady].max() < 1e-5
@@ -146,7 +147,7 @@ def test_the_same_models_are_published_as_the_same_bytes_and_serve_in_both_engin
     )
     assert bundle == again
     assert load_classifier(bundle, "keras").version == "x"
-    assert load_classifier(bundle, "onnx").manifest.training == {"seed": 1}
+    assert read_manifest(bundle).training == {"seed": 1}
 
 
 def test_a_bundle_without_one_of_its_models_is_not_published():

@@ -1,6 +1,6 @@
 """What is known of the starter without loading it."""
 
-from classifier.bundle.artifact import load_starter
+from classifier.bundle.load import load_starter
 from classifier.bundle.starter import starter_version
 
 

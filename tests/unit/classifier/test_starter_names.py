@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier.bundle.artifact import load_starter
+from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 

@@ -40,6 +40,6 @@ def test_a_table_is_read_again_from_its_beginning(tmp_path):
     file = tmp_path / "table.csv"
     file.write_bytes("\ufefffile_path,folder\nkick.wav,a\nsnare.wav,a\n".encode())
     with opened_table(str(file)) as table:
-        (mates,) = table.mates().values()
+        (mates,) = table.pack_mates().values()
         assert [row.path for row in table.rows()] == ["kick.wav", "snare.wav"]
     assert set(mates.names) == {"kick.wav", "snare.wav"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from classifier.categories import N_CATEGORIES
-from classifier.model.stacking import calibrated, temperature_from_json, temperature_to_json
+from classifier.model.forest import calibrated, temperature_from_json, temperature_to_json
 from training.fit.calibration import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from classifier.files.safe_open import open_root
-from classifier.names.pack_mates import MOST_MATES, mates_of
+from classifier.names.pack_mates import MOST_PACK_MATES, pack_mates_of
 from tests.support.command_line import clean_environment, drop_override
 from tests.support.descriptors import opened_root
 from workers.reading import folder_cache as folders_module
@@ -33,7 +33,7 @@ def mates(folders, root_fd):
     """The mates of sounds below the root, as tuples of names in order, or None."""
 
     def mates(*paths, folder_words=False):
-        found = folders.mates("sounds", root_fd, paths, folder_words=folder_words)
+        found = folders.pack_mates("sounds", root_fd, paths, folder_words=folder_words)
         return [None if one is None else tuple(sorted(one.names)) for one in found]
 
     return mates
@@ -93,7 +93,7 @@ def test_the_mates_of_an_absolute_path_are_of_its_folder(put, tmp_path, folders)
     fd = open_root("/")
     try:
         path = f"{tmp_path.resolve()}/sounds/a/kick.wav"
-        (found,) = folders.mates(ABSOLUTE_ROOT, fd, [path], folder_words=False)
+        (found,) = folders.pack_mates(ABSOLUTE_ROOT, fd, [path], folder_words=False)
     finally:
         os.close(fd)
     assert set(found.names) == {"kick.wav", "snare.wav"}
@@ -102,9 +102,9 @@ def test_the_mates_of_an_absolute_path_are_of_its_folder(put, tmp_path, folders)
 def test_of_a_large_folder_those_stand_that_do_of_its_names(put, folder, folders, root_fd):
     names = [f"{n}.wav" for n in range(1_000)]
     put(*(f"sounds/{name}" for name in names))
-    (found,) = folders.mates("sounds", root_fd, ["7.wav"], folder_words=False)
-    assert found == mates_of(names)
-    assert len(found.names) == MOST_MATES
+    (found,) = folders.pack_mates("sounds", root_fd, ["7.wav"], folder_words=False)
+    assert found == pack_mates_of(names)
+    assert len(found.names) == MOST_PACK_MATES
 
 
 def test_names_that_say_nothing_are_read_with_their_folders_words_like_the_sounds(put, mates):
@@ -147,7 +147,7 @@ def test_no_link_in_an_absolute_path_is_followed(put, folder, tmp_path, folders)
     fd = open_root("/")
     try:
         path = f"{tmp_path.resolve()}/sounds/twin/kick.wav"
-        assert folders.mates(ABSOLUTE_ROOT, fd, [path], folder_words=False) == [None]
+        assert folders.pack_mates(ABSOLUTE_ROOT, fd, [path], folder_words=False) == [None]
     finally:
         os.close(fd)
 
@@ -160,7 +160,7 @@ def test_a_folder_that_may_be_entered_but_not_listed_has_no_mates(put, folder, t
         "from classifier.files.safe_open import open_root\n"
         "from workers.reading.folder_cache import Folders\n"
         f"fd = open_root({str(folder)!r})\n"
-        "print(Folders().mates('sounds', fd, ['a/kick.wav'], folder_words=False))\n"
+        "print(Folders().pack_mates('sounds', fd, ['a/kick.wav'], folder_words=False))\n"
     )
     try:
         done = subprocess.run(
@@ -252,7 +252,7 @@ def test_one_path_in_two_roots_is_two_folders(put, folder, folders, listed):
     found = []
     for name in ("sounds", "other"):
         fd = open_root(str(folder.parent / name))
-        found += folders.mates(name, fd, ["a/x.wav"], folder_words=False)
+        found += folders.pack_mates(name, fd, ["a/x.wav"], folder_words=False)
         os.close(fd)
     assert [mates.names for mates in found] == [("kick.wav",), ("snare.wav",)]
 

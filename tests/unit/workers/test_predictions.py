@@ -2,10 +2,10 @@
 
 import pytest
 
-from classifier.bundle.artifact import load_starter
+from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
-from classifier.names.pack_mates import mates_of
+from classifier.names.pack_mates import pack_mates_of
 from workers.predictions import answers, question
 
 UNKNOWN = AudioHeader(None, None, None, None, None, None)
@@ -43,7 +43,7 @@ def test_nothing_asked_is_nothing_answered(starter):
     [
         ("Kick Hard.wav", None, "drum", "name"),
         ("Kicks/01.wav", None, "drum", "folder"),
-        ("take 01.wav", mates_of(VOCALS), "vocal", "mates"),
+        ("take 01.wav", pack_mates_of(VOCALS), "vocal", "mates"),
     ],
 )
 def test_an_answer_says_what_it_rests_on(starter, path, mates, category, evidence):
@@ -62,7 +62,7 @@ def test_every_answer_says_whether_it_needs_a_review(starter):
 
 
 def test_an_answer_depends_on_no_other_question(starter):
-    mates = mates_of(VOCALS)
+    mates = pack_mates_of(VOCALS)
     questions = [*(asked(name, mates) for name in VOCALS), asked("Kicks/01.wav"), asked("x.wav")]
     together = answers(starter, questions)
     alone = [answers(starter, [one])[0] for one in reversed(questions)][::-1]

@@ -1,13 +1,8 @@
-"""What the forest reads, and the forest: names, their mates' names and header numbers in.
+"""The random forest: its inputs, its fit, its calibrated probabilities.
 
-Two LSTMs read a name: the *general* one knows how sounds are named and has never seen a vendor's
-label, so no training can make it forget; the *learned* one goes on from there with the labels. What
-each says of a sound is pooled with what it says of the sound's mates, as a mean of logarithms, and
-the forest learned from both how far to trust them beside the header.
-
-Everything the forest reads stands on a binary grid. Trees then split between grid points, at
-thresholds float32 holds exactly, and the 1e-7 by which TensorFlow and ONNX Runtime differ is
-rounded away before any tree sees it: the two engines walk the same branches.
+All inputs are rounded to a binary grid. Trees then split between grid points, at thresholds that
+float32 holds exactly, and the 1e-7 by which TensorFlow and ONNX Runtime differ is rounded away
+before any tree sees it: both engines take the same branches (decision 4).
 
 scikit-learn is imported inside the functions that fit: a worker on the default engine never needs
 it.
@@ -15,12 +10,13 @@ it.
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
+from classifier.model.pooling import CONFIDENT_LOG
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -29,29 +25,6 @@ if TYPE_CHECKING:
 #: Grid points to the unit. A power of two, so that every grid point is exact; 256 levels are what
 #: histogram-based trees make do with, and the coarser, the rarer a value lies on a border.
 GRID_STEPS: Final = 256
-
-#: LSTMs that read a name, and what they say of it in numbers.
-N_READERS: Final = 2
-N_NAME_LOGS: Final = N_READERS * N_CATEGORIES
-
-#: Added to a probability before its logarithm: one mate that is sure of nonsense must not decide.
-SMALLEST_PROBABILITY: Final = 0.02
-
-#: Weight of the mates, the sound among them, against its own name; and of mates who do not speak
-#: for it. ``docs/decisions/0022`` has the figures of others.
-MATES_WEIGHT: Final = 0.7
-OTHERS_WEIGHT: Final = 0.2
-
-#: A name is sure of a category from this probability on, by the general LSTM.
-SURE_FROM: Final = 0.7
-
-#: A folder is mixed when no category has this share of its sure names; and in any folder, sure
-#: names of a category with at least `MINORITY_SHARE`, and less than this, are not outvoted.
-MAJORITY_SHARE: Final = 0.5
-MINORITY_SHARE: Final = 0.2
-
-#: What `name_logs` makes of that probability.
-SURE_LOG: Final = np.float32(np.log(np.float32(SURE_FROM + SMALLEST_PROBABILITY)))
 
 #: Scaled header numbers further out than this many standard deviations are forged or freaks.
 MOST_DEVIATIONS: Final = 16.0
@@ -69,7 +42,7 @@ def fit_scaler(headers: NDArray[np.float32]) -> "StandardScaler":
     Parameters
     ----------
     headers : ndarray of shape (n_sounds, n_header_columns), float32
-        As `features.header_matrix` returns them; NaN is ignored column by column.
+        From `header_features.header_matrix`; NaN is ignored column by column.
 
     Returns
     -------
@@ -83,142 +56,10 @@ def fit_scaler(headers: NDArray[np.float32]) -> "StandardScaler":
     return StandardScaler().fit(filled)
 
 
-def name_logs(*probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Join what the LSTMs say of names, as logarithms.
-
-    Parameters
-    ----------
-    *probabilities : ndarray of shape (n_sounds, 12), float32
-        Of the general LSTM, then of the learned one.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 24), float32
-    """
-    joined = np.concatenate(probabilities, axis=1, dtype=np.float32)
-    return np.asarray(np.log(joined + np.float32(SMALLEST_PROBABILITY)), np.float32)
-
-
-class MatesSaid(NamedTuple):
-    """What the LSTMs say of the mates of sounds.
-
-    Attributes
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        The mean of `name_logs` over each sound's mates; NaN where they are not known.
-    shares : ndarray of shape (n_sounds, 12), float32
-        `sure_shares` of them; ones where they are not known.
-    """
-
-    logs: NDArray[np.float32]
-    shares: NDArray[np.float32]
-
-    @classmethod
-    def unknown(cls, n_sounds: int) -> "MatesSaid":
-        """Return what there is to say of sounds whose mates are not known."""
-        return cls(
-            np.full((n_sounds, N_NAME_LOGS), np.nan, dtype=np.float32),
-            np.ones((n_sounds, N_CATEGORIES), dtype=np.float32),
-        )
-
-
-def sure_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how the sure names of one folder are divided among the categories.
-
-    Parameters
-    ----------
-    logs : ndarray of shape (n_mates, 24), float32
-        From `name_logs`.
-
-    Returns
-    -------
-    ndarray of shape (12,), float32
-        The shares; ones where fewer than two names are sure, for nobody contradicts anybody then.
-    """
-    said = logs[:, :N_CATEGORIES]
-    sure = said.max(axis=1) > SURE_LOG
-    counts = np.bincount(said[sure].argmax(axis=1), minlength=N_CATEGORIES)
-    if counts.sum() < 2:
-        return np.ones(N_CATEGORIES, dtype=np.float32)
-    return np.asarray(counts / counts.sum(), dtype=np.float32)
-
-
-def mates_weights(logs: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each sound's mates count against its own name.
-
-    Parameters
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        From `name_logs`.
-    shares : ndarray of shape (n_sounds, 12), float32
-        From `sure_shares` of each sound's mates.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 1), float32
-        `MATES_WEIGHT`, or `OTHERS_WEIGHT` where the mates do not speak for the sound: in a mixed
-        folder, and for a sure name that a fifth of the sure ones agree with.
-    """
-    said = logs[:, :N_CATEGORIES]
-    top = said.max(axis=1, keepdims=True)
-    own_share = (shares * (said == top)).max(axis=1, keepdims=True)
-    is_mixed = shares.max(axis=1, keepdims=True) < np.float32(MAJORITY_SHARE)
-    is_minority = (
-        (top > SURE_LOG)
-        & (own_share >= np.float32(MINORITY_SHARE))
-        & (own_share < np.float32(MAJORITY_SHARE))
-    )
-    weights = np.where(is_mixed | is_minority, OTHERS_WEIGHT, MATES_WEIGHT)
-    return weights.astype(np.float32)
-
-
-def pooled(
-    logs: NDArray[np.float32], mates_logs: NDArray[np.float32], shares: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Pool what is said of each sound's own name with what is said of its mates'.
-
-    Parameters
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        From `name_logs`.
-    mates_logs : ndarray of shape (n_sounds, 24), float32
-        The mean over the mates' logs; NaN where a sound's mates are not known.
-    shares : ndarray of shape (n_sounds, 12), float32
-        As for `mates_weights`; of no effect where the mates are not known.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 24), float32
-        Probabilities: of each LSTM twelve that sum to 1. The weighted geometric mean, known as
-        logarithmic opinion pool (Genest & Zidek 1986).
-    """
-    mates = np.where(np.isnan(mates_logs), logs, mates_logs)
-    weights = mates_weights(logs, shares)
-    raised = np.exp((np.float32(1.0) - weights) * logs + weights * mates)
-    parts = raised.reshape(len(logs), N_READERS, N_CATEGORIES)
-    return np.asarray((parts / parts.sum(axis=2, keepdims=True)).reshape(logs.shape), np.float32)
-
-
-def together(names: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what the LSTMs say of names together: the mean of what each says.
-
-    Parameters
-    ----------
-    names : ndarray of shape (n_sounds, 24), float32
-        From `pooled`.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 12), float32
-    """
-    said = names.reshape(len(names), N_READERS, N_CATEGORIES)
-    return np.asarray(said.mean(axis=1, dtype=np.float32), np.float32)
-
-
 def forest_inputs(
     names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
 ) -> NDArray[np.float32]:
-    """Join what the forest reads: what names say, scaled header, what is missing.
+    """Join the forest's inputs: pooled predictions, scaled header, flags of missing numbers.
 
     Parameters
     ----------
@@ -243,15 +84,15 @@ def is_steady(
     headers: NDArray[np.float32],
     scaler: "StandardScaler",
 ) -> NDArray[np.bool_]:
-    """Tell which rows stay on their grid points when every input moves by 1e-5.
+    """Return which rows keep their grid points when every input moves by 1e-5.
 
-    Another processor's last digits may push a row that lies on the border between two grid points
-    to the other side, and its probabilities then differ visibly. Such a row proves nothing.
+    On another processor, a row on the border between two grid points may be rounded to the other
+    side, and its probabilities then differ visibly. Such a row cannot be a golden vector.
 
     Parameters
     ----------
     logs : ndarray of shape (n_sounds, 24), float32
-        From `name_logs`: whether a name is sure must not hang on a last digit either.
+        From `name_logs`: whether a name is confident must not depend on a last digit either.
     names, headers, scaler
         As for `forest_inputs`.
 
@@ -259,10 +100,10 @@ def is_steady(
     -------
     ndarray of shape (n_sounds,), bool
     """
-    is_clearly_sure = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - SURE_LOG) > 1e-5
+    is_clearly_decided = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - CONFIDENT_LOG) > 1e-5
     steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
     to_border = np.abs(steps - np.floor(steps) - 0.5)
-    return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1) & is_clearly_sure)
+    return np.asarray((to_border > 1e-5 * GRID_STEPS).all(axis=1) & is_clearly_decided)
 
 
 def _inputs_off_grid(

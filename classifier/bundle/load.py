@@ -1,0 +1,134 @@
+"""Loading a bundle: every bound and every hash is checked before anything is deserialised."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from classifier.bundle.archive import Archive
+from classifier.bundle.golden import replay_golden
+from classifier.bundle.manifest import (
+    COMPILED,
+    GOLDEN,
+    MANIFEST,
+    MEMBERS,
+    ORIGINALS,
+    VOCABULARY,
+    Manifest,
+    parse_manifest,
+    sha256,
+)
+from classifier.bundle.starter import starter_bundle
+from classifier.errors import BundleError
+from classifier.model.classifier import Classifier
+from classifier.model.engines import Engine, EngineName, KerasEngine, OnnxEngine
+from classifier.model.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from classifier.model.name_lstm import SequenceModel
+
+#: What an engine deserialises; every other member is hashed and left alone.
+_READ_BY: Final = {
+    "onnx": frozenset({VOCABULARY, GOLDEN, COMPILED}),
+    "keras": frozenset({VOCABULARY, GOLDEN, *ORIGINALS}),
+}
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The models of a bundle as they were trained."""
+
+    vocabulary: Vocabulary
+    general: "SequenceModel"
+    learned: "SequenceModel"
+    scaler: Any
+    forest: Any
+    temperature: float
+
+
+def read_manifest(bundle: bytes) -> Manifest:
+    """Read and check a bundle's manifest, without loading a model.
+
+    Raises
+    ------
+    BundleError
+        Not a bundle, of another format version, or for other labels or header columns.
+    """
+    return parse_manifest(Archive(bundle, (MANIFEST, *MEMBERS)).read(MANIFEST))
+
+
+def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifier:
+    """Load a bundle into one of the two engines, and replay its golden vectors.
+
+    Parameters
+    ----------
+    bundle : bytes
+        From `publish.publish`.
+    engine_name : {"onnx", "keras"}
+        ``keras`` needs the ``[training]`` extra; ``onnx`` reads the originals only to hash them.
+
+    Raises
+    ------
+    BundleError
+        With one line that names the member and what is wrong with it.
+    """
+    manifest, members = _verified(bundle, engine_name)
+    vocabulary, engine = _deserialised(manifest, members, engine_name)
+    classifier = Classifier(
+        vocabulary, engine, version=manifest.version, review_below=manifest.review_below
+    )
+    replay_golden(members[GOLDEN], classifier.predict, engine_name)
+    return classifier
+
+
+def load_starter(engine_name: EngineName = "onnx") -> Classifier:
+    """Load the starter bundle that ships with the package."""
+    return load_classifier(starter_bundle(), engine_name)
+
+
+def load_originals(bundle: bytes) -> Originals:
+    """Load the models of a bundle to continue training from them. Needs ``[training]``.
+
+    Raises
+    ------
+    BundleError
+        As for `load_classifier`; the golden vectors are not replayed, for nothing is served.
+    """
+    vocabulary, engine = _deserialised(*_verified(bundle, "keras"), "keras")
+    assert isinstance(engine, KerasEngine)  # noqa: S101  (for mypy)
+    return Originals(
+        vocabulary,
+        engine.general,
+        engine.learned,
+        engine.scaler,
+        engine.forest,
+        engine.temperature,
+    )
+
+
+def _verified(bundle: bytes, engine_name: EngineName) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the manifest, and the members that the engine deserialises; all hashes are right."""
+    archive = Archive(bundle, (MANIFEST, *MEMBERS))
+    manifest = parse_manifest(archive.read(MANIFEST))
+    members: dict[str, bytes] = {}
+    for name in MEMBERS:
+        content = archive.read(name)
+        if sha256(content) != manifest.member_sha256[name]:
+            raise BundleError(f"{name} of bundle {manifest.version} is not what was published")
+        if name in _READ_BY[engine_name]:
+            members[name] = content
+    return manifest, members
+
+
+def _deserialised(
+    manifest: Manifest, members: dict[str, bytes], engine_name: EngineName
+) -> tuple[Vocabulary, Engine]:
+    try:
+        vocabulary = Vocabulary.from_json(members[VOCABULARY])
+        if engine_name == "onnx":
+            return vocabulary, OnnxEngine(members[COMPILED])
+        return vocabulary, KerasEngine.from_bytes(*(members[name] for name in ORIGINALS))
+    except ImportError:
+        raise  # the keras engine without its extra is a fault of the installation
+    except Exception as error:  # three libraries, each with its own exceptions
+        raise BundleError(
+            f"bundle {manifest.version} does not load in the {engine_name} engine: {error}"
+        ) from error

@@ -1,0 +1,166 @@
+"""How the LSTMs' predictions for a name are pooled with those for its pack-mates' names.
+
+Two LSTMs read a name: the *general* one was trained on generated names and never on labels, the
+*learned* one continues from it with the labels (decision 22). Each one's prediction for a sound is
+pooled with its predictions for the sound's pack-mates, as a weighted mean of logarithms.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import N_CATEGORIES
+
+#: LSTMs that read a name, and the columns of their joined predictions.
+N_LSTMS: Final = 2
+N_NAME_LOGS: Final = N_LSTMS * N_CATEGORIES
+
+#: Added to a probability before its logarithm: one pack-mate that is certain and wrong must not
+#: outweigh all others.
+PROBABILITY_FLOOR: Final = 0.02
+
+#: Weight of the pack-mates, the sound among them, against its own name; and where they contradict
+#: each other or it. Decision 22 has the figures of others.
+PACK_MATES_WEIGHT: Final = 0.7
+CONTRADICTED_WEIGHT: Final = 0.2
+
+#: A name is confident of a category from this probability on, by the general LSTM.
+CONFIDENT_FROM: Final = 0.7
+
+#: A folder is mixed when no category has this share of its confident names; and in any folder,
+#: confident names of a category with at least `MINORITY_SHARE`, and less than this, are not
+#: outvoted.
+MAJORITY_SHARE: Final = 0.5
+MINORITY_SHARE: Final = 0.2
+
+#: What `name_logs` makes of that probability.
+CONFIDENT_LOG: Final = np.float32(np.log(np.float32(CONFIDENT_FROM + PROBABILITY_FLOOR)))
+
+
+def name_logs(*probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Join the LSTMs' predictions for names, as logarithms.
+
+    Parameters
+    ----------
+    *probabilities : ndarray of shape (n_sounds, 12), float32
+        Of the general LSTM, then of the learned one.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24), float32
+    """
+    joined = np.concatenate(probabilities, axis=1, dtype=np.float32)
+    return np.asarray(np.log(joined + np.float32(PROBABILITY_FLOOR)), np.float32)
+
+
+class PackMateSummary(NamedTuple):
+    """The LSTMs' predictions for the pack-mates of sounds, a row per sound.
+
+    Attributes
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        The mean of `name_logs` over each sound's pack-mates; NaN where they are not known.
+    shares : ndarray of shape (n_sounds, 12), float32
+        `confident_shares` of them; ones where they are not known.
+    """
+
+    logs: NDArray[np.float32]
+    shares: NDArray[np.float32]
+
+    @classmethod
+    def unknown(cls, n_sounds: int) -> "PackMateSummary":
+        """Return the summary of sounds whose pack-mates are not known."""
+        return cls(
+            np.full((n_sounds, N_NAME_LOGS), np.nan, dtype=np.float32),
+            np.ones((n_sounds, N_CATEGORIES), dtype=np.float32),
+        )
+
+
+def confident_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how the confident names of one folder are divided among the categories.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_pack_mates, 24), float32
+        From `name_logs`.
+
+    Returns
+    -------
+    ndarray of shape (12,), float32
+        All ones where fewer than two names are confident (no disagreement to measure).
+    """
+    general = logs[:, :N_CATEGORIES]
+    is_confident = general.max(axis=1) > CONFIDENT_LOG
+    counts = np.bincount(general[is_confident].argmax(axis=1), minlength=N_CATEGORIES)
+    if counts.sum() < 2:
+        return np.ones(N_CATEGORIES, dtype=np.float32)
+    return np.asarray(counts / counts.sum(), dtype=np.float32)
+
+
+def pack_mate_weights(
+    logs: NDArray[np.float32], shares: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return how much each sound's pack-mates count against its own name.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`.
+    shares : ndarray of shape (n_sounds, 12), float32
+        From `confident_shares` of each sound's pack-mates.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 1), float32
+        `PACK_MATES_WEIGHT`; `CONTRADICTED_WEIGHT` in a mixed folder, and for a confident name that
+        a fifth of the confident ones agree with.
+    """
+    general = logs[:, :N_CATEGORIES]
+    top = general.max(axis=1, keepdims=True)
+    own_share = (shares * (general == top)).max(axis=1, keepdims=True)
+    is_mixed = shares.max(axis=1, keepdims=True) < np.float32(MAJORITY_SHARE)
+    is_minority = (
+        (top > CONFIDENT_LOG)
+        & (own_share >= np.float32(MINORITY_SHARE))
+        & (own_share < np.float32(MAJORITY_SHARE))
+    )
+    weights = np.where(is_mixed | is_minority, CONTRADICTED_WEIGHT, PACK_MATES_WEIGHT)
+    return weights.astype(np.float32)
+
+
+def pooled(logs: NDArray[np.float32], pack_mates: PackMateSummary) -> NDArray[np.float32]:
+    """Pool the predictions for each sound's own name with those for its pack-mates.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_sounds, 24), float32
+        From `name_logs`.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 24), float32
+        Probabilities: of each LSTM twelve that sum to 1. The weighted geometric mean, known as
+        logarithmic opinion pool (Genest & Zidek 1986).
+    """
+    mean_logs = np.where(np.isnan(pack_mates.logs), logs, pack_mates.logs)
+    weights = pack_mate_weights(logs, pack_mates.shares)
+    raised = np.exp((np.float32(1.0) - weights) * logs + weights * mean_logs)
+    parts = raised.reshape(len(logs), N_LSTMS, N_CATEGORIES)
+    return np.asarray((parts / parts.sum(axis=2, keepdims=True)).reshape(logs.shape), np.float32)
+
+
+def mean_over_lstms(pooled_probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of both LSTMs' pooled predictions.
+
+    Parameters
+    ----------
+    pooled_probabilities : ndarray of shape (n_sounds, 24), float32
+        From `pooled`.
+
+    Returns
+    -------
+    ndarray of shape (n_sounds, 12), float32
+    """
+    by_lstm = pooled_probabilities.reshape(len(pooled_probabilities), N_LSTMS, N_CATEGORIES)
+    return np.asarray(by_lstm.mean(axis=1, dtype=np.float32), np.float32)
