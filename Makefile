@@ -164,7 +164,7 @@ accuracy: $(VENV)/.dev ## measure on vendors never seen: CORPUS=a.csv.gz NAMES=b
 	@$(BIN)/python -m training.maintainer.accuracy "$$CORPUS" "$$NAMES" $(ARGS)
 
 prior: $(VENV)/.dev ## learn the generated names anew, before `make starter`
-	@$(BIN)/python -m training.prior.pretrained
+	@$(BIN)/python -m training.maintainer.teach_prior
 
 starter: $(VENV)/.dev ## make anew the model that ships: CORPUS=... NAMES=...
 	@$(need_corpus)

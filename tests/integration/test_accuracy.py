@@ -11,16 +11,16 @@ pytest.importorskip("sklearn")
 
 from tests.support import labelled_tables
 from tests.support.fitted import fits_made_small
-from training.evaluation.confident_errors import (
+from training.maintainer import accuracy
+from training.maintainer.accuracy_text import as_text
+from training.maintainer.comparison import Comparison, System, Table, compare
+from training.maintainer.confident_errors import (
     N_EXAMPLES,
     N_SUREST,
     Example,
     KindOfMistake,
     surest_mistakes,
 )
-from training.maintainer import accuracy
-from training.maintainer.accuracy_text import as_text
-from training.maintainer.comparison import Comparison, System, Table, compare
 from training.maintainer.corpus_pair import read_two_tables
 from training.progress import no_progress
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 from classifier.files.paths import printable
-from training.evaluation.confident_errors import N_SUREST, KindOfMistake
 from training.maintainer.comparison import Comparison, Scores, Table
+from training.maintainer.confident_errors import N_SUREST, KindOfMistake
 from training.maintainer.corpus_pair import CAP
 
 _WIDTH: Final = 80

@@ -20,10 +20,10 @@ from training.baselines.keywords import load_keywords
 from training.baselines.published_method import FittedSystem
 from training.data.dataset import LabelledSounds
 from training.data.splits import random_split
-from training.evaluation.confident_errors import KindOfMistake, surest_mistakes
 from training.evaluation.held_out_predictions import ask
 from training.evaluation.metrics import Evaluation, evaluate
 from training.fit.stack_fit import FittedModels, fit_models, n_epochs_of_a_fit
+from training.maintainer.confident_errors import KindOfMistake, surest_mistakes
 from training.maintainer.corpus_pair import Split, TwoTables, splits_by_vendor
 from training.prior.pretrained import Prior, generated_prior
 from training.progress import Progress, counter

@@ -1,27 +1,20 @@
-"""What a model knows before it has seen any vendor's rows, and what keeps it from forgetting that.
+"""What a model knows before it is fitted on any vendor's rows.
 
-The general LSTM learns the project's own generated names once, on a maintainer's machine
-(``make prior``); what it then knows ships beside this module, and no training run learns it again.
-It learns from teachers: LSTMs that each learned other names, with dropout, and of which every one
-errs elsewhere; what they say together is right more often, and a single LSTM can learn to say it
-(distillation, Hinton et al. 2015).
+The general LSTM has learned names that the project generates (`training.maintainer.teach_prior`).
+Its weights ship beside this module and no training run changes them. The learned LSTM of each fit
+starts from them, with other generated names beside the real rows. Generated names belong to no
+vendor: they may be learned on any side of a split and are never tested on.
 
-The learned LSTM of each fit goes on from there, with other generated names beside the real rows.
-Nobody's vendor gave these names, so they may stand on the learning side of any split; they are
-never tested on.
-
-Two priors: `generated_prior` knows no vendor at all, so whatever is measured on vendors kept out
-starts from it. `starter_prior` knows what the starter that ships has learned from public vendors
-too; a retraining run starts from it, so that few labels cannot make a model worse than the starter.
+There are two priors. `generated_prior` knows no vendor at all: every measurement on unseen vendors
+starts from it. `starter_prior` also knows what the shipped starter learned from public vendors: a
+retraining run starts from it, so that few labels cannot make a model worse than the starter.
 """
 
-import hashlib
 import io
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +22,6 @@ from numpy.typing import NDArray
 from classifier.bundle.load import load_originals, read_manifest
 from classifier.bundle.starter import starter_bundle
 from classifier.categories import N_CATEGORIES
-from classifier.model.vocabulary import Vocabulary
-from classifier.names.tokens import tokenise
 from training.data.dataset import LabelledSounds
 from training.prior.generation import generate_folders, generate_sounds
 from training.prior.naming import load_naming
@@ -41,28 +32,15 @@ if TYPE_CHECKING:
 
     from classifier.model.name_lstm import SequenceModel
 
-#: Teachers, and the generated sounds of each category that each of them learns; their pupil learns
-#: what they say of all. ``docs/decisions/0022`` has the figures of fewer.
-N_TEACHERS: Final = 6
-TAUGHT_SOUNDS: Final = 1600
-TEACHER_EPOCHS: Final = 8
-PUPIL_EPOCHS: Final = 6
-
 #: Generated sounds of each category beside the real rows of an LSTM's fit, and of a forest's (in
 #: folders, so that they have mates). ``docs/decisions/0011`` has the figures of other sizes.
 REPLAYED_SOUNDS: Final = 200
 STACKED_SOUNDS: Final = 400
 
 #: The prior is the same whatever seed a training run has.
-_SEED: Final = 11
+PRIOR_SEED: Final = 11
 
-#: A word that fewer generated names hold is an invented one.
-_LEAST_NAMES_OF_A_WORD: Final = 3
-
-#: Words of the prior at most: a vocabulary is to have room for those of vendors.
-_MOST_PRIOR_WORDS: Final = 3500
-
-_FILE: Final = "prior.npz"
+PRIOR_FILE: Final = "prior.npz"
 
 #: Few labels change a model that starts from the starter slowly, and most of its trees are the
 #: starter's own; the more labels of the more vendors there are, the faster it learns and the fewer
@@ -155,11 +133,11 @@ def generated_prior() -> Prior:
     """Return what the project's generated names taught, as it ships; it knows no vendor."""
     from classifier.model.name_lstm import SequenceModel
 
-    packed = resources.files("training.prior").joinpath(_FILE).read_bytes()
+    packed = resources.files("training.prior").joinpath(PRIOR_FILE).read_bytes()
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         words = tuple(map(str, arrays["words"]))
         start = tuple(arrays[f"weights_{i}"] for i in range(len(arrays.files) - 2))
-    general = SequenceModel(_SEED)
+    general = SequenceModel(PRIOR_SEED)
     general.take(start)
     return Prior(words, *_generated_rows(), general, start)
 
@@ -181,77 +159,10 @@ def starter_prior() -> Prior:
     )
 
 
-def learned_from() -> str:
-    """Return the hash of the rows that the general LSTM is to have learned, in hexadecimal."""
-    digest = hashlib.sha256()
-    for sounds in _taught_rows():
-        for name, category in zip(sounds.names, sounds.category_indices, strict=True):
-            digest.update(f"{name}\0{category}\0".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
-
-
-def shipped_from() -> str:
-    """Return the hash of the rows that the shipped prior did learn."""
-    packed = resources.files("training.prior").joinpath(_FILE).read_bytes()
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        return str(arrays["learned_from"])
-
-
-def _taught_rows() -> list[LabelledSounds]:
-    naming = load_naming()
-    return [
-        generate_sounds(naming, TAUGHT_SOUNDS, seed=_SEED + teacher)
-        for teacher in range(N_TEACHERS)
-    ]
-
-
 @lru_cache(maxsize=1)
 def _generated_rows() -> tuple[LabelledSounds, LabelledSounds]:
     naming = load_naming()
     return (
-        generate_sounds(naming, REPLAYED_SOUNDS, seed=_SEED + 101),
-        generate_folders(naming, STACKED_SOUNDS, seed=_SEED + 102),
+        generate_sounds(naming, REPLAYED_SOUNDS, seed=PRIOR_SEED + 101),
+        generate_folders(naming, STACKED_SOUNDS, seed=PRIOR_SEED + 102),
     )
-
-
-def _teach(rows: list[LabelledSounds]) -> tuple[Vocabulary, "SequenceModel"]:
-    """Fit a teacher on each set of rows, and their pupil on what they say of all rows."""
-    from classifier.model.name_lstm import SequenceModel, one_hot
-
-    tokens = [[tokenise(name) for name in sounds.names] for sounds in rows]
-    all_tokens = [of_name for of_rows in tokens for of_name in of_rows]
-    fitted = Vocabulary.fit(all_tokens, minimum_count=_LEAST_NAMES_OF_A_WORD)
-    vocabulary = Vocabulary(fitted.words[:_MOST_PRIOR_WORDS])
-    all_ids = vocabulary.encode(all_tokens)
-    said = np.zeros((len(all_ids), N_CATEGORIES), dtype=np.float32)
-    for number, (sounds, of_rows) in enumerate(zip(rows, tokens, strict=True)):
-        teacher = SequenceModel(_SEED + number, regularised=True)
-        teacher.fit(
-            vocabulary.encode(of_rows),
-            one_hot(sounds.category_indices),
-            np.ones(len(sounds)),
-            seed=_SEED + number,
-            epochs=TEACHER_EPOCHS,
-        )
-        said += teacher.probabilities(all_ids) / len(rows)
-        sys.stderr.write(f"teacher {number + 1} of {len(rows)}\n")
-    pupil = SequenceModel(_SEED)
-    pupil.fit(all_ids, said, np.ones(len(said)), seed=_SEED, epochs=PUPIL_EPOCHS)
-    return vocabulary, pupil
-
-
-def main() -> None:
-    """Learn the generated names anew and put what was learned where the package looks for it."""
-    rows = _taught_rows()
-    vocabulary, pupil = _teach(rows)
-    pupil.forget_words(len(vocabulary.words))
-    arrays: dict[str, Any] = {f"weights_{i}": part for i, part in enumerate(pupil.state())}
-    home = str(resources.files("training.prior").joinpath(_FILE))
-    np.savez_compressed(
-        home, words=np.array(vocabulary.words), learned_from=np.array(learned_from()), **arrays
-    )
-    sys.stderr.write(f"{home}: {sum(map(len, rows)):,} names, {len(vocabulary.words):,} words\n")
-
-
-if __name__ == "__main__":
-    main()
