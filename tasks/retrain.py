@@ -12,7 +12,7 @@ from db.dialects import clock
 from db.engine import reading
 from db.errors import plain
 from db.registry import training_runs
-from db.results import labels
+from db.results import training_rows
 from db.tables import RunTrigger
 from training.errors import RunNotOpenedError
 from training.extra import require_training_extra
@@ -64,7 +64,7 @@ def _retrain(context: WorkContext) -> None:
         log.info("no training run: CRATESORT_TRAINING_SCHEDULE is off here")
         return
     with reading(context.database) as connection:
-        fresh = labels.labels_since(connection, training_runs.learned_label_id(connection))
+        fresh = training_rows.labels_since(connection, training_runs.learned_label_id(connection))
         moment = clock(connection)
     if fresh < settings.training_new_labels:
         log.info(

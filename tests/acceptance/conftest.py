@@ -11,6 +11,7 @@ from classifier.files.paths import path_text
 from db.engine import create_engine
 from db.results import labels as labels_table
 from db.results import sounds as sounds_table
+from db.results import training_rows
 from db.results.sounds import Failure, Prediction, SoundResult
 from tests.support.command_line import CliResult, parsed, run_in_process
 
@@ -120,7 +121,7 @@ def given(label_settings) -> Callable[[], int]:
     def count() -> int:
         engine = create_engine(label_settings["CRATESORT_DATABASE_URL"])
         with engine.begin() as connection:
-            number = labels_table.labels_since(connection, 0)
+            number = training_rows.labels_since(connection, 0)
         engine.dispose()
         return number
 

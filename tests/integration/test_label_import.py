@@ -11,7 +11,7 @@ from cli.labels import importer
 from cli.labels.csv_reader import FaultKind, LabelTableError, read_label_table
 from cli.labels.importer import TemporaryFileError, check, checked_labels, write
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
-from db.results import labels, sounds
+from db.results import labels, sounds, training_rows
 from db.results.labels import Given
 from db.results.sounds import sound_key
 from tests.support.databases import connected
@@ -116,7 +116,7 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database,
         monkeypatch.setattr(importer, "give", give_once)
         with pytest.raises(OSError, match="in the way"):
             write(database, checked, labelled_by="ada")
-        assert take(labels.last_label_id) == 0
+        assert take(training_rows.last_label_id) == 0
         # And the next try gives them all
         monkeypatch.setattr(importer, "give", labels.give)
         assert write(database, checked, labelled_by="ada") == Given(new=5)

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from db.queue.ledger import roots
 from db.reporting.label_counts import CategoryCount, label_counts
-from db.results import labels, sounds
+from db.results import labels, sounds, training_rows
 from db.results.labels import Given, GivenLabel, UnknownSoundError
 from db.results.sounds import sound_key
 from db.tables import LabelSource, label_history
@@ -71,7 +71,7 @@ def read_all(take):
 
     def read():
         found = []
-        while page := take(labels.labelled_after, found[-1].id if found else 0, 2):
+        while page := take(training_rows.labelled_after, found[-1].id if found else 0, 2):
             found += page
         return found
 
@@ -142,7 +142,7 @@ def test_labels_reach_their_own_sounds_and_no_other(save, give, current):
 
 
 def test_more_labels_than_one_statement_takes_are_given(save, give, current, monkeypatch):
-    monkeypatch.setattr(labels, "_AT_ONCE", 7)
+    monkeypatch.setattr(labels, "LABELS_AT_ONCE", 7)
     wanted = {f"{index}.wav": ("drum", "bass")[index % 2] for index in range(50)}
     save(*map(predicted, wanted))
     give({"3.wav": "vocal", "4.wav": "drum"})
@@ -219,7 +219,7 @@ def test_a_label_and_what_is_held_out_outlive_every_result(save, give, current, 
     save(predicted("kick.wav", "bass"))
     give({"kick.wav": "drum"})
     before = current()
-    take(labels.freeze_holdout, {read_all()[0].id: True})
+    take(training_rows.freeze_holdout, {read_all()[0].id: True})
     for result in (
         predicted("kick.wav", "vocal", vendor="another vendor"),
         failed("kick.wav"),
@@ -264,29 +264,29 @@ def test_what_is_held_out_is_decided_once(save, give, read_all, take):
     save(*[predicted(f"{name}.wav") for name in "abc"])
     give({f"{name}.wav": "drum" for name in "abc"})
     a, b, c = (sound.id for sound in read_all())
-    assert take(labels.freeze_holdout, {a: True, b: False}) == 2
-    assert take(labels.freeze_holdout, {a: False, b: True, c: True}) == 1
+    assert take(training_rows.freeze_holdout, {a: True, b: False}) == 2
+    assert take(training_rows.freeze_holdout, {a: False, b: True, c: True}) == 1
     assert [sound.held_out for sound in read_all()] == [True, False, True]
 
 
 def test_a_new_label_changes_nothing_about_what_is_held_out(save, give, read_all, take):
     save(predicted("kick.wav"))
     give({"kick.wav": "drum"})
-    take(labels.freeze_holdout, {read_all()[0].id: True})
+    take(training_rows.freeze_holdout, {read_all()[0].id: True})
     give({"kick.wav": "bass"})
     assert read_all()[0].held_out is True
 
 
 def test_labels_that_came_since_are_counted(save, give, take):
     save(*[predicted(f"{name}.wav") for name in "abc"])
-    assert take(labels.last_label_id) == 0
+    assert take(training_rows.last_label_id) == 0
     give({"a.wav": "drum"})
-    seen = take(labels.last_label_id)
-    assert take(labels.labels_since, seen) == 0
+    seen = take(training_rows.last_label_id)
+    assert take(training_rows.labels_since, seen) == 0
     give({"a.wav": "bass", "b.wav": "drum"})
     give({"b.wav": "drum"})
-    assert take(labels.labels_since, seen) == 2
-    assert take(labels.labels_since, 0) == 3
+    assert take(training_rows.labels_since, seen) == 2
+    assert take(training_rows.labels_since, 0) == 3
 
 
 def test_reading_labels_in_id_order_uses_the_index_of_labels(save, give, database):
@@ -315,7 +315,7 @@ def test_labels_are_counted_by_category_source_and_vendor(save, give, take, read
     give({"a.wav": "bass"})
     give({"a.wav": "drum", "b.wav": "drum", "c.wav": "vocal"})
     give({"d.wav": "drum"}, IMPORT)
-    take(labels.freeze_holdout, {read_all()[0].id: True, read_all()[1].id: False})
+    take(training_rows.freeze_holdout, {read_all()[0].id: True, read_all()[1].id: False})
     labelled = take(label_counts)
     assert (labelled.labelled, labelled.compared, labelled.agreeing) == (4, 3, 2)
     assert (labelled.held_out, labelled.undecided, labelled.history) == (1, 2, 5)

@@ -16,7 +16,7 @@ from db import migrate
 from db.migrate import HEAD, SchemaError, current, require_current, upgrade
 from db.queue import ledger, recovery
 from db.reporting import batch_metrics, counts
-from db.results import labels
+from db.results import labels, training_rows
 from db.results.labels import Given, GivenLabel
 from db.results.queries import results
 from db.results.sounds import sound_key
@@ -112,7 +112,7 @@ def test_an_older_databases_sounds_can_be_labelled_and_none_is_held_out(older_ur
     label = GivenLabel(sound_key("r", "b.wav"), "drum", LabelSource.HUMAN)
     with connected(older_url) as engine, engine.begin() as connection:
         assert labels.give(connection, [label], labelled_by="ada") == Given(new=1)
-        (sound,) = labels.labelled_after(connection, 0, 9)
+        (sound,) = training_rows.labelled_after(connection, 0, 9)
         assert (sound.path, sound.held_out) == ("b.wav", None)
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from classifier.headers.reader import AudioHeader
 from db.engine import reading
 from db.registry import training_runs
-from db.results import labels
+from db.results import training_rows
 from db.tables import RunState
 from tests.support.databases import connected
 from tests.support.labelled_rows import add_labelled
@@ -36,7 +36,7 @@ def assert_it_learned_every_label(engine, run):
     assert run.reason
     assert run.model_version
     with reading(engine) as connection:
-        assert run.last_label_id == labels.last_label_id(connection)
+        assert run.last_label_id == training_rows.last_label_id(connection)
         assert training_runs.report_of(connection, run.model_version) is not None
 
 

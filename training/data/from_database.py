@@ -18,8 +18,8 @@ from classifier.categories import category_index
 from classifier.files.paths import readable_name
 from classifier.model.header_features import HEADER_COLUMNS, header_matrix
 from db.engine import reading
-from db.results import labels
-from db.results.labels import LabelledSound
+from db.results import training_rows
+from db.results.training_rows import LabelledSound
 from training.data.dataset import LabelledSounds
 from training.data.holdout import held_out
 
@@ -80,12 +80,12 @@ def read_labelled(
         The database is away.
     """
     with reading(database) as connection:
-        last_label_id = labels.last_label_id(connection)
+        last_label_id = training_rows.last_label_id(connection)
     chunks: list[pd.DataFrame] = []
     last_id = n_read = 0
     while True:
         with reading(database) as connection:
-            rows = labels.labelled_after(connection, last_id, _CHUNK_ROWS)
+            rows = training_rows.labelled_after(connection, last_id, _CHUNK_ROWS)
         if rows:
             chunks.append(_frozen(database, rows))
             last_id, n_read = rows[-1].id, n_read + len(rows)
@@ -112,7 +112,7 @@ def _frozen(database: Engine, rows: list[LabelledSound]) -> pd.DataFrame:
     }
     if undecided:
         with database.begin() as connection:
-            labels.freeze_holdout(connection, undecided)
+            training_rows.freeze_holdout(connection, undecided)
     frame["held_out"] = [
         bool(draw) if row.held_out is None else row.held_out
         for row, draw in zip(rows, drawn, strict=True)

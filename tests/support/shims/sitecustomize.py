@@ -51,10 +51,10 @@ def read_header(fd: int, size_bytes: int, name: str) -> reader.HeaderReading:
 reader.read_header = read_header
 
 if "TEST_TRAINING" in os.environ:
-    from db.results import labels
+    from db.results import training_rows
     from tests.support.held_training import held_work
 
-    labels.labels_since = lambda *_: 1_000_000
+    training_rows.labels_since = lambda *_: 1_000_000
     # In place of the module that loads TensorFlow, which takes as long as all the rest.
     retrain = types.ModuleType("training.runs.from_labels")
     retrain.retrain_labels = held_work(os.environ["TEST_TRAINING"])

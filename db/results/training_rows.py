@@ -1,0 +1,164 @@
+"""Labels as training reads them: page by page, with who is held out, and how many are new."""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select, update
+
+from db.bulk import one_of
+from db.results.labels import LABELS_AT_ONCE
+from db.tables import LabelSource, label_history, sounds
+
+if TYPE_CHECKING:
+    from classifier.headers.reader import AudioHeader
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSound:
+    """A labelled sound, as training reads it.
+
+    Attributes
+    ----------
+    header : AudioHeader
+        All None where the header could not be read.
+    held_out : bool or None
+        None: not decided yet; `freeze_holdout` decides it for good.
+    """
+
+    id: int
+    root: str
+    path: str
+    pack: str
+    vendor: str
+    header: "AudioHeader"
+    label: str
+    source: LabelSource
+    held_out: bool | None
+
+    @property
+    def name(self) -> str:
+        """The base name, as `classifier.files.paths.readable_name` takes it."""
+        return posixpath.basename(self.path)
+
+
+def labelled_after(connection: Connection, last_id: int, limit: int) -> list[LabelledSound]:
+    """Return the next labelled sounds behind `last_id`, by id.
+
+    By id and not by offset: each page costs the same, and one transaction a page is enough.
+
+    Parameters
+    ----------
+    last_id : int
+        Zero for the first.
+
+    Returns
+    -------
+    list of LabelledSound
+        Fewer than `limit` at the end only. Failed sounds are among them: what a person says of a
+        file outlives a day on which it cannot be read.
+    """
+    # Not at the top: who gives or counts labels need not load libsndfile.
+    from classifier.headers.reader import AudioHeader
+
+    table = sounds.c
+    query = (
+        select(
+            table.id,
+            table.root,
+            table.path,
+            table.pack,
+            table.vendor,
+            table.file_size_bytes,
+            table.duration_seconds,
+            table.sample_rate_hz,
+            table.channels,
+            table.frame_count,
+            table.sample_type,
+            table.label,
+            table.label_source,
+            table.held_out,
+        )
+        .where(table.label.is_not(None), table.id > last_id)
+        .order_by(table.id)
+        .limit(limit)
+    )
+    return [
+        LabelledSound(
+            row.id,
+            row.root,
+            row.path,
+            row.pack,
+            row.vendor,
+            AudioHeader(
+                row.file_size_bytes,
+                row.duration_seconds,
+                row.sample_rate_hz,
+                row.channels,
+                row.frame_count,
+                row.sample_type,
+            ),
+            row.label,
+            LabelSource(row.label_source),
+            row.held_out,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def freeze_holdout(connection: Connection, held_out_by_id: Mapping[int, bool]) -> int:
+    """Decide for good which sounds are held out; what is decided already stays as it is.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction that does this page only: rows are locked in the order in which
+        `db.results.sounds.save` locks them, page by page.
+    held_out_by_id : mapping of int to bool
+        At most a page of `labelled_after` (up to 5,000).
+
+    Returns
+    -------
+    int
+        How many were open until now. Another run may have decided in between: read the page again
+        where this is fewer than asked.
+    """
+    ids = list(held_out_by_id)
+    decided = 0
+    for start in range(0, len(ids), LABELS_AT_ONCE):
+        query = (
+            select(sounds.c.id)
+            .where(one_of(connection, sounds.c.id, ids[start : start + LABELS_AT_ONCE]))
+            .where(sounds.c.held_out.is_(None))
+            .order_by(sounds.c.key)
+            .with_for_update()
+        )
+        undecided = connection.scalars(query).all()
+        for held_out in (True, False):
+            chosen = [sound_id for sound_id in undecided if held_out_by_id[sound_id] is held_out]
+            if chosen:
+                connection.execute(
+                    update(sounds)
+                    .where(one_of(connection, sounds.c.id, chosen))
+                    .values(held_out=held_out)
+                )
+        decided += len(undecided)
+    return decided
+
+
+def last_label_id(connection: Connection) -> int:
+    """Return the id of the latest entry of the history, 0 when there is none."""
+    query = select(func.coalesce(func.max(label_history.c.id), 0))
+    return int(connection.execute(query).scalar_one())
+
+
+def labels_since(connection: Connection, history_id: int) -> int:
+    """Count the labels given since `last_label_id` returned `history_id`.
+
+    Entries, not sounds: a sound that was labelled twice counts twice. On PostgreSQL an import that
+    was under way at that moment may be missed, for it got its ids earlier; training reads its
+    labels all the same, and only the question whether there are enough new ones comes out lower.
+    """
+    query = select(func.count()).where(label_history.c.id > history_id)
+    return int(connection.execute(query).scalar_one())
