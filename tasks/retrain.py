@@ -1,11 +1,12 @@
-"""The task ``tasks.retrain``: beat's wake-up call to the trainer; harmless from several beats.
+"""The task ``tasks.retrain``: beat wakes the trainer; several beats do no harm.
 
-The message says nothing but "now". Whether a run begins, the database decides: by its clock the
-schedule's moment is found, which has one run and never a second, and by its rows whether enough
-labels came in.
+The message carries nothing. The database decides whether a run begins: its clock gives the moment
+of the schedule, which has at most one run, and its rows tell whether enough labels came in.
 """
 
 import logging
+
+from sqlalchemy import Engine
 
 from classifier.errors import CratesortError
 from db.dialects import clock
@@ -19,51 +20,49 @@ from training.extra import require_training_extra
 from training.runs.run import perform
 from workers import child_process
 from workers.celery_ext.app import RETRAIN_TASK, app
-from workers.context import WorkContext
-from workers.errors import is_worlds
-from workers.settings import load_settings
+from workers.faults import Fault
+from workers.settings import Settings, load_settings
 from workers.training_schedule import parse_schedule, slot_at
 
 log = logging.getLogger(__name__)
 
-#: The seed of every scheduled run: two of the same labels should not differ by chance.
+#: One seed for all scheduled runs: two of the same labels should not differ by chance.
 SEED = 0
 
 _settings = load_settings()
 
 
 class TrainingFailedError(CratesortError):
-    """A scheduled run came to nothing for a reason that needs no traceback."""
+    """A scheduled run failed for a reason that needs no traceback."""
 
 
 @app.task(  # type: ignore[untyped-decorator]  # Celery publishes no types
     name=RETRAIN_TASK,
     throws=(TrainingFailedError,),
-    # At once: a run of hours must not be delivered again in the middle. The run's row remembers.
+    # Acknowledged early: a run takes longer than the visibility timeout, and its row holds a lease.
     acks_late=False,
-    # The run ends itself at its limit, between two steps; this is for one that has no more steps.
+    # The run ends itself at its limit, between two steps; this kills one that is stuck in a step.
     time_limit=_settings.training_time_limit_seconds + _settings.training_lease_seconds,
 )
 def retrain() -> None:
-    """Retrain, if enough labels came in and nobody has for this moment of the schedule."""
+    """Retrain, if enough labels came in and this moment of the schedule has no run yet."""
     try:
-        _retrain(child_process.context())
+        _retrain(child_process.database(), _settings)
     except RunNotOpenedError as error:
         log.info("no training run: %s", error)
     except Exception as error:
-        if not (is_worlds(error) or isinstance(error, CratesortError)):
-            raise  # ours: loud, with its traceback
+        if Fault.of(error) is Fault.BUG:
+            raise
         log.error("training failed: %s", plain(error))
         raise TrainingFailedError(plain(error)) from None
 
 
-def _retrain(context: WorkContext) -> None:
-    settings = context.settings
+def _retrain(database: Engine, settings: Settings) -> None:
     schedule = parse_schedule(settings.training_schedule)
     if schedule is None:
         log.info("no training run: CRATESORT_TRAINING_SCHEDULE is off here")
         return
-    with reading(context.database) as connection:
+    with reading(database) as connection:
         fresh = training_rows.labels_since(connection, training_runs.learned_label_id(connection))
         moment = clock(connection)
     if fresh < settings.training_new_labels:
@@ -77,7 +76,7 @@ def _retrain(context: WorkContext) -> None:
     from training.runs.from_labels import retrain_labels  # loads scikit-learn and pandas
 
     finished = perform(
-        context.database,
+        database,
         retrain_labels,
         trigger=RunTrigger.SCHEDULE,
         slot=slot_at(schedule, moment),

@@ -1,7 +1,6 @@
-"""The life of a Celery child: born, it makes its context and loads the model; then it works.
+"""A Celery child: it creates its context and loads the model before its first task.
 
-The parent never loads a model: TensorFlow does not survive a fork, and ONNX Runtime's threads would
-not either.
+The parent never loads a model: neither TensorFlow nor ONNX Runtime's threads survive a fork.
 """
 
 import contextlib
@@ -11,7 +10,9 @@ import os
 from typing import Any, Final
 
 from celery import signals
+from sqlalchemy import Engine
 
+from db.engine import create_engine
 from db.errors import plain
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
@@ -20,19 +21,24 @@ from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-#: The queues the worker was started for, as its children inherit them. Not Celery's own list: that
-#: is empty while the worker holds, and a child may be born then.
+#: The queues the worker was started for; its children inherit them. Celery's own list is empty
+#: while the database is away, and a child may be forked then.
 _served: Final[set[str]] = set()
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def remember_queues(**_: Any) -> None:
-    """Remember, in the parent, what its children will be asked to do."""
+    """Remember, in the parent, the queues that its children serve."""
     _served.update(app.amqp.queues.consume_from)
 
 
+def database() -> Engine:
+    """Return this process's database engine, created at its first use."""
+    return _database_of(os.getpid())
+
+
 def context() -> WorkContext:
-    """Return this process's context, made at its first use and never inherited over a fork."""
+    """Return what this process classifies with, created at its first use."""
     return _context_of(os.getpid())
 
 
@@ -40,17 +46,21 @@ def _classifies() -> bool:
     return not _served.isdisjoint((CLASSIFY_QUEUE, INTERACTIVE_QUEUE))
 
 
+# By process id: a forked process must not use what it inherited.
 @functools.lru_cache(maxsize=1)
-def _context_of(_pid: int) -> WorkContext:
+def _database_of(_pid: int) -> Engine:
+    return create_engine(load_settings().database)
+
+
+@functools.lru_cache(maxsize=1)
+def _context_of(pid: int) -> WorkContext:
     settings = load_settings()
-    # Without the default engine no limit: TensorFlow reserves as it goes and would end in mid-work.
+    # The default engine only: TensorFlow goes on reserving memory and would fail in mid-batch.
     limited = functools.partial(memory_limit, settings.child_memory_mebibytes)
     is_limited = settings.engine == "onnx" and TRAINING_QUEUE not in _served
     return WorkContext.create(
         settings,
-        # A trainer keeps no note: the supervisor ends those who do, and whoever trains is not to be
-        # killed for time, nor before it has closed its run.
-        reads=_classifies(),
+        _database_of(pid),
         time_limit_seconds=settings.time_limit_seconds,
         loading=limited if is_limited else contextlib.nullcontext,
     )
@@ -58,14 +68,15 @@ def _context_of(_pid: int) -> WorkContext:
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def load_model_at_birth(**_: Any) -> None:
-    """Load the model before the first message arrives; a trainer has no use for it.
+    """Load the model before the first message arrives, in a child that classifies.
 
-    A failure here is not final (the database may be away for a moment): it is logged, and the
-    first batch tries again and fails loudly if it must.
+    A failure is only logged (the database may be away for a moment): the first batch tries again.
+    A trainer has no crash marker: the supervisor kills those that have one for exceeding the time
+    limit of a batch.
     """
-    here = context()
     if not _classifies():
         return
+    here = context()
     try:
         here.model.current(here.database)
     except Exception as error:
@@ -75,5 +86,7 @@ def load_model_at_birth(**_: Any) -> None:
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def close_connections(**_: Any) -> None:
-    """Return the child's connections; the kernel would, but Postgres would log it."""
-    context().close()
+    """Close the child's connections; PostgreSQL logs those that just break."""
+    database().dispose()
+    if _classifies():
+        context().marker.close()

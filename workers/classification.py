@@ -10,23 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from classifier.errors import CratesortError, ErrorCode, SoundError
+from classifier.errors import ErrorCode, SoundError
 from classifier.files.safe_open import mtime_ns, open_beneath, open_root
 from classifier.headers.reader import HeaderReading, read_header
 from classifier.model.header_features import SAMPLE_TYPES
 from db.errors import plain
-from db.queue import ledger, recovery
+from db.queue import ledger
 from db.queue.batch import ClaimedBatch
 from db.reporting import batch_metrics
 from db.reporting.batch_metrics import BatchTimes
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
-from workers.errors import LibraryRootAwayError, backoff_seconds, is_worlds
+from workers.errors import LibraryRootAwayError
+from workers.faults import Fault
 from workers.predictions import answers, question, sound_attributes
 from workers.reading.prefetch import Opened, opened_ahead
-from workers.recovery.deferred_handback import write_iou
-from workers.recovery.failure_policy import blame
+from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
 from workers.settings import ABSOLUTE_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -69,26 +69,24 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     Returns
     -------
     BatchOutcome or None
-        None when there was nothing to claim (a second copy of a message), or the lease was lost
-        on the way; in both cases nothing was written.
+        None when another process has or had the batch (a second copy of a message), or when the
+        lease was lost on the way; in both cases nothing was written.
 
     Raises
     ------
     Exception
-        The world's or our fault (`workers.errors`). The batch went back to the ledger, unless the
-        database itself is away; then its lease brings it back.
+        A fault that is not a file's (`workers.faults`). The batch went back to the ledger, or will
+        when the database answers again.
     """
-    # Before anything is claimed: a model that cannot be loaded is no batch's fault, and must not
-    # end with two million sounds blamed for it one by one.
+    # Before the claim: a model that cannot be loaded must not count against any sound.
     classifier = context.model.current(context.database)
-    token = uuid.uuid4().hex
     started = time.monotonic()
     with context.database.begin() as connection:
         claimed = ledger.claim(
             connection,
             batch_id,
-            token=token,
-            worker=context.worker,
+            token=uuid.uuid4().hex,
+            worker=context.marker.worker,
             lease_seconds=context.settings.lease_seconds,
         )
     if claimed is None:
@@ -98,10 +96,10 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             extra={"batch": batch_id},
         )
         return None
-    if context.marker is not None:
-        # The pool counts from before the claim, which may have had to wait for the database.
-        left_seconds = context.time_limit_seconds - (time.monotonic() - started)
-        context.marker.begin(batch_id, time_limit_seconds=left_seconds)
+    # The pool's timer started before the claim, which may have had to wait for the database.
+    left_seconds = context.time_limit_seconds - (time.monotonic() - started)
+    context.marker.begin(batch_id, time_limit_seconds=left_seconds)
+    outcome = None
     try:
         outcome = _classify_claimed(claimed, classifier, context)
     except LeaseLostError:
@@ -111,24 +109,54 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             context.settings.lease_seconds,
             extra={"batch": batch_id},
         )
-        outcome = None
     except BaseException as error:
-        # Before it kills a child over its time limit, the pool asks with SIGTERM, as it does when a
-        # worker is stopped in a hurry: the time that passed tells which it was. A tenth of a second
-        # later comes SIGKILL, so the note is left to the supervisor as it stands.
-        seconds = time.monotonic() - started
-        if isinstance(error, SystemExit) and seconds > 0.9 * context.time_limit_seconds:
-            raise
-        _give_back(claimed, context, error)
-        _clear_note(context)
+        _return_batch(claimed, context, error, used_seconds=time.monotonic() - started)
         raise
-    _clear_note(context)
+    context.marker.clear()
     return outcome
 
 
-def _clear_note(context: WorkContext) -> None:
-    if context.marker is not None:
-        context.marker.clear()
+def _return_batch(
+    claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, used_seconds: float
+) -> None:
+    cause: Fault | Ending
+    if isinstance(error, Exception):
+        cause = Fault.of(error)
+    # The pool sends SIGTERM a tenth of a second before it kills a child for its time limit, and
+    # also when a worker is stopped in a hurry. The time used tells the two apart.
+    elif isinstance(error, SystemExit) and used_seconds > 0.9 * context.time_limit_seconds:
+        cause = Ending.BEING_KILLED
+    else:
+        cause = Ending.STOPPED
+    decision = decide(
+        cause,
+        in_process=context.settings.in_process,
+        transient_failures=claimed.transient_failures,
+    )
+    if isinstance(decision, Leave):
+        return
+    marker, extra = context.marker, {"batch": claimed.id}
+    try:
+        with context.database.begin() as connection:
+            carry_out(
+                decision,
+                connection,
+                claimed,
+                context.settings,
+                index=marker.index,
+                detail=plain(error),
+            )
+    except Exception as second:
+        log.warning("batch %d cannot be given back now: %s", claimed.id, plain(second), extra=extra)
+        if isinstance(decision, HandBack):
+            try:
+                marker.hand_back_later()
+            except OSError as third:
+                reason = plain(third)
+                log.warning(
+                    "batch %d returns when its lease ends: %s", claimed.id, reason, extra=extra
+                )
+    marker.clear()
 
 
 def _classify_claimed(
@@ -184,44 +212,6 @@ def _classify_claimed(
     return BatchOutcome(claimed.id, claimed.ingest_id, classified, failed)
 
 
-def _give_back(claimed: ClaimedBatch, context: WorkContext, error: BaseException) -> None:
-    # Errors we raise on purpose are about this host (a root it does not know), not about a sound,
-    # whose own are rows by now. Ctrl-C and being stopped are nobody's fault either.
-    about_this_host = is_worlds(error) or isinstance(error, CratesortError)
-    blameless = about_this_host or not isinstance(error, Exception)
-    # In one process a person waits, and sees the error: the next run is to try at once.
-    after_seconds = None
-    if about_this_host and not context.settings.in_process:
-        after_seconds = backoff_seconds(claimed.transient_failures)
-    try:
-        with context.database.begin() as connection:
-            if blameless:
-                recovery.hand_back(
-                    connection, claimed.id, token=claimed.token, after_seconds=after_seconds
-                )
-                return
-            index = None if context.marker is None else context.marker.index
-            code = ErrorCode.INTERNAL_ERROR
-            blame(connection, claimed, context.settings, code, plain(error), index=index)
-    except Exception as second:
-        log.warning(
-            "batch %d cannot be given back now: %s",
-            claimed.id,
-            plain(second),
-            extra={"batch": claimed.id},
-        )
-        if blameless and context.marker is not None:
-            try:
-                write_iou(context.marker.path.parent, claimed.id, claimed.token)
-            except OSError as third:
-                log.warning(
-                    "batch %d returns when its lease ends: %s",
-                    claimed.id,
-                    plain(third),
-                    extra={"batch": claimed.id},
-                )
-
-
 class SoundReading(NamedTuple):
     """One sound as it was found: its header, or why there is none.
 
@@ -259,8 +249,7 @@ def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list
 
     def noted(reading: Callable[[str], SoundReading], some: Iterable[str]) -> None:
         for path in some:
-            if marker is not None:
-                marker.read(claimed.id, len(readings))
+            marker.read(claimed.id, len(readings))
             readings.append(reading(path))
 
     def one(path: str) -> SoundReading:
@@ -281,9 +270,8 @@ def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list
         opening = functools.partial(_open, root_fd, claimed.root)
         with opened_ahead(opening, rest) as opened:
             noted(lambda path: _read_opened(next(opened), path), rest)
-    if marker is not None:
-        # Not when a reading failed: who gives the batch back wants to know at which sound.
-        marker.stop_reading(claimed.id)
+    # Not when a reading failed: the marker then tells at which sound.
+    marker.stop_reading(claimed.id)
     return readings
 
 

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from classifier.errors import BundleError, CratesortError, ErrorCode
+from classifier.errors import BundleError, CratesortError
 from classifier.files.paths import printable
 from db.engine import reading
 from db.errors import plain
@@ -18,10 +18,10 @@ from db.queue import ledger, recovery
 from db.queue.batch import QueuedBatch
 from workers.classification import classify_batch
 from workers.context import WorkContext
-from workers.errors import is_worlds
+from workers.faults import Fault
 from workers.recovery.crash_recovery import recover_batches
 from workers.recovery.expired_leases import return_expired
-from workers.recovery.failure_policy import blame
+from workers.recovery.failure_policy import Ending, carry_out, decide
 from workers.recovery.isolated_read import IsolatedRead, read_isolated
 from workers.settings import ABSOLUTE_ROOT
 
@@ -72,8 +72,8 @@ def drain(
         if ingest_id is None or not _is_open(context, ingest_id):
             return
         time.sleep(_POLL_SECONDS)
-        recover_batches(context)
-        return_expired(context)
+        recover_batches(context.database, context.settings)
+        return_expired(context.database, context.settings)
         on_batch()
 
 
@@ -86,7 +86,7 @@ def _work_on(batch_id: int, context: WorkContext) -> None:
         if suspect is None or _survives_trial(suspect, context):
             classify_batch(batch_id, context)
     except Exception as error:
-        if is_worlds(error) or isinstance(error, CratesortError):
+        if Fault.of(error) is not Fault.BUG:
             raise
         log.exception(
             "batch %d: cratesort itself failed: %s",
@@ -128,16 +128,16 @@ def _survives_trial(suspect: QueuedBatch, context: WorkContext) -> bool:
     )
     if end is IsolatedRead.SURVIVED:
         return True
-    code = ErrorCode.TIMED_OUT if end is IsolatedRead.TIMED_OUT else ErrorCode.CRASHED_READER
+    ending = Ending.TIMED_OUT if end is IsolatedRead.TIMED_OUT else Ending.CRASHED
     with context.database.begin() as connection:
         claimed = ledger.claim(
             connection,
             suspect.id,
             token=uuid.uuid4().hex,
-            worker=context.worker,
+            worker=context.marker.worker,
             lease_seconds=settings.lease_seconds,
         )
         if claimed is not None:
-            blame(connection, claimed, settings, code)
+            carry_out(decide(ending, was_reading=True), connection, claimed, settings)
     log.warning("%s: read alone, it %s", printable(path), end)
     return False

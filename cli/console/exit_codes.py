@@ -30,8 +30,8 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
-    from db.errors import DATABASE_AWAY, plain
-    from workers.errors import BROKER_AWAY
+    from db.errors import is_away, plain
+    from workers.faults import BROKER_AWAY
 
     if isinstance(error, redis.exceptions.AuthenticationError):
         return (
@@ -47,9 +47,7 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
         )
     if isinstance(error, DatabaseUrlError):
         return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
-    if isinstance(error, DATABASE_AWAY) or (
-        isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
-    ):
+    if is_away(error):
         return (
             f"the database cannot be used: {plain(error)}\n"
             "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable.",

@@ -94,9 +94,9 @@ class Run:
         from workers.recovery.crash_recovery import recover_batches
 
         collect_garbage_rarely()
-        context = WorkContext.create(self.settings, reads=True)
+        context = WorkContext.create(self.settings, self.database)
         try:
-            recover_batches(context)
+            recover_batches(self.database, self.settings)
             with self.database.begin() as connection:
                 ledger.recall_deferred(connection)
             left = self._open_sounds()
@@ -194,18 +194,16 @@ class Run:
         # Loaded when it is time for it: most ingests have ended by then.
         from db.errors import plain
         from workers.celery_ext.app import build_app
-        from workers.context import WorkContext
-        from workers.errors import is_worlds
+        from workers.faults import Fault
         from workers.recovery.ledger_sweep import sweep
 
         app = build_app(self.settings)
-        context = WorkContext.create(self.settings)
 
         def sweep_once() -> None:
             try:
-                sweep(app, context)
+                sweep(app, self.database, self.settings)
             except Exception as error:
-                if not is_worlds(error):
+                if Fault.of(error) is not Fault.TRANSIENT:
                     raise
                 tell(f"warning: {plain(error)}")
 

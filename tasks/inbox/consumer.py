@@ -24,8 +24,8 @@ from tasks.producer.batching import BatchWriter
 from tasks.producer.locator import FoundSound, Locator
 from tasks.producer.unchanged import needs_classification
 from workers.celery_ext.dispatch import dispatch
-from workers.context import worker_name
-from workers.errors import BROKER_AWAY
+from workers.faults import BROKER_AWAY
+from workers.recovery.crash_marker import new_worker_name
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Intake:
         self._app = app
         self._database = database
         self._locator = Locator(settings)
-        self._name = worker_name()
+        self._name = new_worker_name()
         self._inbox = Inbox(settings.broker_url.get_secret_value(), self._name)
         self._most_entries = min(settings.batch_size, MOST_ENTRIES)
         #: Set from the ledger's commit until Redis has heard of it. A round that is not settled
@@ -130,7 +130,7 @@ class Intake:
         Raises
         ------
         redis.exceptions.RedisError
-            Redis is away, or refuses (`workers.errors.BROKER_AWAY`). Call it again.
+            Redis is away, or refuses (`workers.faults.BROKER_AWAY`). Call it again.
         sqlalchemy.exc.SQLAlchemyError
             Nothing was written; the entries are still in hand.
         """

@@ -5,21 +5,22 @@ Started as ``python -m tests.chaos.sweeper`` with the settings of the fleet.
 
 import time
 
+from db.engine import create_engine
 from workers.celery_ext.app import app
-from workers.context import WorkContext
-from workers.errors import is_worlds
+from workers.faults import Fault
 from workers.recovery.ledger_sweep import sweep
 from workers.settings import load_settings
 
 
 def main() -> None:
     """Sweep twenty times a second, whatever is away."""
-    context = WorkContext.create(load_settings())
+    settings = load_settings()
+    database = create_engine(settings.database)
     while True:
         try:
-            sweep(app, context)
+            sweep(app, database, settings)
         except Exception as error:
-            if not is_worlds(error):
+            if Fault.of(error) is not Fault.TRANSIENT:
                 raise
         time.sleep(0.05)
 

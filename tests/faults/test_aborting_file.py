@@ -1,13 +1,13 @@
 """A file that aborts the process that reads it: recorded after three deaths alone."""
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 
 
 def test_it_is_named_and_its_batch_mates_are_classified(fleet):
     """Without the count of deaths alone, the file ends children for ever."""
     fleet.add("abort.wav", count=11)
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_until_done()
         log = worker.log()
     fleet.assert_nothing_is_lost(failed={"abort.wav": "crashed_reader"})
@@ -23,7 +23,7 @@ def test_two_in_one_batch_cost_nobody_but_themselves(fleet):
     """Without singling out, the other two sounds of the batch end as crashed too."""
     fleet.add("abort 1.wav", "abort 2.wav", count=2)
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE):
+    with fleet.worker(settings=SUPERVISOR_ALONE):
         fleet.wait_until_done()
     crashed = {"abort 1.wav": "crashed_reader", "abort 2.wav": "crashed_reader"}
     fleet.assert_nothing_is_lost(failed=crashed)
@@ -35,7 +35,7 @@ def test_tried_again_alone_it_costs_nobody(fleet):
     fleet.add("abort.wav", count=3)
     (fleet.library / "empty.wav").touch()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE):
+    with fleet.worker(settings=SUPERVISOR_ALONE):
         fleet.wait_until_done()
         status = fleet.cli("status").stdout
         assert "1 given up" in status

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 
@@ -12,7 +12,7 @@ def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker("--concurrency", "2", settings=WATCH_ALONE) as worker:
+    with fleet.worker("--concurrency", "2", settings=SUPERVISOR_ALONE) as worker:
         # Given a child that stands in the middle of a batch
         child = fleet.wait_for_the_gate()
         assert child in worker.processes()
@@ -36,7 +36,7 @@ def test_a_child_killed_again_and_again_costs_no_file(fleet):
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE):
+    with fleet.worker(settings=SUPERVISOR_ALONE):
         for _ in range(3):  # together with its batch, and twice alone
             child = fleet.wait_for_the_gate()
             os.kill(child, signal.SIGKILL)

@@ -10,14 +10,14 @@ from tests.support.servers.lifecycle import wait_until
 
 SWEEP = """
 import time
+from db.engine import create_engine
 from workers.celery_ext.app import build_app
-from workers.context import WorkContext
 from workers.recovery.ledger_sweep import sweep
 from workers.settings import load_settings
 settings = load_settings()
-app, context = build_app(settings), WorkContext.create(settings)
+app, database = build_app(settings), create_engine(settings.database)
 while True:
-    sweep(app, context)
+    sweep(app, database, settings)
     time.sleep(0.02)
 """
 

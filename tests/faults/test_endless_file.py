@@ -1,9 +1,9 @@
 """A file whose reading never ends: recorded after three time-outs alone."""
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 
 #: The limit ends the child; leases and sweeps do nothing within the test.
-LIMITED = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "3"}
+LIMITED = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "3"}
 
 
 def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):

@@ -4,7 +4,7 @@ import json
 
 import redis
 
-from tests.support.fleet import WATCH_ALONE, Fleet
+from tests.support.fleet import SUPERVISOR_ALONE, Fleet
 from tests.support.servers.lifecycle import wait_until
 from workers.celery_ext.app import build_app
 from workers.settings import Settings
@@ -33,7 +33,7 @@ def test_a_message_cannot_give_itself_more_time(fleet):
             soft_time_limit=3600,
         )
     # When a worker with a limit of 2 s takes it, then that limit ends it
-    with fleet.worker(settings=WATCH_ALONE | {"CRATESORT_TIME_LIMIT_SECONDS": "2"}) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE | {"CRATESORT_TIME_LIMIT_SECONDS": "2"}) as worker:
         wait_until(lambda: "Hard time limit (2.0s)" in worker.log(), "the limit ended it", 60)
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost(failed={"stuck.wav": "timed_out"})

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 #: Longer than a worker that is awake leaves work lying; short enough to wait for.
@@ -13,7 +13,7 @@ IMPATIENT = {"CRATESORT_STUCK_SECONDS": "2"}
 def test_work_is_stuck_while_it_sleeps_and_done_when_it_wakes(fleet):
     """Without health from the ledger, a frozen worker looks like one that is alive."""
     fleet.add(count=8)
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         # Given a worker that has nothing to do, which is healthy
         assert fleet.cli("health", **IMPATIENT).code == 0
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from tests.support.fleet import SHIMMED, WATCH_ALONE
+from tests.support.fleet import SHIMMED, SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 #: Colour, a line of one's own, text turned round, the bell, and colour again in one character.
@@ -24,7 +24,7 @@ COMMANDS = (
 )
 
 #: Says all there is to say, and finds what crashed at once.
-TALKATIVE = WATCH_ALONE | {"CRATESORT_LOG_LEVEL": "DEBUG"}
+TALKATIVE = SUPERVISOR_ALONE | {"CRATESORT_LOG_LEVEL": "DEBUG"}
 
 
 def raw(text):

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 
@@ -12,7 +12,7 @@ def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
 
         # When the parent dies, and the child in hand may go on
@@ -34,7 +34,7 @@ def test_a_child_that_never_ends_is_ended_by_the_watch(fleet):
     """Without the supervisor, the stuck child lives on with nobody to end it."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
-    limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
+    limited = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
     with fleet.worker(settings=limited) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         os.kill(worker.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from db.engine import reading
 from db.registry import bundles
 from db.tables import BatchState, sounds
 from tests.support.bundles import called
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 
@@ -51,7 +51,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
     """Without the look-up before each claim, children go on with the old model or mix two."""
     # Given two children in the middle of a backlog
     paths = paths_of(backlog)
-    with backlog.worker("--concurrency", "2", settings=WATCH_ALONE) as worker:
+    with backlog.worker("--concurrency", "2", settings=SUPERVISOR_ALONE) as worker:
         wait_until(lambda: len(backlog.at_the_gate()) == 2, "both stand still", 60)
         finished = done(backlog)
 
@@ -89,7 +89,7 @@ def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog)
     """Without the look-up before each claim, the withdrawn model serves to the backlog's end."""
     assert backlog.cli("models", "promote", "v2").code == 0
     paths = paths_of(backlog)
-    with backlog.worker(settings=WATCH_ALONE):
+    with backlog.worker(settings=SUPERVISOR_ALONE):
         wait_until(backlog.at_the_gate, "it stands still", 60)
         finished = done(backlog)
         assert backlog.cli("models", "rollback").code == 0

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.support.fleet import WATCH_ALONE
+from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 
@@ -16,7 +16,7 @@ def test_sigterm_finishes_the_batch_in_hand(fleet):
     fleet.add("gate.wav", count=3)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
         stop(worker, signal.SIGTERM)
         fleet.open_gate()
@@ -29,7 +29,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
     """Without a limit during shutdown, the worker never ends."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
-    limited = {**WATCH_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
+    limited = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
     with fleet.worker(settings=limited) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         stop(worker, signal.SIGTERM)
@@ -41,7 +41,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
 def test_sighup_stops_it_as_sigterm_does(fleet):
     """Without our handler, Celery starts itself again and leaves the supervisor behind."""
     fleet.add(count=1)
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         stop(worker, signal.SIGHUP)
         wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
 
@@ -67,7 +67,7 @@ def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(f
     """Without the second Ctrl-C's kill, the worker waits for a child that never ends."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         # As a terminal sends it: to the whole foreground group
         os.killpg(worker.pid, signal.SIGINT)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.support.fleet import WATCH_ALONE, on_both_databases
+from tests.support.fleet import SUPERVISOR_ALONE, on_both_databases
 from tests.support.servers.lifecycle import wait_until
 
 
@@ -42,10 +42,10 @@ def test_started_again_on_the_same_host_it_does_not_wait_for_the_lease(fleet):
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
         kill_all_of(worker)
         fleet.open_gate()
-        with fleet.worker(settings=WATCH_ALONE):
+        with fleet.worker(settings=SUPERVISOR_ALONE):
             fleet.wait_until_done()
     fleet.assert_nothing_is_lost()

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 
 from db.dialects import now
-from db.engine import reading
+from db.engine import create_engine, reading
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
 from db.tables import BatchState, batches
@@ -13,7 +13,9 @@ from tests.support import sounds
 from tests.support.servers.lifecycle import wait_until
 from workers.classification import classify_batch
 from workers.context import WorkContext
-from workers.errors import LibraryRootAwayError, backoff_seconds, is_worlds
+from workers.errors import LibraryRootAwayError
+from workers.faults import Fault
+from workers.recovery.failure_policy import backoff_seconds
 from workers.settings import ConfigurationError, Settings
 
 
@@ -110,7 +112,7 @@ def settings(database_url, tmp_path):
 
 @pytest.fixture
 def context(settings):
-    context = WorkContext.create(settings, reads=True)
+    context = WorkContext.create(settings, create_engine(settings.database))
     yield context
     context.close()
 
@@ -166,9 +168,9 @@ def test_while_a_library_root_is_away_its_batch_waits_longer_each_time_and_then_
 
 
 def test_a_root_this_host_does_not_know_is_waited_for_as_well(
-    handed_in, try_it, batch_rows, settings, wait_seconds
+    handed_in, try_it, batch_rows, settings, database, wait_seconds
 ):
-    other = WorkContext.create(settings.model_copy(update={"library_roots": {}}), reads=True)
+    other = WorkContext.create(settings.model_copy(update={"library_roots": {}}), database)
     with pytest.raises(ConfigurationError, match="packs"):
         try_it(other)
     other.close()
@@ -177,13 +179,15 @@ def test_a_root_this_host_does_not_know_is_waited_for_as_well(
     assert wait_seconds() > 2.5
 
 
-def test_in_one_process_the_next_run_tries_at_once(handed_in, try_it, batch_rows, settings):
+def test_in_one_process_the_next_run_tries_at_once(
+    handed_in, try_it, batch_rows, settings, database
+):
     # A person waits there and has read what is wrong
-    alone = WorkContext.create(settings.model_copy(update={"broker_url": None}), reads=True)
+    alone = WorkContext.create(settings.model_copy(update={"broker_url": None}), database)
     with pytest.raises(LibraryRootAwayError) as raised:
         try_it(alone)
     alone.close()
-    assert is_worlds(raised.value)
+    assert Fault.of(raised.value) is Fault.TRANSIENT
     (row,) = batch_rows()
     assert (row["state"], row["setbacks"], row["due_at"]) == ("pending", 0, None)
 

@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from db.dialects import limited
-from db.engine import reading
+from db.engine import create_engine, reading
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
 from db.reporting import batch_metrics, counts
@@ -33,7 +33,7 @@ def context(database_url, tmp_path):
         library_roots={"packs": tmp_path / "packs"},
         data_folder=tmp_path / "data",
     )
-    context = WorkContext.create(settings, reads=True)
+    context = WorkContext.create(settings, create_engine(settings.database))
     yield context
     context.close()
 

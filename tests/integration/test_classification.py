@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.files.safe_open import open_root
+from db.engine import create_engine
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
 from db.tables import BatchState
@@ -21,6 +22,7 @@ from workers import classification
 from workers.classification import classify_batch, read_sound
 from workers.context import WorkContext
 from workers.errors import LibraryRootAwayError
+from workers.faults import Fault
 from workers.reading import folder_cache
 from workers.reading.folder_cache import Folders
 from workers.recovery.crash_marker import live_markers
@@ -44,7 +46,7 @@ def context(database_url, folder, tmp_path):
         library_roots={"packs": folder},
         data_folder=tmp_path / "data",
     )
-    context = WorkContext.create(settings, reads=True)
+    context = WorkContext.create(settings, create_engine(settings.database))
     yield context
     context.close()
 
@@ -539,7 +541,7 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011  (which one is the next line)
             classify_batch(batch_id, context)
-        assert classification.is_worlds(caught.value)
+        assert Fault.of(caught.value) is Fault.TRANSIENT
     finally:
         postgres_server.start()
 
@@ -549,7 +551,7 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
     assert row["lease_expires_at"] is not None
     assert read_rows(database_url) == []
     # And who lives on has left word of it, so that it need not
-    assert recover_batches(context) == 1
+    assert recover_batches(context.database, context.settings) == 1
     assert_handed_back(batch_rows)
 
 

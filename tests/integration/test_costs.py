@@ -88,7 +88,7 @@ def submitted(settings, folder):
 def test_a_batch_is_six_statements_however_many_sounds_it_has(library, settings, count):
     # Given a worker that has loaded its model, and a batch
     library(count)
-    context = WorkContext.create(settings, reads=True)
+    context = WorkContext.create(settings, create_engine(settings.database))
     context.model.current(context.database)
     entries = [BatchEntry(f"a pack/{number}.wav", "p", "v") for number in range(count)]
     with context.database.begin() as connection:

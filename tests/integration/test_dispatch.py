@@ -14,7 +14,6 @@ from tasks.producer.notifier import Notifier
 from tests.support.servers.lifecycle import free_port
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import dispatch
-from workers.context import WorkContext
 from workers.recovery.ledger_sweep import sweep
 from workers.settings import Settings
 
@@ -47,13 +46,11 @@ def stale(redis_url, settings_for, add_batches, database):
     """Three batches whose messages were sent so long ago that they may be lost."""
     settings = settings_for(redis_url)
     add_batches(1, 1, 1)
-    context = WorkContext.create(settings)
     with build_app(settings) as app:
         assert dispatch(app, database, settings).published == 3
         with database.begin() as connection:
             connection.execute(update(batches).values(queued_at=now(-2 * settings.stale_seconds)))
-        yield app, context
-    context.close()
+        yield app, database, settings
 
 
 @pytest.fixture
@@ -101,11 +98,10 @@ def test_a_redis_that_was_found_away_is_not_called_again(
 
 def test_a_sweep_announces_batches_again_whose_messages_were_lost(stale, client):
     # Given a Redis that lost all messages
-    app, context = stale
     client.flushall()
 
     # When a sweep looks for them
-    swept = sweep(app, context)
+    swept = sweep(*stale)
 
     # Then each batch has one again
     assert swept.republished == 3
@@ -114,10 +110,9 @@ def test_a_sweep_announces_batches_again_whose_messages_were_lost(stale, client)
 
 def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
     # Given messages that still wait in Redis, for there is no worker
-    app, context = stale
 
     # When a sweep looks for lost ones
-    swept = sweep(app, context)
+    swept = sweep(*stale)
 
     # Then it sends none a second time
     assert swept.republished == 0

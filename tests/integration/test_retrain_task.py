@@ -4,7 +4,6 @@ import pytest
 from pydantic import SecretStr
 
 from tasks import retrain
-from workers.context import WorkContext
 from workers.settings import Settings
 
 
@@ -13,9 +12,11 @@ from workers.settings import Settings
     [{"training_new_labels": 1}, {"training_schedule": "off"}],
     ids=["too few new labels", "no schedule"],
 )
-def test_woken_without_a_reason_the_trainer_begins_no_run(database_url, settings, monkeypatch):
+def test_woken_without_a_reason_the_trainer_begins_no_run(
+    database, database_url, settings, monkeypatch
+):
     # Given a database without labels, and a run that fails the test if it begins
-    context = WorkContext.create(Settings(database_url=SecretStr(database_url), **settings))
+    settings = Settings(database_url=SecretStr(database_url), **settings)
 
     def begun(*_, **__):
         pytest.fail("a run was begun")
@@ -23,7 +24,4 @@ def test_woken_without_a_reason_the_trainer_begins_no_run(database_url, settings
     monkeypatch.setattr(retrain, "perform", begun)
 
     # When the trainer is woken
-    try:
-        retrain._retrain(context)
-    finally:
-        context.close()
+    retrain._retrain(database, settings)

@@ -40,7 +40,7 @@ QUICK = {
 }
 
 #: No lease ends and no sweep runs during a test: the supervisor returned what comes back.
-WATCH_ALONE = {
+SUPERVISOR_ALONE = {
     "CRATESORT_TIME_LIMIT_SECONDS": "600",
     "CRATESORT_LEASE_MARGIN_SECONDS": "600",
     "CRATESORT_STALE_SECONDS": "600",

@@ -27,7 +27,7 @@ from workers.celery_ext.app import (
     FIRST_PRIORITY,
     INTERACTIVE_QUEUE,
 )
-from workers.errors import BROKER_AWAY
+from workers.faults import BROKER_AWAY
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def queue_lengths(app: Celery) -> dict[str, int]:
     Raises
     ------
     kombu.exceptions.OperationalError
-        Redis is away, or another of `workers.errors.BROKER_AWAY`.
+        Redis is away, or another of `workers.faults.BROKER_AWAY`.
     """
     with app.connection_for_read() as connection:
         channel = connection.default_channel

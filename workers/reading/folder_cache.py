@@ -19,7 +19,7 @@ from classifier.files.safe_open import open_folder_beneath
 from classifier.names.folder_context import folder_words as spoken_words
 from classifier.names.folder_context import spoken_with
 from classifier.names.pack_mates import PackMates, pack_mates_of
-from workers.errors import is_worlds
+from workers.faults import Fault
 from workers.settings import ABSOLUTE_ROOT
 
 #: A batch holds files in the order of a walk: the next file is of the last few folders.
@@ -113,7 +113,7 @@ class Folders:
             listed_ns = time.time_ns()
             pack_mates = _listed(fd, key)
         except OSError as error:
-            if is_worlds(error):
+            if Fault.of(error) is Fault.TRANSIENT:
                 raise
             return None
         finally:

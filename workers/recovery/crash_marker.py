@@ -1,9 +1,13 @@
-"""The note a reader keeps of the file it is reading, where others can see it when it is dead.
+"""A crash marker: which file a process is reading, kept where others can read it after its death.
 
-A file that makes libsndfile abort leaves no exception behind, only a dead process. A few bytes of
-shared memory, written before each file, say which file it was and until when its batch was allowed
-to take; a lock on the note, which the kernel drops with the process, says whether its writer still
-lives (a process id would not: ids come again).
+A file that makes libsndfile abort raises no exception; the process just dies. So before each file a
+process writes a few bytes of shared memory: its batch, the file's index and the batch's deadline.
+A lock on the marker, which the kernel drops with the process, tells whether the process is alive.
+A process id would not, because ids are reused.
+
+Old and new versions may run beside each other on a host. The name and the layout of a marker are
+the contract between them. Other files in the folder are ignored, like the ``.iou`` files of an
+earlier version: the lease returns their batches.
 """
 
 import contextlib
@@ -12,8 +16,10 @@ import math
 import mmap
 import os
 import re
+import socket
 import struct
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +29,32 @@ from typing import Final
 _LAYOUT: Final = struct.Struct("<qqdq")
 _READING: Final = struct.Struct("<qq")
 _NOTHING: Final = -1
-#: ``host-pid-nonce.note``; whatever else lies in the folder is nobody's note.
+#: ``host-pid-nonce.note``
 _NAME: Final = re.compile(r"(.+)-(\d+)-(\w+)\.note", re.ASCII)
+#: The deadline of a batch that is to be handed back. An earlier version takes it for a batch whose
+#: time ended while no file was being read, and hands it back too, after a back-off.
+_HANDED_BACK: Final = -math.inf
+
+
+def new_worker_name() -> str:
+    """Return ``host:pid:nonce``; the nonce differs from a later process with the same pid."""
+    return f"{socket.gethostname()[:200]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
 class MarkerContent:
-    """What a reader last noted.
+    """What a marker contains.
 
     Attributes
     ----------
     worker : str
-        The name under which it claims batches.
+        The name under which the process claims batches.
     batch_id : int or None
-        The batch in hand; None between two batches.
+        The batch in progress; None between two batches.
     index : int or None
-        The sound of it that was being read; None while none was.
+        The sound of it that is being read.
     deadline : float
-        When its time ends or ended, in seconds of this machine's monotonic clock.
+        When the batch's time ends, in seconds of this machine's monotonic clock.
     """
 
     worker: str
@@ -51,23 +65,28 @@ class MarkerContent:
 
     @property
     def pid(self) -> int:
-        """The writer's process id, as long as its note is locked."""
+        """The process id; valid while the marker is locked."""
         return int(self.worker.split(":")[-2])
 
+    @property
+    def is_handed_back(self) -> bool:
+        """Whether its batch is to be handed back with no attempt counted."""
+        return self.deadline == _HANDED_BACK
+
     def overdue_seconds(self) -> float:
-        """Return for how long its batch's time has been over; negative while it is not."""
+        """Return the time since the deadline; negative before it."""
         return time.monotonic() - self.deadline
 
 
 class CrashMarker:
-    """What one process is reading, in memory that outlives it.
+    """The marker of this process, in memory that outlives it.
 
     Parameters
     ----------
     folder : Path
-        Where notes lie; created.
-    worker : str
-        ``host:pid:nonce``, the name under which the process claims batches.
+        Where markers lie; created.
+    worker : str, optional
+        The name under which the process claims batches; a new one when not given.
 
     Raises
     ------
@@ -75,65 +94,89 @@ class CrashMarker:
         The folder cannot be written.
     """
 
-    def __init__(self, folder: Path, worker: str) -> None:
+    def __init__(self, folder: Path, worker: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / (worker.replace(":", "-") + ".note")
-        # Now: once the parent is gone, somebody else's id would come.
+        # Not later: it changes when the parent ends.
         self._parent_pid = os.getppid()
-        self._fd = self._create_locked()
-        # Written and not merely made as long: on a full disk that is an error here, and not a
-        # process that dies without a word at its first note.
-        os.pwrite(self._fd, bytes(_LAYOUT.size), 0)
-        self._memory = mmap.mmap(self._fd, _LAYOUT.size)
+        self._create(folder, worker or new_worker_name())
+
+    def _create(self, folder: Path, worker: str) -> None:
+        path = folder / (worker.replace(":", "-") + ".note")
+        fd = _create_locked(path)
+        # Written, not only truncated to this size: on a full disk that would be a SIGBUS later.
+        os.pwrite(fd, bytes(_LAYOUT.size), 0)
+        self.worker, self.path, self._fd = worker, path, fd
+        self._memory = mmap.mmap(fd, _LAYOUT.size)
         self.clear()
 
-    def _create_locked(self) -> int:
-        while True:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            # Before it was locked it looked like a dead reader's, and may have been tidied away.
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
-                    return fd
-            os.close(fd)
-
     def begin(self, batch_id: int, *, time_limit_seconds: float = math.inf) -> None:
-        """Note that a batch is taken in hand, and how long it may take."""
-        deadline = time.monotonic() + time_limit_seconds
-        _LAYOUT.pack_into(self._memory, 0, batch_id, _NOTHING, deadline, self._parent_pid)
+        """Record that a batch begins, and how long it may take."""
+        self._write(batch_id, time.monotonic() + time_limit_seconds)
 
     def read(self, batch_id: int, index: int) -> None:
-        """Note that sound `index` of batch `batch_id` is being read from now on."""
+        """Record that sound `index` of batch `batch_id` is being read from now on."""
         _READING.pack_into(self._memory, 0, batch_id, index)
 
     def stop_reading(self, batch_id: int) -> None:
-        """Note that all of the batch's sounds were read."""
+        """Record that all sounds of the batch were read."""
         _READING.pack_into(self._memory, 0, batch_id, _NOTHING)
 
     @property
     def index(self) -> int | None:
-        """Which sound of the batch in hand is being read."""
+        """The sound that is being read."""
         index = _READING.unpack_from(self._memory)[1]
         return None if index == _NOTHING else int(index)
 
     def clear(self) -> None:
-        """Note that nothing is in hand."""
-        _LAYOUT.pack_into(self._memory, 0, _NOTHING, _NOTHING, math.inf, self._parent_pid)
+        """Record that there is no batch."""
+        self._write(_NOTHING, math.inf)
+
+    def _write(self, batch_id: int, deadline: float) -> None:
+        _LAYOUT.pack_into(self._memory, 0, batch_id, _NOTHING, deadline, self._parent_pid)
+
+    def hand_back_later(self) -> None:
+        """Leave the batch to be handed back when the database answers, with no attempt counted.
+
+        The marker stays behind as that of a dead process. This process goes on under a new name
+        with a new marker, so that the old name claims nothing but this batch.
+
+        Raises
+        ------
+        OSError
+            No new marker can be written; the old one is still in use.
+        """
+        memory, fd = self._memory, self._fd
+        batch_id = _READING.unpack_from(memory)[0]
+        self._create(self.path.parent, new_worker_name())
+        _LAYOUT.pack_into(memory, 0, batch_id, _NOTHING, _HANDED_BACK, self._parent_pid)
+        memory.close()
+        os.close(fd)
 
     def close(self) -> None:
-        """Delete the note, unless a batch is in hand: then others are to find it."""
+        """Delete the marker, unless a batch is in progress: then it stays for recovery."""
         if _READING.unpack_from(self._memory)[0] == _NOTHING:
             self.path.unlink(missing_ok=True)
         self._memory.close()
         os.close(self._fd)
 
 
+def _create_locked(path: Path) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        # Before it was locked it looked like that of a dead process, and may have been deleted.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        os.close(fd)
+
+
 def markers_in(folder: Path) -> list[Path]:
-    """Return all notes in a folder, of the living and of the dead."""
+    """Return the markers in a folder, of live and of dead processes."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
-        return []  # nobody has read anything here yet
+        return []  # no process has created it yet
     return [
         Path(entry.path)
         for entry in entries
@@ -142,72 +185,61 @@ def markers_in(folder: Path) -> list[Path]:
 
 
 def read_marker(path: Path) -> MarkerContent | None:
-    """Return what a note says, of a living or a dead process; None when it is gone."""
-    fd = _open(path)
-    if fd is None:
-        return None
-    try:
-        return _content(path, fd)
-    finally:
-        os.close(fd)
+    """Return the content of a live or a dead process's marker; None when it is gone."""
+    with _opened(path) as fd:
+        return None if fd is None else _content(path, fd)
 
 
 @contextlib.contextmanager
 def claim_dead_marker(path: Path) -> Iterator[MarkerContent | None]:
-    """Give what a process left behind, or None while its writer lives or another sees to it.
+    """Give a dead process's marker to this process alone; None when another has it, or it lives.
 
-    The note is deleted when the block ends well: what it said has then been seen to.
+    The marker is deleted when the block ends without an exception.
     """
-    fd = _open(path)
-    if fd is None:
+    with _opened(path) as fd:
+        if fd is None or _is_alive(fd) or not _lock_for_recovery(fd):
+            yield None
+            return
+        yield _content(path, fd)
+        path.unlink(missing_ok=True)
+
+
+def live_markers(folder: Path) -> list[MarkerContent]:
+    """Return the contents of the markers of live processes."""
+    contents = []
+    for path in markers_in(folder):
+        with _opened(path) as fd:
+            if fd is not None and _is_alive(fd):
+                contents.append(_content(path, fd))
+    return contents
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    """Open a marker; None when it has just been deleted or belongs to another user."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (FileNotFoundError, PermissionError):
         yield None
         return
     try:
-        if _is_held(fd) or not _take(fd):
-            yield None
-            return
-        # A reader that was killed at birth left an empty note.
-        yield _content(path, fd)
-        path.unlink(missing_ok=True)
+        yield fd
     finally:
         os.close(fd)
 
 
-def live_markers(folder: Path) -> list[MarkerContent]:
-    """Return what living readers note at this moment."""
-    found = []
-    for path in markers_in(folder):
-        fd = _open(path)
-        if fd is None:
-            continue
-        try:
-            if _is_held(fd):
-                found.append(_content(path, fd))
-        finally:
-            os.close(fd)
-    return found
-
-
-def _open(path: Path) -> int | None:
-    """Return a descriptor of a note, None when it has just been seen to or is another user's."""
+def _is_alive(fd: int) -> bool:
+    """Whether a marker's process is alive."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except (FileNotFoundError, PermissionError):
-        return None
-
-
-def _is_held(fd: int) -> bool:
-    """Whether a note's writer lives."""
-    try:
-        # Shared: who merely looks must not look like the writer to another who does.
+        # Shared, so that two processes that check do not take each other for the marker's own.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     return False
 
 
-def _take(fd: int) -> bool:
-    """Whether this process is to see to a note; another kind of lock than its writer's."""
+def _lock_for_recovery(fd: int) -> bool:
+    """Lock a marker against other recovering processes; another kind of lock than its own."""
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -218,10 +250,10 @@ def _take(fd: int) -> bool:
 def _content(path: Path, fd: int) -> MarkerContent:
     parts = _NAME.fullmatch(path.name)
     if parts is None:
-        raise ValueError(f"{path} is no note; its name should be host-pid-nonce.note")
+        raise ValueError(f"{path} is no crash marker: expected a name like host-pid-nonce.note")
     worker = ":".join(parts.groups())
     data = os.pread(fd, _LAYOUT.size, 0)
-    if len(data) != _LAYOUT.size:
+    if len(data) != _LAYOUT.size:  # the process was killed while it created the marker
         return MarkerContent(worker, None, None, math.inf, 0)
     batch_id, index, deadline, parent_pid = _LAYOUT.unpack(data)
     return MarkerContent(

@@ -1,55 +1,54 @@
-"""Taking batches from workers that fell silent.
+"""Returning batches whose lease expired: their worker is gone, or too slow.
 
-Kept apart from the rest of the sweep because the embedded mode, which has no broker, reaps too.
+Separate from the sweep because a run in one process, which has no broker, does this too.
 """
 
 import logging
 from collections import Counter
 
-from classifier.errors import ErrorCode
+from sqlalchemy import Engine
+
 from db.errors import plain
 from db.queue import recovery
-from workers.context import WorkContext
-from workers.errors import is_worlds
-from workers.recovery.failure_policy import blame
+from db.queue.recovery import AttemptOutcome
+from workers.faults import Fault
+from workers.recovery.failure_policy import Ending, carry_out, decide
+from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-def return_expired(context: WorkContext) -> Counter[recovery.AttemptOutcome]:
-    """Take batches whose lease expired, and count what became of them."""
-    verdicts: Counter[recovery.AttemptOutcome] = Counter()
+def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutcome]:
+    """Return all batches whose lease expired, and count what became of them."""
+    outcomes: Counter[AttemptOutcome] = Counter()
     while True:
-        silent = verdict = None
+        expired = outcome = None
         try:
-            with context.database.begin() as connection:
-                silent = recovery.next_expired(connection)
-                if silent is None:
-                    return verdicts
-                verdict = blame(connection, silent, context.settings, ErrorCode.CRASHED_READER)
+            with database.begin() as connection:
+                expired = recovery.next_expired(connection)
+                if expired is None:
+                    return outcomes
+                outcome = carry_out(decide(Ending.CRASHED), connection, expired, settings)
         except Exception as error:
-            if silent is None or is_worlds(error):
+            if expired is None or Fault.of(error) is Fault.TRANSIENT:
                 raise
-            # Ours, and loud; but the others that fell silent must not wait behind it for ever.
+            # A bug with one batch must not keep the other expired ones from returning.
             log.exception(
                 "batch %d cannot be returned: %s",
-                silent.id,
+                expired.id,
                 plain(error),
-                extra={"batch": silent.id},
+                extra={"batch": expired.id},
             )
-            with context.database.begin() as connection:
+            with database.begin() as connection:
                 recovery.extend_lease(
-                    connection,
-                    silent.id,
-                    token=silent.token,
-                    seconds=context.settings.lease_seconds,
+                    connection, expired.id, token=expired.token, seconds=settings.lease_seconds
                 )
             continue
-        if verdict is not None:
-            verdicts[verdict] += 1
+        if outcome is not None:
+            outcomes[outcome] += 1
             log.warning(
                 "batch %d: its worker fell silent; it was %s",
-                silent.id,
-                verdict,
-                extra={"batch": silent.id},
+                expired.id,
+                outcome,
+                extra={"batch": expired.id},
             )

@@ -1,10 +1,12 @@
-"""Blame: a batch that ended its holder goes back in parts, or is closed with a typed row.
+"""What happens to a batch that was not finished: `decide` is pure, `carry_out` writes the ledger.
 
-Used by the worker itself, the supervisor, a sweep and the next run in one process.
+A file gets an error row after `db.queue.recovery.SOLO_ATTEMPTS` failed attempts alone.
 """
 
 import os
-from typing import Final
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
@@ -13,92 +15,170 @@ from classifier.files.paths import path_bytes
 from classifier.files.safe_open import mtime_ns
 from db.queue import ledger, recovery
 from db.queue.batch import ClaimedBatch
+from db.queue.recovery import AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, SoundResult
+from workers.faults import Fault
 from workers.settings import ConfigurationError, Settings
 
-_REASONS: Final = {
+_MESSAGES: Final = {
     ErrorCode.CRASHED_READER: "reading it ended the reader, again and alone",
     ErrorCode.TIMED_OUT: "reading it did not end within the time limit",
     ErrorCode.INTERNAL_ERROR: "cratesort itself failed on it, again and alone",
 }
 
 
-def blame(
-    connection: Connection,
-    claimed: ClaimedBatch,
-    settings: Settings,
-    code: ErrorCode,
-    detail: str = "",
+class Ending(Enum):
+    """How a process ended, or is about to end, with a batch in progress."""
+
+    #: It was told to stop, or was killed on purpose.
+    STOPPED = "stopped"
+    #: Its time limit is over, and the pool kills it within a tenth of a second.
+    BEING_KILLED = "being killed"
+    #: It was killed for exceeding its time limit.
+    TIMED_OUT = "timed out"
+    #: It died of something else.
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Return the batch with no attempt counted: at once, or after a back-off."""
+
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountAttempt:
+    """Count an attempt and narrow the batch down; close a file's batch after its last solo try."""
+
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Change nothing: the supervisor returns the batch, or a sweep when its lease expires."""
+
+
+Decision: TypeAlias = HandBack | CountAttempt | Leave
+
+
+def backoff_seconds(transient_failures: int) -> float:
+    """Return how long a batch waits after this many earlier transient failures in a row."""
+    return float(min(5 * 2 ** min(transient_failures, 10), 300))
+
+
+def decide(
+    cause: Fault | Ending,
     *,
-    index: int | None = None,
-) -> recovery.AttemptOutcome | None:
-    """Return a batch that failed without excuse, or close it with a typed row when it is hopeless.
+    was_reading: bool = False,
+    in_process: bool = False,
+    transient_failures: int = 0,
+) -> Decision:
+    """Decide what to do with a batch that was not finished.
 
     Parameters
     ----------
-    connection : Connection
-        In a transaction.
-    code : ErrorCode
-        `CRASHED_READER`, `TIMED_OUT` or `INTERNAL_ERROR`.
-    detail : str
-        Added to the row's message.
+    was_reading : bool
+        Whether a file was being read at the end, and is known.
+    in_process : bool
+        Without a broker a user sees the error, and their next run tries again at once.
+    transient_failures : int
+        Earlier ones in a row.
+    """
+    match cause:
+        case Ending.STOPPED:
+            return HandBack()
+        case Ending.BEING_KILLED:
+            return Leave()
+        case Ending.CRASHED:
+            return CountAttempt(ErrorCode.CRASHED_READER)
+        case Ending.TIMED_OUT if was_reading:
+            return CountAttempt(ErrorCode.TIMED_OUT)
+        case Ending.TIMED_OUT:  # the database or the machine took the time, not a file
+            return HandBack(backoff_seconds(transient_failures))
+        case Fault.BUG:
+            return CountAttempt(ErrorCode.INTERNAL_ERROR)
+        case Fault.TRANSIENT | Fault.OPERATOR | Fault.FILE:
+            return HandBack(None if in_process else backoff_seconds(transient_failures))
+
+
+def carry_out(
+    decision: Decision,
+    connection: Connection,
+    batch: ClaimedBatch,
+    settings: Settings,
+    *,
+    index: int | None = None,
+    detail: str = "",
+) -> AttemptOutcome | None:
+    """Carry a decision out, in a transaction.
+
+    Parameters
+    ----------
     index : int, optional
-        The sound that was being read, where that is known: the others go back without it.
+        The file that was being read: an attempt counts against it alone.
+    detail : str
+        Added to the message of an error row.
 
     Returns
     -------
     AttemptOutcome or None
-        None when the lease was lost already.
+        None when nothing was changed, also because the lease was lost already.
     """
-    if index is None:
-        verdict = recovery.count_attempt(connection, claimed.id, token=claimed.token)
-    else:
-        verdict = recovery.isolate(connection, claimed.id, token=claimed.token, index=index)
-    if verdict is recovery.AttemptOutcome.GIVE_UP:
-        close_hopeless(connection, claimed, settings, code, detail)
-    return verdict
+    match decision:
+        case Leave():
+            return None
+        case HandBack(after_seconds):
+            held = recovery.hand_back(
+                connection, batch.id, token=batch.token, after_seconds=after_seconds
+            )
+            return AttemptOutcome.RETURNED if held else None
+        case CountAttempt(code):
+            if index is None:
+                outcome = recovery.count_attempt(connection, batch.id, token=batch.token)
+            else:
+                outcome = recovery.isolate(connection, batch.id, token=batch.token, index=index)
+            if outcome is AttemptOutcome.GIVE_UP:
+                message = f"{_MESSAGES[code]}: {detail}" if detail else _MESSAGES[code]
+                _close(connection, batch, settings, Failure(code, message))
+            return outcome
 
 
-def close_hopeless(
-    connection: Connection,
-    claimed: ClaimedBatch,
-    settings: Settings,
-    code: ErrorCode,
-    detail: str = "",
+def _close(
+    connection: Connection, batch: ClaimedBatch, settings: Settings, failure: Failure
 ) -> None:
-    """Write a typed failure for each sound of a batch and close it."""
-    message = f"{_REASONS[code]}: {detail}" if detail else _REASONS[code]
+    """Write an error row for each sound of a batch and close it."""
     rows = []
-    for entry in claimed.entries:
-        status = _look_at(claimed.root, entry.path, settings)
+    for entry in batch.entries:
+        status = _status(batch.root, entry.path, settings)
         rows.append(
             SoundResult(
-                root=claimed.root,
+                root=batch.root,
                 path=entry.path,
                 pack=entry.pack,
                 vendor=entry.vendor,
-                # Known, so that the file is tried again when it was replaced, and only then.
+                # Recorded, so that the file is tried again only after it was replaced.
                 file_size_bytes=None if status is None else status.st_size,
                 mtime_ns=None if status is None else mtime_ns(status),
                 header=None,
-                outcome=Failure(code, message),
+                outcome=failure,
             )
         )
     held = ledger.finish(
         connection,
-        claimed.id,
-        token=claimed.token,
+        batch.id,
+        token=batch.token,
         classified=0,
         failed=len(rows),
-        entries=claimed.entries,
+        entries=batch.entries,
     )
     if held:
         sounds.save(connection, rows)
 
 
-def _look_at(root: str, path: str, settings: Settings) -> os.stat_result | None:
-    """Return a file's size and time without opening it, where that can be had."""
+def _status(root: str, path: str, settings: Settings) -> os.stat_result | None:
+    """Return a file's status without opening it, where that is possible."""
     try:
         folder = os.fsencode(settings.root_path(root))
         return os.stat(os.path.join(folder, path_bytes(path)), follow_symlinks=False)

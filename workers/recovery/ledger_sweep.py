@@ -1,22 +1,24 @@
-"""The sweep: what silent workers held goes back, what Redis lost is sent again.
+"""The sweep: batches of dead workers return, and messages that Redis lost are published again.
 
-A training run that fell silent is closed; nobody starts it again but the schedule, or a person.
+A training run whose heartbeat stopped is closed; only the schedule or a user starts another.
 
-Any number of sweeps may run at once, from beat, from a waiting producer, by hand; each statement
-passes over what another holds.
+Any number of sweeps may run at once, from beat, a waiting client or by hand: each statement skips
+rows that another has locked.
 """
 
 import logging
 from dataclasses import dataclass
 
 from celery import Celery
+from sqlalchemy import Engine
 
 from db.engine import reading
-from db.queue import ledger, recovery
+from db.queue import ledger
+from db.queue.recovery import AttemptOutcome
 from db.registry import training_runs
 from workers.celery_ext.dispatch import dispatch, messages_waiting, publish
-from workers.context import WorkContext
 from workers.recovery.expired_leases import return_expired
+from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class Swept:
     published: int
 
 
-def sweep(app: Celery, context: WorkContext) -> Swept:
+def sweep(app: Celery, database: Engine, settings: Settings) -> Swept:
     """Run one sweep.
 
     Raises
@@ -50,15 +52,14 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     sqlalchemy.exc.OperationalError
         The database is away; the next sweep tries again.
     """
-    verdicts = return_expired(context)
-    _close_silent_runs(context)
-    settings = context.settings
-    republished = _republish_lost(app, context)
-    published = dispatch(app, context.database, settings).published
+    outcomes = return_expired(database, settings)
+    _close_expired_runs(database)
+    republished = _republish_lost(app, database, settings)
+    published = dispatch(app, database, settings).published
     swept = Swept(
-        returned=verdicts[recovery.AttemptOutcome.RETURNED],
-        split=verdicts[recovery.AttemptOutcome.SPLIT],
-        crashed=verdicts[recovery.AttemptOutcome.GIVE_UP],
+        returned=outcomes[AttemptOutcome.RETURNED],
+        split=outcomes[AttemptOutcome.SPLIT],
+        crashed=outcomes[AttemptOutcome.GIVE_UP],
         republished=republished,
         published=published,
     )
@@ -66,26 +67,25 @@ def sweep(app: Celery, context: WorkContext) -> Swept:
     return swept
 
 
-def _close_silent_runs(context: WorkContext) -> None:
-    with context.database.begin() as connection:
+def _close_expired_runs(database: Engine) -> None:
+    with database.begin() as connection:
         for run_id in training_runs.close_expired(connection):
             log.warning("training run %d: %s; it is closed", run_id, training_runs.FELL_SILENT)
 
 
-def _republish_lost(app: Celery, context: WorkContext) -> int:
-    """Publish stale batches again, as many as Redis has too few messages.
+def _republish_lost(app: Celery, database: Engine, settings: Settings) -> int:
+    """Publish stale batches again, as many as Redis lacks messages.
 
-    A backlog that takes longer than the stale time has lost nothing. Sent again all the same, its
-    messages would pile up faster than workers can tell them for copies.
+    A long backlog makes batches stale without any loss. Publishing those again would pile up
+    duplicates faster than workers can discard them.
     """
-    settings = context.settings
-    with reading(context.database) as connection:
+    with reading(database) as connection:
         queued = ledger.count_queued(connection)
     missing = queued - messages_waiting(app) if queued else 0
     if missing <= 0:
         return 0
-    with context.database.begin() as connection:
+    with database.begin() as connection:
         stale = ledger.refresh_stale(
             connection, stale_seconds=settings.stale_seconds, limit=missing
         )
-    return publish(app, context.database, stale).published
+    return publish(app, database, stale).published

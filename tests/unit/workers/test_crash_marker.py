@@ -293,30 +293,73 @@ def test_among_several_each_is_told_from_the_others(folder, writer):
     with_batch.close()
 
 
+# A batch to be handed back later
+
+
+def test_a_batch_for_later_is_left_behind_and_the_process_goes_on_under_a_new_name(folder, writer):
+    writer.order("begin 12 60", "read 12 34", "hand_back_later", "begin 13 60")
+    # Its first marker is that of a process which is gone, and says what to do
+    with claim_dead_marker(writer.path) as marker:
+        assert (marker.batch_id, marker.index, marker.is_handed_back) == (12, None, True)
+    # The second is alive, of the same process
+    (now,) = live_markers(folder)
+    assert (now.batch_id, now.pid, now.is_handed_back) == (13, writer.process.pid, False)
+    assert now.worker != marker.worker
+
+
+def test_an_earlier_version_takes_a_batch_for_later_as_out_of_time_without_a_file(writer):
+    """Such a batch goes back without an attempt, too."""
+    writer.order("begin 12 60", "read 12 34", "hand_back_later")
+    with claim_dead_marker(writer.path) as marker:
+        assert marker.index is None
+        assert marker.overdue_seconds() > 0
+
+
+def test_where_no_new_marker_can_be_written_the_old_one_stays_in_use(folder, marker, monkeypatch):
+    marker.begin(12)
+    worker = marker.worker
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="no space left"):
+        marker.hand_back_later()
+    assert marker.worker == worker
+    marker.read(12, 3)
+    assert marker.index == 3
+
+
+def test_what_an_earlier_version_left_beside_markers_is_ignored(folder):
+    folder.mkdir()
+    (folder / "12-0c4b.iou").touch()
+    assert markers_in(folder) == []
+
+
 # The file
 
 
 @pytest.fixture
-def note(folder):
-    """A note of this very process."""
-    note = CrashMarker(folder, "a-host:1:abc")
-    yield note
-    note.clear()
-    note.close()
+def marker(folder):
+    """The marker of this very process."""
+    marker = CrashMarker(folder, "a-host:1:abc")
+    yield marker
+    marker.clear()
+    marker.close()
 
 
-def test_the_writer_itself_can_ask_where_it_stands(note):
-    note.begin(12)
-    assert note.index is None
-    note.read(12, 34)
-    assert note.index == 34
-    note.stop_reading(12)
-    assert note.index is None
+def test_the_writer_itself_can_ask_where_it_stands(marker):
+    marker.begin(12)
+    assert marker.index is None
+    marker.read(12, 34)
+    assert marker.index == 34
+    marker.stop_reading(12)
+    assert marker.index is None
 
 
-def test_the_largest_numbers_of_a_ledger_fit(folder, note):
-    note.begin(2**63 - 1)
-    note.read(2**63 - 1, 10_000)
+def test_the_largest_numbers_of_a_ledger_fit(folder, marker):
+    marker.begin(2**63 - 1)
+    marker.read(2**63 - 1, 10_000)
     (found,) = live_markers(folder)
     assert (found.batch_id, found.index) == (2**63 - 1, 10_000)
 
@@ -331,5 +374,5 @@ def test_a_link_in_the_place_of_a_note_is_not_followed(folder, tmp_path):
     assert victim.read_bytes() == b"precious"
 
 
-def test_a_note_is_for_its_owner_alone(note):
-    assert note.path.stat().st_mode & 0o777 == 0o600
+def test_a_note_is_for_its_owner_alone(marker):
+    assert marker.path.stat().st_mode & 0o777 == 0o600

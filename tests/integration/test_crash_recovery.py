@@ -5,10 +5,8 @@ from pydantic import SecretStr
 
 from db.queue import ledger
 from db.tables import BatchState
-from workers.context import WorkContext
 from workers.recovery.crash_marker import CrashMarker, markers_in
 from workers.recovery.crash_recovery import recover_batches
-from workers.recovery.deferred_handback import ious_in, write_iou
 from workers.settings import Settings
 
 PENDING, QUEUED, RUNNING, DONE = BatchState
@@ -16,18 +14,21 @@ DEAD = "a-host:12:abc"
 
 
 @pytest.fixture
-def context(database_url, tmp_path):
-    """The means of one who looks."""
-    settings = Settings(database_url=SecretStr(database_url), data_folder=tmp_path / "data")
-    context = WorkContext.create(settings)
-    yield context
-    context.close()
+def settings(database_url, tmp_path):
+    """The settings of a host."""
+    return Settings(database_url=SecretStr(database_url), data_folder=tmp_path / "data")
 
 
 @pytest.fixture
-def folder(context):
-    """Where this host's processes leave what they leave."""
-    return context.settings.running_folder
+def recover(database, settings):
+    """Return what lies in the host's folder; how many markers were handled."""
+    return lambda **options: recover_batches(database, settings, **options)
+
+
+@pytest.fixture
+def folder(settings):
+    """Where this host's processes leave their markers."""
+    return settings.running_folder
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def dies(folder):
     """Leave the note of a process that died; its batch's time is over `seconds` from now."""
 
     def leave(batch_id, *, index=None, worker=DEAD, seconds=60):
-        note = CrashMarker(folder, worker)
-        note.begin(batch_id, time_limit_seconds=seconds)
+        marker = CrashMarker(folder, worker)
+        marker.begin(batch_id, time_limit_seconds=seconds)
         if index is not None:
-            note.read(batch_id, index)
-        note.close()
+            marker.read(batch_id, index)
+        marker.close()
 
     return leave
 
@@ -56,14 +57,14 @@ def parts(batch_rows):
 
 
 def test_the_file_a_dead_process_was_reading_is_singled_out(
-    add_batches, claim, dies, context, folder, parts
+    add_batches, claim, dies, recover, folder, parts
 ):
     # Given a process that died at the second of three sounds
     add_batches(3)
     claim(1, worker=DEAD)
     dies(1, index=1)
     # When somebody looks
-    assert recover_batches(context) == 1
+    assert recover() == 1
     # Then the others go back without it, nobody has an attempt, and the note is gone
     assert parts() == [
         (["0/0.wav", "0/2.wav"], PENDING, 0, False),
@@ -73,20 +74,20 @@ def test_the_file_a_dead_process_was_reading_is_singled_out(
 
 
 def test_who_died_at_no_file_in_particular_leaves_a_batch_to_blame(
-    add_batches, claim, dies, context, parts
+    add_batches, claim, dies, recover, parts
 ):
     add_batches(2)
     claim(1, worker=DEAD)
     dies(1)
-    recover_batches(context)
+    recover()
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 1, False)]
 
 
-def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, context, parts):
+def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, recover, parts):
     add_batches(2)
     claim(1, worker=DEAD)
     dies(1, index=1)
-    assert recover_batches(context, blameless=True) == 1
+    assert recover(stopped=True) == 1
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
 
 
@@ -96,33 +97,33 @@ def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, 
     [(60, "crashed_reader"), (0.2, "timed_out"), (-1, "timed_out")],
 )
 def test_a_sound_that_ended_three_readers_alone_gets_a_row_that_says_how(
-    add_batches, claim, dies, context, read_rows, database_url, states, seconds, code
+    add_batches, claim, dies, recover, read_rows, database_url, states, seconds, code
 ):
     add_batches(1)
     for number in range(3):
         assert read_rows(database_url) == []
         claim(1, worker=f"a-host:12:{number}")
         dies(1, index=0, worker=f"a-host:12:{number}", seconds=seconds)
-        recover_batches(context)
+        recover()
     (row,) = read_rows(database_url)
     assert (row.path, row.error_code) == ("0/0.wav", code)
     assert states() == [DONE]
 
 
 def test_a_batch_that_died_between_claim_and_note_goes_back_too(
-    add_batches, claim, dies, context, parts
+    add_batches, claim, dies, recover, parts
 ):
     # Given a process whose note still says what it had in hand before
     add_batches(2, 2)
     claim(2, worker=DEAD)
     dies(1, index=1)
     # Then the batch it holds by the ledger goes back, and nothing is thought of its sounds
-    recover_batches(context)
+    recover()
     assert parts()[1] == (["1/0.wav", "1/1.wav"], PENDING, 1, False)
 
 
 def test_what_the_living_and_other_dead_hold_is_left_to_them(
-    add_batches, claim, dies, context, folder, states
+    add_batches, claim, dies, recover, folder, states
 ):
     # Given three batches of three processes; only one of them is known to be dead
     add_batches(2, 2, 2)
@@ -132,64 +133,112 @@ def test_what_the_living_and_other_dead_hold_is_left_to_them(
     living.begin(1)
     dies(2)
     # Then only its batch goes back
-    assert recover_batches(context) == 1
+    assert recover() == 1
     assert states() == [RUNNING, PENDING, RUNNING]
     living.close()
 
 
-def test_what_is_found_a_second_time_changes_nothing(add_batches, claim, dies, context, batch_rows):
+def test_what_is_found_a_second_time_changes_nothing(add_batches, claim, dies, recover, batch_rows):
     # Given a note that says what a lease that ended has already brought back
     add_batches(3)
     dies(1, index=1)
     before = batch_rows()
-    assert recover_batches(context) == 1
+    assert recover() == 1
     assert batch_rows() == before
 
 
-# IOUs
+# Batches to be handed back later
 
 
-def test_a_batch_that_could_not_be_handed_back_is_now(add_batches, claim, context, folder, parts):
-    add_batches(2)
-    claim(1)
-    write_iou(folder, 1, "ours")
-    assert recover_batches(context) == 1
-    assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
-    assert list(ious_in(folder)) == []
+@pytest.fixture
+def leaves(folder):
+    """Have a process that goes on leave a batch to be handed back later; return its marker."""
+    left = []
+
+    def leave(batch_id, worker=DEAD, *, then_dies=False):
+        marker = CrashMarker(folder, worker)
+        marker.begin(batch_id, time_limit_seconds=60)
+        marker.read(batch_id, 0)
+        marker.hand_back_later()
+        if then_dies:
+            marker.close()
+        else:
+            left.append(marker)
+        return marker
+
+    yield leave
+    for marker in left:
+        marker.clear()
+        marker.close()
 
 
-def test_an_iou_for_what_somebody_else_has_now_is_void(
-    add_batches, claim, context, folder, batch_rows
-):
-    add_batches(2)
-    claim(1, token="theirs")
-    before = batch_rows()
-    write_iou(folder, 1, "ours")
-    recover_batches(context)
-    assert batch_rows() == before
-    assert list(ious_in(folder)) == []
-
-
-def test_an_iou_for_what_is_done_is_void(add_batches, claim, take, context, folder, batch_rows):
-    add_batches(2)
-    claim(1)
-    take(ledger.finish, 1, token="ours", classified=2, failed=0)
-    before = batch_rows()
-    write_iou(folder, 1, "ours")
-    recover_batches(context)
-    assert batch_rows() == before
-
-
-def test_a_holder_with_an_iou_is_not_blamed_for_its_death_as_well(
-    add_batches, claim, dies, context, folder, parts
-):
-    # Given a process that wrote an IOU and then died
+def test_a_batch_that_could_not_be_handed_back_is_now(add_batches, claim, recover, leaves, parts):
     add_batches(2)
     claim(1, worker=DEAD)
-    write_iou(folder, 1, "ours")
-    dies(1, index=1)
-    # Then its word counts
-    assert recover_batches(context) == 2
+    leaves(1)
+    assert recover() == 1
+    assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
+    assert recover() == 0
+
+
+def test_it_is_handed_back_to_be_tried_at_once(add_batches, claim, recover, leaves, batch_rows):
+    add_batches(2)
+    claim(1, worker=DEAD)
+    leaves(1)
+    recover()
+    (row,) = batch_rows()
+    assert (row["setbacks"], row["due_at"]) == (0, None)
+
+
+def test_what_its_process_has_claimed_since_stays_its_own(
+    add_batches, claim, recover, leaves, states
+):
+    add_batches(2, 2)
+    claim(1, worker=DEAD)
+    marker = leaves(1)
+    claim(2, worker=marker.worker)
+    marker.begin(2)
+    assert recover() == 1
+    assert states() == [PENDING, RUNNING]
+
+
+def test_the_supervisor_of_another_worker_hands_it_back_too(add_batches, claim, recover, leaves):
+    add_batches(2)
+    claim(1, worker=DEAD)
+    leaves(1)
+    assert recover(of_parent=1) == 1
+
+
+def test_a_batch_for_later_that_somebody_else_has_now_is_theirs(
+    add_batches, claim, recover, leaves, batch_rows
+):
+    add_batches(2)
+    claim(1, token="theirs", worker="another-host:1:a")
+    before = batch_rows()
+    leaves(1)
+    recover()
+    assert batch_rows() == before
+
+
+def test_a_batch_for_later_that_is_done_stays_done(
+    add_batches, claim, take, recover, leaves, batch_rows
+):
+    add_batches(2)
+    claim(1, worker=DEAD)
+    take(ledger.finish, 1, token="ours", classified=2, failed=0)
+    before = batch_rows()
+    leaves(1)
+    recover()
+    assert batch_rows() == before
+
+
+def test_a_batch_for_later_is_handed_back_although_its_process_died_then(
+    add_batches, claim, recover, leaves, parts
+):
+    add_batches(2)
+    claim(1, worker=DEAD)
+    leaves(1, then_dies=True)
+    assert recover() == 1
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 0, False)]
 
 
@@ -198,24 +247,24 @@ def test_a_holder_with_an_iou_is_not_blamed_for_its_death_as_well(
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_what_lies_there_keeps_until_the_database_answers(
-    add_batches, claim, dies, context, folder, parts, postgres_server
+    add_batches, claim, dies, recover, leaves, parts, postgres_server
 ):
-    # Given a note and an IOU while the database is away
+    # Given a dead process and a batch for later while the database is away
     add_batches(2, 2)
     claim(1, worker=DEAD)
-    claim(2)
+    claim(2, worker="a-host:2:b")
     dies(1, index=0)
     postgres_server.kill()
     try:
         with pytest.raises(Exception, match="connection"):
-            recover_batches(context)
-        write_iou(folder, 2, "ours")
+            recover()
+        leaves(2, worker="a-host:2:b")
         with pytest.raises(Exception, match="connection"):
-            recover_batches(context)
+            recover()
     finally:
         postgres_server.start()
     # When it is back, then both are seen to
-    assert recover_batches(context) == 2
+    assert recover() == 2
     assert parts() == [
         (["0/1.wav"], PENDING, 0, False),
         (["1/0.wav", "1/1.wav"], PENDING, 0, False),
@@ -227,14 +276,14 @@ def test_what_lies_there_keeps_until_the_database_answers(
 
 
 def test_a_process_that_ended_for_time_while_it_did_not_read_blames_no_sound(
-    add_batches, claim, dies, context, batch_rows
+    add_batches, claim, dies, recover, batch_rows
 ):
     # Given a process that was killed for time while it waited for the database
     add_batches(1)
     claim(1, worker=DEAD)
     dies(1, seconds=-1)
     # When it is found
-    recover_batches(context)
+    recover()
     # Then its batch waits a while, without an attempt
     (row,) = batch_rows()
     assert (row["state"], row["attempts"], row["setbacks"]) == (PENDING, 0, 1)

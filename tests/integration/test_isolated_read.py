@@ -30,7 +30,7 @@ def test_what_a_folder_of_sounds_calls_workers_is_not_run(tmp_path, monkeypatch)
     # Given a folder with a program that has our name
     (tmp_path / "kick.wav").write_bytes(sounds.encoded())
     (tmp_path / "workers").mkdir()
-    for name in ("__init__.py", "trial.py"):
+    for name in ("__init__.py", "recovery.py"):
         (tmp_path / "workers" / name).write_text("raise SystemExit(3)")
     # When a suspect is tried by somebody who stands there
     monkeypatch.chdir(tmp_path)

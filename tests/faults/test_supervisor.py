@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import WATCH_ALONE, holds
+from tests.support.fleet import SUPERVISOR_ALONE, holds
 from tests.support.servers.lifecycle import free_port, is_alive, wait_until
 
 
@@ -41,7 +41,7 @@ def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_ba
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         # Given a child in the middle of a batch, and a second watch, for the first was killed
         child = fleet.wait_for_the_gate()
         first = watch_of(worker)
@@ -66,7 +66,7 @@ def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         child = fleet.wait_for_the_gate()
         os.kill(watch_of(worker), signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
     """Without the replacement, the pulse stops and the worker takes nothing more."""
     fleet.add(count=20)
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         for times in (1, 2):
             os.kill(watch_of(worker), signal.SIGKILL)
             wait_until(
@@ -98,7 +98,7 @@ def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
 def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
     """Without the pulse's age, the worker trusts a supervisor that does not look."""
     fleet.add(count=8)
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         # Given a supervisor that cannot say whether the database answers
         watch = watch_of(worker)
         wait_until(lambda: not holds(worker), "the supervisor has looked", 60)
@@ -124,7 +124,7 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
 )
 def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
     """Without its own end, a supervisor stays; without ours, Celery exits with 0 on Ctrl-C."""
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         watch = watch_of(worker)
         # A child that is being born does not ignore Ctrl-C yet
         wait_until(lambda: "serving with model" in worker.log(), "the child is there", 60)
@@ -140,7 +140,7 @@ def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
     fleet.add("gate.wav", count=3)
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
         os.kill(worker.pid, signal.SIGTERM)
         wait_until(lambda: "Warm shutdown" in worker.log(), "it was understood", 60)
@@ -153,7 +153,7 @@ def test_a_second_ctrl_c_is_exit_code_130(fleet):
     """Without the second Ctrl-C's kill, the worker waits for a child that never ends."""
     fleet.add("stuck.wav")
     fleet.submit()
-    with fleet.worker(settings=WATCH_ALONE) as worker:
+    with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         os.killpg(worker.pid, signal.SIGINT)
         wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "the first was understood", 60)

@@ -1,4 +1,4 @@
-"""Whose fault an error is, and what a person is told of it."""
+"""How errors are classified, and the line that a user reads about one."""
 
 import errno
 
@@ -15,7 +15,9 @@ from db.engine import create_engine
 from db.errors import plain
 from db.tables import batches
 from tests.support.servers.lifecycle import free_port
-from workers.errors import LibraryRootAwayError, is_worlds
+from workers.errors import LibraryRootAwayError
+from workers.faults import Fault
+from workers.settings import ConfigurationError
 
 
 @pytest.fixture
@@ -48,62 +50,66 @@ def database(database_url):
     ],
     ids=lambda error: f"{type(error).__module__}.{type(error).__name__}",
 )
-def test_a_service_or_a_mount_that_is_away_is_the_worlds_fault(error):
-    assert is_worlds(error)
+def test_a_service_or_a_mount_that_is_away_is_a_transient_fault(error):
+    assert Fault.of(error) is Fault.TRANSIENT
 
 
-def test_of_the_systems_errors_these_and_no_others_are_the_worlds_fault():
-    worlds = {name for number, name in errno.errorcode.items() if is_worlds(OSError(number, ""))}
+def test_of_the_systems_errors_these_and_no_others_are_transient():
+    transient = {
+        name
+        for number, name in errno.errorcode.items()
+        if Fault.of(OSError(number, "")) is Fault.TRANSIENT
+    }
     storage = {"EIO", "ESTALE", "ENOSPC"}
     means = {"EMFILE", "ENFILE", "ENOMEM", "EAGAIN"}
     network = {"EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENOTCONN", "ETIMEDOUT"}
     # Python makes ConnectionError of these.
     connection = {"ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ESHUTDOWN"}
-    assert worlds == storage | means | network | connection
+    assert transient == storage | means | network | connection
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "fault"),
     [
-        SoundError(ErrorCode.TRUNCATED, "cut short"),
-        BundleError("wrong hash"),
-        FileNotFoundError(errno.ENOENT, "no such file"),
-        PermissionError(errno.EACCES, "not allowed"),
-        OSError("without a number"),
-        ValueError("a bug"),
-        MemoryError(),
-        AssertionError(),
-        KeyboardInterrupt(),
-        sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("twice")),
-        sqlalchemy.exc.ProgrammingError("SELECT", {}, Exception("no such column")),
-        sqlalchemy.exc.DataError("INSERT", {}, Exception("too long")),
+        (SoundError(ErrorCode.TRUNCATED, "cut short"), Fault.FILE),
+        (BundleError("wrong hash"), Fault.OPERATOR),
+        (ConfigurationError("no such root"), Fault.OPERATOR),
+        (FileNotFoundError(errno.ENOENT, "no such file"), Fault.BUG),
+        (PermissionError(errno.EACCES, "not allowed"), Fault.BUG),
+        (OSError("without a number"), Fault.BUG),
+        (ValueError("a bug"), Fault.BUG),
+        (MemoryError(), Fault.BUG),
+        (AssertionError(), Fault.BUG),
+        (sqlalchemy.exc.IntegrityError("INSERT", {}, Exception("twice")), Fault.BUG),
+        (sqlalchemy.exc.ProgrammingError("SELECT", {}, Exception("no such column")), Fault.BUG),
+        (sqlalchemy.exc.DataError("INSERT", {}, Exception("too long")), Fault.BUG),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.name,
 )
-def test_anything_else_is_not_the_worlds_fault(error):
-    assert not is_worlds(error)
+def test_a_file_a_setting_and_a_bug_are_told_apart(error, fault):
+    assert Fault.of(error) is fault
 
 
 # Real ones
 
 
-def test_a_database_that_nobody_serves_is_the_worlds_fault():
+def test_a_database_that_nobody_serves_is_a_transient_fault():
     engine = create_engine(f"postgresql://me:hush-hush@127.0.0.1:{free_port()}/x")
     with pytest.raises(sqlalchemy.exc.SQLAlchemyError) as refused, engine.connect():
         pass
-    assert is_worlds(refused.value)
+    assert Fault.of(refused.value) is Fault.TRANSIENT
     assert "hush-hush" not in plain(refused.value)
 
 
-def test_a_redis_that_nobody_serves_is_the_worlds_fault():
+def test_a_redis_that_nobody_serves_is_a_transient_fault():
     client = redis.Redis.from_url(f"redis://:hush-hush@127.0.0.1:{free_port()}/0")
     with client, pytest.raises(redis.exceptions.RedisError) as refused:
         client.ping()
-    assert is_worlds(refused.value)
+    assert Fault.of(refused.value) is Fault.TRANSIENT
     assert "hush-hush" not in plain(refused.value)
 
 
-def test_a_row_that_breaks_a_rule_of_the_tables_is_our_fault(database):
+def test_a_row_that_breaks_a_rule_of_the_tables_is_a_bug(database):
     # Given a batch of an ingest that does not exist
     row = insert(batches).values(
         ingest_id=1,
@@ -119,7 +125,7 @@ def test_a_row_that_breaks_a_rule_of_the_tables_is_our_fault(database):
     with pytest.raises(sqlalchemy.exc.SQLAlchemyError) as refused, database.begin() as connection:
         connection.execute(row)
     # Then
-    assert not is_worlds(refused.value)
+    assert Fault.of(refused.value) is Fault.BUG
 
 
 # What is said
