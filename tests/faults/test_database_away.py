@@ -21,7 +21,7 @@ def knows(worker):
 
 
 def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, postgres_server):
-    """Without the marker left behind, the batch stays running until its lease ends, and is blamed then."""
+    """Without the marker left behind, the batch runs until its lease ends, and an attempt counts."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
