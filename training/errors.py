@@ -7,10 +7,6 @@ class TrainingError(CratesortError):
     """These labelled sounds cannot train a model."""
 
 
-class TableError(TrainingError):
-    """A table of labelled sounds that cannot be trusted; the message names its lines."""
-
-
 class NamingError(TrainingError):
     """A page of words (`naming`, `keywords`) that cannot be used; the message names the place."""
 

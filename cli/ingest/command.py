@@ -1,19 +1,17 @@
 """``cratesort ingest``: find sounds, write them to the ledger, and see them classified."""
 
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from classifier.files.paths import path_text, printable
 from cli.console.exit_codes import Exit
 from cli.console.options import json_option, wait_option
+from cli.console.seekable_input import seekable_input
 from cli.ingest.run import Run
 from cli.ingest.summary import BadLines, report
 
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
 
 #: Some five million paths; a manifest that never ends (/dev/zero) must not fill the disk.
 _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
-
-#: Of a manifest that comes through a pipe, what is kept in memory before it goes to a file.
-_MOST_IN_MEMORY_BYTES: Final = 8 * 1024**2
 
 _COPIED_BYTES: Final = 1024**2
 
@@ -90,30 +85,6 @@ def ingest(
         sys.exit(_ingest(run, paths, manifest, again, now, as_json))
 
 
-@contextmanager
-def _opened_manifest(manifest: str) -> Iterator[BinaryIO]:
-    """Open a manifest so that it can be read twice; a pipe's is kept in a file without a name."""
-    with (
-        sys.stdin.buffer if manifest == "-" else Path(manifest).open("rb") as stream,
-        tempfile.SpooledTemporaryFile(max_size=_MOST_IN_MEMORY_BYTES) as spool,
-    ):
-        status = os.fstat(stream.fileno())
-        if stat.S_ISREG(status.st_mode):
-            size = status.st_size
-            copy: BinaryIO = stream
-        else:
-            copy = cast("BinaryIO", spool)
-            while copy.tell() <= _MAX_MANIFEST_BYTES and (part := stream.read(_COPIED_BYTES)):
-                copy.write(part)
-            size = copy.tell()
-            copy.seek(0)
-        if size > _MAX_MANIFEST_BYTES:
-            raise click.UsageError(
-                f"the manifest has over {_MAX_MANIFEST_BYTES:,} bytes: give it in parts"
-            )
-        yield copy
-
-
 def _exists(path: str) -> bool:
     return os.path.lexists(path)
 
@@ -144,7 +115,7 @@ def _ingest(
             for sound in find(paths, locator, ignored):
                 seen.add(sound.root, sound.path)
                 yield sound
-            with _opened_manifest(manifest) as stream:
+            with seekable_input(manifest, most_bytes=_MAX_MANIFEST_BYTES) as stream:
                 yield from find_listed(read_manifest(stream), locator, bad.add, seen)
 
     for path in paths:

@@ -7,17 +7,23 @@ fault with its line, and a table that is a model's own answers is refused whole.
 
 import csv
 import difflib
-import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import BinaryIO, Final
 
 from classifier.categories import CATEGORIES
-from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
+from classifier.tables.strict_csv import (
+    CsvRows,
+    MalformedRow,
+    TableError,
+    bounded_lines,
+    cell_bytes,
+    decoded,
+)
 from cli.console.csv_cells import unguarded
 from db.tables import LabelSource
 
@@ -28,14 +34,7 @@ _COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "label")
 _NEEDED: Final = ("path", "category")
 _READ: Final[tuple[str, ...]] = (*_NEEDED, "source", "root")
 
-#: No table of paths and categories has longer lines; /dev/zero must not fill the memory.
-_LONGEST_LINE: Final = 1 << 20
-
 _LONGEST_SHOWN: Final = 200
-
-
-class LabelTableError(CratesortError):
-    """A file that is no table of labels, or one nobody should learn from."""
 
 
 class FaultKind(StrEnum):
@@ -92,14 +91,9 @@ class LabelRow:
     source: LabelSource
 
 
-def as_bytes(cell: str) -> bytes:
-    """Return a cell as it stood in the file."""
-    return cell.encode("utf-8", "surrogateescape")
-
-
 def shown(cell: str) -> str:
     """Return a cell of a table as it may be printed."""
-    text = printable(path_text(as_bytes(cell)))
+    text = printable(path_text(cell_bytes(cell)))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
@@ -129,55 +123,28 @@ def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
 
     Raises
     ------
-    LabelTableError
+    TableError
         There is no table with a path and a category a row, or it is what a model said.
     """
-    lines = _lines(stream, name)
-    header = next(lines, "")
-    delimiter, columns = _columns(header, name)
-    at = {column: columns.index(column) for column in _READ if column in columns}
-    # Strict: a quotation mark that is never closed would else swallow the lines below it unsaid.
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 2
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            last = reader.line_num + 1
-            down = f" down to line {last}" if last > line else ""
-            yield Fault(FaultKind.NOT_CSV, line, f"not CSV{down}: {error}")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _row(line, cells, at, len(columns))
-
-
-def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    number = 0
-    while line := text.readline(_LONGEST_LINE):
-        number += 1
-        if len(line) == _LONGEST_LINE:
-            raise LabelTableError(
-                f"{name}, line {number}: over {_LONGEST_LINE:,} characters; expected a CSV table "
-                "with the columns path and category"
-            )
-        yield line
+    with decoded(stream) as text:
+        lines = bounded_lines(text, name)
+        delimiter, columns = _columns(next(lines, ""), name)
+        at = {column: columns.index(column) for column in _READ if column in columns}
+        for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(columns)):
+            if isinstance(row, MalformedRow):
+                yield Fault(FaultKind.NOT_CSV, row.line, row.reason)
+            elif any(cell.strip() for cell in row.cells):
+                yield _row(row.line, {column: row.cells[index] for column, index in at.items()})
 
 
 def _columns(header: str, name: str) -> tuple[str, list[str]]:
-    if "\0" in header or header.startswith(("\udcff\udcfe", "\udcfe\udcff")):
-        raise LabelTableError(
-            f"{name} is no text in UTF-8 (in UTF-16, perhaps): save it as “CSV UTF-8”"
-        )
     delimiter, columns = max(
         ((mark, _named(header, mark)) for mark in (",", ";", "\t")),
         key=lambda found: (sum(column in found[1] for column in _NEEDED), len(found[1])),
     )
     of_results = [column for column in _COLUMNS_OF_RESULTS if column in columns]
     if of_results and "category" in columns:
-        raise LabelTableError(
+        raise TableError(
             f"{name} looks like the output of `cratesort results` or `predict` (it has a column "
             f"{of_results[0]}): its categories are what the model says, and a model must not learn "
             "from itself. Keep only the columns path and category, of the rows that a person has "
@@ -185,13 +152,13 @@ def _columns(header: str, name: str) -> tuple[str, list[str]]:
         )
     missing = [column for column in _NEEDED if column not in columns]
     if missing:
-        raise LabelTableError(
+        raise TableError(
             f"{name}, line 1: expected the columns path,category and perhaps source; there is no "
             f"{' and no '.join(missing)} in: {shown(header.strip()) or 'an empty file'}"
         )
     doubled = [column for column, count in Counter(columns).items() if column and count > 1]
     if doubled:
-        raise LabelTableError(f"{name}, line 1: there are two columns {shown(doubled[0])}")
+        raise TableError(f"{name}, line 1: there are two columns {shown(doubled[0])}")
     return delimiter, columns
 
 
@@ -203,29 +170,18 @@ def _named(header: str, delimiter: str) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
 
-def _row(line: int, cells: Sequence[str], at: dict[str, int], width: int) -> LabelRow | Fault:
-    def cell(column: str) -> str:
-        index = at.get(column, width)
-        return cells[index] if index < len(cells) else ""
-
-    if any(extra.strip() for extra in cells[width:]):
-        return Fault(
-            FaultKind.NOT_CSV,
-            line,
-            f"not CSV: {len(cells)} cells under {width} columns; a path with a comma needs "
-            "quotation marks around it",
-        )
-    if not cell("path"):
+def _row(line: int, cells: dict[str, str]) -> LabelRow | Fault:
+    path, category = cells["path"], cells["category"].strip()
+    if not path:
         return Fault(FaultKind.NO_PATH, line, "no path")
-    category = cell("category").strip()
     if category not in CATEGORIES:
         return Fault(FaultKind.UNKNOWN_CATEGORY, line, unknown_category(category))
-    source = cell("source").strip() or LabelSource.IMPORT
+    source = cells.get("source", "").strip() or LabelSource.IMPORT
     if source not in set(LabelSource):
         return Fault(
             FaultKind.UNKNOWN_SOURCE,
             line,
             f"unknown source '{shown(source)}'; expected {', '.join(LabelSource)}",
         )
-    root = path_text(as_bytes(unguarded(cell("root").strip())))
-    return LabelRow(line, cell("path"), root, category, LabelSource(source))
+    root = path_text(cell_bytes(unguarded(cells.get("root", "").strip())))
+    return LabelRow(line, path, root, category, LabelSource(source))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from classifier.categories import CATEGORIES, category_index
 from classifier.errors import CratesortError
+from classifier.tables.strict_csv import cell_bytes
 from cli.console.csv_cells import unguarded
-from cli.labels.csv_reader import Fault, FaultKind, LabelRow, as_bytes, shown
+from cli.labels.csv_reader import Fault, FaultKind, LabelRow, shown
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results.labels import Given, GivenLabel, give
 from db.tables import LabelSource
@@ -156,7 +157,7 @@ def _written(row: LabelRow) -> WrittenPath:
     # Unguarded first: what an export wrote then means the same sound again, also where a file's
     # own name starts with a quotation mark.
     cells = dict.fromkeys((unguarded(row.path), row.path))
-    return WrittenPath(tuple(map(as_bytes, cells)), row.root)
+    return WrittenPath(tuple(map(cell_bytes, cells)), row.root)
 
 
 def _fault(

@@ -1,16 +1,22 @@
 """``cratesort predict``: categories for a table of names and header figures, without any audio."""
 
+import posixpath
 import sys
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import click
 
 from classifier.categories import CATEGORIES
 from cli.console.output import csv_writer
+from cli.console.seekable_input import seekable_input
 from cli.console.session import opened_database
-from cli.models.sound_table import opened_table
 from workers.logging_setup import set_up_logging
+
+if TYPE_CHECKING:
+    from classifier.headers.reader import AudioHeader
+    from classifier.names.pack_mates import PackMates
 
 #: Rows a model call: large enough to be quick, small enough to stream.
 _ROWS_AT_ONCE: Final = 1024
@@ -38,27 +44,71 @@ def predict(source: str) -> None:
     from workers.serving_model import ServingModel
 
     set_up_logging("WARNING")
-    with opened_table(source) as table:
-        pack_mates = table.pack_mates()
+    name = "standard input" if source == "-" else source
+    with seekable_input(source) as stream:
+        start = stream.tell()
+        pack_mates = _pack_mates(_sounds(stream, name))
+        stream.seek(start)
         with opened_database() as (settings, database):
             classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
         writer.writerow(["file_path", "category", "confidence", "top3", *CATEGORIES])
-        rows = table.rows()
-        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+        sounds = _sounds(stream, name)
+        while chunk := list(islice(sounds, _ROWS_AT_ONCE)):
             probabilities = classifier.predict(
-                [row.name for row in chunk],
-                [row.header for row in chunk],
-                [pack_mates.get(row.folder) for row in chunk],
+                [sound.name for sound in chunk],
+                [sound.header for sound in chunk],
+                [pack_mates.get(sound.folder) for sound in chunk],
             )
-            for row, answer in zip(chunk, probabilities.tolist(), strict=True):
-                best = top3(answer)
+            for sound, row in zip(chunk, probabilities.tolist(), strict=True):
+                best = top3(row)
                 writer.writerow(
                     [
-                        row.path,
+                        sound.path,
                         best[0][0],
                         f"{best[0][1]:.6f}",
                         " ".join(f"{category}:{value:.4f}" for category, value in best),
-                        *(f"{value:.6f}" for value in answer),
+                        *(f"{value:.6f}" for value in row),
                     ]
                 )
+
+
+class _Sound(NamedTuple):
+    path: str
+    header: "AudioHeader"
+    folder: str
+
+    @property
+    def name(self) -> str:
+        return posixpath.basename(self.path)
+
+
+def _sounds(stream: BinaryIO, table_name: str) -> Iterator[_Sound]:
+    from classifier.tables.sound_table import CellError, sound_table
+    from classifier.tables.strict_csv import TableError
+
+    with sound_table(stream, table_name) as table:
+        columns = table.columns
+        for line, cells in table:
+            path = cells[columns.path]
+            try:
+                if not path:
+                    raise CellError(f"{columns.names[columns.path]} is empty")
+                yield _Sound(path, columns.header(cells), columns.folder(cells))
+            except CellError as error:
+                raise TableError(f"{table_name}, line {line}: {error}") from error
+
+
+def _pack_mates(sounds: Iterable[_Sound]) -> "dict[str, PackMates]":
+    """Return the pack-mates of each folder, after checking every row.
+
+    Nothing is written for a table that cannot be read to its end. What is kept of a folder is
+    bounded, so a table may have any length.
+    """
+    from classifier.names.pack_mates import PackMatesBuilder
+
+    builders: dict[str, PackMatesBuilder] = {}
+    for sound in sounds:
+        if sound.folder:
+            builders.setdefault(sound.folder, PackMatesBuilder()).add(sound.name)
+    return {folder: builder.build() for folder, builder in builders.items()}

@@ -4,10 +4,7 @@ Each listed file is taken as a sound, whatever its name. A list is read as it is
 held in memory.
 """
 
-import csv
-import io
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +12,7 @@ from typing import BinaryIO, Final
 
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
+from classifier.tables.strict_csv import CsvRows, MalformedRow, cell_bytes, decoded
 from tasks.producer.dedupe import SeenSounds
 from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
@@ -145,33 +143,15 @@ def _too_long(number: int, length: int) -> BadLine:
 
 
 def _read_table(stream: BinaryIO) -> Iterator[Listed | BadLine]:
-    # As os.fsdecode would: a path comes out as the bytes it came in as.
-    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-    text = io.TextIOWrapper(stream, encoding, errors, newline="")
-    try:
-        yield from _read_rows(text)
-    finally:
-        text.detach()  # or it would close what its caller opened
-
-
-def _read_rows(text: io.TextIOWrapper) -> Iterator[Listed | BadLine]:
-    # Strict: a quotation mark that is never closed would else swallow the lines below it unsaid.
-    text.readline()  # its header
-    reader = csv.reader(text, strict=True)
-    while True:
-        first_line = reader.line_num + 2
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            last_line = reader.line_num + 1
-            down = f" down to line {last_line}" if last_line > first_line else ""
-            yield BadLine(first_line, f"not CSV{down}: {error}")
-            continue
-        if row and row[0]:
-            vendor = row[1].strip() if len(row) > 1 else ""
-            yield Listed(reader.line_num + 1, os.fsencode(row[0]), path_text(vendor) or None)
+    with decoded(stream) as text:
+        text.readline()  # its header
+        for row in CsvRows(text, first_line=2):
+            if isinstance(row, MalformedRow):
+                yield BadLine(row.line, row.reason)
+                continue
+            path, vendor = (*map(cell_bytes, row.cells), b"")[:2]
+            if path:
+                yield Listed(row.line, path, path_text(vendor.strip()) or None)
 
 
 def find_listed(

@@ -121,7 +121,7 @@ def test_a_bad_cell_is_named_with_its_line(predict, bad, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "expected a column file_path (or path) in the first line, got an empty file"),
+        (b"", "line 1: expected a column file_path (or path), got an empty file"),
         (b"name,size\nkick.wav,1\n", "expected a column file_path (or path)"),
         (b"\x00\x01\x02\xff\xfe", "table.csv"),
     ],

@@ -210,7 +210,7 @@ def test_the_command_tests_one_table_when_asked(paths, capsys):
 
 def test_a_table_that_cannot_be_used_is_refused_in_one_line(paths, tmp_path, capsys):
     assert accuracy.main([paths[0], str(tmp_path / "absent.csv")]) == 2
-    assert re.fullmatch(r".*absent\.csv is not a readable CSV table.*\n", capsys.readouterr().err)
+    assert re.fullmatch(r".*absent\.csv: not a readable CSV table.*\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from classifier.tables.strict_csv import TableError
 from cli.labels import importer
-from cli.labels.csv_reader import FaultKind, LabelTableError, read_label_table
+from cli.labels.csv_reader import FaultKind, read_label_table
 from cli.labels.importer import TemporaryFileError, check, checked_labels, write
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results import labels, sounds, training_rows
@@ -140,7 +141,7 @@ def test_whatever_a_table_holds_it_ends_in_faults_or_labels(sqlite_url, content)
         finder = SoundFinder(Settings(_env_file=None), engine)
         try:
             faults = check(rows(b"path,category,root\n" + content), finder, checked)
-        except LabelTableError:
+        except TableError:
             return
         assert len(checked) == 0
         assert all(fault.reason for first in faults.first.values() for fault in first)

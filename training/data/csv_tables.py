@@ -4,22 +4,20 @@ Names and header figures are the evidence. The vendor only groups and weights ro
 columns (folder, repository, where the label came from) are not read, because they hold the answer.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import pandas as pd
-
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
-from classifier.model.header_features import SAMPLE_TYPES
+from classifier.tables.sound_table import CellError, SoundColumns, SoundTable, sound_table
+from classifier.tables.strict_csv import TableError
 from training.data.dataset import LabelledSounds
-from training.errors import TableError
 
 #: A duration may differ from frame count / sample rate by this much (and 1 %): codecs pad.
 DURATION_TOLERANCE_SECONDS: Final = 0.05
 
-_NUMBERS: Final = ("file_size", "duration", "sample_rate", "channels", "frame_count")
 _LINES_NAMED: Final = 5
 
 
@@ -51,172 +49,116 @@ def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
     Columns: ``category`` and ``file_path`` (or ``path``) must be there; ``file_size`` (bytes),
     ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
     ``sample_type`` may be absent or empty, which means unknown; rows are grouped by ``vendor``,
-    else by ``pack``, else all are one vendor's; `folders_of` says which are pack-mates. Rows
-    without a category are left out, and of rows with one ``file_path`` the first is kept, as the
-    published reference method does.
+    else by ``pack``, else all are one vendor's; `SoundColumns.folder` says which are pack-mates.
+    Rows without a category are left out, and of rows with one ``file_path`` the first is kept, as
+    the published reference method does.
 
     Raises
     ------
     TableError
         Not such a table; the message names the lines.
     """
-    table = read_text(path)
-    labelled = labelled_rows(path, table)
-    rows = labelled.drop_duplicates(name_column(path, table))
-    vendor_column = next((column for column in ("vendor", "pack") if column in table), None)
-    sounds = sounds_of(path, table, rows, vendor_column)
-    return sounds, TableCounts(len(table), len(labelled), len(labelled) - len(rows))
+    rows = labelled = duplicates = 0
+    names: set[str] = set()
+    with opened_table(path) as table:
+        sounds = SoundRows(path, table.columns, "vendor", "pack")
+        for line, cells in table:
+            rows += 1
+            category, name = sounds.category(cells), cells[table.columns.path]
+            if not category:
+                continue
+            labelled += 1
+            if name in names and category in CATEGORIES:
+                duplicates += 1
+            else:
+                names.add(name)
+                sounds.add(line, cells)
+    return sounds.labelled_sounds(), TableCounts(rows, labelled, duplicates)
 
 
-def name_column(path: str, table: pd.DataFrame) -> str:
-    """Return which column of a labelled table holds the names.
+@contextmanager
+def opened_table(path: str) -> Iterator[SoundTable]:
+    """Open a table of labelled sounds.
 
     Raises
     ------
     TableError
-        None does, or no column holds categories.
+        Not a readable table, or a column is missing.
     """
-    found = next((column for column in ("file_path", "path") if column in table), None)
-    if found is None or "category" not in table:
-        raise TableError(
-            f"{path}: columns category and file_path (or path) are needed, "
-            f"found {', '.join(map(str, table.columns)) or 'none'}"
-        )
-    return found
+    try:
+        with open(path, "rb") as stream, sound_table(stream, path, needed=("category",)) as table:
+            yield table
+    except OSError as error:
+        raise TableError(f"{path}: not a readable CSV table: {error.strerror}") from error
 
 
-def labelled_rows(path: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with a category; `TableError` where one is unknown."""
-    name_column(path, table)
-    labelled = table["category"] != ""
-    _refuse(path, table, labelled & ~table["category"].isin(CATEGORIES), "category", "unknown")
-    return table[labelled]
-
-
-def sounds_of(
-    path: str, table: pd.DataFrame, rows: pd.DataFrame, vendor_column: str | None
-) -> LabelledSounds:
-    """Return these rows of a table as labelled sounds.
+class SoundRows:
+    """Rows of a table, collected as labelled sounds; those that cannot be right are counted.
 
     Parameters
     ----------
     path : str
-        For messages.
-    table : DataFrame
-        As `read_text` gave it: its lines are those of the file.
-    rows : DataFrame
-        Labelled ones of `table`, under its index.
-    vendor_column : str or None
-        None: all are one vendor's.
-
-    Raises
-    ------
-    TableError
-        A header that cannot be right; the message names the lines.
+        Of the table, for messages.
+    vendor_columns : str
+        The first that the table has groups its rows; without any, all are one vendor's.
     """
-    return LabelledSounds.from_rows(
-        rows[name_column(path, table)].tolist(),
-        _headers(path, table, rows),
-        rows["category"].tolist(),
-        rows[vendor_column].tolist() if vendor_column else [""] * len(rows),
-        rows["pack"].tolist() if "pack" in rows else None,
-        folders_of(rows),
-    )
+
+    def __init__(self, path: str, columns: SoundColumns, *vendor_columns: str) -> None:
+        self._path = path
+        self._columns = columns
+        self._category = columns.names.index("category")
+        self._vendor = columns.first(*vendor_columns)
+        self._pack = columns.first("pack")
+        self._rows: list[tuple[str, AudioHeader, str, str, str, str]] = []
+        self._faults: list[str] = []
+        self._more_faults = 0
+
+    def category(self, cells: Sequence[str]) -> str:
+        """Return the category that a row states."""
+        return cells[self._category]
+
+    def add(self, line: int, cells: Sequence[str]) -> None:
+        """Take a row in."""
+        category = cells[self._category]
+        vendor = "" if self._vendor is None else cells[self._vendor]
+        try:
+            if category not in CATEGORIES:
+                raise CellError(f"unknown category {category!r}")
+            header = self._columns.header(cells)
+            _check_duration(header)
+        except CellError as error:
+            if len(self._faults) < _LINES_NAMED:
+                self._faults.append(f"line {line}: {error}")
+            else:
+                self._more_faults += 1
+            return
+        pack = vendor if self._pack is None else cells[self._pack]
+        folder = self._columns.folder(cells)
+        self._rows.append((cells[self._columns.path], header, category, vendor, pack, folder))
+
+    def labelled_sounds(self) -> LabelledSounds:
+        """Return the sounds of all rows.
+
+        Raises
+        ------
+        TableError
+            Rows that cannot be right; the message names the first lines.
+        """
+        if self._faults:
+            more = f"; and {self._more_faults} more" if self._more_faults else ""
+            raise TableError(f"{self._path}: {'; '.join(self._faults)}{more}")
+        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in range(6))
+        return LabelledSounds.from_rows(*map(list, columns))
 
 
-def folders_of(rows: pd.DataFrame) -> list[str]:
-    """Return the same text for rows whose files lay in one folder; "" where a row does not say.
-
-    Rows of one folder are pack-mates, and that is all this may be used for: what a folder is called
-    holds the answer.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        ``folder``, ``pack`` and the folders of ``path`` say it, as far as they are there; two
-        vendors' or repositories' folders of one name are two.
-    """
-    telling = [rows[column] for column in ("folder", "pack") if column in rows]
-    if "path" in rows:
-        telling.append(rows["path"].str.rpartition("/")[0])
-    if not telling:
-        return [""] * len(rows)
-    whose = [rows[column] for column in ("repo", "source_repo", "vendor") if column in rows]
-    return [
-        "\0".join(cells) if any(cells[: len(telling)]) else ""
-        for cells in zip(*telling, *whose, strict=True)
-    ]
-
-
-def read_text(path: str) -> pd.DataFrame:
-    """Return a CSV file's cells as they stand, gzipped or not; `TableError` if it is none."""
-    try:
-        return pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,  # "NA.wav" and "null" are names
-            skip_blank_lines=False,  # so that a row's line number is known
-            encoding_errors="surrogateescape",  # names are bytes on most file systems
-            low_memory=False,
-        )
-    except (OSError, EOFError, ValueError) as fault:  # pandas' own are ValueErrors
-        raise TableError(f"{path} is not a readable CSV table: {fault}") from fault
-
-
-def _headers(path: str, table: pd.DataFrame, rows: pd.DataFrame) -> list[AudioHeader]:
-    numbers = pd.DataFrame(index=rows.index)
-    for column in _NUMBERS:
-        text = rows[column].str.strip() if column in rows else pd.Series("", index=rows.index)
-        value = pd.to_numeric(text, errors="coerce")
-        wrong = (text != "") & ~(value.ge(0) & np.isfinite(value))
-        _refuse(path, table, wrong, column, "not a number >= 0")
-        numbers[column] = value
-    stated = numbers["frame_count"] / numbers["sample_rate"].where(numbers["sample_rate"] > 0)
-    apart = (numbers["duration"] - stated).abs()
-    _refuse(
-        path,
-        table,
-        apart > DURATION_TOLERANCE_SECONDS + 0.01 * stated,
-        "duration",
-        "not frame_count / sample_rate (it must be in seconds)",
-    )
-    kinds = rows["sample_type"] if "sample_type" in rows else pd.Series("", index=rows.index)
-    _refuse(
-        path,
-        table,
-        ~kinds.isin(["", *SAMPLE_TYPES]),
-        "sample_type",
-        "not one that libsndfile lists",
-    )
-    return [
-        AudioHeader(
-            file_size_bytes=_whole(size),
-            duration_seconds=None if np.isnan(duration) else duration,
-            sample_rate_hz=_whole(rate),
-            channels=_whole(channels),
-            frame_count=_whole(frames),
-            sample_type=kind or None,
-        )
-        for (size, duration, rate, channels, frames), kind in zip(
-            numbers.to_numpy(dtype=np.float64).tolist(), kinds, strict=True
-        )
-    ]
-
-
-def _whole(value: float) -> int | None:
-    return None if np.isnan(value) else int(value)
-
-
-def _refuse(
-    path: str, table: pd.DataFrame, wrong: "pd.Series[bool]", column: str, reason: str
-) -> None:
-    """Raise a `TableError` that names the first lines where `wrong` holds, if it holds anywhere."""
-    bad = np.flatnonzero(wrong.reindex(table.index, fill_value=False).to_numpy(dtype=bool))
-    if not len(bad):
+def _check_duration(header: AudioHeader) -> None:
+    """Raise a `CellError` where the duration is not that of the frames: not in seconds, perhaps."""
+    duration, rate, frames = header.duration_seconds, header.sample_rate_hz, header.frame_count
+    if duration is None or frames is None or not rate:
         return
-    # A quoted cell may hold line breaks: what stands before a row decides its line.
-    breaks = sum(table[name].str.count("\n").to_numpy() for name in table.columns)
-    first_lines = 2 + np.arange(len(table)) + np.cumsum(breaks) - breaks
-    shown = [f"line {first_lines[row]}: {table[column].iloc[row]!r}" for row in bad[:_LINES_NAMED]]
-    more = f" and {len(bad) - len(shown)} more" if len(bad) > len(shown) else ""
-    raise TableError(f"{path}: {column} is {reason}: {'; '.join(shown)}{more}")
+    stated = frames / rate
+    if abs(duration - stated) > DURATION_TOLERANCE_SECONDS + 0.01 * stated:
+        raise CellError(
+            f"duration {duration:g} is not frame_count / sample_rate, {stated:g} "
+            "(it must be in seconds)"
+        )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from training.errors import TrainingError
+from classifier.errors import CratesortError
 from training.maintainer.accuracy_text import as_text
 from training.maintainer.comparison import System, Table, compare
 from training.maintainer.corpus_pair import read_two_tables
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, *, n_folds: int = N_FOLDS) -> i
             reference_batch_size=asked.reference_batch_size,
             progress=_Told(),
         )
-    except TrainingError as error:
+    except CratesortError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if asked.json:

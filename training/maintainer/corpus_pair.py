@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.data.csv_tables import labelled_rows, name_column, read_text, sounds_of
+from classifier.tables.sound_table import SoundColumns
+from training.data.csv_tables import SoundRows, opened_table
 from training.data.dataset import LabelledSounds
 from training.data.splits import Rows, vendor_folds
 from training.errors import TrainingError
@@ -85,14 +86,16 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     TableError
         Not such a table; the message names the lines.
     """
-    corpus_text, names_text = read_text(corpus_path), read_text(names_path)
-    columns = name_column(corpus_path, corpus_text), name_column(names_path, names_text)
-    corpus_rows = labelled_rows(corpus_path, corpus_text).drop_duplicates(columns[0])
-    names_rows = learnable_names(labelled_rows(names_path, names_text), columns[1])
+    (corpus_columns, corpus_text), (names_columns, names_text) = map(
+        _read_frame, (corpus_path, names_path)
+    )
+    columns = _name_column(corpus_columns), _name_column(names_columns)
+    corpus_rows = _labelled(corpus_text).drop_duplicates(columns[0])
+    names_rows = learnable_names(_labelled(names_text), columns[1])
     corpus_by = _first_column(corpus_text, "vendor", "pack")
     names_by = _first_column(names_text, "vendor_group", "vendor", "pack")
-    corpus = sounds_of(corpus_path, corpus_text, corpus_rows, corpus_by)
-    names = sounds_of(names_path, names_text, names_rows, names_by)
+    corpus = _sounds_of(corpus_path, corpus_columns, corpus_rows, corpus_by)
+    names = _sounds_of(names_path, names_columns, names_rows, names_by)
     one_name = linked_vendors(
         [*np.unique(corpus.vendors.astype(str)), *np.unique(names.vendors.astype(str))],
         links_between(
@@ -102,6 +105,33 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     # The cap is by the table's own groups, so that linking changes no one else's names.
     drawn = capped_rows(names.vendors, names.category_indices)
     return TwoTables(_renamed(corpus, one_name), _renamed(names, one_name), drawn)
+
+
+def _read_frame(path: str) -> tuple[SoundColumns, pd.DataFrame]:
+    """Return a table's columns and its cells, each row under its line number."""
+    with opened_table(path) as table:
+        lines, cells = [], []
+        for row in table:
+            lines.append(row.line)
+            cells.append(row.cells)
+    return table.columns, pd.DataFrame(cells, index=lines, columns=[*table.columns.names])
+
+
+def _name_column(columns: SoundColumns) -> str:
+    return columns.names[columns.path]
+
+
+def _labelled(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["category"] != ""]
+
+
+def _sounds_of(
+    path: str, columns: SoundColumns, rows: pd.DataFrame, vendor_column: str | None
+) -> LabelledSounds:
+    sounds = SoundRows(path, columns, *filter(None, [vendor_column]))
+    for line, *cells in rows.itertuples(name=None):
+        sounds.add(line, cells)
+    return sounds.labelled_sounds()
 
 
 def learnable_names(rows: pd.DataFrame, column: str) -> pd.DataFrame:

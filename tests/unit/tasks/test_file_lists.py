@@ -71,7 +71,7 @@ def test_a_list_is_cut_at_line_ends_or_at_nuls_when_it_has_any(content, listed):
         (b"path,vendor\na.wav, \n", [(2, b"a.wav", None)]),
         (b"path,vendor\n\n,Acme\na.wav, Acme \n", [(4, b"a.wav", "Acme")]),
         (b'path,vendor\n"a,b.wav","A ""C"" Me"\n', [(2, b"a,b.wav", 'A "C" Me')]),
-        (b'path,vendor\n"two\nlines.wav",Acme\n', [(3, b"two\nlines.wav", "Acme")]),
+        (b'path,vendor\n"two\nlines.wav",Acme\n', [(2, b"two\nlines.wav", "Acme")]),
         (b"path,vendor\ncaf\xe9.wav,\xc3\x89t\xc3\xa9\n", [(2, b"caf\xe9.wav", "\u00c9t\u00e9")]),
         (b"path,vendor\na.wav,caf\xe9\n", [(2, b"a.wav", "caf\\xe9")]),
         (b"path,vendor\n", []),

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from classifier.categories import CATEGORIES
 from classifier.files.paths import printable
-from cli.labels import csv_reader
-from cli.labels.csv_reader import Fault, FaultKind, LabelTableError, read_label_table
+from classifier.tables import strict_csv
+from classifier.tables.strict_csv import TableError
+from cli.labels.csv_reader import Fault, FaultKind, read_label_table
 from cli.results import COLUMNS as COLUMNS_OF_RESULTS
 from db.tables import LabelSource
 
@@ -97,7 +98,7 @@ def test_any_path_comes_back_whole(paths):
 def test_whatever_the_bytes_they_are_rows_or_faults_or_refused(content, header):
     try:
         said = [row.reason for row in read(header + content) if isinstance(row, Fault)]
-    except LabelTableError as refused:
+    except TableError as refused:
         said = [str(refused)]
     assert said == list(map(printable, said))
 
@@ -164,13 +165,13 @@ def test_what_drives_a_terminal_is_shown_escaped():
 
 def test_the_output_of_results_is_no_table_of_labels():
     header = ",".join(COLUMNS_OF_RESULTS)
-    with pytest.raises(LabelTableError, match="a model must not learn from itself"):
+    with pytest.raises(TableError, match="a model must not learn from itself"):
         read(f"{header}\n".encode())
 
 
 @pytest.mark.parametrize("column", ["confidence", "top3", "model_version", "label", "Confidence"])
 def test_one_column_of_results_gives_it_away(column):
-    with pytest.raises(LabelTableError, match="Keep only the columns path and category"):
+    with pytest.raises(TableError, match="Keep only the columns path and category"):
         read(f"path;category;{column}\n".encode())
 
 
@@ -191,11 +192,11 @@ def test_one_column_of_results_gives_it_away(column):
     ids=ascii,
 )
 def test_what_is_no_table_of_labels_is_refused(content, reason):
-    with pytest.raises(LabelTableError, match=reason):
+    with pytest.raises(TableError, match=reason):
         read(content)
 
 
 def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(csv_reader, "_LONGEST_LINE", 1000)
-    with pytest.raises(LabelTableError, match=r"t\.csv, line 2: over 1,000 characters"):
+    monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
+    with pytest.raises(TableError, match=r"t\.csv, line 2: over 1,000 characters"):
         read(b"path,category\n" + b"x" * 1001)

@@ -1,0 +1,127 @@
+"""CSV tables, read row by row; a row that cannot be trusted is reported, never guessed at."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Final, NamedTuple, TextIO
+
+from classifier.errors import CratesortError
+
+#: No table of sounds has longer lines; an endless one (/dev/zero) must not fill the memory.
+LONGEST_LINE: Final = 1 << 20
+
+#: The byte order marks of UTF-16, as they are decoded here.
+_UTF_16_MARKS: Final = ("\udcff\udcfe", "\udcfe\udcff")
+
+
+class TableError(CratesortError):
+    """A file that is not the table that was expected; the message names it and the line."""
+
+
+class Row(NamedTuple):
+    """The cells of a row.
+
+    Attributes
+    ----------
+    line : int
+        The first of the row's lines, counted from 1.
+    """
+
+    line: int
+    cells: list[str]
+
+
+class MalformedRow(NamedTuple):
+    """A row that is no CSV, or has more cells than there are columns."""
+
+    line: int
+    reason: str
+
+
+def cell_bytes(cell: str) -> bytes:
+    """Return a cell as it stood in the file."""
+    return cell.encode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def decoded(stream: BinaryIO) -> Iterator[TextIO]:
+    """Decode UTF-8, with or without a byte order mark.
+
+    Other bytes become surrogate escapes: names on most file systems are bytes. The stream stays
+    open.
+    """
+    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # closing the wrapper would close the stream
+
+
+def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
+    """Yield the lines of a table; `TableError` where one is too long, or the first is no UTF-8."""
+    number = 0
+    while line := text.readline(LONGEST_LINE):
+        number += 1
+        if number == 1 and ("\0" in line or line.startswith(_UTF_16_MARKS)):
+            raise TableError(
+                f"{name} is no text in UTF-8 (in UTF-16, perhaps): save it as “CSV UTF-8”"
+            )
+        if len(line) == LONGEST_LINE:
+            raise TableError(
+                f"{name}, line {number}: over {LONGEST_LINE:,} characters; expected a CSV table"
+            )
+        yield line
+
+
+class CsvRows(Iterator[Row | MalformedRow]):
+    """The rows of a CSV table, one at a time, without blank lines.
+
+    After a malformed row, reading goes on with the next.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        With their line ends.
+    first_line : int
+        The number of the first of `lines` in the file.
+
+    Attributes
+    ----------
+    width : int or None
+        How many columns there are: shorter rows are filled with empty cells, and longer ones are
+        malformed, unless what is too much is blank. None: rows are taken as they are.
+    """
+
+    def __init__(
+        self,
+        lines: Iterable[str],
+        *,
+        delimiter: str = ",",
+        first_line: int = 1,
+        width: int | None = None,
+    ) -> None:
+        # Strict: an unclosed quotation mark would otherwise swallow the lines that follow.
+        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        self._first_line = first_line
+        self.width = width
+
+    def __next__(self) -> Row | MalformedRow:
+        cells: list[str] = []
+        while not cells:
+            line = self._reader.line_num + self._first_line
+            try:
+                cells = next(self._reader)
+            except csv.Error as error:
+                last = self._reader.line_num + self._first_line - 1
+                down = f" down to line {last}" if last > line else ""
+                return MalformedRow(line, f"not CSV{down}: {error}")
+        if self.width is not None and len(cells) != self.width:
+            if any(cell.strip() for cell in cells[self.width :]):
+                return MalformedRow(
+                    line,
+                    f"not CSV: {len(cells)} cells under {self.width} columns; a path with a comma "
+                    "needs quotation marks around it",
+                )
+            cells = cells[: self.width] + [""] * (self.width - len(cells))
+        return Row(line, cells)

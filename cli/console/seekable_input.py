@@ -1,0 +1,54 @@
+"""Input that a command reads twice, from a file or a pipe."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Final, cast
+
+import click
+
+from classifier.errors import CratesortError
+from classifier.files.paths import path_text, printable
+
+#: How much of a pipe is kept in memory before it goes to a file without a name.
+_IN_MEMORY_BYTES: Final = 8 * 1024**2
+
+_COPIED_BYTES: Final = 1024**2
+
+
+class InputTooLargeError(CratesortError):
+    """Input beyond its bound."""
+
+
+@contextmanager
+def seekable_input(source: str, *, most_bytes: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file, or standard input for ``-``; what comes through a pipe is copied to disk first.
+
+    Parameters
+    ----------
+    most_bytes : int, optional
+        A pipe that never ends (/dev/zero) must not fill the disk.
+
+    Raises
+    ------
+    InputTooLargeError
+        There is more than `most_bytes`.
+    """
+    with (
+        click.open_file(source, "rb") as stream,
+        tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy,
+    ):
+        status = os.fstat(stream.fileno())
+        is_file = stat.S_ISREG(status.st_mode)
+        size = status.st_size if is_file else 0
+        while not is_file and (part := stream.read(_COPIED_BYTES)):
+            size += copy.write(part)
+            if most_bytes is not None and size > most_bytes:
+                break
+        if most_bytes is not None and size > most_bytes:
+            shown = "standard input" if source == "-" else printable(path_text(source))
+            raise InputTooLargeError(f"{shown} has over {most_bytes:,} bytes: give it in parts")
+        copy.seek(0)
+        yield cast("BinaryIO", stream if is_file else copy)

@@ -1,0 +1,111 @@
+"""Tables of sounds without audio: their cells, and which rows are of one folder."""
+
+import gzip
+import io
+
+import pytest
+
+from classifier.headers.reader import AudioHeader
+from classifier.tables.sound_table import CellError, sound_table
+from classifier.tables.strict_csv import TableError
+
+HEADER = "file_path,file_size,duration,sample_rate,channels,frame_count,sample_type"
+
+
+def read(text, name="t.csv", **options):
+    """The columns of a table and all its rows."""
+    content = text.encode() if isinstance(text, str) else text
+    with sound_table(io.BytesIO(content), name, **options) as table:
+        return table.columns, list(table)
+
+
+def header_of(row):
+    columns, [(_, cells)] = read(f"{HEADER}\n{row}\n")
+    return columns.header(cells)
+
+
+def test_a_row_has_a_cell_for_each_column_and_its_first_line():
+    _, rows = read('path,vendor\n"two\nlines.wav",a\n\nb.wav\n')
+    assert rows == [(2, ["two\nlines.wav", "a"]), (5, ["b.wav", ""])]
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"), [("file_path,path", 0), ("path,file_path", 1), ("x,path", 1)]
+)
+def test_the_name_is_the_file_path_or_else_the_path(columns, name):
+    assert read(columns)[0].path == name
+
+
+def test_a_header_is_read_from_its_columns():
+    assert header_of("a.wav, 44144 ,0.5,44100,2.0,22050, PCM_16") == AudioHeader(
+        44144, 0.5, 44100, 2, 22050, "PCM_16"
+    )
+
+
+def test_an_empty_cell_and_an_absent_column_are_unknown():
+    unknown = AudioHeader(None, None, None, None, None, None)
+    assert header_of("a.wav,, ,,,,") == unknown
+    columns, [(_, cells)] = read("path\na.wav")
+    assert columns.header(cells) == unknown
+
+
+@pytest.mark.parametrize("cell", ["many", "-1", "nan", "inf", "1e999", "0x10"])
+def test_what_is_no_number_is_refused_by_its_column(cell):
+    with pytest.raises(CellError, match=f"duration must be a number of at least 0, got '{cell}'"):
+        header_of(f"a.wav,1,{cell},,,,")
+
+
+def test_a_sample_type_libsndfile_does_not_know_is_refused():
+    with pytest.raises(CellError, match="sample_type 'PCM_17' is not one libsndfile lists"):
+        header_of("a.wav,,,,,,PCM_17")
+
+
+def test_a_gzipped_table_is_read_by_its_name():
+    _, rows = read(gzip.compress(b"path\na.wav\n"), name="t.csv.gz")
+    assert rows == [(2, ["a.wav"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "reason"),
+    [
+        (b"", "t.csv", r"a column category and a column file_path \(or path\), got an empty"),
+        (b"name,category", "t.csv", "t.csv, line 1: expected .*, got name, category"),
+        (b"path", "t.csv", "got path"),
+        (b'path,category\n"a.wav', "t.csv", "t.csv, line 2: not CSV"),
+        (b"path,category\na, b.wav,drum", "t.csv", "t.csv, line 2: not CSV: 3 cells under 2"),
+        ("path,category\n".encode("utf-16"), "t.csv", "t.csv is no text in UTF-8"),
+        (b"path", "t.csv.gz", "t.csv.gz: not a readable CSV table: Not a gzipped file"),
+        (gzip.compress(b"path,category\n" * 99)[:-9], "t.csv.gz", "not a readable CSV table"),
+        (gzip.compress(b"path,category\n")[:10] + b"\xff" * 9, "t.csv.gz", "not a readable CSV"),
+    ],
+    ids=ascii,
+)
+def test_what_is_no_such_table_is_refused(content, name, reason):
+    with pytest.raises(TableError, match=reason):
+        read(content, name, needed=("category",))
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "folders"),
+    [
+        ("path,folder,vendor", ["x,kicks,a", "y,kicks,a", "x,kicks,b", "x,hats,a"], [0, 0, 2, 3]),
+        ("file_path,folder,pack,repo", ["a,x,p,r", "a,x,q,r", "a,x,p,s", "b,x,p,r"], [0, 1, 2, 0]),
+        ("file_path,pack", ["a,p", "a,q", "b,p"], [0, 1, 0]),
+        ("path", ["p/kicks/a.wav", "p/kicks/b.wav", "q/kicks/c.wav"], [0, 0, 2]),
+        ("path,folder,source_repo", ["a/k,,", "k,f,r", "a/k,,r", "/k,f,r"], [0, 1, 2, 1]),
+    ],
+)
+def test_rows_of_one_folder_of_one_owner_are_told_from_others(columns, rows, folders):
+    table, cells = read("\n".join([columns, *rows]))
+    found = [table.folder(row.cells) for row in cells]
+    assert "" not in found
+    assert [found.index(folder) for folder in found] == folders
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [("file_path,vendor", "a.wav,v"), ("path", "a.wav"), ("path,folder,repo", "a,,r")],
+)
+def test_a_row_that_says_no_folder_has_none(columns, row):
+    table, [(_, cells)] = read(f"{columns}\n{row}")
+    assert table.folder(cells) == ""

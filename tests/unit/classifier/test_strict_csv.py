@@ -1,0 +1,76 @@
+"""CSV, row by row: what a row is, and what cannot be one."""
+
+import io
+
+import pytest
+
+from classifier.tables import strict_csv
+from classifier.tables.strict_csv import (
+    CsvRows,
+    MalformedRow,
+    Row,
+    TableError,
+    bounded_lines,
+    cell_bytes,
+    decoded,
+)
+
+
+def rows(text, **options):
+    return list(CsvRows(io.StringIO(text, newline=""), **options))
+
+
+def test_rows_are_numbered_by_their_first_line_and_blank_lines_are_counted():
+    assert rows('a,b\n\n"two\nlines",c\r\nd\n', first_line=2) == [
+        Row(2, ["a", "b"]),
+        Row(4, ["two\nlines", "c"]),
+        Row(6, ["d"]),
+    ]
+
+
+def test_a_row_gets_as_many_cells_as_there_are_columns():
+    assert rows("a\nb,c, ,\n", width=2) == [Row(1, ["a", ""]), Row(2, ["b", "c"])]
+
+
+def test_a_row_with_a_cell_too_many_is_malformed():
+    assert rows("kick, loud.wav,drum\nb,c\n", width=2) == [
+        MalformedRow(
+            1,
+            "not CSV: 3 cells under 2 columns; a path with a comma needs quotation marks around it",
+        ),
+        Row(2, ["b", "c"]),
+    ]
+
+
+def test_reading_goes_on_after_a_malformed_row():
+    bad, good = rows('"a"b,c\nd,e\n')
+    assert (bad.line, good) == (1, Row(2, ["d", "e"]))
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_nothing_silently():
+    [bad] = rows('"a\nb\n')
+    assert bad == MalformedRow(1, "not CSV down to line 2: unexpected end of data")
+
+
+def test_bytes_that_are_no_utf_8_come_back_as_they_were():
+    content = b"\xef\xbb\xbfa\xe9,b\r\n"
+    stream = io.BytesIO(content)
+    with decoded(stream) as text:
+        [(_, cells)] = CsvRows(text)
+    assert [cell_bytes(cell) for cell in cells] == [b"a\xe9", b"b"]
+    assert not stream.closed
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_refused_with_what_to_do(encoding):
+    with (
+        decoded(io.BytesIO("path\n".encode(encoding))) as text,
+        pytest.raises(TableError, match=r"t\.csv is no text in UTF-8.*save it as “CSV UTF-8”"),
+    ):
+        list(bounded_lines(text, "t.csv"))
+
+
+def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
+    with pytest.raises(TableError, match=r"t\.csv, line 2: over 1,000 characters"):
+        list(bounded_lines(io.StringIO("path\n" + "x" * 1001), "t.csv"))
