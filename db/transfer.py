@@ -38,7 +38,7 @@ _ROWS: Final = 1000
 _TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not compatibility)
 
 #: Of a batch that was on its way.
-_WAITS_ANEW: Final = {
+_RESET_CLAIM: Final = {
     "state": BatchState.PENDING,
     "token": None,
     "worker": None,
@@ -148,7 +148,7 @@ def _copy(
     for table in _TABLES:
         rows[table.name] = 0
         for chunk in _chunks(reader, table):
-            written = [_as_it_goes_over(table, row, roots) for row in chunk]
+            written = [_translated_row(table, row, roots) for row in chunk]
             if table is sounds:
                 without_root += sum(not row["root"] for row in written)
             if table is batches:
@@ -183,11 +183,11 @@ def _chunks(reader: Connection, table: Table) -> Iterator[list[RowMapping]]:
     )
     at_once = 1 if holds_files else _ROWS
     query = select(table).order_by(*table.primary_key.columns)
-    found = reader.execute(query, execution_options={"yield_per": at_once})
-    yield from (list(part) for part in found.mappings().partitions())
+    rows = reader.execute(query, execution_options={"yield_per": at_once})
+    yield from (list(part) for part in rows.mappings().partitions())
 
 
-def _as_it_goes_over(table: Table, row: RowMapping, roots: Mapping[str, str]) -> dict[str, Any]:
+def _translated_row(table: Table, row: RowMapping, roots: Mapping[str, str]) -> dict[str, Any]:
     # Left out where it is NULL: a JSON column would be given a null of its own.
     values = {
         name: value
@@ -196,10 +196,10 @@ def _as_it_goes_over(table: Table, row: RowMapping, roots: Mapping[str, str]) ->
     }
     if table is batches:
         if values["state"] in (BatchState.QUEUED, BatchState.RUNNING):
-            values.update(_WAITS_ANEW)
-        found = [_beneath(values["root"], path, roots) for path in values["paths"]]
-        if len({root for root, _ in found}) == 1:  # a batch is of one root
-            values["root"], values["paths"] = found[0][0], [path for _, path in found]
+            values.update(_RESET_CLAIM)
+        located = [_beneath(values["root"], path, roots) for path in values["paths"]]
+        if len({root for root, _ in located}) == 1:  # a batch is of one root
+            values["root"], values["paths"] = located[0][0], [path for _, path in located]
     elif table is sounds or table is label_history:
         values["root"], values["path"] = _beneath(values["root"], values["path"], roots)
         values["key"] = sound_key(values["root"], values["path"])

@@ -225,14 +225,4 @@ def stored(connection: Connection) -> list[StoredModel]:
             models.c.created_at,
         ).order_by(models.c.created_at.desc(), models.c.version)
     )
-    return [
-        StoredModel(
-            version=row.version,
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            metrics=row.metrics,
-            champion=row.champion,
-            created_at=row.created_at,
-        )
-        for row in rows
-    ]
+    return [StoredModel(**row._asdict()) for row in rows]

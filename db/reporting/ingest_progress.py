@@ -44,36 +44,26 @@ def progress(
     connection: Connection, *, ingest_id: int | None = None, limit: int = 10
 ) -> list[IngestProgress]:
     """Return the latest ingests, or one, newest first."""
-    chosen = select(ingests).order_by(ingests.c.id.desc()).limit(limit)
+    latest = select(ingests).order_by(ingests.c.id.desc()).limit(limit)
     if ingest_id is not None:
-        chosen = chosen.where(ingests.c.id == ingest_id)
-    chosen_rows = chosen.subquery()
-    done = func.coalesce(func.sum(batches.c.classified), 0)
-    failed = func.coalesce(func.sum(batches.c.failed), 0)
+        latest = latest.where(ingests.c.id == ingest_id)
+    chosen = latest.subquery()
     is_open = batches.c.state != BatchState.DONE  # of no batch at all it is not true either
     rows = connection.execute(
         select(
-            chosen_rows,
-            done.label("done"),
-            failed.label("failed_sounds"),
+            chosen.c.id,
+            chosen.c.source,
+            chosen.c.found,
+            chosen.c.ignored,
+            chosen.c.skipped_unchanged,
+            chosen.c.enqueued,
+            chosen.c.submitted_at.is_not(None).label("submitted"),
+            func.coalesce(func.sum(batches.c.classified), 0).label("classified"),
+            func.coalesce(func.sum(batches.c.failed), 0).label("failed"),
             func.coalesce(func.sum(case((is_open, 1), else_=0)), 0).label("open_batches"),
         )
-        .select_from(chosen_rows.outerjoin(batches, batches.c.ingest_id == chosen_rows.c.id))
-        .group_by(*chosen_rows.c)
-        .order_by(chosen_rows.c.id.desc())
-    ).all()
-    return [
-        IngestProgress(
-            id=row.id,
-            source=row.source,
-            found=row.found,
-            ignored=row.ignored,
-            skipped_unchanged=row.skipped_unchanged,
-            enqueued=row.enqueued,
-            submitted=row.submitted_at is not None,
-            classified=int(row.done),
-            failed=int(row.failed_sounds),
-            open_batches=int(row.open_batches),
-        )
-        for row in rows
-    ]
+        .select_from(chosen.outerjoin(batches, batches.c.ingest_id == chosen.c.id))
+        .group_by(*chosen.c)
+        .order_by(chosen.c.id.desc())
+    )
+    return [IngestProgress(**row._asdict()) for row in rows]

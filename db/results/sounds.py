@@ -186,12 +186,12 @@ def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, 
     """
     by_key = {sound_key(root, path): path for path in paths}
     keys = list(by_key)
-    found: dict[str, KnownSound] = {}
+    known_sounds: dict[str, KnownSound] = {}
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):
-        some = keys[start : start + LOOK_UP_AT_ONCE]
-        rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, some)
+        chunk = keys[start : start + LOOK_UP_AT_ONCE]
+        rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, chunk)
         for key, size, mtime, status, code, confidence, version in rows:
-            found[by_key[bytes(key)]] = KnownSound(
+            known_sounds[by_key[bytes(key)]] = KnownSound(
                 size,
                 mtime,
                 _STATUSES[status],
@@ -199,19 +199,17 @@ def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, 
                 confidence,
                 version,
             )
-    return found
+    return known_sounds
 
 
 def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Return those of the `keys` that a sound of the table has."""
-    found: set[bytes] = set()
+    in_table: set[bytes] = set()
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):
-        some = keys[start : start + LOOK_UP_AT_ONCE]
-        rows = connection.scalars(
-            select(sounds.c.key).where(one_of(connection, sounds.c.key, some))
-        )
-        found.update(map(bytes, rows))
-    return found
+        chunk = keys[start : start + LOOK_UP_AT_ONCE]
+        query = select(sounds.c.key).where(one_of(connection, sounds.c.key, chunk))
+        in_table.update(map(bytes, connection.scalars(query)))
+    return in_table
 
 
 def save(connection: Connection, results: Sequence[SoundResult]) -> None:
@@ -225,15 +223,16 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
     rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
     keys = sorted(rows)
     _UPSERT.execute(connection, [rows[key] for key in keys])
-    _take_up_early_labels(connection, keys)
+    _make_pending_labels_current(connection, keys)
 
 
-def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None:
+def _make_pending_labels_current(connection: Connection, keys: Sequence[bytes]) -> None:
     """Make pending labels (`db.results.pending_labels`) of these sounds current."""
-    given = rows_of(
-        connection, (label_history.c.key, label_history.c.id), label_history.c.key, keys
-    )
-    latest = [max(ids) for ids in _ids_by_key(given).values()]
+    latest: dict[bytes, int] = {}
+    columns = (label_history.c.key, label_history.c.id)
+    rows: Iterable[Any] = rows_of(connection, columns, label_history.c.key, keys)
+    for key, label_id in rows:
+        latest[bytes(key)] = max(label_id, latest.get(bytes(key), 0))
     if not latest:
         return  # as for nearly every batch
     connection.execute(
@@ -242,7 +241,7 @@ def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None
             sounds.c.key == label_history.c.key,
             # Where there is one it is the latest: a label is never taken away.
             sounds.c.label.is_(None),
-            one_of(connection, label_history.c.id, latest),
+            one_of(connection, label_history.c.id, list(latest.values())),
         )
         .values(
             label=label_history.c.category,
@@ -253,22 +252,15 @@ def _take_up_early_labels(connection: Connection, keys: Sequence[bytes]) -> None
     )
 
 
-def _ids_by_key(rows: Iterable[Any]) -> dict[bytes, list[int]]:
-    found: dict[bytes, list[int]] = {}
-    for key, label_id in rows:
-        found.setdefault(bytes(key), []).append(label_id)
-    return found
-
-
 def _row(result: SoundResult) -> tuple[Any, ...]:
     """Return the values of a result, in the order of `_UPSERT`'s columns."""
     outcome = result.outcome
-    said: tuple[Any, ...]
+    verdict: tuple[Any, ...]
     if isinstance(outcome, Failure):
-        said = (SoundStatus.FAILED.value, outcome.code.value, outcome.message, *(None,) * 6)
+        verdict = (SoundStatus.FAILED.value, outcome.code.value, outcome.message, *(None,) * 6)
     else:
         best = outcome.best
-        said = (
+        verdict = (
             SoundStatus.CLASSIFIED.value,
             None,
             None,
@@ -288,7 +280,7 @@ def _row(result: SoundResult) -> tuple[Any, ...]:
         result.file_size_bytes,
         result.mtime_ns,
         result.note,
-        *said,
+        *verdict,
         *(_NO_HEADER if result.header is None else _header_of(result.header)),
         *(_NO_ATTRIBUTES if result.attributes is None else _attributes_of(result.attributes)),
     )
