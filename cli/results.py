@@ -1,7 +1,6 @@
 """``cratesort results``: the table of categories, as people and programs want it."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -10,18 +9,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from classifier.categories import CATEGORIES
-from classifier.files.paths import printable
 from cli.console.csv_cells import spreadsheet_safe
 from cli.console.output import (
     csv_writer,
     iso_time,
+    output_width,
     say,
-    shorten,
     tell,
-    terminal_width,
-    wrapped,
 )
 from cli.console.session import opened_database
+from cli.console.text_tables import labelled, shortened, table_line
 
 if TYPE_CHECKING:
     from db.results.queries import SoundRow
@@ -58,6 +55,9 @@ COLUMNS: Final = (
     "evidence",
     "needs_review",
 )
+
+#: Of the table's category and confidence, which may have a question mark.
+_OTHER_WIDTHS: Final = (18, 5)
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -169,29 +169,25 @@ def _print_csv(rows: Iterable["SoundRow"]) -> None:
 
 
 def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
-    # What goes into a file is looked for there, by its folder too.
-    is_seen = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = terminal_width()
-    category_width, confidence_width = 18, 5
-    path_width = max(20, width - category_width - confidence_width - 5)
+    width = output_width()
+    widths = (max(20, (width or 80) - sum(_OTHER_WIDTHS) - 4), *_OTHER_WIDTHS)
     to_review = 0
     first = next(rows, None)
     if first is None:
         tell("no such sounds; `cratesort status` shows what there is")
         return
-    say(f"{'PATH':<{path_width}}  {'CATEGORY':<{category_width}} {'SURE':>{confidence_width}}")
+    say(table_line(("PATH", "CATEGORY", "SURE"), widths, "<<<"))
     for row in chain((first,), rows):
-        path = shorten(row.path, path_width) if is_seen else f"{printable(row.path):<{path_width}}"
+        path = shortened(row.path, width and widths[0])
         if row.category is None:
-            say(f"{path}  {row.error_code}")
-            say(f"    {wrapped(row.error_message or '', 4)}")
+            say(table_line((path, row.error_code, ""), widths, "<<<"))
+            say(labelled("", row.error_message or "", 4))
         else:
-            sure = f"{row.confidence:.2f}"
-            mark = "?" if row.needs_review else ""
-            say(f"{path}  {row.category:<{category_width}} {sure:>{confidence_width}}{mark}")
+            sure = f"{row.confidence:.2f}{'?' if row.needs_review else ''}"
+            say(table_line((path, row.category, sure), widths, "<<<"))
             to_review += row.needs_review
         if row.note:
-            say(f"    {wrapped(f'note: {row.note}', 4)}")
+            say(labelled("", f"note: {row.note}", 4))
     if to_review and tells_of_review:
         need = "sound needs" if to_review == 1 else "sounds need"
         tell(f"{to_review:,} {need} a review (?), listed by: cratesort results --needs-review")

@@ -2,15 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
-import textwrap
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
-
-from classifier.files.paths import printable
 
 
 def say(message: str = "") -> None:
@@ -58,31 +56,8 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def shorten(text: str, width: int) -> str:
-    """Return `text` cut in the middle to `width` terminal cells and padded to it."""
-    from rich.cells import cell_len, set_cell_size
-
-    text = printable(text)
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    # The end of a path says most: its name.
-    tail = text
-    while cell_len(tail) > width - 1:
-        tail = tail[1:]
-    return set_cell_size("…" + tail, width)
-
-
-def wrapped(text: str, indent: int) -> str:
-    """Return `text` in lines of the terminal's width, each but the first indented.
-
-    In a pipe it stays one line, for whoever searches there.
-    """
-    if not sys.stdout.isatty():
-        return printable(text)
-    lines = textwrap.wrap(printable(text), terminal_width() - indent, break_on_hyphens=False)
-    return f"\n{'':{indent}}".join(lines)
-
-
-def terminal_width() -> int:
-    """Return the columns of the terminal, 80 where there is none."""
-    return shutil.get_terminal_size((80, 24)).columns
+def output_width() -> int | None:
+    """Return the columns of the terminal on standard output; None in a pipe, which has no width."""
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return shutil.get_terminal_size((80, 24)).columns
+    return None

@@ -1,10 +1,13 @@
-"""Bars that move while work is done, on standard error; silent where nobody looks.
+"""Progress bars on standard error, drawn only for a terminal.
 
-Imported when there is something to show, for the library that draws them takes a while to load.
+Imported where there is something to show: rich takes a while to load.
 """
 
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -14,13 +17,14 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
-from cli.console.output import on_terminal
+from cli.console.output import on_terminal, tell
 
 
 def error_console() -> Console:
@@ -46,7 +50,7 @@ class _Rate(ProgressColumn):
 
 
 def sounds_progress() -> Progress:
-    """Return a display of sounds done, pace and time left; silent where nobody looks."""
+    """Return a display of sounds done, pace and time left."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -61,7 +65,7 @@ def sounds_progress() -> Progress:
 
 
 def phases_progress() -> Progress:
-    """Return a display of a long computation's phases; silent where nobody looks."""
+    """Return a display of the phases of a long computation."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -71,3 +75,30 @@ def phases_progress() -> Progress:
         console=error_console(),
         disable=not on_terminal(),
     )
+
+
+@contextmanager
+def shown_phases() -> "Iterator[Phases]":
+    """Give the callable that takes a computation's progress, for as long as the block lasts."""
+    with phases_progress() as progress:
+        yield Phases(progress)
+
+
+class Phases:
+    """Shows each phase as a bar; without a terminal, as a line every ten seconds."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._printed = 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """See `training.progress.Progress`."""
+        if phase not in self._tasks:
+            self._tasks[phase] = self._progress.add_task(phase, total=total)
+        self._progress.update(self._tasks[phase], completed=done, total=total)
+        moment = time.monotonic()
+        if not on_terminal() and (done == total or moment - self._printed > 10):
+            self._printed = moment
+            tell(f"{phase}: {done} of {total}")
+            sys.stderr.flush()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.console.exit_codes import Exit
 from cli.console.output import print_json, say, tell
+from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -150,14 +151,17 @@ def _print_table(database: "Engine", failed: int) -> None:
         say()
         say("All sounds by category:")
         widest = max(counts.categories.values())
-        for category, count in counts.categories.items():
-            bar = "█" * max(1, round(30 * count / widest))
-            say(f"  {category:<19}{count:>9,}  {bar}")
+        print_table(
+            [
+                (category, count, "█" * max(1, round(30 * count / widest)))
+                for category, count in counts.categories.items()
+            ],
+            "<><",
+        )
     if counts.errors and failed:
         say()
         say("Without a category:")
-        for code, count in counts.errors.items():
-            say(f"  {code:<19}{count:>9,}")
+        print_table(list(counts.errors.items()), "<>")
         say("  each with its reason: cratesort results --failed")
     say()
     say("See them: cratesort results      As a table: cratesort results --format csv")

@@ -15,7 +15,8 @@ from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from cli.console.csv_cells import spreadsheet_safe
 from cli.console.exit_codes import Exit
-from cli.console.output import csv_writer, iso_time, print_json, say, shorten, tell
+from cli.console.output import csv_writer, iso_time, print_json, say, tell
+from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -305,15 +306,16 @@ def _print_counts(counts: "LabelCounts") -> None:
     say(f"  by source:  {', '.join(f'{n:,} {source}' for source, n in counts.sources.items())}")
     say(f"  held out:   {counts.held_out:,}; {counts.undecided:,} not read by a training run yet")
     say()
-    say(f"  {'label':<20}{'sounds':>9}{'model agrees':>15}")
-    for category, one in counts.categories.items():
-        say(f"  {category:<20}{one.labelled:>9,}{_share(one.agreeing, one.compared):>15}")
-    say(f"  {'all':<20}{counts.labelled:>9,}{_share(counts.agreeing, counts.compared):>15}")
+    rows = [
+        (category, count.labelled, _share(count.agreeing, count.compared))
+        for category, count in counts.categories.items()
+    ]
+    rows.append(("all", counts.labelled, _share(counts.agreeing, counts.compared)))
+    print_table(rows, "<>>", ("label", "sounds", "model agrees"))
     say("  (a hint where to look, no measure: the model may have learned from these)")
     say()
-    say(f"  {'vendor':<30}{'sounds':>9}")
-    for vendor, count in list(counts.vendors.items())[:_SHOWN_VENDORS]:
-        say(f"  {shorten(vendor, 30)}{count:>9,}")
+    vendors = list(counts.vendors.items())[:_SHOWN_VENDORS]
+    print_table(vendors, "<>", ("vendor", "sounds"), cut=0)
     if len(counts.vendors) > _SHOWN_VENDORS:
         say(f"  and {len(counts.vendors) - _SHOWN_VENDORS:,} more vendors")
 

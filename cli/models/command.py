@@ -11,6 +11,7 @@ from classifier.files.paths import printable
 from cli.console.options import json_option
 from cli.console.output import iso_time, print_json, say
 from cli.console.session import opened_database
+from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -62,12 +63,20 @@ def list_models(as_json: bool) -> None:
     if as_json:
         print_json({"models": listed})
         return
-    for model in listed:
-        mark = "*" if model["serves"] else " "
-        when = model["created_at"] or "ships with cratesort"
-        say(f"{mark} {printable(model['version']):<30} {model['size_bytes'] / 1e6:6.2f} MB  {when}")
-    say()
-    say("* serves")
+    print_table(
+        [
+            (
+                "*" if model["serves"] else "",
+                model["version"],
+                f"{model['size_bytes'] / 1e6:,.2f} MB",
+                model["created_at"] or "ships with cratesort",
+            )
+            for model in listed
+        ],
+        "<<><",
+        indent=0,
+    )
+    say("\n* in use")
 
 
 @models.command()

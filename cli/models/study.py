@@ -8,7 +8,7 @@ import click
 
 from cli.console.options import json_option, seed_option
 from cli.console.output import print_json, say, tell
-from cli.console.phases import shown_phases
+from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
     from training.study.experiment import SystemResult
@@ -56,6 +56,7 @@ def study(
     none of them has seen, and on a random split as published. Needs the [training] extra.
     """
     tell("loading TensorFlow and the table")
+    from cli.console.progress import shown_phases
     from training.data.csv_tables import read_counted
     from training.reports.atomic_write import require_writable
     from training.study.experiment import run_study
@@ -91,10 +92,17 @@ def study(
 
 
 def _print(results: "tuple[SystemResult, ...]") -> None:
-    say(f"  {'':<31}{'macro precision':>16}{'macro F1':>10}{'accuracy':>10}{'fit, s':>9}")
-    for result in results:
-        evaluation = result.evaluation
-        say(
-            f"  {result.system.shown:<31}{evaluation.macro_precision:>16.3f}"
-            f"{evaluation.macro_f1:>10.3f}{evaluation.accuracy:>10.3f}{result.fit_seconds:>9.1f}"
-        )
+    print_table(
+        [
+            (
+                result.system.shown,
+                result.evaluation.macro_precision,
+                result.evaluation.macro_f1,
+                result.evaluation.accuracy,
+                f"{result.fit_seconds:,.1f}",
+            )
+            for result in results
+        ],
+        "<>>>>",
+        ("", "macro precision", "macro F1", "accuracy", "fit, s"),
+    )

@@ -1,23 +1,26 @@
 """``cratesort train``: a new model from trusted labels, measured on what it has not seen."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from classifier.files.paths import printable
-from cli.console.evaluation_table import print_confusion, print_evaluation
+from classifier.categories import CATEGORIES
 from cli.console.options import json_option, seed_option
-from cli.console.output import print_json, say, tell, wrapped
-from cli.console.phases import shown_phases
+from cli.console.output import print_json, say, tell
 from cli.console.session import opened_database
+from cli.console.text_tables import labelled, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from training.runs.run import FinishedRun
     from workers.settings import Settings
+
+#: What is compared of the champion and the challenger.
+_COMPARED: Final = ("macro_precision", "macro_f1", "accuracy", "n_sounds")
 
 
 @click.command()
@@ -68,6 +71,7 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
 def _trained(
     table: str | None, folder: str | None, seed: int, settings: "Settings", database: "Engine"
 ) -> "FinishedRun":
+    from cli.console.progress import shown_phases
     from db.tables import RunTrigger
     from training.reports.atomic_write import require_writable
     from training.runs.from_labels import retrain_labels
@@ -117,18 +121,18 @@ def _print_retraining(finished: "FinishedRun") -> None:
     )
     say()
     if metrics["champion"] is not None:
-        say(f"  {'':<28}{'macro precision':>16}{'macro F1':>10}{'accuracy':>10}{'sounds':>9}")
-        names = {"champion": metrics["champion_version"], "challenger": result.version}
-        for role, version in names.items():
-            figures = metrics[role]
-            say(
-                f"  {role:<11}{printable(version):<17}{figures['macro_precision']:>16.3f}"
-                f"{figures['macro_f1']:>10.3f}{figures['accuracy']:>10.3f}"
-                f"{figures['n_sounds']:>9,}"
-            )
+        versions = {"champion": metrics["champion_version"], "challenger": result.version}
+        print_table(
+            [
+                (role, version, *(metrics[role][figure] for figure in _COMPARED))
+                for role, version in versions.items()
+            ],
+            "<<>>>>",
+            ("", "", "macro precision", "macro F1", "accuracy", "sounds"),
+        )
         say()
     say(f"Model {result.version}: {run.verdict}")
-    say(f"  {wrapped(run.reason or '', 2)}")
+    say(labelled("", run.reason or "", 2))
     if run.verdict != "promoted":
         say("  it is stored; to let it serve all the same:")
         say(f"  cratesort models promote {result.version}")
@@ -153,6 +157,37 @@ def _print_table_run(finished: "FinishedRun") -> None:
         f"{len(result.bundle or b'') / 1e6:.1f} MB. Stored; to let it serve:"
     )
     say(f"  cratesort models promote {result.version}")
+
+
+def print_evaluation(evaluation: Mapping[str, Any]) -> None:
+    """Print the figures of an evaluation and of each category, from `Evaluation.as_dict`."""
+    say(
+        f"  accuracy {evaluation['accuracy']:.3f}   macro precision "
+        f"{evaluation['macro_precision']:.3f}   macro F1 {evaluation['macro_f1']:.3f}   "
+        f"({evaluation['n_sounds']:,} sounds)"
+    )
+    print_table(
+        [
+            (score["category"], score["precision"], score["recall"], score["f1"], score["support"])
+            for score in evaluation["categories"]
+        ],
+        "<>>>>",
+        ("", "precision", "recall", "F1", "sounds"),
+    )
+
+
+def print_confusion(evaluation: Mapping[str, Any]) -> None:
+    """Print the confusion matrix; up to 9,999 sounds a cell fit into 80 columns."""
+    letters = "abcdefghijkl"
+    rows = zip(letters, CATEGORIES, evaluation["confusion"], strict=True)
+    say("  Confusion: a row is the true category, a column the predicted one")
+    print_table(
+        [(f"{letter} {category}", *(n or "." for n in row)) for letter, category, row in rows],
+        "<" + ">" * len(letters),
+        ("", *letters),
+        indent=0,
+        gap=" ",
+    )
 
 
 def _write_report(folder: str, finished: "FinishedRun") -> None:

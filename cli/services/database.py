@@ -7,6 +7,7 @@ import click
 from classifier.files.paths import path_text, printable
 from cli.console.options import json_option
 from cli.console.output import print_json, say, tell
+from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
     from db.transfer import Copied
@@ -72,7 +73,8 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
             }
         )
         return
-    for line in _lines(done):
+    print_table([(count, table) for table, count in done.rows.items()], "><")
+    for line in _warnings(done):
         say(line)
 
 
@@ -102,8 +104,8 @@ class _Progress:
             self._next = 100_000  # another table
 
 
-def _lines(done: "Copied") -> list[str]:
-    lines = [f"{count:>12,} {table}" for table, count in done.rows.items()]
+def _warnings(done: "Copied") -> list[str]:
+    lines = []
     if done.without_root:
         lines += [
             "",

@@ -14,13 +14,15 @@ import click
 
 from cli.console.exit_codes import Exit, explain
 from cli.console.options import json_option
-from cli.console.output import print_json, say, wrapped
+from cli.console.output import print_json, say
 from cli.console.session import opened_database
+from cli.console.text_tables import labelled
 
 if TYPE_CHECKING:
     from workers.settings import Settings
 
 _PING_SECONDS: Final = 2.0
+_INDENT: Final = 17
 
 
 class Finding(StrEnum):
@@ -76,11 +78,9 @@ def doctor(as_json: bool) -> None:
 def _print(check: Check) -> None:
     mark = {Finding.GOOD: "ok  ", Finding.LOOK: "look", Finding.BAD: "BAD "}[check.finding]
     first, *rest = check.detail.splitlines()
-    say(f"{mark}  {check.name:<10} {wrapped(first, 17)}")
-    for line in rest:
-        say(f"{'':17}{wrapped(line, 17)}")
-    if check.advice:
-        say(f"{'':17}{wrapped(f'-> {check.advice}', 17)}")
+    say(labelled(f"{mark}  {check.name}", first, _INDENT))
+    for line in (*rest, *([f"-> {check.advice}"] if check.advice else [])):
+        say(labelled("", line, _INDENT))
 
 
 def _checks() -> Iterator[Check]:

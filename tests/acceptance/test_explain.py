@@ -155,10 +155,18 @@ def test_a_person_reads_the_same(run_at_home, crate):
 def test_no_line_is_wider_than_80_columns(run_at_home, crate):
     from rich.cells import cell_len
 
-    done = run_at_home("explain", *sorted(crate.rglob("*.wav")))
+    settings = {"COLUMNS": str(WIDTH)}
+    done = run_at_home("explain", *sorted(crate.rglob("*.wav")), settings=settings)
     assert done.code == 1
     assert max(map(cell_len, done.stdout.split("\n"))) <= WIDTH
     assert "\x1b" not in done.stdout
+
+
+def test_in_a_pipe_nothing_is_cut(run_at_home, crate):
+    (path,) = crate.rglob("Acme very long*.wav")
+    lines = run_at_home("explain", path).stdout.splitlines()
+    assert lines[0] == str(path)
+    assert f"  Read as     {path.name}" in lines
 
 
 def test_a_name_cannot_drive_the_terminal(run_at_home, tmp_path):

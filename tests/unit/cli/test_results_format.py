@@ -1,4 +1,4 @@
-"""How results are shown: cells no spreadsheet runs, names no terminal is driven by."""
+"""How results are written: cells that no spreadsheet runs and that come back whole."""
 
 import csv
 import io
@@ -6,10 +6,9 @@ import io
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
 from cli.console.csv_cells import spreadsheet_safe, unguarded
-from cli.console.output import csv_writer, shorten
+from cli.console.output import csv_writer
 from cli.results import flat_top3
 
 
@@ -66,43 +65,3 @@ def test_the_three_best_fit_into_one_cell():
 
 def test_a_failed_sounds_cell_of_the_three_best_is_empty():
     assert flat_top3([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("kick.wav", "kick.wav  "),
-        ("0123456789", "0123456789"),
-        ("packs/kick.wav", "…/kick.wav"),
-        ("音.wav", "音.wav    "),
-        ("音楽音楽音楽", "…音楽音楽 "),
-        ("", "          "),
-    ],
-)
-def test_a_path_is_padded_or_keeps_its_end(text, shown):
-    assert shorten(text, 10) == shown
-
-
-@given(st.text(max_size=60), st.integers(2, 40))
-def test_what_is_shown_is_as_wide_as_its_column_whatever_the_name(text, width):
-    assert cell_len(shorten(text, width)) == width
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\nb", r"a\x0ab"),
-        ("\x1b[2Jclear", r"\x1b[2Jclear"),
-        ("\x9b2J", r"\x9b2J"),
-        ("\u202egnp.wav", r"\u202egnp.wav"),
-        ("a\u2028b", r"a\u2028b"),
-    ],
-    ids=ascii,
-)
-def test_what_would_drive_a_terminal_is_spelt_out(text, shown):
-    assert shorten(text, 40).rstrip() == shown
-
-
-@given(st.text(alphabet=st.characters(categories=["Cc", "Lu"]), max_size=30))
-def test_no_control_character_reaches_the_terminal(text):
-    assert shorten(text, 20).isprintable()

@@ -1,0 +1,193 @@
+"""What ``cratesort status`` reports; `dataclasses.asdict` of it is what ``--json`` prints."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
+
+from classifier.errors import GIVEN_UP
+from cli.console.output import iso_time
+from db.engine import reading
+from db.registry import training_runs
+from db.registry.bundles import serving_version
+from db.reporting import counts, ingest_progress, throughput
+from db.reporting.throughput import HostAtWork
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from sqlalchemy import Engine
+
+    from workers.settings import Settings
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class SoundsStatus:
+    """The sounds of the table; `given_up` failed and may succeed when tried again."""
+
+    classified: int
+    failed: int
+    needs_review: int
+    given_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStatus:
+    """One of the latest ingests.
+
+    Attributes
+    ----------
+    found, ignored, skipped_unchanged, enqueued, classified, failed : int
+        Files.
+    submitted : bool
+        Whether its producer has written all of it; False for one that was interrupted, too.
+    finished : bool
+        Whether every file has its row.
+    files_per_second : float
+        Over the last minute.
+    """
+
+    ingest_id: int
+    source: str
+    found: int
+    ignored: int
+    skipped_unchanged: int
+    enqueued: int
+    classified: int
+    failed: int
+    submitted: bool
+    finished: bool
+    files_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStatus:
+    """The training run that began last.
+
+    Attributes
+    ----------
+    silent : bool
+        Running with an expired lease.
+    slot : str or None
+        The schedule's moment; None: started by hand.
+    started_at, finished_at : str or None
+        ISO 8601, UTC.
+    """
+
+    run_id: int
+    state: str
+    silent: bool
+    trigger: str
+    slot: str | None
+    stage: str | None
+    holder: str
+    verdict: str | None
+    reason: str | None
+    model_version: str | None
+    started_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxStatus:
+    """Entries of the inbox's lists, and the intakes that serve it; None: Redis does not answer."""
+
+    waiting: int | None = None
+    taken: int | None = None
+    dead: int | None = None
+    intakes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a library and of the work on it, counted from rows at one moment.
+
+    Attributes
+    ----------
+    batches : dict of str to int
+        By state.
+    oldest_waiting_seconds : float or None
+        Age of the oldest batch that is pending or queued.
+    workers : dict of str to HostAtWork
+        By host; those that hold a batch or finished one within the last minute.
+    ingests : list of IngestStatus
+        The latest ten, newest first.
+    categories, errors : dict of str to int
+        Sounds, the most frequent first.
+    model_version : str
+        The model that serves.
+    files_per_second : float
+        Over the last minute.
+    inbox : InboxStatus or None
+        None without a broker.
+    """
+
+    sounds: SoundsStatus
+    batches: dict[str, int]
+    oldest_waiting_seconds: float | None
+    workers: dict[str, HostAtWork]
+    ingests: list[IngestStatus]
+    categories: dict[str, int]
+    errors: dict[str, int]
+    model_version: str
+    training: TrainingStatus | None
+    files_per_second: float
+    inbox: InboxStatus | None
+
+
+def read_status(database: "Engine", settings: "Settings") -> Status:
+    """Return the status of now."""
+    with reading(database) as connection:
+        sounds = counts.sound_counts(connection)
+        ledger = counts.ledger_counts(connection)
+        pace = throughput.files_per_second(connection)
+        work = throughput.work(connection)
+        ingests = ingest_progress.progress(connection)
+        version = serving_version(connection)
+        run = training_runs.latest(connection)
+    for host in work.hosts.values():
+        host.files_per_second = round(host.files_per_second, 2)
+    given_up = sum(sounds.errors.get(code, 0) for code in GIVEN_UP)
+    return Status(
+        sounds=_filled(SoundsStatus, sounds, given_up=given_up),
+        batches=ledger.batches,
+        oldest_waiting_seconds=ledger.oldest_seconds,
+        workers=work.hosts,
+        ingests=[
+            _filled(
+                IngestStatus,
+                ingest,
+                ingest_id=ingest.id,
+                files_per_second=round(work.ingest_files_per_second.get(ingest.id, 0.0), 2),
+            )
+            for ingest in ingests
+        ],
+        categories=sounds.categories,
+        errors=sounds.errors,
+        model_version=version,
+        training=None
+        if run is None
+        else _filled(
+            TrainingStatus,
+            run,
+            run_id=run.id,
+            started_at=iso_time(run.started_at, "seconds"),
+            finished_at=None if run.finished_at is None else iso_time(run.finished_at, "seconds"),
+        ),
+        files_per_second=pace,
+        inbox=_inbox_status(settings),
+    )
+
+
+def _filled(kind: type[T], source: object, **others: object) -> T:
+    """Return a `kind` with its fields from `others`, and else from `source`."""
+    names = [field.name for field in fields(kind) if field.name not in others]
+    return kind(**others, **{name: getattr(source, name) for name in names})
+
+
+def _inbox_status(settings: "Settings") -> InboxStatus | None:
+    if settings.broker_url is None:
+        return None
+    from tasks.inbox.redis_lists import count_entries  # loads Redis' client
+
+    entries = count_entries(settings.broker_url.get_secret_value())
+    return InboxStatus() if entries is None else _filled(InboxStatus, entries)

@@ -1,0 +1,207 @@
+"""The text of ``cratesort status``, printed once or shown anew every second."""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from classifier.files.paths import printable
+from cli.console.output import say
+from cli.console.text_tables import table_lines
+from db.errors import is_away, plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from cli.status.snapshot import InboxStatus, IngestStatus, Status, TrainingStatus
+
+_REFRESH_SECONDS: Final = 1.0
+_BAR_CELLS: Final = 16
+#: On a narrow terminal the numbers matter more than the bar.
+_NARROW_COLUMNS: Final = 70
+
+_STYLES: Final = {
+    r"^cratesort .*|^[A-Z]\w+( a category|, last minute)?$": "bold",
+    r"^(the database does|what follows).*": "red",
+    r"[1-9][\d,]* failed": "red",
+    r"[\d,]+/s( .* left)?": "cyan",
+    "█+": "green",
+    "░+": "dim",
+}
+
+
+def status_lines(status: "Status", width: int | None) -> list[str]:
+    """Return a status as text.
+
+    Parameters
+    ----------
+    width : int or None
+        Terminal cells, to which the sources of ingests are cut; None: nothing is cut.
+    """
+    sounds = status.sounds
+    lines = [
+        f"Sounds    {sounds.classified:,} classified, {sounds.failed:,} failed, "
+        f"{sounds.needs_review:,} to review",
+        "Batches   " + ", ".join(f"{count:,} {state}" for state, count in status.batches.items()),
+        f"Pace      {status.files_per_second:,.0f} files/s over the last minute",
+        f"Model     {printable(status.model_version)}",
+    ]
+    if status.oldest_waiting_seconds is not None:
+        lines.append(f"Waiting   the oldest for {_duration(status.oldest_waiting_seconds)}")
+    if status.inbox is not None:
+        lines.append(_inbox_line(status.inbox))
+    if status.training is not None:
+        lines.append(printable(_training_line(status.training)))
+    lines += ["", *_ingest_lines(status.ingests, width)]
+    if status.workers:
+        hosts = [
+            (
+                name,
+                f"{host.processes:,} processes, {host.batches_in_hand:,} in hand, "
+                f"{host.files_per_second:,.0f}/s",
+            )
+            for name, host in status.workers.items()
+        ]
+        lines += ["", "Workers, last minute", *table_lines(hosts, "<<", cut=0, width=width)]
+    if status.errors:
+        lines += ["", "Without a category", *table_lines(list(status.errors.items()), "<>")]
+    if sounds.given_up:
+        lines += [
+            "",
+            f"{sounds.given_up:,} given up (tried in vain); once the cause is fixed: "
+            "cratesort retry --failed",
+        ]
+    return lines
+
+
+def _training_line(run: "TrainingStatus") -> str:
+    number = f"Training  run {run.run_id}"
+    if run.silent:
+        return f"{number} fell silent ({run.stage or 'at its beginning'}); it will be closed"
+    if run.state == "running":
+        return f"{number} since {run.started_at}: {run.stage or 'beginning'}"
+    model = "" if run.model_version is None else f" model {run.model_version}"
+    return f"{number} {run.verdict or 'failed'}{model}, {run.finished_at}: {run.reason}"
+
+
+def _inbox_line(inbox: "InboxStatus") -> str:
+    if inbox.waiting is None:
+        return "Inbox     Redis does not answer"
+    line = f"Inbox     {inbox.waiting:,} waiting, {inbox.taken:,} taken"
+    if inbox.dead:
+        line += f", {inbox.dead:,} in its dead list"
+    # A fleet that pushes nothing needs no intake.
+    unserved = not inbox.intakes and (inbox.waiting or inbox.taken)
+    return line + ("; no intake serves it" if unserved else "")
+
+
+def _ingest_lines(ingests: "list[IngestStatus]", width: int | None) -> list[str]:
+    """Return a line per ingest, open ones first: the others change no more."""
+    if not ingests:
+        return ["No ingest yet"]
+    rows = []
+    for ingest in sorted(ingests, key=lambda ingest: ingest.finished):
+        done, total = ingest.classified + ingest.failed, ingest.enqueued
+        share = done / total if total else 1.0
+        bar = "█" * int(share * _BAR_CELLS)
+        rows.append(
+            (
+                str(ingest.ingest_id),
+                bar.ljust(_BAR_CELLS, "░") if width and width >= _NARROW_COLUMNS else "",
+                f"{int(100 * share)}%",
+                f"{done:,}/{total:,}",
+                f"{ingest.failed:,} failed" if ingest.failed else "",
+                _pace(ingest, total - done),
+                ingest.source,
+            )
+        )
+    return ["Latest ingests", *table_lines(rows, "><>>>><", cut=6, width=width, gap=" ")]
+
+
+def _pace(ingest: "IngestStatus", left: int) -> str:
+    rate = ingest.files_per_second
+    if ingest.finished:
+        return "done"
+    pace = f"{rate:,.0f}/s" if rate else "waits"
+    if not ingest.submitted:  # its producer is still at work, or was interrupted
+        return f"{pace}, incomplete"
+    # Without a rate a remaining time would be made up.
+    return f"{pace} {_duration(left / rate)} left" if rate else pace
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def watch_status(read: "Callable[[], Status]") -> None:
+    """Show what `read` returns every second, until Ctrl-C.
+
+    While the database is away the last status is shown with the reason, and it is tried again. In
+    a pipe the text is printed again and again.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False)
+    status: Status | None = None
+    if not console.is_terminal:
+        while True:
+            status, away = _read_or_last(read, None)
+            lines = [str(away)] if status is None else status_lines(status, None)
+            say("\n".join([f"{_clock()} UTC", *lines, ""]))
+            time.sleep(_REFRESH_SECONDS)
+    # The alternate screen: afterwards the terminal shows what it showed before.
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            status, away = _read_or_last(read, status)
+            width, height = console.size
+            live.update(screen(status, away, width=width, height=height), refresh=True)
+            time.sleep(_REFRESH_SECONDS)
+
+
+def _read_or_last(
+    read: "Callable[[], Status]", last: "Status | None"
+) -> "tuple[Status | None, str | None]":
+    try:
+        return read(), None
+    except Exception as error:
+        if not is_away(error):
+            raise
+        return last, printable(f"the database does not answer: {plain(error)}")
+
+
+def screen(status: "Status | None", away: str | None, *, width: int, height: int) -> "Text":
+    """Return what a terminal shows: no line wider than `width`, at most `height` lines.
+
+    Parameters
+    ----------
+    status : Status or None
+        The latest; None when none was read yet.
+    away : str or None
+        Why the database could not be read just now.
+    width, height : int
+        In terminal cells and lines.
+    """
+    from rich.text import Text
+
+    lines = [f"cratesort  {_clock()} UTC"]
+    if away is not None:
+        lines += [away, "what follows is what it said last"] if status else [away]
+    if status is not None:
+        lines += status_lines(status, width)
+    hidden = len(lines) - height
+    if hidden > 0:
+        lines = [*lines[: height - 1], f"... {hidden + 1} more lines"]
+    texts = [Text(line) for line in lines]
+    for text in texts:
+        text.truncate(width, overflow="ellipsis")
+        for pattern, style in _STYLES.items():
+            text.highlight_regex(re.compile(pattern), style)
+    return Text("\n", no_wrap=True).join(texts)
+
+
+def _clock() -> str:
+    return datetime.now(UTC).strftime("%H:%M:%S")

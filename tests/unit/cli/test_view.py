@@ -1,0 +1,113 @@
+"""The screen of ``cratesort status --watch``: what it says, and that it fits."""
+
+import pytest
+
+from cli.status.snapshot import IngestStatus, SoundsStatus, Status
+from cli.status.view import screen, status_lines
+from db.reporting.throughput import HostAtWork
+
+HOSTILE = "packs/\x1b[2J\x1b]0;owned\x07evil\nline"
+
+
+def ingest(number, **changes):
+    values = {
+        "ingest_id": number, "source": "/mnt/packs/Acme", "found": 1000, "ignored": 0,
+        "skipped_unchanged": 0, "enqueued": 1000, "classified": 240, "failed": 10,
+        "submitted": True, "finished": False, "files_per_second": 50.0,
+    }  # fmt: skip
+    return IngestStatus(**values | changes)
+
+
+def status(**changes):
+    values = {
+        "sounds": SoundsStatus(classified=240, failed=10, needs_review=3, given_up=0),
+        "batches": {"pending": 2, "queued": 1, "running": 1, "done": 1},
+        "oldest_waiting_seconds": 75.0,
+        "workers": {"host-a": HostAtWork(processes=2, batches_in_hand=1, files_per_second=50.0)},
+        "ingests": [ingest(1)],
+        "categories": {"drum": 240},
+        "errors": {"not_audio": 10},
+        "model_version": "starter-3",
+        "training": None,
+        "files_per_second": 50.0,
+        "inbox": None,
+    }
+    return Status(**values | changes)
+
+
+def shown(status, away=None, width=80, height=24):
+    return screen(status, away, width=width, height=height).plain
+
+
+def test_an_open_ingest_says_its_share_pace_and_time_left():
+    line = next(line for line in shown(status()).split("\n") if "250/1,000" in line)
+    assert all(figure in line for figure in ("25%", "10 failed", "50/s", "0:15"))
+
+
+def test_without_a_pace_no_time_left_is_made_up():
+    text = shown(status(ingests=[ingest(1, files_per_second=0.0)]))
+    assert "waits" in text
+    assert "left" not in text
+
+
+def test_an_ingest_that_still_grows_has_no_time_left():
+    text = shown(status(ingests=[ingest(1, submitted=False)]))
+    assert "50/s" in text
+    assert "left" not in text
+
+
+def test_open_ingests_stand_above_finished_ones():
+    text = shown(status(ingests=[ingest(2, finished=True, source="new"), ingest(1, source="old")]))
+    assert text.index("old") < text.index("new")
+
+
+def test_workers_are_told_by_host():
+    line = next(line for line in shown(status()).split("\n") if "2 processes" in line)
+    assert all(figure in line for figure in ("1 in hand", "50/s"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (50, 24), (20, 3)])
+def test_it_fits_the_terminal_whatever_the_names(width, height):
+    many = [ingest(number, source=HOSTILE * 9) for number in range(40)]
+    text = screen(status(ingests=many), None, width=width, height=height)
+    assert len(text.split("\n")) <= height
+    assert all(line.cell_len <= width for line in text.split("\n"))
+
+
+def test_a_hostile_source_does_not_drive_the_terminal():
+    text = shown(status(ingests=[ingest(1, source=HOSTILE)]), width=200)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_a_database_that_is_away_is_told_beside_what_was_known():
+    text = shown(status(), away="the database does not answer: connection refused")
+    assert "connection refused" in text
+    assert "250/1,000" in text
+
+
+def test_an_empty_database_says_so():
+    assert "No ingest yet" in shown(status(ingests=[], workers={}, errors={}))
+
+
+def test_in_a_pipe_no_source_is_cut_and_no_bar_is_drawn():
+    lines = status_lines(status(ingests=[ingest(1, source="packs/" * 40)]), None)
+    (line,) = [line for line in lines if "packs/" in line]
+    assert line.endswith("packs/" * 40)
+    assert "█" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "pace"),
+    [
+        ({}, "50/s 0:15 left"),
+        ({"submitted": False}, "50/s, incomplete"),
+        ({"files_per_second": 0.0}, "waits"),
+        ({"files_per_second": 0.0, "submitted": False}, "waits, incomplete"),
+        ({"finished": True}, "done"),
+    ],
+)
+def test_each_ingest_says_how_it_stands(changes, pace):
+    (line,) = [line for line in status_lines(status(ingests=[ingest(1, **changes)]), None)
+               if "/mnt/packs/Acme" in line]  # fmt: skip
+    assert line.endswith(f"10 failed {pace} /mnt/packs/Acme")
