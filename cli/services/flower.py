@@ -14,7 +14,8 @@ from typing import Final
 import click
 
 from classifier.errors import CratesortError
-from cli.services.worker_and_beat import require_broker, start
+from cli.services.celery_program import start
+from cli.services.preflight import require_broker
 
 #: What a crash of Flower costs of its history.
 _SAVE_SECONDS: Final = 15
@@ -77,20 +78,18 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
     if file.stat().st_size == 0:
         file.unlink()  # an empty file is no database; it was only a test
     start(
-        [
-            "flower",
-            f"--address={address}",
-            f"--port={port}",
-            # Given here and not typed: other users of this host do not see it in a list of
-            # processes.
-            f"--basic-auth={settings.flower_login.get_secret_value()}",
-            f"--read-only={not control}",
-            "--persistent=True",
-            f"--db={file}",
-            f"--state-save-interval={_SAVE_SECONDS * 1000}",
-            f"--max-tasks={_MOST_TASKS}",
-            "--tasks-columns=name,kwargs,state,received,started,runtime,worker,exception",
-            # A file flowerconfig.py in the folder at hand would be run.
-            f"--conf={os.devnull}",
-        ]
+        "flower",
+        f"--address={address}",
+        f"--port={port}",
+        # Given here and not typed: other users of this host do not see it in a list of
+        # processes.
+        f"--basic-auth={settings.flower_login.get_secret_value()}",
+        f"--read-only={not control}",
+        "--persistent=True",
+        f"--db={file}",
+        f"--state-save-interval={_SAVE_SECONDS * 1000}",
+        f"--max-tasks={_MOST_TASKS}",
+        "--tasks-columns=name,kwargs,state,received,started,runtime,worker,exception",
+        # A file flowerconfig.py in the folder at hand would be run.
+        f"--conf={os.devnull}",
     )

@@ -12,7 +12,7 @@ from classifier.errors import CratesortError
 from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
 from cli.console.session import opened_database
-from cli.services.worker_and_beat import require_broker
+from cli.services.preflight import require_broker
 from workers.logging_setup import set_up_logging
 
 

@@ -54,7 +54,7 @@ def health(of_inbox: bool, as_json: bool) -> None:
 
 
 def _of_inbox(as_json: bool) -> Exit:
-    from cli.services.worker_and_beat import broker_url_for
+    from cli.services.preflight import broker_url_for
     from tasks.inbox.redis_lists import count_entries
 
     counts = count_entries(broker_url_for("an intake"))

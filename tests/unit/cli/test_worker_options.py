@@ -2,7 +2,8 @@
 
 import pytest
 
-from cli.services import worker_and_beat
+from cli.services.celery_program import option_values
+from cli.services.worker_and_beat import _set_trainer_defaults
 from training import extra
 
 
@@ -24,14 +25,16 @@ def with_extra(monkeypatch):
     ],
 )
 def test_an_option_is_found_however_it_is_spelt(options, values):
-    assert worker_and_beat._values(options, "-Q", "--queues") == values
+    assert option_values(options, "-Q", "--queues") == values
 
 
 def test_a_trainer_has_one_child_which_gives_its_memory_back_after_a_run(with_extra):
-    given = worker_and_beat._trainers_options(["--queues", "training"])
-    assert given == ["--concurrency", "1", "--max-tasks-per-child", "1"]
+    options = ["--queues", "training"]
+    _set_trainer_defaults(options)
+    assert options[2:] == ["--concurrency", "1", "--max-tasks-per-child", "1"]
 
 
-def test_what_a_person_says_is_left(with_extra):
-    said = ["-Qtraining", "-c2", "--max-tasks-per-child=7"]
-    assert worker_and_beat._trainers_options(said) == []
+def test_what_the_operator_sets_stays(with_extra):
+    options = ["-Qtraining", "-c2", "--max-tasks-per-child=7"]
+    _set_trainer_defaults(options)
+    assert options == ["-Qtraining", "-c2", "--max-tasks-per-child=7"]

@@ -1,0 +1,104 @@
+"""Running Celery's programs: their options, logging and exit code."""
+
+import logging
+import os
+import sys
+from importlib import import_module
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.console.exit_codes import Exit
+from workers.logging_setup import set_up_logging
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_OF_CELERY_ITSELF: Final = ("worker", "beat")
+
+
+def option_values(options: list[str], short: str, long: str) -> list[str]:
+    """Return the values of an option in any spelling: ``-Q a``, ``-Qa``, ``--queues=a``."""
+    values = []
+    for option, following in pairwise([*options, ""]):
+        if option in (short, long):
+            values.append(following)
+        elif option.startswith(f"{long}="):
+            values.append(option.removeprefix(f"{long}="))
+        elif short and option.startswith(short) and not option.startswith("--"):
+            values.append(option.removeprefix(short))
+    return values
+
+
+def set_default(options: list[str], short: str, long: str, value: str) -> None:
+    """Add an option to `options` unless it is among them."""
+    if not option_values(options, short, long):
+        options += [long, value]
+
+
+def start(name: str, *options: str) -> None:
+    """Run one of Celery's programs, and exit with its code."""
+    from celery import signals
+
+    from workers.celery_ext.app import app
+    from workers.settings import load_settings
+
+    settings = load_settings()
+    set_up_logging(settings.log_level, settings.log_format)
+
+    @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(**_: Any) -> None:
+        pass  # with a receiver of this signal Celery leaves logging alone
+
+    @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(sender: Any, **_: Any) -> None:
+        _log_start(settings, sender)
+
+    code = 0
+
+    @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(sig: str, **_: Any) -> None:
+        nonlocal code
+        code = Exit.INTERRUPTED if sig == "SIGINT" else code
+
+    @signals.worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+    def _(sender: Any, **_: Any) -> None:
+        nonlocal code
+        code = code or sender.exitcode or 0
+
+    _run(app, name, *options)
+    # Celery does not return its exit code; a service manager would take a crash for success.
+    sys.exit(code)
+
+
+def _run(app: "Celery", name: str, *options: str) -> None:
+    """Run one of Celery's programs, as ``celery --quiet NAME OPTIONS`` does."""
+    # Quiet: its banner does not belong in a log.
+    if name not in _OF_CELERY_ITSELF:
+        app.start(["--quiet", name, *options])
+        return
+    # `app.start` loads all programs, with a shell and Flower: a fifth of a worker's start.
+    from celery.bin.base import CLIContext
+
+    program = getattr(import_module(f"celery.bin.{name}"), name)
+    context = CLIContext(app, no_color="NO_COLOR" in os.environ, workdir=None, quiet=True)
+    program.main(list(options), f"cratesort {name}", standalone_mode=False, obj=context)
+
+
+def _log_start(settings: "Settings", consumer: Any) -> None:
+    from importlib.metadata import version
+
+    from db.engine import shown
+
+    log.info(
+        "cratesort %s: a worker with %d children serves %s; engine %s, database %s, Redis %s",
+        version("cratesort"),
+        consumer.controller.concurrency,
+        ", ".join(consumer.app.amqp.queues.consume_from),
+        settings.engine,
+        shown(settings.database),
+        consumer.app.connection().as_uri(),
+    )

@@ -1,0 +1,76 @@
+"""What a service checks before it starts, so that a mistake is one line."""
+
+import tempfile
+
+from classifier.errors import CratesortError
+
+
+class NoBrokerError(CratesortError):
+    """A service that needs Redis was started without one being configured."""
+
+
+class DataFolderError(CratesortError):
+    """A worker was started where it cannot write its crash markers."""
+
+
+def broker_url_for(service: str) -> str:
+    """Return the URL of Redis, with its password.
+
+    Raises
+    ------
+    NoBrokerError
+        None is configured.
+    """
+    from workers.settings import load_settings
+
+    url = load_settings().broker_url
+    if url is None:
+        raise NoBrokerError(
+            f"{service} takes its work from Redis: set CRATESORT_BROKER_URL "
+            "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
+            "own process and needs no other."
+        )
+    return url.get_secret_value()
+
+
+def require_broker(service: str) -> None:
+    """Check that Redis is configured and, if it answers, accepts the password.
+
+    Raises
+    ------
+    NoBrokerError
+        None is configured.
+    redis.exceptions.AuthenticationError
+        Redis expects another password.
+    """
+    import redis.exceptions
+
+    url = broker_url_for(service)
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except redis.exceptions.AuthenticationError:
+        raise
+    except redis.exceptions.RedisError:
+        pass  # Redis may start after its workers; Celery waits for it
+
+
+def require_data_folder() -> None:
+    """Check that a worker's children can write their crash markers.
+
+    Raises
+    ------
+    DataFolderError
+    """
+    from workers.settings import load_settings
+
+    folder = load_settings().running_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise DataFolderError(
+            f"the data folder cannot be written ({folder}: {error.strerror}), and workers note "
+            "there which file they read: set CRATESORT_DATA_FOLDER to one that can"
+        ) from error
