@@ -8,9 +8,9 @@ import pytest
 from classifier.categories import CATEGORIES
 from classifier.names.pack_mates import pack_mates_of
 from classifier.names.tokens import tokenise
-from cli.models.explain import words_cut
 from tests.support import sounds
 from tests.support.command_line import parsed
+from workers.explanation import words_cut
 
 WIDTH = 80
 

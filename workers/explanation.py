@@ -1,0 +1,231 @@
+"""What a sound's category rests on: predictions from less than everything.
+
+The model predicts once as for `ingest`, then without one word of the name, without the pack-mates,
+and without the header.
+"""
+
+import re
+from collections import Counter
+from dataclasses import asdict, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import CATEGORIES
+from classifier.errors import SoundError
+from classifier.headers.reader import AudioHeader
+from classifier.model.classifier import Classifier
+from classifier.model.header_features import header_matrix
+from classifier.model.vocabulary import SEQUENCE_LENGTH, first_and_last
+from classifier.names.pack_mates import PackMates
+from classifier.names.tokens import clean_name, placed_tokens, tokenise
+from db.results.queries import top3
+from db.results.sounds import Prediction
+from workers.classification import read_sound
+from workers.predictions import Question, ask, predictions, question, sound_attributes
+from workers.reading.folder_cache import Folders
+from workers.settings import Settings
+
+#: A word that changes the category's probability by less than this did not matter.
+_LEAST_CHANGE: Final = 0.01
+
+_MATES_NAMED: Final = 5
+
+#: Each costs one prediction; the words after them in a hostile name go unexplained.
+_MOST_WORDS: Final = 64
+
+_NUMBER: Final = re.compile(r"\d+")
+
+
+def explanation(
+    root: str,
+    root_fd: int,
+    path: str,
+    *,
+    classifier: Classifier,
+    folders: Folders,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return all that ``cratesort explain --json`` says of one file.
+
+    Parameters
+    ----------
+    root, path : str
+        As the ledger has them.
+    root_fd : int
+        The open folder of `root`.
+    """
+    sound: dict[str, Any] = {"path": path, "root": root}
+    read = read_sound(root_fd, root, path)
+    if isinstance(read.outcome, SoundError):
+        error = {"error_code": read.outcome.code, "error_message": read.outcome.message}
+        return sound | error | {"category": None}
+    (pack_mates,) = folders.pack_mates(root, root_fd, [path], folder_words=settings.folder_words)
+    header = read.outcome.header
+    attributes = sound_attributes(path, header, settings)
+    asked = question(path, header, pack_mates, folder_words=settings.folder_words)
+    return (
+        sound
+        | {"error_code": None, "error_message": None, "note": read.outcome.note}
+        | _answer(asked, classifier)
+        | {
+            "header": _header(header, attributes.tempo_bpm),
+            "mates": _mates(asked.name, pack_mates, classifier),
+            "by_products": asdict(attributes),
+        }
+    )
+
+
+def _answer(asked: Question, classifier: Classifier) -> dict[str, Any]:
+    answers = ask(classifier, [asked])
+    (prediction,) = predictions(classifier, [asked], answers)
+    tokens = tokenise(asked.name, _counting(asked.name, asked.pack_mates))
+    by_pack_mates = None if asked.pack_mates is None else _best(answers.by_pack_mates[0])[0]
+    return {
+        "category": CATEGORIES[prediction.best],
+        "confidence": round(prediction.probabilities[prediction.best], 4),
+        "top3": _best(answers.probabilities[0]),
+        "needs_review": prediction.needs_review,
+        "review_below": round(classifier.review_below, 4),
+        "evidence": prediction.evidence,
+        "model_version": prediction.model_version,
+        "name_read": asked.name,
+        "tokens": list(first_and_last(tokens, SEQUENCE_LENGTH)),
+        "tokens_not_read": max(0, len(tokens) - SEQUENCE_LENGTH),
+        "words": _words(asked, classifier, prediction),
+        "says": {
+            "name": _best(answers.by_name[0])[0],
+            "name_and_mates": by_pack_mates,
+            "everything": _best(answers.probabilities[0])[0],
+        },
+    }
+
+
+def _best(probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """Return the three most probable categories of a row of 12 probabilities."""
+    return [
+        {"category": category, "probability": round(probability, 4)}
+        for category, probability in top3(probabilities.tolist())
+    ]
+
+
+def _counting(name: str, pack_mates: PackMates | None) -> frozenset[int]:
+    """Return where in a name the numbers stand that count the files of its folder."""
+    return frozenset() if pack_mates is None else pack_mates.counting(name)
+
+
+def _words(asked: Question, classifier: Classifier, prediction: Prediction) -> list[dict[str, Any]]:
+    """Return the category's probability without each word, the largest change first.
+
+    Pack-mates and header stay.
+    """
+    cuts = words_cut(asked.name, asked.pack_mates)[:_MOST_WORDS]
+    if not cuts:
+        return []
+    best, confidence = prediction.best, prediction.probabilities[prediction.best]
+    probabilities = classifier.predict(
+        [cut.name for cut in cuts], [asked.header] * len(cuts), [cut.pack_mates for cut in cuts]
+    )
+    words = [
+        (cut, without, without - confidence)
+        for cut, without in zip(cuts, probabilities[:, best].tolist(), strict=True)
+    ]
+    words.sort(key=lambda word: -abs(word[2]))
+    return [
+        {
+            "word": cut.word,
+            "token": cut.token,
+            "without": round(without, 4),
+            "change": round(change, 4),
+        }
+        for cut, without, change in words
+        if abs(change) >= _LEAST_CHANGE
+    ]
+
+
+class Cut(NamedTuple):
+    """A name that lost one word.
+
+    Attributes
+    ----------
+    word : str
+        What was cut out.
+    token : str
+        As what it was read.
+    name : str
+        What is left.
+    pack_mates : PackMates or None
+        Whose numbers count the files of the folder in this name, too.
+    """
+
+    word: str
+    token: str
+    name: str
+    pack_mates: PackMates | None
+
+
+def words_cut(name: str, pack_mates: PackMates | None = None) -> list[Cut]:
+    """Return a name without each of its words, in the order of the name.
+
+    Parameters
+    ----------
+    name : str
+        A base name.
+
+    Examples
+    --------
+    >>> [tuple(cut)[:3] for cut in words_cut("Bass 128 bpm.wav")]
+    [('Bass', 'bass', '  128 bpm.wav'), ('128 bpm', '<bpm>', 'Bass  .wav')]
+    """
+    clean = clean_name(name)
+    counting = _counting(name, pack_mates)
+    cuts = []
+    for token, start, end in placed_tokens(name, counting):
+        # A space stays where the word was: its neighbours must not become one word.
+        left = f"{clean[:start]} {clean[end:]}"
+        kept = pack_mates
+        if pack_mates is not None and counting:
+            # `87` of `SNARE87` counts files without its word, too: it must not become a tempo.
+            starts = [number.start() for number in _NUMBER.finditer(clean)]
+            slots = [at in counting for at in starts if not start <= at < end]
+            template = _NUMBER.sub("#", left.strip())
+            series = {(template, slot) for slot, counts in enumerate(slots) if counts}
+            kept = replace(pack_mates, counters=pack_mates.counters | series)
+        cuts.append(Cut(clean[start:end], token, f"{left}.wav", kept))
+    return cuts
+
+
+def _header(header: AudioHeader, tempo_bpm: float | None) -> dict[str, Any]:
+    info = header.loop_info
+    seconds = header.duration_seconds
+    bars = None
+    if seconds is not None and tempo_bpm is not None:
+        bars = round(seconds * tempo_bpm / 240, 3)
+    return {
+        "file_size": header.file_size_bytes,
+        "duration_seconds": seconds,
+        "bars": bars,
+        "sample_rate_hz": header.sample_rate_hz,
+        "channels": header.channels,
+        "frame_count": header.frame_count,
+        "sample_type": header.sample_type,
+        "chunks": None if info is None else {name: getattr(info, name) for name in info._fields},
+    }
+
+
+def _mates(
+    name: str, pack_mates: PackMates | None, classifier: Classifier
+) -> dict[str, Any] | None:
+    if pack_mates is None:
+        return None
+    names = pack_mates.names
+    unknown = header_matrix([AudioHeader(None, None, None, None, None, None)] * len(names))
+    by_name = classifier.answers(names, unknown, [pack_mates] * len(names)).by_name
+    categories = Counter(CATEGORIES[index] for index in by_name.argmax(axis=1).tolist())
+    return {
+        "count": len(names),
+        "others": [other for other in names if other != name][:_MATES_NAMED],
+        # How many of the names, each by itself, are of which category.
+        "say": dict(categories.most_common()),
+    }
