@@ -66,14 +66,13 @@ def list_models(as_json: bool) -> None:
     print_table(
         [
             (
-                "*" if model["serves"] else "",
-                model["version"],
+                f"{'*' if model['serves'] else ' '} {model['version']}",
                 f"{model['size_bytes'] / 1e6:,.2f} MB",
                 model["created_at"] or "ships with cratesort",
             )
             for model in listed
         ],
-        "<<><",
+        "<><",
         indent=0,
     )
     say("\n* in use")
