@@ -1,18 +1,16 @@
-"""FLAC: finding the one block of numbers among a file's metadata.
+"""FLAC: the numbers of the first block, STREAMINFO; a walk over the other metadata blocks.
 
-Like the chunks of a WAV (`classifier.headers.chunked`), the metadata of a FLAC (tags, pictures,
-tables) is walked over here and never read. All numbers stand in the first block: those without
-corners are taken from it here, of all others libsndfile is shown a stand-in that holds this block
-and nothing else. Source: RFC 9639, 8.1 and 8.2.
+libsndfile reads unusual numbers, from a stand-in of this block alone (decision 13). Tags, pictures
+and tables are never read. Source: RFC 9639, 8.1 and 8.2.
 """
 
 import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers.layout import Layout, Numbers, StandIn, bytes_at
+from classifier.headers.layout import Layout, StandIn, StreamInfo, bytes_at
 
-#: As of chunks: no real sound has as many.
+#: No real sound has as many.
 _MAX_BLOCKS: Final = 256
 _STREAMINFO_BYTES: Final = 34
 _IS_LAST: Final = 0x80
@@ -29,14 +27,10 @@ def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
 
     Parameters
     ----------
-    fd : int
-        Readable; its offset is not moved.
     head : bytes
-        The file's first block, in which the metadata of most files ends.
+        The file's first block.
     offset : int
-        Where ``fLaC`` stands: 0, or behind an ID3 tag.
-    size_bytes : int
-        The file's size.
+        Of ``fLaC``: 0, or after an ID3 tag.
 
     Raises
     ------
@@ -64,14 +58,14 @@ def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
         )
     if offset >= size_bytes:
         raise _cut()
-    numbers = streaminfo[4:]
-    return Layout("FLAC", stand_in=stand_in(numbers), numbers=_plain_numbers(numbers))
+    streaminfo = streaminfo[4:]
+    return Layout("FLAC", _stream_info(streaminfo) or stand_in(streaminfo))
 
 
-def _plain_numbers(streaminfo: bytes) -> Numbers | None:
-    """Return the numbers of a block without corners, None for all others: libsndfile knows those.
+def _stream_info(streaminfo: bytes) -> StreamInfo | None:
+    """Return the numbers of a common STREAMINFO; None for unusual ones, which libsndfile handles.
 
-    That it would say the same is held by a test, as for WAV (`classifier.headers.chunked`).
+    A test compares both.
     """
     shortest, longest = struct.unpack_from(">HH", streaminfo)
     # 20 bits of rate, 3 of channels less one, 5 of bits less one, 36 of frames.
@@ -86,11 +80,11 @@ def _plain_numbers(streaminfo: bytes) -> Numbers | None:
         or frames == 0  # not stated
     ):
         return None
-    return Numbers(rate_hz, (packed >> 41 & 0x7) + 1, frames, sample_type)
+    return StreamInfo(rate_hz, (packed >> 41 & 0x7) + 1, frames, sample_type)
 
 
 def stand_in(streaminfo: bytes) -> StandIn:
-    """Return a FLAC file of nothing but these numbers."""
+    """Return a FLAC file of nothing but this block."""
     block = bytes([_IS_LAST, 0, 0, _STREAMINFO_BYTES])
     return StandIn(b"fLaC" + block + streaminfo[:_STREAMINFO_BYTES], 0)
 

@@ -1,36 +1,22 @@
-"""What a look at a file's first bytes finds out, before libsndfile is asked."""
+"""What a reader finds out about a file before libsndfile: container, extent, source of numbers."""
 
 import os
-from typing import Final, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from classifier.headers.loop_metadata import LoopInfo
 
-#: Lengths by which writers that do not know a length say so.
-_UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
 
+class StreamInfo(NamedTuple):
+    """The numbers of a stream as a header states them, not yet checked against any limit.
 
-class StandIn(NamedTuple):
-    """What libsndfile is shown in place of a file: a header, then silence.
-
-    Attributes
-    ----------
-    sound_bytes : int
-        Length of the sound that the header announces and that follows it.
-    """
-
-    header: bytes
-    sound_bytes: int
-
-
-class Numbers(NamedTuple):
-    """The numbers of a header, not yet believed.
+    As a layout's source: a reader of ours found all of them, and libsndfile is not used.
 
     Attributes
     ----------
     frame_count : int or None
         Samples per channel; None where the container does not state it.
     sample_type : str
-        As libsndfile calls it.
+        libsndfile's subtype.
     """
 
     sample_rate_hz: int
@@ -39,8 +25,31 @@ class Numbers(NamedTuple):
     sample_type: str
 
 
+class StandIn(NamedTuple):
+    """A header for libsndfile to read in place of the file (decision 12).
+
+    Attributes
+    ----------
+    sound_bytes : int
+        Length of the sound that the header announces; libsndfile is given zeros for it.
+    """
+
+    header: bytes
+    sound_bytes: int
+
+
+class PassThrough(NamedTuple):
+    """The file itself, for libsndfile to read from this offset."""
+
+    offset: int
+
+
+#: Where the numbers come from; None: the file holds no sound and has none (MIDI).
+Source: TypeAlias = StreamInfo | StandIn | PassThrough | None
+
+
 class Layout(NamedTuple):
-    """What the first bytes say.
+    """A file as its container describes it.
 
     Attributes
     ----------
@@ -48,47 +57,18 @@ class Layout(NamedTuple):
         ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF``, ``W64`` or ``MIDI``.
     missing_bytes : int
         Sound data that the header states and the file does not have; 0 when complete or unstated.
-    audio_offset_bytes : int
-        Where the container starts: after an ID3 tag and its padding, else 0.
-    stand_in : StandIn or None
-        What libsndfile is to be shown; None: the file itself.
-    numbers : Numbers or None
-        What was read already, so that libsndfile is not asked.
     loop_info : LoopInfo or None
         What its chunks state of tempo, key and playing; libsndfile never sees it.
     """
 
     container: str
+    source: Source
     missing_bytes: int = 0
-    audio_offset_bytes: int = 0
-    stand_in: StandIn | None = None
-    numbers: Numbers | None = None
     loop_info: LoopInfo | None = None
 
 
-class Extent(NamedTuple):
-    """How much of the sound is there, how much the header states beyond that, where it ends."""
-
-    there: int
-    missing: int
-    end: int
-
-    @classmethod
-    def of(cls, body: int, stated: int, size_bytes: int) -> "Extent":
-        """Compare a stated length with what a file of this size has behind `body`."""
-        if stated in _UNSTATED:
-            return cls(max(0, size_bytes - body), 0, size_bytes)
-        return cls.exactly(body, stated, size_bytes)
-
-    @classmethod
-    def exactly(cls, body: int, stated: int, size_bytes: int) -> "Extent":
-        """Compare as `of` does, where every length means what it says."""
-        left = max(0, size_bytes - body)
-        return cls(min(stated, left), max(0, stated - left), min(body + stated, size_bytes))
-
-
 def bytes_at(fd: int, head: bytes, offset: int, length: int) -> bytes:
-    """Return up to `length` bytes at `offset`, from the block at hand when it holds them."""
+    """Return up to `length` bytes at `offset`, from the file's first block when it holds them."""
     if offset + length <= len(head):
         return head[offset : offset + length]
     if offset >= 1 << 62:

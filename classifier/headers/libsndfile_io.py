@@ -1,7 +1,7 @@
-"""The file objects that libsndfile reads in place of a file: part of it, or a stand-in.
+"""Virtual files for libsndfile: part of a file, or a stand-in.
 
-libsndfile calls them from C, where no exception can pass: what a read raises is kept, the read ends
-like a file's end, and whoever opened the file raises it (`Shown.failure`).
+libsndfile calls them from C, where no exception can pass: what a read raises is kept, the read
+returns nothing, as at a file's end, and the caller raises it afterwards (`VirtualFile.failure`).
 """
 
 import os
@@ -10,23 +10,23 @@ from typing import Any, Final
 
 from classifier.headers.layout import StandIn
 
-#: What libmpg123 may read before it has to know: a tag as large as it is shown (`containers`) and
-#: as much again. Real MP3s need a hundredth of it (held by a test).
+#: What libmpg123 may read of one file: the largest tag it is given (`sniffing`) and as much again.
+#: Real MP3s need a hundredth of it (a test checks this).
 MAX_BYTES_READ: Final = 2 << 20
 #: A read counts as much at least: libmpg123 looks for a lost frame by single bytes, and a call from
 #: C costs more than the byte.
 _LEAST_BYTES_COUNTED: Final = 64
 
 
-class Shown:
-    """What every such object can do.
+class VirtualFile:
+    """A read-only file object as `soundfile` takes it.
 
     Attributes
     ----------
     failure : BaseException or None
-        What the first read that failed raised.
-    overdrawn : bool
-        Whether more was asked for than may be read.
+        What the first failed read raised.
+    limit_exceeded : bool
+        Whether `MAX_BYTES_READ` was not enough.
     """
 
     def __init__(self, length: int, read_at: Callable[[int, int], bytes]) -> None:
@@ -35,7 +35,7 @@ class Shown:
         self._position = 0
         self._left = MAX_BYTES_READ
         self.failure: BaseException | None = None
-        self.overdrawn = False
+        self.limit_exceeded = False
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move, as files do."""
@@ -54,13 +54,13 @@ class Shown:
         return len(data)
 
     def read(self, length: int) -> bytes:
-        """Return up to `length` bytes; none any more once one read failed or was refused."""
-        if self.failure is not None or self.overdrawn:
+        """Return up to `length` bytes; none once a read failed or exceeded the limit."""
+        if self.failure is not None or self.limit_exceeded:
             return b""
         length = max(0, min(length, self._length - self._position))
         self._left -= max(length, _LEAST_BYTES_COUNTED)
         if self._left < 0:
-            self.overdrawn = True
+            self.limit_exceeded = True
             return b""
         try:
             data = self._read_at(self._position, length)
@@ -71,16 +71,16 @@ class Shown:
         return data
 
 
-def part_of_file(fd: int, start: int, end: int) -> Shown:
-    """Return what stands in a file from `start` to `end`; 0 and its size: all of it."""
-    return Shown(end - start, lambda position, length: os.pread(fd, length, start + position))
+def part_of_file(fd: int, start: int, end: int) -> VirtualFile:
+    """Return the bytes of a file from `start` to `end`."""
+    return VirtualFile(end - start, lambda position, length: os.pread(fd, length, start + position))
 
 
-def stand_in_file(stand_in: StandIn) -> Shown:
-    """Return a stand-in's header, followed by as much silence as it announces."""
+def stand_in_file(stand_in: StandIn) -> VirtualFile:
+    """Return a stand-in's header, followed by as many zeros as it announces."""
     header = stand_in.header
 
     def read_at(position: int, length: int) -> bytes:
         return header[position : position + length].ljust(length, b"\0")
 
-    return Shown(len(header) + stand_in.sound_bytes, read_at)
+    return VirtualFile(len(header) + stand_in.sound_bytes, read_at)

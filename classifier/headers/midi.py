@@ -1,10 +1,8 @@
-"""Standard MIDI files: whether one is whole, from its chunk headers alone.
+"""Standard MIDI files: whether one is complete, from its chunk headers alone.
 
-A MIDI file holds notes and no sound, but packs file it beside their sounds, so it is classified by
-its name. It states neither rate nor frames, and how long it is depends on what plays it: of its
-header's numbers only the size is known. Source: Standard MIDI Files 1.0 (MMA, 1988).
-
-Even its tempo is among them, and programs write 120 there unasked.
+A MIDI file holds notes and no sound, but packs keep it beside their sounds, so it is classified by
+its name. It states neither sample rate nor frames, and programs write a tempo of 120 by default.
+Source: Standard MIDI Files 1.0 (MMA, 1988).
 """
 
 import struct
@@ -54,4 +52,4 @@ def midi(fd: int, head: bytes, size_bytes: int) -> Layout:
             ErrorCode.TRUNCATED,
             f"its MIDI tracks state {end - size_bytes:,} bytes more than the file has",
         )
-    return Layout("MIDI")
+    return Layout("MIDI", None)

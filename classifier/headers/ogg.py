@@ -21,7 +21,7 @@ from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers import flac
-from classifier.headers.layout import Layout, Numbers
+from classifier.headers.layout import Layout, StreamInfo
 
 _CONTINUED: Final = 1
 _FIRST: Final = 2
@@ -118,11 +118,11 @@ def ogg(fd: int, size_bytes: int) -> Layout:
     if first.packet_ends() != [len(body)]:
         raise _broken("its first page does not hold one packet")
     if body[:7] == b"\x01vorbis":
-        return Layout("OGG", numbers=_vorbis(fd, size_bytes, first, body))
+        return Layout("OGG", _vorbis(fd, size_bytes, first, body))
     if body[:8] == b"OpusHead":
-        return Layout("OGG", numbers=_opus(fd, size_bytes, first, body))
+        return Layout("OGG", _opus(fd, size_bytes, first, body))
     if body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC":
-        return Layout("OGG", stand_in=flac.stand_in(body[17:]))
+        return Layout("OGG", flac.stand_in(body[17:]))
     what = next((name for magic, name in _OTHERS if body.startswith(magic)), "not known here")
     raise SoundError(
         ErrorCode.UNSUPPORTED_FORMAT,
@@ -130,7 +130,7 @@ def ogg(fd: int, size_bytes: int) -> Layout:
     )
 
 
-def _vorbis(fd: int, size_bytes: int, first: _Page, body: bytes) -> Numbers:
+def _vorbis(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
     if len(body) < 30 or body[7:11] != bytes(4) or not body[29] & 1:
         raise _broken("its Vorbis header is not one")
     channels, rate_hz = struct.unpack_from("<BI", body, 11)
@@ -152,7 +152,7 @@ def _vorbis(fd: int, size_bytes: int, first: _Page, body: bytes) -> Numbers:
     if page.flags & _LAST and page.granule_position <= samples:
         start = 0
     end = _last_granule_position(fd, size_bytes, first)
-    return Numbers(rate_hz, channels, None if end is None else max(0, end - start), "VORBIS")
+    return StreamInfo(rate_hz, channels, None if end is None else max(0, end - start), "VORBIS")
 
 
 def _long_modes(setup: bytes) -> list[bool]:
@@ -178,7 +178,7 @@ def _long_modes(setup: bytes) -> list[bool]:
     return found
 
 
-def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> Numbers:
+def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
     if len(body) < 19 or body[8] > 1:
         raise _broken("its Opus header is not one")
     channels, skipped, stated_rate_hz = struct.unpack_from("<BHI", body, 9)
@@ -200,7 +200,7 @@ def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> Numbers:
     # Positions count at the highest, whatever is stated.
     factor = _OPUS_RATES_HZ[-1] // rate_hz
     frames = None if end is None else max(0, end - start - skipped) // factor
-    return Numbers(rate_hz, channels, frames, "OPUS")
+    return StreamInfo(rate_hz, channels, frames, "OPUS")
 
 
 def _opus_samples(packet: bytes) -> int:

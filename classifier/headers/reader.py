@@ -1,9 +1,8 @@
-"""Reading the numbers of a sound's header, never its samples.
+"""Reading the numbers of a sound's header, never its samples: `read_header`.
 
-`classifier.headers.sniffing` decides first whether a file may be read and what of it libsndfile
-(through `soundfile`) is shown: a part of an MP3, nothing of most Ogg, of all others a stand-in.
-Nothing is ever decoded, so a 46 kB FLAC that would expand eight thousandfold costs what any other
-does. Every number is bounded before it leaves this module.
+`classifier.headers.sniffing` decides whether a file may be read, and where its numbers come from:
+a reader of ours, or libsndfile, given a stand-in or (for MP3) part of the file (decisions 12, 13).
+Nothing is decoded. Every number is bounded before it leaves this module.
 """
 
 import contextlib
@@ -15,8 +14,8 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.files.extensions import AUDIO_EXTENSIONS, EXTENSIONS
 from classifier.files.paths import printable
 from classifier.headers import sniffing
-from classifier.headers.layout import Layout, Numbers
-from classifier.headers.libsndfile_io import Shown, part_of_file, stand_in_file
+from classifier.headers.layout import Layout, PassThrough, StandIn, StreamInfo
+from classifier.headers.libsndfile_io import VirtualFile, part_of_file, stand_in_file
 from classifier.headers.loop_metadata import LoopInfo
 from classifier.native_output import quiet
 
@@ -59,7 +58,7 @@ class AudioHeader(NamedTuple):
 
 
 class HeaderReading(NamedTuple):
-    """A header and what a person should know about the file it came from.
+    """A header and what the user should know about the file.
 
     Attributes
     ----------
@@ -77,17 +76,15 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     Parameters
     ----------
     fd : int
-        From `classifier.files.safe_open.open_beneath`: a regular file at offset 0. Not closed here.
-    size_bytes : int
-        The file's size.
+        From `classifier.files.safe_open.open_beneath`: a regular file. Not closed here.
     name : str
-        The base name, only to tell whether its extension misleads.
+        The base name, only to report an extension that misleads.
 
     Raises
     ------
     SoundError
         `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or
-        `TRUNCATED`, each saying what was expected and what came.
+        `TRUNCATED`, each with what was expected and what came.
     OSError
         The storage failed, which is not the sound's fault.
     """
@@ -95,10 +92,17 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
     try:
         layout = sniffing.inspect(fd, size_bytes)
-        if layout.container == "MIDI":
-            header = AudioHeader(size_bytes, None, None, None, None, None)
-        else:
-            header = _believed(_numbers(fd, size_bytes, layout), size_bytes, layout)
+        match layout.source:
+            case StreamInfo() as info:
+                header = _validated(info, size_bytes, layout)
+            case StandIn() as stand_in:
+                info = _read_virtual(stand_in_file(stand_in), layout)
+                header = _validated(info, size_bytes, layout)
+            case PassThrough(offset):
+                info = _read_virtual(part_of_file(fd, offset, size_bytes), layout)
+                header = _validated(info, size_bytes, layout)
+            case None:
+                header = AudioHeader(size_bytes, None, None, None, None, None)
     except MemoryError as error:
         # The worker is well; it is this file that asks for more than a process may have.
         raise SoundError(
@@ -112,27 +116,21 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     return HeaderReading(header, _note(layout, name))
 
 
-def _numbers(fd: int, size_bytes: int, layout: Layout) -> Numbers:
-    if layout.numbers is not None:
-        return layout.numbers
-    if layout.stand_in is not None:
-        shown = stand_in_file(layout.stand_in)
-    else:
-        shown = part_of_file(fd, layout.audio_offset_bytes, size_bytes)
+def _read_virtual(file: VirtualFile, layout: Layout) -> StreamInfo:
     try:
-        outcome = _numbers_by_libsndfile(shown, talks=layout.container == "MP3")
+        outcome = _read_by_libsndfile(file, is_noisy=layout.container == "MP3")
     except soundfile.LibsndfileError as error:
         outcome = error
-    # libsndfile took either for the end of the file, and whatever it says then means nothing.
-    if shown.failure is not None:
-        raise shown.failure
-    if shown.overdrawn:
+    # libsndfile took either for the end of the file, so its outcome means nothing.
+    if file.failure is not None:
+        raise file.failure
+    if file.limit_exceeded:
         raise SoundError(
             ErrorCode.INVALID_HEADER,
             f"its {layout.container} header cannot be read: no sound can be found in as much of it "
             "as is read",
         )
-    if isinstance(outcome, Numbers):
+    if isinstance(outcome, StreamInfo):
         return outcome
     if outcome.code == _SFE_MALLOC_FAILED:
         raise MemoryError from outcome
@@ -144,13 +142,13 @@ def _numbers(fd: int, size_bytes: int, layout: Layout) -> Numbers:
     ) from outcome
 
 
-def _numbers_by_libsndfile(shown: Shown, talks: bool) -> Numbers:
+def _read_by_libsndfile(file: VirtualFile, *, is_noisy: bool) -> StreamInfo:
     with (
-        quiet() if talks else contextlib.nullcontext(),
-        soundfile.SoundFile(shown, mode="r") as sound,
+        quiet() if is_noisy else contextlib.nullcontext(),
+        soundfile.SoundFile(file, mode="r") as sound,
     ):
         frames = int(sound.frames)
-        return Numbers(
+        return StreamInfo(
             sample_rate_hz=int(sound.samplerate),
             channels=int(sound.channels),
             frame_count=None if frames < 0 or frames == _FRAMES_UNSTATED else frames,
@@ -158,8 +156,8 @@ def _numbers_by_libsndfile(shown: Shown, talks: bool) -> Numbers:
         )
 
 
-def _believed(numbers: Numbers, size_bytes: int, layout: Layout) -> AudioHeader:
-    channels, rate, frames = numbers.channels, numbers.sample_rate_hz, numbers.frame_count
+def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader:
+    channels, rate, frames = info.channels, info.sample_rate_hz, info.frame_count
     if not 0 < channels <= MAX_CHANNELS or not 0 < rate <= MAX_SAMPLE_RATE_HZ:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
@@ -179,7 +177,7 @@ def _believed(numbers: Numbers, size_bytes: int, layout: Layout) -> AudioHeader:
         sample_rate_hz=rate,
         channels=channels,
         frame_count=frames,
-        sample_type=numbers.sample_type,
+        sample_type=info.sample_type,
         loop_info=layout.loop_info,
     )
 

@@ -1,8 +1,8 @@
-"""Which container a file really is, told from its first bytes, before libsndfile sees any.
+"""Detecting a file's container from its first bytes, before libsndfile sees any.
 
 libsndfile understands some twenty-five containers and thirty encodings; sample packs use eight and
 a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer on some IMA ADPCM WAV
-files, CVE-2026-37555), so containers and encodings are allow-listed here.
+files, CVE-2026-37555), so containers and encodings are allow-listed.
 
 Sources: id3.org 2.4.0; ISO 11172-3 (MP3).
 """
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers import chunked, flac, midi, ogg
-from classifier.headers.layout import Layout
+from classifier.headers import aiff, caf_au, flac, midi, ogg, riff
+from classifier.headers.layout import Layout, PassThrough
 
 #: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
 HEAD_BYTES: Final = 4096
 
 _MAX_PADDING_BYTES: Final = 65536
-#: A cover picture of the usual kind fits.
-_MAX_SHOWN_TAG_BYTES: Final = 1 << 20
+#: libsndfile reads a tag into memory; a usual cover picture fits.
+_MAX_TAG_BYTES: Final = 1 << 20
 
-#: What people have and libsndfile does not read: named, so that they know what to convert.
+#: Common formats that libsndfile does not read: named, so that users know what to convert.
 _OTHERS: Final = (
     (4, b"ftyp", "MPEG-4 (m4a, mp4)"),
     (0, b"\x30\x26\xb2\x75", "Windows Media"),
@@ -34,35 +34,29 @@ _OTHERS: Final = (
 )
 
 _READERS: Final[dict[bytes, Callable[[int, bytes, int], Layout]]] = {
-    b"caff": chunked.caf,
+    b"caff": caf_au.caf,
     b"MThd": midi.midi,
 }
 
-#: The containers that are read, as a person writes them.
+#: The containers that are read, for messages.
 READABLE: Final = "WAV, AIFF, FLAC, Ogg, MP3, AU, CAF, W64 or MIDI"
 
 
 def inspect(fd: int, size_bytes: int) -> Layout:
-    """Tell a file's container and whether its sound data is all there.
-
-    Parameters
-    ----------
-    fd : int
-        Readable; its offset is not moved.
-    size_bytes : int
-        The file's size.
+    """Detect a file's container and read its layout. The offset of `fd` is not moved.
 
     Raises
     ------
     SoundError
-        `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, saying what the file is where that can be told.
+        `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, naming what the file is where that is known; and what
+        the container's reader raises.
     """
     head = os.pread(fd, HEAD_BYTES, 0)
     magic = head[:4]
     if magic in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
-        return chunked.wav(fd, head, size_bytes)
+        return riff.wav(fd, head, size_bytes)
     if magic == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return chunked.aiff(fd, head, size_bytes)
+        return aiff.aiff(fd, head, size_bytes)
     if magic == b"fLaC":
         return flac.flac(fd, head, 0, size_bytes)
     if magic == b"OggS":
@@ -70,13 +64,13 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     if magic[:3] == b"ID3":
         return _after_id3(fd, head, size_bytes)
     if magic == b".snd":
-        return chunked.au(head, size_bytes)
-    if head[:16] == chunked.W64_RIFF and head[24:40] == chunked.W64_WAVE:
-        return chunked.w64(fd, head, size_bytes)
+        return caf_au.au(head, size_bytes)
+    if head[:16] == riff.W64_RIFF and head[24:40] == riff.W64_WAVE:
+        return riff.w64(fd, head, size_bytes)
     if magic in _READERS:
         return _READERS[magic](fd, head, size_bytes)
     if is_mpeg_frame(head) and not _is_utf16(head):
-        return Layout("MP3")
+        return Layout("MP3", PassThrough(0))
     raise _not_audio(head)
 
 
@@ -94,11 +88,11 @@ def is_mpeg_frame(head: bytes) -> bool:
 
 
 def looks_like_audio(fd: int) -> bool:
-    """Whether a file without a telling extension starts like a container that is read."""
+    """Whether a file without a known extension starts like a container that is read."""
     try:
         inspect(fd, os.fstat(fd).st_size)
     except SoundError as error:
-        # A broken WAV is a sound whose owner wants to hear of it; a text file is not.
+        # A broken WAV is reported to the user; a text file is passed over.
         return error.code is not ErrorCode.NOT_AUDIO
     return True
 
@@ -134,10 +128,10 @@ def _after_id3(fd: int, head: bytes, size_bytes: int) -> Layout:
     if audio == b"fLaC":
         return flac.flac(fd, head, offset + start, size_bytes)
     if is_mpeg_frame(audio):
-        # libsndfile, given a descriptor, looks for a frame right behind the tag and gives up on
-        # padding that the tag's own size does not count, on a footer, and on an empty tag; a large
-        # tag it would read into memory. Else it is given the whole file: its estimate of a length
-        # is then the one models were trained on.
-        misled = start or footer_bytes or size < 10 or size > _MAX_SHOWN_TAG_BYTES
-        return Layout("MP3", audio_offset_bytes=offset + start if misled else 0)
+        # libsndfile looks for a frame right after the tag and gives up on padding that the tag's
+        # size does not count, on a footer, and on an empty tag; a large tag it would read into
+        # memory. Otherwise it reads the whole file: models were trained on its estimate of a
+        # length from there.
+        skips_tag = start or footer_bytes or size < 10 or size > _MAX_TAG_BYTES
+        return Layout("MP3", PassThrough(offset + start if skips_tag else 0))
     raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from classifier.errors import SoundError
 from classifier.files.safe_open import open_beneath, open_root
-from classifier.headers import sniffing
+from classifier.headers import flac, sniffing
+from classifier.headers.layout import StreamInfo
 from classifier.headers.libsndfile_io import stand_in_file
-from classifier.headers.reader import _numbers_by_libsndfile
+from classifier.headers.reader import _read_by_libsndfile
 from tests.support import sounds
 
 
@@ -38,14 +39,15 @@ def streaminfos(draw):
 @given(streaminfos())
 def test_of_any_block_it_says_the_same_or_nothing(layout_of, streaminfo):
     layout = layout_of(b"fLaC" + b"\x80\0\0\x22" + streaminfo + bytes(64))
-    if layout.numbers is not None:
-        assert layout.numbers == _numbers_by_libsndfile(stand_in_file(layout.stand_in), talks=False)
+    if isinstance(layout.source, StreamInfo):
+        file = stand_in_file(flac.stand_in(streaminfo))
+        assert layout.source == _read_by_libsndfile(file, is_noisy=False)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_what_libsndfile_writes_is_read_without_it(layout_of, subtype, channels):
-    numbers = layout_of(sounds.encoded("FLAC", subtype, channels=channels)).numbers
+    numbers = layout_of(sounds.encoded("FLAC", subtype, channels=channels)).source
     assert (numbers.sample_type, numbers.channels) == (subtype, channels)
     assert (numbers.frame_count, numbers.sample_rate_hz) == (sounds.N_FRAMES, 44100)
 
@@ -58,7 +60,7 @@ def test_of_all_real_sounds_it_says_the_same(shared_audio):
         fd, status = open_beneath(root_fd, str(path.relative_to(shared_audio)))
         try:
             layout = sniffing.inspect(fd, status.st_size)
-            if layout.numbers is None:
+            if not isinstance(layout.source, StreamInfo):
                 continue
             with soundfile.SoundFile(path) as sound:
                 seen = (sound.samplerate, sound.channels, sound.frames, sound.subtype)
@@ -67,7 +69,7 @@ def test_of_all_real_sounds_it_says_the_same(shared_audio):
         finally:
             os.close(fd)
         # Then libsndfile says so of the file itself
-        numbers = layout.numbers
+        numbers = layout.source
         assert seen == (
             numbers.sample_rate_hz,
             numbers.channels,

@@ -96,7 +96,7 @@ def test_a_length_of_gigabytes_in_a_small_file_is_seen_through(refusal_of, conte
     ids=["far away", "odd ones", "an endless one", "a second format"],
 )
 def test_libsndfile_sees_the_format_and_the_length_and_nothing_else(layout_of, chunks):
-    assert layout_of(caf(*chunks)).stand_in == layout_of(caf(DESC, DATA)).stand_in
+    assert layout_of(caf(*chunks)).source == layout_of(caf(DESC, DATA)).source
 
 
 def test_a_decoder_of_apples_codec_is_not_set_up(header_of, monkeypatch):

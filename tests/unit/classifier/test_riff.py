@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from classifier.errors import SoundError
 from classifier.files.safe_open import open_beneath, open_root
 from classifier.headers import sniffing
+from classifier.headers.layout import StandIn, StreamInfo
 from classifier.headers.libsndfile_io import stand_in_file
-from classifier.headers.reader import _numbers_by_libsndfile
+from classifier.headers.reader import _read_by_libsndfile
 from tests.support import sounds
 from tests.support.riff_chunks import chunk, riff
 
@@ -47,22 +48,22 @@ def test_of_any_format_it_says_the_same_or_nothing(
         layout = layout_of(file)
     except SoundError:
         return
-    if layout.numbers is not None:
+    if isinstance(layout.source, StreamInfo):
         shown = stand_in_file(stand_in_of(lambda: layout_of(file)))
-        assert layout.numbers == _numbers_by_libsndfile(shown, talks=False)
+        assert layout.source == _read_by_libsndfile(shown, is_noisy=False)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_what_libsndfile_writes_is_read_without_it(layout_of, subtype, channels):
-    numbers = layout_of(sounds.encoded("WAV", subtype, channels=channels)).numbers
+    numbers = layout_of(sounds.encoded("WAV", subtype, channels=channels)).source
     assert (numbers.sample_type, numbers.channels) == (subtype, channels)
     assert (numbers.frame_count, numbers.sample_rate_hz) == (sounds.N_FRAMES, 44100)
 
 
 @pytest.mark.parametrize("subtype", ["ALAW", "ULAW", "MS_ADPCM", "GSM610"])
 def test_other_encodings_are_libsndfile_s(layout_of, subtype):
-    assert layout_of(sounds.encoded("WAV", subtype)).numbers is None
+    assert isinstance(layout_of(sounds.encoded("WAV", subtype)).source, StandIn)
 
 
 def test_of_all_real_sounds_it_says_the_same(shared_audio, stand_in_of):
@@ -80,10 +81,10 @@ def test_of_all_real_sounds_it_says_the_same(shared_audio, stand_in_of):
             continue
         finally:
             os.close(fd)
-        if layout.numbers is not None:
+        if isinstance(layout.source, StreamInfo):
             # Then both agree
             shown = stand_in_file(stand_in)
-            assert layout.numbers == _numbers_by_libsndfile(shown, talks=False), path
+            assert layout.source == _read_by_libsndfile(shown, is_noisy=False), path
             asked += 1
     os.close(root_fd)
     assert asked > 400

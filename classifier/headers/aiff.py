@@ -1,0 +1,93 @@
+"""AIFF and AIFF-C: the format and the extent of the sound, from a walk over chunks.
+
+Sources: Apple AIFF 1.3 and AIFF-C.
+"""
+
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.headers import loop_metadata
+from classifier.headers.chunks import (
+    BIG_ENDIAN,
+    Extent,
+    LoopChunks,
+    missing_chunk,
+    packed_chunk,
+    walk,
+)
+from classifier.headers.layout import Layout, StandIn, bytes_at
+
+_AIFC_TYPES: Final = frozenset(
+    {
+        *(b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42ni", b"23ni"),
+        *(b"fl32", b"FL32", b"fl64", b"FL64", b"alaw", b"ALAW", b"ulaw", b"ULAW"),
+    }
+)
+#: A COMM chunk of plain AIFF; AIFF-C adds a type of four bytes and its name.
+_PLAIN_COMM_BYTES: Final = 18
+_AIFC_COMM_BYTES: Final = 22
+#: What its 32 bits can state, less its header.
+_MAX_SOUND_BYTES: Final = 2**32 - 2**10
+
+
+def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of an AIFF or AIFF-C file.
+
+    Parameters
+    ----------
+    head : bytes
+        The file's first block.
+
+    Raises
+    ------
+    SoundError
+        `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
+    """
+    comm = b""
+    extent = None
+    end = 0
+    loop_chunks = LoopChunks()
+    for name, body, length in walk(fd, head, 12, size_bytes, BIG_ENDIAN):
+        if name == b"COMM":
+            comm = comm or bytes_at(fd, head, body, min(length, _AIFC_COMM_BYTES))
+        elif name == b"SSND":
+            # The chunk's first eight bytes are an offset and a block size, not sound.
+            extent = extent or Extent.of(body + 8, max(0, length - 8), size_bytes)
+        elif name in loop_metadata.OF_AIFF:
+            loop_chunks.read(fd, head, name, body, length)
+        if comm and extent is not None:
+            end = max(body + length + length % 2, extent.end)
+            break
+    if len(comm) < _PLAIN_COMM_BYTES:
+        raise missing_chunk("AIFF", "COMM")
+    if extent is None:
+        raise missing_chunk("AIFF", "SSND")
+    compressed = head[8:12] == b"AIFC" and len(comm) == _AIFC_COMM_BYTES
+    if compressed and comm[18:22] not in _AIFC_TYPES:
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its AIFF-C compression is {comm[18:22]!r}; expected PCM, float, A-law or mu-law",
+        )
+    if extent.there > _MAX_SOUND_BYTES:
+        raise SoundError(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"its AIFF header states no length and {extent.there:,} bytes follow; an AIFF has at "
+            f"most {_MAX_SOUND_BYTES:,} bytes of sound",
+        )
+    loop_chunks.read_after(fd, head, end, size_bytes, BIG_ENDIAN, loop_metadata.OF_AIFF)
+    return Layout(
+        "AIFF",
+        _stand_in(comm, compressed, extent.there),
+        extent.missing,
+        loop_metadata.of_aiff(loop_chunks),
+    )
+
+
+def _stand_in(comm: bytes, compressed: bool, sound_bytes: int) -> StandIn:
+    # An empty name for the type: one length byte and one to make it even.
+    comm = comm + b"\0\0" if compressed else comm[:_PLAIN_COMM_BYTES]
+    chunks = packed_chunk(b"COMM", comm, BIG_ENDIAN)
+    chunks += BIG_ENDIAN.pack(b"SSND", 8 + sound_bytes) + bytes(8)
+    form = b"AIFC" if compressed else b"AIFF"
+    start = BIG_ENDIAN.pack(b"FORM", 4 + len(chunks) + sound_bytes) + form
+    return StandIn(start + chunks, sound_bytes)

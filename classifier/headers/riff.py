@@ -1,0 +1,165 @@
+"""WAV (RIFF, RIFX, RF64) and W64: the format and the extent of the sound, from a walk over chunks.
+
+Sources: Microsoft RIFF MCI (1991) and mmreg.h; EBU Tech 3306 (RF64); Sony Wave64.
+"""
+
+import struct
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.headers import loop_metadata
+from classifier.headers.chunks import (
+    BIG_ENDIAN,
+    LITTLE_ENDIAN,
+    Extent,
+    LoopChunks,
+    missing_chunk,
+    packed_chunk,
+    walk,
+)
+from classifier.headers.layout import Layout, StandIn, StreamInfo, bytes_at
+
+# mmreg.h: PCM, MS ADPCM, IEEE float, A-law, mu-law, GSM 6.10.
+_TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031})
+_EXTENSIBLE: Final = 0xFFFE
+_TAG_NAMES: Final = {0x0011: "IMA ADPCM", 0x0055: "MP3 inside WAV", 0x0161: "Windows Media"}
+#: MS ADPCM with its seven pairs of coefficients, the longest format that is read.
+_MAX_FORMAT_BYTES: Final = 50
+
+#: Tag and bits of a sample, and what libsndfile calls them.
+_PLAIN_TYPES: Final = {
+    (0x0001, 8): "PCM_U8",
+    (0x0001, 16): "PCM_16",
+    (0x0001, 24): "PCM_24",
+    (0x0001, 32): "PCM_32",
+    (0x0003, 32): "FLOAT",
+    (0x0003, 64): "DOUBLE",
+}
+_PLAIN_FORMAT: Final = struct.Struct("<HHIIHH")
+_MOST_PLAIN_CHANNELS: Final = 8
+_HIGHEST_PLAIN_RATE_HZ: Final = 192_000
+
+_W64_CHUNK: Final = struct.Struct("<16sQ")
+W64_RIFF: Final = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+W64_WAVE: Final = bytes.fromhex("77617665f3acd3118cd100c04f8edb8a")
+_W64_FMT: Final = b"fmt " + W64_WAVE[4:]
+_W64_DATA: Final = b"data" + W64_WAVE[4:]
+
+
+def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of a RIFF, RIFX or RF64 WAVE file.
+
+    Parameters
+    ----------
+    head : bytes
+        The file's first block.
+
+    Raises
+    ------
+    SoundError
+        `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
+    """
+    order, header = (">", BIG_ENDIAN) if head[:4] == b"RIFX" else ("<", LITTLE_ENDIAN)
+    fmt = fact = b""
+    extent = None
+    end = 0
+    long_lengths: dict[bytes, int] = {}
+    loop_chunks = LoopChunks()
+    for name, body, length in walk(fd, head, 12, size_bytes, header, long_lengths=long_lengths):
+        if name == b"fmt ":
+            fmt = fmt or bytes_at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
+        elif name == b"data":
+            extent = extent or Extent.of(body, length, size_bytes)
+        elif name == b"fact" and length == 4:
+            fact = bytes_at(fd, head, body, 4)
+        elif name == b"ds64":
+            sizes = bytes_at(fd, head, body, 16)
+            if len(sizes) == 16:
+                long_lengths[b"data"] = int.from_bytes(sizes[8:], "little")
+        elif name in loop_metadata.OF_WAV:
+            loop_chunks.read(fd, head, name, body, length)
+        if fmt and extent is not None:
+            end = max(body + length + length % 2, extent.end)
+            break
+    _require_format(fmt, "WAV", order)
+    if extent is None:
+        raise missing_chunk("WAV", "data")
+    loop_chunks.read_after(fd, head, end, size_bytes, header, loop_metadata.OF_WAV)
+    return Layout(
+        "WAV",
+        _stream_info(fmt, extent.there, order) or _stand_in(fmt, fact, extent.there, header),
+        extent.missing,
+        loop_metadata.of_wav(loop_chunks, order),
+    )
+
+
+def _stream_info(fmt: bytes, sound_bytes: int, order: str) -> StreamInfo | None:
+    """Return the numbers of a common format; None for unusual ones, which libsndfile handles.
+
+    Nearly all sounds are common, and libsndfile costs more than all else of their header. A test
+    compares both.
+    """
+    if order != "<" or len(fmt) not in (16, 18):
+        return None
+    tag, channels, rate_hz, _, frame_bytes, bits = _PLAIN_FORMAT.unpack_from(fmt)
+    sample_type = _PLAIN_TYPES.get((tag, bits))
+    if (
+        sample_type is None
+        or not 0 < channels <= _MOST_PLAIN_CHANNELS
+        or not 0 < rate_hz <= _HIGHEST_PLAIN_RATE_HZ
+        or frame_bytes != channels * bits // 8
+    ):
+        return None
+    return StreamInfo(rate_hz, channels, sound_bytes // frame_bytes, sample_type)
+
+
+def _stand_in(fmt: bytes, fact: bytes, sound_bytes: int, header: struct.Struct) -> StandIn:
+    chunks = packed_chunk(b"fmt ", fmt, header)
+    if len(fact) == 4:
+        chunks += packed_chunk(b"fact", fact, header)
+    length = 4 + len(chunks) + 8 + sound_bytes
+    if length < 0xFFFFFFF0:
+        riff = b"RIFX" if header is BIG_ENDIAN else b"RIFF"
+        start = header.pack(riff, length) + b"WAVE"
+        data = header.pack(b"data", sound_bytes)
+    else:
+        sizes = struct.pack("<QQQI", length + 36, sound_bytes, 0, 0)
+        start = b"RF64\xff\xff\xff\xffWAVE" + packed_chunk(b"ds64", sizes, LITTLE_ENDIAN)
+        data = b"data\xff\xff\xff\xff"
+    return StandIn(start + chunks + data, sound_bytes)
+
+
+def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
+    """Read the layout of a Sony Wave64 file; as `wav`."""
+    fmt = b""
+    extent = None
+    chunks = walk(fd, head, 40, size_bytes, _W64_CHUNK, alignment=8, counts_header=True)
+    for name, body, length in chunks:
+        if name == _W64_FMT:
+            fmt = fmt or bytes_at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
+        elif name == _W64_DATA:
+            extent = extent or Extent.of(body, length, size_bytes)
+        if fmt and extent is not None:
+            break
+    _require_format(fmt, "W64", "<")
+    if extent is None:
+        raise missing_chunk("W64", "data")
+    stated = _W64_CHUNK.pack(_W64_FMT, 24 + len(fmt)) + fmt + b"\0" * (-len(fmt) % 8)
+    stated += _W64_CHUNK.pack(_W64_DATA, 24 + extent.there)
+    start = _W64_CHUNK.pack(W64_RIFF, 40 + len(stated) + extent.there) + W64_WAVE
+    return Layout("W64", StandIn(start + stated, extent.there), extent.missing)
+
+
+def _require_format(fmt: bytes, container: str, order: str) -> None:
+    if len(fmt) < 2:
+        raise missing_chunk(container, "fmt ")
+    tag = struct.unpack_from(order + "H", fmt)[0]
+    if tag == _EXTENSIBLE and len(fmt) >= 26:
+        tag = struct.unpack_from(order + "H", fmt, 24)[0]
+    if tag not in _TAGS:
+        name = _TAG_NAMES.get(tag, "an encoding that is not read")
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its WAV format tag is 0x{tag:04x} ({name}); expected PCM, float, A-law, mu-law, "
+            "MS ADPCM or GSM 6.10",
+        )
