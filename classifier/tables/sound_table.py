@@ -13,8 +13,8 @@ from typing import BinaryIO, Final, cast
 from classifier.headers.reader import AudioHeader
 from classifier.model.header_features import SAMPLE_TYPES
 from classifier.tables.strict_csv import (
+    BadLine,
     CsvRows,
-    MalformedRow,
     Row,
     TableError,
     bounded_lines,
@@ -152,8 +152,8 @@ class SoundTable(Iterator[Row]):
             row = next(self._rows)
         except (OSError, EOFError, zlib.error) as error:
             raise TableError(f"{self._name}: not a readable CSV table: {error}") from error
-        if isinstance(row, MalformedRow):
-            raise TableError(f"{self._name}, line {row.line}: {row.reason}")
+        if isinstance(row, BadLine):
+            raise TableError(f"{self._name}, {row}")
         return row
 
 

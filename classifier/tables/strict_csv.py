@@ -32,11 +32,15 @@ class Row(NamedTuple):
     cells: list[str]
 
 
-class MalformedRow(NamedTuple):
-    """A row that is no CSV, or has more cells than there are columns."""
+class BadLine(NamedTuple):
+    """What cannot be taken, where it begins, and why in one line."""
 
     line: int
     reason: str
+
+    def __str__(self) -> str:
+        """Return the line's number and the reason."""
+        return f"line {self.line}: {self.reason}"
 
 
 def cell_bytes(cell: str) -> bytes:
@@ -74,7 +78,7 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
         yield line
 
 
-class CsvRows(Iterator[Row | MalformedRow]):
+class CsvRows(Iterator[Row | BadLine]):
     """The rows of a CSV table, one at a time, without blank lines.
 
     After a malformed row, reading goes on with the next.
@@ -106,7 +110,7 @@ class CsvRows(Iterator[Row | MalformedRow]):
         self._first_line = first_line
         self.width = width
 
-    def __next__(self) -> Row | MalformedRow:
+    def __next__(self) -> Row | BadLine:
         cells: list[str] = []
         while not cells:
             line = self._reader.line_num + self._first_line
@@ -115,10 +119,10 @@ class CsvRows(Iterator[Row | MalformedRow]):
             except csv.Error as error:
                 last = self._reader.line_num + self._first_line - 1
                 down = f" down to line {last}" if last > line else ""
-                return MalformedRow(line, f"not CSV{down}: {error}")
+                return BadLine(line, f"not CSV{down}: {error}")
         if self.width is not None and len(cells) != self.width:
             if any(cell.strip() for cell in cells[self.width :]):
-                return MalformedRow(
+                return BadLine(
                     line,
                     f"not CSV: {len(cells)} cells under {self.width} columns; a path with a comma "
                     "needs quotation marks around it",

@@ -2,28 +2,19 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO, Final
 
 import click
 
 from classifier.files.paths import path_text, printable
-from cli.console.exit_codes import Exit
 from cli.console.options import json_option, wait_option
 from cli.console.seekable_input import seekable_input
 from cli.ingest.run import Run
-from cli.ingest.summary import BadLines, report
-
-if TYPE_CHECKING:
-    from tasks.producer.locator import FoundSound
-    from tasks.producer.submission import Submission
-    from tasks.producer.unchanged import Reclassify
+from cli.ingest.summary import report
 
 #: Some five million paths; a manifest that never ends (/dev/zero) must not fill the disk.
 _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
-
-_COPIED_BYTES: Final = 1024**2
 
 
 @click.command()
@@ -75,73 +66,30 @@ def ingest(
     if below is not None and model_older:
         raise click.UsageError("--below and --model-older exclude each other")
     for path in paths:
-        if not _exists(path):
+        if not os.path.lexists(path):
             raise click.UsageError(f"{printable(path_text(path))}: no such file or folder")
 
+    from tasks.producer.file_source import FileSource
+    from tasks.producer.locator import Locator
+    from tasks.producer.submission import submit_source
     from tasks.producer.unchanged import Reclassify
 
-    again = Reclassify(below, model_older) if reclassify else None
-    with Run.begin(wait=wait) as run:
-        sys.exit(_ingest(run, paths, manifest, again, now, as_json))
-
-
-def _exists(path: str) -> bool:
-    return os.path.lexists(path)
-
-
-def _ingest(
-    run: Run,
-    paths: tuple[str, ...],
-    manifest: str | None,
-    reclassify: "Reclassify | None",
-    interactive: bool,
-    as_json: bool,
-) -> Exit:
-    from tasks.producer.dedupe import seen_sounds
-    from tasks.producer.discovery import Ignored, find
-    from tasks.producer.file_lists import find_listed, is_table, read_manifest
-    from tasks.producer.locator import Locator
-    from tasks.producer.submission import submit_found
-
-    ignored = Ignored()
-    bad = BadLines()
-    locator = Locator(run.settings)
-
-    def found() -> Iterator["FoundSound"]:
-        if manifest is None:
-            yield from find(paths, locator, ignored)
-            return
-        with seen_sounds() as seen:
-            for sound in find(paths, locator, ignored):
-                seen.add(sound.root, sound.path)
-                yield sound
-            with seekable_input(manifest, most_bytes=_MAX_MANIFEST_BYTES) as stream:
-                yield from find_listed(read_manifest(stream), locator, bad.add, seen)
-
-    for path in paths:
-        locator.place(_resolved(path))  # refuse before anything is written
-    if manifest not in (None, "-"):
-        with Path(str(manifest)).open("rb") as stream:
-            # What comes through a pipe comes once.
-            if stream.seekable():
-                is_table(stream.readline(_COPIED_BYTES))
-    source = ", ".join([*paths[:3], *([f"manifest {manifest}"] if manifest else [])])
-
-    def submit(on_progress: "Callable[[Submission], None]") -> "Submission":
-        return submit_found(
-            found(),
-            source=path_text(source),
-            settings=run.settings,
-            database=run.database,
-            ignored=ignored,
-            reclassify=reclassify,
-            interactive=interactive,
-            on_progress=on_progress,
+    with Run.begin(wait=wait) as run, _opened(manifest) as file_list:
+        source = FileSource(paths, Locator(run.settings), file_list, manifest or "")
+        submission, ended = run.see_through(
+            lambda on_progress: submit_source(
+                source,
+                settings=run.settings,
+                database=run.database,
+                reclassify=Reclassify(below, model_older) if reclassify else None,
+                interactive=now,
+                on_progress=on_progress,
+            )
         )
-
-    submission, ended = run.see_through(submit)
-    return report(run, submission, ended, ignored, bad, as_json)
+        sys.exit(report(run, submission, ended, source, as_json))
 
 
-def _resolved(path: str) -> bytes:
-    return os.path.realpath(os.fsencode(path))
+def _opened(manifest: str | None) -> AbstractContextManager[BinaryIO | None]:
+    if manifest is None:
+        return nullcontext()
+    return seekable_input(manifest, most_bytes=_MAX_MANIFEST_BYTES)

@@ -12,39 +12,17 @@ if TYPE_CHECKING:
 
     from cli.ingest.run import Run
     from db.reporting.ingest_progress import IngestProgress
-    from tasks.producer.discovery import Ignored
-    from tasks.producer.file_lists import BadLine
+    from tasks.producer.file_source import FileSource
     from tasks.producer.submission import Submission
 
-_SHOWN_FAULTS: Final = 10
-
-
-class BadLines:
-    """The lines of a manifest that cannot be taken: all counted, the first kept.
-
-    Attributes
-    ----------
-    first : list of BadLine
-        As many as are shown.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[BadLine] = []
-
-    def add(self, line: "BadLine") -> None:
-        """Count one, and keep it if it will be shown."""
-        self.count += 1
-        if self.count <= _SHOWN_FAULTS:
-            self.first.append(line)
+_SHOWN_FOLDERS: Final = 10
 
 
 def report(
     run: "Run",
     submission: "Submission",
     ended: "IngestProgress | None",
-    ignored: "Ignored",
-    bad: BadLines,
+    source: "FileSource",
     as_json: bool,
 ) -> Exit:
     """Print what an ingest came to, and return the exit code that says it.
@@ -55,11 +33,13 @@ def report(
         None: nobody waited for the end.
     """
     seconds = time.monotonic() - run.started
-    for fault in bad.first:
-        tell(f"manifest {fault}")
-    if bad.count > _SHOWN_FAULTS:
-        tell(f"manifest: {bad.count - _SHOWN_FAULTS:,} more lines could not be taken")
-    for folder in ignored.folders[:_SHOWN_FAULTS]:
+    ignored = source.ignored
+    for line in source.bad_lines:
+        tell(f"manifest {line}")
+    more = source.bad_line_count - len(source.bad_lines)
+    if more:
+        tell(f"manifest: {more:,} more lines could not be taken")
+    for folder in ignored.folders[:_SHOWN_FOLDERS]:
         tell(f"warning: not walked: {folder}")
     if as_json:
         found = {
@@ -68,7 +48,11 @@ def report(
             "ignored": submission.ignored,
         }
         _print_json(
-            submission, ended, seconds, found, {"bad_lines": bad.count} if bad.count else {}
+            submission,
+            ended,
+            seconds,
+            found,
+            {"bad_lines": source.bad_line_count} if source.bad_line_count else {},
         )
     else:
         passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
@@ -82,7 +66,7 @@ def report(
             say(f"{submission.skipped_failed:,} of the unchanged have no category")
         _print_ended(run, submission, ended, seconds)
     failed = submission.skipped_failed + (ended.failed if ended else 0)
-    return Exit.SOME_FAILED if failed or bad.count or ignored.folders else Exit.DONE
+    return Exit.SOME_FAILED if failed or source.bad_line_count or ignored.folders else Exit.DONE
 
 
 def report_retry(

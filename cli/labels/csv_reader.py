@@ -17,8 +17,8 @@ from typing import BinaryIO, Final
 from classifier.categories import CATEGORIES
 from classifier.files.paths import path_text, printable
 from classifier.tables.strict_csv import (
+    BadLine,
     CsvRows,
-    MalformedRow,
     TableError,
     bounded_lines,
     cell_bytes,
@@ -131,7 +131,7 @@ def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
         delimiter, columns = _columns(next(lines, ""), name)
         at = {column: columns.index(column) for column in _READ if column in columns}
         for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(columns)):
-            if isinstance(row, MalformedRow):
+            if isinstance(row, BadLine):
                 yield Fault(FaultKind.NOT_CSV, row.line, row.reason)
             elif any(cell.strip() for cell in row.cells):
                 yield _row(row.line, {column: row.cells[index] for column, index in at.items()})

@@ -14,12 +14,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from classifier.categories import CATEGORIES, category_index
-from classifier.errors import CratesortError
 from classifier.tables.strict_csv import cell_bytes
 from cli.console.csv_cells import unguarded
 from cli.labels.csv_reader import Fault, FaultKind, LabelRow, shown
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results.labels import Given, GivenLabel, give
+from db.scratch_table import scratch_table
 from db.tables import LabelSource
 
 if TYPE_CHECKING:
@@ -31,16 +31,11 @@ _ROWS_AT_ONCE: Final = 1000
 #: Labels given at once, in one statement each of reading, appending and replacing.
 _LABELS_AT_ONCE: Final = 5000
 
-#: What SQLite may keep of the checked rows in memory; the rest is in its file.
 _CACHE_KIB: Final = 32 * 1024
 
 _FAULTS_KEPT: Final = 20
 
 _SOURCES: Final = tuple(LabelSource)
-
-
-class TemporaryFileError(CratesortError):
-    """No room for the checked rows."""
 
 
 class Faults:
@@ -72,55 +67,41 @@ class CheckedLabels:
 
     def __init__(self, table: sqlite3.Connection) -> None:
         self._table = table
-        table.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        table.execute("PRAGMA journal_mode = OFF")  # nothing of it is ever taken back
-        table.execute("BEGIN")
-        table.execute(
-            "CREATE TABLE checked (key BLOB PRIMARY KEY, category INT, source INT, line INT) "
-            "WITHOUT ROWID"
-        )
 
     def add(self, key: bytes, row: LabelRow) -> tuple[str, int] | None:
         """Keep a row; return category and line of the earlier row when the sound has one."""
         values = (key, category_index(row.category), _SOURCES.index(row.source), row.line)
-        added = self._table.execute("INSERT OR IGNORE INTO checked VALUES (?, ?, ?, ?)", values)
+        added = self._table.execute("INSERT OR IGNORE INTO scratch VALUES (?, ?, ?, ?)", values)
         if added.rowcount:
             return None
-        earlier = "SELECT category, line FROM checked WHERE key = ?"
+        earlier = "SELECT category, line FROM scratch WHERE key = ?"
         category, line = self._table.execute(earlier, (key,)).fetchone()
         return CATEGORIES[category], line
 
     def __len__(self) -> int:
         """Return how many there are."""
-        (count,) = self._table.execute("SELECT count(*) FROM checked").fetchone()
+        (count,) = self._table.execute("SELECT count(*) FROM scratch").fetchone()
         return int(count)
 
     def __iter__(self) -> Iterator[GivenLabel]:
         """Yield them in the order of their sounds' keys."""
-        query = "SELECT key, category, source FROM checked ORDER BY key"
+        query = "SELECT key, category, source FROM scratch ORDER BY key"
         for key, category, source in self._table.execute(query):
             yield GivenLabel(key, CATEGORIES[category], _SOURCES[source])
 
 
 @contextmanager
 def checked_labels() -> Iterator[CheckedLabels]:
-    """Make room for checked labels; it is gone with the block, or with the process.
+    """Make room for checked labels for the block.
 
     Raises
     ------
-    TemporaryFileError
-        There is no room.
+    db.scratch_table.ScratchSpaceError
+        There is no room in a temporary file.
     """
-    table = sqlite3.connect("", isolation_level=None)  # SQLite's name for a file without one
-    try:
+    columns = "key BLOB PRIMARY KEY, category INT, source INT, line INT"
+    with scratch_table(columns, cache_kib=_CACHE_KIB) as table:
         yield CheckedLabels(table)
-    except sqlite3.Error as error:  # the database's own come as SQLAlchemy's
-        raise TemporaryFileError(
-            f"the checked rows find no room in a temporary file ({error}); TMPDIR may name a "
-            "folder that has some"
-        ) from error
-    finally:
-        table.close()
 
 
 def check(

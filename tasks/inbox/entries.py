@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from classifier.categories import category_index
 from classifier.files.paths import path_text, printable
+from classifier.tables.strict_csv import BadLine
 from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES, BadEntry
-from tasks.producer.file_lists import BadLine, Listed, listed_sound
+from tasks.producer.file_lists import ListedFile, listed_sound
 from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
 #: All that a JSON entry may say.
@@ -105,7 +106,7 @@ def _locate(asked: _Asked, locator: Locator) -> FoundSound:
             '{"root": NAME, "path": PATH}'
         )
     # As for a manifest of one line: a file is taken as a sound, whatever its name.
-    found = listed_sound(Listed(1, path, asked.vendor), locator)
+    found = listed_sound(ListedFile(1, path, asked.vendor), locator)
     if isinstance(found, BadLine):
         raise _EntryError(found.reason)
     return found

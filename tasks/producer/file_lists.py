@@ -5,15 +5,11 @@ held in memory.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import BinaryIO, Final
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Final, NamedTuple
 
-from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
-from classifier.tables.strict_csv import CsvRows, MalformedRow, cell_bytes, decoded
-from tasks.producer.dedupe import SeenSounds
+from classifier.tables.strict_csv import BadLine, CsvRows, TableError, cell_bytes, decoded
 from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
 #: No operating system takes a longer path (Linux: PATH_MAX); a longer line is not one.
@@ -29,36 +25,16 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _READ_BYTES: Final = 256 * 1024
 
-#: Where lists that are not sorted go back and forth between a few.
-_FOLDERS_REMEMBERED: Final = 64
 
+class ListedFile(NamedTuple):
+    """An entry of a list: a path and, from a table, its vendor."""
 
-class ManifestError(CratesortError):
-    """A file that is no list of files; says what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One entry: a path and, from a table, its vendor."""
-
-    number: int
+    line: int
     path: bytes
-    vendor: str | None
+    vendor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """An entry that cannot be taken, and why."""
-
-    number: int
-    reason: str
-
-    def __str__(self) -> str:
-        """Return the fault as one line."""
-        return f"line {self.number}: {self.reason}"
-
-
-def read_manifest(stream: BinaryIO) -> Iterator[Listed | BadLine]:
+def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     """Yield the entries of a manifest.
 
     Parameters
@@ -70,12 +46,12 @@ def read_manifest(stream: BinaryIO) -> Iterator[Listed | BadLine]:
 
     Yields
     ------
-    Listed or BadLine
+    ListedFile or BadLine
         In order; empty lines are passed over.
 
     Raises
     ------
-    ManifestError
+    TableError
         A table whose columns are others: each of its lines would be taken for a file's name.
     """
     start = stream.tell()
@@ -94,28 +70,28 @@ def is_table(first_line: bytes) -> bool:
 
     Raises
     ------
-    ManifestError
+    TableError
         A table whose columns are others.
     """
     header = first_line.removeprefix(_BYTE_ORDER_MARK).lower().rstrip()
     if b"\0" in header:
         return False
     if header.startswith(_OTHER_HEADER) and not header.startswith(_CSV_HEADER):
-        raise ManifestError(
+        raise TableError(
             f"the manifest starts like a table, with {printable(path_text(header[:60]))!r}; "
             "expected a first line that starts with path,vendor, or one path a line and no header"
         )
     return header.startswith(_CSV_HEADER)
 
 
-def _read_list(stream: BinaryIO, end: bytes) -> Iterator[Listed | BadLine]:
+def _read_list(stream: BinaryIO, end: bytes) -> Iterator[ListedFile | BadLine]:
     for number, (path, length) in enumerate(_cut(stream, end), start=1):
         if end == b"\n" and path.endswith(b"\r"):
             path, length = path[:-1], length - 1
         if length >= _LONGEST_PATH_BYTES:
             yield _too_long(number, length)
         elif path:
-            yield Listed(number, path, None)
+            yield ListedFile(number, path)
 
 
 def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
@@ -142,50 +118,20 @@ def _too_long(number: int, length: int) -> BadLine:
     return BadLine(number, f"{length:,} bytes are too long for a path")
 
 
-def _read_table(stream: BinaryIO) -> Iterator[Listed | BadLine]:
+def _read_table(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     with decoded(stream) as text:
         text.readline()  # its header
         for row in CsvRows(text, first_line=2):
-            if isinstance(row, MalformedRow):
-                yield BadLine(row.line, row.reason)
+            if isinstance(row, BadLine):
+                yield row
                 continue
             path, vendor = (*map(cell_bytes, row.cells), b"")[:2]
             if path:
-                yield Listed(row.line, path, path_text(vendor.strip()) or None)
-
-
-def find_listed(
-    entries: Iterable[Listed | BadLine],
-    locator: Locator,
-    tell_bad: Callable[[BadLine], None],
-    seen: SeenSounds,
-) -> Iterator[FoundSound]:
-    """Yield the files a manifest names.
-
-    Parameters
-    ----------
-    tell_bad : callable
-        Told each entry that cannot be taken; the others are still yielded.
-    seen : SeenSounds
-        What the same ingest has already: not found twice. Takes in what is yielded.
-
-    Yields
-    ------
-    FoundSound
-        One a file, even when several lines lead to it.
-    """
-    # Lists name the files of a folder beside each other, and each look takes a call a level.
-    real_folder = lru_cache(_FOLDERS_REMEMBERED)(os.path.realpath)
-    for entry in entries:
-        sound = entry if isinstance(entry, BadLine) else listed_sound(entry, locator, real_folder)
-        if isinstance(sound, BadLine):
-            tell_bad(sound)
-        elif seen.add(sound.root, sound.path):
-            yield sound
+                yield ListedFile(row.line, path, path_text(vendor.strip()) or None)
 
 
 def listed_sound(
-    entry: Listed,
+    entry: ListedFile,
     locator: Locator,
     real_folder: Callable[[bytes], bytes] = os.path.realpath,
 ) -> FoundSound | BadLine:
@@ -199,15 +145,15 @@ def listed_sound(
         As for `Locator.resolve`.
     """
     if len(entry.path) >= _LONGEST_PATH_BYTES:
-        return _too_long(entry.number, len(entry.path))
+        return _too_long(entry.line, len(entry.path))
     resolved = locator.resolve(entry.path, real_folder)
     try:
         place = locator.place(resolved)
     except OutsideRootsError as error:
-        return BadLine(entry.number, str(error))
+        return BadLine(entry.line, str(error))
     if resolved == place.folder:
         shown = printable(path_text(entry.path))
-        return BadLine(entry.number, f"{shown} is a whole library root, not a file")
+        return BadLine(entry.line, f"{shown} is a whole library root, not a file")
     try:
         status = os.stat(resolved)
     except OSError:

@@ -13,14 +13,13 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from classifier.files.paths import path_text
 from db.engine import create_engine
 from db.migrate import require_current
 from db.queue import ledger
 from db.registry import bundles
 from db.results import sounds
 from tasks.producer.batching import BatchWriter, chunks
-from tasks.producer.discovery import Ignored, find
+from tasks.producer.file_source import FileSource
 from tasks.producer.locator import FoundSound, Locator
 from tasks.producer.notifier import Notifier
 from tasks.producer.unchanged import Reclassify, needs_classification
@@ -88,7 +87,7 @@ def submit(
     Raises
     ------
     tasks.producer.locator.OutsideRootsError
-        A path that no library root holds; nothing was written for it or those after it.
+        A path that no library root holds; nothing was written.
     db.migrate.SchemaError
         The database is not at this version's tables.
     sqlalchemy.exc.OperationalError
@@ -99,46 +98,29 @@ def submit(
     database = create_engine(settings.database)
     try:
         require_current(database)
-        ignored = Ignored()
-        found = find(names, Locator(settings), ignored)
-        source = ", ".join(path_text(name) for name in names[:3])
-        return submit_found(
-            found,
-            source=source,
-            settings=settings,
-            database=database,
-            ignored=ignored,
-            interactive=interactive,
-        )
+        source = FileSource(names, Locator(settings))
+        return submit_source(source, settings=settings, database=database, interactive=interactive)
     finally:
         database.dispose()
 
 
-def submit_found(
-    found: Iterable[FoundSound],
+def submit_source(
+    source: FileSource,
     *,
-    source: str,
     settings: Settings,
     database: Engine,
-    ignored: Ignored,
     reclassify: Reclassify | None = None,
     interactive: bool = False,
     on_progress: Callable[[Submission], None] = lambda _: None,
 ) -> Submission:
-    """Write found sounds to the ledger, batch by batch, ringing the doorbell in between.
+    """Write sounds to the ledger as they are found: finding and classifying overlap.
 
     Parameters
     ----------
-    found : iterable of FoundSound
-        Consumed as it comes: finding, committing and classifying overlap.
-    source : str
-        What a person asked for, for `status`.
     database : Engine
         At this version's tables.
-    ignored : Ignored
-        Counted by whoever yields `found`.
     reclassify : Reclassify, optional
-        Visit unchanged sounds too.
+        Which unchanged sounds to classify too.
     interactive : bool
         Whether somebody waits for them.
     on_progress : callable
@@ -147,10 +129,10 @@ def submit_found(
     notifier = Notifier(settings, database)
     with database.begin() as connection:
         champion = bundles.serving_version(connection) if reclassify else None
-        state = Submission(ledger.open_ingest(connection, source))
+        state = Submission(ledger.open_ingest(connection, source.description))
     batches = BatchWriter(state.ingest_id, settings, interactive=interactive)
     recorded = time.monotonic()
-    for chunk in _portions(found):
+    for chunk in _portions(source):
         with database.begin() as connection:
             stale, failed = needs_classification(connection, chunk, reclassify, champion)
             written = batches.add(connection, stale)
@@ -160,7 +142,7 @@ def submit_found(
                 skipped_unchanged=state.skipped_unchanged + len(chunk) - len(stale),
                 skipped_failed=state.skipped_failed + failed,
                 enqueued=state.enqueued + written,
-                ignored=ignored.total,
+                ignored=source.ignored.total,
             )
             if written or time.monotonic() - recorded > _RECORD_SECONDS:
                 _record(connection, state, submitted=False)
@@ -170,7 +152,7 @@ def submit_found(
         on_progress(state)
     with database.begin() as connection:
         written = batches.close(connection)
-        state = replace(state, enqueued=state.enqueued + written, ignored=ignored.total)
+        state = replace(state, enqueued=state.enqueued + written, ignored=source.ignored.total)
         _record(connection, state, submitted=True)
     state = replace(state, broker_away=notifier.notify())
     on_progress(state)

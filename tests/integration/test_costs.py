@@ -21,9 +21,9 @@ from db.queue import ledger
 from db.queue.batch import BatchEntry
 from db.results import sounds
 from db.tables import batches
-from tasks.producer.discovery import Ignored, find
+from tasks.producer.file_source import FileSource
 from tasks.producer.locator import Locator
-from tasks.producer.submission import submit_found
+from tasks.producer.submission import submit_source
 from tests.support import sounds as made
 from tests.support.command_line import clean_environment
 from tests.support.databases import connected
@@ -74,12 +74,9 @@ def settings(database_url, tmp_path):
 
 
 def submitted(settings, folder):
-    ignored = Ignored()
     database = create_engine(settings.database)
-    found = find([str(folder)], Locator(settings), ignored)
-    done = submit_found(
-        found, source="a test", settings=settings, database=database, ignored=ignored
-    )
+    source = FileSource([str(folder)], Locator(settings))
+    done = submit_source(source, settings=settings, database=database)
     database.dispose()
     return done
 

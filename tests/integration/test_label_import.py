@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from classifier.tables.strict_csv import TableError
 from cli.labels import importer
 from cli.labels.csv_reader import FaultKind, read_label_table
-from cli.labels.importer import TemporaryFileError, check, checked_labels, write
+from cli.labels.importer import check, checked_labels, write
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results import labels, sounds, training_rows
 from db.results.labels import Given
 from db.results.sounds import sound_key
+from db.scratch_table import ScratchSpaceError
 from tests.support.databases import connected
 from tests.support.sound_results import predicted
 from workers.settings import Settings
@@ -127,7 +128,7 @@ def test_no_room_for_the_checked_rows_is_said(monkeypatch):
     def full(*_arguments, **_options):
         raise sqlite3.OperationalError("database or disk is full")
 
-    with pytest.raises(TemporaryFileError, match=r"disk is full.*TMPDIR"), checked_labels():
+    with pytest.raises(ScratchSpaceError, match=r"disk is full.*TMPDIR"), checked_labels():
         full()
 
 

@@ -17,8 +17,8 @@ from db.reporting import batch_metrics
 from db.reporting.batch_metrics import BatchTimes
 from db.tables import ingests
 from tasks.producer import submission
-from tasks.producer.discovery import Ignored
-from tasks.producer.locator import FoundSound, OutsideRootsError
+from tasks.producer.file_source import FileSource
+from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 from tasks.producer.submission import submit
 from tests.support import sounds
 from tests.support.command_line import clean_environment
@@ -131,16 +131,16 @@ def test_what_was_found_before_the_walk_broke_off_is_in_the_ledger(
     # Given a slow walk, which somebody interrupts
     monkeypatch.setattr(submission, "_PORTION_SECONDS", 0.0)
 
-    def found():
-        for number in range(300):
-            yield FoundSound("main", f"{number:03}.wav", "p", "v", 1, 1)
-        raise KeyboardInterrupt
+    class Interrupted(FileSource):
+        def __iter__(self):
+            for number in range(300):
+                yield FoundSound("main", f"{number:03}.wav", "p", "v", 1, 1)
+            raise KeyboardInterrupt
 
     # When its sounds are submitted
+    source = Interrupted([], Locator(settings))
     with pytest.raises(KeyboardInterrupt):
-        submission.submit_found(
-            found(), source="a test", settings=settings, database=database, ignored=Ignored()
-        )
+        submission.submit_source(source, settings=settings, database=database)
     # Then what was found more than a moment ago waits in batches
     assert sum(row["sound_count"] for row in batch_rows()) >= 256
 

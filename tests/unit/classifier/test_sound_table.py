@@ -75,8 +75,16 @@ def test_a_gzipped_table_is_read_by_its_name():
         (b"path,category\na, b.wav,drum", "t.csv", "t.csv, line 2: not CSV: 3 cells under 2"),
         ("path,category\n".encode("utf-16"), "t.csv", "t.csv is no text in UTF-8"),
         (b"path", "t.csv.gz", "t.csv.gz: not a readable CSV table: Not a gzipped file"),
-        (gzip.compress(b"path,category\n" * 99)[:-9], "t.csv.gz", "not a readable CSV table"),
-        (gzip.compress(b"path,category\n")[:10] + b"\xff" * 9, "t.csv.gz", "not a readable CSV"),
+        (
+            gzip.compress(b"path,category\n" * 99, mtime=0)[:-9],
+            "t.csv.gz",
+            "not a readable CSV table",
+        ),
+        (
+            gzip.compress(b"path,category\n", mtime=0)[:10] + b"\xff" * 9,
+            "t.csv.gz",
+            "not a readable CSV",
+        ),
     ],
     ids=ascii,
 )

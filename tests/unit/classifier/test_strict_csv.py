@@ -6,8 +6,8 @@ import pytest
 
 from classifier.tables import strict_csv
 from classifier.tables.strict_csv import (
+    BadLine,
     CsvRows,
-    MalformedRow,
     Row,
     TableError,
     bounded_lines,
@@ -34,7 +34,7 @@ def test_a_row_gets_as_many_cells_as_there_are_columns():
 
 def test_a_row_with_a_cell_too_many_is_malformed():
     assert rows("kick, loud.wav,drum\nb,c\n", width=2) == [
-        MalformedRow(
+        BadLine(
             1,
             "not CSV: 3 cells under 2 columns; a path with a comma needs quotation marks around it",
         ),
@@ -49,7 +49,11 @@ def test_reading_goes_on_after_a_malformed_row():
 
 def test_a_quotation_mark_that_is_never_closed_swallows_nothing_silently():
     [bad] = rows('"a\nb\n')
-    assert bad == MalformedRow(1, "not CSV down to line 2: unexpected end of data")
+    assert bad == BadLine(1, "not CSV down to line 2: unexpected end of data")
+
+
+def test_a_bad_line_reads_as_one_line():
+    assert str(BadLine(7, "too long")) == "line 7: too long"
 
 
 def test_bytes_that_are_no_utf_8_come_back_as_they_were():

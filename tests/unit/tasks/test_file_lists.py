@@ -1,7 +1,6 @@
-"""Lists of files: how their bytes are cut into entries, and which files the entries name."""
+"""Lists of files: how their bytes are cut into entries."""
 
 import io
-import os
 import tracemalloc
 from unittest import mock
 
@@ -9,23 +8,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.producer.dedupe import seen_sounds
-from tasks.producer.file_lists import BadLine, Listed, ManifestError, find_listed, read_manifest
-from tasks.producer.locator import FoundSound, Locator
-from workers.settings import Settings
+from classifier.tables.strict_csv import BadLine, TableError
+from tasks.producer.file_lists import ListedFile, read_file_list
 
 
 def read(content):
-    return list(read_manifest(io.BytesIO(content)))
+    return list(read_file_list(io.BytesIO(content)))
 
 
 def entries(content):
-    return [(entry.number, entry.path, entry.vendor) for entry in read(content)]
+    return [(entry.line, entry.path, entry.vendor) for entry in read(content)]
 
 
 @pytest.mark.parametrize("first", [b"path,pack,category", b"\xef\xbb\xbfPath,root,label"])
 def test_a_table_of_another_kind_is_refused_as_a_whole(first):
-    with pytest.raises(ManifestError, match=r"starts like a table.*expected.*path,vendor"):
+    with pytest.raises(TableError, match=r"starts like a table.*expected.*path,vendor"):
         read(first + b"\na.wav,b,c\n")
 
 
@@ -105,14 +102,14 @@ def test_of_a_line_too_long_for_a_path_the_length_is_said_however_it_is_read(end
     with mock.patch("tasks.producer.file_lists._READ_BYTES", at_once):
         bad, good = read(b"x" * 12_345 + end + b"y" * 4095 + end)
     assert bad == BadLine(1, "12,345 bytes are too long for a path")
-    assert good == Listed(2, b"y" * 4095, None)
+    assert good == ListedFile(2, b"y" * 4095)
 
 
 @pytest.mark.parametrize("head", [b"", b"path,vendor\n"], ids=["a list", "a table"])
 def test_a_list_is_never_held_in_memory(head):
     stream = io.BytesIO(head + b"/library/pack/kick.wav,Acme\n" * 200_000)
     tracemalloc.start()
-    count = sum(1 for _ in read_manifest(stream))
+    count = sum(1 for _ in read_file_list(stream))
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 200_000
@@ -130,148 +127,21 @@ def test_no_bytes_are_too_bad_to_be_read(content):
     for start in (b"", b"path,vendor\n"):
         try:
             found = read(start + content)
-        except ManifestError:
+        except TableError:
             found = []  # refused as a whole: a table of another kind
             assert not start
-        assert all(isinstance(entry, Listed | BadLine) for entry in found)
+        assert all(isinstance(entry, ListedFile | BadLine) for entry in found)
 
 
 def test_a_quotation_mark_that_is_never_closed_is_said_and_not_taken_for_a_path():
     [good, bad] = read(b'path,vendor\na.wav,Acme\n"b.wav,Acme\nc.wav,Acme\n')
-    assert good == Listed(2, b"a.wav", "Acme")
+    assert good == ListedFile(2, b"a.wav", "Acme")
     assert isinstance(bad, BadLine)
-    assert bad.number == 3
+    assert bad.line == 3
 
 
 def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
     [bad, good] = read(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav,Acme\n")
     assert isinstance(bad, BadLine)
-    assert bad.number == 2
-    assert good == Listed(3, b"a.wav", "Acme")
-
-
-def test_a_bad_line_reads_as_one_line():
-    assert str(BadLine(7, "too long")) == "line 7: too long"
-
-
-# Finding
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "sounds"
-    (folder / "pack").mkdir(parents=True)
-    for name in ("pack/kick.wav", "pack/notes.txt"):
-        (folder / name).write_bytes(b"12345")
-    return folder
-
-
-@pytest.fixture
-def bad():
-    return []
-
-
-@pytest.fixture
-def found(bad):
-    """Find the sounds that a manifest of these bytes lists, under these settings."""
-
-    def found(content, **settings) -> list[FoundSound]:
-        with seen_sounds() as seen:
-            return list(find_listed(read(content), Locator(Settings(**settings)), bad.append, seen))
-
-    return found
-
-
-def paths(found):
-    return [sound.path for sound in found]
-
-
-def test_a_listed_file_is_taken_whatever_its_name(found, folder, bad):
-    assert paths(found(b"sounds/pack/notes.txt\n")) == [f"{folder}/pack/notes.txt"]
-    assert bad == []
-
-
-def test_a_listed_file_comes_with_its_size_and_time(found, folder):
-    [sound] = found(b"sounds/pack/kick.wav\n")
-    status = os.stat(folder / "pack" / "kick.wav")
-    assert (sound.file_size_bytes, sound.mtime_ns) == (5, status.st_mtime_ns)
-
-
-def test_files_come_in_the_manifests_order(found, folder):
-    content = b"sounds/pack/notes.txt\nsounds/pack/kick.wav\n"
-    assert paths(found(content)) == [f"{folder}/pack/notes.txt", f"{folder}/pack/kick.wav"]
-
-
-def test_a_listed_file_that_is_missing_is_left_to_a_worker(found, tmp_path, bad):
-    [sound] = found(b"gone.wav\n")
-    assert (sound.path, sound.file_size_bytes) == (f"{tmp_path}/gone.wav", None)
-    assert bad == []
-
-
-def test_a_file_is_yielded_once_however_many_lines_lead_to_it(found, folder, tmp_path):
-    (tmp_path / "link.wav").symlink_to("sounds/pack/kick.wav")
-    lines = [
-        "sounds/pack/kick.wav",
-        f"{folder}/pack/kick.wav",
-        "sounds//./pack/kick.wav",
-        "link.wav",
-    ]
-    assert paths(found("\n".join(lines).encode())) == [f"{folder}/pack/kick.wav"]
-
-
-def test_a_tables_vendor_wins_over_the_paths(found, folder):
-    table = b"path,vendor\nsounds/pack/kick.wav,Acme\nsounds/pack/notes.txt,\n"
-    sounds = found(table, library_roots={"main": folder}, vendor_level=1)
-    assert [(sound.path, sound.vendor) for sound in sounds] == [
-        ("pack/kick.wav", "Acme"),
-        ("pack/notes.txt", "pack"),
-    ]
-
-
-def test_a_line_too_long_for_a_path_is_bad_and_the_others_are_taken(found, folder, bad):
-    content = b"x" * 4096 + b"\nsounds/pack/kick.wav\n"
-    assert paths(found(content)) == [f"{folder}/pack/kick.wav"]
-    assert bad == [BadLine(1, "4,096 bytes are too long for a path")]
-
-
-def test_a_line_as_long_as_a_path_may_be_is_left_to_a_worker(found, bad):
-    [sound] = found(b"/" + b"x" * 4094)
-    assert sound.file_size_bytes is None
-    assert bad == []
-
-
-def test_a_path_outside_the_roots_is_bad_and_the_others_are_taken(found, folder, bad):
-    content = b"/nowhere/kick.wav\nsounds/pack/kick.wav\n"
-    assert paths(found(content, library_roots={"main": folder})) == ["pack/kick.wav"]
-    [line] = bad
-    assert line.number == 1
-    assert f"CRATESORT_LIBRARY_ROOTS=main={folder}," in line.reason
-
-
-def test_a_path_that_climbs_out_of_its_root_is_bad(found, folder, bad):
-    assert found(b"sounds/../../etc/passwd\n", library_roots={"main": folder}) == []
-    assert len(bad) == 1
-
-
-def test_a_folder_linked_out_of_its_root_does_not_lead_out_of_it(found, folder, bad, tmp_path):
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "kick.wav").touch()
-    (folder / "link").symlink_to("../other")
-    assert found(b"sounds/link/kick.wav\n", library_roots={"main": folder}) == []
-    assert len(bad) == 1
-
-
-def test_a_linked_file_keeps_its_own_name_within_roots(found, folder):
-    (folder / "link.wav").symlink_to("pack/kick.wav")
-    assert paths(found(b"sounds/link.wav\n", library_roots={"main": folder})) == ["link.wav"]
-
-
-def test_a_whole_root_is_bad(found, folder, bad):
-    assert found(b"sounds\n", library_roots={"main": folder}) == []
-    assert [str(line) for line in bad] == ["line 1: sounds is a whole library root, not a file"]
-
-
-def test_a_bad_line_that_the_table_has_is_handed_on(found, folder, bad):
-    content = b'path,vendor\nsounds/pack/kick.wav,Acme\n"never closed\n'
-    assert paths(found(content)) == [f"{folder}/pack/kick.wav"]
-    assert [line.number for line in bad] == [3]
+    assert bad.line == 2
+    assert good == ListedFile(3, b"a.wav", "Acme")

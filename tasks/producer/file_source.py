@@ -1,0 +1,99 @@
+"""The sounds that one ingest is asked for: at and below paths, and in a list of files."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import BinaryIO, Final
+
+from classifier.files.paths import path_text
+from classifier.tables.strict_csv import BadLine
+from tasks.producer.dedupe import seen_sounds
+from tasks.producer.discovery import Ignored, find
+from tasks.producer.file_lists import ListedFile, listed_sound, read_file_list
+from tasks.producer.locator import FoundSound, Locator
+
+#: How many bad lines are kept; the others are counted.
+_BAD_LINES_KEPT: Final = 10
+
+#: Lists that are not sorted alternate between a few folders.
+_FOLDERS_REMEMBERED: Final = 64
+
+_PATHS_SHOWN: Final = 3
+
+
+class FileSource:
+    """The sounds at and below paths, then those a list names; each once, as they are found.
+
+    Parameters
+    ----------
+    paths : sequence of str or bytes
+        Files and folders.
+    file_list : binary file, optional
+        As `file_lists.read_file_list` takes it; open for as long as sounds are found.
+    list_name : str
+        What the user called the list.
+
+    Attributes
+    ----------
+    description : str
+        For `status`.
+    ignored : Ignored
+        What was passed over so far.
+    bad_lines : list of BadLine
+        The first entries of the list that cannot be taken; `bad_line_count` counts all.
+
+    Raises
+    ------
+    tasks.producer.locator.OutsideRootsError
+        A path lies in no library root.
+    classifier.tables.strict_csv.TableError
+        The list is a table of another kind.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str | bytes],
+        locator: Locator,
+        file_list: BinaryIO | None = None,
+        list_name: str = "",
+    ) -> None:
+        for path in paths:
+            locator.place(os.path.realpath(os.fsencode(path)))
+        self._paths = paths
+        self._locator = locator
+        self._entries = None if file_list is None else read_file_list(file_list)
+        shown = [path_text(path) for path in paths[:_PATHS_SHOWN]]
+        if file_list is not None:
+            shown.append(path_text(f"manifest {list_name}"))
+        self.description = ", ".join(shown)
+        self.ignored = Ignored()
+        self.bad_lines: list[BadLine] = []
+        self.bad_line_count = 0
+
+    def __iter__(self) -> Iterator[FoundSound]:
+        """Find the sounds, once."""
+        walked = find(self._paths, self._locator, self.ignored)
+        if self._entries is None:
+            yield from walked
+            return
+        with seen_sounds() as seen:
+            for sound in chain(walked, self._listed(self._entries)):
+                if seen.add(sound.root, sound.path):
+                    yield sound
+
+    def _listed(self, entries: Iterator[ListedFile | BadLine]) -> Iterator[FoundSound]:
+        # Lists name the files of a folder beside each other; resolving it takes a call a level.
+        real_folder = lru_cache(_FOLDERS_REMEMBERED)(os.path.realpath)
+        for entry in entries:
+            sound = (
+                entry
+                if isinstance(entry, BadLine)
+                else listed_sound(entry, self._locator, real_folder)
+            )
+            if isinstance(sound, FoundSound):
+                yield sound
+                continue
+            self.bad_line_count += 1
+            if len(self.bad_lines) < _BAD_LINES_KEPT:
+                self.bad_lines.append(sound)
