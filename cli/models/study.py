@@ -11,7 +11,7 @@ from cli.console.output import print_json, say, tell
 from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
-    from training.study.experiment import SystemResult
+    from training.evaluation.experiment import SystemResult
 
 
 @click.command()
@@ -59,7 +59,7 @@ def study(
     from cli.console.progress import shown_phases
     from training.data.csv_tables import read_counted
     from training.reports.atomic_write import require_writable
-    from training.study.experiment import run_study
+    from training.study.comparison import run_study
     from training.study.report import write_report
 
     require_writable(folder)
@@ -95,7 +95,7 @@ def _print(results: "tuple[SystemResult, ...]") -> None:
     print_table(
         [
             (
-                result.system.shown,
+                result.system.title,
                 result.evaluation.macro_precision,
                 result.evaluation.macro_f1,
                 result.evaluation.accuracy,

@@ -15,12 +15,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from classifier.model.name_lstm import SequenceModel
 from training.data.csv_tables import read_table
 from training.data.dataset import LabelledSounds
 from training.data.splits import vendor_folds
 from training.evaluation.metrics import evaluate
-from training.fit.stack_fit import FittedModels, fit_models
+from training.fit.stack_fit import FittedModels, StackFitter
 from training.prior.pretrained import generated_prior
 
 LABELS = 200
@@ -39,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus")
     corpus = read_table(parser.parse_args().corpus)
-    sequence, rng = SequenceModel(0), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for learned, left_out in vendor_folds(corpus.vendors, corpus.category_indices, 5, seed=0):
         vendors, counts = np.unique(corpus.vendors[left_out].astype(str), return_counts=True)
         large = [vendor for vendor, n in zip(vendors, counts, strict=True) if n >= FEWEST_FILES]
@@ -54,11 +53,11 @@ def main() -> None:
             "rest": corpus.take(left_out[corpus.vendors[left_out] != vendor]),
             "known": corpus.take(rng.permutation(learned)[:2000]),
         }
-        base = fit_models(corpus.take(learned), sequence, generated_prior(), seed=0)
+        base = StackFitter(generated_prior(), seed=0).fit(corpus.take(learned))
         prior = replace(
             generated_prior(),
             words=base.vocabulary.words,
-            start=sequence.state(),
+            start=base.learned.state(),
             scaler=base.scaler,
             forest=base.forest,
             temperature=base.temperature,
@@ -66,7 +65,7 @@ def main() -> None:
         print(f"{vendor}: {len(theirs):,} files")
         print(f"  base         {_line(base, sides)}")
         few = corpus.take(np.sort(theirs[:LABELS]))
-        print(f"  {LABELS} labels   {_line(fit_models(few, sequence, prior, seed=0), sides)}")
+        print(f"  {LABELS} labels   {_line(StackFitter(prior, seed=0).fit(few), sides)}")
 
 
 if __name__ == "__main__":

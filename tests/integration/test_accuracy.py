@@ -13,7 +13,6 @@ from tests.support import labelled_tables
 from tests.support.fitted import fits_made_small
 from training.maintainer import accuracy
 from training.maintainer.accuracy_text import as_text
-from training.maintainer.comparison import Comparison, System, Table, compare
 from training.maintainer.confident_errors import (
     N_EXAMPLES,
     N_SUREST,
@@ -22,6 +21,7 @@ from training.maintainer.confident_errors import (
     surest_mistakes,
 )
 from training.maintainer.corpus_pair import read_two_tables
+from training.maintainer.measurement import OURS, REFERENCE, SYSTEMS, Measurement, Table, measure
 from training.progress import no_progress
 
 pytestmark = pytest.mark.tensorflow
@@ -56,10 +56,10 @@ def steps():
 @pytest.fixture(scope="module")
 def found(paths, steps):
     with fits_made_small():
-        return compare(
+        return measure(
             read_two_tables(*paths),
-            asked=tuple(Table),
-            systems=tuple(System),
+            tables=tuple(Table),
+            systems=SYSTEMS,
             seed=3,
             n_folds=2,
             reference_batch_size=8,
@@ -73,13 +73,13 @@ def found(paths, steps):
 def test_three_systems_answer_the_same_sounds_of_both_tables(found):
     for table, n_sounds in ((Table.CORPUS, 36), (Table.NAMES, 36)):
         scores = found.by_vendor[table]
-        assert [score.system for score in scores.systems] == list(System)
+        assert [score.system.name for score in scores.systems] == list(SYSTEMS)
         assert {score.evaluation.n_sounds for score in scores.systems} == {n_sounds}
-        assert (scores.n_vendors, scores.n_fits) == (3, 2)
+        assert (scores.n_vendors, scores.systems[-1].n_fits) == (3, 2)
 
 
 def test_the_random_third_is_of_the_first_table_and_asks_those_that_learn(found):
-    assert [score.system for score in found.at_random.systems] == [System.REFERENCE, System.OURS]
+    assert [score.system.name for score in found.at_random.systems] == [REFERENCE, OURS]
     assert {score.evaluation.n_sounds for score in found.at_random.systems} == {12}
 
 
@@ -101,10 +101,10 @@ def test_what_the_other_table_teaches_is_learned(tmp_path, small_fits):
         labelled_tables.write(tmp_path / "c.csv", corpus, "category,file_path,vendor"),
         labelled_tables.write(tmp_path / "n.csv", rows(["L", "M"], more=",x,0"), NAMES_COLUMNS),
     )
-    measured = compare(
+    measured = measure(
         read_two_tables(*map(str, paths)),
-        asked=[Table.CORPUS],
-        systems=[System.REFERENCE],
+        tables=[Table.CORPUS],
+        systems=[REFERENCE],
         seed=0,
         n_folds=2,
         reference_batch_size=8,
@@ -162,7 +162,7 @@ def test_every_figure_is_printed_on_80_columns(found):
         for score in scores.systems:
             evaluation = score.evaluation
             figures = [evaluation.accuracy, evaluation.macro_f1, evaluation.top3_accuracy]
-            row = rf"{score.system.shown} +" + " +".join(f"{figure:.3f}" for figure in figures)
+            row = rf"{score.system.title} +" + " +".join(f"{figure:.3f}" for figure in figures)
             assert re.search(row, text)
     for category in found.by_vendor[Table.NAMES].systems[-1].evaluation.categories:
         assert re.search(rf"{category.category} +{category.precision:.3f} ", text)
@@ -172,7 +172,7 @@ def with_mistake(found, name):
     """The comparison with one mistake about a sound of this name."""
     kind = KindOfMistake("drum", "vocal", 1, 1, (Example(name, "ann", 0.875),))
     scores = dataclasses.replace(found.by_vendor[Table.CORPUS], mistakes=(kind,))
-    return Comparison(found.seed, 1, {Table.CORPUS: scores}, None)
+    return Measurement(found.seed, 1, {Table.CORPUS: scores}, None)
 
 
 def test_a_long_or_hostile_name_stays_on_its_line(found):

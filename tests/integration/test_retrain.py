@@ -24,7 +24,7 @@ from tests.support.fitted import accuracy_and_f1, fits_made_small, prior_after
 from tests.support.labelled_rows import add_labelled
 from training.data.dataset import LabelledSounds
 from training.errors import TrainingError
-from training.fit.stack_fit import fit_models
+from training.fit.stack_fit import StackFitter
 from training.progress import no_progress
 from training.runs.from_labels import retrain_labels
 
@@ -202,17 +202,15 @@ def test_a_champion_that_cannot_be_trusted_is_refused_and_stays(database, damage
 
 
 def test_few_labels_improve_their_vendor_and_do_not_cost_the_rest(small_prior):
-    from classifier.model.name_lstm import SequenceModel
-
     # Given a model that learned the words of two vendors
     old = varied(["ann", "bob"], CODES)
-    base = fit_models(old, SequenceModel(0), small_prior, seed=0)
+    base = StackFitter(small_prior, seed=0).fit(old)
     # When it learns two hundred sounds of one who calls the same things by other words
     theirs = varied(["cyd"], {"drum": "wexo", "vocal": "yumf", "effects": "ploi"}, of_each=100)
     drawn = np.random.default_rng(0).permutation(len(theirs))
     few, unlabelled = theirs.take(drawn[:200]), theirs.take(drawn[200:])
     before = [accuracy_and_f1(base, sounds) for sounds in (unlabelled, old)]
-    learned = fit_models(few, base.learned, prior_after(base, small_prior), seed=0)
+    learned = StackFitter(prior_after(base, small_prior), seed=0).fit(few)
     after = [accuracy_and_f1(learned, sounds) for sounds in (unlabelled, old)]
     # Then it knows more of that vendor's sounds, and hardly less of the others'
     assert min(after[0] - before[0]) > 0.03

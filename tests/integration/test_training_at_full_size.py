@@ -13,7 +13,7 @@ from tests.support.fitted import accuracy_and_f1, prior_after
 from tests.support.places import SHARED
 from training.data.csv_tables import read_table
 from training.data.dataset import LabelledSounds
-from training.fit.stack_fit import fit_models
+from training.fit.stack_fit import StackFitter
 from training.prior.pretrained import generated_prior
 from training.runs.from_table import train_bundle
 
@@ -43,8 +43,6 @@ def test_the_public_corpus_trains_to_the_figures_of_the_model_card():
 
 @pytest.mark.skipif(not NAMES.exists(), reason=f"{NAMES} is not here")
 def test_two_hundred_labels_improve_their_vendor_and_do_not_cost_the_rest():
-    from classifier.model.name_lstm import SequenceModel
-
     # Given names as their table's description caps them
     table = pd.read_csv(NAMES, dtype=str, keep_default_na=False)
     table = table[(table.in_corpus != "1") & ~table.file_path.str.endswith(".mid")]
@@ -54,11 +52,11 @@ def test_two_hundred_labels_improve_their_vendor_and_do_not_cost_the_rest():
     few, unlabelled = theirs.take(np.arange(200)), theirs.take(np.arange(200, len(theirs)))
     others = sounds_of(table[~is_theirs].groupby(["vendor_group", "category"]).head(40))
     # And a model that learned all vendors but one
-    base = fit_models(others, SequenceModel(0), generated_prior(), seed=0)
+    base = StackFitter(generated_prior(), seed=0).fit(others)
     before = [accuracy_and_f1(base, sounds) for sounds in (unlabelled, others)]
     # When it learns two hundred names of that one
     prior = prior_after(base, generated_prior())
-    learned = fit_models(few, base.learned, prior, seed=0)
+    learned = StackFitter(prior, seed=0).fit(few)
     after = [accuracy_and_f1(learned, sounds) for sounds in (unlabelled, others)]
     # Then it knows more of that vendor's other names, and hardly less of the other vendors'
     assert min(after[0] - before[0]) > 0.03

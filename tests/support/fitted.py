@@ -45,14 +45,14 @@ def fits_made_small() -> Iterator[None]:
     from classifier.model import forest
     from training.baselines import published_method
     from training.fit import stack_fit
-    from training.maintainer import comparison
+    from training.maintainer import measurement
     from training.prior import pretrained
     from training.runs import from_labels, from_table
-    from training.study import experiment
+    from training.study import comparison
 
     generated, starter = _small_priors()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (comparison, experiment, from_table):
+        for module in (comparison, measurement, from_table):
             patch.setattr(module, "generated_prior", lambda: generated)
         patch.setattr(from_labels, "starter_prior", lambda: starter)
         patch.setattr(forest, "N_TREES", TREES)

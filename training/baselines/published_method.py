@@ -172,6 +172,38 @@ class InSampleStack:
         return np.concatenate([self._lstm.probabilities(sounds), scaled], axis=1)
 
 
+class PublishedStack:
+    """Fits the LSTM, and the stack on the LSTM that was fitted last if it learned the same sounds.
+
+    Parameters
+    ----------
+    batch_size : int
+        Of the LSTM; published: 1.
+    """
+
+    def __init__(self, *, seed: int, batch_size: int) -> None:
+        self._seed = seed
+        self._batch_size = batch_size
+        self._last: tuple[LabelledSounds, NameLstm] | None = None
+
+    @staticmethod
+    def n_epochs(_: LabelledSounds) -> int:
+        """Return how often a fit of the LSTM calls `on_epoch`."""
+        return EPOCHS
+
+    def fit_lstm(self, sounds: LabelledSounds, on_epoch: Callable[[], None]) -> NameLstm:
+        """Fit the LSTM."""
+        lstm = NameLstm(sounds, seed=self._seed, batch_size=self._batch_size, on_epoch=on_epoch)
+        self._last = sounds, lstm
+        return lstm
+
+    def fit(self, sounds: LabelledSounds, on_epoch: Callable[[], None]) -> InSampleStack:
+        """Fit the stack, and the LSTM unless that has just learned these sounds."""
+        if self._last is None or self._last[0] is not sounds:
+            self._last = sounds, self.fit_lstm(sounds, on_epoch)
+        return InSampleStack(sounds, self._last[1], seed=self._seed)
+
+
 def _lower_words(name: str) -> list[str]:
     return [word.lower() for word in name_words(name)]
 

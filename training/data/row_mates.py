@@ -1,8 +1,8 @@
-"""Pack-mates of labelled sounds: the tokens of names beside them, and what is said of a folder.
+"""Pack-mates among the rows of a table.
 
-What `classifier.names.pack_mates` and `classifier.model.encoder` do for a folder on disk is done
-here for the rows of a table. All rows of a folder are its mates there, not the 64 that stand for it
-in service, whose mean is near that of all.
+`classifier.names.pack_mates` and `classifier.model.encoder` do the same for a folder on disk. Here
+all rows of a folder are pack-mates, not only the 64 that represent it in service; their means are
+nearly equal.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from training.data.dataset import LabelledSounds
 
 
 def tokens_of(sounds: LabelledSounds) -> list[list[str]]:
-    """Return the tokens of each name; what counts the files of a folder is no tempo."""
+    """Return the tokens of each name; a running number within a folder is not taken for a tempo."""
     return [
         tokenise(name, frozenset() if mates is None else mates.counting(name))
         for name, mates in zip(sounds.names, mates_in(sounds), strict=True)
@@ -23,7 +23,7 @@ def tokens_of(sounds: LabelledSounds) -> list[list[str]]:
 
 
 def mates_in(sounds: LabelledSounds) -> list[PackMates | None]:
-    """Return the mates of each sound among the given ones, None where its folder is not known."""
+    """Return the pack-mates of each sound among these, None where its folder is not known."""
     names_in: dict[str, list[str]] = {}
     for name, folder in zip(sounds.names, sounds.folders, strict=True):
         if folder:
@@ -32,8 +32,8 @@ def mates_in(sounds: LabelledSounds) -> list[PackMates | None]:
     return [mates.get(folder) for folder in sounds.folders]
 
 
-def said_over(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> PackMateSummary:
-    """Return for each row what is said of its group, itself among them.
+def summaries_of(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> PackMateSummary:
+    """Summarise for each row the predictions for its group, itself among them.
 
     Parameters
     ----------

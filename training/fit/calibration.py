@@ -1,4 +1,4 @@
-"""How sure a model may be: what its confidence means, and from which on nobody need look."""
+"""Calibration: the temperature of a model's confidence, and the threshold for review."""
 
 from typing import Final
 
@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 from training.fit.reliability import lowest_confidence
 
-#: Beyond these a model is not badly calibrated but broken, or was asked about too few sounds.
+#: Beyond these a model is broken rather than badly calibrated, or there were too few sounds.
 LOWEST_TEMPERATURE: Final = 0.25
 HIGHEST_TEMPERATURE: Final = 4.0
 
-#: A forest gives exact zeros; a category it never thought of counts as this unlikely.
-_UNTHOUGHT: Final = 1e-3
+#: A forest gives exact zeros, which have no logarithm.
+_PROBABILITY_FLOOR: Final = 1e-3
 
 _TEMPERATURES: Final = 200
 
-#: Of the answers that nobody is asked to review, so many are to be right.
+#: This share of the predictions above the threshold is to be right.
 REVIEWED_PRECISION: Final = 0.95
 
-#: A threshold that every answer but a certain one stays below.
-NEVER_SURE: Final = 1.0
+#: Every prediction but a certain one is below this threshold.
+ALWAYS_REVIEW: Final = 1.0
 
 
 def fit_temperature(
@@ -44,7 +44,7 @@ def fit_temperature(
         Above 1 where the models were too sure; between the two bounds. The grid is even in its
         logarithm and finer (1.4 %) than a thousand sounds can tell apart.
     """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), _UNTHOUGHT))
+    logs = np.log(np.maximum(probabilities.astype(np.float64), _PROBABILITY_FLOOR))
     grid = np.geomspace(LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE, _TEMPERATURES)
     losses = [_loss(logs / temperature, category_indices, weights) for temperature in grid]
     return float(grid[int(np.argmin(losses))])
@@ -53,7 +53,7 @@ def fit_temperature(
 def review_threshold(
     category_indices: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> float:
-    """Find the lowest confidence that is right often enough to be left alone.
+    """Find the confidence below which predictions need a review.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def review_threshold(
     Returns
     -------
     float
-        Of the answers at least this sure together, `REVIEWED_PRECISION` are right; of as many
-        answers as can be. `NEVER_SURE` where that holds of none.
+        The lowest one with `REVIEWED_PRECISION` of the predictions from it on right.
+        `ALWAYS_REVIEW` where there is none.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == category_indices
     lowest = lowest_confidence(confidence, is_right, REVIEWED_PRECISION)
-    return NEVER_SURE if lowest is None else lowest
+    return ALWAYS_REVIEW if lowest is None else lowest
 
 
 def _loss(

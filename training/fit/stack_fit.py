@@ -1,16 +1,16 @@
 """Fitting the learned LSTM, scaler and forest on one set of rows, the forest out-of-fold.
 
-The forest must learn how far to trust the LSTMs, so it may only see the learned one's answers for
-rows that it was not fitted on. Two rounds are stacked: folds by vendor show it an LSTM facing
-strangers' names, random folds one facing names of vendors it knows. Trained on the first round
-alone it stops trusting names even where they are known (random split of the public corpus: 0.57
-accuracy instead of 0.95); on the second alone it lost 0.03 macro F1 there. Of each row it also sees
-what it would without header, with the whole pack for mates, and without mates: all of them happen.
+The forest learns how far to trust the LSTMs, so it only sees the learned one's predictions for rows
+that were left out of its fit. Two rounds are stacked: folds by vendor show the forest an LSTM that
+reads unseen vendors' names, random folds one that reads names of vendors it knows. Fitted on the
+first round alone it stops trusting names even where they are known (random split of the public
+corpus: 0.57 accuracy instead of 0.95). On the second alone it lost 0.03 macro F1 there. Each row is
+also shown without header, with the whole pack as pack-mates, and without pack-mates: all of these
+occur in service.
 
-Every fit starts from `prior` and has generated rows beside the real ones, of whom they are never
-part: not of the folds, not of what is counted. The general LSTM is the prior's and never fitted
-here. How sure the stack may be of a vendor it has not seen is learned the same way, from forests
-fitted without a fold's rows (`calibration`).
+Every fit starts from a prior and has generated rows beside the real ones. Generated rows are in no
+fold and no count. The general LSTM is the prior's and never fitted here. The calibration for unseen
+vendors uses forests fitted without a fold's rows (`calibration`).
 """
 
 import io
@@ -36,9 +36,9 @@ from classifier.model.onnx_export import compile_models
 from classifier.model.pooling import PackMateSummary, name_logs, pooled
 from classifier.model.vocabulary import Vocabulary
 from training.data.dataset import LabelledSounds
-from training.data.row_mates import said_over, tokens_of
-from training.data.splits import Fold, random_folds, vendor_folds
-from training.fit.calibration import NEVER_SURE, fit_temperature, review_threshold
+from training.data.row_mates import summaries_of, tokens_of
+from training.data.splits import Fold, Rows, random_folds, vendor_folds
+from training.fit.calibration import ALWAYS_REVIEW, fit_temperature, review_threshold
 from training.prior.generation import GENERATED_VENDOR
 from training.prior.pretrained import Prior
 
@@ -54,7 +54,7 @@ N_INNER_FOLDS: Final = 3
 #: Weight of a row's copy without header, beside the row itself: names alone must do, too.
 HEADERLESS_WEIGHT: Final = 0.5
 
-#: Weights of a row's copies whose mates are the whole pack's, and that has none, beside the row.
+#: Weights of a row's copies with the whole pack as pack-mates, and without any, beside the row.
 PACK_WEIGHT: Final = 0.3
 ALONE_WEIGHT: Final = 0.3
 
@@ -63,7 +63,7 @@ ALONE_WEIGHT: Final = 0.3
 class FittedModels:
     """The models, their vocabulary and their calibration.
 
-    `learned` is the instance given to `fit_models`: fitting it again takes this model's LSTM away.
+    `learned` is shared with later fits of the same `StackFitter`, which change it.
     """
 
     vocabulary: Vocabulary
@@ -93,7 +93,7 @@ class FittedModels:
         everyone = sounds if beside is None else sounds.joined(beside)
         ids = self.vocabulary.encode(tokens_of(everyone))
         logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
-        names = pooled(logs, said_over(everyone.folders, logs))[: len(sounds)]
+        names = pooled(logs, summaries_of(everyone.folders, logs))[: len(sounds)]
         inputs = forest_inputs(names, sounds.headers, self.scaler)
         return calibrated(forest_probabilities(self.forest, inputs), self.temperature)
 
@@ -116,112 +116,151 @@ class FittedModels:
         }
 
 
-def n_epochs_of_a_fit(sounds: LabelledSounds, prior: Prior) -> int:
-    """Return how often `fit_models` will call `on_epoch` for these sounds."""
-    n_fits = 1 + sum(len(folds) for folds in _rounds(sounds, seed=0))
-    return prior.recipe(sounds).epochs * n_fits
+class StackFitter:
+    """Fits the models to labelled sounds; the same prior, seed and sounds give the same models.
 
-
-def fit_models(
-    sounds: LabelledSounds,
-    sequence: "SequenceModel",
-    prior: Prior,
-    *,
-    seed: int,
-    on_epoch: Callable[[], None] = lambda: None,
-) -> FittedModels:
-    """Fit all models but the general LSTM, and calibrate; same seed and sounds, same models.
-
-    Parameters
-    ----------
-    sounds : LabelledSounds
-        At least two.
-    sequence : SequenceModel
-        Fitted again from the prior for each fold, last on all sounds.
-    on_epoch : callable
-        Called after each epoch of each of the LSTM's fits.
+    All fits share one LSTM: each takes away the LSTM of the models that were fitted before.
     """
-    from classifier.model.name_lstm import one_hot
 
-    sequence.start_from(prior.start)
-    recipe = prior.recipe(sounds)
-    weights = balancing_weights(sounds)
-    # The generated rows come last. Nine in ten are others than any the LSTM learned.
-    stacked = sounds.joined(prior.stacked)
-    tokens = tokens_of(sounds)
-    stacked_tokens = tokens + tokens_of(prior.stacked)
-    replayed_tokens = tokens_of(prior.replayed)
+    def __init__(self, prior: Prior, *, seed: int) -> None:
+        from classifier.model.name_lstm import SequenceModel  # TensorFlow takes seconds to load
 
-    def fit_sequence(rows: NDArray[np.int64]) -> Vocabulary:
-        own_tokens = [tokens[row] for row in rows]
-        vocabulary = Vocabulary.fit(own_tokens, known=prior.words)
-        categories = [sounds.category_indices[rows], prior.replayed.category_indices]
-        sequence.fit(
-            vocabulary.encode(own_tokens + replayed_tokens),
+        self._prior = prior
+        self._seed = seed
+        self._sequence = SequenceModel(seed)
+
+    def n_epochs(self, sounds: LabelledSounds) -> int:
+        """Return how often `fit` will call `on_epoch` for these sounds."""
+        n_fits = 1 + sum(len(folds) for folds in _rounds(sounds, seed=0))
+        return self._prior.recipe(sounds).epochs * n_fits
+
+    def fit(
+        self, sounds: LabelledSounds, on_epoch: Callable[[], None] = lambda: None
+    ) -> FittedModels:
+        """Fit all models but the general LSTM, and calibrate.
+
+        Parameters
+        ----------
+        sounds : LabelledSounds
+            At least two.
+        on_epoch : callable
+            Called after each epoch of each of the LSTM's fits.
+        """
+        return _StackFit(sounds, self._sequence, self._prior, self._seed, on_epoch).models()
+
+
+class _StackFit:
+    """One fit. Wherever rows are stacked, the generated ones follow the real ones."""
+
+    def __init__(
+        self,
+        sounds: LabelledSounds,
+        sequence: "SequenceModel",
+        prior: Prior,
+        seed: int,
+        on_epoch: Callable[[], None],
+    ) -> None:
+        self._sounds = sounds
+        self._sequence = sequence
+        self._prior = prior
+        self._seed = seed
+        self._on_epoch = on_epoch
+        self._recipe = prior.recipe(sounds)
+        self._rounds = _rounds(sounds, seed=seed)
+        self._weights = balancing_weights(sounds)
+        # Nine in ten of the generated names are not among those the LSTM learned.
+        self._stacked = sounds.joined(prior.stacked)
+        self._tokens = tokens_of(sounds) + tokens_of(prior.stacked)
+        self._replayed_tokens = tokens_of(prior.replayed)
+        # Trees that are kept split on header numbers scaled by their own scaler.
+        self._scaler = prior.scaler or fit_scaler(self._stacked.headers)
+
+    def models(self) -> FittedModels:
+        """Fit everything; the LSTM last, on all sounds."""
+        self._sequence.start_from(self._prior.start)
+        views = self._views()
+        temperature, review_below = self._calibration(views)
+        return FittedModels(
+            temperature=temperature,
+            review_below=review_below,
+            forest=self._fit_forest(views, np.arange(len(self._stacked))),
+            vocabulary=self._fit_sequence(np.arange(len(self._sounds))),
+            general=self._prior.general,
+            learned=self._sequence,
+            scaler=self._scaler,
+        )
+
+    def _fit_sequence(self, rows: Rows) -> Vocabulary:
+        """Fit the LSTM on these real rows and the replayed ones, from the prior."""
+        from classifier.model.name_lstm import one_hot
+
+        replayed = self._prior.replayed
+        tokens = [self._tokens[row] for row in rows]
+        vocabulary = Vocabulary.fit(tokens, known=self._prior.words)
+        categories = [self._sounds.category_indices[rows], replayed.category_indices]
+        self._sequence.fit(
+            vocabulary.encode(tokens + self._replayed_tokens),
             one_hot(np.concatenate(categories)),
-            _beside(weights[rows], len(prior.replayed), recipe.replayed_weight),
-            seed=seed,
-            epochs=recipe.epochs,
-            learning_rate=recipe.learning_rate,
-            on_epoch=on_epoch,
+            _with_generated(self._weights[rows], len(replayed), self._recipe.replayed_weight),
+            seed=self._seed,
+            epochs=self._recipe.epochs,
+            learning_rate=self._recipe.learning_rate,
+            on_epoch=self._on_epoch,
         )
         return vocabulary
 
-    general_said = prior.general.probabilities(Vocabulary(prior.words).encode(stacked_tokens))
-    # Trees that are kept split on what their own scaler made of a header.
-    scaler = prior.scaler or fit_scaler(stacked.headers)
-    folds_of_generated = np.unique(prior.stacked.folders, return_inverse=True)[1]
-    rounds = _rounds(sounds, seed=seed)
-    inputs: list[NDArray[np.float32]] = []
-    for folds in rounds:
-        out_of_fold = np.zeros((len(stacked), N_CATEGORIES), dtype=np.float32)
+    def _views(self) -> list[NDArray[np.float32]]:
+        """Return the forest's inputs for all stacked rows: `_VIEW_WEIGHTS` views of each round."""
+        ids = Vocabulary(self._prior.words).encode(self._tokens)
+        general = self._prior.general.probabilities(ids)
+        views = []
+        for folds in self._rounds:
+            logs = name_logs(general, self._out_of_fold(folds))
+            views += _views(self._stacked, logs, self._scaler)
+        return views
+
+    def _out_of_fold(self, folds: list[Fold]) -> NDArray[np.float32]:
+        """Return the learned LSTM's predictions for all stacked rows, each left out of its fit."""
+        # Sounds of a generated folder are pack-mates, so all of them are in one fold.
+        _, generated_folder = np.unique(self._prior.stacked.folders, return_inverse=True)
+        probabilities = np.zeros((len(self._stacked), N_CATEGORIES), dtype=np.float32)
         for fold, (learned, left_out) in enumerate(folds):
-            vocabulary = fit_sequence(learned)
-            # A folder as a whole: its sounds are mates.
-            generated = len(sounds) + np.flatnonzero(folds_of_generated % len(folds) == fold)
-            asked = np.concatenate([left_out, generated])
-            ids = vocabulary.encode([stacked_tokens[row] for row in asked])
-            out_of_fold[asked] = sequence.probabilities(ids)
-        inputs += _views(stacked, name_logs(general_said, out_of_fold), scaler)
+            vocabulary = self._fit_sequence(learned)
+            generated = np.flatnonzero(generated_folder % len(folds) == fold)
+            rows = np.concatenate([left_out, len(self._sounds) + generated])
+            ids = vocabulary.encode([self._tokens[row] for row in rows])
+            probabilities[rows] = self._sequence.probabilities(ids)
+        return probabilities
 
-    stacked_weights = _beside(weights, len(prior.stacked), recipe.stacked_weight)
-    view_weights = np.tile(_VIEW_WEIGHTS, len(rounds))
-
-    def fit_on(rows: NDArray[np.int64]) -> "RandomForestClassifier":
+    def _fit_forest(self, views: list[NDArray[np.float32]], rows: Rows) -> "RandomForestClassifier":
+        """Fit a forest on all views of these stacked rows."""
+        weights = _with_generated(
+            self._weights, len(self._prior.stacked), self._recipe.stacked_weight
+        )
+        view_weights = np.tile(_VIEW_WEIGHTS, len(self._rounds))
         return fit_forest(
-            np.concatenate([view[rows] for view in inputs]),
-            np.tile(stacked.category_indices[rows], len(inputs)),
-            np.outer(view_weights, stacked_weights[rows]).ravel(),
-            seed=seed,
-            kept=prior.forest,
-            n_kept=recipe.kept_trees,
+            np.concatenate([view[rows] for view in views]),
+            np.tile(self._stacked.category_indices[rows], len(views)),
+            np.outer(view_weights, weights[rows]).ravel(),
+            seed=self._seed,
+            kept=self._prior.forest,
+            n_kept=self._recipe.kept_trees,
         )
 
-    def calibration() -> tuple[float, float]:
-        by_vendor = len(rounds) > 1
-        if prior.temperature is not None and not by_vendor:
-            # One vendor says nothing of how sure to be of another's.
-            return prior.temperature, prior.review_below or NEVER_SURE
-        left_alone = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
-        generated = np.arange(len(sounds), len(stacked))
-        for learned, left_out in rounds[-1]:
-            without = fit_on(np.concatenate([learned, generated]))
-            as_served = inputs[-len(_VIEW_WEIGHTS)]
-            left_alone[left_out] = forest_probabilities(without, as_served[left_out])
-        temperature = fit_temperature(sounds.category_indices, left_alone, weights)
-        answers = calibrated(left_alone, temperature)
-        return temperature, review_threshold(sounds.category_indices, answers)
-
-    temperature, review_below = calibration()
-    return FittedModels(
-        temperature=temperature,
-        review_below=review_below,
-        forest=fit_on(np.arange(len(stacked))),
-        vocabulary=fit_sequence(np.arange(len(sounds))),
-        general=prior.general,
-        learned=sequence,
-        scaler=scaler,
-    )
+    def _calibration(self, views: list[NDArray[np.float32]]) -> tuple[float, float]:
+        """Return the temperature and the confidence below which to review."""
+        if self._prior.temperature is not None and len(self._rounds) == 1:
+            # The sounds of one vendor do not show how sure to be of another's.
+            return self._prior.temperature, self._prior.review_below or ALWAYS_REVIEW
+        truth = self._sounds.category_indices
+        as_served = views[-len(_VIEW_WEIGHTS)]
+        generated = np.arange(len(self._sounds), len(self._stacked))
+        probabilities = np.zeros((len(self._sounds), N_CATEGORIES), dtype=np.float32)
+        for learned, left_out in self._rounds[-1]:
+            forest = self._fit_forest(views, np.concatenate([learned, generated]))
+            probabilities[left_out] = forest_probabilities(forest, as_served[left_out])
+        temperature = fit_temperature(truth, probabilities, self._weights)
+        return temperature, review_threshold(truth, calibrated(probabilities, temperature))
 
 
 #: Weights of what `_views` returns, in its order.
@@ -235,13 +274,13 @@ _VIEW_WEIGHTS: Final = tuple(
 def _views(
     sounds: LabelledSounds, logs: NDArray[np.float32], scaler: "StandardScaler"
 ) -> list[NDArray[np.float32]]:
-    """Return what the forest may get to see of the same sounds, first what it most often does."""
+    """Return the forest's inputs for the same sounds in each situation, the most frequent first."""
     no_headers = np.full_like(sounds.headers, np.nan)
     # Generated sounds have no packs: a folder is all there is of their makers.
     packs = np.where(sounds.vendors == GENERATED_VENDOR, sounds.folders, sounds.packs)
     summaries = [
-        said_over(sounds.folders, logs),
-        said_over(packs, logs),
+        summaries_of(sounds.folders, logs),
+        summaries_of(packs, logs),
         PackMateSummary.unknown(len(logs)),
     ]
     return [
@@ -251,7 +290,9 @@ def _views(
     ]
 
 
-def _beside(weights: NDArray[np.float64], n_generated: int, share: float) -> NDArray[np.float64]:
+def _with_generated(
+    weights: NDArray[np.float64], n_generated: int, share: float
+) -> NDArray[np.float64]:
     """Append equal weights of generated rows that sum to `share` of all the given ones."""
     return np.concatenate([weights, np.full(n_generated, share * weights.sum() / n_generated)])
 

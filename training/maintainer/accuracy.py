@@ -1,7 +1,7 @@
 """Accuracy by vendor on two tables: ``python -m training.maintainer.accuracy CORPUS NAMES``.
 
 For maintainers, before and after a change of the model. CORPUS holds names and headers, NAMES names
-alone (see `two_tables.read_two_tables`).
+alone (see `corpus_pair.read_two_tables`).
 """
 
 import argparse
@@ -13,36 +13,35 @@ from typing import Final
 
 from classifier.errors import CratesortError
 from training.maintainer.accuracy_text import as_text
-from training.maintainer.comparison import System, Table, compare
 from training.maintainer.corpus_pair import read_two_tables
+from training.maintainer.measurement import SYSTEMS, Table, measure
 
 N_FOLDS: Final = 5
 
-#: Between two lines about progress where nobody looks at a terminal.
-_TELL_SECONDS: Final = 10.0
+#: Between two lines of progress where standard error is not a terminal.
+_SECONDS_BETWEEN_LINES: Final = 10.0
 
 
 def main(arguments: Sequence[str] | None = None, *, n_folds: int = N_FOLDS) -> int:
     """Measure, print, and return the exit code: 0, or 2 for a table that cannot be used."""
-    asked = _parser().parse_args(arguments)
-    tables = tuple(Table) if asked.table == "both" else (Table(asked.table),)
+    options = _parser().parse_args(arguments)
     try:
-        found = compare(
-            read_two_tables(asked.corpus, asked.names),
-            asked=tables,
-            systems=asked.systems,
-            seed=asked.seed,
+        measured = measure(
+            read_two_tables(options.corpus, options.names),
+            tables=tuple(Table) if options.table == "both" else (Table(options.table),),
+            systems=options.systems,
+            seed=options.seed,
             n_folds=n_folds,
-            reference_batch_size=asked.reference_batch_size,
-            progress=_Told(),
+            reference_batch_size=options.reference_batch_size,
+            progress=_ProgressLine(),
         )
     except CratesortError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if asked.json:
-        sys.stdout.write(json.dumps(found.as_dict()) + "\n")
+    if options.json:
+        sys.stdout.write(json.dumps(measured.as_dict()) + "\n")
     else:
-        sys.stdout.write(as_text(found, with_mistakes=asked.mistakes))
+        sys.stdout.write(as_text(measured, with_mistakes=options.mistakes))
     return 0
 
 
@@ -57,9 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--systems",
         type=_systems,
-        default=tuple(System),
+        default=SYSTEMS,
         metavar="LIST",
-        help=f"some of {','.join(System)}; the first is the slow one (all)",
+        help=f"some of {','.join(SYSTEMS)}; the first is the slow one (all)",
     )
     parser.add_argument(
         "--table", choices=[*Table, "both"], default="both", help="which to test (%(default)s)"
@@ -81,11 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _systems(text: str) -> tuple[System, ...]:
-    try:
-        return tuple(System(name.strip()) for name in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; there are {', '.join(System)}") from None
+def _systems(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in SYSTEMS:
+            raise argparse.ArgumentTypeError(f"{name!r} is not one; there are {', '.join(SYSTEMS)}")
+    return names
 
 
 def _at_least_one(text: str) -> int:
@@ -95,19 +95,19 @@ def _at_least_one(text: str) -> int:
     return number
 
 
-class _Told:
-    """Tells progress on standard error: one line that changes, or a line now and then."""
+class _ProgressLine:
+    """Writes progress to standard error: one line that changes, or a line now and then."""
 
     def __init__(self) -> None:
-        self._told = 0.0
+        self._written = 0.0
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """See `training.progress.Progress`."""
         line = f"{phase}: {done} of {total}"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}" + "\n" * (done == total))
-        elif done == total or time.monotonic() - self._told > _TELL_SECONDS:
-            self._told = time.monotonic()
+        elif done == total or time.monotonic() - self._written > _SECONDS_BETWEEN_LINES:
+            self._written = time.monotonic()
             sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 from classifier.files.paths import printable
-from training.maintainer.comparison import Comparison, Scores, Table
 from training.maintainer.confident_errors import N_SUREST, KindOfMistake
 from training.maintainer.corpus_pair import CAP
+from training.maintainer.measurement import Measurement, Table, TableResult
 
 _WIDTH: Final = 80
 
@@ -16,7 +16,7 @@ _TITLES: Final = {
 _CAPPED: Final = f", {CAP} of a vendor's category at most"
 
 
-def as_text(found: Comparison, *, with_mistakes: bool) -> str:
+def as_text(measured: Measurement, *, with_mistakes: bool) -> str:
     """Return what was measured; no line is longer than 80 columns.
 
     Parameters
@@ -25,41 +25,45 @@ def as_text(found: Comparison, *, with_mistakes: bool) -> str:
         Show the surest ones of the last system, too.
     """
     lines: list[str] = []
-    for table, scores in found.by_vendor.items():
+    for table, result in measured.by_vendor.items():
         capped = _CAPPED if table is Table.NAMES else ""
-        lines += [_TITLES[table], f"  {_sounds(scores)}, {scores.n_fits} folds{capped}", ""]
-        lines += [*_systems(scores), "", *_categories(scores), ""]
-    if found.at_random:
+        lines += [
+            _TITLES[table],
+            f"  {_sounds(result)}, {result.systems[-1].n_fits} folds{capped}",
+            "",
+        ]
+        lines += [*_systems(result), "", *_categories(result), ""]
+    if measured.at_random:
         lines += ["Names and headers, vendors already known", "  a random third: "]
-        lines[-1] += _sounds(found.at_random)
-        lines += ["", *_systems(found.at_random), ""]
+        lines[-1] += _sounds(measured.at_random)
+        lines += ["", *_systems(measured.at_random), ""]
     if with_mistakes:
-        for table, scores in found.by_vendor.items():
-            lines += [*_mistakes(table, scores), ""]
+        for table, result in measured.by_vendor.items():
+            lines += [*_mistakes(table, result), ""]
     return "\n".join(lines[:-1]) + "\n"
 
 
-def _sounds(scores: Scores) -> str:
-    return f"{scores.systems[-1].evaluation.n_sounds:,} sounds of {scores.n_vendors} vendors"
+def _sounds(result: TableResult) -> str:
+    return f"{result.systems[-1].evaluation.n_sounds:,} sounds of {result.n_vendors} vendors"
 
 
-def _systems(scores: Scores) -> list[str]:
+def _systems(result: TableResult) -> list[str]:
     lines = [
         f"  {'':<18}{'accuracy':>9}{'macro F1':>10}{'top 3':>8}{'filed at 95 %':>15}{'seconds':>9}"
     ]
-    for score in scores.systems:
-        evaluation = score.evaluation
+    for of_system in result.systems:
+        evaluation = of_system.evaluation
         lines.append(
-            f"  {score.system.shown:<18}{evaluation.accuracy:>9.3f}{evaluation.macro_f1:>10.3f}"
+            f"  {of_system.system.title:<18}{evaluation.accuracy:>9.3f}{evaluation.macro_f1:>10.3f}"
             f"{evaluation.top3_accuracy:>8.3f}{evaluation.coverage_at_95_precision:>15.3f}"
-            f"{score.seconds:>9.0f}"
+            f"{of_system.fit_seconds + of_system.predict_seconds:>9.0f}"
         )
     return lines
 
 
-def _categories(scores: Scores) -> list[str]:
-    last = scores.systems[-1]
-    lines = [f"  {last.system.shown:<18}{'precision':>9}{'recall':>10}{'F1':>8}{'sounds':>15}"]
+def _categories(result: TableResult) -> list[str]:
+    last = result.systems[-1]
+    lines = [f"  {last.system.title:<18}{'precision':>9}{'recall':>10}{'F1':>8}{'sounds':>15}"]
     lines += [
         f"  {score.category:<18}{score.precision:>9.3f}{score.recall:>10.3f}{score.f1:>8.3f}"
         f"{score.support:>15,}"
@@ -68,12 +72,12 @@ def _categories(scores: Scores) -> list[str]:
     return lines
 
 
-def _mistakes(table: Table, scores: Scores) -> list[str]:
-    shown = scores.systems[-1].system.shown
-    title = f"The {N_SUREST} surest mistakes of {shown}, {_TITLES[table].lower()}"
-    if not scores.mistakes:
+def _mistakes(table: Table, result: TableResult) -> list[str]:
+    name = result.systems[-1].system.title
+    title = f"The {N_SUREST} surest mistakes of {name}, {_TITLES[table].lower()}"
+    if not result.mistakes:
         return [title, "  none"]
-    return [title, *(line for kind in scores.mistakes for line in _kind(kind))]
+    return [title, *(line for kind in result.mistakes for line in _kind(kind))]
 
 
 def _kind(kind: KindOfMistake) -> list[str]:

@@ -16,6 +16,7 @@ from training.data.csv_tables import SoundRows, opened_table
 from training.data.dataset import LabelledSounds
 from training.data.splits import Rows, vendor_folds
 from training.errors import TrainingError
+from training.evaluation.experiment import Split
 from training.maintainer.vendor_aliases import IN_CORPUS, linked_vendors, links_between
 
 #: A few vendors hold most of a table of names; so many of each one's category are tested.
@@ -29,9 +30,6 @@ _NO_SOUNDS: Final = (".mid", ".midi")
 
 #: One vendor cannot be kept out of what is learned if nothing else is there.
 _FEWEST_LEARNED: Final = 2
-
-#: Rows to learn from, and the rows of a table they are tested on.
-Split = tuple[LabelledSounds, Rows]
 
 
 @dataclass(frozen=True)
@@ -185,10 +183,10 @@ def splits_by_vendor(
     if len(set(tested.vendors)) < 2:
         raise TrainingError("accuracy by vendor needs sounds of at least two vendors in each table")
     splits = [
-        (learning_side(tables, tested.take(rows)), rows)
+        Split(learning_side(tables, tested.take(rows)), rows)
         for _, rows in vendor_folds(tested.vendors, tested.category_indices, n_folds, seed=seed)
     ]
-    if min(len(learned) for learned, _ in splits) < _FEWEST_LEARNED:
+    if min(len(split.learned) for split in splits) < _FEWEST_LEARNED:
         raise TrainingError(
             "without the vendors of one fold there are too few sounds to learn from"
         )

@@ -30,7 +30,7 @@ from training.data.from_database import LabelledTables, read_labelled
 from training.data.row_mates import mates_in
 from training.errors import TrainingError
 from training.evaluation.metrics import evaluate
-from training.fit.stack_fit import FittedModels, fit_models, n_epochs_of_a_fit
+from training.fit.stack_fit import FittedModels, StackFitter
 from training.prior.pretrained import starter_prior
 from training.progress import Progress, counter
 from training.reports.html import render_training_report
@@ -77,11 +77,9 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     progress("reading labels", 1, 1)
     _require_two_categories(tables)
     # TensorFlow takes seconds to load: labels that cannot be learned are refused before.
-    from classifier.model.name_lstm import SequenceModel
-
-    prior = starter_prior()
-    advance = counter(progress, "fitting", n_epochs_of_a_fit(tables.learned, prior))
-    models = fit_models(tables.learned, SequenceModel(seed), prior, seed=seed, on_epoch=advance)
+    fitter = StackFitter(starter_prior(), seed=seed)
+    advance = counter(progress, "fitting", fitter.n_epochs(tables.learned))
+    models = fitter.fit(tables.learned, advance)
     progress("comparing", 0, 1)
     starter_vendors = _vendors(read_manifest(starter_bundle()).training)
     answers = models.probabilities(tables.held_out)

@@ -7,7 +7,7 @@ missing.
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Engine
@@ -21,18 +21,15 @@ from db.registry import training_runs
 from db.tables import RunVerdict
 from training.data.csv_tables import read_counted
 from training.data.dataset import LabelledSounds
-from training.data.splits import Fold, random_split, vendor_folds
+from training.data.splits import random_split, vendor_folds
 from training.errors import TrainingError
-from training.evaluation.held_out_predictions import ask
-from training.evaluation.metrics import Evaluation, evaluate
-from training.fit.stack_fit import FittedModels, fit_models, n_epochs_of_a_fit
-from training.prior.pretrained import Prior, generated_prior
+from training.evaluation.experiment import Experiment, System, splits_of
+from training.evaluation.metrics import Evaluation
+from training.fit.stack_fit import FittedModels, StackFitter
+from training.prior.pretrained import generated_prior
 from training.progress import Progress, counter, no_progress
 from training.reports.html import render_table_report
 from training.runs.result import RunResult
-
-if TYPE_CHECKING:
-    from classifier.model.name_lstm import SequenceModel
 
 #: Folds of the measurement by vendor: every vendor is tested once.
 N_OUTER_FOLDS: Final = 5
@@ -106,20 +103,19 @@ def train_bundle(
             "training needs at least two categories"
         )
     # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
-    from classifier.model.name_lstm import SequenceModel
-
-    prior = generated_prior()
-    sequence = SequenceModel(seed)
+    fitter = StackFitter(generated_prior(), seed=seed)
+    system = System("cratesort", "cratesort", fitter.fit, fitter.n_epochs)
 
     skipped = ONE_VENDOR if len(set(sounds.vendors)) == 1 else None
     by_vendor = None
     if skipped is None:
         folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
-        by_vendor = _measured(sounds, sequence, prior, folds, seed, progress, "vendors kept out")
-    split = random_split(len(sounds), seed=seed)
-    random = _measured(sounds, sequence, prior, [split], seed, progress, "random split")
-    advance = counter(progress, "final model", n_epochs_of_a_fit(sounds, prior))
-    models = fit_models(sounds, sequence, prior, seed=seed, on_epoch=advance)
+        experiment = Experiment(sounds, splits_of(sounds, folds), [system])
+        by_vendor = experiment.run(progress, "vendors kept out")[0].evaluation
+    folds = [random_split(len(sounds), seed=seed)]
+    experiment = Experiment(sounds, splits_of(sounds, folds), [system])
+    random = experiment.run(progress, "random split")[0].evaluation
+    models = fitter.fit(sounds, counter(progress, "final model", fitter.n_epochs(sounds)))
     progress("publishing", 0, 1)
     bundle = publish(
         models.members(),
@@ -184,26 +180,6 @@ def train_from_table(
         ),
         last_label_id=last_label_id,
     )
-
-
-def _measured(
-    sounds: LabelledSounds,
-    sequence: "SequenceModel",
-    prior: Prior,
-    folds: list[Fold],
-    seed: int,
-    progress: Progress,
-    phase: str,
-) -> Evaluation:
-    """Fit on one side of every fold and test on the other; one evaluation over all tested rows."""
-    sides = [(sounds.take(learned), tested) for learned, tested in folds]
-    advance = counter(progress, phase, sum(n_epochs_of_a_fit(side, prior) for side, _ in sides))
-    probabilities = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
-    for side, tested in sides:
-        models = fit_models(side, sequence, prior, seed=seed, on_epoch=advance)
-        probabilities[tested] = ask(models, sounds, tested)
-    tested_rows = np.concatenate([tested for _, tested in folds])
-    return evaluate(sounds.category_indices[tested_rows], probabilities[tested_rows])
 
 
 def _summary(sounds: LabelledSounds, models: FittedModels, seed: int) -> dict[str, Any]:

@@ -5,15 +5,16 @@ import os
 from typing import Final
 
 from training.data.dataset import LabelledSounds
+from training.evaluation.experiment import SystemResult
 from training.reports import figures
 from training.reports.atomic_write import write_whole
 from training.reports.figures import Drawing
 from training.reports.html import render
-from training.study.experiment import Study, SystemResult
+from training.study.comparison import Study
 from training.study.table_profile import stated_numbers
 
 #: What the method's author states of it, on 32,929 rows nobody else has; accuracy and macro F1 of
-#: validation rows, in the order of `study.System` and without ours.
+#: validation rows, in the order of the systems and without ours.
 PUBLISHED: Final = ((0.88, 0.74), (0.94, 0.91), (0.95, 0.92), (0.96, 0.93))
 
 _COLUMN_TITLES: Final = {
@@ -99,12 +100,12 @@ def draw_study(study: Study, sounds: LabelledSounds) -> dict[str, Drawing]:
 
 
 def _draw_split(prefix: str, results: tuple[SystemResult, ...]) -> dict[str, Drawing]:
-    systems = [(result.system.shown, result.evaluation) for result in results]
+    systems = [(result.system.title, result.evaluation) for result in results]
     return {
         f"{prefix}-systems": figures.comparison(systems),
         f"{prefix}-reliability": figures.reliability(systems),
         **{
-            f"{prefix}-confusion-{result.system}": figures.confusion(result.evaluation)
+            f"{prefix}-confusion-{result.system.name}": figures.confusion(result.evaluation)
             for result in results
         },
     }

@@ -6,9 +6,9 @@ import pytest
 from classifier.categories import N_CATEGORIES
 from classifier.model.forest import calibrated, temperature_from_json, temperature_to_json
 from training.fit.calibration import (
+    ALWAYS_REVIEW,
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
-    NEVER_SURE,
     fit_temperature,
     review_threshold,
 )
@@ -89,4 +89,4 @@ def test_what_is_sure_enough_to_be_left_alone_is_found_where_precision_falls():
 
 def test_answers_of_one_confidence_are_left_alone_together_or_not_at_all():
     truth, probabilities = answers(0.9, 0.9)
-    assert review_threshold(truth, probabilities) == NEVER_SURE
+    assert review_threshold(truth, probabilities) == ALWAYS_REVIEW

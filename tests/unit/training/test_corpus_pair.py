@@ -170,13 +170,13 @@ def linked(tables):
 def test_no_vendor_is_on_both_sides_under_two_names(linked, table):
     tested = getattr(linked, table)
     splits = splits_by_vendor(linked, tested, 2, seed=0)
-    for learned, rows in splits:
-        sides = tested.take(rows)
-        assert not set(learned.vendors) & set(sides.vendors)
-        assert not set(learned.names) & set(sides.names)
+    for split in splits:
+        sides = tested.take(split.tested)
+        assert not set(split.learned.vendors) & set(sides.vendors)
+        assert not set(split.learned.names) & set(sides.names)
         # Ann's rows of either table stand on one side
-        assert not ("her own.wav" in learned.names and any(sides.vendors == "ann"))
-    assert sorted(np.concatenate([rows for _, rows in splits])) == list(range(len(tested)))
+        assert not ("her own.wav" in split.learned.names and any(sides.vendors == "ann"))
+    assert sorted(np.concatenate([split.tested for split in splits])) == list(range(len(tested)))
 
 
 def test_both_tables_are_learned_from_but_for_the_tested_vendors_and_names(linked):
@@ -217,5 +217,5 @@ def test_of_the_public_names_440_of_11_categories_are_tested():
 def test_of_the_public_vendors_none_is_on_both_sides():
     found = read_two_tables(str(CORPUS), str(NAMES))
     for tested in (found.corpus, found.tested_names):
-        for learned, rows in splits_by_vendor(found, tested, 5, seed=0):
-            assert not set(learned.vendors) & set(tested.vendors[rows])
+        for split in splits_by_vendor(found, tested, 5, seed=0):
+            assert not set(split.learned.vendors) & set(tested.vendors[split.tested])

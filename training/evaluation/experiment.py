@@ -1,0 +1,163 @@
+"""Experiments: systems that learn the same sounds and are measured on the same others."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.categories import N_CATEGORIES
+from training.baselines.published_method import FittedSystem
+from training.data.dataset import LabelledSounds
+from training.data.splits import Fold, Rows
+from training.evaluation.metrics import Evaluation, evaluate
+from training.fit.stack_fit import FittedModels
+from training.progress import Progress, counter
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to learn categories.
+
+    Attributes
+    ----------
+    name : str
+        In JSON and in names of files.
+    title : str
+        In tables.
+    fit : callable
+        Takes the sounds to learn, and a function to call after each epoch.
+    n_epochs : callable
+        How often `fit` calls that function for these sounds.
+    reuses : str or None
+        Name of an earlier system whose fit is a part of this one's; its time counts for both.
+    """
+
+    name: str
+    title: str
+    fit: Callable[[LabelledSounds, Callable[[], None]], FittedSystem | FittedModels]
+    n_epochs: Callable[[LabelledSounds], int] = lambda _: 0
+    reuses: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sounds to learn, and the rows of the experiment's sounds to predict.
+
+    Attributes
+    ----------
+    tested, validated : ndarray of int64
+        Evaluated apart. Neither is learned.
+    """
+
+    learned: LabelledSounds
+    tested: Rows
+    validated: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class SystemResult:
+    """One system on all splits of an experiment.
+
+    Attributes
+    ----------
+    probabilities : ndarray of shape (n_tested, 12), float32
+        In the order of `Experiment.tested`.
+    evaluation : Evaluation
+        Of these.
+    validation : Evaluation or None
+        None without validated rows.
+    n_fits : int
+        One per split.
+    fit_seconds, predict_seconds : float
+        Sums over the splits.
+    n_predicted : int
+        Sounds predicted in `predict_seconds`.
+    """
+
+    system: System
+    probabilities: NDArray[np.float32] = field(repr=False, compare=False)
+    evaluation: Evaluation
+    validation: Evaluation | None
+    n_fits: int
+    fit_seconds: float
+    predict_seconds: float
+    n_predicted: int
+
+
+def splits_of(sounds: LabelledSounds, folds: Sequence[Fold]) -> list[Split]:
+    """Return the splits of a table that is learned and tested."""
+    return [Split(sounds.take(learned), tested) for learned, tested in folds]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Systems, and the splits they are measured on.
+
+    Attributes
+    ----------
+    pack_mates : LabelledSounds or None
+        Further sounds that may be pack-mates of the tested ones.
+    """
+
+    sounds: LabelledSounds
+    splits: Sequence[Split]
+    systems: Sequence[System]
+    pack_mates: LabelledSounds | None = None
+
+    @property
+    def tested(self) -> Rows:
+        """All tested rows, split after split."""
+        return np.concatenate([split.tested for split in self.splits])
+
+    def run(self, progress: Progress, phase: str) -> tuple[SystemResult, ...]:
+        """Fit each system on each split; return their results, none without splits."""
+        if not self.splits:
+            return ()
+        n_epochs = [s.n_epochs(split.learned) for split in self.splits for s in self.systems]
+        advance = counter(progress, phase, sum(n_epochs) + len(n_epochs))
+        probabilities = {
+            system.name: np.zeros((len(self.sounds), N_CATEGORIES), np.float32)
+            for system in self.systems
+        }
+        fit_seconds: dict[str | None, float] = defaultdict(float)
+        predict_seconds: dict[str, float] = defaultdict(float)
+        for split in self.splits:
+            rows = np.concatenate([split.tested, split.validated])
+            for system in self.systems:
+                began = time.perf_counter()
+                fitted = system.fit(split.learned, advance)
+                fitted_at = time.perf_counter()
+                probabilities[system.name][rows] = self._predicted(fitted, rows)
+                fit_seconds[system.name] += fitted_at - began
+                predict_seconds[system.name] += time.perf_counter() - fitted_at
+                advance()
+        tested, validated = self.tested, np.concatenate([split.validated for split in self.splits])
+        return tuple(
+            SystemResult(
+                system,
+                probabilities[system.name][tested],
+                self._evaluation(probabilities[system.name], tested),
+                self._evaluation(probabilities[system.name], validated) if len(validated) else None,
+                len(self.splits),
+                fit_seconds[system.name] + fit_seconds[system.reuses],
+                predict_seconds[system.name],
+                len(tested) + len(validated),
+            )
+            for system in self.systems
+        )
+
+    def _evaluation(self, probabilities: NDArray[np.float32], rows: Rows) -> Evaluation:
+        return evaluate(self.sounds.category_indices[rows], probabilities[rows])
+
+    def _predicted(self, fitted: FittedSystem | FittedModels, rows: Rows) -> NDArray[np.float32]:
+        """Predict rows as production would, with all other names as possible pack-mates."""
+        sounds = self.sounds.take(rows)
+        if not isinstance(fitted, FittedModels):
+            return fitted.probabilities(sounds)
+        others = self.sounds.take(np.setdiff1d(np.arange(len(self.sounds)), rows))
+        if self.pack_mates is not None:
+            others = others.joined(self.pack_mates)
+        return fitted.probabilities(sounds, others)

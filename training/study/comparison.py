@@ -1,0 +1,170 @@
+"""The study: five systems on identical splits, by vendor and at random.
+
+By vendor is the headline: no vendor is on both sides, as when a new one arrives. The random split
+is the published one, of vendors already known: a third is held out, the rest divided 80 to 20 into
+rows to learn from and rows to validate on.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from classifier.bundle.manifest import installed_libraries
+from classifier.categories import CATEGORIES
+from training.baselines.published_method import NaiveBayes, PublishedStack, TfidfForest
+from training.data.csv_tables import TableCounts
+from training.data.dataset import LabelledSounds
+from training.data.splits import Fold, random_split, vendor_folds
+from training.errors import TrainingError
+from training.evaluation.experiment import Experiment, Split, System, SystemResult, splits_of
+from training.fit.stack_fit import StackFitter
+from training.prior.pretrained import generated_prior
+from training.progress import Progress
+from training.study.table_profile import Analysis, analyse
+
+#: Raised whenever a reader of the old `Study.as_dict` would misread the new one.
+SCHEMA_VERSION: Final = 1
+
+#: Of the rows that are not held out, as published.
+_VALIDATION_SHARE: Final = 0.2
+
+#: A fit needs two training rows; with five sounds the random split leaves exactly two.
+_FEWEST_LEARNED: Final = 2
+_FEWEST_SOUNDS: Final = 5
+
+ONE_VENDOR: Final = "all sounds are of one vendor: none can be kept out"
+ALMOST_ONE_VENDOR: Final = "without the largest vendor there are too few sounds to learn from"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study measured.
+
+    Attributes
+    ----------
+    n_folds : int
+        Of the split by vendor; 0 where it was skipped.
+    by_vendor : tuple of SystemResult
+        Over all sounds, each predicted by models that had not seen its vendor. Empty if skipped.
+    by_vendor_skipped : str or None
+        Why.
+    at_random : tuple of SystemResult
+        Ours is the last.
+    """
+
+    seed: int
+    n_folds: int
+    reference_batch_size: int
+    analysis: Analysis
+    by_vendor: tuple[SystemResult, ...]
+    by_vendor_skipped: str | None
+    at_random: tuple[SystemResult, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values; ``docs/metrics-schema.md`` explains them."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "seed": self.seed,
+            "n_folds": self.n_folds,
+            "reference_batch_size": self.reference_batch_size,
+            "libraries": installed_libraries(),
+            "analysis": self.analysis.as_dict(),
+            "by_vendor": [_as_dict(result) for result in self.by_vendor],
+            "by_vendor_skipped": self.by_vendor_skipped,
+            "random": [_as_dict(result) for result in self.at_random],
+        }
+
+
+def _as_dict(result: SystemResult) -> dict[str, Any]:
+    return {
+        "system": result.system.name,
+        "title": result.system.title,
+        "evaluation": result.evaluation.as_dict(),
+        "validation": result.validation.as_dict() if result.validation else None,
+        "n_fits": result.n_fits,
+        "fit_seconds": round(result.fit_seconds, 3),
+        "predict_seconds": round(result.predict_seconds, 3),
+        "n_predicted": result.n_predicted,
+    }
+
+
+def run_study(
+    sounds: LabelledSounds,
+    counts: TableCounts,
+    *,
+    seed: int,
+    n_folds: int,
+    reference_batch_size: int,
+    progress: Progress,
+) -> Study:
+    """Compare the five systems on a table.
+
+    Parameters
+    ----------
+    counts : TableCounts
+        Of the same table.
+    seed : int
+        Of splits and fits; but for times, the same seed gives the same study on one machine.
+    n_folds : int, >= 2
+        At most; there are no more than vendors.
+    reference_batch_size : int
+        Of the reference LSTM; published: 1.
+
+    Raises
+    ------
+    TrainingError
+        Too few sounds, or of one category.
+    """
+    present = np.unique(sounds.category_indices)
+    if len(present) < 2:
+        raise TrainingError(
+            f"a study needs sounds of at least two categories; of {len(sounds):,} labelled ones "
+            f"all are {CATEGORIES[present[0]] if len(present) else 'missing'}"
+        )
+    if len(sounds) < _FEWEST_SOUNDS:
+        raise TrainingError(
+            f"a study needs at least {_FEWEST_SOUNDS} labelled sounds with names of their own, "
+            f"got {len(sounds)}"
+        )
+    systems = _five_systems(seed, reference_batch_size)
+    folds, skipped = _vendor_folds(sounds, n_folds, seed)
+    rest, held_out = random_split(len(sounds), seed=seed)
+    learned, validated = random_split(len(rest), seed=seed, test_share=_VALIDATION_SHARE)
+    split = Split(sounds.take(rest[learned]), held_out, rest[validated])
+    return Study(
+        seed,
+        len(folds),
+        reference_batch_size,
+        analyse(sounds, counts),
+        Experiment(sounds, splits_of(sounds, folds), systems).run(progress, "vendors kept out"),
+        skipped,
+        Experiment(sounds, [split], systems).run(progress, "random split"),
+    )
+
+
+def _five_systems(seed: int, reference_batch_size: int) -> list[System]:
+    stack = PublishedStack(seed=seed, batch_size=reference_batch_size)
+    ours = StackFitter(generated_prior(), seed=seed)
+    return [
+        System("naive_bayes", "TF-IDF + naive Bayes", lambda sounds, _: NaiveBayes(sounds)),
+        System("tfidf_forest", "TF-IDF + forest", lambda sounds, _: TfidfForest(sounds, seed=seed)),
+        System("reference_lstm", "reference LSTM", stack.fit_lstm, stack.n_epochs),
+        System(
+            "reference_stack_in_sample",
+            "reference stack, in-sample",
+            stack.fit,
+            reuses="reference_lstm",
+        ),
+        System("cratesort", "cratesort, out-of-fold", ours.fit, ours.n_epochs),
+    ]
+
+
+def _vendor_folds(sounds: LabelledSounds, n_folds: int, seed: int) -> tuple[list[Fold], str | None]:
+    """Return the folds, or none and why there are none."""
+    if len(set(sounds.vendors)) == 1:
+        return [], ONE_VENDOR
+    folds = vendor_folds(sounds.vendors, sounds.category_indices, n_folds, seed=seed)
+    if min(len(learned) for learned, _ in folds) < _FEWEST_LEARNED:
+        return [], ALMOST_ONE_VENDOR
+    return folds, None
