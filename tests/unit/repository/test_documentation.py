@@ -82,3 +82,38 @@ def test_its_links_lead_somewhere(page):
         assert leads_to.exists(), f"{page.name}: {target}"
         if anchor:
             assert anchor in anchors_of(leads_to), f"{page.name}: {target}#{anchor}"
+
+
+#: `db.queue.ledger.claim`, `workers/errors.py`: a module, what it defines, or a file of ours.
+PACKAGES = ("classifier", "cli", "db", "tasks", "training", "workers")
+NAMED = re.compile(rf"`((?:{'|'.join(PACKAGES)})(?:[./]\w+)+)`")
+
+
+def defined(name: str) -> bool:
+    """Whether a dotted name or a path is a module, a folder, or a name that a module defines."""
+    path = REPOSITORY / name
+    if path.exists():
+        return True
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        module = REPOSITORY.joinpath(*parts[:end])
+        source = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+        if source.exists():
+            rest = parts[end:]
+            return not rest or re.search(rf"\b{rest[0]}\b", source.read_text()) is not None
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_modules_it_names_are_there(page):
+    assert [name for name in NAMED.findall(page.read_text()) if not defined(name)] == []
+
+
+def test_every_sub_package_stands_on_the_map():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    inner = [
+        f"{package}/{init.parent.name}"
+        for package in PACKAGES
+        for init in sorted((REPOSITORY / package).glob("*/__init__.py"))
+    ]
+    assert [name for name in inner if f"`{name}`" not in text] == []
