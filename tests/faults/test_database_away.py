@@ -11,7 +11,7 @@ from tests.support.servers.lifecycle import wait_until
 from workers.recovery.crash_marker import live_markers
 from workers.settings import Settings
 
-#: Leases outlast the outage, as they do in production; only markers return what could not be written.
+#: Leases outlast the outage, as they do in production; only markers return unwritten batches.
 PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECONDS": "600"}
 
 
@@ -21,7 +21,7 @@ def knows(worker):
 
 
 def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, postgres_server):
-    """Without the marker left behind, the batch runs until its lease ends, and an attempt counts."""
+    """Without the marker, the batch runs until its lease ends, and an attempt counts."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
