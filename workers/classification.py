@@ -1,19 +1,12 @@
 """One batch: claim it, read its headers, run the model once, write its rows, all or nothing."""
 
-import functools
 import logging
-import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
-from classifier.errors import ErrorCode, SoundError
-from classifier.files.safe_open import mtime_ns, open_beneath, open_root
-from classifier.headers.reader import HeaderReading, read_header
-from classifier.model.header_features import SAMPLE_TYPES
+from classifier.headers.reader import HeaderReading
 from db.errors import plain
 from db.queue import ledger
 from db.queue.batch import ClaimedBatch
@@ -22,25 +15,18 @@ from db.reporting.batch_metrics import BatchTimes
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
-from workers.errors import LibraryRootAwayError
 from workers.faults import Fault
+from workers.library_roots import LibraryRoot, OpenRoot
 from workers.predictions import answers, question, sound_attributes
-from workers.reading.prefetch import Opened, opened_ahead
+from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
-from workers.settings import ABSOLUTE_ROOT, Settings
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from classifier.model.classifier import Classifier
     from classifier.names.pack_mates import PackMates
 
 log = logging.getLogger(__name__)
-
-#: Files of a batch by which storage is judged, and how long it may keep us waiting for half of
-#: them: a local disk takes a tenth of it, a network mount five times as much.
-_FILES_TIMED: Final = 16
-_SLOW_STORAGE_SECONDS: Final = 0.001
-
-_KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +46,7 @@ class BatchOutcome:
 
 
 class LeaseLostError(Exception):
-    """The worker no longer holds the batch: it was too slow, and somebody else has it now."""
+    """The lease of a batch expired while this worker worked on it."""
 
 
 def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
@@ -163,10 +149,10 @@ def _classify_claimed(
     claimed: ClaimedBatch, classifier: "Classifier", context: WorkContext
 ) -> BatchOutcome:
     started = time.perf_counter()
-    with _opened_root(claimed.root, context.settings) as root_fd:
-        readings = _read_all(claimed, root_fd, context)
+    with LibraryRoot.named(claimed.root, context.settings).opened() as root:
+        readings = _read(claimed, root, context)
         read = time.perf_counter()
-        pack_mates = _mates(claimed, root_fd, readings, context)
+        pack_mates = _pack_mates(claimed, root, readings, context)
     listed = time.perf_counter()
     results = _results(claimed, readings, pack_mates, classifier, context.settings)
     predicted = time.perf_counter()
@@ -212,117 +198,17 @@ def _classify_claimed(
     return BatchOutcome(claimed.id, claimed.ingest_id, classified, failed)
 
 
-class SoundReading(NamedTuple):
-    """One sound as it was found: its header, or why there is none.
-
-    Attributes
-    ----------
-    file_size_bytes, mtime_ns : int or None
-        None when it could not be opened.
-    """
-
-    file_size_bytes: int | None
-    mtime_ns: int | None
-    outcome: HeaderReading | SoundError
-
-
-@contextmanager
-def _opened_root(root: str, settings: Settings) -> Iterator[int]:
-    folder = settings.root_path(root)
-    try:
-        root_fd = open_root(str(folder))
-    except OSError as error:
-        raise LibraryRootAwayError(
-            f"the library root {root!r} ({folder}) cannot be opened: {error.strerror}"
-        ) from error
-    try:
-        yield root_fd
-    finally:
-        os.close(root_fd)
-
-
-def _read_all(claimed: ClaimedBatch, root_fd: int, context: WorkContext) -> list[SoundReading]:
+def _read(claimed: ClaimedBatch, root: OpenRoot, context: WorkContext) -> list[SoundReading]:
     marker = context.marker
     paths = [entry.path for entry in claimed.entries]
-    readings: list[SoundReading] = []
-    waited_seconds: list[float] = []
-
-    def noted(reading: Callable[[str], SoundReading], some: Iterable[str]) -> None:
-        for path in some:
-            marker.read(claimed.id, len(readings))
-            readings.append(reading(path))
-
-    def one(path: str) -> SoundReading:
-        return read_sound(root_fd, claimed.root, path)
-
-    def one_timed(path: str) -> SoundReading:
-        began, used = time.perf_counter(), time.thread_time()
-        reading = one(path)
-        waited_seconds.append(time.perf_counter() - began - (time.thread_time() - used))
-        return reading
-
-    noted(one_timed, paths[:_FILES_TIMED])
-    rest = paths[_FILES_TIMED:]
-    # The median: on a busy host some files wait long, for a processor; on slow storage all do.
-    if not rest or sorted(waited_seconds)[_FILES_TIMED // 2] < _SLOW_STORAGE_SECONDS:
-        noted(one, rest)
-    else:
-        opening = functools.partial(_open, root_fd, claimed.root)
-        with opened_ahead(opening, rest) as opened:
-            noted(lambda path: _read_opened(next(opened), path), rest)
-    # Not when a reading failed: the marker then tells at which sound.
+    readings = read_headers(root, paths, lambda index: marker.read(claimed.id, index))
+    # Not when an error was raised: the marker then tells at which sound.
     marker.stop_reading(claimed.id)
     return readings
 
 
-def read_sound(root_fd: int, root: str, path: str) -> SoundReading:
-    """Open a sound beneath its root and read its header.
-
-    Parameters
-    ----------
-    root_fd : int
-        From `classifier.files.safe_open.open_root`.
-    root, path : str
-        As the ledger has them.
-
-    Raises
-    ------
-    OSError
-        Storage or the machine fails; what is the sound's own fault is returned.
-    """
-    return _read_opened(functools.partial(_open, root_fd, root, path), path)
-
-
-def _open(root_fd: int, root: str, path: str) -> Opened:
-    absolute = root == ABSOLUTE_ROOT
-    beneath = path.removeprefix("/") if absolute else path
-    # An absolute path was resolved when it was enqueued: a link in it now leads astray.
-    return open_beneath(root_fd, beneath, follow_links=not absolute)
-
-
-def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
-    try:
-        fd, status = opened()
-    except SoundError as error:
-        return SoundReading(None, None, error)
-    try:
-        reading = read_header(fd, status.st_size, path.rpartition("/")[2])
-    except SoundError as error:
-        return SoundReading(status.st_size, mtime_ns(status), error)
-    finally:
-        os.close(fd)
-    if reading.header.sample_type not in _KNOWN_SAMPLE_TYPES:
-        # A newer libsndfile than this version knows: one sound's row, not a whole batch's fault.
-        unknown = SoundError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            f"its sample type {reading.header.sample_type} is not one this version knows",
-        )
-        return SoundReading(status.st_size, mtime_ns(status), unknown)
-    return SoundReading(status.st_size, mtime_ns(status), reading)
-
-
-def _mates(
-    claimed: ClaimedBatch, root_fd: int, readings: list[SoundReading], context: WorkContext
+def _pack_mates(
+    claimed: ClaimedBatch, root: OpenRoot, readings: list[SoundReading], context: WorkContext
 ) -> list["PackMates | None"]:
     """Return the pack-mates of those sounds that were read, in order."""
     paths = [
@@ -330,9 +216,7 @@ def _mates(
         for entry, read in zip(claimed.entries, readings, strict=True)
         if isinstance(read.outcome, HeaderReading)
     ]
-    return context.folders.pack_mates(
-        claimed.root, root_fd, paths, folder_words=context.settings.folder_words
-    )
+    return context.folders.pack_mates(root, paths, folder_words=context.settings.folder_words)
 
 
 def _results(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from workers.reading.folder_cache import Folders
+from workers.reading.folder_cache import FolderCache
 from workers.recovery.crash_marker import CrashMarker
 from workers.serving_model import ServingModel
 from workers.settings import Settings
@@ -27,7 +27,7 @@ class WorkContext:
         Records which file is being read; has the name under which the process claims batches.
     time_limit_seconds : float
         How long a batch may take before the process is killed; infinite in the embedded mode.
-    folders : Folders
+    folders : FolderCache
         The folders of the last batches.
     """
 
@@ -36,7 +36,7 @@ class WorkContext:
     model: ServingModel
     marker: CrashMarker
     time_limit_seconds: float = math.inf
-    folders: Folders = field(default_factory=Folders)
+    folders: FolderCache = field(default_factory=FolderCache)
 
     @classmethod
     def create(

@@ -19,11 +19,11 @@ from db.queue.batch import QueuedBatch
 from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.faults import Fault
+from workers.library_roots import LibraryRoot
 from workers.recovery.crash_recovery import recover_batches
 from workers.recovery.expired_leases import return_expired
 from workers.recovery.failure_policy import Ending, carry_out, decide
 from workers.recovery.isolated_read import IsolatedRead, read_isolated
-from workers.settings import ABSOLUTE_ROOT
 
 log = logging.getLogger(__name__)
 
@@ -117,15 +117,9 @@ def _is_open(context: WorkContext, ingest_id: int) -> bool:
 
 def _survives_trial(suspect: QueuedBatch, context: WorkContext) -> bool:
     """Read a suspected sound in another process; close its batch when that one dies."""
-    settings = context.settings
-    absolute = suspect.root == ABSOLUTE_ROOT
-    path = suspect.paths[0]
-    end = read_isolated(
-        settings.root_path(suspect.root),
-        path.removeprefix("/") if absolute else path,
-        follow_links=not absolute,
-        timeout_seconds=settings.time_limit_seconds,
-    )
+    settings, path = context.settings, suspect.paths[0]
+    root = LibraryRoot.named(suspect.root, settings)
+    end = read_isolated(root, path, timeout_seconds=settings.time_limit_seconds)
     if end is IsolatedRead.SURVIVED:
         return True
     ending = Ending.TIMED_OUT if end is IsolatedRead.TIMED_OUT else Ending.CRASHED

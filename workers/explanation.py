@@ -22,9 +22,10 @@ from classifier.names.pack_mates import PackMates
 from classifier.names.tokens import clean_name, placed_tokens, tokenise
 from db.results.queries import top3
 from db.results.sounds import Prediction
-from workers.classification import read_sound
+from workers.library_roots import OpenRoot
 from workers.predictions import Question, ask, predictions, question, sound_attributes
-from workers.reading.folder_cache import Folders
+from workers.reading.folder_cache import FolderCache
+from workers.reading.sound_headers import read_sound
 from workers.settings import Settings
 
 #: A word that changes the category's probability by less than this did not matter.
@@ -39,29 +40,26 @@ _NUMBER: Final = re.compile(r"\d+")
 
 
 def explanation(
-    root: str,
-    root_fd: int,
+    root: OpenRoot,
     path: str,
     *,
     classifier: Classifier,
-    folders: Folders,
+    folders: FolderCache,
     settings: Settings,
 ) -> dict[str, Any]:
     """Return all that ``cratesort explain --json`` says of one file.
 
     Parameters
     ----------
-    root, path : str
-        As the ledger has them.
-    root_fd : int
-        The open folder of `root`.
+    path : str
+        As the ledger has it.
     """
-    sound: dict[str, Any] = {"path": path, "root": root}
-    read = read_sound(root_fd, root, path)
+    sound: dict[str, Any] = {"path": path, "root": root.root.name}
+    read = read_sound(root, path)
     if isinstance(read.outcome, SoundError):
         error = {"error_code": read.outcome.code, "error_message": read.outcome.message}
         return sound | error | {"category": None}
-    (pack_mates,) = folders.pack_mates(root, root_fd, [path], folder_words=settings.folder_words)
+    (pack_mates,) = folders.pack_mates(root, [path], folder_words=settings.folder_words)
     header = read.outcome.header
     attributes = sound_attributes(path, header, settings)
     asked = question(path, header, pack_mates, folder_words=settings.folder_words)

@@ -47,7 +47,7 @@ def question(
     path : str
         As the ledger has it: its folders are those below the library root.
     pack_mates : PackMates or None
-        From `workers.reading.folder_cache.Folders`.
+        From `workers.reading.folder_cache.FolderCache`.
     folder_words : bool
         Whether folders speak where the name says nothing.
     """

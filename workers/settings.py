@@ -22,9 +22,6 @@ from workers.logging_setup import LogFormat
 
 PREFIX: Final = "CRATESORT_"
 
-#: Name of the root of paths that are resolved and absolute, when no roots are configured.
-ABSOLUTE_ROOT: Final = ""
-
 ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -199,29 +196,6 @@ class Settings(BaseSettings):
     def lease_seconds(self) -> float:
         """How long a claim holds."""
         return self.time_limit_seconds + self.lease_margin_seconds
-
-    def root_path(self, name: str) -> Path:
-        """Return the folder of a library root.
-
-        Raises
-        ------
-        ConfigurationError
-            This host does not know the root; names the variable to set.
-        """
-        if name == ABSOLUTE_ROOT:
-            if self.library_roots or not self.in_process:
-                raise ConfigurationError(
-                    "the ledger names a path without a library root, which only a process without "
-                    "a broker and without CRATESORT_LIBRARY_ROOTS reads"
-                )
-            return Path("/")
-        try:
-            return self.library_roots[name]
-        except KeyError:
-            raise ConfigurationError(
-                f"the ledger names the library root {name!r}, which this host does not know: "
-                f"add {name}=/its/folder to {PREFIX}LIBRARY_ROOTS"
-            ) from None
 
 
 def load_settings() -> Settings:

@@ -9,7 +9,8 @@ from db.engine import reading
 from db.queue.ledger import roots
 from db.results.sounds import known_keys, sound_key
 from tasks.producer.locator import Locator, OutsideRootsError
-from workers.settings import ABSOLUTE_ROOT, Settings
+from workers.library_roots import ABSOLUTE_ROOT
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -100,12 +101,11 @@ class SoundFinder:
                 continue  # no file name, and the kernel is not asked for one
             resolved = self._locator.resolve(spelling)
             try:
-                place = self._locator.place(resolved)
+                root = self._locator.library_root(resolved)
             except OutsideRootsError:
                 continue
-            if resolved != place.folder:
-                below = resolved if self._locator.absolute else resolved[len(place.folder) + 1 :]
-                yield sound_key(place.root, path_text(below))
+            if resolved != root.folder:
+                yield sound_key(root.name, root.path_of(resolved))
 
 
 def _texts(spellings: Iterable[bytes]) -> Iterator[str]:

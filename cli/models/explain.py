@@ -19,8 +19,8 @@ from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
     from classifier.model.classifier import Classifier
-    from tasks.producer.locator import Place
-    from workers.reading.folder_cache import Folders
+    from workers.library_roots import LibraryRoot
+    from workers.reading.folder_cache import FolderCache
     from workers.settings import Settings
 
 
@@ -41,13 +41,13 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         if not os.path.lexists(path):
             raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
 
-    from workers.reading.folder_cache import Folders
+    from workers.reading.folder_cache import FolderCache
     from workers.serving_model import ServingModel
 
     set_up_logging("WARNING")
     with opened_database() as (settings, database):
         classifier = ServingModel(settings.engine).current(database)
-    folders = Folders()
+    folders = FolderCache()
     sounds: list[dict[str, Any]] = []
     for path in paths:
         sound = _explained(path, classifier, folders, settings)
@@ -67,35 +67,29 @@ def _shown(path: str) -> str:
     return printable(path_text(path))
 
 
-def _place(resolved: bytes, settings: "Settings") -> "Place":
-    """Return where `ingest` finds a file; below no root where it would refuse it.
-
-    It refuses what other hosts would not find, and here no other host is asked.
-    """
-    from tasks.producer.locator import Locator, OutsideRootsError, Place
-    from workers.settings import ABSOLUTE_ROOT
+def _root_of(resolved: bytes, settings: "Settings") -> "LibraryRoot":
+    """Return the root in which `ingest` finds a file; where it would refuse it, ``/``."""
+    from tasks.producer.locator import Locator, OutsideRootsError
+    from workers.library_roots import ABSOLUTE
 
     try:
-        return Locator(settings).place(resolved)
+        return Locator(settings).library_root(resolved)
     except OutsideRootsError:
-        return Place(ABSOLUTE_ROOT, b"")
+        return ABSOLUTE
 
 
 def _explained(
-    given: str, classifier: "Classifier", folders: "Folders", settings: "Settings"
+    given: str, classifier: "Classifier", folders: "FolderCache", settings: "Settings"
 ) -> dict[str, Any]:
-    from classifier.files.safe_open import open_root
     from workers.explanation import explanation
-    from workers.settings import ABSOLUTE_ROOT
 
     resolved = os.path.realpath(os.fsencode(given))
-    place = _place(resolved, settings)
-    absolute = place.root == ABSOLUTE_ROOT
-    path = path_text(resolved if absolute else resolved[len(place.folder) + 1 :])
-    root_fd = open_root(os.fsdecode(place.folder) or "/")
-    try:
+    root = _root_of(resolved, settings)
+    with root.opened() as opened:
         return explanation(
-            place.root, root_fd, path, classifier=classifier, folders=folders, settings=settings
+            opened,
+            root.path_of(resolved),
+            classifier=classifier,
+            folders=folders,
+            settings=settings,
         )
-    finally:
-        os.close(root_fd)

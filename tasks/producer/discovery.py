@@ -64,7 +64,9 @@ def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> It
     named = resolved - folders
     for path in sorted(resolved):
         if path in named:
-            yield locator.sound(locator.place(path), path, os.path.dirname(path), statuses[path])
+            yield locator.sound(
+                locator.library_root(path), path, os.path.dirname(path), statuses[path]
+            )
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
             yield from _walk(path, locator, ignored, named)
 
@@ -95,7 +97,7 @@ def _walk(
             ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
             continue
         # Asked anew for each folder: a root may lie within another one.
-        location = locator.folder_location(locator.place(folder), folder, base)
+        location = locator.folder_location(locator.library_root(folder), folder, base)
         below: list[bytes] = []
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

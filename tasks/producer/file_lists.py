@@ -148,14 +148,14 @@ def listed_sound(
         return _too_long(entry.line, len(entry.path))
     resolved = locator.resolve(entry.path, real_folder)
     try:
-        place = locator.place(resolved)
+        root = locator.library_root(resolved)
     except OutsideRootsError as error:
         return BadLine(entry.line, str(error))
-    if resolved == place.folder:
+    if resolved == root.folder:
         shown = printable(path_text(entry.path))
         return BadLine(entry.line, f"{shown} is a whole library root, not a file")
     try:
         status = os.stat(resolved)
     except OSError:
         status = None
-    return locator.sound(place, resolved, os.path.dirname(resolved), status, entry.vendor)
+    return locator.sound(root, resolved, os.path.dirname(resolved), status, entry.vendor)

@@ -59,7 +59,7 @@ class FileSource:
         list_name: str = "",
     ) -> None:
         for path in paths:
-            locator.place(os.path.realpath(os.fsencode(path)))
+            locator.library_root(os.path.realpath(os.fsencode(path)))
         self._paths = paths
         self._locator = locator
         self._entries = None if file_list is None else read_file_list(file_list)

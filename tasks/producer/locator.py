@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain, count
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -10,7 +9,8 @@ from typing import Final, NamedTuple
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from classifier.files.safe_open import mtime_ns
-from workers.settings import ABSOLUTE_ROOT, Settings
+from workers.library_roots import ABSOLUTE, LibraryRoot
+from workers.settings import Settings
 
 
 class OutsideRootsError(CratesortError):
@@ -44,27 +44,19 @@ class FoundSound(NamedTuple):
 root_of: Final = attrgetter("root")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A root's name and the folder its paths are relative to, as bytes without trailing slash."""
-
-    root: str
-    folder: bytes
-
-
 class Locator:
     """Gives files their root, path, pack and vendor."""
 
     def __init__(self, settings: Settings) -> None:
         self._vendor_level = settings.vendor_level
         self._roots = [
-            Place(name, os.path.realpath(os.fsencode(folder)).rstrip(b"/"))
+            LibraryRoot(name, os.path.realpath(os.fsencode(folder)).rstrip(b"/"))
             for name, folder in settings.library_roots.items()
         ]
         #: Whether paths are absolute and resolved, for want of roots (one machine, one process).
         self.absolute = settings.in_process and not settings.library_roots
         # The deepest root first, for roots within roots.
-        self._roots.sort(key=lambda place: -len(place.folder))
+        self._roots.sort(key=lambda root: -len(root.folder))
 
     def resolve(
         self, path: bytes, real_folder: Callable[[bytes], bytes] = os.path.realpath
@@ -96,9 +88,9 @@ class Locator:
         OutsideRootsError
             This host does not know the root, or the path leads out of it.
         """
-        folder = next((place.folder for place in self._roots if place.root == root), None)
+        folder = next((known.folder for known in self._roots if known.name == root), None)
         if folder is None:
-            known = ", ".join(sorted(place.root for place in self._roots)) or "none"
+            known = ", ".join(sorted(root.name for root in self._roots)) or "none"
             raise OutsideRootsError(
                 f"the library root {root[:64]!r} is not known here (known: {known}): add "
                 "NAME=/its/folder to CRATESORT_LIBRARY_ROOTS"
@@ -109,23 +101,23 @@ class Locator:
             raise OutsideRootsError(f"{shown} lies outside of the library root {root!r}")
         return resolved
 
-    def place(self, resolved: bytes) -> Place:
-        """Return where a resolved absolute path belongs.
+    def library_root(self, resolved: bytes) -> LibraryRoot:
+        """Return the root that a resolved absolute path belongs to.
 
         Raises
         ------
         OutsideRootsError
             With the line that would allow it.
         """
-        for place in self._roots:
-            if resolved == place.folder or resolved.startswith(place.folder + b"/"):
-                return place
+        for root in self._roots:
+            if root.holds(resolved):
+                return root
         if self.absolute:
-            return Place(ABSOLUTE_ROOT, b"")
+            return ABSOLUTE
         folder = os.path.dirname(resolved) if not os.path.isdir(resolved) else resolved
         shown = printable(path_text(folder))
-        more = "".join(f"{place.root}={os.fsdecode(place.folder)}," for place in self._roots)
-        taken = {place.root for place in self._roots}
+        more = "".join(f"{root.name}={os.fsdecode(root.folder)}," for root in self._roots)
+        taken = {root.name for root in self._roots}
         names = chain(["library"], (f"library{number}" for number in count(2)))
         name = next(name for name in names if name not in taken)
         raise OutsideRootsError(
@@ -135,7 +127,7 @@ class Locator:
 
     def sound(
         self,
-        place: Place,
+        root: LibraryRoot,
         resolved: bytes,
         base: bytes,
         status: os.stat_result | None,
@@ -145,8 +137,8 @@ class Locator:
 
         Parameters
         ----------
-        place : Place
-            From `place`.
+        root : LibraryRoot
+            From `library_root`.
         resolved : bytes
             The file's absolute path.
         base : bytes
@@ -156,32 +148,31 @@ class Locator:
             From a manifest; wins over the path.
         """
         folder, name = os.path.split(resolved)
-        return self.folder_location(place, folder, base).sound(name, status, vendor)
+        return self.folder_location(root, folder, base).sound(name, status, vendor)
 
-    def folder_location(self, place: Place, folder: bytes, base: bytes) -> "FolderLocation":
+    def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
         """Return what all files right in a folder have in common.
 
         Parameters
         ----------
-        place : Place
-            From `place`.
+        root : LibraryRoot
+            From `library_root`.
         folder : bytes
             Absolute.
         base : bytes
             As for `sound`.
         """
-        absolute = place.root == ABSOLUTE_ROOT
-        above = path_text(folder if absolute else folder[len(place.folder) + 1 :])
+        above = root.path_of(folder)
         if above and not above.endswith("/"):
             above += "/"
-        folders = _folders_below(folder, base if absolute else place.folder)
+        folders = _folders_below(folder, base if root.is_absolute else root.folder)
         if not folders:
             folders = [os.path.basename(folder) or b"/"]
         pack = vendor = path_text(folders[0])
         if self._vendor_level is not None:
             level = min(self._vendor_level, len(folders)) - 1
             vendor = path_text(folders[level])
-        return FolderLocation(place.root, above, pack, vendor)
+        return FolderLocation(root.name, above, pack, vendor)
 
 
 class FolderLocation(NamedTuple):

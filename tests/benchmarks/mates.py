@@ -12,14 +12,15 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from classifier.bundle.load import load_starter
-from classifier.files.safe_open import open_root
 from classifier.names.pack_mates import pack_mates_of
-from workers.reading.folder_cache import Folders
+from workers.library_roots import LibraryRoot
+from workers.reading.folder_cache import FolderCache
 
 FOLDERS, FILES = 200, 20
 BATCH = 256
@@ -59,21 +60,20 @@ def main() -> None:
 
     alone = _microseconds(lambda: ask(with_mates=False))
     beside = _microseconds(lambda: ask(with_mates=True))
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root, ExitStack() as exit_stack:
         for path in paths:
             (Path(root) / path).parent.mkdir(exist_ok=True)
             (Path(root) / path).touch()
         time.sleep(2.1)  # a folder that changed just now is not remembered
-        fd = open_root(root)
-        known = Folders(most=FOLDERS)
+        known = FolderCache(most=FOLDERS)
+        opened = exit_stack.enter_context(LibraryRoot("library", os.fsencode(root)).opened())
 
-        def list_with(folders: Folders) -> None:
-            folders.pack_mates("library", fd, paths, folder_words=True)
+        def list_with(folders: FolderCache) -> None:
+            folders.pack_mates(opened, paths, folder_words=True)
 
-        first = _microseconds(lambda: list_with(Folders(most=FOLDERS)))
+        first = _microseconds(lambda: list_with(FolderCache(most=FOLDERS)))
         list_with(known)
         again = _microseconds(lambda: list_with(known))
-        os.close(fd)
     print(f"classifying, names alone          {alone:6.1f} us a file")
     print(f"classifying, beside their mates   {beside:6.1f} us a file")
     print(f"listing folders for the first time{first:6.1f} us a file")

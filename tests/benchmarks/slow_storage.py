@@ -13,14 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from classifier.files.safe_open import open_beneath, open_root
-from db.queue.batch import BatchEntry, ClaimedBatch
+from classifier.files.safe_open import open_beneath
 from tests.benchmarks.machine import machine
 from tests.benchmarks.throughput.library import make_library
 from tests.benchmarks.throughput.work import paths_below
-from workers import classify_batch
-from workers.context import WorkContext
-from workers.settings import Settings
+from workers import library_roots
+from workers.library_roots import LibraryRoot
+from workers.reading import sound_headers
 
 _BATCH = 200
 
@@ -33,29 +32,26 @@ def main() -> None:
     asked = parser.parse_args()
     with TemporaryDirectory() as name:
         library = make_library(Path(name), asked.files)
-        context = WorkContext.create(Settings(data_folder=Path(name) / "data"))
         print(f"{machine()}; {asked.files:,} files\n\n| opening takes | files/s |\n|---|---|")
 
         def slowly(*arguments: object, **options: object) -> object:
             time.sleep(asked.seconds)
             return open_beneath(*arguments, **options)  # type: ignore[arg-type]
 
-        print(f"| as long as it does | {_rate(library, context):,.0f} |")
-        with patch.object(classify_batch, "open_beneath", slowly):
-            print(f"| {1e3 * asked.seconds:.0f} ms more | {_rate(library, context):,.0f} |")
-            with patch.object(classify_batch, "_SLOW_STORAGE_SECONDS", float("inf")):
-                rate = _rate(library, context)
+        print(f"| as long as it does | {_rate(library):,.0f} |")
+        with patch.object(library_roots, "open_beneath", slowly):
+            print(f"| {1e3 * asked.seconds:.0f} ms more | {_rate(library):,.0f} |")
+            with patch.object(sound_headers, "_SLOW_STORAGE_SECONDS", float("inf")):
+                rate = _rate(library)
             print(f"| {1e3 * asked.seconds:.0f} ms more, one after the other | {rate:,.0f} |")
 
 
-def _rate(library: Path, context: WorkContext) -> float:
+def _rate(library: Path) -> float:
     paths = paths_below(library)
-    root_fd = open_root(str(library))
     began = time.perf_counter()
-    for start in range(0, len(paths), _BATCH):
-        entries = tuple(BatchEntry(path, "", "") for path in paths[start : start + _BATCH])
-        batch = ClaimedBatch(1, 1, "library", entries, "", 0)
-        classify_batch._read_all(batch, root_fd, context)
+    with LibraryRoot("library", bytes(library)).opened() as root:
+        for start in range(0, len(paths), _BATCH):
+            sound_headers.read_headers(root, paths[start : start + _BATCH], lambda _: None)
     return len(paths) / (time.perf_counter() - began)
 
 

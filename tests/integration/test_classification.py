@@ -2,7 +2,6 @@
 
 import errno
 import math
-import os
 import shutil
 import threading
 import time
@@ -12,22 +11,22 @@ import pytest
 from pydantic import SecretStr
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.files.safe_open import open_root
 from db.engine import create_engine
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
 from db.tables import BatchState
 from tests.support import sounds
-from workers import classification
-from workers.classification import classify_batch, read_sound
+from workers import classification, library_roots
+from workers.classification import classify_batch
 from workers.context import WorkContext
 from workers.errors import LibraryRootAwayError
 from workers.faults import Fault
-from workers.reading import folder_cache
-from workers.reading.folder_cache import Folders
+from workers.library_roots import ABSOLUTE
+from workers.reading import folder_cache, sound_headers
+from workers.reading.folder_cache import FolderCache
 from workers.recovery.crash_marker import live_markers
 from workers.recovery.crash_recovery import recover_batches
-from workers.settings import ABSOLUTE_ROOT, Settings
+from workers.settings import Settings
 
 
 @pytest.fixture
@@ -176,7 +175,7 @@ def test_a_file_gets_the_same_answer_however_batches_fall(queued, context, voice
     classify_batch(queued(paths[::-1]), context)
     backwards = said()
     for path in paths:
-        classify_batch(queued([path]), replace(context, folders=Folders()))
+        classify_batch(queued([path]), replace(context, folders=FolderCache()))
     # Then each row says the same
     assert backwards == together
     assert said() == together
@@ -218,7 +217,7 @@ def test_a_folder_that_cannot_be_listed_takes_no_sound_with_it(
     def refused(*_, **__):
         raise SoundError(ErrorCode.PERMISSION_DENIED, "it may be entered, not listed")
 
-    monkeypatch.setattr(folder_cache, "open_folder_beneath", refused)
+    monkeypatch.setattr(library_roots, "open_folder_beneath", refused)
     classify_batch(queued(voices), context)
     rows = said()
     assert rows["Pack/vox 5.wav"][0] == "vocal"
@@ -261,17 +260,17 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
 ):
     # Given a worker whose batch is taken from it while it reads
     batch_id = queued(all_names)
-    read_all = classification._read_all
+    read_all = classification._read
 
-    def taken_away(claimed, root_fd, context):
-        readings = read_all(claimed, root_fd, context)
+    def taken_away(claimed, root, context):
+        readings = read_all(claimed, root, context)
         with context.database.begin() as connection:
             recovery.count_attempt(connection, claimed.id, token=claimed.token)
             ledger.take_pending(connection, window=9, limit=9)
             ledger.claim(connection, batch_id, token="theirs", worker="other", lease_seconds=60)
         return readings
 
-    monkeypatch.setattr(classification, "_read_all", taken_away)
+    monkeypatch.setattr(classification, "_read", taken_away)
 
     # When it comes to write
     assert classify_batch(batch_id, context) is None
@@ -305,7 +304,7 @@ def test_storage_that_fails_in_mid_batch_is_nobodys_fault(
     def failing(*_):
         raise OSError(fault, "the storage fails")
 
-    monkeypatch.setattr(classification, "read_header", failing)
+    monkeypatch.setattr(sound_headers, "read_header", failing)
     with pytest.raises(OSError, match="the storage fails"):
         classify_batch(queued(all_names), context)
     assert_handed_back(batch_rows)
@@ -318,7 +317,7 @@ def test_being_stopped_in_mid_batch_is_nobodys_fault(
     def stopping(*_):
         raise stop
 
-    monkeypatch.setattr(classification, "read_header", stopping)
+    monkeypatch.setattr(sound_headers, "read_header", stopping)
     with pytest.raises(stop):
         classify_batch(queued(all_names), context)
     assert_handed_back(batch_rows)
@@ -333,7 +332,7 @@ def test_who_is_stopped_by_the_time_limit_leaves_all_as_it_is_for_the_watch(
     def stopping(*_):
         raise SystemExit
 
-    monkeypatch.setattr(classification, "read_header", stopping)
+    monkeypatch.setattr(sound_headers, "read_header", stopping)
     # When a process is stopped for that
     with pytest.raises(SystemExit):
         classify_batch(queued(all_names), hasty)
@@ -361,7 +360,7 @@ def test_a_batch_s_time_counts_from_before_its_claim(queued, context, all_names,
         raise SystemExit
 
     monkeypatch.setattr(classification.ledger, "claim", slowly)
-    monkeypatch.setattr(classification, "read_header", looking)
+    monkeypatch.setattr(sound_headers, "read_header", looking)
     # When it is worked on, within a limit of a minute
     with pytest.raises(SystemExit):
         classify_batch(queued(all_names), replace(context, time_limit_seconds=60))
@@ -380,7 +379,7 @@ def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
 ):
     # Given somebody who looks while sounds are read, and while the model runs
     noted = []
-    read_one, results = classification.read_sound, classification._results
+    read_one, results = sound_headers.read_sound, classification._results
 
     def reading(*arguments):
         noted.append(in_hand(context))
@@ -390,10 +389,10 @@ def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
         noted.append(in_hand(context))
         return results(*arguments)
 
-    monkeypatch.setattr(classification, "read_sound", reading)
+    monkeypatch.setattr(sound_headers, "read_sound", reading)
     monkeypatch.setattr(classification, "_results", predicting)
     # And storage that passes for fast, or files would be opened ahead and read by another function
-    monkeypatch.setattr(classification, "_SLOW_STORAGE_SECONDS", math.inf)
+    monkeypatch.setattr(sound_headers, "_SLOW_STORAGE_SECONDS", math.inf)
     batch_id = queued(all_names)
     # When a batch is classified
     classify_batch(batch_id, context)
@@ -416,19 +415,19 @@ def test_a_busy_host_is_not_taken_for_slow_storage(
     names = [f"{number:02}.wav" for number in range(20)]
     for name in names:
         (folder / name).write_bytes(sounds.encoded())
-    read_one, opened_ahead, opened = classification.read_sound, classification.opened_ahead, []
+    read_one, opened_ahead, opened = sound_headers.read_sound, sound_headers.opened_ahead, []
 
-    def reading(root_fd, root, path):
+    def reading(root, path):
         time.sleep(waits[names.index(path) % len(waits)])
-        return read_one(root_fd, root, path)
+        return read_one(root, path)
 
     def opening(open_one, paths):
         opened.extend(paths)
         return opened_ahead(open_one, paths)
 
-    monkeypatch.setattr(classification, "read_sound", reading)
-    monkeypatch.setattr(classification, "opened_ahead", opening)
-    monkeypatch.setattr(classification, "_SLOW_STORAGE_SECONDS", 0.1)
+    monkeypatch.setattr(sound_headers, "read_sound", reading)
+    monkeypatch.setattr(sound_headers, "opened_ahead", opening)
+    monkeypatch.setattr(sound_headers, "_SLOW_STORAGE_SECONDS", 0.1)
     # When they are read, then the rest is opened ahead if it was storage that they waited for
     classify_batch(queued(names), context)
     assert opened == (names[16:] if ahead else [])
@@ -457,14 +456,14 @@ def test_a_sound_at_which_we_fail_is_singled_out(
     queued, context, all_names, monkeypatch, batch_rows
 ):
     # Given a fault of our own in reading one sound of several
-    read_header = classification.read_header
+    read_header = sound_headers.read_header
 
     def failing(fd, size_bytes, name):
         if name == all_names[1]:
             raise ZeroDivisionError("a fault of our own")
         return read_header(fd, size_bytes, name)
 
-    monkeypatch.setattr(classification, "read_header", failing)
+    monkeypatch.setattr(sound_headers, "read_header", failing)
     # When its batch is read
     with pytest.raises(ZeroDivisionError):
         classify_batch(queued(all_names), context)
@@ -513,11 +512,8 @@ def test_a_link_that_took_the_place_of_a_resolved_file_is_not_followed(tmp_path)
     (tmp_path / "kick.wav").symlink_to("secret.wav")
 
     # When it is read as a path without a library root
-    root_fd = open_root("/")
-    try:
-        reading = read_sound(root_fd, ABSOLUTE_ROOT, str(tmp_path / "kick.wav"))
-    finally:
-        os.close(root_fd)
+    with ABSOLUTE.opened() as root:
+        reading = sound_headers.read_sound(root, str(tmp_path / "kick.wav"))
 
     # Then the link is refused
     assert isinstance(reading.outcome, SoundError)
@@ -530,14 +526,14 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
 ):
     # Given a database that dies while the batch is read
     batch_id = queued(all_names)
-    read_all = classification._read_all
+    read_all = classification._read
 
-    def power_cut(claimed, root_fd, context):
-        readings = read_all(claimed, root_fd, context)
+    def power_cut(claimed, root, context):
+        readings = read_all(claimed, root, context)
         postgres_server.kill()
         return readings
 
-    monkeypatch.setattr(classification, "_read_all", power_cut)
+    monkeypatch.setattr(classification, "_read", power_cut)
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011  (which one is the next line)
             classify_batch(batch_id, context)
@@ -563,7 +559,7 @@ def test_where_storage_is_slow_the_rows_are_the_same(
     for number in range(30):
         (folder / f"more {number}.wav").hardlink_to(folder / all_names[0])
     names = [*all_names, *(f"more {number}.wav" for number in range(30)), "gone.wav", "../out.wav"]
-    open_beneath, threads = classification.open_beneath, set()
+    open_beneath, threads = library_roots.open_beneath, set()
 
     def slowly(*arguments, **options):
         threads.add(threading.current_thread())
@@ -573,7 +569,7 @@ def test_where_storage_is_slow_the_rows_are_the_same(
     classify_batch(queued(names), context)
     before = read_rows(database_url)
     # When the same batch is classified there
-    monkeypatch.setattr(classification, "open_beneath", slowly)
+    monkeypatch.setattr(library_roots, "open_beneath", slowly)
     classify_batch(queued(names), context)
     # Then others opened the files, and every row says what it said
     assert len(threads) > 1

@@ -157,11 +157,11 @@ def test_a_plain_header_costs_four_system_calls(tmp_path, library):
     folder = library(300)
     program = (
         "import sys\n"
-        "from classifier.files.safe_open import open_root\n"
-        "from workers.classification import read_sound\n"
-        "root_fd = open_root(sys.argv[1])\n"
-        "for number in range(int(sys.argv[2])):\n"
-        "    assert read_sound(root_fd, 'main', f'a pack/{number}.wav').file_size_bytes\n"
+        "from workers.library_roots import LibraryRoot\n"
+        "from workers.reading.sound_headers import read_sound\n"
+        "with LibraryRoot('main', sys.argv[1].encode()).opened() as root:\n"
+        "    for number in range(int(sys.argv[2])):\n"
+        "        assert read_sound(root, f'a pack/{number}.wav').file_size_bytes\n"
     )
 
     def calls(count):

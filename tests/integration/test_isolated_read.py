@@ -4,11 +4,12 @@ import pytest
 
 from tests.support import sounds
 from workers.errors import LibraryRootAwayError
+from workers.library_roots import LibraryRoot
 from workers.recovery.isolated_read import IsolatedRead, read_isolated
 
 
-def read(root, name="kick.wav"):
-    return read_isolated(root, name, follow_links=True, timeout_seconds=60)
+def read(folder, name="kick.wav"):
+    return read_isolated(LibraryRoot("packs", bytes(folder)), name, timeout_seconds=60)
 
 
 def test_a_good_sound_survives(tmp_path):

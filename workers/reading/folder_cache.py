@@ -1,8 +1,7 @@
-"""The pack-mates of sounds: the names of their folder, as it is on disk.
+"""The pack-mates of sounds: the names in their folder on disk.
 
-Of the folder and never of the batch, so that a file gets the same answer however batches fall, and
-also when it is ingested alone. Names count and nothing else: what a walk would take for a sound by
-its extension is a mate, whether it can be read or not.
+Never the names in the batch: a file gets the same prediction however batches are cut, and also when
+it is ingested alone. Every file with the extension of a sound counts, readable or not.
 """
 
 import os
@@ -15,18 +14,17 @@ from typing import Final, NamedTuple, TypeAlias
 from classifier.errors import SoundError
 from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.files.paths import path_text, readable_name
-from classifier.files.safe_open import open_folder_beneath
 from classifier.names.folder_context import folder_words as spoken_words
 from classifier.names.folder_context import spoken_with
 from classifier.names.pack_mates import PackMates, pack_mates_of
 from workers.faults import Fault
-from workers.settings import ABSOLUTE_ROOT
+from workers.library_roots import OpenRoot
 
 #: A batch holds files in the order of a walk: the next file is of the last few folders.
 MOST_FOLDERS: Final = 256
 
-#: A folder that changed less long ago may change again without its time showing it: file systems
-#: count in steps of up to two seconds.
+#: A folder that changed more recently may change again with the same time: file systems record
+#: times in steps of up to two seconds.
 _SETTLED_NS: Final = 2_000_000_000
 
 #: Root, folder, whether its words are spoken.
@@ -34,10 +32,7 @@ _Key: TypeAlias = tuple[str, str, bool]
 
 
 class _State(NamedTuple):
-    """What changes when a name comes to a folder or goes.
-
-    The ctime also where a program that unpacks has set the mtime.
-    """
+    """What changes when a name is added to a folder or removed; the ctime even if mtime was set."""
 
     device: int
     inode: int
@@ -45,13 +40,13 @@ class _State(NamedTuple):
     ctime_ns: int
 
 
-class Folders:
-    """Lists folders, and remembers the last ones while they stay as they are. One per process.
+class FolderCache:
+    """Lists folders, and caches the last ones while they are unchanged. One per process.
 
     Parameters
     ----------
     most : int
-        Folders remembered.
+        Folders cached.
     """
 
     def __init__(self, most: int = MOST_FOLDERS) -> None:
@@ -59,16 +54,12 @@ class Folders:
         self._known: OrderedDict[_Key, tuple[_State, PackMates | None]] = OrderedDict()
 
     def pack_mates(
-        self, root: str, root_fd: int, paths: Sequence[str], *, folder_words: bool
+        self, root: OpenRoot, paths: Sequence[str], *, folder_words: bool
     ) -> list[PackMates | None]:
         """Return the pack-mates of sounds of one root.
 
         Parameters
         ----------
-        root : str
-            Its name.
-        root_fd : int
-            From `classifier.files.safe_open.open_root`.
         paths : sequence of str
             As the ledger has them.
         folder_words : bool
@@ -86,22 +77,16 @@ class Folders:
             Storage or the machine fails. A prediction without the pack-mates would differ from that
             of the next try.
         """
-        found: dict[str, PackMates | None] = {}
+        by_folder: dict[str, PackMates | None] = {}
         for path in paths:
             folder = posixpath.dirname(path)
-            if folder not in found:
-                found[folder] = self._of((root, folder, folder_words), root_fd)
-        return [found[posixpath.dirname(path)] for path in paths]
+            if folder not in by_folder:
+                by_folder[folder] = self._of((root.root.name, folder, folder_words), root)
+        return [by_folder[posixpath.dirname(path)] for path in paths]
 
-    def _of(self, key: _Key, root_fd: int) -> PackMates | None:
-        root, folder, _ = key
-        absolute = root == ABSOLUTE_ROOT
+    def _of(self, key: _Key, root: OpenRoot) -> PackMates | None:
         try:
-            fd, status = open_folder_beneath(
-                root_fd,
-                folder.removeprefix("/") if absolute else folder,
-                follow_links=not absolute,
-            )
+            fd, status = root.open_folder(key[1])
         except SoundError:
             return None
         try:

@@ -1,9 +1,8 @@
-"""Opening files before their turn, where storage answers slowly.
+"""Opening files ahead, where storage is slow.
 
 A network mount takes milliseconds to open a file and to give its first bytes, in which a processor
-could read a hundred headers. So while one file is read, threads open the next ones. Only that: what
-is in the files is read by one thread, one after the other, because a note of the file in hand must
-say which one ended the process (`workers.recovery.crash_marker`).
+could read a hundred headers. So while one file is read, threads open the next ones. Only one thread
+reads, because the crash marker must tell which file crashed the process.
 """
 
 import contextlib
@@ -14,17 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, TypeAlias
+from typing import Final
 
-#: An open file, and what it is; `classifier.files.safe_open.open_beneath`'s.
-Opened: TypeAlias = tuple[int, os.stat_result]
+from workers.library_roots import Opened
 
 #: Files that are open or being opened at once. A full batch then ends within its time limit where
 #: opening a file takes a third of a second.
 _AHEAD: Final = 16
-#: Of a thread that makes two system calls.
+#: Enough for a thread that makes two system calls.
 _STACK_BYTES: Final = 256 * 1024
-#: The first bytes, which every reader asks for.
 _FIRST_BYTES: Final = 4096
 
 # malloc.h. Each thread's own heap would reserve 64 MiB of the child's limited address space.
@@ -46,7 +43,7 @@ def opened_ahead(
     ------
     iterator of callable
         One for each path, in order: it waits for the file and returns it, or raises what
-        `open_one` raised. Who called it closes the file; what nobody took is closed here.
+        `open_one` raised. The caller closes the file; files that were not taken are closed here.
     """
     waiting: deque[Future[Opened]] = deque()
     with _few_heaps(), ThreadPoolExecutor(_AHEAD, thread_name_prefix="opening") as pool:
@@ -69,7 +66,7 @@ def opened_ahead(
 
 def _opened(open_one: Callable[[str], Opened], path: str) -> Opened:
     fd, status = open_one(path)
-    # Whatever is wrong with them, who reads them will say so.
+    # An error returns when the file is read.
     with contextlib.suppress(OSError):
         os.pread(fd, _FIRST_BYTES, 0)
     return fd, status

@@ -19,6 +19,7 @@ from db.queue.recovery import AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, SoundResult
 from workers.faults import Fault
+from workers.library_roots import LibraryRoot
 from workers.settings import ConfigurationError, Settings
 
 _MESSAGES: Final = {
@@ -180,7 +181,7 @@ def _close(
 def _status(root: str, path: str, settings: Settings) -> os.stat_result | None:
     """Return a file's status without opening it, where that is possible."""
     try:
-        folder = os.fsencode(settings.root_path(root))
+        folder = LibraryRoot.named(root, settings).folder
         return os.stat(os.path.join(folder, path_bytes(path)), follow_symlinks=False)
     except (OSError, ValueError, ConfigurationError):
         return None

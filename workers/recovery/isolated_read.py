@@ -1,58 +1,49 @@
 """Reading one suspected file in a process of its own.
 
-``python -m workers.recovery.isolated_read`` takes its request on standard input.
-
-A file that ended a reader once is read here first; if this process dies, it was the file. Speaks
-one line of JSON on standard input and nothing at all on standard output: only its exit counts.
+A file that may have crashed a run is read here first: if this process dies, it was the file.
+``python -m workers.recovery.isolated_read`` takes one line of JSON on standard input; its only
+result is its exit code.
 """
 
 import json
+import os
 import subprocess
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 from classifier.errors import SoundError
-from classifier.files.safe_open import open_beneath, open_root
 from classifier.headers.reader import read_header
 from workers.errors import LibraryRootAwayError
+from workers.library_roots import LibraryRoot
 
 #: EX_TEMPFAIL of sysexits.h.
-_WORLDS_FAULT: Final = 75
+_STORAGE_AWAY: Final = 75
 
 
 class IsolatedRead(StrEnum):
-    """How a trial ended."""
+    """How the process ended."""
 
     SURVIVED = "survived"
     CRASHED = "crashed"
     TIMED_OUT = "timed_out"
 
 
-def read_isolated(
-    root_path: Path, path: str, *, follow_links: bool, timeout_seconds: float
-) -> IsolatedRead:
+def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> IsolatedRead:
     """Read a file's header in a process of its own.
-
-    Parameters
-    ----------
-    path : str
-        Relative to the root.
-    follow_links : bool
-        As for `classifier.files.safe_open.open_beneath`.
 
     Returns
     -------
     IsolatedRead
-        `SURVIVED` also for a file that is refused in good order.
+        `SURVIVED` also for a file that is refused with an error.
 
     Raises
     ------
     LibraryRootAwayError
-        The root, or the storage under it, is away: nothing was learned of the file.
+        The root or its storage is away: nothing was learned about the file.
     """
-    request = json.dumps({"root": str(root_path), "path": path, "follow_links": follow_links})
+    folder = os.fsdecode(root.folder)
+    request = json.dumps({"root": root.name, "folder": folder, "path": path})
     try:
         ended = subprocess.run(
             # -P: a folder of sounds may hold a workers/recovery/isolated_read.py of its own.
@@ -65,22 +56,22 @@ def read_isolated(
         )
     except subprocess.TimeoutExpired:
         return IsolatedRead.TIMED_OUT
-    if ended.returncode == _WORLDS_FAULT:
-        raise LibraryRootAwayError(f"the library at {root_path} cannot be read now")
+    if ended.returncode == _STORAGE_AWAY:
+        raise LibraryRootAwayError(f"the library at {folder} cannot be read now")
     return IsolatedRead.SURVIVED if ended.returncode == 0 else IsolatedRead.CRASHED
 
 
 def main() -> None:
-    """Read the file the request names; end normally whatever a sound's header says."""
+    """Read the requested file; end with exit code 0 whatever its header contains."""
     request = json.loads(sys.stdin.buffer.read())
     try:
-        root_fd = open_root(request["root"])
-        fd, status = open_beneath(root_fd, request["path"], follow_links=request["follow_links"])
-        read_header(fd, status.st_size, request["path"])
+        with LibraryRoot(request["root"], os.fsencode(request["folder"])).opened() as root:
+            fd, status = root.open_file(request["path"])
+            read_header(fd, status.st_size, request["path"])
     except SoundError:
         pass
-    except OSError:
-        sys.exit(_WORLDS_FAULT)
+    except (OSError, LibraryRootAwayError):
+        sys.exit(_STORAGE_AWAY)
 
 
 if __name__ == "__main__":

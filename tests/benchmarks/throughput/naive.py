@@ -26,29 +26,32 @@ table = sqlalchemy.Table(
 
 
 @functools.cache
-def _means() -> tuple[Any, Any, int]:
+def _means() -> tuple[Any, Any, Any]:
     """Return the originals, the database and the library's root, once a process."""
     from classifier.bundle.load import load_originals
     from classifier.bundle.starter import starter_bundle
     from classifier.files.safe_open import open_root
+    from workers.library_roots import LibraryRoot, OpenRoot
 
-    root_fd = open_root(os.environ["THROUGHPUT_LIBRARY"])
+    library = os.environ["THROUGHPUT_LIBRARY"]
+    root = OpenRoot(LibraryRoot("library", os.fsencode(library)), open_root(library))
     originals = load_originals(starter_bundle())
     engine = sqlalchemy.create_engine(os.environ["THROUGHPUT_DATABASE"])
-    return originals, engine, root_fd
+    return originals, engine, root
 
 
 @app.task(name="naive.classify")  # type: ignore[untyped-decorator]  # Celery has no types
 def classify(path: str) -> None:
     """Classify one file and write its row."""
+    from classifier.headers.reader import HeaderReading
     from classifier.model.forest import forest_inputs
     from classifier.model.header_features import header_matrix
     from classifier.model.pooling import PackMateSummary, name_logs, pooled
     from classifier.names.tokens import tokenise
-    from workers.classification import HeaderReading, read_sound
+    from workers.reading.sound_headers import read_sound
 
-    originals, engine, root_fd = _means()
-    outcome = read_sound(root_fd, "library", path).outcome
+    originals, engine, root = _means()
+    outcome = read_sound(root, path).outcome
     assert isinstance(outcome, HeaderReading)
     ids = originals.vocabulary.encode([tokenise(Path(path).name)])
     models = (originals.general._model, originals.learned._model)

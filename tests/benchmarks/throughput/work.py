@@ -14,11 +14,13 @@ import numpy as np
 
 from classifier.bundle.load import load_starter
 from classifier.files.safe_open import open_root
+from classifier.headers.reader import HeaderReading
 from classifier.model.classifier import Classifier
 from classifier.model.header_features import header_matrix
-from workers.classification import HeaderReading, read_sound
+from workers.library_roots import LibraryRoot, OpenRoot
 from workers.predictions import question
-from workers.reading.folder_cache import Folders
+from workers.reading.folder_cache import FolderCache
+from workers.reading.sound_headers import read_sound
 
 
 class Work:
@@ -31,17 +33,18 @@ class Work:
 
     def __init__(self, library: Path) -> None:
         self._classifier: Classifier = load_starter()
-        self._root_fd = open_root(str(library))
-        self._folders = Folders()
+        root = LibraryRoot("library", os.fsencode(library))
+        self._root = OpenRoot(root, open_root(str(library)))
+        self._folders = FolderCache()
 
     def classify(self, paths: Sequence[str]) -> list[int]:
         """Return the category of each file, by its path below the library."""
         headers: list[Any] = []
         for path in paths:
-            outcome = read_sound(self._root_fd, "library", path).outcome
+            outcome = read_sound(self._root, path).outcome
             assert isinstance(outcome, HeaderReading), (path, outcome)
             headers.append(outcome.header)
-        mates = self._folders.pack_mates("library", self._root_fd, paths, folder_words=True)
+        mates = self._folders.pack_mates(self._root, paths, folder_words=True)
         asked = [
             question(path, header, folder, folder_words=True)
             for path, header, folder in zip(paths, headers, mates, strict=True)

@@ -7,33 +7,32 @@ import sys
 
 import pytest
 
-from classifier.files.safe_open import open_root
 from classifier.names.pack_mates import MOST_PACK_MATES, pack_mates_of
 from tests.support.command_line import clean_environment, drop_override
 from tests.support.descriptors import opened_root
+from workers.library_roots import ABSOLUTE, LibraryRoot, OpenRoot
 from workers.reading import folder_cache as folders_module
-from workers.reading.folder_cache import Folders
-from workers.settings import ABSOLUTE_ROOT
+from workers.reading.folder_cache import FolderCache
 
 
 @pytest.fixture
-def root_fd(folder):
+def root(folder):
     """The folder called sounds as a root; and nothing else open when the test is over."""
     with opened_root(folder) as fd:
-        yield fd
+        yield OpenRoot(LibraryRoot("sounds", os.fsencode(folder)), fd)
 
 
 @pytest.fixture
 def folders():
-    return Folders(most=3)
+    return FolderCache(most=3)
 
 
 @pytest.fixture
-def mates(folders, root_fd):
+def mates(folders, root):
     """The mates of sounds below the root, as tuples of names in order, or None."""
 
     def mates(*paths, folder_words=False):
-        found = folders.pack_mates("sounds", root_fd, paths, folder_words=folder_words)
+        found = folders.pack_mates(root, paths, folder_words=folder_words)
         return [None if one is None else tuple(sorted(one.names)) for one in found]
 
     return mates
@@ -90,19 +89,16 @@ def test_a_folder_without_anything_named_like_a_sound_has_no_mates(put, mates):
 
 def test_the_mates_of_an_absolute_path_are_of_its_folder(put, tmp_path, folders):
     put("sounds/a/kick.wav", "sounds/a/snare.wav")
-    fd = open_root("/")
-    try:
+    with ABSOLUTE.opened() as root:
         path = f"{tmp_path.resolve()}/sounds/a/kick.wav"
-        (found,) = folders.pack_mates(ABSOLUTE_ROOT, fd, [path], folder_words=False)
-    finally:
-        os.close(fd)
+        (found,) = folders.pack_mates(root, [path], folder_words=False)
     assert set(found.names) == {"kick.wav", "snare.wav"}
 
 
-def test_of_a_large_folder_those_stand_that_do_of_its_names(put, folder, folders, root_fd):
+def test_of_a_large_folder_those_stand_that_do_of_its_names(put, folder, folders, root):
     names = [f"{n}.wav" for n in range(1_000)]
     put(*(f"sounds/{name}" for name in names))
-    (found,) = folders.pack_mates("sounds", root_fd, ["7.wav"], folder_words=False)
+    (found,) = folders.pack_mates(root, ["7.wav"], folder_words=False)
     assert found == pack_mates_of(names)
     assert len(found.names) == MOST_PACK_MATES
 
@@ -144,12 +140,9 @@ def test_a_link_that_stays_inside_has_the_mates_of_where_it_leads(put, folder, m
 def test_no_link_in_an_absolute_path_is_followed(put, folder, tmp_path, folders):
     put("sounds/a/kick.wav")
     (folder / "twin").symlink_to("a")
-    fd = open_root("/")
-    try:
+    with ABSOLUTE.opened() as root:
         path = f"{tmp_path.resolve()}/sounds/twin/kick.wav"
-        assert folders.pack_mates(ABSOLUTE_ROOT, fd, [path], folder_words=False) == [None]
-    finally:
-        os.close(fd)
+        assert folders.pack_mates(root, [path], folder_words=False) == [None]
 
 
 def test_a_folder_that_may_be_entered_but_not_listed_has_no_mates(put, folder, tmp_path):
@@ -157,10 +150,11 @@ def test_a_folder_that_may_be_entered_but_not_listed_has_no_mates(put, folder, t
     put("sounds/a/kick.wav")
     (folder / "a").chmod(0o111)
     code = (
-        "from classifier.files.safe_open import open_root\n"
-        "from workers.reading.folder_cache import Folders\n"
-        f"fd = open_root({str(folder)!r})\n"
-        "print(Folders().pack_mates('sounds', fd, ['a/kick.wav'], folder_words=False))\n"
+        "import os\n"
+        "from workers.library_roots import LibraryRoot\n"
+        "from workers.reading.folder_cache import FolderCache\n"
+        f"with LibraryRoot('sounds', os.fsencode({str(folder)!r})).opened() as root:\n"
+        "    print(FolderCache().pack_mates(root, ['a/kick.wav'], folder_words=False))\n"
     )
     try:
         done = subprocess.run(
@@ -251,9 +245,8 @@ def test_one_path_in_two_roots_is_two_folders(put, folder, folders, listed):
     put("sounds/a/kick.wav", "other/a/snare.wav")
     found = []
     for name in ("sounds", "other"):
-        fd = open_root(str(folder.parent / name))
-        found += folders.pack_mates(name, fd, ["a/x.wav"], folder_words=False)
-        os.close(fd)
+        with LibraryRoot(name, os.fsencode(folder.parent / name)).opened() as root:
+            found += folders.pack_mates(root, ["a/x.wav"], folder_words=False)
     assert [mates.names for mates in found] == [("kick.wav",), ("snare.wav",)]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from workers.settings import ABSOLUTE_ROOT, ConfigurationError, Settings, load_settings
+from workers.settings import ConfigurationError, Settings, load_settings
 
 #: Stands in every URL below, and must stand in no message.
 PASSWORD = "hush-hush"
@@ -212,32 +212,6 @@ def test_a_tilde_means_the_home_folder_where_no_shell_expands_it(load, monkeypat
     settings = load("CRATESORT_LIBRARY_ROOTS=a=~/Samples\nCRATESORT_DATA_FOLDER=~/cratesort\n")
     assert settings.library_roots == {"a": Path("/home/me/Samples")}
     assert settings.data_folder == Path("/home/me/cratesort")
-
-
-def test_a_roots_folder_is_found_by_its_name(load):
-    assert load(LIBRARY_ROOTS="packs=/mnt/packs").root_path("packs") == Path("/mnt/packs")
-
-
-def test_a_root_this_host_does_not_know_is_refused_with_what_to_add(load):
-    settings = load(LIBRARY_ROOTS="packs=/mnt/packs")
-    with pytest.raises(
-        ConfigurationError, match=r"'main'.*add main=/its/folder to CRATESORT_LIBRARY_ROOTS"
-    ):
-        settings.root_path("main")
-
-
-def test_paths_without_a_root_are_absolute_on_one_machine(load):
-    assert load().root_path(ABSOLUTE_ROOT) == Path("/")
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [{"BROKER_URL": "redis://host"}, {"LIBRARY_ROOTS": "/sounds"}],
-    ids=["a broker", "roots"],
-)
-def test_paths_without_a_root_are_refused_where_they_could_reach_any_file(load, variables):
-    with pytest.raises(ConfigurationError, match="without a library root"):
-        load(**variables).root_path(ABSOLUTE_ROOT)
 
 
 # What follows from them

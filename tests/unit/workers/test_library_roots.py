@@ -1,0 +1,76 @@
+"""Library roots: found by name, and the paths of what lies below them."""
+
+import os
+
+import pytest
+from pydantic import SecretStr
+
+from workers.errors import LibraryRootAwayError
+from workers.library_roots import ABSOLUTE, ABSOLUTE_ROOT, LibraryRoot
+from workers.settings import ConfigurationError, Settings
+
+PACKS = {"packs": "/mnt/packs"}
+
+
+def test_a_roots_folder_is_found_by_its_name():
+    assert LibraryRoot.named("packs", Settings(library_roots=PACKS)).folder == b"/mnt/packs"
+
+
+def test_a_root_this_host_does_not_know_is_refused_with_what_to_add():
+    with pytest.raises(
+        ConfigurationError, match=r"'main'.*add main=/its/folder to CRATESORT_LIBRARY_ROOTS"
+    ):
+        LibraryRoot.named("main", Settings(library_roots=PACKS))
+
+
+def test_paths_without_a_root_are_absolute_on_one_machine():
+    assert LibraryRoot.named(ABSOLUTE_ROOT, Settings()) == ABSOLUTE
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"broker_url": SecretStr("redis://host")}, {"library_roots": PACKS}],
+    ids=["a broker", "roots"],
+)
+def test_paths_without_a_root_are_refused_where_they_could_reach_any_file(settings):
+    with pytest.raises(ConfigurationError, match="without a library root"):
+        LibraryRoot.named(ABSOLUTE_ROOT, Settings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("folder", "resolved", "path"),
+    [
+        (b"/mnt/packs", b"/mnt/packs/a/kick.wav", "a/kick.wav"),
+        (b"", b"/a/kick.wav", "a/kick.wav"),
+        (b"/mnt/packs", b"/mnt/packs", ""),
+        (b"/mnt/packs", b"/mnt/packs2/kick.wav", None),
+        (b"/mnt/packs", b"/mnt", None),
+    ],
+)
+def test_what_a_root_holds_and_how_the_ledger_calls_it(folder, resolved, path):
+    root = LibraryRoot("packs", folder)
+    assert root.holds(resolved) is (path is not None)
+    assert path is None or root.path_of(resolved) == path
+
+
+def test_without_a_root_the_path_is_the_whole():
+    assert ABSOLUTE.path_of(b"/mnt/kick.wav") == "/mnt/kick.wav"
+
+
+def test_a_file_and_a_folder_are_opened_by_the_ledgers_path(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "kick.wav").write_bytes(b"kick")
+    for root, above in (LibraryRoot("packs", bytes(tmp_path)), ""), (ABSOLUTE, f"{tmp_path}/"):
+        with root.opened() as opened:
+            fd, status = opened.open_file(f"{above}a/kick.wav")
+            os.close(fd)
+            assert status.st_size == 4
+            fd, _ = opened.open_folder(f"{above}a")
+            assert os.listdir(fd) == ["kick.wav"]
+            os.close(fd)
+
+
+def test_a_root_that_is_not_mounted_is_away(tmp_path):
+    away = LibraryRoot("packs", bytes(tmp_path / "not mounted"))
+    with pytest.raises(LibraryRootAwayError, match=r"'packs'.*not mounted"), away.opened():
+        pass

@@ -1,0 +1,98 @@
+"""Reading the headers of a batch's sounds. Where storage is slow, files are opened ahead."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.files.safe_open import mtime_ns
+from classifier.headers.reader import HeaderReading, read_header
+from classifier.model.header_features import SAMPLE_TYPES
+from workers.library_roots import Opened, OpenRoot
+from workers.reading.prefetch import opened_ahead
+
+#: Storage is judged by the wait for the first files: a local disk takes a tenth of this threshold,
+#: a network mount five times as much.
+_FILES_TIMED: Final = 16
+_SLOW_STORAGE_SECONDS: Final = 0.001
+
+_KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
+
+
+class SoundReading(NamedTuple):
+    """A sound's header, or why it has none.
+
+    Attributes
+    ----------
+    file_size_bytes, mtime_ns : int or None
+        None when it could not be opened.
+    """
+
+    file_size_bytes: int | None
+    mtime_ns: int | None
+    outcome: HeaderReading | SoundError
+
+
+def read_headers(
+    root: OpenRoot, paths: Sequence[str], before_each: Callable[[int], None]
+) -> list[SoundReading]:
+    """Read the headers of sounds, one file at a time.
+
+    Parameters
+    ----------
+    before_each : callable
+        Called with the index of the sound that is read next.
+
+    Raises
+    ------
+    OSError
+        Storage or the machine fails; a file's own faults are returned.
+    """
+    readings: list[SoundReading] = []
+    waited_seconds: list[float] = []
+    for path in paths[:_FILES_TIMED]:
+        before_each(len(readings))
+        began, used = time.perf_counter(), time.thread_time()
+        readings.append(read_sound(root, path))
+        waited_seconds.append(time.perf_counter() - began - (time.thread_time() - used))
+    rest = paths[_FILES_TIMED:]
+    # The median: on a busy host some files wait for a processor, on slow storage all wait.
+    if not rest or sorted(waited_seconds)[_FILES_TIMED // 2] < _SLOW_STORAGE_SECONDS:
+        for path in rest:
+            before_each(len(readings))
+            readings.append(read_sound(root, path))
+        return readings
+    with opened_ahead(root.open_file, rest) as files:
+        for path, opened in zip(rest, files, strict=True):
+            before_each(len(readings))
+            readings.append(_read_opened(opened, path))
+    return readings
+
+
+def read_sound(root: OpenRoot, path: str) -> SoundReading:
+    """Open a sound and read its header; errors as for `read_headers`."""
+    return _read_opened(lambda: root.open_file(path), path)
+
+
+def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
+    try:
+        fd, status = opened()
+    except SoundError as error:
+        return SoundReading(None, None, error)
+    outcome: HeaderReading | SoundError
+    try:
+        outcome = read_header(fd, status.st_size, path.rpartition("/")[2])
+    except SoundError as error:
+        outcome = error
+    finally:
+        os.close(fd)
+    if isinstance(outcome, HeaderReading):
+        sample_type = outcome.header.sample_type
+        if sample_type not in _KNOWN_SAMPLE_TYPES:
+            # Of a newer libsndfile. The model would fail on it, and with it the whole batch.
+            outcome = SoundError(
+                ErrorCode.UNSUPPORTED_FORMAT,
+                f"its sample type {sample_type} is not one this version knows",
+            )
+    return SoundReading(status.st_size, mtime_ns(status), outcome)
