@@ -1,6 +1,6 @@
 """The reference of all commands, as ``docs/cli.md`` holds it: ``python -m cli.docs_reference``.
 
-What stands there is what ``--help`` says; a test compares the two. Not here: the commands.
+What stands there is what ``--help`` says; a test compares the two.
 """
 
 import sys

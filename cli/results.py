@@ -1,9 +1,11 @@
 """``cratesort results``: the table of categories, as people and programs want it."""
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
@@ -54,6 +56,10 @@ COLUMNS: Final = (
     "instrument_source",
     "evidence",
     "needs_review",
+)
+
+_VALUES: Final = attrgetter(
+    *("file_size_bytes" if column == "file_size" else column for column in COLUMNS)
 )
 
 #: Of the table's category and confidence, which may have a question mark.
@@ -114,40 +120,14 @@ def results(
 
 
 def _record(row: "SoundRow") -> dict[str, Any]:
-    return {
-        "path": row.path,
-        "pack": row.pack,
-        "category": row.category,
-        "confidence": _rounded(row.confidence),
-        "top3": [
-            {"category": category, "probability": _rounded(probability)}
-            for category, probability in row.top3
-        ],
-        "label": row.label,
-        "error_code": row.error_code,
-        "error_message": row.error_message,
-        "model_version": row.model_version,
-        "file_size": row.file_size_bytes,
-        "duration_seconds": row.duration_seconds,
-        "sample_rate_hz": row.sample_rate_hz,
-        "channels": row.channels,
-        "frame_count": row.frame_count,
-        "sample_type": row.sample_type,
-        "classified_at": iso_time(row.classified_at),
-        "root": row.root,
-        "vendor": row.vendor,
-        "note": row.note,
-        "tempo_bpm": row.tempo_bpm,
-        "tempo_source": row.tempo_source,
-        "musical_key": row.musical_key,
-        "key_source": row.key_source,
-        "playback": row.playback,
-        "playback_source": row.playback_source,
-        "instrument": row.instrument,
-        "instrument_source": row.instrument_source,
-        "evidence": row.evidence,
-        "needs_review": row.needs_review,
-    }
+    record = dict(zip(COLUMNS, _VALUES(row), strict=True))
+    record["confidence"] = _rounded(row.confidence)
+    record["top3"] = [
+        {"category": category, "probability": _rounded(probability)}
+        for category, probability in row.top3
+    ]
+    record["classified_at"] = iso_time(row.classified_at)
+    return record
 
 
 def _rounded(value: float | None) -> float | None:
@@ -193,36 +173,22 @@ def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
         tell(f"{to_review:,} {need} a review (?), listed by: cratesort results --needs-review")
 
 
-class _Counting:
-    """Gives a pipe the `tell` that Arrow asks of a file."""
+class _CountedOutput(io.RawIOBase):
+    """Knows its position, which Arrow needs and a pipe does not know."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._position = 0
-        self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
         self._position += len(data)
         return self._stream.write(data)
 
     def tell(self) -> int:
         return self._position
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def close(self) -> None:
-        self._stream.flush()
-        self.closed = True
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
 
 
 def _write_parquet(rows: Iterator["SoundRow"], stream: BinaryIO) -> None:
@@ -243,6 +209,6 @@ def _write_parquet(rows: Iterator["SoundRow"], stream: BinaryIO) -> None:
         "needs_review": pa.bool_(),
     }
     schema = pa.schema(list(types.items()))
-    with pq.ParquetWriter(pa.PythonFile(_Counting(stream), mode="w"), schema) as writer:
+    with pq.ParquetWriter(pa.PythonFile(_CountedOutput(stream), mode="w"), schema) as writer:
         while chunk := [_record(row) for row in islice(rows, _ROWS_AT_ONCE)]:
             writer.write_table(pa.Table.from_pylist(chunk, schema=schema))

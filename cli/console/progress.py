@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -25,6 +26,9 @@ from rich.progress import (
 from rich.text import Text
 
 from cli.console.output import on_terminal, tell
+
+if TYPE_CHECKING:
+    from training.progress import Progress as PhaseProgress
 
 
 def error_console() -> Console:
@@ -49,56 +53,47 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
 
 
-def sounds_progress() -> Progress:
-    """Return a display of sounds done, pace and time left."""
+def _progress(*columns: ProgressColumn, transient: bool) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(compact=True),
+        *columns,
         console=error_console(),
         disable=not on_terminal(),
-        transient=True,
+        transient=transient,
     )
+
+
+def sounds_progress() -> Progress:
+    """Return a display of sounds done, pace and time left."""
+    return _progress(_Rate(), TimeRemainingColumn(compact=True), transient=True)
 
 
 def phases_progress() -> Progress:
     """Return a display of the phases of a long computation."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=error_console(),
-        disable=not on_terminal(),
-    )
+    return _progress(TimeElapsedColumn(), transient=False)
 
 
 @contextmanager
-def shown_phases() -> "Iterator[Phases]":
-    """Give the callable that takes a computation's progress, for as long as the block lasts."""
-    with phases_progress() as progress:
-        yield Phases(progress)
+def shown_phases() -> "Iterator[PhaseProgress]":
+    """Give a callable that draws a bar for each phase of a computation.
 
+    Without a terminal it prints a line every ten seconds.
+    """
+    tasks: dict[str, TaskID] = {}
+    printed = 0.0
 
-class Phases:
-    """Shows each phase as a bar; without a terminal, as a line every ten seconds."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-        self._printed = 0.0
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """See `training.progress.Progress`."""
-        if phase not in self._tasks:
-            self._tasks[phase] = self._progress.add_task(phase, total=total)
-        self._progress.update(self._tasks[phase], completed=done, total=total)
+    def show(phase: str, done: int, total: int) -> None:
+        nonlocal printed
+        if phase not in tasks:
+            tasks[phase] = progress.add_task(phase, total=total)
+        progress.update(tasks[phase], completed=done, total=total)
         moment = time.monotonic()
-        if not on_terminal() and (done == total or moment - self._printed > 10):
-            self._printed = moment
+        if not on_terminal() and (done == total or moment - printed > 10):
+            printed = moment
             tell(f"{phase}: {done} of {total}")
-            sys.stderr.flush()
+
+    with phases_progress() as progress:
+        yield show

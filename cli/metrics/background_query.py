@@ -1,4 +1,4 @@
-"""Asking a service that may be frozen, by somebody who cannot wait for it."""
+"""Run a blocking query in a background thread, and wait for it no longer than a timeout."""
 
 import logging
 import threading
@@ -13,67 +13,66 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Asking(Generic[T]):
-    """Asks in a thread of its own, at most once at a time; whoever comes meanwhile shares it.
+class BackgroundQuery(Generic[T]):
+    """Runs at most once at a time; callers meanwhile share the result.
 
-    A frozen server answers no timeout of a client that waits for it in C. The thread then stays
-    until the server goes on, and ends with the process.
+    A client that waits in C for a frozen server obeys no timeout. Its thread stays until the server
+    answers, and ends with the process.
 
     Parameters
     ----------
-    name : str
-        Who is asked, for the log.
-    ask : callable
-        Returns the answer; whatever it raises is logged, and is no answer.
+    server : str
+        For the log.
+    query : callable
+        Whatever it raises is logged, and is no result.
     """
 
-    def __init__(self, name: str, ask: Callable[[], T]) -> None:
-        self._name = name
-        self._ask = ask
+    def __init__(self, server: str, query: Callable[[], T]) -> None:
+        self._server = server
+        self._query = query
         self._lock = threading.Lock()
-        self._asked: Future[T] | None = None
+        self._running: Future[T] | None = None
         self._fault: str | None = None
 
-    def answer(self, within_seconds: float) -> T | None:
-        """Return the answer, None when there is none within this time."""
+    def result(self, timeout_seconds: float) -> T | None:
+        """Return the result; None when there is none within this time."""
         with self._lock:
-            asked = self._asked
-            if asked is None:
-                asked = self._asked = Future()
-                arguments = (asked,)
+            running = self._running
+            if running is None:
+                running = self._running = Future()
                 threading.Thread(
-                    target=self._run, args=arguments, name=self._name, daemon=True
+                    target=self._run, args=(running,), name=self._server, daemon=True
                 ).start()
         try:
-            answer = asked.result(timeout=within_seconds)
+            result = running.result(timeout_seconds)
         except TimeoutError:
-            self._note(f"no answer within {within_seconds:g} s")
+            self._log_change(f"no answer within {timeout_seconds:g} s")
             return None
         except Exception as error:
-            self._note(plain(error))
+            self._log_change(plain(error))
             return None
-        self._note(None)
-        return answer
+        self._log_change(None)
+        return result
 
-    def _run(self, asked: Future[T]) -> None:
+    def _run(self, running: Future[T]) -> None:
         try:
-            answer = self._ask()
+            result = self._query()
         except Exception as error:
-            self._forget()
-            asked.set_exception(error)
+            self._finish()
+            running.set_exception(error)
         else:
-            self._forget()
-            asked.set_result(answer)
+            self._finish()
+            running.set_result(result)
 
-    def _forget(self) -> None:
+    def _finish(self) -> None:
         with self._lock:
-            self._asked = None
+            self._running = None
 
-    def _note(self, fault: str | None) -> None:
-        """Log a change: a service that is away for a night is worth two lines."""
+    def _log_change(self, fault: str | None) -> None:
+        """Log only changes: an outage of a whole night is two lines."""
         with self._lock:
             before, self._fault = self._fault, fault
         if fault is not None and before is None:
-            log.warning("%s: %s", self._name, fault)
+            log.warning("%s: %s", self._server, fault)
         elif fault is None and before is not None:
-            log.warning("%s: answers again", self._name)
+            log.warning("%s: answers again", self._server)

@@ -1,4 +1,4 @@
-"""What the numbers of ``cratesort metrics`` are called, with their types, units and labels.
+"""The names, types, units and labels of the numbers of ``cratesort metrics``.
 
 `docs/metrics.md` lists them; a test holds the two together.
 """
@@ -34,7 +34,7 @@ class CratesortCollector(Collector):
     Attributes
     ----------
     database_answered : bool
-        Whether it did when it was asked last.
+        Whether it did at the last scrape.
     """
 
     def __init__(self, reader: MetricReader) -> None:
@@ -42,11 +42,11 @@ class CratesortCollector(Collector):
         self.database_answered = False
 
     def describe(self) -> list[Metric]:
-        """Return nothing: otherwise registering would ask the database."""
+        """Return nothing: registering must not read the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Ask everybody, and name what they say."""
+        """Read all numbers, and yield them as metric families."""
         numbers = self._reader.database()
         self.database_answered = numbers is not None
         yield _gauge("up", "Whether the database answered (1) or not (0).", float(bool(numbers)))

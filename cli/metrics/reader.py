@@ -1,14 +1,15 @@
-"""The numbers of ``cratesort metrics``, read when they are asked for, and never waited for."""
+"""The numbers of ``cratesort metrics``, read at each scrape with a timeout."""
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from celery import Celery
 from sqlalchemy import Engine
 
 from classifier.errors import CratesortError
-from cli.metrics.background_query import Asking
+from cli.metrics.background_query import BackgroundQuery
 from db import dialects
 from db.engine import create_engine, is_missing, reading
 from db.migrate import require_current
@@ -23,32 +24,22 @@ from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import queue_lengths
 from workers.settings import Settings
 
-#: Up to three are asked, one after the other; `monitoring/prometheus.yml` waits for fourteen
-#: seconds, and Prometheus by itself for ten, which is enough when database and Redis are away.
-_ANSWER_SECONDS: Final = 4.0
+#: Up to three queries run, one after the other; `monitoring/prometheus.yml` waits for fourteen
+#: seconds, and Prometheus by default for ten, which is enough when database and Redis are away.
+_TIMEOUT_SECONDS: Final = 4.0
 
-#: Sounds are counted one by one, and they are millions: of the time that passes, at most one part
-#: in this many is spent on it.
+#: Sounds are counted one by one, and they are millions: at most one part in this many of the time
+#: is spent on it.
 _COUNTING_PART: Final = 20
 
 
 class NoDatabaseError(CratesortError):
-    """There is no database yet; looking must not make one."""
+    """There is no database yet; reading must not create one."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseNumbers:
-    """What the database says, but for the sounds.
-
-    Attributes
-    ----------
-    unclaimed_seconds : float
-        As `cratesort health` judges it.
-    model_version : str
-        What serves.
-    run : TrainingRun or None
-        The last one that began.
-    """
+    """All numbers of the database but those of the sounds."""
 
     ledger: LedgerCounts
     unclaimed_seconds: float
@@ -59,15 +50,7 @@ class DatabaseNumbers:
 
 @dataclass(frozen=True, slots=True)
 class SoundNumbers:
-    """The sounds as their latest visits left them.
-
-    Attributes
-    ----------
-    errors : dict of str to int
-        Failed, by error code.
-    categories : dict of str to int
-        Classified, by category.
-    """
+    """Failed sounds by error code, and classified sounds by category."""
 
     errors: dict[str, int]
     categories: dict[str, int]
@@ -75,15 +58,7 @@ class SoundNumbers:
 
 @dataclass(frozen=True, slots=True)
 class BrokerNumbers:
-    """What Redis holds.
-
-    Attributes
-    ----------
-    messages : dict of str to int
-        By queue.
-    inbox : InboxCounts or None
-        None when it could not be counted.
-    """
+    """Messages by queue, and the inbox; None when it could not be counted."""
 
     messages: dict[str, int]
     inbox: InboxCounts | None
@@ -95,31 +70,36 @@ class MetricReader:
     def __init__(self, settings: Settings) -> None:
         self.has_broker: Final = not settings.in_process
         self._settings = settings
-        self._engine: Engine | None = None
-        self._app: Celery | None = None
-        self._database = Asking("the database", self._ask_database)
-        self._counting = Asking("counting the sounds", self._count_sounds)
-        self._broker = Asking("Redis", self._ask_broker)
+        self._database = BackgroundQuery("the database", self._read_database)
+        self._counting = BackgroundQuery("counting the sounds", self._count_sounds)
+        self._broker = BackgroundQuery("Redis", self._read_broker)
         self._sounds: SoundNumbers | None = None
         self._next_count = 0.0
 
     def database(self) -> DatabaseNumbers | None:
-        """Return what the database says now."""
-        return self._database.answer(_ANSWER_SECONDS)
+        """Return the numbers of the database."""
+        return self._database.result(_TIMEOUT_SECONDS)
 
     def sounds(self) -> SoundNumbers | None:
-        """Return the sounds as they were counted last: now, unless they are too many."""
+        """Return the sounds as they were counted last: now, unless counting them takes long."""
         if time.monotonic() >= self._next_count:
-            self._counting.answer(_ANSWER_SECONDS)
+            self._counting.result(_TIMEOUT_SECONDS)
         return self._sounds
 
     def broker(self) -> BrokerNumbers | None:
-        """Return what Redis says now."""
-        return self._broker.answer(_ANSWER_SECONDS)
+        """Return the numbers of Redis."""
+        return self._broker.result(_TIMEOUT_SECONDS)
 
-    def _ask_database(self) -> DatabaseNumbers:
-        engine = self._checked_engine()
-        with reading(engine) as connection, dialects.limited(connection, _ANSWER_SECONDS):
+    @cached_property
+    def _engine(self) -> Engine:
+        if is_missing(self._settings.database):
+            raise NoDatabaseError("its file is not there yet; the first ingest makes it")
+        engine = create_engine(self._settings.database)
+        require_current(engine)
+        return engine
+
+    def _read_database(self) -> DatabaseNumbers:
+        with reading(self._engine) as connection, dialects.limited(connection, _TIMEOUT_SECONDS):
             return DatabaseNumbers(
                 ledger=counts.ledger_counts(connection),
                 unclaimed_seconds=counts.waiting(connection).unclaimed_seconds,
@@ -128,19 +108,10 @@ class MetricReader:
                 run=training_runs.latest(connection),
             )
 
-    def _checked_engine(self) -> Engine:
-        if self._engine is None:
-            if is_missing(self._settings.database):
-                raise NoDatabaseError("its file is not there yet; the first ingest makes it")
-            engine = create_engine(self._settings.database)
-            require_current(engine)
-            self._engine = engine
-        return self._engine
-
     def _count_sounds(self) -> None:
         started = time.monotonic()
         try:
-            with reading(self._checked_engine()) as connection:
+            with reading(self._engine) as connection:
                 self._sounds = SoundNumbers(
                     counts.error_counts(connection), counts.category_counts(connection)
                 )
@@ -148,10 +119,12 @@ class MetricReader:
             ended = time.monotonic()
             self._next_count = ended + _COUNTING_PART * (ended - started)
 
-    def _ask_broker(self) -> BrokerNumbers:
+    @cached_property
+    def _app(self) -> Celery:
+        return build_app(self._settings)
+
+    def _read_broker(self) -> BrokerNumbers:
         url = self._settings.broker_url
-        if url is None:  # pragma: no cover - asked only when there is one
-            raise AssertionError("no broker to ask")
-        if self._app is None:
-            self._app = build_app(self._settings)
+        if url is None:  # pragma: no cover - called only when there is one
+            raise AssertionError("no broker to read")
         return BrokerNumbers(queue_lengths(self._app), count_entries(url.get_secret_value()))

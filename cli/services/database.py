@@ -1,5 +1,6 @@
 """``cratesort db``: bringing a database to this version's tables, and copying one to another."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -65,13 +66,7 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
             raise click.BadParameter(f"two roots are called {name!r}", param_hint="--root")
     done = run(source, target, roots=by_name, on_progress=_Progress())
     if as_json:
-        print_json(
-            {
-                "rows": done.rows,
-                "without_root": done.without_root,
-                "waiting_without_root": done.waiting_without_root,
-            }
-        )
+        print_json(asdict(done))
         return
     print_table([(count, table) for table, count in done.rows.items()], "><")
     for line in _warnings(done):

@@ -35,23 +35,25 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    detail : str
-        What was found, in words.
-    advice : str
-        What to do; empty when nothing need be done.
-    exit_code : int
-        What this finding makes of the command's exit code.
-    """
+    """One thing that was checked; no `advice` where nothing need be done."""
 
     name: str
     finding: Finding
     detail: str
     advice: str = ""
     exit_code: int = Exit.DONE
+
+
+def _good(name: str, detail: str) -> Check:
+    return Check(name, Finding.GOOD, detail)
+
+
+def _look(name: str, detail: str, advice: str = "") -> Check:
+    return Check(name, Finding.LOOK, detail, advice)
+
+
+def _bad(name: str, detail: str, advice: str, exit_code: Exit = Exit.USAGE) -> Check:
+    return Check(name, Finding.BAD, detail, advice, exit_code)
 
 
 @click.command()
@@ -85,33 +87,32 @@ def _print(check: Check) -> None:
 
 def _checks() -> Iterator[Check]:
     yield _installation()
-    try:
-        from workers.settings import load_settings
+    from db.engine import is_missing
+    from workers.settings import load_settings
 
+    try:
         settings = load_settings()
     except Exception as error:
         yield _failed("settings", error)
         return
     yield _settings(settings)
     yield from _roots(settings)
-    database = _guarded("database", lambda: _database(settings))
+    database = _guarded("database", _database, settings)
     yield database
-    from db.engine import is_missing
-
     if database.finding is not Finding.BAD and not is_missing(settings.database):
-        yield _guarded("queue", lambda: _queue(settings))
+        yield _guarded("queue", _queue, settings)
     if not settings.in_process:
-        broker = _guarded("broker", lambda: _broker(settings))
+        broker = _guarded("broker", _broker, settings)
         yield broker
         if broker.finding is not Finding.BAD:
-            yield _guarded("workers", lambda: _workers(settings))
+            yield _guarded("workers", _workers, settings)
     if database.finding is not Finding.BAD:
-        yield _guarded("model", lambda: _model(settings))
+        yield _guarded("model", _model, settings)
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
+def _guarded(name: str, check: "Callable[[str, Settings], Check]", settings: "Settings") -> Check:
     try:
-        return check()
+        return check(name, settings)
     except Exception as error:
         return _failed(name, error)
 
@@ -120,7 +121,7 @@ def _failed(name: str, error: Exception) -> Check:
     message, code = explain(error) or (f"{type(error).__name__}: {error}", Exit.USAGE)
     first, _, advice = message.partition("\n")
     # Elsewhere the advice ends with "`cratesort doctor` says more".
-    return Check(name, Finding.BAD, first, advice.partition(";")[0].replace("\n", " "), code)
+    return _bad(name, first, advice.partition(";")[0].replace("\n", " "), code)
 
 
 def _installation() -> Check:
@@ -128,18 +129,12 @@ def _installation() -> Check:
 
     import soundfile
 
-    extras = {
-        "training": "tensorflow",
-        "monitoring": "flower",
-        "parquet": "pyarrow",
-    }
+    extras = {"training": "tensorflow", "monitoring": "flower", "parquet": "pyarrow"}
     present = [extra for extra, module in extras.items() if importlib.util.find_spec(module)]
-    return Check(
+    return _good(
         "install",
-        Finding.GOOD,
-        f"cratesort {version('cratesort')}, Python "
-        f"{platform.python_version()}, libsndfile {soundfile.__libsndfile_version__}, "
-        f"onnxruntime {version('onnxruntime')}\n"
+        f"cratesort {version('cratesort')}, Python {platform.python_version()}, "
+        f"libsndfile {soundfile.__libsndfile_version__}, onnxruntime {version('onnxruntime')}\n"
         f"extras: {', '.join(present) or 'none'}",
     )
 
@@ -149,63 +144,58 @@ def _settings(settings: "Settings") -> Check:
     sources = f"set: {', '.join(names) or 'nothing'}"
     if Path(".env").is_file():
         sources += "; and a .env file here"
-    how = "in this process" if settings.in_process else "through Redis, by workers"
-    return Check("settings", Finding.GOOD, f"work is done {how}\n{sources}")
+    where = "in this process" if settings.in_process else "through Redis, by workers"
+    return _good("settings", f"work is done {where}\n{sources}")
 
 
 def _roots(settings: "Settings") -> Iterator[Check]:
-    if not settings.library_roots:
-        if not settings.in_process:
-            yield Check(
-                "roots",
-                Finding.BAD,
-                "no library root is configured, so no path can be handed to workers",
-                "set CRATESORT_LIBRARY_ROOTS, for example main=/library, on every host",
-                Exit.USAGE,
-            )
-        return
+    if not settings.library_roots and not settings.in_process:
+        yield _bad(
+            "roots",
+            "no library root is configured, so no path can be handed to workers",
+            "set CRATESORT_LIBRARY_ROOTS, for example main=/library, on every host",
+        )
     for name, folder in settings.library_roots.items():
         if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir():
-            yield Check("root", Finding.GOOD, f"{name} = {folder}")
+            yield _good("root", f"{name} = {folder}")
         else:
-            yield Check(
+            yield _bad(
                 "root",
-                Finding.BAD,
                 f"{name} = {folder} is not a folder this user can read",
                 "mount it, or correct CRATESORT_LIBRARY_ROOTS",
-                Exit.USAGE,
             )
 
 
-def _database(settings: "Settings") -> Check:
+def _database(name: str, settings: "Settings") -> Check:
     from db.engine import is_missing, reading, shown
     from db.migrate import current
     from db.reporting.counts import ledger_counts, sound_counts
 
     url = shown(settings.database)
     if is_missing(settings.database):
-        # To look must not be to make: a mistyped path would become an empty library.
-        return Check("database", Finding.LOOK, f"{url} is not there yet; the first ingest makes it")
+        # A check must not create the database: a mistyped path would become an empty library.
+        return _look(name, f"{url} is not there yet; the first ingest makes it")
     with opened_database(settings) as (_, database):
         revision = current(database)
         with reading(database) as connection:
-            counts = sound_counts(connection)
+            sounds = sound_counts(connection)
             ledger = ledger_counts(connection)
     batches = ", ".join(f"{count:,} {state}" for state, count in ledger.batches.items())
-    alone = database.dialect.name == "sqlite" and not settings.in_process
-    return Check(
-        "database",
-        Finding.LOOK if alone else Finding.GOOD,
+    detail = (
         f"{url}, revision {revision}\n"
-        f"{counts.classified:,} sounds classified, {counts.failed:,} failed; batches: {batches}",
-        "SQLite serves workers of this host only; for several hosts set CRATESORT_DATABASE_URL "
-        "to a PostgreSQL database"
-        if alone
-        else "",
+        f"{sounds.classified:,} sounds classified, {sounds.failed:,} failed; batches: {batches}"
     )
+    if database.dialect.name == "sqlite" and not settings.in_process:
+        return _look(
+            name,
+            detail,
+            "SQLite serves workers of this host only; for several hosts set "
+            "CRATESORT_DATABASE_URL to a PostgreSQL database",
+        )
+    return _good(name, detail)
 
 
-def _queue(settings: "Settings") -> Check:
+def _queue(name: str, settings: "Settings") -> Check:
     from cli.status.health import stuck_sentence
     from db.engine import reading
     from db.reporting.counts import waiting
@@ -213,64 +203,57 @@ def _queue(settings: "Settings") -> Check:
     with opened_database(settings) as (_, database), reading(database) as connection:
         work = waiting(connection)
     if not work.batches:
-        return Check("queue", Finding.GOOD, "no work waits")
+        return _good(name, "no work waits")
     if settings.in_process:
-        return Check(
-            "queue",
-            Finding.LOOK,
+        return _look(
+            name,
             f"{work.batches:,} batches wait that an earlier run left",
             "any `cratesort ingest` goes on with them",
         )
-    settled = f"unclaimed for {work.unclaimed_seconds:.0f} s"
     if work.unclaimed_seconds <= settings.stuck_seconds:
-        return Check("queue", Finding.GOOD, f"{work.batches:,} batches wait, {settled}")
-    return Check(
-        "queue",
-        Finding.BAD,
+        unclaimed = f"unclaimed for {work.unclaimed_seconds:.0f} s"
+        return _good(name, f"{work.batches:,} batches wait, {unclaimed}")
+    return _bad(
+        name,
         stuck_sentence(work.batches, work.unclaimed_seconds),
         "see whether workers run, and what their logs say of Redis and the library roots",
         Exit.UNREACHABLE,
     )
 
 
-def _broker(settings: "Settings") -> Check:
+def _broker(name: str, _: "Settings") -> Check:
     import redis
 
-    url = settings.broker_url
-    if url is None:  # pragma: no cover - asked only when there is one
-        raise AssertionError("no broker to check")
+    from cli.services.preflight import broker_url_for
+
     client = redis.Redis.from_url(
-        url.get_secret_value(), socket_timeout=_PING_SECONDS, socket_connect_timeout=_PING_SECONDS
+        broker_url_for("a worker"),
+        socket_timeout=_PING_SECONDS,
+        socket_connect_timeout=_PING_SECONDS,
     )
     info = client.info()
     policy = info.get("maxmemory_policy", "unknown")
-    where = f"Redis {info['redis_version']} answers; memory policy {policy}"
+    detail = f"Redis {info['redis_version']} answers; memory policy {policy}"
     if info.get("maxmemory") and policy != "noeviction":
-        return Check(
-            "broker",
-            Finding.LOOK,
-            f"{where}: when memory is full it throws messages away",
+        return _look(
+            name,
+            f"{detail}: when memory is full it throws messages away",
             "set maxmemory-policy noeviction (the ledger sends lost messages again, late)",
         )
-    return Check("broker", Finding.GOOD, where)
+    return _good(name, detail)
 
 
-def _workers(settings: "Settings") -> Check:
+def _workers(name: str, settings: "Settings") -> Check:
     from workers.celery_ext.app import build_app
 
     replies = build_app(settings).control.ping(timeout=_PING_SECONDS)
-    names = sorted(name for reply in replies for name in reply)
-    if not names:
-        return Check(
-            "workers",
-            Finding.LOOK,
-            "no worker answers",
-            "start one: cratesort worker --concurrency 2",
-        )
-    return Check("workers", Finding.GOOD, f"{len(names)} answer: {', '.join(names)}")
+    workers = sorted(worker for reply in replies for worker in reply)
+    if not workers:
+        return _look(name, "no worker answers", "start one: cratesort worker --concurrency 2")
+    return _good(name, f"{len(workers)} answer: {', '.join(workers)}")
 
 
-def _model(settings: "Settings") -> Check:
+def _model(name: str, settings: "Settings") -> Check:
     from classifier.bundle.load import load_starter
     from db.engine import is_missing
     from workers.serving_model import ServingModel
@@ -280,9 +263,8 @@ def _model(settings: "Settings") -> Check:
     else:
         with opened_database(settings) as (_, database):
             classifier = ServingModel(settings.engine).current(database)
-    return Check(
-        "model",
-        Finding.GOOD,
+    return _good(
+        name,
         f"{classifier.version} loads with the {settings.engine} engine; every hash and golden "
         "vector agrees",
     )

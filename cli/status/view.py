@@ -22,7 +22,7 @@ _BAR_CELLS: Final = 16
 _NARROW_COLUMNS: Final = 70
 
 _STYLES: Final = {
-    r"^cratesort .*|^[A-Z]\w+( a category|, last minute)?$": "bold",
+    r"^(cratesort .*|Latest ingests|Workers, last minute|Without a category)$": "bold",
     r"^(the database does|what follows).*": "red",
     r"[1-9][\d,]* failed": "red",
     r"[\d,]+/s( .* left)?": "cyan",

@@ -66,4 +66,4 @@ def test_a_table_that_contradicts_itself_is_refused_by_its_line(run_at_home, hom
     path = labelled_tables.write(home / "bad.csv", ["drumm,a.wav,,,,,,,ann"])
     done = run_at_home("study", "--from-csv", path, "--report", "bad")
     assert done.code == 2
-    assert "line 2: 'drumm'" in done.stderr
+    assert "line 2: unknown category 'drumm'" in done.stderr

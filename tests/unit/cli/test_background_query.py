@@ -1,4 +1,4 @@
-"""Asking somebody who may be frozen: nobody waits for ever, and nobody asks twice at once."""
+"""Queries of a server that may be frozen: none waits for ever, and one runs at a time."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cli.metrics.background_query import Asking
+from cli.metrics.background_query import BackgroundQuery
 from tests.support.servers.lifecycle import wait_until
 
 SOON = 30.0
@@ -36,53 +36,53 @@ def server():
 
 
 @pytest.fixture
-def asking(server):
-    return Asking("the server", server.ask)
+def query(server):
+    return BackgroundQuery("the server", server.ask)
 
 
-def test_an_answer_in_time_is_returned(server, asking):
+def test_an_answer_in_time_is_returned(server, query):
     server.thawed.set()
-    assert [asking.answer(SOON), asking.answer(SOON)] == [1, 2]
+    assert [query.result(SOON), query.result(SOON)] == [1, 2]
 
 
-def test_who_gets_no_answer_in_time_gets_none(asking):
-    assert asking.answer(0.01) is None
+def test_who_gets_no_answer_in_time_gets_none(query):
+    assert query.result(0.01) is None
 
 
-def test_a_frozen_server_is_asked_once_however_many_come(server, asking):
+def test_a_frozen_server_is_asked_once_however_many_come(server, query):
     for _ in range(5):
-        asking.answer(0.01)
+        query.result(0.01)
     assert server.times == 1
 
 
-def test_all_who_wait_share_one_answer(server, asking):
+def test_all_who_wait_share_one_answer(server, query):
     with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(asking.answer, SOON) for _ in range(4)]
+        waiting = [pool.submit(query.result, SOON) for _ in range(4)]
         wait_until(lambda: server.times == 1, "the server is asked")
-        asking.answer(0.01)
+        query.result(0.01)
         server.thawed.set()
         assert 1 in {answer.result() for answer in waiting}
 
 
-def test_after_it_thawed_it_is_asked_anew(server, asking):
-    asking.answer(0.01)
+def test_after_it_thawed_it_is_asked_anew(server, query):
+    query.result(0.01)
     server.thawed.set()
-    wait_until(lambda: asking.answer(SOON) == 2, "the first question is over")
+    wait_until(lambda: query.result(SOON) == 2, "the first question is over")
 
 
-def test_a_fault_is_no_answer(server, asking):
+def test_a_fault_is_no_answer(server, query):
     server.fault = OSError("it is away")
     server.thawed.set()
-    assert asking.answer(SOON) is None
+    assert query.result(SOON) is None
 
 
-def test_a_fault_and_its_end_are_a_line_each(server, asking, caplog):
+def test_a_fault_and_its_end_are_a_line_each(server, query, caplog):
     server.thawed.set()
     server.fault = OSError("it is away")
     with caplog.at_level(logging.WARNING):
-        asking.answer(SOON)
-        asking.answer(SOON)
+        query.result(SOON)
+        query.result(SOON)
         server.fault = None
-        asking.answer(SOON)
-        asking.answer(SOON)
+        query.result(SOON)
+        query.result(SOON)
     assert caplog.messages == ["the server: it is away", "the server: answers again"]
