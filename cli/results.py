@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from classifier.categories import CATEGORIES
-from cli.console.csv_cells import spreadsheet_safe
+from cli.console.csv_cells import print_csv
 from cli.console.output import (
-    csv_writer,
     iso_time,
     output_width,
     say,
@@ -111,7 +110,7 @@ def results(
         if form == "table":
             _print_table(found, tells_of_review=not needs_review)
         elif form == "csv":
-            _print_csv(found)
+            print_csv(COLUMNS, map(_flat, map(_record, found)))
         elif form == "json":
             for row in found:
                 say(json.dumps(_record(row), ensure_ascii=False))
@@ -139,13 +138,8 @@ def flat_top3(top3: Iterable[dict[str, Any]]) -> str:
     return " ".join(f"{best['category']}:{best['probability']}" for best in top3)
 
 
-def _print_csv(rows: Iterable["SoundRow"]) -> None:
-    writer = csv_writer(sys.stdout)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        record = _record(row)
-        record["top3"] = flat_top3(record["top3"])
-        writer.writerow([spreadsheet_safe(record[column]) for column in COLUMNS])
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    return record | {"top3": flat_top3(record["top3"])}
 
 
 def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:

@@ -5,8 +5,11 @@ that would then read like another one's guarded form gets one too: what was writ
 told from what it was written for.
 """
 
+import csv
 import re
-from typing import Any, Final
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TextIO
 
 #: What spreadsheets take for a formula (OWASP, CSV injection), behind quotes of ours.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
@@ -22,3 +25,30 @@ def spreadsheet_safe(cell: Any) -> Any:
 def unguarded(cell: str) -> str:
     """Return what `spreadsheet_safe` was given to make this cell."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+class _Rows:
+    r"""Ends each row with a newline alone.
+
+    Not csv's own ``lineterminator="\n"``: before Python 3.13 a cell with a carriage return is then
+    written without quotation marks, and readers take it for the end of a row.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        return self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
+def csv_writer(stream: TextIO) -> Any:
+    """Return a writer of CSV rows that come back whole, whatever their cells hold."""
+    return csv.writer(_Rows(stream), lineterminator="\r\n")
+
+
+def print_csv(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
+    """Print a table on standard output that spreadsheets can open."""
+    writer = csv_writer(sys.stdout)
+    writer.writerow(columns)
+    for record in records:
+        writer.writerow([spreadsheet_safe(record[column]) for column in columns])

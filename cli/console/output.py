@@ -1,12 +1,11 @@
 """Talking to a terminal: results on standard output, everything else on standard error."""
 
-import csv
 import json
 import os
 import shutil
 import sys
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -24,25 +23,6 @@ def tell(message: str) -> None:
 def print_json(value: Any) -> None:
     """Print one JSON object on one line, the only thing on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
-
-
-class _Rows:
-    r"""Ends each row with a newline alone.
-
-    Not csv's own ``lineterminator="\n"``: before Python 3.13 a cell with a carriage return is then
-    written without quotation marks, and readers take it for the end of a row.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: str) -> int:
-        return self._stream.write(row.removesuffix("\r\n") + "\n")
-
-
-def csv_writer(stream: TextIO) -> Any:
-    """Return a writer of CSV rows that come back whole, whatever their cells hold."""
-    return csv.writer(_Rows(stream), lineterminator="\r\n")
 
 
 def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:

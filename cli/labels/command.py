@@ -4,28 +4,27 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import click
 
 from classifier.categories import CATEGORIES
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
-from cli.console.csv_cells import spreadsheet_safe
+from cli.console.csv_cells import print_csv
 from cli.console.exit_codes import Exit
-from cli.console.output import csv_writer, iso_time, print_json, say, tell
+from cli.console.options import json_option
+from cli.console.output import iso_time, print_json, say, tell
+from cli.console.session import opened_database
 from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-    from sqlalchemy import Engine
 
     from cli.labels.importer import Faults
     from db.reporting.label_counts import LabelCounts
     from db.results.labels import CurrentLabel, Given
-    from workers.settings import Settings
 
 #: Of an export: what an import reads, in its order, then what it passes over.
 COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled_at")
@@ -46,9 +45,6 @@ class NobodyError(CratesortError):
 _by_option: Final = click.option(
     "--by", metavar="NAME", help="Who gives the labels. Default: your login name."
 )
-_json_option: Final = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
-)
 
 
 @click.group()
@@ -58,17 +54,6 @@ def labels() -> None:
     A label is what a person or a vendor says; models are trained and measured on labels only, never
     on what a model said. A label survives whatever happens to its file's row.
     """
-
-
-def _prepared() -> "tuple[Settings, Engine]":
-    from db.engine import create_engine
-    from db.migrate import require_current
-    from workers.settings import load_settings
-
-    settings = load_settings()
-    database = create_engine(settings.database)
-    require_current(database)
-    return settings, database
 
 
 def _giver(by: str | None) -> str:
@@ -91,7 +76,7 @@ def _giver(by: str | None) -> str:
 @labels.command("import")
 @click.argument("file", metavar="FILE|-")
 @_by_option
-@_json_option
+@json_option
 def import_table(file: str, by: str | None, as_json: bool) -> None:
     """Give the labels of a CSV table: path,category and perhaps source.
 
@@ -109,9 +94,12 @@ def import_table(file: str, by: str | None, as_json: bool) -> None:
 
     giver = _giver(by)
     name = "standard input" if file == "-" else printable(path_text(file))
-    with _opened(file) as stream, checked_labels() as checked:
-        settings, database = _prepared()
-        rows = read_label_table(stream, name)
+    with (
+        click.open_file(file, "rb") as stream,
+        checked_labels() as checked,
+        opened_database() as (settings, database),
+    ):
+        rows = read_label_table(cast("BinaryIO", stream), name)
         with phases_progress() as progress:
             advance = _advancing(progress, "rows checked", None)
             faults = check(rows, SoundFinder(settings, database), checked, advance)
@@ -136,15 +124,6 @@ def import_table(file: str, by: str | None, as_json: bool) -> None:
 def _advancing(progress: "Progress", phase: str, total: int | None) -> Callable[[int], None]:
     task = progress.add_task(phase, total=total)
     return lambda done: progress.advance(task, done)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
-        yield sys.stdin.buffer
-        return
-    with open(file, "rb") as stream:
-        yield stream
 
 
 def _tell_faults(faults: "Faults", name: str) -> None:
@@ -187,7 +166,7 @@ def _as_json(rows: int, given: "Given | None", faults: "Faults") -> dict[str, An
     help="Who vouches for it.",
 )
 @_by_option
-@_json_option
+@json_option
 def set_label(path: str, category: str, source: str, by: str | None, as_json: bool) -> None:
     """Give the sound at PATH the label CATEGORY.
 
@@ -201,22 +180,22 @@ def set_label(path: str, category: str, source: str, by: str | None, as_json: bo
     if category not in CATEGORIES:
         raise click.UsageError(unknown_category(category))
     giver = _giver(by)
-    settings, database = _prepared()
     shown = printable(path_text(path))
-    (found,) = SoundFinder(settings, database).find([WrittenPath((os.fsencode(path),))])
-    if isinstance(found, AmbiguousPath):
-        roots = " and ".join(map(printable, found.roots))
-        raise UnknownPathError(
-            f"{shown}: the roots {roots} both have it; give the path as it is on this machine, or "
-            "import a table with a column root"
-        )
-    if found is None:
-        raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
-    with database.begin() as connection:
-        earlier = labels_of(connection, [found]).get(found)
-        label = GivenLabel(found, category, LabelSource(source))
-        given = give(connection, [label], labelled_by=giver)
-        now = labels_of(connection, [found])[found]
+    with opened_database() as (settings, database):
+        (sound,) = SoundFinder(settings, database).find([WrittenPath((os.fsencode(path),))])
+        if isinstance(sound, AmbiguousPath):
+            roots = " and ".join(map(printable, sound.roots))
+            raise UnknownPathError(
+                f"{shown}: the roots {roots} both have it; give the path as it is on this machine, "
+                "or import a table with a column root"
+            )
+        if sound is None:
+            raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
+        with database.begin() as connection:
+            earlier = labels_of(connection, [sound]).get(sound)
+            label = GivenLabel(sound, category, LabelSource(source))
+            given = give(connection, [label], labelled_by=giver)
+            now = labels_of(connection, [sound])[sound]
     if as_json:
         print_json(_record(now) | {"earlier": earlier and _record(earlier)})
     elif given.unchanged:
@@ -249,39 +228,25 @@ def export(form: str) -> None:
     from db.engine import reading
     from db.results.labels import current
 
-    _, database = _prepared()
-    with reading(database) as connection:
+    with opened_database() as (_, database), reading(database) as connection:
         records = map(_record, current(connection))
         if form == "json":
             for record in records:
                 say(json.dumps(record, ensure_ascii=False))
         else:
-            _print_csv(records)
-
-
-def _print_csv(records: Iterable[dict[str, Any]]) -> None:
-    writer = csv_writer(sys.stdout)
-    writer.writerow(COLUMNS)
-    for record in records:
-        writer.writerow([spreadsheet_safe(record[column]) for column in COLUMNS])
+            print_csv(COLUMNS, records)
 
 
 def _record(label: "CurrentLabel") -> dict[str, Any]:
-    return {
-        "path": label.path,
-        "category": label.category,
-        "source": label.source,
-        "root": label.root,
-        "labelled_by": label.labelled_by,
-        "labelled_at": iso_time(label.labelled_at),
-    }
+    record = {column: getattr(label, column) for column in COLUMNS}
+    return record | {"labelled_at": iso_time(label.labelled_at)}
 
 
 # Stats
 
 
 @labels.command()
-@_json_option
+@json_option
 def stats(as_json: bool) -> None:
     """Count the labels by category, source and vendor, and how often the model agrees."""
     from dataclasses import asdict
@@ -289,8 +254,7 @@ def stats(as_json: bool) -> None:
     from db.engine import reading
     from db.reporting.label_counts import label_counts
 
-    _, database = _prepared()
-    with reading(database) as connection:
+    with opened_database() as (_, database), reading(database) as connection:
         counts = label_counts(connection)
     if as_json:
         print_json(asdict(counts))

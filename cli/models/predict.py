@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 import click
 
 from classifier.categories import CATEGORIES
-from cli.console.output import csv_writer
+from cli.console.csv_cells import csv_writer
 from cli.console.seekable_input import seekable_input
 from cli.console.session import opened_database
 from workers.logging_setup import set_up_logging

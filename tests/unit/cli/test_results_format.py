@@ -7,8 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.console.csv_cells import spreadsheet_safe, unguarded
-from cli.console.output import csv_writer
+from cli.console.csv_cells import csv_writer, spreadsheet_safe, unguarded
 from cli.results import flat_top3
 
 
