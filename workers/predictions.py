@@ -11,7 +11,7 @@ from classifier.model.evidence import evidence_of
 from classifier.model.header_features import header_matrix
 from classifier.names.attributes import Attributes, attributes_of
 from classifier.names.folder_context import folder_words as words_of_folders
-from classifier.names.folder_context import spoken_with
+from classifier.names.folder_context import prefixed_name
 from db.results.sounds import Prediction
 from workers.settings import Settings
 
@@ -52,7 +52,7 @@ def question(
         Whether folders speak where the name says nothing.
     """
     name = readable_name(posixpath.basename(path))
-    spoken = spoken_with(_words_of(posixpath.dirname(path)), name) if folder_words else name
+    spoken = prefixed_name(_words_of(posixpath.dirname(path)), name) if folder_words else name
     return Question(spoken, header, pack_mates, folder_spoke=spoken != name)
 
 

@@ -1,11 +1,8 @@
-"""What is learned of a sound beside its category: tempo, key, loop or one-shot, instrument.
+"""Attributes of a sound beside its category: tempo, key, loop or one-shot, instrument.
 
-Each comes with where it was found. The name speaks first, because a person wrote it; then the
-chunks beside the sound, which programs wrote; then, if they are to be asked, the last two folders;
-last the duration. What nobody says, or what is said in two ways, stays unknown.
-
-These are no input of the category. What folders say of that is another matter, with words of its
-own (`classifier.names.folder_context`).
+Each comes with its source. The name counts first, then the chunks beside the sound, then, if
+enabled, the last two folders, last the duration. Missing or conflicting evidence yields None. They
+are no input of the model (decision 20).
 """
 
 import functools
@@ -17,13 +14,13 @@ from typing import Final, NamedTuple
 
 from classifier.headers.loop_metadata import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM, LoopInfo
 from classifier.headers.reader import AudioHeader
-from classifier.names.folder_context import FOLDERS_ASKED
+from classifier.names.folder_context import FOLDERS_READ
 from classifier.names.instruments import Instrument, Pitch, instrument_of, vocabulary
-from classifier.names.tempo_and_key import possible_tempos_bpm, said_tempo_bpm, stated_key
+from classifier.names.tempo_and_key import possible_tempos_bpm, stated_key, stated_tempo_bpm
 from classifier.names.tokens import name_pieces
 
-#: How far from a whole beat a loop may end. Programs cut to the sample; encoders with losses add a
-#: frame or two of silence.
+#: How far from a whole beat a loop may end. Programs cut to the sample; lossy encoders add a frame
+#: or two of silence.
 _BEATS_OFF: Final = 0.03
 _BEATS_ADDED_BY_LOSSY: Final = 0.15
 _SHARE_OFF: Final = 0.01
@@ -38,11 +35,9 @@ _ONE_SHOTS: Final = frozenset({"oneshot", "oneshots", "1shot", "1shots"})
 _SHOTS: Final = frozenset({"shot", "shots"})
 _ONE: Final = "1"
 _HITS: Final = frozenset({"hit", "hits"})
-#: What a word may say; *shot* by itself says less than *one-shot*.
-_LOOP, _ONE_SHOT, _SHOT, _HIT = "loop", "one-shot", "shot", "hit"
-_NO_WORD_OF_IT: Final = frozenset({None})
 
 _PITCH_CLASSES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_NO_INFO: Final = LoopInfo()
 
 
 class Source(StrEnum):
@@ -63,16 +58,11 @@ class Playback(StrEnum):
 
 @dataclass(slots=True)  # not frozen: one a sound is made, which then takes three times as long
 class Attributes:
-    """What is known of one sound; a value and its source are None together.
+    """The attributes of one sound; a value and its source are None together.
 
-    Attributes
-    ----------
-    musical_key : str or None
-        A key (``F# minor``), a root without mode (``Eb``), or the note of a one-shot with its
-        octave (``C4``), as the name has it: makers disagree by an octave about which C that is.
-        Roots from a header have none, for programs disagree, too.
-    instrument : str or None
-        One of ``instruments.toml``.
+    `musical_key` is a key (``F# minor``), a root without mode (``Eb``), or the note of a one-shot
+    with its octave (``C4``) as the name has it. Roots from a header have no octave: programs
+    disagree about which C is C4. `instrument` is one of ``instruments.toml``.
     """
 
     tempo_bpm: float | None = None
@@ -85,35 +75,38 @@ class Attributes:
     instrument_source: Source | None = None
 
 
+class _FolderAttributes(NamedTuple):
+    """What the names of folders state."""
+
+    instrument: Instrument | None = None
+    tempo_bpm: float | None = None
+    musical_key: str | None = None
+    playback: Playback | None = None
+
+
+_NO_FOLDERS: Final = _FolderAttributes()
+
+
 def attributes_of(
     name: str, header: AudioHeader, folders: Sequence[str] = (), *, folder_words: bool = False
 ) -> Attributes:
-    """Return what a name, a header and, where asked for, folders say.
+    """Return what a name, a header and, with `folder_words`, the last two folders state.
 
-    Parameters
-    ----------
-    name : str
-        A base name.
-    folders : sequence of str
-        The folders above the sound, the outermost first; only the last two are asked.
-    folder_words : bool
-        Whether they are asked at all.
+    `folders` are those above the sound, the outermost first.
 
-    Examples
-    --------
     >>> unknown = AudioHeader(None, None, None, None, None, None)
-    >>> found = attributes_of("bass_loop_120_Am.wav", unknown)
-    >>> found.tempo_bpm, found.musical_key, str(found.playback), found.instrument
+    >>> sound = attributes_of("bass_loop_120_Am.wav", unknown)
+    >>> sound.tempo_bpm, sound.musical_key, str(sound.playback), sound.instrument
     (120.0, 'A minor', 'loop', 'bass')
     """
-    said = _said_of_folders(tuple(folders[-FOLDERS_ASKED:])) if folder_words else _NOTHING_SAID
+    folder = _folder_attributes(tuple(folders[-FOLDERS_READ:])) if folder_words else _NO_FOLDERS
     info = header.loop_info or _NO_INFO
     words = _words(name)
-    instrument, instrument_source = _instrument(words, info, said)
-    tempo_bpm, tempo_source = _tempo(name, words, header, info, said)
+    instrument, instrument_source = _instrument(words, info, folder)
+    tempo_bpm, tempo_source = _tempo(name, words, header, info, folder)
     pitch = Pitch.NOTE if instrument is None else instrument.pitch
-    key, key_source = _key(name, info, said, pitch, has_tempo=tempo_source is Source.NAME)
-    playback, playback_source = _playback(words, header, info, said, tempo_bpm, tempo_source)
+    key, key_source = _key(name, info, folder, pitch, has_tempo=tempo_source is Source.NAME)
+    playback, playback_source = _playback(words, header, info, folder, tempo_bpm, tempo_source)
     return Attributes(
         tempo_bpm=tempo_bpm,
         tempo_source=tempo_source,
@@ -126,37 +119,22 @@ def attributes_of(
     )
 
 
-_NO_INFO: Final = LoopInfo()
-
-
-class _FolderSays(NamedTuple):
-    """What the names of folders say; None where they say nothing."""
-
-    instrument: Instrument | None = None
-    tempo_bpm: float | None = None
-    musical_key: str | None = None
-    playback: Playback | None = None
-
-
-_NOTHING_SAID: Final = _FolderSays()
-
-
-@functools.lru_cache(maxsize=1024)  # asked for each of their files
-def _said_of_folders(folders: tuple[str, ...]) -> _FolderSays:
-    """Return what folders say, the innermost of those that say anything of a matter."""
+@functools.lru_cache(maxsize=1024)  # once for all files of a folder
+def _folder_attributes(folders: tuple[str, ...]) -> _FolderAttributes:
+    """Return each attribute of the innermost folder that states it."""
     if not folders:
-        return _NOTHING_SAID
-    *outer, folder = folders
+        return _NO_FOLDERS
+    *outer_folders, folder = folders
     words = _words(folder)
-    further = _said_of_folders(tuple(outer))
-    playback = _said_playback(words)
-    tempo_bpm = said_tempo_bpm(folder)
-    return _FolderSays(
-        _instrument_of(words) or further.instrument,
-        further.tempo_bpm if tempo_bpm is None else tempo_bpm,
-        # Of a folder a mode is asked for: `A`, `B` and `C4` number them.
-        stated_key(folder, pitch=Pitch.NONE) or further.musical_key,
-        further.playback if playback is None else playback,
+    outer = _folder_attributes(tuple(outer_folders))
+    playback = _stated_playback(words)
+    tempo_bpm = stated_tempo_bpm(folder)
+    return _FolderAttributes(
+        _instrument_of(words) or outer.instrument,
+        outer.tempo_bpm if tempo_bpm is None else tempo_bpm,
+        # A folder's key needs a mode: `A`, `B` and `C4` number folders.
+        stated_key(folder, pitch=Pitch.NONE) or outer.musical_key,
+        outer.playback if playback is None else playback,
     )
 
 
@@ -168,63 +146,67 @@ def _words(text: str) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=8192)
 def _word(piece: str) -> str:
     word = piece.lower()
-    # That a number stands there may matter; which one does where somebody asks for it.
-    return "0" if word.isdecimal() and word not in _telling_numbers() else word
+    # Whether a number stands there may matter, which one only in the phrases of a vocabulary.
+    return "0" if word.isdecimal() and word not in _known_numbers() else word
 
 
 @functools.cache
-def _telling_numbers() -> frozenset[str]:
+def _known_numbers() -> frozenset[str]:
     phrases = [phrase for entry in vocabulary().values() for phrase in entry.words + entry.short]
     return frozenset(word for phrase in phrases for word in phrase.split()) | {_ONE}
 
 
 def _instrument(
-    words: tuple[str, ...], info: LoopInfo, said: _FolderSays
+    words: tuple[str, ...], info: LoopInfo, folder: _FolderAttributes
 ) -> tuple[Instrument | None, Source | None]:
-    if (found := _instrument_of(words)) is not None:
-        return found, Source.NAME
+    if (instrument := _instrument_of(words)) is not None:
+        return instrument, Source.NAME
     for text in (info.title, info.key_words):
-        if text and (found := _instrument_of(_words(text))) is not None:
-            return found, Source.HEADER
-    return said.instrument, Source.FOLDER if said.instrument is not None else None
+        if text and (instrument := _instrument_of(_words(text))) is not None:
+            return instrument, Source.HEADER
+    return folder.instrument, Source.FOLDER if folder.instrument is not None else None
 
 
-@functools.lru_cache(maxsize=4096)  # asked for each file of a series
+@functools.lru_cache(maxsize=4096)  # once for all files of a series
 def _instrument_of(words: tuple[str, ...]) -> Instrument | None:
     return instrument_of(words)
 
 
 def _tempo(
-    name: str, words: tuple[str, ...], header: AudioHeader, info: LoopInfo, said: _FolderSays
+    name: str,
+    words: tuple[str, ...],
+    header: AudioHeader,
+    info: LoopInfo,
+    folder: _FolderAttributes,
 ) -> tuple[float | None, Source | None]:
-    tempo_bpm = said_tempo_bpm(name) or _bare_tempo(name, words, header)
+    tempo_bpm = stated_tempo_bpm(name) or _bare_tempo(name, words, header)
     if tempo_bpm is not None:
         return tempo_bpm, Source.NAME
     tempo_bpm = _tempo_of_chunks(info, header.duration_seconds)
     if tempo_bpm is not None:
         return tempo_bpm, Source.HEADER
-    return said.tempo_bpm, Source.FOLDER if said.tempo_bpm is not None else None
+    return folder.tempo_bpm, Source.FOLDER if folder.tempo_bpm is not None else None
 
 
 def _bare_tempo(name: str, words: tuple[str, ...], header: AudioHeader) -> float | None:
-    """Return the tempo that a bare number states, if the sound's length bears it out.
+    """Return the tempo that a bare number states, if the sound's duration agrees.
 
-    `SNARE87` lasts no whole number of beats at 87. Where the length is not known, only one number
+    `SNARE87` lasts no whole number of beats at 87. Where the duration is not known, a single number
     beside a key or the word *loop* is taken.
     """
     numbers = possible_tempos_bpm(name)
     if not numbers:
         return None
-    says_loop = _LOOP in map(_said_by, words)
+    is_called_loop = "loop" in map(_playback_word, words)
     if header.duration_seconds is None:
-        is_plain = says_loop or stated_key(name, pitch=Pitch.NONE) is not None
+        is_plain = is_called_loop or stated_key(name, pitch=Pitch.NONE) is not None
         return float(numbers[0]) if len(numbers) == 1 and is_plain else None
     if not any(len(word) > 1 and word.isalpha() for word in words):
         return None  # a number alone is the sound's own
-    # By chance one in ten lengths fits; whoever does not say "loop" has to fit a bar.
-    fewest = _FEWEST_BEATS if says_loop else _BEATS_OF_A_BAR
-    borne_out = [number for number in numbers if (_beats(header, number) or 0) >= fewest]
-    return float(borne_out[0]) if len(borne_out) == 1 else None
+    # By chance one in ten durations fits two beats, so other sounds have to fit a bar.
+    fewest = _FEWEST_BEATS if is_called_loop else _BEATS_OF_A_BAR
+    fitting = [number for number in numbers if (_beats(header, number) or 0) >= fewest]
+    return float(fitting[0]) if len(fitting) == 1 else None
 
 
 def _tempo_of_chunks(info: LoopInfo, duration_seconds: float | None) -> float | None:
@@ -249,7 +231,7 @@ def _beats(header: AudioHeader, tempo_bpm: float) -> int | None:
 
 
 def _key(
-    name: str, info: LoopInfo, said: _FolderSays, pitch: Pitch, *, has_tempo: bool
+    name: str, info: LoopInfo, folder: _FolderAttributes, pitch: Pitch, *, has_tempo: bool
 ) -> tuple[str | None, Source | None]:
     if (key := stated_key(name, pitch=pitch, letters=has_tempo)) is not None:
         return key, Source.NAME
@@ -258,52 +240,52 @@ def _key(
         root = _PITCH_CLASSES[info.root_note % len(_PITCH_CLASSES)]
         mode = "" if info.is_minor is None else " minor" if info.is_minor else " major"
         return root + mode, Source.HEADER
-    return said.musical_key, Source.FOLDER if said.musical_key is not None else None
+    return folder.musical_key, Source.FOLDER if folder.musical_key is not None else None
 
 
 def _playback(
     words: tuple[str, ...],
     header: AudioHeader,
     info: LoopInfo,
-    said: _FolderSays,
+    folder: _FolderAttributes,
     tempo_bpm: float | None,
     tempo_source: Source | None,
 ) -> tuple[Playback | None, Source | None]:
-    playback = _said_playback(words)
+    playback = _stated_playback(words)
     if playback is None and tempo_source is Source.NAME and _may_be_a_loop(header, tempo_bpm):
         playback = Playback.LOOP
     if playback is not None:
         return playback, Source.NAME
     if info.is_one_shot is not None:
         return (Playback.ONE_SHOT if info.is_one_shot else Playback.LOOP), Source.HEADER
-    if said.playback is not None:
-        return said.playback, Source.FOLDER
-    return _playback_by_length(header, tempo_bpm)
+    if folder.playback is not None:
+        return folder.playback, Source.FOLDER
+    return _playback_by_duration(header, tempo_bpm)
 
 
-def _said_playback(words: tuple[str, ...]) -> Playback | None:
-    says = set(map(_said_by, words))
-    if says <= _NO_WORD_OF_IT:
+def _stated_playback(words: tuple[str, ...]) -> Playback | None:
+    kinds = set(map(_playback_word, words))
+    kinds.discard(None)
+    if not kinds:
         return None  # as with most
-    is_loop = _LOOP in says
-    is_shot = _ONE_SHOT in says or (
-        _SHOT in says
+    is_loop = "loop" in kinds
+    is_one_shot = "one-shot" in kinds or (
+        "shot" in kinds
         and any(first in ("one", _ONE) and second in _SHOTS for first, second in pairwise(words))
     )
-    if is_loop or is_shot:
-        # "Loops and one-shots" says neither.
-        return None if is_loop and is_shot else Playback.LOOP if is_loop else Playback.ONE_SHOT
-    return Playback.ONE_SHOT
+    if is_loop and is_one_shot:
+        return None  # "Loops and one-shots"
+    return Playback.LOOP if is_loop else Playback.ONE_SHOT
 
 
 @functools.lru_cache(maxsize=8192)  # the words of a pack are few
-def _said_by(word: str) -> str | None:
-    """Return what a word says by itself of how a sound is played."""
+def _playback_word(word: str) -> str | None:
+    """Return which kind of playback a word names; *shot* alone is weaker than *one-shot*."""
     if word.endswith(("loop", "loops", "looped")):
-        return _LOOP
+        return "loop"
     if word in _ONE_SHOTS:
-        return _ONE_SHOT
-    return _SHOT if word in _SHOTS else _HIT if word in _HITS else None
+        return "one-shot"
+    return "shot" if word in _SHOTS else "hit" if word in _HITS else None
 
 
 def _may_be_a_loop(header: AudioHeader, tempo_bpm: float | None) -> bool:
@@ -314,7 +296,7 @@ def _may_be_a_loop(header: AudioHeader, tempo_bpm: float | None) -> bool:
     return is_a_bar or _beats(header, tempo_bpm) is not None
 
 
-def _playback_by_length(
+def _playback_by_duration(
     header: AudioHeader, tempo_bpm: float | None
 ) -> tuple[Playback | None, Source | None]:
     if header.duration_seconds is None:

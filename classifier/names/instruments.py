@@ -1,8 +1,4 @@
-"""Which instrument the words of a name call, in the vocabulary of ``instruments.toml``.
-
-A word list and no model: the instrument is an attribute that may stay unknown, and no input of the
-category.
-"""
+"""The instrument that the words of a name state, by the word list ``instruments.toml``."""
 
 import functools
 import tomllib
@@ -25,7 +21,7 @@ _RANK_OF_FORMS: Final = 3
 
 
 class Pitch(StrEnum):
-    """What pitch can be said of an instrument; ``instruments.toml`` explains."""
+    """What pitch an instrument has; see ``instruments.toml``."""
 
     KEY = "key"
     NOTE = "note"
@@ -34,13 +30,7 @@ class Pitch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One entry of the vocabulary.
-
-    Attributes
-    ----------
-    rank : int
-        From 1; a lower one wins.
-    """
+    """One entry of the vocabulary; of two instruments in a name the lower `rank` wins."""
 
     name: str
     rank: int
@@ -77,35 +67,27 @@ def _first_words() -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=8192)  # the words of a pack are few
-def _called_by(phrase: str) -> Instrument | None:
+def _entry_of(phrase: str) -> Instrument | None:
     by_word = _by_word()[0]
     return by_word.get(phrase) or by_word.get(_plain(phrase))
 
 
 @functools.lru_cache(maxsize=8192)
-def _may_call(word: str) -> bool:
-    """Whether a word calls an instrument, or begins a phrase that may."""
-    return word in _first_words() or _called_by(word) is not None
+def _may_name(word: str) -> bool:
+    """Whether a word names an instrument, or begins a phrase that may."""
+    return word in _first_words() or _entry_of(word) is not None
 
 
 def instrument_of(words: Sequence[str]) -> Instrument | None:
-    """Return the instrument that lower-case words call.
+    """Return the instrument that lower-case words name.
 
-    Parameters
-    ----------
-    words : sequence of str
-        In the order of the name; numbers among them part what stands at their sides.
-
-    Returns
-    -------
-    Instrument or None
-        None when they call none, or several that no rank decides between.
+    None when they name none, or several of one rank. A number between two words separates them.
     """
-    found = [entry for entry, _ in _found(words)]
-    if len(found) < 2:
-        return found[0] if found else None
-    rank = min(entry.rank for entry in found)
-    best = [entry for entry in found if entry.rank == rank]
+    entries = [entry for entry, _ in _instruments(words)]
+    if len(entries) < 2:
+        return entries[0] if entries else None
+    rank = min(entry.rank for entry in entries)
+    best = [entry for entry in entries if entry.rank == rank]
     names = {entry.name for entry in best}
     if len(names) > 1 and _DYNAMIC in names:
         best = [entry for entry in best if entry.name != _DYNAMIC]
@@ -115,51 +97,44 @@ def instrument_of(words: Sequence[str]) -> Instrument | None:
     return vocabulary()[_SEVERAL_DRUMS] if names <= _DRUM_KIT else None
 
 
-def called_places(words: Sequence[str]) -> frozenset[int]:
-    """Return where among lower-case words instruments are called, also where they contradict.
+def instrument_places(words: Sequence[str]) -> frozenset[int]:
+    """Return the indices of lower-case words that name instruments, also where they conflict.
 
-    Parameters
-    ----------
-    words : sequence of str
-        As for `instrument_of`.
-
-    Examples
-    --------
-    >>> sorted(called_places(["deep", "sub", "bass", "kicks"]))
+    >>> sorted(instrument_places(["deep", "sub", "bass", "kicks"]))
     [1, 2, 3]
     """
-    return frozenset(place for _, places in _found(words) for place in places)
+    return frozenset(place for _, places in _instruments(words) for place in places)
 
 
-def _found(words: Sequence[str]) -> list[tuple[Instrument, range]]:
-    """Return what is called and at which places; abbreviations only where nothing else is."""
-    # Most words call nothing, and a name is mostly words.
-    found = list(_called(words)) if any(map(_may_call, words)) else []
-    if not found and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
+def _instruments(words: Sequence[str]) -> list[tuple[Instrument, range]]:
+    """Return the instruments and the places of their words; abbreviations only when alone."""
+    # Most words name nothing, and a name is mostly words.
+    entries = list(_named_in_full(words)) if any(map(_may_name, words)) else []
+    if not entries and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
         by_short = _by_word()[1]
-        found = [
+        entries = [
             (by_short[word], range(place, place + 1))
             for place, word in enumerate(words)
             if word in by_short
         ]
-    return found
+    return entries
 
 
-def _called(words: Sequence[str]) -> Iterator[tuple[Instrument, range]]:
-    """Yield what is called, the longest phrase at each place."""
+def _named_in_full(words: Sequence[str]) -> Iterator[tuple[Instrument, range]]:
+    """Yield the instrument of the longest phrase at each place."""
     first_words = _first_words()
     place = 0
     while place < len(words):
         word = words[place]
         most = min(_MOST_PARTS, len(words) - place) if word in first_words else 1
         for n_parts in range(most, 1, -1):
-            entry = _called_by(" ".join(words[place : place + n_parts]))
+            entry = _entry_of(" ".join(words[place : place + n_parts]))
             if entry is not None:
                 yield entry, range(place, place + n_parts)
                 place += n_parts
                 break
         else:
-            if (entry := _called_by(word)) is not None:
+            if (entry := _entry_of(word)) is not None:
                 yield entry, range(place, place + 1)
             place += 1
 

@@ -34,17 +34,11 @@ _DIGITS: Final = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class PackMates:
-    """The names of one folder, or the sample that represents them.
+    """The names of one folder, or the sample that represents them."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        At most `MOST_PACK_MATES`, distinct, in the order of their hashes.
-    counters : frozenset of (str, int)
-        Name with every number replaced by ``#``, and which of its numbers counts the files.
-    """
-
+    #: At most `MOST_PACK_MATES`, distinct, in the order of their hashes.
     names: tuple[str, ...]
+    #: Name with every number replaced by ``#``, and which of its numbers counts the files.
     counters: frozenset[tuple[str, int]]
 
     def counting(self, file_name: str) -> frozenset[int]:
@@ -61,22 +55,13 @@ class PackMates:
 
 
 class PackMatesBuilder:
-    """Collects the names of one folder, in any order, in bounded memory.
-
-    Examples
-    --------
-    >>> builder = PackMatesBuilder()
-    >>> for name in ("SNARE87.wav", "SNARE1.wav"):
-    ...     builder.add(name)
-    >>> builder.build() == pack_mates_of(["SNARE1.wav", "SNARE87.wav"])
-    True
-    """
+    """Collects the base names of one folder, in any order, in bounded memory."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
 
     def add(self, name: str) -> None:
-        """Add a base name; a name added before changes nothing."""
+        """Add a name; one that was added before changes nothing."""
         self._names.add(name)
         if len(self._names) >= _MOST_HELD:
             # Lossless: the n smallest hashes of a union are among the n smallest of its parts.
@@ -91,13 +76,8 @@ class PackMatesBuilder:
 def pack_mates_of(names: Iterable[str]) -> PackMates:
     """Choose the names that represent a folder and find its numbered series.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Base names of all its sounds, in any order; read once, in bounded memory.
+    Takes the base names of all its sounds, in any order; reads them once, in bounded memory.
 
-    Examples
-    --------
     >>> pack_mates_of(["SNARE87.wav", "SNARE1.wav"]).counting("SNARE87.wav")
     frozenset({5})
     """

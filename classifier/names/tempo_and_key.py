@@ -1,8 +1,7 @@
 """The tempo and the key that a name states, as values.
 
-What counts as a number or a pitch is decided by `classifier.names.tokens`, for these are its typed
-tokens; here stands what they say, and when they say it for certain. A wrong tempo is worse than
-none: what can be read in two ways is not stated.
+`classifier.names.tokens` decides what is a number or a pitch. A wrong value is worse than none:
+ambiguous names state nothing.
 """
 
 import functools
@@ -11,8 +10,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from classifier.headers.loop_metadata import HIGHEST_TEMPO_BPM as HIGHEST_SAID_BPM
-from classifier.headers.loop_metadata import LOWEST_TEMPO_BPM as LOWEST_SAID_BPM
+from classifier.headers.loop_metadata import HIGHEST_TEMPO_BPM as HIGHEST_STATED_BPM
+from classifier.headers.loop_metadata import LOWEST_TEMPO_BPM as LOWEST_STATED_BPM
 from classifier.names.instruments import Pitch
 from classifier.names.tokens import (
     HIGHEST_TEMPO_BPM,
@@ -26,7 +25,7 @@ from classifier.names.tokens import (
 
 _NUMBER: Final = r"(\d{2,3}(?:[.,]\d{1,3})?)"
 _BETWEEN: Final = r"[\W_]{0,3}"
-#: The surest first: of `loop_90_bpm120` the 120 is meant.
+#: The most certain first: `loop_90_bpm120` states 120.
 _BESIDE_BPM: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
@@ -43,25 +42,17 @@ _KINDS_OF_MODE: Final = frozenset({"harmonic", "melodic", "natural"})
 _FLATS: Final = ("b", "flat")
 
 
-def said_tempo_bpm(name: str) -> float | None:
-    """Return the tempo that stands beside the word *bpm*.
+def stated_tempo_bpm(name: str) -> float | None:
+    """Return the tempo beside the word *bpm* in a base name or a folder's, from 20 to 400.
 
-    Parameters
-    ----------
-    name : str
-        A base name, or a folder's.
-
-    Returns
-    -------
-    float or None
-        From 20 to 400; None when there is none, or two equally plain ones differ.
+    None when there is none, or two equally certain ones differ.
     """
     text = clean_name(name)
     if "bpm" not in text.lower():
-        return None  # as with most: cheaper than four patterns that would find as much
+        return None  # as with most: cheaper than four patterns
     for pattern in _BESIDE_BPM:
         values = {float(number.replace(",", ".")) for number in pattern.findall(text)}
-        values = {value for value in values if LOWEST_SAID_BPM <= value <= HIGHEST_SAID_BPM}
+        values = {value for value in values if LOWEST_STATED_BPM <= value <= HIGHEST_STATED_BPM}
         if values:
             return values.pop() if len(values) == 1 else None
     return None
@@ -70,8 +61,7 @@ def said_tempo_bpm(name: str) -> float | None:
 def possible_tempos_bpm(name: str) -> tuple[int, ...]:
     """Return the bare numbers of a name that may be its tempo, in order, each once.
 
-    Those from 60 to 200 without leading zero that are no drum machine's. A sound's length tells
-    which of them is one.
+    Those from 60 to 200 without leading zero that are no drum machine's.
     """
     return tuple(dict.fromkeys(filter(None, map(_possible_tempo_bpm, name_pieces(name)))))
 
@@ -86,7 +76,7 @@ def _possible_tempo_bpm(piece: str) -> int | None:
 
 
 class _Certainty(IntEnum):
-    """How plainly a pitch is said; the plainest counts."""
+    """How certain it is that a pitch is meant; the lowest value wins."""
 
     MODE = 0
     ACCIDENTAL = 1
@@ -94,15 +84,10 @@ class _Certainty(IntEnum):
     LETTER = 3
 
 
-class _Said(NamedTuple):
-    """A pitch of a name.
+class _Statement(NamedTuple):
+    """A pitch of a name; its text is ``F# minor``, ``Eb`` or ``C4``.
 
-    Attributes
-    ----------
-    text : str
-        As it is shown: ``F# minor``, ``Eb``, ``C4``.
-    is_capital : bool
-        Small letters with a digit are often something else: take *b3*.
+    `is_capital`: small letters with a digit are often something else, as in take *b3*.
     """
 
     text: str
@@ -112,50 +97,45 @@ class _Said(NamedTuple):
 
 
 def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
-    """Return the key, root or note that a name states.
+    """Return the key, root or note that a base name or a folder's states.
+
+    A root with its mode (``F# minor``), without (``Eb``), or with its octave (``C4``). None when
+    the most certain statements differ.
 
     Parameters
     ----------
-    name : str
-        A base name, or a folder's.
     pitch : Pitch
-        What can be said of the instrument; `Pitch.NOTE` where it is not known.
+        Of the instrument; `Pitch.NOTE` where it is not known.
     letters : bool
         Whether a capital letter alone may be a root: where a tempo is stated, and then beside a
         number or at an end.
-
-    Returns
-    -------
-    str or None
-        A root with its mode (``F# minor``), without (``Eb``), or with its octave (``C4``). None
-        when the plainest statements differ.
     """
     pieces = name_pieces(name)
     if not any(map(_may_be_a_pitch, pieces)):
         return None  # as in most
-    said = [
-        one
+    statements = [
+        statement
         for place, piece in enumerate(pieces)
-        if _may_be_a_pitch(piece) and (one := _pitch_at(pieces, place)) is not None
+        if _may_be_a_pitch(piece) and (statement := _pitch_at(pieces, place)) is not None
     ]
-    allowed = [one for one in said if _counts(one, pitch, letters)]
+    allowed = [statement for statement in statements if _counts(statement, pitch, letters)]
     if not allowed:
         return None
-    if len(said) == 1:
-        return said[0].text
-    certainty = min(one.certainty for one in allowed)
-    texts = {one.text for one in allowed if one.certainty == certainty}
+    if len(statements) == 1:
+        return statements[0].text
+    certainty = min(statement.certainty for statement in allowed)
+    texts = {statement.text for statement in allowed if statement.certainty == certainty}
     # Of `B4-G` either may be the file's number in its series.
-    roots = {one.root for one in said} if certainty >= _Certainty.OCTAVE else set()
+    roots = {s.root for s in statements} if certainty >= _Certainty.OCTAVE else set()
     return texts.pop() if len(texts) == 1 and len(roots) <= 1 else None
 
 
-def _counts(said: _Said, pitch: Pitch, letters: bool) -> bool:
-    if said.certainty is _Certainty.MODE:
+def _counts(statement: _Statement, pitch: Pitch, letters: bool) -> bool:
+    if statement.certainty is _Certainty.MODE:
         return True
-    if pitch is Pitch.NONE or (said.certainty is _Certainty.LETTER and not letters):
+    if pitch is Pitch.NONE or (statement.certainty is _Certainty.LETTER and not letters):
         return False
-    return pitch is Pitch.KEY or said.is_capital
+    return pitch is Pitch.KEY or statement.is_capital
 
 
 @functools.lru_cache(maxsize=8192)  # most pieces are no pitch, whatever stands beside them
@@ -163,12 +143,12 @@ def _may_be_a_pitch(piece: str) -> bool:
     return pitch_token(piece) is not None or is_root_before_mode(piece)
 
 
-def _pitch_at(pieces: Sequence[str], place: int) -> _Said | None:
+def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
     piece = pieces[place]
     after = [word.lower() for word in pieces[place + 1 : place + 3]]
     mode = next((_MODES.get(word) for word in after if word not in _KINDS_OF_MODE), None)
     if mode and is_root_before_mode(piece):
-        return _said(piece, mode)
+        return _parsed(piece, mode)
     kind = pitch_token(piece)
     before = pieces[place - 1] if place else ""
     if kind is None or "I" in (before, *pieces[place + 1 : place + 2]):
@@ -177,13 +157,15 @@ def _pitch_at(pieces: Sequence[str], place: int) -> _Said | None:
         # AM and FM are synthesis and radio, and in capitals throughout AM may be A minor.
         if piece.endswith("M") and (len(piece) == 2 or not _has_small_letters(pieces)):
             return None
-        return _said(piece, kind.strip("<>"))
+        return _parsed(piece, kind.strip("<>"))
     if kind == "<note>":
-        root = _said(piece[:-1]).root
-        return _Said(root + piece[-1], root, _Certainty.OCTAVE, is_capital=piece[0].isupper())
+        root = _parsed(piece[:-1]).root
+        return _Statement(root + piece[-1], root, _Certainty.OCTAVE, is_capital=piece[0].isupper())
     if len(piece) > 1:
-        return _said(piece)
-    return _Said(piece, piece, _Certainty.LETTER) if _stands_like_a_root(pieces, place) else None
+        return _parsed(piece)
+    if not _stands_like_a_root(pieces, place):
+        return None
+    return _Statement(piece, piece, _Certainty.LETTER)
 
 
 def _has_small_letters(pieces: Sequence[str]) -> bool:
@@ -197,7 +179,7 @@ def _stands_like_a_root(pieces: Sequence[str], place: int) -> bool:
     return at_an_end or any(word.isdecimal() or word.lower() == "bpm" for word in beside)
 
 
-def _said(piece: str, mode: str | None = None) -> _Said:
+def _parsed(piece: str, mode: str | None = None) -> _Statement:
     """Read root and accidental of a pitch: `F#min`, `Fsharp`, `#F`, `As`, `eb`."""
     letters = piece.lstrip("#")
     rest = letters[1:].lower()
@@ -208,5 +190,5 @@ def _said(piece: str, mode: str | None = None) -> _Said:
         accidental = "b"
     root = letters[0].upper() + accidental
     if mode:
-        return _Said(f"{root} {mode}", root, _Certainty.MODE)
-    return _Said(root, root, _Certainty.ACCIDENTAL)
+        return _Statement(f"{root} {mode}", root, _Certainty.MODE)
+    return _Statement(root, root, _Certainty.ACCIDENTAL)

@@ -1,8 +1,7 @@
-r"""From a sound's file name to its tokens.
+r"""Tokenising a sound's file name: lower-case words and typed tokens.
 
-The tokens are what is said of the *sound*; what is said of the file (its audio extension, the
-folders above it) is dropped. Numbers, keys and notes become a handful of typed tokens, because
-thousands of rare numbers teach a model nothing while "a tempo stands here" teaches it much:
+The audio extension and the folders are dropped. Numbers, keys and notes become typed tokens, for a
+model learns nothing from thousands of rare numbers and much from "a tempo stands here":
 
 =============  =====================================================================
 ``<bpm>``      a number beside the word *bpm*: ``128bpm``, ``Bpm128``, ``128 BPM``
@@ -25,7 +24,7 @@ from typing import Final, NamedTuple
 
 #: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
 #: marketplace holds beside them. Anything else after a dot (``Take 1.5``) is part of the name.
-#: Wider than what is ingested (`audio_names.AUDIO_EXTENSIONS`): tables name other files, too.
+#: Wider than what is ingested (`files.extensions.AUDIO_EXTENSIONS`): tables name other files, too.
 DROPPED_EXTENSIONS: Final = frozenset(
     {
         *("wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "afc", "flac", "fla"),
@@ -60,56 +59,34 @@ _ROOT_BEFORE_MODE = re.compile(rf"#?[A-Ga-g]{_ACCIDENTAL}?", re.ASCII)
 _MODES: Final = {"min": "<minor>", "minor": "<minor>", "maj": "<major>", "major": "<major>"}
 
 
-@functools.lru_cache(maxsize=2048)  # its readers ask one after the other
+@functools.lru_cache(maxsize=2048)  # tokens, tempo and key of a name all need it
 def clean_name(file_name: str) -> str:
-    r"""Return the name without folders, without its audio extension, in plain letters.
+    r"""Return the name after the last ``/`` or ``\``, without audio extension, in plain letters.
 
-    Only the *last* extension goes, and only when it names audio: dots inside a name are part
-    of it. Accents are removed and typographic forms unified, so that a name written on a Mac
-    (decomposed) and on Linux (composed) is one name.
-
-    Parameters
-    ----------
-    file_name : str
-        A base name; whatever stands before the last ``/`` or ``\`` is ignored.
-
-    Returns
-    -------
-    str
-        Case is kept: `tokenise` still needs it to find word borders. May be empty.
+    Only the *last* extension is dropped, and only when it is an audio format's. Accents are removed
+    and typographic forms unified: a name is the same from a Mac (decomposed) and from Linux
+    (composed). Case is kept, for it marks word borders. May be empty.
     """
     base = file_name.replace("\\", "/").rpartition("/")[2]
     stem, dot, extension = base.rpartition(".")
     if dot and extension.strip().lower() in DROPPED_EXTENSIONS:
         base = stem
     if base.isascii():
-        return base.strip()  # nearly all; what follows would change nothing, at some cost
+        return base.strip()  # nearly all; the rest would change nothing
     base = base.replace("♯", "#").replace("♭", "b")
     decomposed = unicodedata.normalize("NFKD", base)
     return "".join(char for char in decomposed if not unicodedata.combining(char)).strip()
 
 
 def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
-    """Split a file name into lower-case words and typed tokens.
+    """Split a file name into lower-case words and typed tokens, in the order of the name.
 
     Total and deterministic over every `str` (control characters, lone surrogates, any length),
-    in time linear in the name's length.
+    in time linear in the name's length; ``["<empty>"]`` when nothing is left.
 
-    Parameters
-    ----------
-    file_name : str
-        A base name with or without its extension.
-    counting : set of int
-        Where in `clean_name` numbers begin that count the files of a folder
-        (`pack_mates.PackMates.counting`): they are no tempos.
+    `counting` holds where in `clean_name` numbers begin that count the files of a folder
+    (`pack_mates.PackMates.counting`): they are no tempos.
 
-    Returns
-    -------
-    list of str, length >= 1
-        In the order of the name, none dropped; ``["<empty>"]`` when nothing is left.
-
-    Examples
-    --------
     >>> tokenise("XY_BassLoop02_128bpm_F#min.wav")
     ['xy', 'bass', 'loop', '<index>', '<bpm>', '<minor>']
     """
@@ -117,20 +94,10 @@ def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
 
 
 def placed_tokens(file_name: str, counting: Set[int] = frozenset()) -> list[tuple[str, int, int]]:
-    """Return what `tokenise` does, with where in `clean_name` each token begins and ends.
+    """Tokenise as `tokenise` does, with where in `clean_name` each token begins and ends.
 
-    Parameters
-    ----------
-    file_name, counting
-        As for `tokenise`.
+    Empty when the name holds neither letter nor digit.
 
-    Returns
-    -------
-    list of (str, int, int)
-        Empty when the name holds neither letter nor digit.
-
-    Examples
-    --------
     >>> placed_tokens("Kick_C minor.wav")
     [('kick', 0, 4), ('<minor>', 5, 12)]
     """
@@ -164,36 +131,22 @@ def _chunk_of(text: str) -> re.Pattern[str]:
 
 
 class _Piece(NamedTuple):
-    """A word, number or pitch of a name, and all of it that does not depend on its neighbours.
+    """A word, number or pitch of a chunk of a name."""
 
-    Attributes
-    ----------
-    word : str
-        In small letters.
-    token : str
-        Which it is by itself.
-    start, end : int
-        In its chunk.
-    may_join : bool
-        Whether it makes one token with some followers; of a word that is no pitch nothing does.
-    """
-
-    word: str
-    token: str
-    start: int
+    word: str  #: in lower case
+    token: str  #: when it stands by itself
+    start: int  #: in its chunk
     end: int
     is_number: bool
-    may_join: bool
+    may_join: bool  #: with some followers, to one token
 
 
-# A pack repeats its few chunks in each of its names, and a name is cut several times; cutting it
-# anew each time was the largest part of reading it.
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=8192)  # a pack repeats its few chunks in each of its names
 def _pieces_of(chunk: str) -> tuple[_Piece, ...]:
     """Cut a chunk at its word borders, unless these would tear a pitch apart."""
     if pitch_token(chunk) is not None:
         return (_piece(chunk, 0),)
-    return tuple(_piece(found[0], found.start()) for found in _PIECE.finditer(chunk))
+    return tuple(_piece(match[0], match.start()) for match in _PIECE.finditer(chunk))
 
 
 def _piece(text: str, start: int) -> _Piece:
@@ -205,7 +158,7 @@ def _piece(text: str, start: int) -> _Piece:
 
 
 def _with_follower(piece: _Piece, follower: _Piece) -> str:
-    """Return the token that two neighbours make together; empty when they make none."""
+    """Return the token that two pieces make together; empty when they make none."""
     if piece.is_number:
         return "<bpm>" if follower.word == "bpm" else ""
     if piece.word == "bpm":
@@ -225,13 +178,7 @@ def _number(digits: str) -> str:
 
 @functools.lru_cache(maxsize=4096)  # the words of a batch are few
 def pitch_token(piece: str) -> str | None:
-    """Return the typed token of a key, note or root; None when a piece is none of them.
-
-    Parameters
-    ----------
-    piece : str
-        From `name_pieces`.
-    """
+    """Return the typed token of a key, note or root; None for any other of `name_pieces`."""
     key = _KEY.fullmatch(piece) or _KEY_LOWER.fullmatch(piece)
     if key:
         return "<minor>" if key[1] else "<major>"
@@ -240,12 +187,10 @@ def pitch_token(piece: str) -> str | None:
     return "<root>" if _ROOT.fullmatch(piece) else None
 
 
-@functools.lru_cache(maxsize=2048)  # a name and its folders are asked of tempo, key, loop, ...
+@functools.lru_cache(maxsize=2048)  # each attribute of a name and its folders needs them
 def name_pieces(file_name: str) -> tuple[str, ...]:
     """Return the pieces of a name that `tokenise` makes its tokens of, in their own case.
 
-    Examples
-    --------
     >>> name_pieces("XY_BassLoop02_128bpm_F#min.wav")
     ('XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min')
     """

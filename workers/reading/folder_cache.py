@@ -15,7 +15,7 @@ from classifier.errors import SoundError
 from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.files.paths import path_text, readable_name
 from classifier.names.folder_context import folder_words as spoken_words
-from classifier.names.folder_context import spoken_with
+from classifier.names.folder_context import prefixed_name
 from classifier.names.pack_mates import PackMates, pack_mates_of
 from workers.faults import Fault
 from workers.library_roots import OpenRoot
@@ -119,7 +119,7 @@ def _listed(fd: int, key: _Key) -> PackMates | None:
         return pack_mates
     words = spoken_words([readable_name(part) for part in folder.split("/")])
     # Chosen first: a folder of a million names then costs the words of 64.
-    spoken = tuple(spoken_with(words, name) for name in pack_mates.names)
+    spoken = tuple(prefixed_name(words, name) for name in pack_mates.names)
     return pack_mates if spoken == pack_mates.names else pack_mates_of(spoken)
 
 

@@ -5,7 +5,7 @@ import pytest
 from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
-from classifier.names.folder_context import folder_words, spoken_with
+from classifier.names.folder_context import folder_words, prefixed_name
 from workers.predictions import answers, question
 
 UNKNOWN = AudioHeader(None, None, None, None, None, None)
@@ -28,26 +28,26 @@ UNKNOWN = AudioHeader(None, None, None, None, None, None)
 )
 def test_a_silent_name_takes_the_telling_words_of_its_last_two_folders(path, spoken):
     *folders, name = path.split("/")
-    assert spoken_with(folder_words(folders), name) == spoken
+    assert prefixed_name(folder_words(folders), name) == spoken
 
 
 @pytest.mark.parametrize(
     "name", ["riser_01.wav", "Vox.wav", "drumloop.wav", "sfx 3.wav", "melodic 120.wav", "beats.wav"]
 )
 def test_a_name_that_says_something_is_left_alone(name):
-    assert spoken_with(folder_words(["Drums", "Kicks"]), name) == name
+    assert prefixed_name(folder_words(["Drums", "Kicks"]), name) == name
 
 
 @pytest.mark.parametrize("name", ["01.wav", "take 7.wav", "hit.wav", "Am 120.wav", "x.wav", ""])
 def test_a_name_that_says_nothing_lets_its_folder_speak(name):
-    assert spoken_with(folder_words(["Kicks"]), name) == f"Kicks {name}"
+    assert prefixed_name(folder_words(["Kicks"]), name) == f"Kicks {name}"
 
 
 @pytest.mark.parametrize(
     "folder", ["", "..", "\udcff", "\x00" * 50, "٣٤", "9" * 5_000, "Kicks\n" * 99]
 )
 def test_folders_of_any_characters_say_something_or_nothing(folder):
-    assert spoken_with(folder_words([folder, folder]), "01.wav").endswith("01.wav")
+    assert prefixed_name(folder_words([folder, folder]), "01.wav").endswith("01.wav")
 
 
 # Through the starter

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from classifier.names.instruments import Pitch
-from classifier.names.tempo_and_key import possible_tempos_bpm, said_tempo_bpm, stated_key
+from classifier.names.tempo_and_key import possible_tempos_bpm, stated_key, stated_tempo_bpm
 from classifier.names.tokens import name_pieces, tokenise
 
 
@@ -41,7 +41,7 @@ from classifier.names.tokens import name_pieces, tokenise
     ],
 )
 def test_a_tempo_beside_the_word_bpm_is_stated(name, tempo_bpm):
-    assert said_tempo_bpm(name) == tempo_bpm
+    assert stated_tempo_bpm(name) == tempo_bpm
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_of_drums_only_what_is_plain_counts(name, pitch, key):
 @example("1," * 100 + "bpm")
 @example("bpm_" * 500)
 def test_any_name_is_read(name):
-    said_tempo_bpm(name)
+    stated_tempo_bpm(name)
     possible_tempos_bpm(name)
     for pitch in Pitch:
         stated_key(name, pitch=pitch, letters=True)
