@@ -76,7 +76,7 @@ def ingest(
 
     with Run.begin(wait=wait) as run, _opened(manifest) as file_list:
         source = FileSource(paths, Locator(run.settings), file_list, manifest or "")
-        submission, ended = run.see_through(
+        submission, ended = run.submit_and_wait(
             lambda on_progress: submit_source(
                 source,
                 settings=run.settings,

@@ -48,5 +48,5 @@ def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> N
                 on_progress=on_progress,
             )
 
-        submission, ended = run.see_through(submit)
+        submission, ended = run.submit_and_wait(submit)
         sys.exit(report_retry(run, submission, ended, as_json))

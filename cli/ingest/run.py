@@ -1,4 +1,4 @@
-"""Seeing a submission through: classified in this process, or by the workers and waited for."""
+"""Submitting and waiting: classified in this process, or by the workers."""
 
 import logging
 import sys
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 _POLL_SECONDS: Final = 0.25
-#: After this long without a claim, a waiting person is told what is missing.
+#: After this long without progress, the user reads what may be missing.
 _PATIENCE_SECONDS: Final = 10.0
 
-#: Writes the work to the ledger, telling how far it is, and returns what it wrote.
+#: Writes the work to the ledger, reporting its progress, and returns what it wrote.
 Submit: TypeAlias = "Callable[[Callable[[Submission], None]], Submission]"
-#: What was written, and how it ended; None where nobody waited.
+#: What was written, and how it ended; None without waiting.
 Ended: TypeAlias = "tuple[Submission, IngestProgress | None]"
 
 
@@ -64,15 +64,15 @@ class Run:
         started = time.monotonic()
         settings = load_settings()
         set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level)
-        # That Redis is away is said below, once and in words for a person.
+        # That Redis is away is reported below, once.
         logging.getLogger("workers.celery_ext.dispatch").setLevel("ERROR")
         if wait is None:
             wait = settings.in_process or on_terminal()
         with opened_database(settings) as (_, database):
             yield cls(settings, database, wait, started)
 
-    def see_through(self, submit: Submit) -> Ended:
-        """Submit, and see what was submitted to its end if asked to."""
+    def submit_and_wait(self, submit: Submit) -> Ended:
+        """Submit, and wait for the results if `wait`."""
         from cli.console.progress import sounds_progress
 
         with exit_at_second_interrupt(), sounds_progress() as progress:
@@ -88,40 +88,26 @@ class Run:
 
     def _here(self, submit: Submit, progress: "Progress") -> Ended:
         """Classify in this process, after what earlier runs left unfinished."""
-        from db.queue import ledger
-        from workers.context import WorkContext
-        from workers.memory import collect_garbage_rarely
-        from workers.recovery.crash_recovery import recover_batches
+        from workers.embedded import EmbeddedRun
 
-        collect_garbage_rarely()
-        context = WorkContext.create(self.settings, self.database)
+        embedded = EmbeddedRun(self.settings, self.database)
         try:
-            recover_batches(self.database, self.settings)
-            with self.database.begin() as connection:
-                ledger.recall_deferred(connection)
-            left = self._open_sounds()
+            left = embedded.prepare()
             if left:
-                from workers import embedded
-
                 tell(f"finishing {left:,} sounds that an earlier run left in the ledger")
                 task = progress.add_task("finishing an earlier run", total=left)
                 embedded.drain(
-                    context,
-                    on_batch=lambda: progress.update(task, completed=left - self._open_sounds()),
+                    on_batch=lambda: progress.update(task, completed=left - embedded.open_sounds())
                 )
                 progress.remove_task(task)
-                stay = self._open_sounds()
+                stay = embedded.open_sounds()
                 tell(f"{stay:,} of them stay there" if stay else "done with the earlier run")
             submission = self._submit(submit, progress)
             if not self.wait:
                 return submission, None
-            # What classifies is loaded when there is something to classify.
-            if submission.enqueued or self._open_sounds():
-                from workers import embedded
-
+            if submission.enqueued or embedded.open_sounds():
                 task = progress.add_task("classifying", total=submission.enqueued)
                 embedded.drain(
-                    context,
                     ingest_id=submission.ingest_id,
                     on_batch=lambda: self._show(progress, task, submission.ingest_id),
                 )
@@ -129,15 +115,15 @@ class Run:
         except KeyboardInterrupt:
             progress.stop()
             tell(
-                f"stopped; {self._open_sounds():,} sounds wait in the ledger, and the next "
+                f"stopped; {embedded.open_sounds():,} sounds wait in the ledger, and the next "
                 "`cratesort ingest` goes on with them"
             )
             sys.exit(Exit.INTERRUPTED)
         finally:
-            context.close()
+            embedded.close()
 
     def _through_queue(self, submit: Submit, progress: "Progress") -> Ended:
-        """Hand over to the workers, and wait for them if asked to."""
+        """Hand over to the workers, and wait for them if `wait`."""
         submission = self._submit(submit, progress)
         if submission.broker_away is not None:
             tell(
@@ -162,7 +148,7 @@ class Run:
     ) -> "IngestProgress":
         sweep: Callable[[], None] | None = None
         swept = moved = time.monotonic()
-        told = False
+        has_warned = False
         open_before = -1
         while True:
             state = self._progress_of(submission.ingest_id)
@@ -172,8 +158,8 @@ class Run:
             moment = time.monotonic()
             if state.open_batches != open_before:
                 open_before, moved = state.open_batches, moment
-            elif moment - moved > _PATIENCE_SECONDS and not told:
-                told = True
+            elif moment - moved > _PATIENCE_SECONDS and not has_warned:
+                has_warned = True
                 why = (
                     "Redis is away, so no worker hears of the work"
                     if submission.broker_away
@@ -184,14 +170,14 @@ class Run:
                     "`cratesort doctor` says more."
                 )
             if moment - swept > self.settings.sweep_seconds:
-                # Who waits may as well keep house: no work is lost where nobody runs beat.
+                # A waiting client sweeps too, so that no work is lost where nobody runs beat.
                 swept = moment
                 sweep = sweep or self._sweeper()
                 sweep()
             time.sleep(_POLL_SECONDS)
 
     def _sweeper(self) -> Callable[[], None]:
-        # Loaded when it is time for it: most ingests have ended by then.
+        # Celery is loaded when it is time for it: most ingests have ended by then.
         from db.errors import plain
         from workers.celery_ext.app import build_app
         from workers.faults import Fault
@@ -219,10 +205,3 @@ class Run:
 
         with reading(self.database) as connection:
             return progress(connection, ingest_id=ingest_id)[0]
-
-    def _open_sounds(self) -> int:
-        from db.engine import reading
-        from db.reporting.counts import open_sounds
-
-        with reading(self.database) as connection:
-            return open_sounds(connection)
