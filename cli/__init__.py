@@ -1,1 +1,1 @@
-"""What may be asked from a terminal. Every command imports what it needs when it runs."""
+"""The command line. Every command imports what it needs when it runs."""

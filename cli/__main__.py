@@ -1,8 +1,7 @@
-"""The entry point: the list of commands, exit codes, and faults as one line each.
+"""The entry point: the list of commands, and errors as one line each with an exit code.
 
 Exit codes: 0 done; 1 done, but some files of this run have no category; 2 wrong usage or
-configuration; 3 a service is unreachable. An error of our own is none of these: it shows its
-traceback, for somebody has to mend it.
+configuration; 3 a service is unreachable. A bug is none of these and shows its traceback.
 """
 
 import difflib
@@ -17,7 +16,7 @@ import click
 from classifier.files.paths import printable
 from cli.console.exit_codes import Exit, explain
 
-#: Command name to "module:attribute"; loaded when asked for, so that --help stays quick.
+#: Command name to "module:attribute"; loaded on demand, so that --help stays fast.
 COMMANDS: Final = {
     "ingest": "cli.ingest.command:ingest",
     "status": "cli.status.command:status",
@@ -41,7 +40,7 @@ COMMANDS: Final = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
+    """A group that imports a command's module on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """Return the names in the order of `COMMANDS`: the order of a first session."""
@@ -101,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
-        if stream is not None:  # None: closed by whoever started us
+        if stream is not None:  # None: closed by the parent process
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = cratesort.main(arguments, "cratesort", standalone_mode=False)

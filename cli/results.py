@@ -1,4 +1,4 @@
-"""``cratesort results``: the table of categories, as people and programs want it."""
+"""``cratesort results``: the table of categories, as text, CSV, JSON or Parquet."""
 
 import io
 import json
@@ -26,36 +26,12 @@ if TYPE_CHECKING:
 
 #: The columns of csv, json and parquet: first the contract's, in its order, then the rest.
 COLUMNS: Final = (
-    "path",
-    "pack",
-    "category",
-    "confidence",
-    "top3",
-    "label",
-    "error_code",
-    "error_message",
-    "model_version",
-    "file_size",
-    "duration_seconds",
-    "sample_rate_hz",
-    "channels",
-    "frame_count",
-    "sample_type",
-    "classified_at",
-    "root",
-    "vendor",
-    "note",
-    "tempo_bpm",
-    "tempo_source",
-    "musical_key",
-    "key_source",
-    "playback",
-    "playback_source",
-    "instrument",
-    "instrument_source",
-    "evidence",
-    "needs_review",
-)
+    "path", "pack", "category", "confidence", "top3", "label", "error_code", "error_message",
+    "model_version", "file_size", "duration_seconds", "sample_rate_hz", "channels", "frame_count",
+    "sample_type", "classified_at", "root", "vendor", "note", "tempo_bpm", "tempo_source",
+    "musical_key", "key_source", "playback", "playback_source", "instrument", "instrument_source",
+    "evidence", "needs_review",
+)  # fmt: skip
 
 _VALUES: Final = attrgetter(
     *("file_size_bytes" if column == "file_size" else column for column in COLUMNS)
@@ -84,7 +60,7 @@ _ROWS_AT_ONCE: Final = 10_000
     help="Only sounds classified with a confidence below P.",
 )
 @click.option("--failed", is_flag=True, help="Only sounds without a category, with the reason.")
-@click.option("--needs-review", is_flag=True, help="Only sounds that a person should look at.")
+@click.option("--needs-review", is_flag=True, help="Only sounds that need a review.")
 def results(
     form: str, category: str | None, below: float | None, failed: bool, needs_review: bool
 ) -> None:
@@ -92,8 +68,7 @@ def results(
 
     With --below or --needs-review they come in the order of review: the least sure first.
 
-    In the table a ? marks sounds that need a review: the model is not sure, and nobody has given
-    them a label.
+    In the table a ? marks sounds that need a review: the model is not sure, and they have no label.
 
     In csv, a cell that a spreadsheet would run as a formula gets a ' in front.
     """
@@ -103,19 +78,21 @@ def results(
         raise click.UsageError("--failed and --needs-review exclude each other")
 
     from db.engine import reading
-    from db.results.queries import results as rows
+    from db.results.queries import results as read_results
 
     with opened_database() as (_, database), reading(database) as connection:
-        found = rows(connection, category=category, below=below, failed=failed, unsure=needs_review)
+        rows = read_results(
+            connection, category=category, below=below, failed=failed, unsure=needs_review
+        )
         if form == "table":
-            _print_table(found, tells_of_review=not needs_review)
+            _print_table(rows, with_hint=not needs_review)
         elif form == "csv":
-            print_csv(COLUMNS, map(_flat, map(_record, found)))
+            print_csv(COLUMNS, map(_flat, map(_record, rows)))
         elif form == "json":
-            for row in found:
+            for row in rows:
                 say(json.dumps(_record(row), ensure_ascii=False))
         else:
-            _write_parquet(found, sys.stdout.buffer)
+            _write_parquet(rows, sys.stdout.buffer)
 
 
 def _record(row: "SoundRow") -> dict[str, Any]:
@@ -142,7 +119,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     return record | {"top3": flat_top3(record["top3"])}
 
 
-def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
+def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
     width = output_width()
     widths = (max(20, (width or 80) - sum(_OTHER_WIDTHS) - 4), *_OTHER_WIDTHS)
     to_review = 0
@@ -162,7 +139,7 @@ def _print_table(rows: Iterator["SoundRow"], *, tells_of_review: bool) -> None:
             to_review += row.needs_review
         if row.note:
             say(labelled("", f"note: {row.note}", 4))
-    if to_review and tells_of_review:
+    if to_review and with_hint:
         need = "sound needs" if to_review == 1 else "sounds need"
         tell(f"{to_review:,} {need} a review (?), listed by: cratesort results --needs-review")
 

@@ -1,4 +1,4 @@
-"""Exit codes, and which errors a person meets as one line instead of a traceback."""
+"""Exit codes, and the errors that are shown as one line instead of a traceback."""
 
 from enum import IntEnum
 
@@ -19,7 +19,7 @@ class Exit(IntEnum):
 
 
 def explain(error: Exception) -> tuple[str, Exit] | None:
-    """Return what to tell the person and the exit code; None for a fault of our own."""
+    """Return the message for the user and the exit code; None for a bug."""
     if isinstance(error, CratesortError):
         away = isinstance(error, DatabaseAwayError)
         return str(error), Exit.UNREACHABLE if away else Exit.USAGE

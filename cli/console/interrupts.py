@@ -1,7 +1,7 @@
 """A second Ctrl-C that ends the program whatever it is doing.
 
 Python runs a signal's handler between two of its own instructions. A library written in C that
-never comes back therefore cannot be interrupted by KeyboardInterrupt, however often it is asked.
+does not return therefore cannot be interrupted by KeyboardInterrupt.
 """
 
 import contextlib
@@ -18,22 +18,21 @@ from cli.console.exit_codes import Exit
 def exit_at_second_interrupt() -> Iterator[None]:
     """End the process at the second Ctrl-C within the block; the first is KeyboardInterrupt.
 
-    Nothing is lost: the ledger has the work, and the note of the file in hand tells the next run
-    where this one stood.
+    Nothing is lost: the ledger has the work, and a crash marker names the file that was being read.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may ask for signals
+        yield  # only the main thread may handle signals
         return
-    # Python's C handler writes each signal's number here at once, whatever the main thread does;
-    # a thread can read it as long as whoever is in C has let go of the interpreter, as cffi does.
-    listening, told = socket.socketpair()
-    told.setblocking(False)
-    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    # Python's C handler writes each signal's number here at once, whatever the main thread does.
+    # The other thread can read it while the C library has released the GIL, as cffi does.
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
 
     def listen() -> None:
         interrupts = 0
-        with listening:
-            while data := listening.recv(64):
+        with receiver:
+            while data := receiver.recv(64):
                 interrupts += data.count(signal.SIGINT)
                 if interrupts > 1:
                     os._exit(Exit.INTERRUPTED)
@@ -43,4 +42,4 @@ def exit_at_second_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        told.close()
+        sender.close()

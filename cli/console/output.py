@@ -1,4 +1,4 @@
-"""Talking to a terminal: results on standard output, everything else on standard error."""
+"""Output: a command's answer on standard output, everything else on standard error."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
 
 
 def on_terminal() -> bool:
-    """Whether a person is looking."""
+    """Whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 

@@ -39,7 +39,7 @@ def error_console() -> Console:
     """
     try:
         own = os.dup(sys.stderr.fileno())
-    except (OSError, ValueError, AttributeError):  # closed by whoever started us
+    except (OSError, ValueError, AttributeError):  # closed by the parent process
         own = os.open(os.devnull, os.O_WRONLY)
     return Console(file=os.fdopen(own, "w", encoding="utf-8", errors="replace"), stderr=True)
 

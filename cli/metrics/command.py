@@ -12,7 +12,7 @@ from cli.console.output import say, tell
 if TYPE_CHECKING:
     from cli.metrics.families import CratesortCollector
 
-#: Nobody's in Prometheus' list of exporters' ports that a host of a fleet is likely to run.
+#: In Prometheus' list of ports no exporter that a fleet is likely to run has it.
 _PORT: Final = 9808
 
 
@@ -34,7 +34,7 @@ _PORT: Final = 9808
 def metrics(host: str, port: int, to_stdout: bool) -> None:
     """Serve metrics for Prometheus at http://HOST:PORT/metrics until Ctrl-C.
 
-    They are counted from rows when they are asked for, so restarts reset none of them, and one
+    They are counted from rows at each request, so restarts reset none of them, and one
     process is enough for a fleet. While the database is away the answer is cratesort_up 0.
 
     Exit code: 0; with --print, 3 when the database is away.
@@ -62,8 +62,8 @@ def _print(collector: "CratesortCollector") -> Exit:
 def _serve(collector: "CratesortCollector", host: str, port: int) -> None:
     from prometheus_client import CollectorRegistry, start_http_server
 
-    # Not the library's own registry: it adds the memory and the threads of this process to what is
-    # said of a fleet.
+    # Not the library's own registry: it adds the memory and threads of this process to the metrics
+    # of the fleet.
     registry = CollectorRegistry()
     registry.register(collector)
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RollbackError(CratesortError):
-    """There is nothing to go back to, or somebody else was first."""
+    """There is no promotion to take back, or a concurrent promotion came first."""
 
 
 class UnknownModelError(CratesortError):

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
 @json_option
 def explain(paths: tuple[str, ...], as_json: bool) -> None:
-    """Say why each file has the category it has, read anew as ingest reads it.
+    """Show why each file has its category.
 
-    What it rests on, the tokens the model read, what each word of the name did, the header, the
-    folder's other names, and what is known beside the category. Nothing is written.
+    The file is read again as ingest reads it: what the category rests on, the tokens of the name
+    and the effect of each word, the header, the folder's other names, and what else is known of
+    the sound. Nothing is written.
 
     Exit code: 0 done; 1 done, but some files cannot be read; 2 wrong usage or configuration.
     """

@@ -134,7 +134,7 @@ def _print_retraining(finished: "FinishedRun") -> None:
     say(f"Model {result.version}: {run.verdict}")
     say(labelled("", run.reason or "", 2))
     if run.verdict != "promoted":
-        say("  it is stored; to let it serve all the same:")
+        say("  it is stored; to let it serve anyway:")
         say(f"  cratesort models promote {result.version}")
 
 

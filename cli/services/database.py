@@ -85,13 +85,13 @@ def _root(text: str) -> tuple[str, str]:
 
 
 class _Progress:
-    """Says now and then how far it is."""
+    """Prints how many rows of the current table are copied."""
 
     def __init__(self) -> None:
         self._next = 100_000
 
     def __call__(self, table: str, rows: int) -> None:
-        """Take note of the rows of a table that are copied."""
+        """Print a line for each 100,000 rows of a table."""
         if rows >= self._next:
             tell(f"{table}: {rows:,} rows ...")
             self._next = rows + 100_000

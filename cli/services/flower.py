@@ -1,7 +1,7 @@
 """``cratesort flower``: Flower, set up for a fleet of ours.
 
-Flower shows its pages to everybody and lets them shut workers down unless it is told otherwise, and
-forgets all when it ends. Here it asks for a login, only shows, and keeps its history.
+By default Flower shows its pages without a login, lets every visitor shut workers down, and loses
+its history when it ends. Here it requires a login, is read-only, and keeps its history.
 
 Flower knows what workers send it while it runs, and misses what they send while it does not.
 """

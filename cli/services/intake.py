@@ -22,10 +22,11 @@ class NoRootsError(CratesortError):
 
 @click.command()
 def intake() -> None:
-    """Take in paths that other programs push to the Redis list cratesort:inbox.
+    """Serve the inbox: paths that other programs push to Redis.
 
-    docs/inbox.md has the form of an entry. Several may run, on any hosts that have the library
-    roots. Stop it with SIGTERM or Ctrl-C: what it has in hand is written to the ledger first.
+    They are entries of the list cratesort:inbox; docs/inbox.md has their form. Several intakes may
+    run, on any hosts that have the library roots. Stop one with SIGTERM or Ctrl-C: what it has read
+    is written to the ledger first.
     """
     require_broker("an intake")
     from tasks.inbox.consumer import Intake
@@ -50,9 +51,9 @@ def intake() -> None:
                 code = Exit.INTERRUPTED
                 try:
                     # Not by print: a handler may run in the middle of another one.
-                    os.write(2, b"finishing what is in hand; Ctrl-C again ends it at once\n")
+                    os.write(2, b"finishing what was read; Ctrl-C again ends it at once\n")
                 except OSError:
-                    pass  # nobody listens
+                    pass  # standard error is closed
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)

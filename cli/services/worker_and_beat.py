@@ -15,13 +15,13 @@ _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": Fa
 @click.command(context_settings=_PASS_ON)
 @click.argument("celery_options", nargs=-1, type=click.UNPROCESSED)
 def worker(celery_options: tuple[str, ...]) -> None:
-    """Classify what is in the queue, until told to stop.
+    """Classify what is in the queue until stopped.
 
     CELERY_OPTIONS go to Celery's worker: --concurrency 4, --hostname NAME, ...  A worker serves the
     queues interactive, classify and housekeeping unless --queues says otherwise. With --queues
-    interactive it is always free for files that somebody waits for (ingest --now); with --queues
+    interactive it is always free for urgent files (ingest --now); with --queues
     training it is the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C:
-    the batch in hand is finished first, a training run is interrupted.
+    the current batch is finished first, a training run is interrupted.
     """
     require_broker("a worker")
     require_data_folder()

@@ -11,7 +11,7 @@ from cli.console.session import opened_database
 
 @click.command()
 @json_option
-@click.option("--watch", is_flag=True, help="Show it anew every second until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Update it every second until Ctrl-C.")
 def status(as_json: bool, watch: bool) -> None:
     """Show the ledger's open work, the pace, and the table's contents.
 

@@ -12,17 +12,17 @@ from cli.console.session import opened_database
 
 @click.command()
 @click.option(
-    "--inbox", "of_inbox", is_flag=True, help="Ask whether an intake serves the inbox instead."
+    "--inbox", "of_inbox", is_flag=True, help="Check whether an intake serves the inbox instead."
 )
 @json_option
 def health(of_inbox: bool, as_json: bool) -> None:
-    """Say whether waiting work is being taken in hand, from the database alone.
+    """Check whether waiting work is being claimed.
 
-    A worker that runs and takes nothing is not healthy, whatever its process says. With --inbox it
-    is Redis that is asked, and whether any intake has served the inbox within its lease.
+    Only the database is read: a worker that runs and claims nothing is not healthy. With --inbox
+    only Redis is read: whether any intake has served the inbox within its lease.
 
     Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing was claimed for
-    CRATESORT_STUCK_SECONDS, no intake serves, or who is asked is away.
+    CRATESORT_STUCK_SECONDS, no intake serves, or the database or Redis is unreachable.
     """
     if of_inbox:
         sys.exit(_of_inbox(as_json))
@@ -71,5 +71,5 @@ def _of_inbox(as_json: bool) -> Exit:
 
 
 def stuck_sentence(batches: int, seconds: float) -> str:
-    """Return what is wrong when nobody takes the work, in words for a person."""
+    """Return the sentence about work that no worker claims."""
     return f"work exists ({batches:,} batches) and nothing has been claimed for {seconds:,.0f} s"

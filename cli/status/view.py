@@ -1,4 +1,4 @@
-"""The text of ``cratesort status``, printed once or shown anew every second."""
+"""The text of ``cratesort status``, printed once or updated every second."""
 
 import re
 import time
@@ -189,7 +189,7 @@ def screen(status: "Status | None", away: str | None, *, width: int, height: int
 
     lines = [f"cratesort  {_clock()} UTC"]
     if away is not None:
-        lines += [away, "what follows is what it said last"] if status else [away]
+        lines += [away, "what follows is its last answer"] if status else [away]
     if status is not None:
         lines += status_lines(status, width)
     hidden = len(lines) - height
