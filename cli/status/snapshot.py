@@ -99,7 +99,7 @@ class InboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of a library and of the work on it, counted from rows at one moment.
+    """The state of a library and of the work on it; docs/operations.md lists the keys.
 
     Attributes
     ----------
