@@ -1,8 +1,8 @@
-"""Serving the inbox: round by round, its entries into the ledger.
+"""The intake: moves entries of the inbox to the ledger, round by round.
 
-take --> commit --> settle --> ring. A round is what the taken list holds. It is deleted only when
-the ledger's commit is through, so that a crash repeats a round and never loses it; repeated, what
-is known and unchanged is passed over, and the rest is classified twice at worst.
+take, commit, acknowledge, dispatch. A round is what the taken list holds, and is deleted only after
+the ledger's commit: a crash repeats a round and never loses it. Of a repeated round, unchanged
+sounds are skipped, and the rest is classified twice at worst.
 """
 
 import logging
@@ -30,17 +30,16 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: What came meanwhile is one round: short enough for a producer, long enough that a trickle of
-#: single paths makes batches of several.
+#: Short enough for a producer; long enough that a trickle of single paths makes batches of several.
 ROUND_SECONDS: Final = 0.25
 
-#: Whatever the batch size: a round comes in one answer of Redis, of 64 KiB an entry at worst.
+#: A round comes in one answer of Redis, of 64 KiB an entry at worst.
 MOST_ENTRIES: Final = 1000
 
-#: Between two tries at a Redis or a database that is away.
+#: Between two tries while Redis or the database is away.
 AGAIN_SECONDS: Final = 1.0
 
-#: An inbox never ends, and its ingest must: status shows the latest ten.
+#: After this, another ingest is begun: status shows the latest ten.
 INGEST_SECONDS: Final = 24 * 60 * 60
 
 #: Who gave a label that came through the inbox.
@@ -48,14 +47,14 @@ LABELLED_BY: Final = "inbox"
 
 
 class Intake:
-    """One server of the inbox; there may be several, on any hosts.
+    """One consumer of the inbox; there may be several, on any hosts.
 
     Parameters
     ----------
     settings : Settings
         With a broker.
     app : Celery
-        For ringing the doorbell.
+        Dispatches the batches.
     database : Engine
         At this version's tables.
     """
@@ -70,17 +69,17 @@ class Intake:
         self._name = new_worker_name()
         self._inbox = Inbox(settings.broker_url.get_secret_value(), self._name)
         self._most_entries = min(settings.batch_size, MOST_ENTRIES)
-        #: Set from the ledger's commit until Redis has heard of it. A round that is not settled
-        #: must not be committed again for as long as Redis is away.
-        self._unsettled: list[BadEntry] | None = None
-        #: What does not answer at the moment; said once.
+        #: Set from the ledger's commit until Redis knows: a round must not be committed again and
+        #: again while Redis is away.
+        self._unacknowledged: list[BadEntry] | None = None
+        #: What is away at the moment; logged once.
         self._away: str | None = None
 
     def serve(self, stop: Event) -> None:
-        """Work until `stop` is set; the round in hand is finished first.
+        """Work until `stop` is set; the current round is finished first.
 
-        A Redis or a database that is away is waited for. Any other error is ours, and raised; the
-        round then is the next intake's.
+        Waits while Redis or the database is away. Any other error is raised, and the round left to
+        the next intake.
         """
         log.info("the inbox is served: %s, by %s", INBOX_KEY, self._name)
         try:
@@ -92,63 +91,58 @@ class Intake:
                     stop.wait(ROUND_SECONDS)
         finally:
             try:
-                self._inbox.leave()
+                self._inbox.release()
             except BROKER_AWAY:
-                pass  # its lease will end
+                pass  # its lease will expire
             self._inbox.close()
 
     def _try_a_round(self) -> int | None:
-        """Return how many entries were taken; None when something that is needed is away."""
+        """Return how many entries were taken; None when Redis or the database is away."""
         try:
             taken = self.round()
-        except BROKER_AWAY as error:
-            self._waits_for("Redis", error)
-            return None
-        except SQLAlchemyError as error:
-            if not is_away(error):
+        except (*BROKER_AWAY, SQLAlchemyError) as error:
+            if isinstance(error, SQLAlchemyError) and not is_away(error):
                 raise
-            self._waits_for("the database", error)
+            away = "the database" if isinstance(error, SQLAlchemyError) else "Redis"
+            if away != self._away:
+                log.warning(
+                    "%s cannot be used (%s): entries of %s wait until it can",
+                    away,
+                    plain(error),
+                    INBOX_KEY,
+                )
+            self._away = away
             return None
         if self._away is not None:
             log.info("%s answers again: the inbox is served", self._away)
             self._away = None
         return taken
 
-    def _waits_for(self, what: str, error: Exception) -> None:
-        if self._away != what:
-            log.warning(
-                "%s cannot be used (%s): entries of %s wait until it can",
-                what,
-                plain(error),
-                INBOX_KEY,
-            )
-        self._away = what
-
     def round(self) -> int:
-        """Take what waits, write it to the ledger, and return how many entries that were.
+        """Take waiting entries, write them to the ledger, and return how many there were.
 
         Raises
         ------
         redis.exceptions.RedisError
             Redis is away, or refuses (`workers.faults.BROKER_AWAY`). Call it again.
         sqlalchemy.exc.SQLAlchemyError
-            Nothing was written; the entries are still in hand.
+            Nothing was written; the entries are still taken.
         """
-        if self._unsettled is not None:
-            self._settle(self._unsettled)
+        if self._unacknowledged is not None:
+            self._acknowledge(self._unacknowledged)
         entries = self._inbox.take(self._most_entries)
         if not entries:
             return 0
         named, bad = read_entries(entries, self._locator)
         enqueued = self._commit(named) if named else 0
-        # Behind the commit, which may be tried every second for as long as the database is away.
+        # After the commit, which is tried every second while the database is away.
         if bad:
             log.warning(
                 "%d entries of the inbox cannot be taken, see its dead list; the first: %s",
                 len(bad),
                 bad[0].reason,
             )
-        self._settle(bad)
+        self._acknowledge(bad)
         log.info(
             "%d entries of the inbox: %d sounds enqueued, %d entries not taken",
             len(entries),
@@ -156,21 +150,21 @@ class Intake:
             len(bad),
         )
         if enqueued:
-            # When Redis is gone by now, a sweep publishes what the ledger holds.
+            # If Redis is away by now, a sweep publishes what the ledger holds.
             dispatch(self._app, self._database, self._settings)
         return len(entries)
 
-    def _settle(self, bad: list[BadEntry]) -> None:
-        self._unsettled = bad
-        self._inbox.settle(bad)
-        self._unsettled = None
+    def _acknowledge(self, bad: list[BadEntry]) -> None:
+        self._unacknowledged = bad
+        self._inbox.acknowledge(bad)
+        self._unacknowledged = None
 
     def _commit(self, named: Sequence[NamedSound]) -> int:
-        """Write what a round names to the ledger and return how many sounds that were."""
+        """Write the sounds of a round to the ledger; return how many were enqueued."""
         # Of two entries for one sound the later counts.
-        by_sound = {_place(one.sound): one.sound for one in named}
-        found = sorted(by_sound.values(), key=_place)
-        labels = {_place(one.sound): one.label for one in named if one.label is not None}
+        by_place = {_place(entry.sound): entry.sound for entry in named}
+        found = sorted(by_place.values(), key=_place)
+        labels = {_place(entry.sound): entry.label for entry in named if entry.label is not None}
         with self._database.begin() as connection:
             ingest_id = ledger.standing_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
             stale, _ = needs_classification(connection, found)

@@ -1,6 +1,6 @@
-"""One entry of the inbox: a path, or a JSON object, into the sound it names, or why it names none.
+"""Entries of the inbox: a path or a JSON object, and the sound it names.
 
-An entry was written by anybody, in any language.
+Entries come from any program in any language, so none is trusted.
 """
 
 import difflib
@@ -17,10 +17,10 @@ from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES, BadEntry
 from tasks.producer.file_lists import ListedFile, listed_sound
 from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
-#: All that a JSON entry may say.
+#: Of a JSON entry.
 _KEYS: Final = ("path", "root", "vendor", "label")
 
-#: How much of a stranger's word, and of a reason that repeats some, is shown.
+#: How much of an entry's text is quoted in a reason, and of a reason is kept.
 _SHOWN_CHARACTERS: Final = 80
 _REASON_CHARACTERS: Final = 1000
 
@@ -31,13 +31,7 @@ class _EntryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NamedSound:
-    """What an entry asks for.
-
-    Attributes
-    ----------
-    label : str or None
-        One of `classifier.categories.CATEGORIES`, for training to learn from.
-    """
+    """The sound an entry names, and its label: one of `classifier.categories.CATEGORIES`."""
 
     sound: FoundSound
     label: str | None
@@ -46,31 +40,20 @@ class NamedSound:
 def read_entries(
     entries: Iterable[bytes], locator: Locator
 ) -> tuple[list[NamedSound], list[BadEntry]]:
-    """Read entries, each by itself.
-
-    Returns
-    -------
-    list of NamedSound
-        One an entry, in their order.
-    """
+    """Return the sounds that entries name, in their order, and the entries that name none."""
     named: list[NamedSound] = []
     bad: list[BadEntry] = []
     for entry in entries:
         try:
             named.append(_read(entry, locator))
         except _EntryError as error:
-            bad.append(BadEntry(entry, printable(str(error))[:_REASON_CHARACTERS], _now()))
+            moment = datetime.now(UTC).isoformat(timespec="seconds")
+            bad.append(BadEntry(entry, printable(str(error))[:_REASON_CHARACTERS], moment))
     return named, bad
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What an entry says, before anybody has looked whether that makes sense here."""
-
+class _Fields:
     path: bytes
     root: str | None = None
     vendor: str | None = None
@@ -82,22 +65,22 @@ def _read(entry: bytes, locator: Locator) -> NamedSound:
         raise _EntryError(f"longer than {LONGEST_ENTRY_BYTES:,} bytes; only its beginning was kept")
     if not entry:
         raise _EntryError("empty: expected a path or a JSON object")
-    asked = _parse(entry) if entry.startswith(b"{") else _Asked(entry)
-    if b"\0" in asked.path:
+    fields = _parse(entry) if entry.startswith(b"{") else _Fields(entry)
+    if b"\0" in fields.path:
         raise _EntryError("its path holds a NUL, which no file name can")
-    if asked.label is not None:
+    if fields.label is not None:
         try:
-            category_index(asked.label)
+            category_index(fields.label)
         except ValueError as error:
             raise _EntryError(f"its label is an {error}") from None
-    return NamedSound(_locate(asked, locator), asked.label)
+    return NamedSound(_locate(fields, locator), fields.label)
 
 
-def _locate(asked: _Asked, locator: Locator) -> FoundSound:
-    path = asked.path
-    if asked.root is not None:
+def _locate(fields: _Fields, locator: Locator) -> FoundSound:
+    path = fields.path
+    if fields.root is not None:
         try:
-            path = locator.below(asked.root, path)
+            path = locator.below(fields.root, path)
         except OutsideRootsError as error:
             raise _EntryError(str(error)) from None
     elif not path.startswith(b"/"):
@@ -106,15 +89,14 @@ def _locate(asked: _Asked, locator: Locator) -> FoundSound:
             '{"root": NAME, "path": PATH}'
         )
     # As for a manifest of one line: a file is taken as a sound, whatever its name.
-    found = listed_sound(ListedFile(1, path, asked.vendor), locator)
-    if isinstance(found, BadLine):
-        raise _EntryError(found.reason)
-    return found
+    sound = listed_sound(ListedFile(1, path, fields.vendor), locator)
+    if isinstance(sound, BadLine):
+        raise _EntryError(sound.reason)
+    return sound
 
 
-def _parse(entry: bytes) -> _Asked:
+def _parse(entry: bytes) -> _Fields:
     try:
-        # Never more than the longest entry, but its brackets may be nested as deep as that.
         parsed = json.loads(entry.decode())
     except UnicodeDecodeError:
         raise _EntryError(
@@ -124,23 +106,23 @@ def _parse(entry: bytes) -> _Asked:
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise _EntryError(f"it starts with {{ and is not JSON: {reason}") from None
-    said = {key: _text(key, value) for key, value in parsed.items() if value is not None}
-    # An empty text says as little as null, as in a manifest's table.
-    asked = {key: text for key, text in said.items() if text}
-    if "path" not in asked:
+    fields = {key: _text(key, value) for key, value in parsed.items() if value is not None}
+    # An empty text means as little as null, as in a manifest's table.
+    given = {key: text for key, text in fields.items() if text}
+    if "path" not in given:
         raise _EntryError('it has no path: expected {"path": PATH, ...}')
     try:
-        texts = {key: text.encode("utf-8", "surrogateescape") for key, text in asked.items()}
+        texts = {key: text.encode("utf-8", "surrogateescape") for key, text in given.items()}
     except UnicodeEncodeError:
         raise _EntryError(
             "it holds half a surrogate pair, which is no character; of these only \\udc80 to "
             "\\udcff mean something: a byte that is no UTF-8"
         ) from None
-    return _Asked(texts.pop("path"), **{key: path_text(text) for key, text in texts.items()})
+    return _Fields(texts.pop("path"), **{key: path_text(text) for key, text in texts.items()})
 
 
 def _text(key: str, value: Any) -> str:
-    """Return what a JSON entry says under a key."""
+    """Return the text under a key of a JSON entry."""
     if key not in _KEYS:
         close = difflib.get_close_matches(key[:_SHOWN_CHARACTERS], _KEYS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(_KEYS)}"

@@ -1,9 +1,9 @@
-"""The inbox in Redis: three lists and who serves them.
+"""The inbox in Redis: three lists, and the leases of the intakes.
 
 Producers LPUSH to the *inbox*. An intake moves entries to a *taken list* of its own, and deletes
-that when the ledger has them; what it cannot take goes to the *dead list* with the reason. An
-intake that dies leaves its taken list to the next one that looks, when its lease has ended. So an
-entry may be taken twice and is never lost, as long as Redis keeps its data.
+that when the ledger has them; what cannot be taken goes to the *dead list* with the reason. When an
+intake's lease has expired, another one takes its list over. So an entry may be taken twice, and is
+never lost as long as Redis keeps its data.
 """
 
 import json
@@ -20,30 +20,30 @@ from redis.retry import Retry
 INBOX_KEY: Final = "cratesort:inbox"
 DEAD_KEY: Final = "cratesort:inbox:dead"
 
-#: A sorted set: each intake and when its lease ends, in seconds of Redis' clock.
+#: A sorted set: each intake and when its lease expires, in seconds of Redis' clock.
 INTAKES_KEY: Final = "cratesort:inbox:intakes"
 
 #: The intake's name follows.
 TAKEN_PREFIX: Final = "cratesort:inbox:taken:"
 
-#: Longer entries are cut by Redis itself when they are taken: nothing that large is ever sent here.
+#: Redis itself cuts longer entries when they are taken.
 LONGEST_ENTRY_BYTES: Final = 64 * 1024
 
-#: Redis' memory is bounded, and who fills it with nonsense must not stop the fleet.
+#: Redis' memory is bounded: a producer of nonsense must not stop the fleet.
 DEAD_KEPT: Final = 10_000
 
-#: Longer than a round takes, short enough that entries of a killed intake do not wait for long.
+#: Longer than a round takes; entries of a killed intake wait so long.
 LEASE_SECONDS: Final = 20
 
-#: As for Celery's connections: a Redis that stands still is noticed.
+#: As for Celery's connections: a frozen Redis is noticed.
 _ANSWER_SECONDS: Final = 5.0
 
-#: A person waits for `status`.
+#: A user waits for `status`.
 _COUNT_SECONDS: Final = 1.0
 
-# One step, so that nothing is ever between two lists, and one that may be repeated: it returns all
-# that this intake holds, also what an earlier call took whose answer was lost. Entries move before
-# the lease is written, because a Redis that is full allows the former first and then both.
+# Atomic, so that no entry is ever between two lists. Repeatable: it returns all that this intake
+# holds, also what an earlier call took whose answer was lost. Entries move before the lease is
+# written: a full Redis refuses a script that begins with a write which needs memory.
 _TAKE: Final = """
 local inbox, intakes, taken = KEYS[1], KEYS[2], KEYS[3]
 local me, prefix = ARGV[1], ARGV[2]
@@ -51,12 +51,12 @@ local limit, longest, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARG
 local now = tonumber(redis.call('TIME')[1])
 local held = redis.call('LLEN', taken)
 if held == 0 then
-  for _, silent in ipairs(redis.call('ZRANGEBYSCORE', intakes, '-inf', '(' .. now)) do
-    if silent ~= me then
-      redis.call('ZREM', intakes, silent)
-      held = redis.call('LLEN', prefix .. silent)
+  for _, expired in ipairs(redis.call('ZRANGEBYSCORE', intakes, '-inf', '(' .. now)) do
+    if expired ~= me then
+      redis.call('ZREM', intakes, expired)
+      held = redis.call('LLEN', prefix .. expired)
       if held > 0 then
-        redis.call('RENAME', prefix .. silent, taken)
+        redis.call('RENAME', prefix .. expired, taken)
         break
       end
     end
@@ -72,15 +72,15 @@ redis.call('ZADD', intakes, now + lease, me)
 return redis.call('LRANGE', taken, 0, -1)
 """
 
-# The deletion first: a Redis that is full allows it, and then what follows in the same script.
-_SETTLE: Final = """
+# The deletion first: a full Redis allows it, and then what follows in the same script.
+_ACKNOWLEDGE: Final = """
 redis.call('DEL', KEYS[1])
 for i = 2, #ARGV do redis.call('LPUSH', KEYS[2], ARGV[i]) end
 redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[1]) - 1)
 """
 
-# What is still held can be had by others at once.
-_LEAVE: Final = """
+# What is still held can be taken over at once.
+_RELEASE: Final = """
 if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])
 else
@@ -95,10 +95,8 @@ class BadEntry:
 
     Attributes
     ----------
-    entry : bytes
-        As it was taken.
     at : str
-        When that was found, in UTC by this host's clock: for a person, nothing is decided by it.
+        When that was found, in UTC by this host's clock; for information only.
     """
 
     entry: bytes
@@ -115,7 +113,7 @@ class Inbox:
     Parameters
     ----------
     url : str
-        Of Redis, as in `Settings.broker_url`.
+        As `Settings.broker_url`.
     intake : str
         A name that no other intake has or had.
     """
@@ -125,66 +123,62 @@ class Inbox:
         self._intake = intake
         self._taken = TAKEN_PREFIX + intake
         self._take = self._redis.register_script(_TAKE)
-        self._settle = self._redis.register_script(_SETTLE)
-        self._leave = self._redis.register_script(_LEAVE)
+        self._acknowledge = self._redis.register_script(_ACKNOWLEDGE)
+        self._release = self._redis.register_script(_RELEASE)
 
     def take(self, limit: int) -> list[bytes]:
-        """Take entries in hand, or renew the lease on those that are, and return them.
+        """Take entries, oldest first, or renew the lease on those that are taken; return them all.
 
         Parameters
         ----------
         limit : int
-            Most entries to hold. There may be more when they are a dead intake's.
-
-        Returns
-        -------
-        list of bytes
-            Oldest first; an entry that is longer than `LONGEST_ENTRY_BYTES` is cut to one byte
-            more than that.
+            Most entries to hold; a dead intake's list may have more. An entry that is longer than
+            `LONGEST_ENTRY_BYTES` is cut to one byte more than that.
         """
-        keys = [INBOX_KEY, INTAKES_KEY, self._taken]
-        return cast(
-            "list[bytes]",
-            self._take(
-                keys=keys,
-                args=[self._intake, TAKEN_PREFIX, limit, LONGEST_ENTRY_BYTES, LEASE_SECONDS],
-            ),
+        entries = self._take(
+            keys=[INBOX_KEY, INTAKES_KEY, self._taken],
+            args=[self._intake, TAKEN_PREFIX, limit, LONGEST_ENTRY_BYTES, LEASE_SECONDS],
         )
+        return cast("list[bytes]", entries)
 
-    def settle(self, dead: Iterable[BadEntry]) -> None:
-        """Delete what is in hand, for the ledger has it, and put aside what could not be taken."""
-        put_aside = [_put_aside(entry) for entry in dead]
-        self._settle(keys=[self._taken, DEAD_KEY], args=[DEAD_KEPT, *put_aside])
+    def acknowledge(self, bad: Iterable[BadEntry]) -> None:
+        """Delete the taken entries, which the ledger has; move bad ones to the dead list."""
+        dead = [
+            # ASCII: Python's surrogate escapes keep bytes that are not UTF-8.
+            json.dumps(
+                {
+                    "reason": entry.reason,
+                    "at": entry.at,
+                    "entry": entry.entry.decode("utf-8", "surrogateescape"),
+                }
+            )
+            for entry in bad
+        ]
+        self._acknowledge(keys=[self._taken, DEAD_KEY], args=[DEAD_KEPT, *dead])
 
-    def leave(self) -> None:
-        """End the lease; what is still in hand is the next intake's."""
-        self._leave(keys=[INTAKES_KEY, self._taken], args=[self._intake])
+    def release(self) -> None:
+        """End the lease; another intake gets the entries that are still taken."""
+        self._release(keys=[INTAKES_KEY, self._taken], args=[self._intake])
 
     def close(self) -> None:
-        """Return the connection."""
+        """Close the connection."""
         self._redis.close()
-
-
-def _put_aside(entry: BadEntry) -> str:
-    # ASCII: bytes that are no UTF-8 come back as they were, by Python's surrogate escapes.
-    text = entry.entry.decode("utf-8", "surrogateescape")
-    return json.dumps({"reason": entry.reason, "at": entry.at, "entry": text})
 
 
 @dataclass(frozen=True, slots=True)
 class InboxCounts:
-    """How many entries each list holds, and how many intakes there are.
+    """How many entries each list holds.
 
     Attributes
     ----------
     waiting : int
-        Nobody has taken them yet.
+        Not taken yet.
     taken : int
-        In the hands of intakes, living or dead: in the ledger in a moment.
+        By intakes, living or dead.
     dead : int
-        Could not be taken; at most `DEAD_KEPT` are kept.
+        That cannot be taken; at most `DEAD_KEPT`.
     intakes : int
-        How many serve the inbox, as far as their leases tell.
+        Intakes whose lease has not expired.
     """
 
     waiting: int
@@ -194,18 +188,7 @@ class InboxCounts:
 
 
 def count_entries(url: str) -> InboxCounts | None:
-    """Count the entries of the inbox's lists.
-
-    Parameters
-    ----------
-    url : str
-        Of Redis.
-
-    Returns
-    -------
-    InboxCounts or None
-        None when Redis does not answer within a second, or refuses.
-    """
+    """Count the entries of each list; None when Redis does not answer within a second."""
     try:
         with _client(url, _COUNT_SECONDS) as client:
             seconds, _ = cast("tuple[int, int]", client.time())
@@ -231,6 +214,6 @@ def _client(url: str, answer_seconds: float) -> Redis:
         url,
         socket_timeout=answer_seconds,
         socket_connect_timeout=answer_seconds,
-        # Who calls decides what to do about a Redis that is away; redis-py would keep him waiting.
+        # The caller decides what to do when Redis is away; redis-py would keep it waiting.
         retry=Retry(NoBackoff(), 0),
     )

@@ -1,7 +1,7 @@
-"""Finding sounds: walking folders, and passing over what is no sound.
+"""Walking folders for sounds.
 
-Nothing is opened but files without an extension (their first bytes say whether they are sounds).
-Links to folders are not followed: what they show is found under its own name, or lies outside.
+Only files without an extension are opened: their first bytes tell whether they are sounds. Links
+to folders are not followed: their contents are found under their own names, or lie outside.
 """
 
 import os
@@ -19,12 +19,14 @@ from tasks.producer.locator import FoundSound, Locator
 
 @dataclass(slots=True)
 class Ignored:
-    """What a walk passed over, counted by why.
+    """What a walk passed over.
 
     Attributes
     ----------
     counts : Counter of str
-        ``not audio``, ``macOS leftovers``, ``links``, ``unreadable folders``.
+        By reason: ``not audio``, ``macOS leftovers``, ``links``, ``unreadable folders``.
+    folders : list of str
+        The unreadable ones, each with its error.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -32,41 +34,29 @@ class Ignored:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """How many files and folders."""
         return self.counts.total()
 
 
 def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> Iterator[FoundSound]:
-    """Yield the sounds at and below `paths`.
+    """Yield the sounds at and below `paths`, in name order within each folder.
 
-    Parameters
-    ----------
-    paths : iterable of str or bytes
-        Folders are walked; a file is taken whatever its name, for it was asked for. A path below
-        another one is not walked twice.
-    ignored : Ignored
-        Counts what was passed over.
-
-    Yields
-    ------
-    FoundSound
-        In name order within each folder.
+    Folders are walked, none twice. A file is taken whatever its name, for it was named. What is
+    passed over is added to `ignored`.
 
     Raises
     ------
     OutsideRootsError
-        A path that no root holds.
+        A path lies in no root.
     """
     resolved = {os.path.realpath(os.fsencode(path)) for path in paths}
     statuses = {path: _look_at(path) for path in resolved}
     folders = {path for path, status in statuses.items() if _is_folder(status)}
-    # Asked for by name: taken even where a walk of the folder above would pass them over.
+    # Taken even where the walk of a folder above would pass them over.
     named = resolved - folders
     for path in sorted(resolved):
         if path in named:
-            yield locator.sound(
-                locator.library_root(path), path, os.path.dirname(path), statuses[path]
-            )
+            yield locator.sound(locator.library_root(path), path, statuses[path])
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
             yield from _walk(path, locator, ignored, named)
 
@@ -96,7 +86,7 @@ def _walk(
             ignored.counts["unreadable folders"] += 1
             ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
             continue
-        # Asked anew for each folder: a root may lie within another one.
+        # For each folder: a root may lie within another one.
         location = locator.folder_location(locator.library_root(folder), folder, base)
         below: list[bytes] = []
         for entry in entries:
@@ -106,7 +96,7 @@ def _walk(
                     continue
                 below.append(entry.path)
                 if is_named_like_a_sound(entry.name):
-                    # Named like a sound: its owner will look for a row of that name.
+                    # Its owner will look for a row of that name.
                     yield location.sound(entry.name, None)
                 continue
             if (named and entry.path in named) or _passed_over(entry, base, ignored):

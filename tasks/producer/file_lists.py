@@ -1,7 +1,6 @@
-"""Manifests: lists of files to ingest, as ``find`` writes them or as a table with vendors.
+"""Manifests: lists of files to ingest, as ``find`` writes them, or as a table with vendors.
 
-Each listed file is taken as a sound, whatever its name. A list is read as it is worked on and never
-held in memory.
+Each listed file is taken as a sound, whatever its name. A list is never held in memory.
 """
 
 import os
@@ -12,13 +11,13 @@ from classifier.files.paths import path_text, printable
 from classifier.tables.strict_csv import BadLine, CsvRows, TableError, cell_bytes, decoded
 from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
-#: No operating system takes a longer path (Linux: PATH_MAX); a longer line is not one.
+#: No operating system takes a longer path (Linux: PATH_MAX).
 _LONGEST_PATH_BYTES: Final = 4096
 
-#: A first line that makes the manifest a CSV table; further columns are passed over.
+#: The first line of a CSV table starts so; further columns are passed over.
 _CSV_HEADER: Final = b"path,vendor"
 
-#: No file is called so, and a table that was exported for another purpose starts like this.
+#: So does that of a table exported for another purpose, and no file is called like that.
 _OTHER_HEADER: Final = b"path,"
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -35,24 +34,19 @@ class ListedFile(NamedTuple):
 
 
 def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
-    """Yield the entries of a manifest.
+    """Yield the entries of a manifest in order, without empty lines.
 
     Parameters
     ----------
     stream : binary file
-        Seekable; what lies ahead is one path a line (``find``), or separated by NUL when it holds
-        any (``find -print0``), or a CSV table whose first line starts with ``path,vendor``. Read
-        twice: whether there is a NUL must be known before the first line is taken.
-
-    Yields
-    ------
-    ListedFile or BadLine
-        In order; empty lines are passed over.
+        Seekable, for it is read twice: to the end for a NUL, then for its entries. Paths separated
+        by NUL if there is any (``find -print0``), else one path a line (``find``), or a CSV table
+        whose first line starts with ``path,vendor``.
 
     Raises
     ------
     TableError
-        A table whose columns are others: each of its lines would be taken for a file's name.
+        A table with other columns: each of its lines would be taken for a file's name.
     """
     start = stream.tell()
     nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))
@@ -60,22 +54,13 @@ def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
         start += len(_BYTE_ORDER_MARK)
     stream.seek(start)
-    table = not nul and is_table(stream.readline(_LONGEST_PATH_BYTES))
+    table = not nul and _is_table(stream.readline(_LONGEST_PATH_BYTES))
     stream.seek(start)
     return _read_table(stream) if table else _read_list(stream, b"\0" if nul else b"\n")
 
 
-def is_table(first_line: bytes) -> bool:
-    """Whether a manifest that starts with this line is a table with vendors, and no list.
-
-    Raises
-    ------
-    TableError
-        A table whose columns are others.
-    """
-    header = first_line.removeprefix(_BYTE_ORDER_MARK).lower().rstrip()
-    if b"\0" in header:
-        return False
+def _is_table(first_line: bytes) -> bool:
+    header = first_line.lower().rstrip()
     if header.startswith(_OTHER_HEADER) and not header.startswith(_CSV_HEADER):
         raise TableError(
             f"the manifest starts like a table, with {printable(path_text(header[:60]))!r}; "
@@ -95,8 +80,8 @@ def _read_list(stream: BinaryIO, end: bytes) -> Iterator[ListedFile | BadLine]:
 
 
 def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield what stands before each `end` and behind the last, with its length."""
-    rest, length = b"", 0  # what has no end yet
+    """Yield what stands before each `end` and after the last, with its length."""
+    rest, length = b"", 0  # the entry that has no end yet
     while part := stream.read(_READ_BYTES):
         first, *others = part.split(end)
         rest, length = _bounded(rest + first), length + len(first)
@@ -110,7 +95,7 @@ def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _bounded(entry: bytes) -> bytes:
-    """Return as much of an entry as a path may have; its last byte may belong to its end."""
+    """Cut an entry to the length of a path, and keep its last byte, which may be a CR."""
     return entry if len(entry) <= _LONGEST_PATH_BYTES else entry[:_LONGEST_PATH_BYTES] + entry[-1:]
 
 
@@ -135,14 +120,9 @@ def listed_sound(
     locator: Locator,
     real_folder: Callable[[bytes], bytes] = os.path.realpath,
 ) -> FoundSound | BadLine:
-    """Return the file an entry names.
+    """Return the file an entry names; arguments as `Locator.resolve`.
 
-    A file that is not there is not bad: it gets its row from a worker.
-
-    Parameters
-    ----------
-    real_folder : callable
-        As for `Locator.resolve`.
+    A missing file is no bad line: a worker writes the row that says so.
     """
     if len(entry.path) >= _LONGEST_PATH_BYTES:
         return _too_long(entry.line, len(entry.path))
@@ -158,4 +138,4 @@ def listed_sound(
         status = os.stat(resolved)
     except OSError:
         status = None
-    return locator.sound(root, resolved, os.path.dirname(resolved), status, entry.vendor)
+    return locator.sound(root, resolved, status, entry.vendor)

@@ -17,19 +17,13 @@ class OutsideRootsError(CratesortError):
     """A path that lies in no configured library root."""
 
 
-#: Of what 64 bits with a sign hold, as `classifier.files.safe_open.mtime_ns` bounds it.
-_LATEST_NS: Final = 2**63 - 1
-
-
 class FoundSound(NamedTuple):
     """A file to be classified.
 
     Attributes
     ----------
-    root, path : str
-        As the ledger keeps them.
     file_size_bytes, mtime_ns : int or None
-        None when the file could not be looked at; it then gets its row from a worker.
+        None when the file could not be looked at: a worker writes the row that says why.
     """
 
     root: str
@@ -61,12 +55,12 @@ class Locator:
     def resolve(
         self, path: bytes, real_folder: Callable[[bytes], bytes] = os.path.realpath
     ) -> bytes:
-        """Return the absolute path of a file that a list names, as its row will be called.
+        """Return the absolute path of a file under which it gets its row.
 
         Parameters
         ----------
         real_folder : callable
-            `os.path.realpath`, or one that remembers the folders it was asked for.
+            `os.path.realpath`, or one with a cache.
         """
         folder, name = os.path.split(os.path.abspath(path))
         resolved = os.path.join(real_folder(folder), name)
@@ -76,7 +70,7 @@ class Locator:
         return resolved
 
     def below(self, root: str, path: bytes) -> bytes:
-        """Return the absolute path of what a root's name and a path name together.
+        """Return the absolute path of a file in the root of this name.
 
         Parameters
         ----------
@@ -102,12 +96,12 @@ class Locator:
         return resolved
 
     def library_root(self, resolved: bytes) -> LibraryRoot:
-        """Return the root that a resolved absolute path belongs to.
+        """Return the library root of a resolved absolute path.
 
         Raises
         ------
         OutsideRootsError
-            With the line that would allow it.
+            It lies in none; the message has the setting that would allow it.
         """
         for root in self._roots:
             if root.holds(resolved):
@@ -129,29 +123,15 @@ class Locator:
         self,
         root: LibraryRoot,
         resolved: bytes,
-        base: bytes,
         status: os.stat_result | None,
         vendor: str | None = None,
     ) -> FoundSound:
-        """Return a found file as the ledger knows it.
-
-        Parameters
-        ----------
-        root : LibraryRoot
-            From `library_root`.
-        resolved : bytes
-            The file's absolute path.
-        base : bytes
-            The folder that was asked for; its first folder below names the pack where there is
-            no root.
-        vendor : str, optional
-            From a manifest; wins over the path.
-        """
+        """Return a file that was named by itself; arguments as `FolderLocation.sound`."""
         folder, name = os.path.split(resolved)
-        return self.folder_location(root, folder, base).sound(name, status, vendor)
+        return self.folder_location(root, folder, folder).sound(name, status, vendor)
 
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
-        """Return what all files right in a folder have in common.
+        """Return what all files directly in a folder have in common.
 
         Parameters
         ----------
@@ -160,11 +140,11 @@ class Locator:
         folder : bytes
             Absolute.
         base : bytes
-            As for `sound`.
+            The folder that is walked: without a root, its subfolders are the packs.
         """
-        above = root.path_of(folder)
-        if above and not above.endswith("/"):
-            above += "/"
+        prefix = root.path_of(folder)
+        if prefix and not prefix.endswith("/"):
+            prefix += "/"
         folders = _folders_below(folder, base if root.is_absolute else root.folder)
         if not folders:
             folders = [os.path.basename(folder) or b"/"]
@@ -172,36 +152,44 @@ class Locator:
         if self._vendor_level is not None:
             level = min(self._vendor_level, len(folders)) - 1
             vendor = path_text(folders[level])
-        return FolderLocation(root.name, above, pack, vendor)
+        return FolderLocation(root.name, prefix, pack, vendor)
 
 
 class FolderLocation(NamedTuple):
-    """What all files right in one folder have in common: worked out once, not for each of them.
+    """What all files directly in one folder have in common, worked out once.
 
     Attributes
     ----------
-    above : str
-        What stands before a file's name in its path.
+    prefix : str
+        Of their paths, before the name.
     """
 
     root: str
-    above: str
+    prefix: str
     pack: str
     vendor: str
 
     def sound(
         self, name: bytes, status: os.stat_result | None, vendor: str | None = None
     ) -> FoundSound:
-        """Return the file of this name as the ledger knows it; arguments as `Locator.sound`."""
-        root, above, pack, usual = self
-        size = mtime = None
-        if status is not None:
-            size, mtime = status.st_size, status.st_mtime_ns
-            if not -_LATEST_NS <= mtime <= _LATEST_NS:
-                mtime = mtime_ns(status)
-        if vendor is None:
-            vendor = usual
-        return FoundSound(root, above + path_text(name), pack, vendor or pack, size, mtime)
+        """Return the file of this name as the ledger has it.
+
+        Parameters
+        ----------
+        status : os.stat_result or None
+            None: the file could not be looked at.
+        vendor : str, optional
+            From a manifest; wins over the folder's.
+        """
+        root, prefix, pack, folder_vendor = self
+        return FoundSound(
+            root,
+            prefix + path_text(name),
+            pack,
+            (folder_vendor if vendor is None else vendor) or pack,
+            None if status is None else status.st_size,
+            None if status is None else mtime_ns(status),
+        )
 
 
 def _folders_below(folder: bytes, base: bytes) -> list[bytes]:

@@ -24,8 +24,8 @@ class Notifier:
     def notify(self) -> str | None:
         """Publish pending batches; return why that was not possible.
 
-        Once Redis was found away it is left alone: each try may take seconds, and a sweep will
-        publish what the ledger holds.
+        After Redis has failed it is not tried again: each try may take seconds, and a sweep
+        publishes what the ledger holds.
         """
         if self._settings.in_process or self._broker_away is not None:
             return self._broker_away
@@ -33,8 +33,7 @@ class Notifier:
             with reading(self._database) as connection:
                 if not ledger.has_pending(connection):
                     return None
-            # Not before there is something to publish: Celery takes a third of a second, which an
-            # unchanged library saves, and one machine.
+            # Celery takes a third of a second to load, which an unchanged library saves.
             from workers.celery_ext.app import build_app
 
             self._app = build_app(self._settings)

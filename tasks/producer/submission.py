@@ -1,14 +1,13 @@
-"""The other end of the queue: `submit` writes an ingest into the ledger and rings the doorbell.
+"""Writing an ingest to the ledger: the one way in, for the command line and for other programs.
 
-The one way in, for the command line and for any other producer. The promise starts at the ledger's
-commit: when `submit` returns, every file is in it, whether Redis is there or not. No model library
-is imported here.
+When `submit` returns, every file is in the ledger, whether Redis can be reached or not. No model
+library is imported here.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -25,32 +24,32 @@ from tasks.producer.notifier import Notifier
 from tasks.producer.unchanged import Reclassify, needs_classification
 from workers.settings import Settings, load_settings
 
-#: Where nothing is to do, how far an ingest is need not be written for each few hundred files.
+#: While nothing is enqueued, the counts are written this often.
 _RECORD_SECONDS: Final = 1.0
 
-#: After this long what was found is looked up; and between how many the clock is looked at.
+#: After this long what was found is looked up; after so many sounds the clock is read.
 _PORTION_SECONDS: Final = 0.25
 _FOUND_AT_A_TIME: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submission:
-    """What was written to the ledger.
+    """What an ingest has written to the ledger so far.
 
     Attributes
     ----------
     found : int
-        Files that look like sounds.
+        Sounds.
     ignored : int
         Files passed over.
     skipped_unchanged : int
-        Found, but their rows are up to date.
+        Sounds whose rows are up to date.
     skipped_failed : int
-        Of those, the ones whose row is a failure.
+        Those of them whose row is a failure.
     enqueued : int
-        Files in the ledger's new batches.
+        Sounds in new batches.
     broker_away : str or None
-        Why no (more) messages were sent; the work waits in the ledger and loses nothing.
+        Why no (more) messages were sent. The work waits in the ledger.
     """
 
     ingest_id: int
@@ -61,6 +60,18 @@ class Submission:
     enqueued: int = 0
     broker_away: str | None = None
 
+    def record(self, connection: Connection, *, submitted: bool) -> None:
+        """Write the counts; `submitted`: there is no more to come."""
+        ledger.record_progress(
+            connection,
+            self.ingest_id,
+            found=self.found,
+            ignored=self.ignored,
+            skipped_unchanged=self.skipped_unchanged,
+            enqueued=self.enqueued,
+            submitted=submitted,
+        )
+
 
 def submit(
     paths: Iterable[str | bytes | os.PathLike[str]],
@@ -70,6 +81,8 @@ def submit(
 ) -> Submission:
     """Write the sounds at and below `paths` to the ledger and publish the first of them.
 
+    Returns as soon as the ledger is committed; nothing has been classified yet.
+
     Parameters
     ----------
     paths : iterable of path
@@ -77,28 +90,22 @@ def submit(
     settings : Settings, optional
         Read from the environment when not given.
     interactive : bool
-        Whether somebody waits for these files: they then go before all others.
-
-    Returns
-    -------
-    Submission
-        As soon as the ledger is committed; nothing has been classified yet.
+        Whether a user waits for these files: they then go before all others.
 
     Raises
     ------
     tasks.producer.locator.OutsideRootsError
-        A path that no library root holds; nothing was written.
+        A path lies in no library root; nothing was written.
     db.migrate.SchemaError
         The database is not at this version's tables.
     sqlalchemy.exc.OperationalError
         The database is away; batches committed before are safe.
     """
     settings = settings or load_settings()
-    names = [os.fspath(path) for path in paths]
+    source = FileSource([os.fspath(path) for path in paths], Locator(settings))
     database = create_engine(settings.database)
     try:
         require_current(database)
-        source = FileSource(names, Locator(settings))
         return submit_source(source, settings=settings, database=database, interactive=interactive)
     finally:
         database.dispose()
@@ -113,7 +120,7 @@ def submit_source(
     interactive: bool = False,
     on_progress: Callable[[Submission], None] = lambda _: None,
 ) -> Submission:
-    """Write sounds to the ledger as they are found: finding and classifying overlap.
+    """Write sounds to the ledger as they are found, so that finding and classifying overlap.
 
     Parameters
     ----------
@@ -122,39 +129,36 @@ def submit_source(
     reclassify : Reclassify, optional
         Which unchanged sounds to classify too.
     interactive : bool
-        Whether somebody waits for them.
+        Whether a user waits for them.
     on_progress : callable
-        Called with the state so far after each commit.
+        Called after each commit.
     """
     notifier = Notifier(settings, database)
     with database.begin() as connection:
-        champion = bundles.serving_version(connection) if reclassify else None
+        serving = bundles.serving_version(connection) if reclassify else None
         state = Submission(ledger.open_ingest(connection, source.description))
     batches = BatchWriter(state.ingest_id, settings, interactive=interactive)
     recorded = time.monotonic()
-    for chunk in _portions(source):
+    for portion in _portions(source):
         with database.begin() as connection:
-            stale, failed = needs_classification(connection, chunk, reclassify, champion)
+            stale, failed = needs_classification(connection, portion, reclassify, serving)
             written = batches.add(connection, stale)
-            state = replace(
-                state,
-                found=state.found + len(chunk),
-                skipped_unchanged=state.skipped_unchanged + len(chunk) - len(stale),
-                skipped_failed=state.skipped_failed + failed,
-                enqueued=state.enqueued + written,
-                ignored=source.ignored.total,
-            )
+            state.found += len(portion)
+            state.ignored = source.ignored.total
+            state.skipped_unchanged += len(portion) - len(stale)
+            state.skipped_failed += failed
+            state.enqueued += written
             if written or time.monotonic() - recorded > _RECORD_SECONDS:
-                _record(connection, state, submitted=False)
+                state.record(connection, submitted=False)
                 recorded = time.monotonic()
         if written:
-            state = replace(state, broker_away=notifier.notify())
+            state.broker_away = notifier.notify()
         on_progress(state)
     with database.begin() as connection:
-        written = batches.close(connection)
-        state = replace(state, enqueued=state.enqueued + written, ignored=source.ignored.total)
-        _record(connection, state, submitted=True)
-    state = replace(state, broker_away=notifier.notify())
+        state.enqueued += batches.close(connection)
+        state.ignored = source.ignored.total
+        state.record(connection, submitted=True)
+    state.broker_away = notifier.notify()
     on_progress(state)
     return state
 
@@ -175,15 +179,3 @@ def _portions(found: Iterable[FoundSound]) -> Iterator[list[FoundSound]]:
             portion, began = [], time.monotonic()
     if portion:
         yield portion
-
-
-def _record(connection: Connection, state: Submission, *, submitted: bool) -> None:
-    ledger.record_progress(
-        connection,
-        state.ingest_id,
-        found=state.found,
-        ignored=state.ignored,
-        skipped_unchanged=state.skipped_unchanged,
-        enqueued=state.enqueued,
-        submitted=submitted,
-    )

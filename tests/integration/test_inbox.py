@@ -265,7 +265,7 @@ def test_the_dead_list_keeps_the_latest(redis_url, client):
     inbox = Inbox(redis_url, "an intake")
     for first in (0, DEAD_KEPT):
         numbers = range(first, first + DEAD_KEPT // 2 + 1)
-        inbox.settle(BadEntry(b"%d" % number, "a reason", "now") for number in numbers)
+        inbox.acknowledge(BadEntry(b"%d" % number, "a reason", "now") for number in numbers)
     assert client.llen(DEAD_KEY) == DEAD_KEPT
     assert json.loads(client.lindex(DEAD_KEY, 0))["entry"] == str(numbers[-1])
 
@@ -298,13 +298,13 @@ def test_nobody_takes_what_a_living_intake_holds(redis_url, push):
     assert len(first.take(4)) == 1
 
 
-def test_what_a_silent_intake_holds_is_the_next_one_s(redis_url, push, client, lists):
+def test_what_a_expired_intake_holds_is_the_next_one_s(redis_url, push, client, lists):
     push(1)
     held = Inbox(redis_url, "silent").take(4)
     end_all_leases(client)
     second = Inbox(redis_url, "second")
     assert second.take(4) == held
-    second.settle([])
+    second.acknowledge([])
     assert lists() == set()
     assert client.zrange(INTAKES_KEY, 0, -1) == [b"second"]
 
@@ -315,7 +315,7 @@ def test_an_intake_that_wakes_up_deletes_only_what_it_holds(redis_url, push, cli
     sleeper.take(4)
     end_all_leases(client)
     held = other.take(4)
-    sleeper.settle([])
+    sleeper.acknowledge([])
     assert other.take(4) == held
 
 
@@ -323,14 +323,14 @@ def test_an_intake_that_leaves_hands_over_at_once(redis_url, push):
     push(1)
     first = Inbox(redis_url, "first")
     held = first.take(4)
-    first.leave()
+    first.release()
     assert Inbox(redis_url, "second").take(4) == held
 
 
 def test_an_intake_that_leaves_with_nothing_in_hand_leaves_nothing(redis_url, client):
     inbox = Inbox(redis_url, "first")
     inbox.take(4)
-    inbox.leave()
+    inbox.release()
     assert client.keys("*") == []
 
 
@@ -347,7 +347,7 @@ def test_a_redis_that_is_full_can_be_emptied(redis_url, push, client, lists):
     client.config_set("maxmemory", 1)
     try:
         assert len(inbox.take(4)) == 1
-        inbox.settle([BadEntry(b"x", "a reason", "now")])
+        inbox.acknowledge([BadEntry(b"x", "a reason", "now")])
     finally:
         client.config_set("maxmemory", 0)
     assert lists() == {DEAD_KEY}
@@ -365,7 +365,7 @@ def test_the_lists_are_counted(redis_url, push, client):
     assert client.llen(TAKEN_PREFIX + "first") == 2
 
 
-def test_what_a_silent_intake_holds_is_counted_and_the_intake_is_not(redis_url, push, client):
+def test_what_a_expired_intake_holds_is_counted_and_the_intake_is_not(redis_url, push, client):
     push(1)
     Inbox(redis_url, "silent").take(4)
     end_all_leases(client)
