@@ -63,14 +63,9 @@ def rows_of(
     What `one_of` asks, for a walk that asks it of millions: to hand SQLite a key at a time takes
     SQLAlchemy longer than the look-up takes the database.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        Of types that the drivers need not convert.
-    key : Column
-        Of the same table.
-    keys : sequence of bytes
-        Not empty, and no more than one statement takes.
+    - `columns`: of types that the drivers need not convert.
+    - `key`: of the same table.
+    - `keys`: not empty, and no more than one statement takes.
     """
     if connection.dialect.name == "postgresql":
         return connection.execute(select(*columns).where(one_of(connection, key, keys))).all()

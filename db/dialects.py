@@ -79,10 +79,7 @@ def skip_locked(query: Select[Any]) -> Select[Any]:
 def limited(connection: Connection, seconds: float) -> Iterator[None]:
     """Let no statement of the block take longer than this; on SQLite, not the block itself.
 
-    Raises
-    ------
-    sqlalchemy.exc.OperationalError
-        In the block: one did.
+    Raises sqlalchemy.exc.OperationalError inside the block when one does.
     """
     if connection.dialect.name == "postgresql":
         # LOCAL: until the transaction ends. It takes no parameters.

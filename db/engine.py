@@ -34,15 +34,10 @@ class DatabaseUrlError(ValueError):
 def parse_url(url: str) -> URL:
     """Return a database URL with the driver this project uses.
 
-    Parameters
-    ----------
-    url : str
-        ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
+    - `url`: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
 
-    Raises
-    ------
-    DatabaseUrlError
-        Names what was expected; never repeats the URL, which may hold a password.
+    Raises DatabaseUrlError, which names what was expected and never repeats the URL: it may hold a
+    password.
     """
     try:
         parsed = make_url(url)
@@ -83,15 +78,9 @@ def create_engine(url: str) -> Engine:
 
     Made once a process and *after* a fork: two processes must not share a connection.
 
-    Parameters
-    ----------
-    url : str
-        As for `parse_url`. The folder of an SQLite file is created.
+    - `url`: as for `parse_url`. The folder of an SQLite file is created.
 
-    Raises
-    ------
-    DatabaseUrlError
-        As `parse_url`.
+    Raises DatabaseUrlError as `parse_url` does.
     """
     parsed = parse_url(url)
     dialect = parsed.get_backend_name()

@@ -53,22 +53,12 @@ def _suits(engine: Engine, revision: str | None) -> bool:
 def upgrade(url: str) -> str | None:
     """Bring the database at `url` to `HEAD`; one that is newer and suits stays as it is.
 
-    Parameters
-    ----------
-    url : str
-        As for `db.engine.create_engine`.
+    - `url`: as for `db.engine.create_engine`.
 
-    Returns
-    -------
-    str or None
-        The revision it had before.
+    Returns the revision it had before.
 
-    Raises
-    ------
-    SchemaError
-        The database is newer than this version of cratesort, and does not suit it.
-    sqlalchemy.exc.OperationalError
-        The database cannot be reached.
+    Raises SchemaError: the database is newer than this version of cratesort, and does not suit it.
+    Raises sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
     engine = create_engine(url)
     try:
@@ -107,10 +97,7 @@ def upgrade_engine(engine: Engine) -> str | None:
 def require_current(engine: Engine) -> None:
     """Check that the tables are this version's, or newer and fit for it; create them on SQLite.
 
-    Raises
-    ------
-    SchemaError
-        With the one command that helps.
+    Raises SchemaError, which names the one command that helps.
     """
     before = current(engine)
     if _suits(engine, before):

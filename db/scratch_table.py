@@ -18,17 +18,10 @@ class ScratchSpaceError(CratesortError):
 def scratch_table(columns: str, *, cache_kib: int) -> Iterator[sqlite3.Connection]:
     """Make a table called ``scratch``; it is gone with the block, or with the process.
 
-    Parameters
-    ----------
-    columns : str
-        As in CREATE TABLE; one is the primary key.
-    cache_kib : int
-        What SQLite may keep in memory; the rest is in its file.
+    - `columns`: as in CREATE TABLE; one is the primary key.
+    - `cache_kib`: what SQLite may keep in memory; the rest is in its file.
 
-    Raises
-    ------
-    ScratchSpaceError
-        The file system of temporary files is full.
+    Raises ScratchSpaceError: the file system of temporary files is full.
     """
     connection = sqlite3.connect("", isolation_level=None)  # SQLite's name for a nameless file
     try:

@@ -56,15 +56,10 @@ class CopyError(CratesortError):
 class Copied:
     """What was copied.
 
-    Attributes
-    ----------
-    rows : dict of str to int
-        By table.
-    without_root : int
-        Sounds whose paths are absolute: only a process without a broker and without library roots
-        reads those.
-    waiting_without_root : int
-        Batches of such paths that are not done: a fleet could not do them.
+    - `rows`: by table.
+    - `without_root`: sounds whose paths are absolute: only a process without a broker and without
+      library roots reads those.
+    - `waiting_without_root`: batches of such paths that are not done: a fleet could not do them.
     """
 
     rows: dict[str, int]
@@ -81,24 +76,16 @@ def copy(
 ) -> Copied:
     """Copy a database into an empty one.
 
-    Parameters
-    ----------
-    source_url, target_url : str
-        As for `db.engine.create_engine`. The target gets its tables where it has none.
-    roots : mapping of str to str
-        Library roots by name: absolute paths beneath such a folder become paths of that root.
-    on_progress : callable
-        Called with a table's name and the rows of it that were copied so far.
+    - `source_url`, `target_url`: as for `db.engine.create_engine`. The target gets its tables where
+      it has none.
+    - `roots`: library roots by name: absolute paths beneath such a folder become paths of that
+      root.
+    - `on_progress`: called with a table's name and the rows of it that were copied so far.
 
-    Raises
-    ------
-    CopyError
-        The source is not there or of another version, the target holds something already, or two
-        sounds would be one.
-    db.migrate.SchemaError
-        The target is of another version.
-    sqlalchemy.exc.OperationalError
-        One of them is away; nothing was copied.
+    Raises CopyError: the source is not there or of another version, the target holds something
+    already, or two sounds would be one.
+    Raises db.migrate.SchemaError: the target is of another version.
+    Raises sqlalchemy.exc.OperationalError: one of them is away; nothing was copied.
     """
     if is_missing(source_url):
         raise CopyError(f"there is no database {shown(source_url)}")

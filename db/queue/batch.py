@@ -12,10 +12,7 @@ from db.tables import BatchState, batches
 class BatchEntry(NamedTuple):
     """One sound as the ledger holds it.
 
-    Attributes
-    ----------
-    path : str
-        As `classifier.files.paths.path_text` writes it; relative to its root.
+    - `path`: as `classifier.files.paths.path_text` writes it; relative to its root.
     """
 
     path: str
@@ -27,15 +24,10 @@ class BatchEntry(NamedTuple):
 class QueuedBatch:
     """A batch that was just marked `queued` and now needs a message.
 
-    Attributes
-    ----------
-    root : str
-        Name of the library root.
-    again : bool
-        Whether it was claimed before and came back: it has waited once already. False for a
-        suspect, which may wait behind the others.
-    interactive : bool
-        Whether somebody waits for it.
+    - `root`: name of the library root.
+    - `again`: whether it was claimed before and came back: it has waited once already. False for a
+      suspect, which may wait behind the others.
+    - `interactive`: whether somebody waits for it.
     """
 
     id: int
@@ -49,16 +41,10 @@ class QueuedBatch:
 class ClaimedBatch:
     """A batch this worker holds, until its lease expires.
 
-    Attributes
-    ----------
-    token : str
-        Proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
-    attempts : int
-        Earlier claims that ended in silence.
-    transient_failures : int
-        Times in a row that the world was in the way.
-    waited_seconds : float
-        From being written to this claim, by the database's clock.
+    - `token`: proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
+    - `attempts`: earlier claims that ended in silence.
+    - `transient_failures`: times in a row that the world was in the way.
+    - `waited_seconds`: from being written to this claim, by the database's clock.
     """
 
     id: int

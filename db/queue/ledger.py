@@ -109,12 +109,8 @@ def add_batch(
 ) -> None:
     """Write one batch, pending. Its commit is the promise to the producer.
 
-    Parameters
-    ----------
-    suspect : bool
-        Whether its one sound is thought to end its readers.
-    interactive : bool
-        Whether somebody waits for it.
+    - `suspect`: whether its one sound is thought to end its readers.
+    - `interactive`: whether somebody waits for it.
     """
     connection.execute(
         insert(batches).values(
@@ -144,19 +140,11 @@ def take_pending(connection: Connection, *, window: int, limit: int) -> list[Que
     Two dispatchers at once may overshoot the window by one round each; the window bounds memory in
     Redis, so an exact count under a lock would buy nothing.
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction; messages are sent after its commit.
-    window : int
-        Most batches queued or running at once.
-    limit : int
-        Most batches to take now.
+    - `connection`: in a transaction; messages are sent after its commit.
+    - `window`: most batches queued or running at once.
+    - `limit`: most batches to take now.
 
-    Returns
-    -------
-    list of QueuedBatch
-        Those that somebody waits for, then the others; oldest first.
+    Returns those that somebody waits for, then the others; oldest first.
     """
     waited_for = text("interactive AND state = 'pending'")  # in the words of the index
     in_flight, hurry = connection.execute(
@@ -272,10 +260,7 @@ def claim(
 ) -> ClaimedBatch | None:
     """Take a queued batch under a lease, or learn that it is not to be had.
 
-    Returns
-    -------
-    ClaimedBatch or None
-        None for a second copy of a message, and for a batch that is done.
+    Returns None for a second copy of a message, and for a batch that is done.
     """
     row = (
         connection.execute(
@@ -307,18 +292,11 @@ def finish(
 ) -> bool:
     """Close a batch, if this token still holds it.
 
-    Parameters
-    ----------
-    classified, failed : int
-        Sounds by outcome.
-    entries : sequence of BatchEntry
-        Its sounds; the row keeps the first (`db.queue.batch.columns_when_done`).
+    - `classified`, `failed`: sounds by outcome.
+    - `entries`: its sounds; the row keeps the first (`db.queue.batch.columns_when_done`).
 
-    Returns
-    -------
-    bool
-        False: the lease was lost and somebody else has the batch. The caller rolls back, so that a
-        worker that slept through its lease writes nothing.
+    Returns False when the lease was lost and somebody else has the batch. The caller rolls back, so
+    that a worker that slept through its lease writes nothing.
     """
     result = connection.execute(
         update(batches)

@@ -49,15 +49,9 @@ def hand_back(
 ) -> bool:
     """Return a held batch to pending and count no attempt.
 
-    Parameters
-    ----------
-    after_seconds : float, optional
-        After a transient failure: how long the batch waits before it is tried again.
+    - `after_seconds`: after a transient failure: how long the batch waits before it is tried again.
 
-    Returns
-    -------
-    bool
-        False when the lease was lost already.
+    Returns False when the lease was lost already.
     """
     values = given_up()
     if after_seconds is not None:

@@ -22,11 +22,8 @@ from db.tables import models, promotions
 class StoredModel:
     """A row of `models` without its bundle.
 
-    Attributes
-    ----------
-    version, sha256 : str
-    metrics : dict
-        As the training run reported them.
+    - `version`, `sha256`
+    - `metrics`: as the training run reported them.
     """
 
     version: str
@@ -66,10 +63,7 @@ def serving_version(connection: Connection) -> str:
 def read(connection: Connection, version: str) -> bytes | None:
     """Return a bundle whose hash was checked, or None when there is no such version.
 
-    Raises
-    ------
-    BundleError
-        The stored bytes are not the ones that were stored.
+    Raises BundleError: the stored bytes are not the ones that were stored.
     """
     row = connection.execute(
         select(models.c.bundle, models.c.sha256).where(models.c.version == version)
@@ -94,20 +88,12 @@ def promote(
 ) -> bool:
     """Make one version the champion, and remember what served before it.
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction. Of two promotions at once the second sees what the first did.
-    version : str or None
-        None makes the starter serve.
-    by, reason : str
-        For a person who looks at the history.
+    - `connection`: in a transaction. Of two promotions at once the second sees what the first did.
+    - `version`: None makes the starter serve.
+    - `by`, `reason`: for a person who looks at the history.
 
-    Returns
-    -------
-    bool
-        False: there is no such version, and nothing was changed. To promote what serves already
-        changes nothing either, and is not remembered: there would be nothing to take back.
+    Returns False when there is no such version, and nothing was changed. To promote what serves
+    already changes nothing either, and is not remembered: there would be nothing to take back.
     """
     lock_promotions(connection)
     if version is not None and not _exists(connection, version):
@@ -125,14 +111,9 @@ def lock_promotions(connection: Connection) -> None:
 class Rollback:
     """What a rollback would do, or did.
 
-    Attributes
-    ----------
-    undoes : int
-        The promotion that is taken back.
-    version : str or None
-        What serves behind it; None: the starter.
-    previous : str or None
-        What serves before it; None: the starter.
+    - `undoes`: the promotion that is taken back.
+    - `version`: what serves behind it; None: the starter.
+    - `previous`: what serves before it; None: the starter.
     """
 
     undoes: int
@@ -159,18 +140,11 @@ def next_rollback(connection: Connection) -> Rollback | None:
 def roll_back(connection: Connection, expected: Rollback, *, by: str) -> bool:
     """Take back the newest promotion that was not taken back yet.
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction.
-    expected : Rollback
-        From `next_rollback`: the caller has made sure that its version loads.
+    - `connection`: in a transaction.
+    - `expected`: from `next_rollback`: the caller has made sure that its version loads.
 
-    Returns
-    -------
-    bool
-        False, and nothing was changed: somebody has promoted or rolled back since, or the version
-        is gone from the database.
+    Returns False, and nothing was changed: somebody has promoted or rolled back since, or the
+    version is gone from the database.
     """
     lock_promotions(connection)
     if next_rollback(connection) != expected:

@@ -26,12 +26,8 @@ FELL_SILENT: Final = "its process fell silent"
 class OpenRun:
     """A run this process holds, until its lease expires.
 
-    Attributes
-    ----------
-    token : str
-        Proof of it; `heartbeat` and the closing functions ask for it.
-    champion : str or None
-        What served when the run began; None: the starter.
+    - `token`: proof of it; `heartbeat` and the closing functions ask for it.
+    - `champion`: what served when the run began; None: the starter.
     """
 
     id: int
@@ -50,28 +46,16 @@ class NotOpened(StrEnum):
 class TrainingRun:
     """A run as its row tells it, without its report.
 
-    Attributes
-    ----------
-    slot : str or None
-        The schedule's moment; None: started by hand.
-    silent : bool
-        Running, and its lease is over: nobody has closed it yet.
-    holder : str
-        ``host:pid``.
-    stage : str or None
-        What is, or at last was, being computed.
-    libraries, sizes, metrics : dict
-        The latter two empty until the run is done.
-    champion : str or None
-        What served when it began; None: the starter.
-    verdict : RunVerdict or None
-        None unless it is done.
-    reason : str or None
-        Of the verdict, or of the failure.
-    model_version : str or None
-        None when there is no new model.
-    last_label_id : int or None
-        The newest entry of the labels' history it had read.
+    - `slot`: the schedule's moment; None: started by hand.
+    - `silent`: running, and its lease is over: nobody has closed it yet.
+    - `holder`: ``host:pid``.
+    - `stage`: what is, or at last was, being computed.
+    - `libraries`, `sizes`, `metrics`: the latter two empty until the run is done.
+    - `champion`: what served when it began; None: the starter.
+    - `verdict`: None unless it is done.
+    - `reason`: of the verdict, or of the failure.
+    - `model_version`: None when there is no new model.
+    - `last_label_id`: the newest entry of the labels' history it had read.
     """
 
     id: int
@@ -106,16 +90,11 @@ def open_run(
 ) -> OpenRun | NotOpened:
     """Begin a run, unless one is running or the slot was used; close one that fell silent first.
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction. Of any number at once one opens a run; the database itself sees to it.
-    slot : str or None
-        The schedule's moment, once and never again; None: by hand, at any time.
-    holder : str
-        ``host:pid``, for a person.
-    libraries : mapping of str to str
-        The versions of what will train.
+    - `connection`: in a transaction. Of any number at once one opens a run; the database itself
+      sees to it.
+    - `slot`: the schedule's moment, once and never again; None: by hand, at any time.
+    - `holder`: ``host:pid``, for a person.
+    - `libraries`: the versions of what will train.
     """
     close_expired(connection)
     token = uuid.uuid4().hex
@@ -152,10 +131,7 @@ def heartbeat(
 ) -> bool:
     """Renew a run's lease and say how far it is.
 
-    Returns
-    -------
-    bool
-        False: the lease was lost, and the run is closed.
+    Returns False when the lease was lost, and the run is closed.
     """
     result = connection.execute(
         update(training_runs)
@@ -180,10 +156,8 @@ def close_done(
 ) -> bool:
     """Close a run that came to its end, if this token still holds it.
 
-    Returns
-    -------
-    bool
-        False: the lease was lost; the caller rolls back, so that a zombie publishes nothing.
+    Returns False when the lease was lost; the caller rolls back, so that a zombie publishes
+    nothing.
     """
     result = connection.execute(
         update(training_runs)

@@ -26,12 +26,8 @@ _CONFIDENCE_COLUMNS: Final = [f"confidence_{percent}" for percent in CONFIDENCE_
 class BatchTimes:
     """Where a batch's time went.
 
-    Attributes
-    ----------
-    waited_seconds : float
-        From being written to the ledger to being claimed.
-    database_seconds : float
-        Writing the rows, without the commit.
+    - `waited_seconds`: from being written to the ledger to being claimed.
+    - `database_seconds`: writing the rows, without the commit.
     """
 
     waited_seconds: float
@@ -46,10 +42,7 @@ def save(
 ) -> None:
     """Write the measures of a batch that is closed in the same transaction.
 
-    Parameters
-    ----------
-    results : sequence of SoundResult
-        What was found of its sounds.
+    - `results`: what was found of its sounds.
     """
     said = [result.outcome for result in results if isinstance(result.outcome, Prediction)]
     confidences = [max(prediction.probabilities) for prediction in said]
@@ -90,16 +83,10 @@ def seconds_per_sound(connection: Connection, *, last: int = 16) -> float | None
 class Measures:
     """The sums over all measured batches.
 
-    Attributes
-    ----------
-    waited : tuple of int
-        Batches that waited no longer than each of `WAIT_BOUNDS_SECONDS`; cumulative.
-    phase_seconds : dict of str to float
-        By `PHASES`.
-    unsure : int
-        Sounds.
-    confidence : tuple of int
-        Sounds with a confidence of at most each of `CONFIDENCE_BOUNDS`; cumulative.
+    - `waited`: batches that waited no longer than each of `WAIT_BOUNDS_SECONDS`; cumulative.
+    - `phase_seconds`: by `PHASES`.
+    - `unsure`: sounds.
+    - `confidence`: sounds with a confidence of at most each of `CONFIDENCE_BOUNDS`; cumulative.
     """
 
     batches: int

@@ -14,16 +14,11 @@ from db.tables import BatchState, SoundStatus, batches, sounds
 class LedgerCounts:
     """What the ledger holds, since its beginning.
 
-    Attributes
-    ----------
-    batches : dict of str to int
-        Count by `BatchState`.
-    classified, failed : int
-        Sounds of batches that are done; a sound counts as often as it was visited.
-    open_sounds : int
-        Sounds of the other batches.
-    oldest_seconds : float or None
-        Age of the oldest batch that is pending or queued; None when none is.
+    - `batches`: count by `BatchState`.
+    - `classified`, `failed`: sounds of batches that are done; a sound counts as often as it was
+      visited.
+    - `open_sounds`: sounds of the other batches.
+    - `oldest_seconds`: age of the oldest batch that is pending or queued; None when none is.
     """
 
     batches: dict[str, int]
@@ -67,14 +62,10 @@ def ledger_counts(connection: Connection) -> LedgerCounts:
 class SoundCounts:
     """What the table of sounds holds.
 
-    Attributes
-    ----------
-    needs_review : int
-        Classified, unsure (`db.results.queries.needs_review`), and without a trusted label.
-    errors : dict of str to int
-        Failed sounds by error code, commonest first.
-    categories : dict of str to int
-        Classified sounds by category, commonest first.
+    - `needs_review`: classified, unsure (`db.results.queries.needs_review`), and without a trusted
+      label.
+    - `errors`: failed sounds by error code, commonest first.
+    - `categories`: classified sounds by category, commonest first.
     """
 
     classified: int
@@ -134,13 +125,9 @@ def sound_counts(connection: Connection) -> SoundCounts:
 class Waiting:
     """Work that nobody has taken in hand, for health checks.
 
-    Attributes
-    ----------
-    batches : int
-        Pending or queued.
-    unclaimed_seconds : float
-        Since any batch was last claimed, or since the oldest of these was written if that is
-        shorter; zero when none waits.
+    - `batches`: pending or queued.
+    - `unclaimed_seconds`: since any batch was last claimed, or since the oldest of these was
+      written if that is shorter; zero when none waits.
     """
 
     batches: int

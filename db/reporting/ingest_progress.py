@@ -11,16 +11,10 @@ from db.tables import BatchState, batches, ingests
 class IngestProgress:
     """How far an ingest is, counted from its batches.
 
-    Attributes
-    ----------
-    found, ignored, skipped_unchanged, enqueued : int
-        What the producer saw, in files.
-    submitted : bool
-        Whether the producer has written its last batch.
-    classified, failed : int
-        Sounds with a final row.
-    open_batches : int
-        Batches not done yet.
+    - `found`, `ignored`, `skipped_unchanged`, `enqueued`: what the producer saw, in files.
+    - `submitted`: whether the producer has written its last batch.
+    - `classified`, `failed`: sounds with a final row.
+    - `open_batches`: batches not done yet.
     """
 
     id: int

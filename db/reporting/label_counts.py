@@ -13,12 +13,8 @@ from db.tables import label_history, sounds
 class CategoryCount:
     """The labels of one category.
 
-    Attributes
-    ----------
-    compared : int
-        Of these, sounds that also have a category of the model.
-    agreeing : int
-        Of these, sounds whose category is the label.
+    - `compared`: of these, sounds that also have a category of the model.
+    - `agreeing`: of these, sounds whose category is the label.
     """
 
     labelled: int = 0
@@ -30,19 +26,12 @@ class CategoryCount:
 class LabelCounts:
     """What the table holds of labels.
 
-    Attributes
-    ----------
-    compared, agreeing : int
-        As for `CategoryCount`, over all of them. The model may have been trained on these labels:
-        it is a hint where to look, no measure of the model.
-    held_out : int
-        Sounds models are measured on; frozen.
-    undecided : int
-        Labelled sounds no training run has read yet.
-    sources, vendors : dict of str to int
-        Commonest first, as `categories`.
-    history : int
-        Labels ever given, those that were replaced included.
+    - `compared`, `agreeing`: as for `CategoryCount`, over all of them. The model may have been
+      trained on these labels: it is a hint where to look, no measure of the model.
+    - `held_out`: sounds models are measured on; frozen.
+    - `undecided`: labelled sounds no training run has read yet.
+    - `sources`, `vendors`: commonest first, as `categories`.
+    - `history`: labels ever given, those that were replaced included.
     """
 
     labelled: int = 0

@@ -17,10 +17,7 @@ from db.tables import BatchState, batches
 class HostAtWork:
     """What one host did within the last minute, or has in hand.
 
-    Attributes
-    ----------
-    processes : int
-        Different processes that hold a batch or finished one.
+    - `processes`: different processes that hold a batch or finished one.
     """
 
     processes: int = 0
@@ -32,10 +29,7 @@ class HostAtWork:
 class Work:
     """The work of the last minute.
 
-    Attributes
-    ----------
-    ingest_files_per_second : dict of int to float
-        By ingest; one of which nothing was finished is not in it.
+    - `ingest_files_per_second`: by ingest; one of which nothing was finished is not in it.
     """
 
     hosts: dict[str, HostAtWork] = field(default_factory=dict)

@@ -31,12 +31,8 @@ class UnknownSoundError(CratesortError):
 class GivenLabel:
     """A label as somebody gives it.
 
-    Attributes
-    ----------
-    key : bytes
-        Of the sound, from `db.results.sounds.sound_key`.
-    category : str
-        One of `classifier.categories.CATEGORIES`.
+    - `key`: of the sound, from `db.results.sounds.sound_key`.
+    - `category`: one of `classifier.categories.CATEGORIES`.
     """
 
     key: bytes
@@ -48,14 +44,9 @@ class GivenLabel:
 class Given:
     """What became of labels that were given.
 
-    Attributes
-    ----------
-    new : int
-        For sounds that had none.
-    replaced : int
-        The earlier ones stay in the history.
-    unchanged : int
-        The sound had this very label from this very source; nothing was written.
+    - `new`: for sounds that had none.
+    - `replaced`: the earlier ones stay in the history.
+    - `unchanged`: the sound had this very label from this very source; nothing was written.
     """
 
     new: int = 0
@@ -78,21 +69,14 @@ def give(connection: Connection, labels: Sequence[GivenLabel], *, labelled_by: s
     that is repeated, or an export that comes back, leaves no trace. The same label from another
     source is new evidence, and is written.
 
-    Parameters
-    ----------
-    labels : sequence of GivenLabel
-        At most one a sound. Who gives so many that he calls this several times in one transaction
-        goes by the order of `key`, as `db.results.sounds.save` does; in another order the two may
-        deadlock.
-    labelled_by : str
-        Who gives them.
+    - `labels`: at most one a sound. Who gives so many that he calls this several times in one
+      transaction goes by the order of `key`, as `db.results.sounds.save` does; in another order the
+      two may deadlock.
+    - `labelled_by`: who gives them.
 
-    Raises
-    ------
-    UnknownSoundError
-        A sound has no row. What was written before is the caller's to roll back.
-    ValueError
-        An unknown category, or two labels for one sound.
+    Raises UnknownSoundError: a sound has no row. What was written before is the caller's to roll
+    back.
+    Raises ValueError: an unknown category, or two labels for one sound.
     """
     for label in labels:
         category_index(label.category)
@@ -175,10 +159,7 @@ class CurrentLabel:
 def current(connection: Connection) -> Iterator[CurrentLabel]:
     """Stream the current labels in path order.
 
-    Parameters
-    ----------
-    connection : Connection
-        Kept until the last is read; rows are fetched by the thousand.
+    - `connection`: kept until the last is read; rows are fetched by the thousand.
     """
     query = _current_labels().order_by(sounds.c.root, sounds.c.path)
     for row in connection.execute(query.execution_options(yield_per=1000)):

@@ -27,18 +27,12 @@ def give_early(
 
     A label that is the sound's latest already, from the same source, leaves no trace.
 
-    Parameters
-    ----------
-    connection : Connection
-        In the transaction that writes the sounds without a row to the ledger, and behind the query
-        that found them to have none (`db.results.sounds.known`): a result then comes after this.
-    labels : mapping of (str, str) to str
-        Category by root and path; at most a thousand or so.
+    - `connection`: in the transaction that writes the sounds without a row to the ledger, and
+      behind the query that found them to have none (`db.results.sounds.known`): a result then comes
+      after this.
+    - `labels`: category by root and path; at most a thousand or so.
 
-    Raises
-    ------
-    ValueError
-        An unknown category.
+    Raises ValueError: an unknown category.
     """
     for category in labels.values():
         category_index(category)

@@ -72,18 +72,11 @@ def results(
     Whoever asks for these reads from the top and stops: the first of them are there at once, by an
     index, however many there are. In path order all are sorted before the first one comes.
 
-    Parameters
-    ----------
-    connection : Connection
-        Kept until the last row is read; rows are fetched by the thousand.
-    category : str, optional
-        Only this one.
-    below : float, optional
-        Only classified sounds with a confidence below this, in the order of review.
-    failed : bool
-        Only sounds without a category.
-    unsure : bool
-        Only sounds that need a review, in the order of review.
+    - `connection`: kept until the last row is read; rows are fetched by the thousand.
+    - `category`: only this one.
+    - `below`: only classified sounds with a confidence below this, in the order of review.
+    - `failed`: only sounds without a category.
+    - `unsure`: only sounds that need a review, in the order of review.
     """
     review = case((needs_review(), true()), else_=false()).label("review")
     query: Select[Any] = select(sounds, review)

@@ -100,17 +100,11 @@ LOOK_UP_AT_ONCE: Final = 8192
 class Prediction:
     """What the model said of one sound.
 
-    Attributes
-    ----------
-    probabilities : tuple of float, length 12
-        In the order of `CATEGORIES`.
-    evidence : str or None
-        What the category rests on.
-    needs_review : bool or None
-        Whether the model is too unsure to be believed; None where nobody says.
-    tokens, unknown_tokens : int
-        Of its name: how many were read, and how many of these the model does not know. Measured,
-        not kept with the sound.
+    - `probabilities` (tuple of float, length 12): in the order of `CATEGORIES`.
+    - `evidence`: what the category rests on.
+    - `needs_review`: whether the model is too unsure to be believed; None where nobody says.
+    - `tokens`, `unknown_tokens`: of its name: how many were read, and how many of these the model
+      does not know. Measured, not kept with the sound.
     """
 
     probabilities: tuple[float, ...]
@@ -138,14 +132,9 @@ class Failure:
 class SoundResult:
     """One sound's final row.
 
-    Attributes
-    ----------
-    file_size_bytes, mtime_ns : int or None
-        Of the file as it was read; None when it could not be opened.
-    header : AudioHeader or None
-        None for most failures.
-    attributes : Attributes or None
-        None for a failure.
+    - `file_size_bytes`, `mtime_ns`: of the file as it was read; None when it could not be opened.
+    - `header`: None for most failures.
+    - `attributes`: None for a failure.
     """
 
     root: str
@@ -179,10 +168,7 @@ def sound_key(root: str, path: str) -> bytes:
 def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, KnownSound]:
     """Return what the table says of those `paths` it knows.
 
-    Returns
-    -------
-    dict of str to KnownSound
-        By path; unknown paths are absent.
+    Returns them by path; unknown paths are absent.
     """
     by_key = {sound_key(root, path): path for path in paths}
     keys = list(by_key)
@@ -303,12 +289,8 @@ def failed_after(
 ) -> list[FailedSound]:
     """Return the next failed sounds behind `sound_id`, by id.
 
-    Parameters
-    ----------
-    sound_id : int
-        Zero for the first.
-    code : ErrorCode or None
-        Only those; None for all.
+    - `sound_id`: zero for the first.
+    - `code`: only those; None for all.
     """
     query = (
         select(

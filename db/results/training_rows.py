@@ -19,12 +19,8 @@ if TYPE_CHECKING:
 class LabelledSound:
     """A labelled sound, as training reads it.
 
-    Attributes
-    ----------
-    header : AudioHeader
-        All None where the header could not be read.
-    held_out : bool or None
-        None: not decided yet; `freeze_holdout` decides it for good.
+    - `header`: all None where the header could not be read.
+    - `held_out`: None while it is not decided; `freeze_holdout` decides it for good.
     """
 
     id: int
@@ -48,16 +44,10 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
 
     By id and not by offset: each page costs the same, and one transaction a page is enough.
 
-    Parameters
-    ----------
-    last_id : int
-        Zero for the first.
+    - `last_id`: zero for the first.
 
-    Returns
-    -------
-    list of LabelledSound
-        Fewer than `limit` at the end only. Failed sounds are among them: what a person says of a
-        file outlives a day on which it cannot be read.
+    Fewer than `limit` come at the end only. Failed sounds are among them: what a person says of
+    a file outlives a day on which it cannot be read.
     """
     # Not at the top: who gives or counts labels need not load libsndfile.
     from classifier.headers.reader import AudioHeader
@@ -110,19 +100,12 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
 def freeze_holdout(connection: Connection, held_out_by_id: Mapping[int, bool]) -> int:
     """Decide for good which sounds are held out; what is decided already stays as it is.
 
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction that does this page only: rows are locked in the order in which
-        `db.results.sounds.save` locks them, page by page.
-    held_out_by_id : mapping of int to bool
-        At most a page of `labelled_after` (up to 5,000).
+    - `connection`: in a transaction that does this page only: rows are locked in the order in which
+      `db.results.sounds.save` locks them, page by page.
+    - `held_out_by_id`: at most a page of `labelled_after` (up to 5,000).
 
-    Returns
-    -------
-    int
-        How many were open until now. Another run may have decided in between: read the page again
-        where this is fewer than asked.
+    Returns how many were open until now. Another run may have decided in between: read the page
+    again where this is fewer than asked.
     """
     ids = list(held_out_by_id)
     decided = 0

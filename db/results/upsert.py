@@ -30,16 +30,10 @@ from db.dialects import now
 class Upsert:
     """One statement for any number of rows.
 
-    Parameters
-    ----------
-    key : str
-        The unique column by which rows are told apart.
-    columns : sequence of str
-        In which order rows come; the key's among them.
-    replaced : sequence of str
-        Those that a row which is there already takes from the new one.
-    clock : str
-        A column that is set to the database's time, of new rows and of old ones.
+    - `key`: the unique column by which rows are told apart.
+    - `columns`: in which order rows come; the key's among them.
+    - `replaced`: those that a row which is there already takes from the new one.
+    - `clock`: a column that is set to the database's time, of new rows and of old ones.
     """
 
     def __init__(
@@ -54,11 +48,8 @@ class Upsert:
     def execute(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Write rows, in their order.
 
-        Parameters
-        ----------
-        rows : sequence of tuple
-            At least one; plain values (no enums), no key twice: PostgreSQL refuses to replace a row
-            that the same statement wrote.
+        - `rows`: at least one; plain values (no enums), no key twice: PostgreSQL refuses to replace
+          a row that the same statement wrote.
         """
         if connection.dialect.name == "postgresql":
             arrays = map(array_literal, zip(*rows, strict=True))
