@@ -1,8 +1,6 @@
 """``cratesort retry``: try again what ended without a category."""
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +8,6 @@ from classifier.errors import ErrorCode
 from cli.console.options import json_option, wait_option
 from cli.ingest.run import Run
 from cli.ingest.summary import report_retry
-
-if TYPE_CHECKING:
-    from tasks.producer.submission import Submission
 
 
 @click.command()
@@ -38,15 +33,14 @@ def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> N
 
     from tasks.producer.resubmission import submit_failed
 
+    error_code = None if code is None else ErrorCode(code)
     with Run.begin(wait=wait) as run:
-
-        def submit(on_progress: "Callable[[Submission], None]") -> "Submission":
-            return submit_failed(
+        submission, ended = run.submit_and_wait(
+            lambda on_progress: submit_failed(
                 settings=run.settings,
                 database=run.database,
-                code=None if code is None else ErrorCode(code),
+                code=error_code,
                 on_progress=on_progress,
             )
-
-        submission, ended = run.submit_and_wait(submit)
+        )
         sys.exit(report_retry(run, submission, ended, as_json))

@@ -41,7 +41,7 @@ def shown(status, away=None, width=80, height=24):
 
 def test_an_open_ingest_says_its_share_pace_and_time_left():
     line = next(line for line in shown(status()).split("\n") if "250/1,000" in line)
-    assert all(figure in line for figure in ("25%", "10 failed", "50/s", "0:15"))
+    assert all(figure in line for figure in ("25%", "10 failed", "50/s", "0:00:15"))
 
 
 def test_without_a_pace_no_time_left_is_made_up():
@@ -100,7 +100,7 @@ def test_in_a_pipe_no_source_is_cut_and_no_bar_is_drawn():
 @pytest.mark.parametrize(
     ("changes", "pace"),
     [
-        ({}, "50/s 0:15 left"),
+        ({}, "50/s 0:00:15 left"),
         ({"submitted": False}, "50/s, incomplete"),
         ({"files_per_second": 0.0}, "waits"),
         ({"files_per_second": 0.0, "submitted": False}, "waits, incomplete"),
