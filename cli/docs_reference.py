@@ -39,9 +39,9 @@ def _sections(command: click.Command, name: str, parent: click.Context | None) -
     yield f"```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
-            found = command.get_command(context, below)
-            if found is not None and not found.hidden:
-                yield from _sections(found, below, context)
+            subcommand = command.get_command(context, below)
+            if subcommand is not None and not subcommand.hidden:
+                yield from _sections(subcommand, below, context)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def study(
     require_writable(folder)
     sounds, counts = read_counted(table)
     with shown_phases() as phases:
-        found = run_study(
+        comparison = run_study(
             sounds,
             counts,
             seed=seed,
@@ -75,18 +75,18 @@ def study(
         )
     moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     source = os.path.basename(table)
-    files = write_report(folder, found, sounds, source=source, created=moment)
+    files = write_report(folder, comparison, sounds, source=source, created=moment)
     if as_json:
-        print_json(found.as_dict())
+        print_json(comparison.as_dict())
         return
-    if found.by_vendor:
+    if comparison.by_vendor:
         say("Vendors never seen")
-        _print(found.by_vendor)
+        _print(comparison.by_vendor)
     else:
-        say(f"Vendors never seen: not measured, {found.by_vendor_skipped}")
+        say(f"Vendors never seen: not measured, {comparison.by_vendor_skipped}")
     say()
     say("Vendors already known (random split, as published)")
-    _print(found.at_random)
+    _print(comparison.at_random)
     say()
     say(f"The whole report: {os.path.join(folder, files[-1])}")
 
