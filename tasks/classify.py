@@ -8,6 +8,7 @@ from workers.celery_ext.app import CLASSIFY_TASK, app
 from workers.celery_ext.dispatch import MESSAGE_VERSION, dispatch
 from workers.errors import BatchReturnedError
 from workers.faults import Fault
+from workers.logging_setup import BatchLogger
 from workers.memory import release_memory
 
 log = logging.getLogger(__name__)
@@ -23,12 +24,7 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
     if version != MESSAGE_VERSION:
         # A newer producer during an upgrade. The batch stays queued, and sweeps publish it again
         # until a worker that knows the version gets it.
-        log.warning(
-            "batch %d: message version %d is not known here; left",
-            batch_id,
-            version,
-            extra={"batch": batch_id},
-        )
+        BatchLogger(log, batch_id).warning("message version %d is not known here; left", version)
         return
     context = child_process.context()
     try:
@@ -36,9 +32,7 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
     except Exception as error:
         if Fault.of(error) is Fault.BUG:
             raise
-        log.error(
-            "batch %d: back to the ledger: %s", batch_id, plain(error), extra={"batch": batch_id}
-        )
+        BatchLogger(log, batch_id).error("back to the ledger: %s", plain(error))
         raise BatchReturnedError(plain(error)) from None
     dispatch(app, context.database, context.settings)
     release_memory()

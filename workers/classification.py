@@ -3,10 +3,9 @@
 import logging
 import time
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from classifier.headers.reader import HeaderReading
+from classifier.errors import SoundError
 from db.errors import plain
 from db.queue import ledger
 from db.queue.batch import ClaimedBatch
@@ -17,7 +16,8 @@ from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
 from workers.faults import Fault
 from workers.library_roots import LibraryRoot, OpenRoot
-from workers.predictions import answers, question, sound_attributes
+from workers.logging_setup import BatchLogger
+from workers.predictions import model_input, predict, sound_attributes
 from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
 from workers.settings import Settings
@@ -29,18 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchOutcome:
-    """How one batch ended.
+class BatchOutcome(NamedTuple):
+    """How many sounds of a batch were classified, and how many failed."""
 
-    Attributes
-    ----------
-    classified, failed : int
-        Sounds by outcome.
-    """
-
-    batch_id: int
-    ingest_id: int
     classified: int
     failed: int
 
@@ -56,7 +47,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     -------
     BatchOutcome or None
         None when another process has or had the batch (a second copy of a message), or when the
-        lease was lost on the way; in both cases nothing was written.
+        lease expired on the way; in both cases nothing was written.
 
     Raises
     ------
@@ -66,6 +57,8 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     """
     # Before the claim: a model that cannot be loaded must not count against any sound.
     classifier = context.model.current(context.database)
+    lease_seconds = context.settings.lease_seconds
+    batch_log = BatchLogger(log, batch_id)
     started = time.monotonic()
     with context.database.begin() as connection:
         claimed = ledger.claim(
@@ -73,14 +66,10 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             batch_id,
             token=uuid.uuid4().hex,
             worker=context.marker.worker,
-            lease_seconds=context.settings.lease_seconds,
+            lease_seconds=lease_seconds,
         )
     if claimed is None:
-        log.info(
-            "batch %d: not to be claimed, somebody else has or had it",
-            batch_id,
-            extra={"batch": batch_id},
-        )
+        batch_log.info("not to be claimed, somebody else has or had it")
         return None
     # The pool's timer started before the claim, which may have had to wait for the database.
     left_seconds = context.time_limit_seconds - (time.monotonic() - started)
@@ -89,11 +78,9 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     try:
         outcome = _classify_claimed(claimed, classifier, context)
     except LeaseLostError:
-        log.warning(
-            "batch %d: the lease of %.0f s ran out before its end; whoever has it now writes it",
-            batch_id,
-            context.settings.lease_seconds,
-            extra={"batch": batch_id},
+        batch_log.warning(
+            "the lease of %.0f s ran out before its end; whoever has it now writes it",
+            lease_seconds,
         )
     except BaseException as error:
         _return_batch(claimed, context, error, used_seconds=time.monotonic() - started)
@@ -114,109 +101,89 @@ def _return_batch(
         cause = Ending.BEING_KILLED
     else:
         cause = Ending.STOPPED
+    settings, marker, batch_log = context.settings, context.marker, BatchLogger(log, claimed.id)
     decision = decide(
-        cause,
-        in_process=context.settings.in_process,
-        transient_failures=claimed.transient_failures,
+        cause, in_process=settings.in_process, transient_failures=claimed.transient_failures
     )
     if isinstance(decision, Leave):
         return
-    marker, extra = context.marker, {"batch": claimed.id}
+    index, detail = marker.index, plain(error)
     try:
         with context.database.begin() as connection:
-            carry_out(
-                decision,
-                connection,
-                claimed,
-                context.settings,
-                index=marker.index,
-                detail=plain(error),
-            )
+            carry_out(decision, connection, claimed, settings, index=index, detail=detail)
     except Exception as second:
-        log.warning("batch %d cannot be given back now: %s", claimed.id, plain(second), extra=extra)
+        batch_log.warning("cannot be given back now: %s", plain(second))
         if isinstance(decision, HandBack):
             try:
                 marker.hand_back_later()
             except OSError as third:
-                reason = plain(third)
-                log.warning(
-                    "batch %d returns when its lease ends: %s", claimed.id, reason, extra=extra
-                )
+                batch_log.warning("returns when its lease ends: %s", plain(third))
     marker.clear()
 
 
 def _classify_claimed(
     claimed: ClaimedBatch, classifier: "Classifier", context: WorkContext
 ) -> BatchOutcome:
+    paths, marker = [entry.path for entry in claimed.entries], context.marker
     started = time.perf_counter()
     with LibraryRoot.named(claimed.root, context.settings).opened() as root:
-        readings = _read(claimed, root, context)
+        readings = read_headers(root, paths, lambda index: marker.read(claimed.id, index))
+        # Not when an error was raised: the marker then tells at which sound.
+        marker.stop_reading(claimed.id)
         read = time.perf_counter()
-        pack_mates = _pack_mates(claimed, root, readings, context)
+        pack_mates = _pack_mates(root, paths, readings, context)
     listed = time.perf_counter()
     results = _results(claimed, readings, pack_mates, classifier, context.settings)
     predicted = time.perf_counter()
     classified = sum(isinstance(result.outcome, Prediction) for result in results)
-    failed = len(results) - classified
-    counts = {"classified": classified, "failed": failed}
-    entries, token = claimed.entries, claimed.token
+    outcome = BatchOutcome(classified, len(results) - classified)
     with context.database.begin() as connection:
-        if not ledger.finish(connection, claimed.id, token=token, entries=entries, **counts):
+        if not ledger.finish(
+            connection,
+            claimed.id,
+            token=claimed.token,
+            entries=claimed.entries,
+            **outcome._asdict(),
+        ):
             raise LeaseLostError
         sounds.save(connection, results)
-        times = BatchTimes(
-            waited_seconds=claimed.waited_seconds,
-            headers_seconds=read - started,
-            folders_seconds=listed - read,
-            model_seconds=predicted - listed,
-            database_seconds=time.perf_counter() - predicted,
-        )
+        seconds = {
+            "headers_seconds": read - started,
+            "folders_seconds": listed - read,
+            "model_seconds": predicted - listed,
+            "database_seconds": time.perf_counter() - predicted,
+        }
+        times = BatchTimes(waited_seconds=claimed.waited_seconds, **seconds)
         batch_metrics.save(connection, claimed.id, times, results)
     log.info(
         "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, folders %.0f ms, "
         "model %.0f ms, database %.0f ms; model %s",
         claimed.id,
         claimed.ingest_id,
-        classified,
-        failed,
-        1e3 * times.headers_seconds,
-        1e3 * times.folders_seconds,
-        1e3 * times.model_seconds,
-        1e3 * times.database_seconds,
+        *outcome,
+        *(1e3 * value for value in seconds.values()),
         classifier.version,
         extra={
             "ingest": claimed.ingest_id,
             "batch": claimed.id,
             "model_version": classifier.version,
-            **counts,
-            "headers_seconds": round(times.headers_seconds, 4),
-            "folders_seconds": round(times.folders_seconds, 4),
-            "model_seconds": round(times.model_seconds, 4),
-            "database_seconds": round(times.database_seconds, 4),
+            **outcome._asdict(),
+            **{name: round(value, 4) for name, value in seconds.items()},
         },
     )
-    return BatchOutcome(claimed.id, claimed.ingest_id, classified, failed)
-
-
-def _read(claimed: ClaimedBatch, root: OpenRoot, context: WorkContext) -> list[SoundReading]:
-    marker = context.marker
-    paths = [entry.path for entry in claimed.entries]
-    readings = read_headers(root, paths, lambda index: marker.read(claimed.id, index))
-    # Not when an error was raised: the marker then tells at which sound.
-    marker.stop_reading(claimed.id)
-    return readings
+    return outcome
 
 
 def _pack_mates(
-    claimed: ClaimedBatch, root: OpenRoot, readings: list[SoundReading], context: WorkContext
+    root: OpenRoot, paths: list[str], readings: list[SoundReading], context: WorkContext
 ) -> list["PackMates | None"]:
-    """Return the pack-mates of those sounds that were read, in order."""
-    paths = [
-        entry.path
-        for entry, read in zip(claimed.entries, readings, strict=True)
-        if isinstance(read.outcome, HeaderReading)
+    """Return the pack-mates of the sounds that were read, in order."""
+    read = [
+        path
+        for path, reading in zip(paths, readings, strict=True)
+        if not isinstance(reading.outcome, SoundError)
     ]
-    return context.folders.pack_mates(root, paths, folder_words=context.settings.folder_words)
+    return context.folders.pack_mates(root, read, folder_words=context.settings.folder_words)
 
 
 def _results(
@@ -227,34 +194,36 @@ def _results(
     settings: Settings,
 ) -> list[SoundResult]:
     of_each = iter(pack_mates)
-    questions = [
-        question(entry.path, read.outcome.header, next(of_each), folder_words=settings.folder_words)
-        for entry, read in zip(claimed.entries, readings, strict=True)
-        if isinstance(read.outcome, HeaderReading)
+    inputs = [
+        model_input(
+            entry.path, reading.outcome.header, next(of_each), folder_words=settings.folder_words
+        )
+        for entry, reading in zip(claimed.entries, readings, strict=True)
+        if not isinstance(reading.outcome, SoundError)
     ]
-    predictions = iter(answers(classifier, questions))
+    predictions = iter(predict(classifier, inputs))
     results = []
-    for entry, read in zip(claimed.entries, readings, strict=True):
+    for entry, reading in zip(claimed.entries, readings, strict=True):
         outcome: Prediction | Failure
-        if isinstance(read.outcome, HeaderReading):
-            header, note = read.outcome.header, read.outcome.note
-            outcome = next(predictions)
-            known = sound_attributes(entry.path, header, settings)
+        if isinstance(reading.outcome, SoundError):
+            header, note, attributes = None, None, None
+            outcome = Failure(reading.outcome.code, reading.outcome.message)
         else:
-            header, note, known = None, None, None
-            outcome = Failure(read.outcome.code, read.outcome.message)
+            header, note = reading.outcome.header, reading.outcome.note
+            outcome = next(predictions)
+            attributes = sound_attributes(entry.path, header, settings)
         results.append(
             SoundResult(
                 root=claimed.root,
                 path=entry.path,
                 pack=entry.pack,
                 vendor=entry.vendor,
-                file_size_bytes=read.file_size_bytes,
-                mtime_ns=read.mtime_ns,
+                file_size_bytes=reading.file_size_bytes,
+                mtime_ns=reading.mtime_ns,
                 header=header,
                 outcome=outcome,
                 note=note,
-                attributes=known,
+                attributes=attributes,
             )
         )
     return results

@@ -22,6 +22,7 @@ from db.reporting.counts import open_sounds
 from workers.context import WorkContext
 from workers.faults import Fault
 from workers.library_roots import LibraryRoot
+from workers.logging_setup import BatchLogger
 from workers.memory import collect_garbage_rarely
 from workers.recovery.crash_recovery import recover_batches
 from workers.recovery.expired_leases import return_expired
@@ -112,12 +113,7 @@ class EmbeddedRun:
         except Exception as error:
             if Fault.of(error) is not Fault.BUG:
                 raise
-            log.exception(
-                "batch %d: cratesort itself failed: %s",
-                batch_id,
-                plain(error),
-                extra={"batch": batch_id},
-            )
+            BatchLogger(log, batch_id).exception("cratesort itself failed: %s", plain(error))
 
     def _survives(self, suspect: QueuedBatch) -> bool:
         """Read a suspected sound in another process; count an attempt if that one dies."""

@@ -23,7 +23,7 @@ from classifier.names.tokens import clean_name, placed_tokens, tokenise
 from db.results.queries import top3
 from db.results.sounds import Prediction
 from workers.library_roots import OpenRoot
-from workers.predictions import Question, ask, predictions, question, sound_attributes
+from workers.predictions import ModelInput, answers, model_input, predictions, sound_attributes
 from workers.reading.folder_cache import FolderCache
 from workers.reading.sound_headers import read_sound
 from workers.settings import Settings
@@ -47,55 +47,55 @@ def explanation(
     folders: FolderCache,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Return all that ``cratesort explain --json`` says of one file.
+    """Return what ``cratesort explain --json`` prints of one file.
 
     Parameters
     ----------
     path : str
         As the ledger has it.
     """
-    sound: dict[str, Any] = {"path": path, "root": root.root.name}
+    about: dict[str, Any] = {"path": path, "root": root.root.name}
     read = read_sound(root, path)
     if isinstance(read.outcome, SoundError):
         error = {"error_code": read.outcome.code, "error_message": read.outcome.message}
-        return sound | error | {"category": None}
+        return about | error | {"category": None}
     (pack_mates,) = folders.pack_mates(root, [path], folder_words=settings.folder_words)
     header = read.outcome.header
     attributes = sound_attributes(path, header, settings)
-    asked = question(path, header, pack_mates, folder_words=settings.folder_words)
+    sound = model_input(path, header, pack_mates, folder_words=settings.folder_words)
     return (
-        sound
+        about
         | {"error_code": None, "error_message": None, "note": read.outcome.note}
-        | _answer(asked, classifier)
+        | _answer(sound, classifier)
         | {
             "header": _header(header, attributes.tempo_bpm),
-            "mates": _mates(asked.name, pack_mates, classifier),
+            "mates": _mates(sound.name, pack_mates, classifier),
             "by_products": asdict(attributes),
         }
     )
 
 
-def _answer(asked: Question, classifier: Classifier) -> dict[str, Any]:
-    answers = ask(classifier, [asked])
-    (prediction,) = predictions(classifier, [asked], answers)
-    tokens = tokenise(asked.name, _counting(asked.name, asked.pack_mates))
-    by_pack_mates = None if asked.pack_mates is None else _best(answers.by_pack_mates[0])[0]
+def _answer(sound: ModelInput, classifier: Classifier) -> dict[str, Any]:
+    everything = answers(classifier, [sound])
+    (prediction,) = predictions(classifier, [sound], everything)
+    tokens = tokenise(sound.name, _counting(sound.name, sound.pack_mates))
+    by_pack_mates = None if sound.pack_mates is None else _best(everything.by_pack_mates[0])[0]
     return {
         "category": CATEGORIES[prediction.best],
         "confidence": round(prediction.probabilities[prediction.best], 4),
-        "top3": _best(answers.probabilities[0]),
+        "top3": _best(everything.probabilities[0]),
         "needs_review": prediction.needs_review,
         "review_below": round(classifier.review_below, 4),
         "evidence": prediction.evidence,
         "model_version": prediction.model_version,
-        "name_read": asked.name,
+        "name_read": sound.name,
         "tokens": list(first_and_last(tokens, SEQUENCE_LENGTH)),
         "tokens_not_read": max(0, len(tokens) - SEQUENCE_LENGTH),
-        "words": _words(asked, classifier, prediction),
+        "words": _words(sound, classifier, prediction),
         "says": {
-            "name": _best(answers.by_name[0])[0],
+            "name": _best(everything.by_name[0])[0],
             "name_and_mates": by_pack_mates,
-            "everything": _best(answers.probabilities[0])[0],
+            "everything": _best(everything.probabilities[0])[0],
         },
     }
 
@@ -113,17 +113,19 @@ def _counting(name: str, pack_mates: PackMates | None) -> frozenset[int]:
     return frozenset() if pack_mates is None else pack_mates.counting(name)
 
 
-def _words(asked: Question, classifier: Classifier, prediction: Prediction) -> list[dict[str, Any]]:
+def _words(
+    sound: ModelInput, classifier: Classifier, prediction: Prediction
+) -> list[dict[str, Any]]:
     """Return the category's probability without each word, the largest change first.
 
     Pack-mates and header stay.
     """
-    cuts = words_cut(asked.name, asked.pack_mates)[:_MOST_WORDS]
+    cuts = words_cut(sound.name, sound.pack_mates)[:_MOST_WORDS]
     if not cuts:
         return []
     best, confidence = prediction.best, prediction.probabilities[prediction.best]
     probabilities = classifier.predict(
-        [cut.name for cut in cuts], [asked.header] * len(cuts), [cut.pack_mates for cut in cuts]
+        [cut.name for cut in cuts], [sound.header] * len(cuts), [cut.pack_mates for cut in cuts]
     )
     words = [
         (cut, without, without - confidence)

@@ -1,8 +1,6 @@
-"""What a process logs: on standard error, one safe line a record, times in UTC.
+"""Logging: to standard error, one safe line a record, times in UTC; text or JSON.
 
-For a person text, for a program JSON: one object a line, so that nobody has to take sentences
-apart. What a record is about (`batch`, `ingest`, ...) stands in both, in the sentence and as a
-member of its own.
+What a record is about (`batch`, `ingest`, ...) is in its sentence and, in JSON, also a member.
 """
 
 import json
@@ -11,15 +9,16 @@ import os
 import socket
 import sys
 import time
+from collections.abc import MutableMapping
 from typing import Any, Final, Literal
 
 from classifier.files.paths import printable
 
-#: ``auto``: text where a person reads it, on a terminal; else json.
+#: ``auto``: text on a terminal, else JSON.
 LogFormat = Literal["auto", "json", "text"]
 
-#: What a record may say of what it is about (``extra=`` of a logging call), in this order. Each is
-#: a number or a short name of ours.
+#: The members that a JSON record may have of its own (``extra=`` of a logging call), in this order:
+#: numbers and short names.
 FIELDS: Final = (
     "ingest",
     "batch",
@@ -32,20 +31,12 @@ FIELDS: Final = (
     "database_seconds",
 )
 
-#: Celery says twice of every message what we say once of every batch. What goes wrong it says
-#: elsewhere, or louder.
+#: Celery logs two lines a message, where we log one a batch. It logs failures elsewhere.
 _TALKATIVE: Final = ("celery.worker.strategy", "celery.app.trace")
 
 
 def set_up_logging(level: str, log_format: LogFormat = "text") -> None:
-    """Send log records to standard error, one safe line each.
-
-    Parameters
-    ----------
-    level : str
-        Of Python's names.
-    log_format : {"auto", "json", "text"}
-    """
+    """Send log records to standard error."""
     if log_format == "auto":
         log_format = "text" if sys.stderr is not None and sys.stderr.isatty() else "json"
     handler = _StderrHandler()
@@ -54,13 +45,27 @@ def set_up_logging(level: str, log_format: LogFormat = "text") -> None:
     else:
         handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.captureWarnings(True)  # Python would write lines of its own between ours
+    logging.captureWarnings(True)  # Python would write them itself, in its own format
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
 
 
+class BatchLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs about one batch: its id begins the sentence and is a member of the record."""
+
+    def __init__(self, logger: logging.Logger, batch_id: int) -> None:
+        super().__init__(logger, {"batch": batch_id})
+        self._prefix = f"batch {batch_id}: "
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[str, MutableMapping[str, Any]]:
+        """Add the id."""
+        return super().process(self._prefix + msg, kwargs)
+
+
 class _StderrHandler(logging.Handler):
-    """Writes to what standard error is at the moment: a progress display puts itself in between."""
+    """Writes to the current `sys.stderr`, which a progress display replaces."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -75,39 +80,34 @@ class OneLineFormatter(logging.Formatter):
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
-
-    def converter(self, seconds: float | None) -> time.struct_time:
-        """Return UTC: hosts of a fleet stand in different places."""
-        return time.gmtime(seconds)
+    converter = staticmethod(time.gmtime)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
-        """Return a traceback, its lines indented: none of them can pass for a record."""
+        """Return a traceback with indented lines, which cannot look like records."""
         lines = super().formatException(ei).splitlines()
         return "\n".join("    " + printable(line) for line in lines)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
-        """Return the line, without the traceback, which keeps its own lines."""
+        """Return the record as one line, without its traceback."""
         return printable(" ".join(super().formatMessage(record).splitlines()))
 
 
 class JsonFormatter(OneLineFormatter):
-    """One JSON object a line; whatever is no ASCII is escaped, line ends and terminal codes too."""
+    """One JSON object a line, in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
         line: dict[str, Any] = {
             "time": self.formatTime(record),
             "level": record.levelname,
-            # Not only as JSON: `jq -r` prints it as it is, on a terminal.
+            # Printable in itself, too: `jq -r` prints it raw on a terminal.
             "message": printable(" ".join(record.getMessage().splitlines())),
             "worker": f"{socket.gethostname()}:{os.getpid()}",
             "logger": record.name,
         }
-        line.update(
-            (name, getattr(record, name))
-            for name in FIELDS
-            if getattr(record, name, None) is not None
-        )
+        for name in FIELDS:
+            if getattr(record, name, None) is not None:
+                line[name] = getattr(record, name)
         if record.exc_info:
             line["exception"] = super().formatException(record.exc_info)
         return json.dumps(line, default=str)

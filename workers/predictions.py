@@ -1,7 +1,6 @@
-"""What is asked of the model about sounds, its answers, and what else names and headers say."""
+"""Model inputs and predictions of sounds, and their other attributes."""
 
 import functools
-import posixpath
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,9 +8,8 @@ from classifier.files.paths import readable_name
 from classifier.headers.reader import AudioHeader
 from classifier.model.evidence import evidence_of
 from classifier.model.header_features import header_matrix
+from classifier.names import folder_context
 from classifier.names.attributes import Attributes, attributes_of
-from classifier.names.folder_context import folder_words as words_of_folders
-from classifier.names.folder_context import prefixed_name
 from db.results.sounds import Prediction
 from workers.settings import Settings
 
@@ -20,99 +18,86 @@ if TYPE_CHECKING:
     from classifier.names.pack_mates import PackMates
 
 
-class Question(NamedTuple):
-    """One sound as the model is asked about it.
+class ModelInput(NamedTuple):
+    """A sound as the model gets it.
 
     Attributes
     ----------
     name : str
-        With its folders' words in front where it says nothing and they do.
-    folder_spoke : bool
-        Whether folders' words stand in the name.
+        An uninformative name has the words of its folders in front.
+    has_folder_words : bool
+        Whether that is so.
     """
 
     name: str
     header: AudioHeader
     pack_mates: "PackMates | None" = None
-    folder_spoke: bool = False
+    has_folder_words: bool = False
 
 
-def question(
+def model_input(
     path: str, header: AudioHeader, pack_mates: "PackMates | None", *, folder_words: bool
-) -> Question:
-    """Return what is asked about a sound.
-
-    Parameters
-    ----------
-    path : str
-        As the ledger has it: its folders are those below the library root.
-    pack_mates : PackMates or None
-        From `workers.reading.folder_cache.FolderCache`.
-    folder_words : bool
-        Whether folders speak where the name says nothing.
-    """
-    name = readable_name(posixpath.basename(path))
-    spoken = prefixed_name(_words_of(posixpath.dirname(path)), name) if folder_words else name
-    return Question(spoken, header, pack_mates, folder_spoke=spoken != name)
+) -> ModelInput:
+    """Return the model input of a sound; `folder_words` as the setting of that name."""
+    folder, _, name = path.rpartition("/")
+    own_name = readable_name(name)
+    full_name = (
+        folder_context.prefixed_name(_words_of(folder), own_name) if folder_words else own_name
+    )
+    return ModelInput(full_name, header, pack_mates, has_folder_words=full_name != own_name)
 
 
-@functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
+@functools.lru_cache(maxsize=1024)  # consecutive files are mostly of one folder
 def _words_of(folder: str) -> str:
-    return words_of_folders(_readable(folder))
+    return folder_context.folder_words(_readable(folder))
 
 
-def answers(classifier: "Classifier", questions: Sequence[Question]) -> list[Prediction]:
-    """Ask the model about sounds, all at once.
-
-    Returns
-    -------
-    list of Prediction
-        One per question; it depends on no other.
-    """
-    return predictions(classifier, questions, ask(classifier, questions))
+def predict(classifier: "Classifier", inputs: Sequence[ModelInput]) -> list[Prediction]:
+    """Return the prediction of each sound, which depends on no other."""
+    return predictions(classifier, inputs, answers(classifier, inputs))
 
 
-def ask(classifier: "Classifier", questions: Sequence[Question]) -> "Answers":
-    """Return all that a model says of sounds, also from less than everything."""
+def answers(classifier: "Classifier", inputs: Sequence[ModelInput]) -> "Answers":
+    """Return the model's predictions with the intermediate ones."""
     return classifier.answers(
-        [asked.name for asked in questions],
-        header_matrix([asked.header for asked in questions]),
-        [asked.pack_mates for asked in questions],
+        [sound.name for sound in inputs],
+        header_matrix([sound.header for sound in inputs]),
+        [sound.pack_mates for sound in inputs],
     )
 
 
 def predictions(
-    classifier: "Classifier", questions: Sequence[Question], found: "Answers"
+    classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
 ) -> list[Prediction]:
-    """Return what is kept of a model's answers to these questions."""
-    best, by_name, by_mates = (
+    """Return the part of a model's answers that is stored."""
+    best, by_name, by_pack_mates = (
         probabilities.argmax(axis=1).tolist()
-        for probabilities in (found.probabilities, found.by_name, found.by_pack_mates)
+        for probabilities in (answers.probabilities, answers.by_name, answers.by_pack_mates)
     )
     version, review_below = classifier.version, classifier.review_below
-    rows, tokens = found.probabilities.tolist(), found.tokens.tolist()
+    rows, tokens = answers.probabilities.tolist(), answers.tokens.tolist()
     return [
         Prediction(
             tuple(row),
             version,
-            evidence_of(category, name, pack_mates, folder_spoke=asked.folder_spoke),
+            evidence_of(category, name, pack_mates, folder_spoke=sound.has_folder_words),
             row[category] < review_below,
             *counts,
         )
-        for asked, row, category, name, pack_mates, counts in zip(
-            questions, rows, best, by_name, by_mates, tokens, strict=True
+        for sound, row, category, name, pack_mates, counts in zip(
+            inputs, rows, best, by_name, by_pack_mates, tokens, strict=True
         )
     ]
 
 
 def sound_attributes(path: str, header: AudioHeader, settings: Settings) -> Attributes:
-    """Return what is known of a sound beside its category."""
+    """Return a sound's tempo, key, playback and instrument."""
     folder, _, name = path.rpartition("/")
     return attributes_of(
         readable_name(name), header, _readable(folder), folder_words=settings.folder_words
     )
 
 
-@functools.lru_cache(maxsize=1024)  # the files of a folder come one after the other
+@functools.lru_cache(maxsize=1024)  # consecutive files are mostly of one folder
 def _readable(folder: str) -> tuple[str, ...]:
     return tuple(readable_name(part) for part in folder.split("/")) if folder else ()

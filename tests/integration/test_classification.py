@@ -260,17 +260,18 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
 ):
     # Given a worker whose batch is taken from it while it reads
     batch_id = queued(all_names)
-    read_all = classification._read
+    read_headers = classification.read_headers
 
-    def taken_away(claimed, root, context):
-        readings = read_all(claimed, root, context)
+    def taken_away(*arguments):
+        readings = read_headers(*arguments)
+        token = batch_rows()[0]["token"]
         with context.database.begin() as connection:
-            recovery.count_attempt(connection, claimed.id, token=claimed.token)
+            recovery.count_attempt(connection, batch_id, token=token)
             ledger.take_pending(connection, window=9, limit=9)
             ledger.claim(connection, batch_id, token="theirs", worker="other", lease_seconds=60)
         return readings
 
-    monkeypatch.setattr(classification, "_read", taken_away)
+    monkeypatch.setattr(classification, "read_headers", taken_away)
 
     # When it comes to write
     assert classify_batch(batch_id, context) is None
@@ -526,14 +527,14 @@ def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
 ):
     # Given a database that dies while the batch is read
     batch_id = queued(all_names)
-    read_all = classification._read
+    read_headers = classification.read_headers
 
-    def power_cut(claimed, root, context):
-        readings = read_all(claimed, root, context)
+    def power_cut(*arguments):
+        readings = read_headers(*arguments)
         postgres_server.kill()
         return readings
 
-    monkeypatch.setattr(classification, "_read", power_cut)
+    monkeypatch.setattr(classification, "read_headers", power_cut)
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011  (which one is the next line)
             classify_batch(batch_id, context)

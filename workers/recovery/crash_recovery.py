@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from db.queue import recovery
 from workers.faults import Fault
+from workers.logging_setup import BatchLogger
 from workers.recovery.crash_marker import (
     MarkerContent,
     claim_dead_marker,
@@ -119,4 +120,4 @@ def _return_batches(
                 what = "handed back, now that the database answers"
             else:
                 what = f"its process {marker.pid} ended; it was {outcome}"
-            log.warning("batch %d: %s", batch.id, what, extra={"batch": batch.id})
+            BatchLogger(log, batch.id).warning("%s", what)

@@ -12,6 +12,7 @@ from db.errors import plain
 from db.queue import recovery
 from db.queue.recovery import AttemptOutcome
 from workers.faults import Fault
+from workers.logging_setup import BatchLogger
 from workers.recovery.failure_policy import Ending, carry_out, decide
 from workers.settings import Settings
 
@@ -33,12 +34,7 @@ def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutco
             if expired is None or Fault.of(error) is Fault.TRANSIENT:
                 raise
             # A bug with one batch must not keep the other expired ones from returning.
-            log.exception(
-                "batch %d cannot be returned: %s",
-                expired.id,
-                plain(error),
-                extra={"batch": expired.id},
-            )
+            BatchLogger(log, expired.id).exception("cannot be returned: %s", plain(error))
             with database.begin() as connection:
                 recovery.extend_lease(
                     connection, expired.id, token=expired.token, seconds=settings.lease_seconds
@@ -46,9 +42,4 @@ def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutco
             continue
         if outcome is not None:
             outcomes[outcome] += 1
-            log.warning(
-                "batch %d: its worker fell silent; it was %s",
-                expired.id,
-                outcome,
-                extra={"batch": expired.id},
-            )
+            BatchLogger(log, expired.id).warning("its worker fell silent; it was %s", outcome)

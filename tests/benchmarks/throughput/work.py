@@ -18,7 +18,7 @@ from classifier.headers.reader import HeaderReading
 from classifier.model.classifier import Classifier
 from classifier.model.header_features import header_matrix
 from workers.library_roots import LibraryRoot, OpenRoot
-from workers.predictions import question
+from workers.predictions import model_input
 from workers.reading.folder_cache import FolderCache
 from workers.reading.sound_headers import read_sound
 
@@ -46,7 +46,7 @@ class Work:
             headers.append(outcome.header)
         mates = self._folders.pack_mates(self._root, paths, folder_words=True)
         asked = [
-            question(path, header, folder, folder_words=True)
+            model_input(path, header, folder, folder_words=True)
             for path, header, folder in zip(paths, headers, mates, strict=True)
         ]
         found = self._classifier.answers([one.name for one in asked], header_matrix(headers), mates)

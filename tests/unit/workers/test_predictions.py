@@ -6,7 +6,7 @@ from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 from classifier.names.pack_mates import pack_mates_of
-from workers.predictions import answers, question
+from workers.predictions import model_input, predict
 
 UNKNOWN = AudioHeader(None, None, None, None, None, None)
 VOCALS = ["take 01.wav", "take 02.wav", "Vox Chop 03.wav", "vocal adlib.wav", "vox 5.wav"]
@@ -18,16 +18,16 @@ def starter():
 
 
 def asked(path, mates=None, folder_words=True):
-    return question(path, UNKNOWN, mates, folder_words=folder_words)
+    return model_input(path, UNKNOWN, mates, folder_words=folder_words)
 
 
 def test_a_question_says_whether_a_folder_spoke():
     silent = asked("Drums/Kicks/01.wav")
-    assert (silent.name, silent.folder_spoke) == ("Drums Kicks 01.wav", True)
+    assert (silent.name, silent.has_folder_words) == ("Drums Kicks 01.wav", True)
     telling = asked("Drums/Kicks/riser.wav")
-    assert (telling.name, telling.folder_spoke) == ("riser.wav", False)
+    assert (telling.name, telling.has_folder_words) == ("riser.wav", False)
     unasked = asked("Drums/Kicks/01.wav", folder_words=False)
-    assert (unasked.name, unasked.folder_spoke) == ("01.wav", False)
+    assert (unasked.name, unasked.has_folder_words) == ("01.wav", False)
 
 
 def test_names_that_are_not_utf_8_are_asked_as_their_letters():
@@ -35,7 +35,7 @@ def test_names_that_are_not_utf_8_are_asked_as_their_letters():
 
 
 def test_nothing_asked_is_nothing_answered(starter):
-    assert answers(starter, []) == []
+    assert predict(starter, []) == []
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_nothing_asked_is_nothing_answered(starter):
     ],
 )
 def test_an_answer_says_what_it_rests_on(starter, path, mates, category, evidence):
-    (said,) = answers(starter, [asked(path, mates)])
+    (said,) = predict(starter, [asked(path, mates)])
     assert (CATEGORIES[said.best], said.evidence) == (category, evidence)
     assert said.model_version == starter.version
 
 
 def test_every_answer_says_whether_it_needs_a_review(starter):
     questions = [asked(f"{name}.wav") for name in ("Kick Hard", "Vocal Adlib", "zzq", "x", "01")]
-    said = answers(starter, questions)
+    said = predict(starter, questions)
     for one in said:
         assert one.needs_review == (one.probabilities[one.best] < starter.review_below)
     assert not said[0].needs_review
@@ -64,8 +64,8 @@ def test_every_answer_says_whether_it_needs_a_review(starter):
 def test_an_answer_depends_on_no_other_question(starter):
     mates = pack_mates_of(VOCALS)
     questions = [*(asked(name, mates) for name in VOCALS), asked("Kicks/01.wav"), asked("x.wav")]
-    together = answers(starter, questions)
-    alone = [answers(starter, [one])[0] for one in reversed(questions)][::-1]
+    together = predict(starter, questions)
+    alone = [predict(starter, [one])[0] for one in reversed(questions)][::-1]
     for one, other in zip(together, alone, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
         assert (one.evidence, one.needs_review) == (other.evidence, other.needs_review)
