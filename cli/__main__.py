@@ -91,13 +91,7 @@ def cratesort() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line on `arguments`, by default the process's own.
-
-    Returns
-    -------
-    int
-        The exit code. A command that ends early with one raises SystemExit.
-    """
+    """Run the command line and return the exit code; a command may raise SystemExit with one."""
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
         if stream is not None:  # None: closed by the parent process

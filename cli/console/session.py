@@ -14,15 +14,8 @@ if TYPE_CHECKING:
 def opened_database(settings: "Settings | None" = None) -> "Iterator[tuple[Settings, Engine]]":
     """Give the settings and their database for the block, after checking its tables.
 
-    Parameters
-    ----------
-    settings : Settings, optional
-        Read from the environment when not given.
-
-    Raises
-    ------
-    db.migrate.SchemaError
-        The tables are of another version. SQLite's are created where there are none.
+    Settings are read from the environment when not given. SQLite's tables are created where there
+    are none; other tables of another version raise `db.migrate.SchemaError`.
     """
     from db.engine import create_engine
     from db.migrate import require_current

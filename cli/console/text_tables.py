@@ -46,12 +46,8 @@ def table_lines(
 ) -> list[str]:
     """Return rows as lines in columns as wide as their cells.
 
-    Parameters
-    ----------
-    align : str
-        ``<`` or ``>`` for each column.
-    cut : int, optional
-        The column whose texts lose their beginnings where a line is wider than `width` cells.
+    `align` has ``<`` or ``>`` for each column. The texts of column `cut` lose their beginnings
+    where a line is wider than `width` cells.
     """
     texts = [[cell_text(cell) for cell in row] for row in (header, *rows) if row]
     widths = [max(map(cell_width, column)) for column in zip(*texts, strict=True)]

@@ -36,12 +36,7 @@ Ended: TypeAlias = "tuple[Submission, IngestProgress | None]"
 class Run:
     """One submission, from the first file found to the last row.
 
-    Attributes
-    ----------
-    wait : bool
-        Whether to return only when every file has its row.
-    started : float
-        When the command began, in seconds of the monotonic clock.
+    With `wait` it ends when every file has its row. `started` is in seconds of the monotonic clock.
     """
 
     settings: "Settings"
@@ -54,10 +49,7 @@ class Run:
     def begin(cls, *, wait: bool | None) -> Iterator["Run"]:
         """Read the settings, open the database for the block, and set up what is logged.
 
-        Parameters
-        ----------
-        wait : bool or None
-            None: wait in process and on a terminal.
+        With `wait` None, wait in process and on a terminal.
         """
         from workers.settings import load_settings
 

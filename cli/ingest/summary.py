@@ -27,10 +27,7 @@ def report(
 ) -> Exit:
     """Print what an ingest came to, and return the exit code that says it.
 
-    Parameters
-    ----------
-    ended : IngestProgress or None
-        None: nobody waited for the end.
+    `ended` is None when nobody waited for the end.
     """
     seconds = time.monotonic() - run.started
     ignored = source.ignored

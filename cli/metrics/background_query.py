@@ -17,14 +17,7 @@ class BackgroundQuery(Generic[T]):
     """Runs at most once at a time; callers meanwhile share the result.
 
     A client that waits in C for a frozen server obeys no timeout. Its thread stays until the server
-    answers, and ends with the process.
-
-    Parameters
-    ----------
-    server : str
-        For the log.
-    query : callable
-        Whatever it raises is logged, and is no result.
+    answers, and ends with the process. Whatever the query raises is logged, and is no result.
     """
 
     def __init__(self, server: str, query: Callable[[], T]) -> None:

@@ -31,10 +31,7 @@ RUN_STATES: Final = ("none", "running", "silent", "failed", "promoted", "kept", 
 class CratesortCollector(Collector):
     """Reads the numbers at each scrape and names them.
 
-    Attributes
-    ----------
-    database_answered : bool
-        Whether it did at the last scrape.
+    `database_answered` is of the last scrape.
     """
 
     def __init__(self, reader: MetricReader) -> None:

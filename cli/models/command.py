@@ -41,36 +41,23 @@ def list_models(as_json: bool) -> None:
     with opened_database() as (_, database), reading(database) as connection:
         rows = stored(connection)
     has_champion = any(row.champion for row in rows)
-    listed: list[dict[str, Any]] = [
-        {
-            "version": row.version,
-            "serves": row.champion,
-            "size_bytes": row.size_bytes,
-            "created_at": iso_time(row.created_at, "seconds"),
-            "origin": "database",
-        }
+    listed: list[tuple[Any, ...]] = [
+        (row.version, row.champion, row.size_bytes, iso_time(row.created_at, "seconds"), "database")
         for row in rows
     ]
-    listed.append(
-        {
-            "version": starter_version(),
-            "serves": not has_champion,
-            "size_bytes": len(starter_bundle()),
-            "created_at": None,
-            "origin": "package",
-        }
-    )
+    listed.append((starter_version(), not has_champion, len(starter_bundle()), None, "package"))
     if as_json:
-        print_json({"models": listed})
+        keys = ("version", "serves", "size_bytes", "created_at", "origin")
+        print_json({"models": [dict(zip(keys, model, strict=True)) for model in listed]})
         return
     print_table(
         [
             (
-                f"{'*' if model['serves'] else ' '} {model['version']}",
-                f"{model['size_bytes'] / 1e6:,.2f} MB",
-                model["created_at"] or "ships with cratesort",
+                f"{'*' if serves else ' '} {version}",
+                f"{size_bytes / 1e6:,.2f} MB",
+                created_at or "ships with cratesort",
             )
-            for model in listed
+            for version, serves, size_bytes, created_at, _ in listed
         ],
         "<><",
         indent=0,

@@ -14,13 +14,7 @@ class DataFolderError(CratesortError):
 
 
 def broker_url_for(service: str) -> str:
-    """Return the URL of Redis, with its password.
-
-    Raises
-    ------
-    NoBrokerError
-        None is configured.
-    """
+    """Return the URL of Redis, with its password."""
     from workers.settings import load_settings
 
     url = load_settings().broker_url
@@ -34,15 +28,7 @@ def broker_url_for(service: str) -> str:
 
 
 def require_broker(service: str) -> None:
-    """Check that Redis is configured and, if it answers, accepts the password.
-
-    Raises
-    ------
-    NoBrokerError
-        None is configured.
-    redis.exceptions.AuthenticationError
-        Redis expects another password.
-    """
+    """Check that Redis is configured and, if it answers, accepts the password."""
     import redis.exceptions
 
     url = broker_url_for(service)
@@ -56,12 +42,7 @@ def require_broker(service: str) -> None:
 
 
 def require_data_folder() -> None:
-    """Check that a worker's children can write their crash markers.
-
-    Raises
-    ------
-    DataFolderError
-    """
+    """Check that a worker's children can write their crash markers."""
     from workers.settings import load_settings
 
     folder = load_settings().running_folder

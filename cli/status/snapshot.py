@@ -32,18 +32,9 @@ class SoundsStatus:
 
 @dataclass(frozen=True, slots=True)
 class IngestStatus:
-    """One of the latest ingests.
+    """One of the latest ingests, counted in files; the pace is that of the last minute.
 
-    Attributes
-    ----------
-    found, ignored, skipped_unchanged, enqueued, classified, failed : int
-        Files.
-    submitted : bool
-        Whether its producer has written all of it; False for one that was interrupted, too.
-    finished : bool
-        Whether every file has its row.
-    files_per_second : float
-        Over the last minute.
+    `submitted` is False while its producer works, and for good when that was interrupted.
     """
 
     ingest_id: int
@@ -61,16 +52,9 @@ class IngestStatus:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStatus:
-    """The training run that began last.
+    """The training run that began last; times are ISO 8601 in UTC.
 
-    Attributes
-    ----------
-    silent : bool
-        Running with an expired lease.
-    slot : str or None
-        The schedule's moment; None: started by hand.
-    started_at, finished_at : str or None
-        ISO 8601, UTC.
+    `silent`: running with an expired lease. `slot`: the schedule's moment, None by hand.
     """
 
     run_id: int
@@ -101,24 +85,8 @@ class InboxStatus:
 class Status:
     """The state of a library and of the work on it; docs/operations.md lists the keys.
 
-    Attributes
-    ----------
-    batches : dict of str to int
-        By state.
-    oldest_waiting_seconds : float or None
-        Age of the oldest batch that is pending or queued.
-    workers : dict of str to HostAtWork
-        By host; those that hold a batch or finished one within the last minute.
-    ingests : list of IngestStatus
-        The latest ten, newest first.
-    categories, errors : dict of str to int
-        Sounds, the most frequent first.
-    model_version : str
-        The model that serves.
-    files_per_second : float
-        Over the last minute.
-    inbox : InboxStatus or None
-        None without a broker.
+    Workers are by host, and those of the last minute. `categories` and `errors` count sounds, the
+    most frequent first. `inbox` is None without a broker.
     """
 
     sounds: SoundsStatus

@@ -32,13 +32,7 @@ _STYLES: Final = {
 
 
 def status_lines(status: "Status", width: int | None) -> list[str]:
-    """Return a status as text.
-
-    Parameters
-    ----------
-    width : int or None
-        Terminal cells, to which the sources of ingests are cut; None: nothing is cut.
-    """
+    """Return a status as text, the sources of ingests cut to `width` cells of a terminal."""
     sounds = status.sounds
     lines = [
         f"Sounds    {sounds.classified:,} classified, {sounds.failed:,} failed, "
@@ -172,16 +166,9 @@ def _read_or_last(
 
 
 def screen(status: "Status | None", away: str | None, *, width: int, height: int) -> "Text":
-    """Return what a terminal shows: no line wider than `width`, at most `height` lines.
+    """Return what a terminal shows: no line wider than `width` cells, at most `height` lines.
 
-    Parameters
-    ----------
-    status : Status or None
-        The latest; None when none was read yet.
-    away : str or None
-        Why the database could not be read just now.
-    width, height : int
-        In terminal cells and lines.
+    `status` is the latest that was read, if any; `away` is why the database does not answer now.
     """
     from rich.text import Text
 
