@@ -25,10 +25,14 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
 
 
+def utc(moment: datetime) -> datetime:
+    """Return a time of the database with its zone: SQLite returns UTC without one."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
-    """Return a moment of the database in UTC; SQLite hands back UTC without saying so."""
-    known = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return known.isoformat(timespec=timespec)
+    """Return a time of the database as ISO 8601 in UTC."""
+    return utc(moment).isoformat(timespec=timespec)
 
 
 def on_terminal() -> bool:

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client import Metric
@@ -20,6 +19,7 @@ from prometheus_client.registry import Collector
 from classifier.categories import CATEGORIES
 from classifier.errors import ErrorCode
 from classifier.files.paths import printable
+from cli.console.output import utc
 from cli.metrics.reader import BrokerNumbers, DatabaseNumbers, MetricReader, SoundNumbers
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, WAIT_BOUNDS_SECONDS, Measures
@@ -161,20 +161,14 @@ def _of_model(numbers: DatabaseNumbers) -> Iterator[Metric]:
         yield _gauge(
             "training_run_start_timestamp_seconds",
             "When the last training run began, by the database's clock.",
-            _unix_seconds(run.started_at),
+            utc(run.started_at).timestamp(),
         )
         if run.finished_at is not None:
             yield _gauge(
                 "training_run_end_timestamp_seconds",
                 "When the last training run ended, by the database's clock.",
-                _unix_seconds(run.finished_at),
+                utc(run.finished_at).timestamp(),
             )
-
-
-def _unix_seconds(moment: datetime) -> float:
-    """Return a moment of the database; SQLite hands back UTC without saying so."""
-    known = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return known.timestamp()
 
 
 def _state_of(run: TrainingRun | None) -> str:
