@@ -18,9 +18,7 @@ from cli.models.explain_text import lines
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
-    from classifier.model.classifier import Classifier
     from workers.library_roots import LibraryRoot
-    from workers.reading.folder_cache import FolderCache
     from workers.settings import Settings
 
 
@@ -42,6 +40,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         if not os.path.lexists(path):
             raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
 
+    from workers.explanation import explanation
     from workers.reading.folder_cache import FolderCache
     from workers.serving_model import ServingModel
 
@@ -51,7 +50,16 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     folders = FolderCache()
     sounds: list[dict[str, Any]] = []
     for path in paths:
-        sound = _explained(path, classifier, folders, settings)
+        resolved = os.path.realpath(os.fsencode(path))
+        root = _root_of(resolved, settings)
+        with root.opened() as opened:
+            sound = explanation(
+                opened,
+                root.path_of(resolved),
+                classifier=classifier,
+                folders=folders,
+                settings=settings,
+            )
         if not as_json:
             if sounds:
                 say()
@@ -77,20 +85,3 @@ def _root_of(resolved: bytes, settings: "Settings") -> "LibraryRoot":
         return Locator(settings).library_root(resolved)
     except OutsideRootsError:
         return ABSOLUTE
-
-
-def _explained(
-    given: str, classifier: "Classifier", folders: "FolderCache", settings: "Settings"
-) -> dict[str, Any]:
-    from workers.explanation import explanation
-
-    resolved = os.path.realpath(os.fsencode(given))
-    root = _root_of(resolved, settings)
-    with root.opened() as opened:
-        return explanation(
-            opened,
-            root.path_of(resolved),
-            classifier=classifier,
-            folders=folders,
-            settings=settings,
-        )

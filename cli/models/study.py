@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.console.options import json_option, seed_option
+from cli.console.options import (
+    json_option,
+    labelled_table_option,
+    report_option,
+    seed_option,
+)
 from cli.console.output import print_json, say, tell
 from cli.console.text_tables import print_table
 
@@ -15,22 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--from-csv",
-    "table",
-    required=True,
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
-)
-@click.option(
-    "--report",
-    "folder",
-    required=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    help="Where report.html, metrics.json and the figures go.",
-)
+@labelled_table_option(required=True)
+@report_option(required=True, help="Where report.html, metrics.json and the figures go.")
 @seed_option
 @click.option(
     "--folds",

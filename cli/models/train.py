@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from classifier.categories import CATEGORIES
-from cli.console.options import json_option, seed_option
+from cli.console.options import (
+    json_option,
+    labelled_table_option,
+    report_option,
+    seed_option,
+)
 from cli.console.output import print_json, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import labelled, print_table
@@ -24,20 +29,8 @@ _COMPARED: Final = ("macro_precision", "macro_f1", "accuracy", "n_sounds")
 
 
 @click.command()
-@click.option(
-    "--from-csv",
-    "table",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
-)
-@click.option(
-    "--report",
-    "folder",
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    help="Write the run's report.html there, too.",
-)
+@labelled_table_option(required=False)
+@report_option(required=False, help="Write the run's report.html there, too.")
 @seed_option
 @json_option
 def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> None:
