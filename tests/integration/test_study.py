@@ -223,8 +223,8 @@ def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(three_vendors, 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ([], "at least two categories; of 0"),
-        (labelled_tables.rows(categories=("drum",)), "all are drum"),
+        ([], "no labelled sounds: at least two categories"),
+        (labelled_tables.rows(categories=("drum",)), "are drum: at least two"),
         (labelled_tables.rows(("ann",), ("drum", "vocal"), of_each=2), "at least 5"),
     ],
 )

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.categories import category_index
+from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
 from classifier.headers.reader import AudioHeader
 from classifier.model.header_features import header_matrix
+from training.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,22 @@ class LabelledSounds:
         """Return these sounds, then the others."""
         pairs = zip(self._columns(), others._columns(), strict=True)
         return LabelledSounds(*(np.concatenate(pair) for pair in pairs))
+
+    def per_category(self) -> dict[str, int]:
+        """Return how many sounds there are of each of the twelve categories."""
+        counts = np.bincount(self.category_indices, minlength=N_CATEGORIES)
+        return dict(zip(CATEGORIES, counts.tolist(), strict=True))
+
+    def require_two_categories(self) -> None:
+        """Raise `TrainingError` unless there are sounds of at least two categories."""
+        present = np.unique(self.category_indices)
+        if len(present) < 2:
+            reason = (
+                f"all {len(self):,} sounds to learn from are {CATEGORIES[present[0]]}"
+                if len(present)
+                else "no labelled sounds"
+            )
+            raise TrainingError(f"{reason}: at least two categories are needed")
 
     def _columns(self) -> list[NDArray[Any]]:
         return [getattr(self, field.name) for field in fields(self)]

@@ -16,7 +16,7 @@ vendors uses forests fitted without a fold's rows (`calibration`).
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import joblib
 import numpy as np
@@ -87,15 +87,26 @@ class FittedModels:
             Further sounds that may be mates. Their names are read, and nothing else of them.
         """
         if not len(sounds):
-            return np.zeros(
-                (0, N_CATEGORIES), dtype=np.float32
-            )  # scikit-learn refuses to scale none
+            # scikit-learn refuses to scale no rows.
+            return np.zeros((0, N_CATEGORIES), dtype=np.float32)
         everyone = sounds if beside is None else sounds.joined(beside)
         ids = self.vocabulary.encode(tokens_of(everyone))
         logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
         names = pooled(logs, summaries_of(everyone.folders, logs))[: len(sounds)]
         inputs = forest_inputs(names, sounds.headers, self.scaler)
         return calibrated(forest_probabilities(self.forest, inputs), self.temperature)
+
+    def summary(self, sounds: LabelledSounds, *, seed: int) -> dict[str, Any]:
+        """Return what a manifest says of the fit on these sounds."""
+        return {
+            "seed": seed,
+            "sounds": len(sounds),
+            "sounds_per_category": sounds.per_category(),
+            # Rows of these vendors can never again count as unseen.
+            "vendors": sorted(set(map(str, sounds.vendors))),
+            "words": len(self.vocabulary.words),
+            "forest_nodes": int(sum(tree.tree_.node_count for tree in self.forest.estimators_)),
+        }
 
     def members(self) -> dict[str, bytes]:
         """Return what `publish` makes a bundle of."""

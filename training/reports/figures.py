@@ -1,14 +1,12 @@
-"""Figures of reports: drawn once, as SVG for the page and as PNG to be kept beside it.
+"""Figures of reports, each as SVG for the page and as PNG beside it.
 
-Narrow, so that a phone shows them whole. On the page their colours are the page's own variables, so
-that one drawing serves a light and a dark screen.
+Narrow enough for a phone. On the page their colours are CSS variables, for light and dark screens.
 """
 
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +20,7 @@ from classifier.categories import CATEGORIES
 from classifier.files.paths import printable
 from training.evaluation.metrics import Evaluation
 
-#: Colours of a PNG, and what stands for each on a page (``templates/page.html.j2``).
+#: Colours of a PNG, and the variable for each on a page (``templates/page.html.j2``).
 _INK: Final = "#1b1f24"
 _SOFT: Final = "#57606a"
 _LINE: Final = "#d7dce1"
@@ -41,7 +39,7 @@ _VARIABLES: Final = {
 _WIDTH_INCHES: Final = 4.8
 _LONGEST_NAME: Final = 30
 
-#: So many values of a column are shown each, not gathered.
+#: Up to so many distinct values are drawn one by one.
 _FEW_VALUES: Final = 10
 
 #: Any: matplotlib types this as a dictionary of its three hundred names.
@@ -91,13 +89,12 @@ def _drawn(draw: Callable[[Figure], None], height_inches: float) -> Drawing:
 
 
 def _for_page(svg: str) -> str:
-    """Make of an SVG file an element that may stand beside others on a page."""
+    """Turn an SVG file into an element that can be one of several on a page."""
     element = svg[svg.index("<svg") :]
     element = re.sub(r' xmlns(:\w+)?="[^"]*"', "", element)
     element = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", element, count=1)
     element = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
-    # Clip paths and marks are told apart by a digest of what they are: equal ones may share it.
-    # What only numbers the parts of this drawing would stand on the page once a drawing.
+    # Element ids must be unique per page. Hashes of the content may be shared; numbers may not.
     element = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", element)
     element = element.replace("'DejaVu Sans'", "system-ui, sans-serif")
     for colour, variable in _VARIABLES.items():
@@ -105,21 +102,13 @@ def _for_page(svg: str) -> str:
     return element
 
 
-@contextmanager
-def _bare(axes: Any) -> Iterator[None]:
-    yield
+def _remove_frame(axes: Any) -> None:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
 
 
 def bars(counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
-    """Draw counts as horizontal bars, in the order given.
-
-    Parameters
-    ----------
-    most : int
-        Bars; what is beyond them is one more, of how many there are.
-    """
+    """Draw counts as horizontal bars in the order given; the last of `most` sums up the rest."""
     items = list(counts)
     if len(items) > most:
         rest = items[most - 1 :]
@@ -128,28 +117,24 @@ def bars(counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        with _bare(axes):
-            axes.barh(range(len(items)), [count for _, count in items], color=_MARK, height=0.7)
-            axes.set_yticks(range(len(items)), names, parse_math=False)
-            axes.set_xticks([])
-            axes.invert_yaxis()
-            axes.margins(x=0.16, y=0.02)
-            for place, (_, count) in enumerate(items):
-                axes.annotate(
-                    f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center"
-                )
+        axes.barh(range(len(items)), [count for _, count in items], color=_MARK, height=0.7)
+        axes.set_yticks(range(len(items)), names, parse_math=False)
+        axes.set_xticks([])
+        axes.invert_yaxis()
+        axes.margins(x=0.16, y=0.02)
+        for place, (_, count) in enumerate(items):
+            axes.annotate(
+                f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center"
+            )
+        _remove_frame(axes)
 
     return _drawn(draw, 0.3 + 0.21 * max(len(items), 1))
 
 
 def histograms(columns: Mapping[str, NDArray[np.float64]]) -> Drawing:
-    """Draw how often which value is stated, a panel a column.
+    """Draw how often each value occurs, one panel per column of shape (n_stated,).
 
-    A few values stand side by side; many are gathered on a logarithmic scale, values above 0.
-
-    Parameters
-    ----------
-    columns : mapping of str to ndarray of shape (n_stated,), float64
+    A few values get a bar each; many positive ones are binned on a logarithmic scale.
     """
 
     def draw(figure: Figure) -> None:
@@ -193,53 +178,53 @@ def comparison(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
         panels = figure.subplots(1, len(measures), sharey=True)
         for axes, measure in zip(panels, measures, strict=True):
             values = [getattr(evaluation, measure) for _, evaluation in evaluations]
-            with _bare(axes):
-                axes.barh(range(len(values)), values, color=colours, height=0.7)
-                axes.set_yticks(range(len(values)), names, parse_math=False)
-                axes.set_xlim(0, 1.3)
-                axes.set_xticks([])
-                axes.set_title(measure.replace("_", " ").replace("f1", "F1"))
-                for place, value in enumerate(values):
-                    axes.annotate(
-                        f"{value:.2f}", (value, place), (3, 0), textcoords="offset points",
-                        va="center",
-                    )  # fmt: skip
+            axes.barh(range(len(values)), values, color=colours, height=0.7)
+            axes.set_yticks(range(len(values)), names, parse_math=False)
+            axes.set_xlim(0, 1.3)
+            axes.set_xticks([])
+            axes.set_title(measure.replace("_", " ").replace("f1", "F1"))
+            for place, value in enumerate(values):
+                axes.annotate(
+                    f"{value:.2f}", (value, place), (3, 0), textcoords="offset points",
+                    va="center",
+                )  # fmt: skip
+            _remove_frame(axes)
         panels[0].invert_yaxis()
 
     return _drawn(draw, 0.4 + 0.25 * len(names))
 
 
 def confusion(evaluation: Evaluation) -> Drawing:
-    """Draw the confusion matrix: a row is the truth, a cell's shade the row's share called so."""
+    """Draw the confusion matrix: rows are the truth, shades the shares of the row."""
     counts = np.array(evaluation.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     places = range(len(CATEGORIES))
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        with _bare(axes):
-            for row, column in np.argwhere(counts):
-                share = shares[row, column]
-                corner = (column - 0.5, row - 0.5)
-                axes.add_patch(_square(corner, facecolor=_MARK, alpha=0.08 + 0.92 * share))
-                axes.annotate(
-                    f"{counts[row, column]:,}",
-                    (column, row),
-                    ha="center",
-                    va="center",
-                    fontsize=6,
-                    color=_ON_MARK if share > 0.5 else _INK,
-                )
-            for place in places:
-                axes.add_patch(_square((place - 0.5, place - 0.5), fill=False, edgecolor=_LINE))
-            axes.set_xlim(-0.5, len(CATEGORIES) - 0.5)
-            axes.set_ylim(len(CATEGORIES) - 0.5, -0.5)
-            axes.set_aspect("equal")
-            axes.set_xticks(places, CATEGORIES, rotation=45, ha="right", rotation_mode="anchor")
-            axes.set_yticks(places, CATEGORIES)
-            axes.tick_params(labelsize=7.5, labelcolor=_INK)
-            axes.set_xlabel("said")
-            axes.set_ylabel("truth")
+        for row, column in np.argwhere(counts):
+            share = shares[row, column]
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(_square(corner, facecolor=_MARK, alpha=0.08 + 0.92 * share))
+            axes.annotate(
+                f"{counts[row, column]:,}",
+                (column, row),
+                ha="center",
+                va="center",
+                fontsize=6,
+                color=_ON_MARK if share > 0.5 else _INK,
+            )
+        for place in places:
+            axes.add_patch(_square((place - 0.5, place - 0.5), fill=False, edgecolor=_LINE))
+        axes.set_xlim(-0.5, len(CATEGORIES) - 0.5)
+        axes.set_ylim(len(CATEGORIES) - 0.5, -0.5)
+        axes.set_aspect("equal")
+        axes.set_xticks(places, CATEGORIES, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(places, CATEGORIES)
+        axes.tick_params(labelsize=7.5, labelcolor=_INK)
+        axes.set_xlabel("said")
+        axes.set_ylabel("truth")
+        _remove_frame(axes)
 
     return _drawn(draw, 4.3)
 
@@ -249,10 +234,7 @@ def _square(corner: tuple[float, float], **look: Any) -> Any:
 
 
 def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
-    """Draw accuracy against confidence, a panel each; on the diagonal it means what it says.
-
-    The larger a point, the more sounds stand behind it.
-    """
+    """Draw accuracy against confidence, one panel per system; larger points are more sounds."""
     n_columns = min(3, max(2, len(evaluations)))
     n_rows = -(-len(evaluations) // n_columns)
 
@@ -264,9 +246,11 @@ def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
                 continue
             name, evaluation = evaluations[i]
             colour = _MARK if i == len(evaluations) - 1 else _SOFT
-            stated = [one.confidence for one in evaluation.reliability]
-            right = [one.accuracy for one in evaluation.reliability]
-            sizes = [3 + 70 * one.n_sounds / evaluation.n_sounds for one in evaluation.reliability]
+            stated = [part.confidence for part in evaluation.reliability]
+            right = [part.accuracy for part in evaluation.reliability]
+            sizes = [
+                3 + 70 * part.n_sounds / evaluation.n_sounds for part in evaluation.reliability
+            ]
             axes.plot([0, 1], [0, 1], color=_OTHER, linestyle=":", linewidth=1)
             axes.plot(stated, right, color=colour, linewidth=1)
             axes.scatter(stated, right, s=sizes, color=colour, linewidths=0)
@@ -287,9 +271,9 @@ def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
 
 
 def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a name that leaves room for the drawing beside it, and that can be drawn.
+    """Return a name that can be drawn, cut to the longest length.
 
-    A vendor's name may hold bytes that are no text, and characters that drive terminals or XML.
+    A vendor's name may hold bytes that are no text, and control characters.
     """
     name = printable(name.encode("utf-8", "backslashreplace").decode())
     return name if len(name) <= longest else name[: longest - 1] + "…"

@@ -1,7 +1,7 @@
-"""Pages for people: one HTML file each, with everything in it and nothing fetched.
+"""HTML reports: one file each, with everything in it and nothing fetched.
 
-Names of vendors are strangers' text: the template engine escapes all it is given, and the page
-forbids scripts and fetches besides.
+Names of vendors are untrusted text: the template engine escapes everything, and the page also
+forbids scripts and fetches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,9 @@ from training.reports.figures import Drawing
 
 
 def render(template: str, **content: Any) -> str:
-    """Return a page.
+    """Render a file of ``training/reports/templates``; a name that `content` lacks is an error.
 
-    Parameters
-    ----------
-    template : str
-        A file of ``training/reports/templates``.
-    **content
-        What it names; a name it lacks is an error, not a blank.
-
-    Returns
-    -------
-    str
-        Valid Unicode, whatever bytes a name was made of.
+    The page is valid Unicode, whatever bytes a name was made of.
     """
     environment = Environment(
         loader=PackageLoader("training.reports"),
@@ -61,86 +51,63 @@ def _number(value: float) -> str:
 
 def render_training_report(
     *,
-    version: str,
-    verdict: str,
-    reason: str,
     challenger: Evaluation | None,
     champion: Evaluation | None,
     champion_version: str,
     sizes: Mapping[str, Any],
-    created: str,
+    **run: str,
 ) -> str:
     """Return the page of a retraining run.
 
-    Parameters
-    ----------
-    verdict : str
-        ``promoted`` or ``kept``.
-    challenger, champion : Evaluation or None
-        On the same sounds; None where there were too few.
-    sizes : mapping
-        Counts of sounds by name; mappings among them are tables by category.
-    created : str
-        When, for a person.
+    Both evaluations are of the same sounds, and None where there were too few. Mappings among
+    `sizes` become tables by category. `run` has the run's version, verdict, reason and date.
     """
     models: list[tuple[str, Evaluation]] = []
     if challenger is not None and champion is not None:
-        models = [(f"champion {champion_version}", champion), (f"challenger {version}", challenger)]
+        models = [
+            (f"champion {champion_version}", champion),
+            (f"challenger {run['version']}", challenger),
+        ]
     return _training_page(
         models,
+        sizes,
         compared=bool(models),
         title="Champion and challenger on the same held-out sounds",
         explanation="Neither model learned any of them.",
         nothing="There was nothing to compare on that neither model may have learned.",
-        version=version,
-        verdict=verdict,
-        reason=reason,
-        sizes=sizes,
-        created=created,
+        **run,
     )
 
 
 def render_table_report(
     *,
-    version: str,
-    reason: str,
     by_vendor: Evaluation | None,
     random_split: Evaluation,
     sizes: Mapping[str, Any],
-    created: str,
+    **run: str,
 ) -> str:
-    """Return the page of a training run from a table.
-
-    Parameters
-    ----------
-    by_vendor : Evaluation or None
-        None with one vendor.
-    sizes : mapping
-        As for `render_training_report`.
-    """
+    """Return the page of a training run from a table; see `render_training_report`."""
     models = [("vendors already known (random split)", random_split)]
     if by_vendor is not None:
-        # Last, where the figures draw what counts.
+        # Last, where the figures highlight it.
         models.append(("vendors never seen", by_vendor))
     return _training_page(
         models,
+        sizes,
         compared=False,
         title="Measured by models that had not seen what they were tested on",
         explanation="The stored model itself is fitted on all rows.",
         nothing="",
-        version=version,
         verdict="stored",
-        reason=reason,
-        sizes=sizes,
-        created=created,
+        **run,
     )
 
 
 def _training_page(
     models: Sequence[tuple[str, Evaluation]],
+    sizes: Mapping[str, Any],
     *,
     compared: bool,
-    sizes: Mapping[str, Any],
     **content: str,
 ) -> str:
     """Render evaluations of models; with `compared`, of two on the same sounds."""

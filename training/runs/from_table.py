@@ -1,31 +1,24 @@
-"""Training from a table in a file: measure on vendors kept out and at random, fit on all, publish.
-
-Importing this module needs the ``[training]`` extra; `cli.console.exit_codes` says so where it is
-missing.
-"""
+"""Training from a table in a file: measure on unseen vendors and at random, fit on all, publish."""
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 from sqlalchemy import Engine
 
 from classifier.bundle.load import read_manifest
 from classifier.bundle.manifest import Manifest
 from classifier.bundle.publish import publish
-from classifier.categories import CATEGORIES, N_CATEGORIES
 from db.engine import reading
 from db.registry import training_runs
 from db.tables import RunVerdict
 from training.data.csv_tables import read_counted
 from training.data.dataset import LabelledSounds
 from training.data.splits import random_split, vendor_folds
-from training.errors import TrainingError
 from training.evaluation.experiment import Experiment, System, splits_of
 from training.evaluation.metrics import Evaluation
-from training.fit.stack_fit import FittedModels, StackFitter
+from training.fit.stack_fit import StackFitter
 from training.prior.pretrained import generated_prior
 from training.progress import Progress, counter, no_progress
 from training.reports.html import render_table_report
@@ -35,28 +28,16 @@ from training.runs.result import RunResult
 N_OUTER_FOLDS: Final = 5
 
 ONE_VENDOR: Final = (
-    "all labelled sounds are of one vendor: nothing tells how the model does on another"
+    "all labelled sounds are of one vendor: nothing shows how the model does on another"
 )
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a training run leaves behind.
+    """A published bundle and how good models like it are.
 
-    Attributes
-    ----------
-    bundle : bytes
-        Published, so both engines are known to agree.
-    manifest : Manifest
-        Of `bundle`.
-    by_vendor : Evaluation or None
-        Over all sounds, each tested by a model that never saw its vendor. None with one vendor.
-    by_vendor_skipped : str or None
-        Why `by_vendor` is None.
-    random_split : Evaluation
-        A third of the rows drawn at random: vendors already known.
-    seconds : float
-        The whole run.
+    `by_vendor` tests each sound with a model that never saw its vendor. It is None with one vendor,
+    and `by_vendor_skipped` says so. `random_split` tests a third of the rows, of known vendors.
     """
 
     bundle: bytes
@@ -76,15 +57,9 @@ def train_bundle(
 ) -> TrainingOutcome:
     """Train and measure; publish a model fitted on all sounds.
 
-    The measured models are others than the published one, fitted without the rows they are tested
-    on: vocabulary, weights, scaler and out-of-fold stacking included.
-
-    Parameters
-    ----------
-    version : str
-        Of the bundle.
-    seed : int
-        Of splits and fits; the same sounds and seed give the same bundle on one machine.
+    Other models than the published one are measured, fitted without the rows they are tested on:
+    vocabulary, weights, scaler and out-of-fold stacking included. The same sounds and seed give the
+    same bundle on one machine.
 
     Raises
     ------
@@ -94,14 +69,7 @@ def train_bundle(
         The engines disagree about the trained models.
     """
     started = time.monotonic()
-    present = np.unique(sounds.category_indices)
-    if not len(sounds):
-        raise TrainingError("no labelled sounds: training needs sounds of at least two categories")
-    if len(present) == 1:
-        raise TrainingError(
-            f"all {len(sounds)} labelled sounds are {CATEGORIES[present[0]]}: "
-            "training needs at least two categories"
-        )
+    sounds.require_two_categories()
     # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
     fitter = StackFitter(generated_prior(), seed=seed)
     system = System("cratesort", "cratesort", fitter.fit, fitter.n_epochs)
@@ -121,7 +89,7 @@ def train_bundle(
         models.members(),
         version=version,
         review_below=models.review_below,
-        training=_summary(sounds, models, seed),
+        training=models.summary(sounds, seed=seed),
         metrics={
             "by_vendor": by_vendor.as_dict() if by_vendor else None,
             "by_vendor_skipped": skipped,
@@ -137,23 +105,14 @@ def train_bundle(
 def train_from_table(
     path: str, database: Engine, *, version: str, seed: int, progress: Progress
 ) -> RunResult:
-    """Train from a table in a file, as a training run.
+    """Train from a table in a file (see `csv_tables.read_counted`), as a training run.
 
-    Parameters
-    ----------
-    path : str
-        See `csv_tables.read_counted`.
-    database : Engine
-        For what earlier runs had read of its labels: this one reads none.
-
-    Raises
-    ------
-    TableError, TrainingError, BundleError
-        As `train_bundle`.
+    Raises `TableError`, and what `train_bundle` raises.
     """
     sounds, counts = read_counted(path)
     outcome = train_bundle(sounds, version=version, seed=seed, progress=progress)
     with reading(database) as connection:
+        # This run reads no labels of the database.
         last_label_id = training_runs.learned_label_id(connection)
     sizes = {
         "rows": counts.rows,
@@ -162,7 +121,7 @@ def train_from_table(
         "sounds": len(sounds),
         "sounds_per_category": outcome.manifest.training["sounds_per_category"],
     }
-    reason = "trained from a table; whether it serves is a person's to say"
+    reason = "trained from a table; promoting it is left to the user"
     return RunResult(
         version=version,
         bundle=outcome.bundle,
@@ -180,16 +139,3 @@ def train_from_table(
         ),
         last_label_id=last_label_id,
     )
-
-
-def _summary(sounds: LabelledSounds, models: FittedModels, seed: int) -> dict[str, Any]:
-    counts = np.bincount(sounds.category_indices, minlength=N_CATEGORIES)
-    return {
-        "seed": seed,
-        "sounds": len(sounds),
-        "sounds_per_category": dict(zip(CATEGORIES, counts.tolist(), strict=True)),
-        # Rows of these vendors can never again count as unseen.
-        "vendors": sorted(set(map(str, sounds.vendors))),
-        "words": len(models.vocabulary.words),
-        "forest_nodes": int(sum(tree.tree_.node_count for tree in models.forest.estimators_)),
-    }

@@ -1,10 +1,10 @@
 """The gate: whether a challenger may replace the champion.
 
-Both answer the same held-out sounds. The challenger is promoted only if macro precision and macro
-F1 do not fall, no category with enough sounds falls by more than a margin, and the difference is
-not one that another draw of packs would undo: a paired bootstrap over *packs*. Over packs and not
-over sounds (as McNemar's test has it), because the sounds of a pack are right or wrong together: a
-hundred takes of one snare are one piece of evidence, not a hundred.
+Both predict the same held-out sounds. The challenger is promoted only if macro precision and macro
+F1 do not fall, no category with enough sounds falls by more than a margin, and a paired bootstrap
+over *packs* confirms the difference. Packs are drawn and not sounds (as in McNemar's test), because
+the sounds of a pack are right or wrong together: a hundred takes of one snare are one piece of
+evidence, not a hundred.
 """
 
 from dataclasses import dataclass
@@ -33,17 +33,11 @@ _EPSILON: Final = 1e-9
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate decided.
+class GateDecision:
+    """What the gate decided, with a reason of one sentence and figures.
 
-    Attributes
-    ----------
-    reason : str
-        One sentence for a person, with figures.
-    champion, challenger : Evaluation or None
-        On the same sounds; None where there were none to compare on.
-    share_better : float or None
-        Of the bootstrap's draws of packs, those in which the challenger has the higher macro F1.
+    Both evaluations are of the same sounds, and None where there are too few. `share_better` is the
+    share of the bootstrap's draws of packs in which the challenger has the higher macro F1.
     """
 
     promote: bool
@@ -60,23 +54,21 @@ def judge(
     challenger: NDArray[np.float32],
     *,
     seed: int,
-) -> Verdict:
-    """Compare two models' answers about the same held-out sounds.
+) -> GateDecision:
+    """Compare two models' predictions for the same held-out sounds.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
         The truth.
     packs : ndarray of shape (n_sounds,), object
-        What is drawn together; vendor and pack in one text.
+        `str` of vendor and pack; the bootstrap draws whole packs.
     champion, challenger : ndarray of shape (n_sounds, 12), float32
         Probabilities.
-    seed : int
-        Of the bootstrap.
     """
     n_packs = len(set(packs))
     if len(packs) < FEWEST_SOUNDS or n_packs < FEWEST_PACKS:
-        return Verdict(
+        return GateDecision(
             False,
             f"too little is held out to compare on: {_count(len(packs), 'sound')} of "
             f"{_count(n_packs, 'pack')} that neither model knows, at least {FEWEST_SOUNDS} of "
@@ -84,7 +76,7 @@ def judge(
         )
     old, new = evaluate(category_indices, champion), evaluate(category_indices, challenger)
     share = _share_better(category_indices, packs, champion, challenger, seed)
-    return Verdict(*_decide(old, new, share), old, new, share)
+    return GateDecision(*_decide(old, new, share), old, new, share)
 
 
 def _decide(old: Evaluation, new: Evaluation, share_better: float) -> tuple[bool, str]:
@@ -128,14 +120,14 @@ def _share_better(
     )
     scores = []
     for probabilities in (champion, challenger):
-        said = probabilities.argmax(axis=1)
-        # Of each pack: what F1 is made of, category by category.
-        right, true, answered = (np.zeros((n_packs, N_CATEGORIES)) for _ in range(3))
-        np.add.at(right, (pack, truth), said == truth)
+        predicted = probabilities.argmax(axis=1)
+        # The counts that F1 is made of, by pack and category.
+        right, true, positive = (np.zeros((n_packs, N_CATEGORIES)) for _ in range(3))
+        np.add.at(right, (pack, truth), predicted == truth)
         np.add.at(true, (pack, truth), 1)
-        np.add.at(answered, (pack, said), 1)
+        np.add.at(positive, (pack, predicted), 1)
         support = draws @ true
-        f1 = 2 * (draws @ right) / np.maximum(support + draws @ answered, 1)
+        f1 = 2 * (draws @ right) / np.maximum(support + draws @ positive, 1)
         present = support > 0
         scores.append((f1 * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1))
     return float((scores[1] > scores[0]).mean())

@@ -8,10 +8,7 @@ rows to learn from and rows to validate on.
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from classifier.bundle.manifest import installed_libraries
-from classifier.categories import CATEGORIES
 from training.baselines.published_method import NaiveBayes, PublishedStack, TfidfForest
 from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds
@@ -116,12 +113,7 @@ def run_study(
     TrainingError
         Too few sounds, or of one category.
     """
-    present = np.unique(sounds.category_indices)
-    if len(present) < 2:
-        raise TrainingError(
-            f"a study needs sounds of at least two categories; of {len(sounds):,} labelled ones "
-            f"all are {CATEGORIES[present[0]] if len(present) else 'missing'}"
-        )
+    sounds.require_two_categories()
     if len(sounds) < _FEWEST_SOUNDS:
         raise TrainingError(
             f"a study needs at least {_FEWEST_SOUNDS} labelled sounds with names of their own, "
