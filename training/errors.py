@@ -1,4 +1,4 @@
-"""What can go wrong with training, for a person to read."""
+"""Errors of training."""
 
 from classifier.errors import CratesortError
 
@@ -20,7 +20,7 @@ class RunNotOpenedError(TrainingError):
 
 
 class LeaseLostError(TrainingError):
-    """The run was closed by others, who could not know that its process lives; it stops."""
+    """The run was closed by another process, because its lease had ended; it stops."""
 
 
 class RunTooLongError(TrainingError):

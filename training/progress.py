@@ -1,23 +1,23 @@
-"""How a training run says how far it is."""
+"""How a training run reports its progress."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told how far a run is; `done` reaches `total` in each phase."""
+    """Called with the progress of a run; `done` reaches `total` in each phase."""
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Phases come in a fixed order; `phase` is for a person to read."""
+        """Phases come in a fixed order; `phase` is shown to the user."""
         ...
 
 
 def no_progress(phase: str, done: int, total: int) -> None:
-    """Ignore how far a run is."""
+    """Report nothing."""
 
 
 def counter(progress: Progress, phase: str, total: int) -> Callable[[], None]:
-    """Return a function that tells one more step of a phase at each call."""
+    """Return a function that reports one more step of a phase at each call."""
     done = 0
     progress(phase, done, total)
 

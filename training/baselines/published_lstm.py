@@ -1,10 +1,9 @@
 """The published method's LSTM: its layers, its optimiser, its steps of single rows.
 
-Beside `classifier.model.name_lstm` the only module that imports TensorFlow; nothing that serves
-imports it. The published loop, one row a step, spends nearly all its time between the steps:
-Keras's ``fit`` takes a quarter of an hour for what are 100,000 small steps. Here the same steps
-stand in one compiled loop, and take half a minute. That they are the same a test holds, weight by
-weight.
+Only this module and `classifier.model.name_lstm` import TensorFlow, and nothing that serves imports
+it. Keras's ``fit`` needs a quarter of an hour for the published loop of one row per step, nearly
+all of it between the 100,000 small steps. One compiled loop of the same steps needs half a minute;
+a test compares the weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,30 +22,20 @@ with quiet():
 EMBEDDING_SIZE: Final = 25
 LSTM_UNITS: Final = 100
 
-#: Keras's own defaults for Adam, which the method leaves as they are (Kingma and Ba 2015; they
-#: have 1e-8 for the last).
+#: Keras's defaults for Adam, which the method keeps (Kingma and Ba 2015 have 1e-8 for the last).
 LEARNING_RATE: Final = 0.001
 BETA_1: Final = 0.9
 BETA_2: Final = 0.999
 EPSILON: Final = 1e-7
 
-#: Rows that one call of the compiled loop has room for: one size is one compilation, whatever the
-#: number of rows.
+#: Rows of one call of the compiled loop: one size needs one compilation for any number of rows.
 _ROWS_A_CALL: Final = 1024
 
 _INFERENCE_ROWS: Final = 4096
 
 
 class ReferenceLstm:
-    """Embedding, LSTM, softmax.
-
-    Parameters
-    ----------
-    length : int
-        Of a sequence.
-    seed : int
-        Of the initial weights.
-    """
+    """Embedding, LSTM, softmax, over sequences of this length."""
 
     def __init__(self, n_ids: int, length: int, n_categories: int, *, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
@@ -75,16 +64,14 @@ class ReferenceLstm:
     ) -> None:
         """Fit as Keras's ``fit`` would with Adam and sparse cross-entropy.
 
+        The seed is that of the order of the rows, which differs in each epoch. The published batch
+        size is 1; an epoch's last batch has the rows that are left over. `on_epoch` is called after
+        each epoch.
+
         Parameters
         ----------
         ids : ndarray of shape (n_sounds, length), int32
         categories : ndarray of shape (n_sounds,), int64
-        seed : int
-            Of the order of the rows, another in each epoch.
-        batch_size : int
-            Published: 1. The rows left over at an epoch's end are its last, smaller batch.
-        on_epoch : callable
-            Called after each epoch.
         """
         rng = np.random.default_rng(seed)
         weights = tuple(tf.constant(value) for value in self.model.get_weights())
@@ -128,16 +115,15 @@ def _calls(
         )
 
 
-# XLA: the loop's many small operations become machine code without TensorFlow between them. It
-# traces once for each shape, that is, once for each batch size.
+# XLA compiles the loop's many small operations to machine code, once for each batch size.
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # TensorFlow publishes no types
 def _steps(
     ids: Any, truth: Any, counts: Any, n_steps: Any, taken: Any, weights: Any, m: Any, v: Any
 ) -> Any:
-    """Take steps of Adam, one a batch; return `taken`, `weights`, `m` and `v` after them.
+    """Take steps of Adam, one per batch; return `taken`, `weights`, `m` and `v` after them.
 
-    A row's gradient of an embedding is summed before it is squared, as Adam has it and Keras 2 did;
-    Keras 3 squares it for each place where a row has the same id, and then sums.
+    A row's gradient of an embedding is summed before it is squared, as in Adam and Keras 2; Keras 3
+    squares it for each place where a row has the same id, and then sums.
     """
 
     def step(batch: Any, taken: Any, weights: Any, m: Any, v: Any) -> Any:

@@ -1,8 +1,8 @@
-"""The published method that ours is compared with, defects and all, behind one small interface.
+"""The published method, defects and all, behind one small interface.
 
 Four systems: TF-IDF with multinomial naive Bayes, TF-IDF with a random forest, an LSTM over the
 name, and a forest stacked on the LSTM's *in-sample* outputs and the header's numbers. What they do
-to a name (cut it at the first dot, drop the first tokens of a long one) is theirs on purpose.
+to a name (cut it at the first dot, drop the first tokens of a long one) is kept on purpose.
 """
 
 import re
@@ -12,14 +12,15 @@ from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classifier.categories import N_CATEGORIES
-from training.data.dataset import LabelledSounds
+from training.data.dataset import LabelledSounds, header_values
 
 #: As published.
 TFIDF_TERMS: Final = 5_000
@@ -28,16 +29,13 @@ VOCABULARY: Final = 500
 SEQUENCE_LENGTH: Final = 6
 EPOCHS: Final = 20
 
-#: Columns of `features.header_matrix` that are logarithms of 1 + value; the method read values.
-_LOGARITHMS: Final = [0, 1, 2, 4]
-
 _PADDING: Final = 0
 _UNKNOWN: Final = 1
 _WORD = re.compile(r"\w+")
 
 
 class FittedSystem(Protocol):
-    """Anything that answers names and headers."""
+    """Anything that predicts categories from names and headers."""
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
         """Return the probabilities of each sound's categories, shape (n_sounds, 12)."""
@@ -45,10 +43,10 @@ class FittedSystem(Protocol):
 
 
 def name_words(name: str) -> list[str]:
-    """Return the words of a name as the published method cuts it.
+    """Return the words of a name as the published method splits it.
 
-    At the first dot, whatever follows; at underscores, of whose parts a last one of digits alone is
-    dropped; each part into words.
+    It cuts the name at the first dot and at underscores, drops a last part of digits alone, and
+    cuts each part into words.
     """
     base = name.replace("\\", "/").rpartition("/")[2]
     parts = base.split(".")[0].split("_")
@@ -57,52 +55,30 @@ def name_words(name: str) -> list[str]:
     return _WORD.findall(" ".join(parts))
 
 
-class NaiveBayes:
-    """TF-IDF of the words of names, and multinomial naive Bayes.
+class TfidfSystem:
+    """A classifier of scikit-learn on the TF-IDF of the words of names."""
 
-    Parameters
-    ----------
-    sounds : LabelledSounds
-        Learned from.
-    """
-
-    def __init__(self, sounds: LabelledSounds) -> None:
-        self._pipeline = make_pipeline(_tfidf(sounds), MultinomialNB())
+    def __init__(self, sounds: LabelledSounds, classifier: ClassifierMixin) -> None:
+        self._pipeline = make_pipeline(_tfidf(sounds), classifier)
         self._pipeline.fit(sounds.names, sounds.category_indices)
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
         """See `FittedSystem`."""
-        return _of_pipeline(self._pipeline, sounds)
+        return _placed(self._pipeline.classes_, self._pipeline.predict_proba(sounds.names))
 
 
-class TfidfForest:
-    """TF-IDF of the words of names, and a random forest.
+def fit_naive_bayes(sounds: LabelledSounds) -> TfidfSystem:
+    """Fit multinomial naive Bayes."""
+    return TfidfSystem(sounds, MultinomialNB())
 
-    Parameters
-    ----------
-    sounds : LabelledSounds
-        Learned from.
-    """
 
-    def __init__(self, sounds: LabelledSounds, *, seed: int) -> None:
-        self._pipeline = make_pipeline(_tfidf(sounds), _forest(seed))
-        self._pipeline.fit(sounds.names, sounds.category_indices)
-
-    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
-        """See `FittedSystem`."""
-        return _of_pipeline(self._pipeline, sounds)
+def fit_tfidf_forest(sounds: LabelledSounds, *, seed: int) -> TfidfSystem:
+    """Fit a random forest."""
+    return TfidfSystem(sounds, _forest(seed))
 
 
 class NameLstm:
-    """The LSTM over the words of names.
-
-    Parameters
-    ----------
-    sounds : LabelledSounds
-        Learned from.
-    batch_size : int
-        Published: 1.
-    """
+    """The LSTM over the words of names; the published batch size is 1."""
 
     def __init__(
         self,
@@ -143,17 +119,11 @@ class NameLstm:
 
 
 class InSampleStack:
-    """A forest on the LSTM's outputs for the very rows it learned, and on scaled header numbers.
-
-    Parameters
-    ----------
-    sounds : LabelledSounds
-        Those the LSTM learned.
-    """
+    """A forest on the LSTM's outputs for the very rows it learned, and on scaled header numbers."""
 
     def __init__(self, sounds: LabelledSounds, lstm: NameLstm, *, seed: int) -> None:
         self._lstm = lstm
-        numbers = _numbers(sounds)
+        numbers = header_values(sounds.headers)
         with np.errstate(all="ignore"):
             means = np.array([np.nanmean(c) if np.isfinite(c).any() else 0.0 for c in numbers.T])
         self._means = means
@@ -168,18 +138,12 @@ class InSampleStack:
         return np.where(np.isnan(numbers), self._means, numbers)
 
     def _inputs(self, sounds: LabelledSounds) -> NDArray[np.float64]:
-        scaled = self._scaler.transform(self._filled(_numbers(sounds)))
+        scaled = self._scaler.transform(self._filled(header_values(sounds.headers)))
         return np.concatenate([self._lstm.probabilities(sounds), scaled], axis=1)
 
 
 class PublishedStack:
-    """Fits the LSTM, and the stack on the LSTM that was fitted last if it learned the same sounds.
-
-    Parameters
-    ----------
-    batch_size : int
-        Of the LSTM; published: 1.
-    """
+    """Fits the LSTM, and the stack on the LSTM fitted last if that learned the same sounds."""
 
     def __init__(self, *, seed: int, batch_size: int) -> None:
         self._seed = seed
@@ -225,18 +189,8 @@ def _forest(seed: int) -> RandomForestClassifier:
     return RandomForestClassifier(FOREST_TREES, random_state=seed, n_jobs=1)
 
 
-def _numbers(sounds: LabelledSounds) -> NDArray[np.float64]:
-    numbers = sounds.headers.astype(np.float64)
-    numbers[:, _LOGARITHMS] = np.expm1(numbers[:, _LOGARITHMS])
-    return numbers
-
-
-def _of_pipeline(pipeline: Pipeline, sounds: LabelledSounds) -> NDArray[np.float32]:
-    return _placed(pipeline.classes_, pipeline.predict_proba(sounds.names))
-
-
-def _placed(classes: NDArray[np.int64], found: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Put the columns of the categories that were learned where `CATEGORIES` has them."""
-    placed = np.zeros((len(found), N_CATEGORIES), dtype=np.float32)
-    placed[:, classes] = found
+def _placed(classes: NDArray[np.int64], columns: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Put the columns of the learned categories in the order of `CATEGORIES`."""
+    placed = np.zeros((len(columns), N_CATEGORIES), dtype=np.float32)
+    placed[:, classes] = columns
     return placed

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
 from classifier.headers.reader import AudioHeader
-from classifier.model.header_features import header_matrix
+from classifier.model.header_features import HEADER_COLUMNS, header_matrix
 from training.errors import TrainingError
 
 
@@ -104,3 +104,11 @@ class LabelledSounds:
 
     def _columns(self) -> list[NDArray[Any]]:
         return [getattr(self, field.name) for field in fields(self)]
+
+
+def header_values(headers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the numbers that a `header_matrix` was made of, without its logarithms."""
+    values = headers.astype(np.float64)
+    logarithms = [name.startswith("log_") for name in HEADER_COLUMNS]
+    values[:, logarithms] = np.expm1(values[:, logarithms])
+    return values

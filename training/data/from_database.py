@@ -1,6 +1,6 @@
-"""The labels of the database as a table to learn from, and one to be measured on.
+"""The labels of the database as sounds to learn and sounds to be measured on.
 
-Read in chunks; sounds whose labels contradict each other are left out, copies of one file count
+Rows are read in chunks. Sounds with contradicting labels are left out, copies of one file count
 once, and the holdout is frozen on the way.
 """
 
@@ -26,12 +26,11 @@ from training.data.holdout import held_out
 #: Rows of one query, and of one transaction that freezes who is held out.
 _CHUNK_ROWS: Final = 5_000
 
-#: Sounds that are learned from, at most: a fit of more takes hours and gigabytes, and what a
-#: vendor's ten-thousandth kick adds is nothing. The largest groups of a vendor and a category give
-#: up theirs first.
+#: Sounds that are learned from, at most: a fit of more takes hours and gigabytes, and a vendor's
+#: ten-thousandth kick adds nothing. The largest groups of a vendor and a category are cut first.
 MOST_LEARNED: Final = 200_000
 
-#: Of a copy: the same name and the same header.
+#: What copies of a file have in common.
 _FILE: Final = ["name", *HEADER_COLUMNS]
 
 
@@ -39,20 +38,11 @@ _FILE: Final = ["name", *HEADER_COLUMNS]
 class LabelledTables:
     """What a retraining run works with.
 
-    Attributes
-    ----------
-    learned, held_out : LabelledSounds
-        Disjoint, in packs as in files: no file of one side has a copy on the other.
-    n_labelled : int
-        Sounds with a label.
-    n_copies : int
-        Of those, left out because an equal name and header is there already.
-    n_contradictory : int
-        Of those, left out because equal names and headers have different labels.
-    n_surplus : int
-        Of those, left out for there were more than are learned from.
-    last_label_id : int
-        The newest entry of the labels' history when reading began.
+    `learned` and `held_out` share no pack, and no file of one has a copy in the other. Of the
+    `n_labelled` sounds, `n_copies` are left out because an equal name and header is there already,
+    `n_contradictory` because equal names and headers have different labels, and `n_surplus` because
+    there are more than are learned from. `last_label_id` is the newest entry of the labels' history
+    when reading began.
     """
 
     learned: LabelledSounds
@@ -67,17 +57,9 @@ class LabelledTables:
 def read_labelled(
     database: Engine, *, on_chunk: Callable[[int], None] = lambda _: None
 ) -> LabelledTables:
-    """Read every labelled sound; decide and write down who is held out where nobody has yet.
+    """Read every labelled sound; decide and store which are held out where that is not decided yet.
 
-    Parameters
-    ----------
-    on_chunk : callable
-        Called with the number of rows read so far.
-
-    Raises
-    ------
-    sqlalchemy.exc.OperationalError
-        The database is away.
+    `on_chunk` is called with the number of rows read so far.
     """
     with reading(database) as connection:
         last_label_id = training_rows.last_label_id(connection)
@@ -95,11 +77,11 @@ def read_labelled(
 
 
 def _frozen(database: Engine, rows: list[LabelledSound]) -> pd.DataFrame:
-    """Return a chunk whose holdout is decided, and written down where that is new."""
+    """Return a chunk whose holdout is decided, and stored where that is new."""
     frame = pd.DataFrame(header_matrix([row.header for row in rows]), columns=list(HEADER_COLUMNS))
     frame["name"] = [readable_name(row.name) for row in rows]
     frame["category"] = np.array([category_index(row.label) for row in rows], dtype=np.int8)
-    # Categorical: a million rows repeat some hundred texts.
+    # Categorical: a million rows repeat a few hundred texts.
     frame["vendor"] = pd.Categorical([row.vendor for row in rows])
     frame["pack"] = pd.Categorical([row.pack for row in rows])
     frame["folder"] = pd.Categorical([f"{row.root}:{posixpath.dirname(row.path)}" for row in rows])
@@ -135,18 +117,18 @@ def _tables(chunks: list[pd.DataFrame], last_label_id: int) -> LabelledTables:
     n_labels = table.groupby("file", sort=False)["category"].transform("nunique")
     table = table[n_labels == 1]
     n_contradictory = n_labelled - len(table)
-    # The held-out copy stays: else its twin would be learned, and the holdout know it.
+    # The held-out copy stays. Otherwise its twin would be learned.
     table = table.sort_values("held_out", ascending=False, kind="stable").drop_duplicates("file")
     n_copies = n_labelled - n_contradictory - len(table)
     learned = table[~table["held_out"]]
-    kept = learned[_within(learned, MOST_LEARNED)]
+    chosen = learned[_within(learned, MOST_LEARNED)]
     return LabelledTables(
-        _sounds(kept),
+        _sounds(chosen),
         _sounds(table[table["held_out"]]),
         n_labelled,
         n_copies,
         n_contradictory,
-        len(learned) - len(kept),
+        len(learned) - len(chosen),
         last_label_id,
     )
 
@@ -154,7 +136,7 @@ def _tables(chunks: list[pd.DataFrame], last_label_id: int) -> LabelledTables:
 def _within(table: pd.DataFrame, most: int) -> NDArray[np.bool_]:
     """Choose at most `most` rows: as many of each vendor's category as that allows."""
     groups = table.groupby(["vendor", "category"], observed=True, sort=False)
-    # By the file's hash: chance that comes again.
+    # By the file's hash: random, and the same in every run.
     rank = groups["file"].rank(method="first").to_numpy()
     if len(table) <= most:
         return np.ones(len(table), dtype=np.bool_)

@@ -1,9 +1,9 @@
-"""The frozen holdout: which sounds no model may ever learn from, so that all are measured on them.
+"""The frozen holdout: the sounds that no model ever learns, so that all are measured on them.
 
-One vendor in eight is held out whole, for nothing else shows how a model does on strangers; of the
-other vendors one pack in eight, for most sounds that arrive are of vendors already known. A hash
-of the names decides, so that any host, in any year, decides alike; what was decided for a sound is
-then kept in its row, whatever its vendor is called later.
+One vendor in eight is held out whole, to show how a model does on unseen vendors; of the other
+vendors one pack in eight, for most sounds that arrive are of known vendors. A hash of the names
+decides, so that any host decides alike in any year. The decision is then stored in the sound's row,
+whatever its vendor is called later.
 """
 
 import hashlib
@@ -17,26 +17,22 @@ ONE_IN: Final = 8
 
 
 def held_out(vendors: NDArray[np.object_], packs: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Decide for each sound whether it belongs to the holdout.
+    """Decide for each sound whether it belongs to the holdout; all sounds of one pack alike.
 
     Changing how this decides would let later models learn what earlier ones are measured on.
 
     Parameters
     ----------
     vendors, packs : ndarray of shape (n_sounds,), object
-
-    Returns
-    -------
-    ndarray of shape (n_sounds,), bool
-        All sounds of one pack alike.
     """
     decided: dict[tuple[str, str], bool] = {}
-    found = np.zeros(len(vendors), dtype=np.bool_)
-    for row, of in enumerate(zip(vendors.astype(str), packs.astype(str), strict=True)):
-        if of not in decided:
-            decided[of] = _is_drawn(f"vendor\0{of[0]}") or _is_drawn(f"pack\0{of[0]}\0{of[1]}")
-        found[row] = decided[of]
-    return found
+    drawn = np.zeros(len(vendors), dtype=np.bool_)
+    for row, pair in enumerate(zip(vendors.astype(str), packs.astype(str), strict=True)):
+        if pair not in decided:
+            vendor, pack = pair
+            decided[pair] = _is_drawn(f"vendor\0{vendor}") or _is_drawn(f"pack\0{vendor}\0{pack}")
+        drawn[row] = decided[pair]
+    return drawn
 
 
 def _is_drawn(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""How rows are divided into those a model may learn from and those it is tested on.
+"""Splits of rows into those a model learns and those it is tested on, all of them seeded.
 
-By vendor is the honest way: files of one pack share codes and wording, so a random split tells how
-well a model knows vendors it has met, and nothing of the next one. Everything here is seeded.
+Files of one pack share codes and wording. A random split therefore measures vendors already known;
+only a split by vendor says how a model does on the next one.
 """
 
 import numpy as np
@@ -19,24 +19,14 @@ def vendor_folds(
     """Return folds in which no vendor stands on both sides, balanced in size and categories.
 
     The largest vendors are placed first, each into the fold where it leaves sizes and categories
-    most even. A vendor is never split, so a table that one vendor dominates stays uneven.
+    most even. A vendor is never split, so a table that one vendor dominates stays uneven. There are
+    at most as many folds as vendors. Every row is tested once. Raises `ValueError` for fewer than
+    two vendors.
 
     Parameters
     ----------
     vendors : ndarray of shape (n_sounds,), object
     category_indices : ndarray of shape (n_sounds,), int64
-    n_folds : int
-        At most; with fewer vendors there are as many folds as vendors.
-
-    Returns
-    -------
-    list of Fold
-        Every row is tested once.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two vendors: nothing could be kept apart.
     """
     names, vendor_of_row = np.unique(vendors.astype(str), return_inverse=True)
     if len(names) < 2:
@@ -61,14 +51,7 @@ def vendor_folds(
 
 
 def random_folds(category_indices: NDArray[np.int64], n_folds: int, *, seed: int) -> list[Fold]:
-    """Return folds drawn at random within each category.
-
-    Parameters
-    ----------
-    category_indices : ndarray of shape (n_sounds,), int64
-    n_folds : int
-        At most; never more than rows.
-    """
+    """Return at most `n_folds` folds drawn at random within each category, no more than rows."""
     n_folds = min(n_folds, len(category_indices))
     drawn = np.random.default_rng(seed).random(len(category_indices))
     dealt = np.empty(len(category_indices), dtype=np.int64)
@@ -77,13 +60,9 @@ def random_folds(category_indices: NDArray[np.int64], n_folds: int, *, seed: int
 
 
 def random_split(n_sounds: int, *, seed: int, test_share: float = 0.33) -> Fold:
-    """Return one split drawn at random, as the published reference method does.
+    """Return one split of at least two sounds, drawn at random as in the published method.
 
-    Parameters
-    ----------
-    n_sounds : int, >= 2
-    test_share : float
-        Of the rows, rounded up; one row is always left to learn from.
+    `test_share` is rounded up; one row is always left to learn from.
     """
     n_test = min(n_sounds - 1, int(np.ceil(n_sounds * test_share)))
     order = np.random.default_rng(seed).permutation(n_sounds)

@@ -21,18 +21,9 @@ from training.progress import Progress, counter
 class System:
     """A way to learn categories.
 
-    Attributes
-    ----------
-    name : str
-        In JSON and in names of files.
-    title : str
-        In tables.
-    fit : callable
-        Takes the sounds to learn, and a function to call after each epoch.
-    n_epochs : callable
-        How often `fit` calls that function for these sounds.
-    reuses : str or None
-        Name of an earlier system whose fit is a part of this one's; its time counts for both.
+    `name` is used in JSON and file names, `title` in tables. `fit` takes the sounds to learn and a
+    function to call after each epoch; `n_epochs` says how often. `reuses` names an earlier system
+    whose fit is a part of this one's: its time counts for both.
     """
 
     name: str
@@ -44,12 +35,9 @@ class System:
 
 @dataclass(frozen=True)
 class Split:
-    """Sounds to learn, and the rows of the experiment's sounds to predict.
+    """Sounds to learn, and rows of the experiment's sounds to predict.
 
-    Attributes
-    ----------
-    tested, validated : ndarray of int64
-        Evaluated apart. Neither is learned.
+    The tested and the validated rows are evaluated apart, and neither are learned.
     """
 
     learned: LabelledSounds
@@ -64,17 +52,11 @@ class SystemResult:
     Attributes
     ----------
     probabilities : ndarray of shape (n_tested, 12), float32
-        In the order of `Experiment.tested`.
-    evaluation : Evaluation
-        Of these.
+        In the order of `Experiment.tested`; `evaluation` is of these.
     validation : Evaluation or None
         None without validated rows.
     n_fits : int
-        One per split.
-    fit_seconds, predict_seconds : float
-        Sums over the splits.
-    n_predicted : int
-        Sounds predicted in `predict_seconds`.
+        One per split; the times are sums over them.
     """
 
     system: System
@@ -94,12 +76,9 @@ def splits_of(sounds: LabelledSounds, folds: Sequence[Fold]) -> list[Split]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Systems, and the splits they are measured on.
+    """Systems, and the splits of `sounds` they are measured on.
 
-    Attributes
-    ----------
-    pack_mates : LabelledSounds or None
-        Further sounds that may be pack-mates of the tested ones.
+    `pack_mates` are further sounds that may be pack-mates of the tested ones.
     """
 
     sounds: LabelledSounds

@@ -1,4 +1,4 @@
-"""What a model's answers are worth: the figures every report of the project shows."""
+"""The figures of a model that every report shows."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,23 +30,11 @@ class CategoryScore:
 class Evaluation:
     """Figures over a set of test rows.
 
-    Attributes
-    ----------
-    macro_precision, macro_f1 : float
-        Means over the categories *present* in the test rows. A present category that was never
-        predicted counts as 0; one that is absent does not count at all.
-    weighted_f1 : float
-        The mean by sounds instead of by categories.
-    top3_accuracy : float
-        The truth is among the three most probable.
-    coverage_at_95_precision : float
-        See `reliability.coverage_at_precision`.
-    calibration_error : float
-        Expected calibration error over `reliability`.
-    categories : tuple of CategoryScore
-        Those present, in the order of `CATEGORIES`.
-    confusion : tuple of tuple of int, 12 x 12
-        ``confusion[i][j]``: sounds of category i that were called j.
+    Macro figures are means over the categories *present* in the test rows: one that was never
+    predicted counts as 0, one that is absent does not count. `weighted_f1` is the mean by sounds.
+    `top3_accuracy` counts the truth among the three most probable. `calibration_error` is the
+    expected calibration error over `reliability`. `categories` holds those present, in the order of
+    `CATEGORIES`. ``confusion[i][j]`` counts the sounds of category i that were predicted as j.
     """
 
     n_sounds: int
@@ -67,18 +55,13 @@ class Evaluation:
 
 
 def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Evaluation:
-    """Compare the most probable categories with the true ones.
+    """Compare the most probable categories with the true ones; `ValueError` without any rows.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
         The truth, as indices into `CATEGORIES`.
     probabilities : ndarray of shape (n_sounds, 12), float32
-
-    Raises
-    ------
-    ValueError
-        No rows.
     """
     if not len(category_indices):
         raise ValueError("nothing to evaluate: no rows")

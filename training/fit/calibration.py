@@ -30,6 +30,9 @@ def fit_temperature(
 ) -> float:
     """Find the temperature that makes the truth most likely (Guo et al. 2017).
 
+    It is above 1 where the models were too sure, and between the two bounds. The grid is even in
+    its logarithm and finer (1.4 %) than a thousand sounds can tell apart.
+
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
@@ -37,12 +40,6 @@ def fit_temperature(
     probabilities : ndarray of shape (n_sounds, 12), float32
         Of models that had not seen these sounds, nor, where possible, their vendors.
     weights : ndarray of shape (n_sounds,), float64
-
-    Returns
-    -------
-    float
-        Above 1 where the models were too sure; between the two bounds. The grid is even in its
-        logarithm and finer (1.4 %) than a thousand sounds can tell apart.
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), _PROBABILITY_FLOOR))
     grid = np.geomspace(LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE, _TEMPERATURES)
@@ -55,18 +52,15 @@ def review_threshold(
 ) -> float:
     """Find the confidence below which predictions need a review.
 
+    It is the lowest one with `REVIEWED_PRECISION` of the predictions from it on right, and
+    `ALWAYS_REVIEW` where there is none.
+
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
         The truth.
     probabilities : ndarray of shape (n_sounds, 12), float32
         Calibrated, of models that had not seen these sounds.
-
-    Returns
-    -------
-    float
-        The lowest one with `REVIEWED_PRECISION` of the predictions from it on right.
-        `ALWAYS_REVIEW` where there is none.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == category_indices

@@ -1,4 +1,4 @@
-"""Whether confidence means what it says, and how much of a library it lets through."""
+"""How well confidence matches accuracy, and how much of a library a threshold lets through."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,21 +6,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-#: Bins of equal width, as Guo et al. (2017) have them, so that figures compare with theirs.
+#: Bins of equal width, as in Guo et al. (2017), so that figures compare with theirs.
 N_BINS: Final = 15
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Answers of like confidence.
-
-    Attributes
-    ----------
-    lower, upper : float
-        Confidences above `lower`, up to `upper`.
-    confidence, accuracy : float
-        Means; equal where confidence means what it says.
-    """
+    """Predictions with a confidence above `lower` and up to `upper`; the other two are means."""
 
     lower: float
     upper: float
@@ -32,12 +24,12 @@ class ReliabilityBin:
 def reliability_bins(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_]
 ) -> tuple[ReliabilityBin, ...]:
-    """Group answers by confidence; bins that hold none are left out.
+    """Group predictions by confidence; empty bins are left out.
 
     Parameters
     ----------
     confidence : ndarray of shape (n_sounds,), float64
-        The highest probability of each answer.
+        The highest probability of each prediction.
     is_right : ndarray of shape (n_sounds,), bool
     """
     of_bin = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
@@ -55,26 +47,21 @@ def reliability_bins(
 
 def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     """Return the expected calibration error (Naeini et al. 2015): the mean gap, by sounds."""
-    total = sum(one.n_sounds for one in bins)
-    return sum(one.n_sounds * abs(one.accuracy - one.confidence) for one in bins) / total
+    total = sum(part.n_sounds for part in bins)
+    return sum(part.n_sounds * abs(part.accuracy - part.confidence) for part in bins) / total
 
 
 def lowest_confidence(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float
 ) -> float | None:
-    """Return the lowest confidence from which on `precision` of the answers are right.
+    """Return the lowest confidence from which on `precision` of the predictions are right, if any.
 
-    Answers of equal confidence are taken together or not at all: no threshold could part them.
+    Predictions of equal confidence are taken together or not at all: no threshold separates them.
 
     Parameters
     ----------
     confidence : ndarray of shape (n_sounds,), float64
     is_right : ndarray of shape (n_sounds,), bool
-
-    Returns
-    -------
-    float or None
-        None when there is no such confidence.
     """
     order = np.argsort(-confidence, kind="stable")
     surest_first = confidence[order]
@@ -89,7 +76,7 @@ def coverage_at_precision(
 ) -> float:
     """Return the largest share of sounds, surest first, of which `precision` are right.
 
-    What a marketplace may file unseen, if it accepts so many mistakes: see `lowest_confidence`.
+    That is what may be filed without a review; see `lowest_confidence`.
     """
     lowest = lowest_confidence(confidence, is_right, precision)
     return 0.0 if lowest is None else float((confidence >= lowest).mean())

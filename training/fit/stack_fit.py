@@ -79,12 +79,8 @@ class FittedModels:
     ) -> NDArray[np.float32]:
         """Return the probabilities of each sound's categories, shape (n_sounds, 12).
 
-        Parameters
-        ----------
-        sounds : LabelledSounds
-            Pack-mates of each other where they have one folder.
-        beside : LabelledSounds, optional
-            Further sounds that may be mates. Their names are read, and nothing else of them.
+        Sounds of one folder are pack-mates of each other. `beside` are further sounds that may be
+        pack-mates; only their names are read.
         """
         if not len(sounds):
             # scikit-learn refuses to scale no rows.
@@ -130,7 +126,7 @@ class FittedModels:
 class StackFitter:
     """Fits the models to labelled sounds; the same prior, seed and sounds give the same models.
 
-    All fits share one LSTM: each takes away the LSTM of the models that were fitted before.
+    All fits share one LSTM: each changes the LSTM of the models that were fitted before.
     """
 
     def __init__(self, prior: Prior, *, seed: int) -> None:
@@ -148,15 +144,7 @@ class StackFitter:
     def fit(
         self, sounds: LabelledSounds, on_epoch: Callable[[], None] = lambda: None
     ) -> FittedModels:
-        """Fit all models but the general LSTM, and calibrate.
-
-        Parameters
-        ----------
-        sounds : LabelledSounds
-            At least two.
-        on_epoch : callable
-            Called after each epoch of each of the LSTM's fits.
-        """
+        """Fit all models but the general LSTM to at least two sounds, and calibrate."""
         return _StackFit(sounds, self._sequence, self._prior, self._seed, on_epoch).models()
 
 
@@ -309,15 +297,10 @@ def _with_generated(
 
 
 def balancing_weights(sounds: LabelledSounds) -> NDArray[np.float64]:
-    """Weight rows by one over the root of how many their vendor has in their category.
+    """Weight rows by 1 / root of their vendor's number in their category; the mean is 1.
 
-    A category of one vendor's 2,250 files so weighs as much as 47 files of as many vendors. Whole
+    2,250 files of one vendor's category so weigh as much as 47 files of as many vendors. Full
     balance (without the root) cost 0.03 macro F1 on the random split of the public corpus.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds,), float64
-        With mean 1.
     """
     _, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     group = vendor * N_CATEGORIES + sounds.category_indices

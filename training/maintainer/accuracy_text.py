@@ -1,4 +1,4 @@
-"""A comparison by vendor as text for a terminal of 80 columns."""
+"""A measurement by vendor as text for a terminal of 80 columns."""
 
 from typing import Final
 
@@ -17,13 +17,7 @@ _CAPPED: Final = f", {CAP} of a vendor's category at most"
 
 
 def as_text(measured: Measurement, *, with_mistakes: bool) -> str:
-    """Return what was measured; no line is longer than 80 columns.
-
-    Parameters
-    ----------
-    with_mistakes : bool
-        Show the surest ones of the last system, too.
-    """
+    """Return the text, `with_mistakes` also the surest ones of the last system."""
     lines: list[str] = []
     for table, result in measured.by_vendor.items():
         capped = _CAPPED if table is Table.NAMES else ""

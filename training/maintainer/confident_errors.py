@@ -1,4 +1,4 @@
-"""The surest mistakes of a model, by kind: where to look first."""
+"""The most confident errors of a model, by kind: where to look first."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from classifier.categories import CATEGORIES
 from training.data.dataset import LabelledSounds
 
-#: So many of the surest mistakes are looked at.
+#: So many of the surest mistakes are grouped.
 N_SUREST: Final = 50
 
-#: Of each kind so many are shown.
+#: So many of each kind are shown.
 N_EXAMPLES: Final = 3
 
 
@@ -28,14 +28,9 @@ class Example:
 
 @dataclass(frozen=True)
 class KindOfMistake:
-    """Mistakes with one truth and one answer.
+    """Mistakes with one truth and one answer: how many of the `N_SUREST`, and of all.
 
-    Attributes
-    ----------
-    among_surest : int
-        Of the `N_SUREST`.
-    examples : tuple of Example
-        The surest first; of names that differ by a number alone, one.
+    The examples start with the surest; of names that differ by a number alone, one is there.
     """
 
     truth: str
@@ -64,7 +59,7 @@ def surest_mistakes(
     kinds: dict[tuple[int, int], list[int]] = {}
     for row in surest.tolist():
         kinds.setdefault((int(sounds.category_indices[row]), int(answers[row])), []).append(row)
-    found = [
+    by_kind = [
         KindOfMistake(
             CATEGORIES[truth],
             CATEGORIES[answer],
@@ -77,7 +72,7 @@ def surest_mistakes(
         )
         for (truth, answer), rows in kinds.items()
     ]
-    return tuple(sorted(found, key=lambda kind: -kind.among_surest))
+    return tuple(sorted(by_kind, key=lambda kind: -kind.among_surest))
 
 
 def _unlike(sounds: LabelledSounds, rows: list[int]) -> list[int]:

@@ -1,7 +1,7 @@
 """Two labelled tables that are tested apart and learned from together.
 
-One holds names and headers; the other, names alone, of other vendors. Whoever stands in both has
-one name here (`linking`), so that keeping a vendor out keeps out all of its rows.
+One holds names and headers; the other, names alone, of other vendors. A vendor that occurs in both
+has one name here (`vendor_aliases`), so that keeping a vendor out keeps out all of its rows.
 """
 
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ from training.errors import TrainingError
 from training.evaluation.experiment import Split
 from training.maintainer.vendor_aliases import IN_CORPUS, linked_vendors, links_between
 
-#: A few vendors hold most of a table of names; so many of each one's category are tested.
+#: A few vendors hold most of a table of names: so many of each vendor's category are tested.
 CAP: Final = 40
 
-#: Which are drawn does not depend on a run's seed: all runs are asked the same names.
+#: All runs draw the same names, whatever their seed.
 _CAP_SEED: Final = 7
 
-#: Notes to be played, not sounds.
+#: MIDI files are no sounds.
 _NO_SOUNDS: Final = (".mid", ".midi")
 
-#: One vendor cannot be kept out of what is learned if nothing else is there.
+#: A fit needs two training rows.
 _FEWEST_LEARNED: Final = 2
 
 
@@ -36,14 +36,8 @@ _FEWEST_LEARNED: Final = 2
 class TwoTables:
     """Both tables, under one naming of vendors.
 
-    Attributes
-    ----------
-    corpus : LabelledSounds
-        Names and headers.
-    names : LabelledSounds
-        Names alone; all that may be learned.
-    capped : ndarray of int64
-        The rows of `names` that are tested.
+    `corpus` has names and headers, `names` all the names that may be learned, and `capped` the rows
+    of `names` that are tested.
     """
 
     corpus: LabelledSounds
@@ -57,32 +51,23 @@ class TwoTables:
 
     @property
     def all_sounds(self) -> LabelledSounds:
-        """The sounds of both; of a name that stands in both, the one with a header."""
+        """The sounds of both; of a name in both tables, the one with a header."""
         known = set(self.corpus.names)
         others = [row for row, name in enumerate(self.names.names) if name not in known]
         return self.corpus.joined(self.names.take(np.array(others, dtype=np.int64)))
 
     @property
     def untested_names(self) -> LabelledSounds:
-        """The other names: mates of the tested, perhaps."""
+        """The other names, which may be pack-mates of the tested ones."""
         return self.names.take(np.setdiff1d(np.arange(len(self.names)), self.capped))
 
 
 def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
-    """Read a table of names and headers, and a table of names.
+    """Read a table of names and headers, and a table of names; see `csv_tables.read_counted`.
 
-    Parameters
-    ----------
-    corpus_path : str
-        See `csv_tables.read_counted`; its column ``repo`` links vendors.
-    names_path : str
-        As well, but rows are grouped by ``vendor_group``, else as there. Names of MIDI files and
-        rows whose column ``in_corpus`` is 1 are left out.
-
-    Raises
-    ------
-    TableError
-        Not such a table; the message names the lines.
+    The column ``repo`` of the first links vendors. The rows of the second are grouped by
+    ``vendor_group`` if it is there; names of MIDI files and rows whose column ``in_corpus`` is 1
+    are left out. Raises `TableError` for what is no such table; the message names the lines.
     """
     (corpus_columns, corpus_text), (names_columns, names_text) = map(
         _read_frame, (corpus_path, names_path)
@@ -149,10 +134,9 @@ def capped_rows(vendors: NDArray[np.object_], category_indices: NDArray[np.int64
 
 
 def learning_side(tables: TwoTables, tested: LabelledSounds) -> LabelledSounds:
-    """Return the sounds of both tables that have neither vendor nor name with the tested in common.
+    """Return the sounds of both tables that share neither vendor nor name with the tested ones.
 
-    A name that stands in both tables is no more learned and tested than one that stands in one of
-    them twice.
+    A name in both tables is treated like a name that one table has twice.
     """
     both = tables.corpus.joined(tables.names)
     vendors, names = set(tested.vendors), set(tested.names)
@@ -166,19 +150,14 @@ def learning_side(tables: TwoTables, tested: LabelledSounds) -> LabelledSounds:
 def splits_by_vendor(
     tables: TwoTables, tested: LabelledSounds, n_folds: int, *, seed: int
 ) -> list[Split]:
-    """Return folds over the vendors of the tested sounds, each with what may be learned for it.
+    """Return at most `n_folds` folds over the vendors of the tested sounds, each tested once.
 
-    Parameters
-    ----------
-    tested : LabelledSounds
-        Those of one table; each is tested once.
-    n_folds : int
-        At most; there are no more than vendors.
+    Each fold learns what it may of both tables.
 
     Raises
     ------
     TrainingError
-        Fewer than two vendors, or nothing to learn from without one of them.
+        Fewer than two vendors, or too few sounds to learn from without one of them.
     """
     if len(set(tested.vendors)) < 2:
         raise TrainingError("accuracy by vendor needs sounds of at least two vendors in each table")

@@ -40,14 +40,9 @@ class Table(StrEnum):
 
 @dataclass(frozen=True)
 class TableResult:
-    """Systems on the same tested sounds.
+    """Systems on the same tested sounds, which are of `n_vendors` vendors.
 
-    Attributes
-    ----------
-    n_vendors : int
-        Of the tested sounds.
-    mistakes : tuple of KindOfMistake
-        Of the last system.
+    The mistakes are those of the last system.
     """
 
     n_vendors: int
@@ -76,10 +71,7 @@ class TableResult:
 class Measurement:
     """What was measured.
 
-    Attributes
-    ----------
-    at_random : TableResult or None
-        None where the first table is not tested, or no system learns.
+    `at_random` is None where the first table is not tested, or no system learns.
     """
 
     seed: int
@@ -111,18 +103,9 @@ def measure(
 ) -> Measurement:
     """Test the systems on vendors they have not seen, then on some they have.
 
-    Parameters
-    ----------
-    tables : collection of Table
-        Tested; both are learned from.
-    systems : collection of str
-        Of `SYSTEMS`.
-    seed : int
-        Of splits and fits; but for times, the same seed gives the same figures on one machine.
-    n_folds : int, >= 2
-        At most; there are no more than vendors.
-    reference_batch_size : int
-        Of the reference LSTM; published: 1.
+    Only `tables` are tested; both are learned from. `systems` are names of `SYSTEMS`. But for
+    times, the same seed gives the same figures on one machine. There are no more folds than
+    vendors.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which vendors of two tables are the same people: no one may stand on both sides of a split.
+"""Merge vendor aliases across two tables, so that no vendor is on both sides of a split.
 
 A pack that a repository holds is called after the repository's owner in one table and after its
 maker in the other. What ties the two names together is where the rows came from.
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
 
 #: Of a table of names: the row is in the other table, too.
 IN_CORPUS: Final = "in_corpus"
@@ -16,33 +17,19 @@ Link = tuple[str, str]
 
 
 def linked_vendors(vendors: Iterable[str], links: Iterable[Link]) -> dict[str, str]:
-    """Return the one name of each vendor, the same for all that are linked, however indirectly.
+    """Return one name for each vendor and each name in a link, the same for all that are linked.
 
-    Parameters
-    ----------
-    vendors : iterable of str
-        In order of preference: of linked ones, the first gives the name.
-
-    Returns
-    -------
-    dict of str to str
-        For every vendor, and for every name in a link.
+    Links also hold indirectly. `vendors` is in order of preference: the first of a group names it.
     """
     links = list(links)
     order = list(dict.fromkeys([*vendors, *(name for link in links for name in link)]))
-    rank = {name: place for place, name in enumerate(order)}
-    above = dict(zip(order, order, strict=True))
-
-    def first(name: str) -> str:
-        while above[name] != name:
-            above[name] = above[above[name]]  # halves the way for who comes next
-            name = above[name]
-        return name
-
+    groups = DisjointSet(order)
     for link in links:
-        better, worse = sorted(map(first, link), key=rank.__getitem__)
-        above[worse] = better
-    return {name: first(name) for name in order}
+        groups.merge(*link)
+    first: dict[str, str] = {}
+    for name in order:
+        first.setdefault(groups[name], name)
+    return {name: first[groups[name]] for name in order}
 
 
 def links_between(
@@ -52,26 +39,12 @@ def links_between(
     name_columns: tuple[str, str],
     vendor_columns: tuple[str | None, str | None],
 ) -> list[Link]:
-    """Return which vendors of two tables have to do with one another.
+    """Return pairs of a vendor of `names` and one of either table that are the same.
 
-    A table that lacks a column gives no links by it, a row whose cell is empty neither.
-
-    Parameters
-    ----------
-    corpus : DataFrame
-        To be linked by ``repo``; rows without a category count, too.
-    names : DataFrame
-        To be linked by ``vendor`` (where that is another column than the grouping one),
-        ``source_repo`` and ``in_corpus``.
-    name_columns : tuple of str
-        Where the two have a sound's name.
-    vendor_columns : tuple of str or None
-        What the two are grouped by.
-
-    Returns
-    -------
-    list of pair of str
-        A vendor of `names`, and one of either table.
+    `corpus` is linked by ``repo``, also by rows without a category; `names` by ``vendor`` (where
+    rows are grouped by another column), ``source_repo`` and ``in_corpus``. A column that is absent
+    and a cell that is empty give no links. `name_columns` hold the sounds' names and
+    `vendor_columns` what rows are grouped by, of `corpus` and of `names`.
     """
     theirs, ours = vendor_columns
     if theirs is None or ours is None:
@@ -80,15 +53,15 @@ def links_between(
     holders, sources = _repositories(corpus, "repo"), _repositories(names, "source_repo")
     links += _holding(names[ours], sources, corpus[theirs], holders)
     if IN_CORPUS in names:
-        # Where no repository says whose such a row is, its name does.
-        lost = (names[IN_CORPUS] == "1") & ~sources.isin(set(holders) - {""})
-        sought = names.loc[lost, name_columns[1]]
-        links += _holding(names.loc[lost, ours], sought, corpus[theirs], corpus[name_columns[0]])
+        # Such a row's vendor is known by its repository, or else by its name.
+        by_name = (names[IN_CORPUS] == "1") & ~sources.isin(set(holders) - {""})
+        sought = names.loc[by_name, name_columns[1]]
+        links += _holding(names.loc[by_name, ours], sought, corpus[theirs], corpus[name_columns[0]])
     return links
 
 
 def _repositories(table: pd.DataFrame, column: str) -> "pd.Series[str]":
-    """Return a column of repositories, whose names GitHub does not tell apart by case."""
+    """Return a column of repositories; GitHub ignores case in their names."""
     if column not in table:
         return pd.Series("", index=table.index, dtype=object)
     return table[column].str.strip().str.casefold()
@@ -100,14 +73,14 @@ def _holding(
     vendors: "pd.Series[str]",
     held: "pd.Series[str]",
 ) -> list[Link]:
-    """Pair each row's group with the vendors who hold what the row seeks, if it seeks anything."""
+    """Pair each row's group with the vendors that hold what the row seeks, unless that is empty."""
     seeking = pd.DataFrame({"group": groups, "key": sought}).drop_duplicates()
     holding = pd.DataFrame({"vendor": vendors, "key": held}).drop_duplicates()
     both = seeking[seeking["key"] != ""].merge(holding, on="key")
     return _agreeing(both["group"], both["vendor"])
 
 
-def _agreeing(one: "pd.Series[str]", other: "pd.Series[str]") -> list[Link]:
-    """Pair two columns row by row; whoever has no name is not taken for another."""
-    pairs = dict.fromkeys(zip(one, other, strict=True))
+def _agreeing(left: "pd.Series[str]", right: "pd.Series[str]") -> list[Link]:
+    """Pair two columns row by row; an empty name matches no other."""
+    pairs = dict.fromkeys(zip(left, right, strict=True))
     return [pair for pair in pairs if all(pair)]

@@ -1,17 +1,16 @@
-"""Labelled names that nobody's vendor gave, made from `naming`: prior knowledge as rows.
+"""Labelled names that belong to no vendor, made from `naming`: prior knowledge as rows.
 
 A generated sound has a name in one of many vendors' styles and a header that such a file could
 have: a loop lasts its bars at its tempo, sizes follow from rate, channels and depth, and some have
-no header at all. The sounds of a generated folder share a style: code, separator, tempo, or only
-their numbers differ. They teach, and never count as tested rows.
+no header at all. The sounds of a generated folder share a style (code, separator, tempo), or only
+their numbers differ. They are learned and never tested.
 """
 
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -35,7 +34,7 @@ _LYRICS_SHARE: Final = 0.7
 #: Share of words drawn from a category's rarer ones.
 _RARE_SHARE: Final = 0.25
 
-#: Share of words with a slip of the pen: *sanre*, *snre*. Subwords then still tell the kin.
+#: Share of words with a typing error (*sanre*, *snre*), for which subwords still help.
 _SLIPS_SHARE: Final = 0.03
 
 #: Sounds of a folder, each size as likely as it stands here.
@@ -50,7 +49,7 @@ _SHARED_FIELDS: Final = {
     "machine": 0.7, "dynamic": 0.1, "articulation": 0.5,
 }  # fmt: skip
 
-#: Whose words name the elements of kits and stems; most elements are drums.
+#: Categories that give the elements of kits and stems their words; most elements are drums.
 _LENDERS: Final = ("drum", "drum", "bass", "synth", "instruments", "vocal", "effects")
 
 _ROOTS: Final = ("A", "A#", "Bb", "B", "C", "C#", "Db", "D", "D#", "Eb", "E", "F", "F#", "G", "G#")
@@ -64,7 +63,7 @@ _FORMATS: Final = (
     ("MPEG_LAYER_III", 0.25, "mp3"), ("VORBIS", 0.2, "ogg"),
 )  # fmt: skip
 _RATES_HZ: Final = (44_100, 44_100, 44_100, 44_100, 48_000, 48_000, 96_000, 22_050)
-#: What is written as it is drawn, whatever the case of the words.
+#: Fields that keep their case.
 _CASED_FIELDS: Final = frozenset({"short", "code", "key", "root", "note", "number"})
 _HEADER_BYTES: Final = 44
 _MOST_DRAWS_A_NAME: Final = 20
@@ -75,17 +74,9 @@ _PARTS = re.compile(r"(\{\w+\}| )")
 def generate_sounds(naming: Naming, of_each: int, *, seed: int) -> LabelledSounds:
     """Make sounds of all twelve categories, no two related; the same seed gives the same sounds.
 
-    Parameters
-    ----------
-    of_each : int
-        Sounds of each category, each with tokens of its own. A naming too small for that many
-        gives fewer.
-
-    Returns
-    -------
-    LabelledSounds
-        Shuffled, so that any slice is about balanced; all of the vendor `GENERATED_VENDOR`, each
-        in a folder of its own.
+    There are `of_each` sounds of each category, each with tokens of its own, or fewer if the naming
+    is too small for that many. They are shuffled, so that any slice is about balanced. Each is in a
+    folder of its own, and all are of the vendor `GENERATED_VENDOR`.
     """
     maker = _Maker(naming, np.random.default_rng(seed))
     made: list[_Made] = []
@@ -106,17 +97,8 @@ def generate_sounds(naming: Naming, of_each: int, *, seed: int) -> LabelledSound
 def generate_folders(naming: Naming, of_each: int, *, seed: int) -> LabelledSounds:
     """Make folders of sounds, each named in one style; the same seed gives the same folders.
 
-    Most folders hold one category, some several, and many a single sound.
-
-    Parameters
-    ----------
-    of_each : int
-        Sounds of each category, at least.
-
-    Returns
-    -------
-    LabelledSounds
-        Folder after folder, all of the vendor `GENERATED_VENDOR`.
+    Most folders hold one category, some several, and many a single sound. There are at least
+    `of_each` sounds of each category, folder after folder, all of the vendor `GENERATED_VENDOR`.
     """
     maker = _Maker(naming, np.random.default_rng(seed))
     made: list[_Made] = []
@@ -135,18 +117,18 @@ def generate_folders(naming: Naming, of_each: int, *, seed: int) -> LabelledSoun
     return _labelled(made, folders)
 
 
-@dataclass(frozen=True)
-class _Made:
+class _Made(NamedTuple):
     name: str
     header: AudioHeader
     category: str
 
 
 def _labelled(made: Sequence[_Made], folders: Sequence[int]) -> LabelledSounds:
+    names, headers, categories = zip(*made, strict=True)
     return LabelledSounds.from_rows(
-        [sound.name for sound in made],
-        [sound.header for sound in made],
-        [sound.category for sound in made],
+        names,
+        headers,
+        categories,
         [GENERATED_VENDOR] * len(made),
         folders=[f"{GENERATED_VENDOR}/{folder}" for folder in folders],
     )
@@ -155,10 +137,7 @@ def _labelled(made: Sequence[_Made], folders: Sequence[int]) -> LabelledSounds:
 class _Folder:
     """What the names and headers of one folder have in common.
 
-    Parameters
-    ----------
-    shared : mapping of str to float
-        Fields of patterns, and how likely all sounds of the folder have the same there.
+    `shared` says for fields of patterns how likely all sounds of the folder have the same there.
     """
 
     def __init__(self, maker: "_Maker", shared: Mapping[str, float] = MappingProxyType({})) -> None:
@@ -168,7 +147,7 @@ class _Folder:
         self._drawn: dict[tuple[str, str], str] = {}
         self._patterns: dict[str, str] = {}
         self.separator = maker.pick(maker.naming.separators)
-        # Without a separator nothing else would tell the words apart.
+        # Without a separator only capitals separate the words.
         cases = (str.lower, str.lower, str.title, str.title, str.upper)
         self.case = str.title if self.separator == "" else maker.pick(cases)
         self.tempo = maker.pick(maker.naming.tempos)
@@ -185,13 +164,13 @@ class _Folder:
         return self._bpm if "bpm" in self._shared else self._maker.bpm()
 
     def pattern(self, category: str) -> str:
-        """Return what the folder's names of a category are made of, its options decided."""
+        """Return the folder's pattern for names of a category, its options decided."""
         if category not in self._patterns or not self._shared:
             self._patterns[category] = self._maker.pattern(category)
         return self._patterns[category]
 
     def drawn(self, category: str, field: str, draw: Callable[[], str]) -> str:
-        """Return what stands for a field: the folder's own, or drawn anew."""
+        """Return the text of a field: the folder's own, or newly drawn."""
         if field not in self._shared:
             return draw()
         return self._drawn.setdefault((category, field), draw())
@@ -209,7 +188,7 @@ class _Maker:
         }
 
     def bpm(self) -> int:
-        """Draw a tempo; most music is made between these, the bounds of a tempo token are wider."""
+        """Draw a tempo as most music has it; a tempo token may be further out."""
         return int(np.clip(self.rng.normal(125, 25), LOWEST_TEMPO_BPM, HIGHEST_TEMPO_BPM))
 
     def pattern(self, category: str) -> str:
@@ -233,7 +212,7 @@ class _Maker:
         return _Made(f"{stem}.{folder.extension}", self._header(own, bpm, folder), category)
 
     def _part(self, part: str, category: str, folder: _Folder, bpm: int) -> tuple[str, bool]:
-        """Return the text of a part of a pattern, and whether it is words, to be cased."""
+        """Return the text of a part of a pattern, and whether its case is to be changed."""
         field = part[1:-1] if part.startswith("{") else None
         if field is None:
             return part, True
@@ -241,7 +220,7 @@ class _Maker:
             return folder.tempo.format(bpm), False
         if field == "index":
             return f"{folder.index:0{folder.index_width}}", False
-        # A kit's name and a maker's code are the same whatever the sound.
+        # A kit's name and a vendor's code are the same for all its sounds.
         owner = "" if field in ("code", "name", "machine", "key") else category
         text = folder.drawn(owner, field, lambda: self._drawn(field, category, folder))
         return text, field not in _CASED_FIELDS
@@ -281,7 +260,7 @@ class _Maker:
         return self._slipped(word) if self.rng.random() < _SLIPS_SHARE else word
 
     def _slipped(self, word: str) -> str:
-        """Return a word with two letters exchanged or one left out; the first is never wrong."""
+        """Return a word with two letters exchanged or one left out, but never the first."""
         if len(word) < 4:
             return word
         place = int(self.rng.integers(1, len(word) - 1))
@@ -301,7 +280,7 @@ class _Maker:
         return code if drawn < 0.8 else code.title()
 
     def _invented(self) -> str:
-        """Return a name of an artist, a pack or a sound, as good as any: often in no list."""
+        """Return an invented name of an artist, a pack or a sound."""
         if self.rng.random() < 0.3:
             return self.pick(self.naming.lists["descriptor"])
         syllables = [

@@ -42,33 +42,26 @@ PRIOR_SEED: Final = 11
 
 PRIOR_FILE: Final = "prior.npz"
 
-#: Few labels change a model that starts from the starter slowly, and most of its trees are the
-#: starter's own; the more labels of the more vendors there are, the faster it learns and the fewer
-#: trees it keeps. ``docs/decisions/0019`` has the figures of other rates and shares.
+#: With few labels a model that starts from the starter learns slowly and keeps most of its trees.
+#: With more labels of more vendors it learns faster and keeps fewer trees. ``docs/decisions/0019``
+#: has the figures of other rates and shares.
 _FEW_LABELS: Final = 200
 _KEPT_OF_FEW: Final = 48
 _SLOWEST_RATE: Final = 0.0005
 _FASTEST_RATE: Final = 0.003
 
-#: What a vendor's category says more with more labels than these is about that vendor alone.
-_TELLING_LABELS: Final = 50
+#: More labels than these of a vendor's category teach nothing about other vendors.
+_MOST_COUNTED_LABELS: Final = 50
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a fit goes on from its prior.
+    """How a fit continues from its prior.
 
-    Attributes
-    ----------
-    epochs : int
-        Of each of the LSTM's fits: fewer than the prior's own, which they would otherwise wipe out.
-    learning_rate : float
-        Of the first epoch.
-    replayed_weight, stacked_weight : float
-        Weight of all generated rows of an LSTM's fit, and of a forest's, where all real rows
-        together weigh 1.
-    kept_trees : int
-        Trees of the forest that are taken over from the prior's.
+    `epochs` and `learning_rate` are of each of the LSTM's fits; more or faster ones would wipe out
+    the prior. `replayed_weight` and `stacked_weight` are the weights of all generated rows of an
+    LSTM's fit, and of a forest's, where all real rows together weigh 1. `kept_trees` of the forest
+    are the prior's.
     """
 
     epochs: int
@@ -82,18 +75,10 @@ class Recipe:
 class Prior:
     """Prior knowledge, ready for fits on real rows.
 
-    Attributes
-    ----------
-    words : tuple of str
-        The first words of every vocabulary, so that their ids are the same in all.
-    replayed, stacked : LabelledSounds
-        Generated sounds beside the real ones in an LSTM's fit, and in a forest's.
-    general : SequenceModel
-        The LSTM that no labels change.
-    start : tuple of ndarray
-        Weights that the learned LSTM starts from, for `SequenceModel.start_from`.
-    scaler, forest, temperature, review_below : optional
-        Of the starter; None where only generated names were learned.
+    `words` come first in every vocabulary, so that their ids are the same in all. `replayed` and
+    `stacked` are generated sounds beside the real ones in an LSTM's fit, and in a forest's. No
+    labels change the LSTM `general`. The learned LSTM starts from the weights `start`. The rest is
+    the starter's, and None in the generated prior.
     """
 
     words: tuple[str, ...]
@@ -107,7 +92,7 @@ class Prior:
     review_below: float | None = None
 
     def recipe(self, sounds: LabelledSounds) -> Recipe:
-        """Return how a fit on these labelled sounds goes on from here."""
+        """Return how a fit on these labelled sounds continues from here."""
         if self.forest is None:
             # Slower than the prior's own rate, which wiped out what it had learned.
             return Recipe(6, 0.003, replayed_weight=1.0, stacked_weight=2.0)
@@ -122,15 +107,15 @@ class Prior:
 
 
 def _breadth(sounds: LabelledSounds) -> int:
-    """Count labelled sounds, of a vendor's category no more than tell anything of others."""
+    """Count labelled sounds, at most `_MOST_COUNTED_LABELS` of each category of a vendor."""
     _, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     counts = np.bincount(vendor * N_CATEGORIES + sounds.category_indices)
-    return int(np.minimum(counts, _TELLING_LABELS).sum())
+    return int(np.minimum(counts, _MOST_COUNTED_LABELS).sum())
 
 
 @lru_cache(maxsize=1)
 def generated_prior() -> Prior:
-    """Return what the project's generated names taught, as it ships; it knows no vendor."""
+    """Return the prior that learned the project's generated names; it knows no vendor."""
     from classifier.model.name_lstm import SequenceModel
 
     packed = resources.files("training.prior").joinpath(PRIOR_FILE).read_bytes()
@@ -144,7 +129,7 @@ def generated_prior() -> Prior:
 
 @lru_cache(maxsize=1)
 def starter_prior() -> Prior:
-    """Return what the starter that ships knows: generated names, and names of public vendors."""
+    """Return the prior that knows what the shipped starter does: generated and public names."""
     bundle = starter_bundle()
     starter = load_originals(bundle)
     return Prior(

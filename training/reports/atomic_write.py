@@ -6,21 +6,16 @@ import tempfile
 
 from training.errors import TrainingError
 
-#: Files are readable by whoever the user's umask lets.
+#: Who may read a report is up to the user's umask.
 _MODE = 0o666
 
 
 class ReportError(TrainingError):
-    """A folder that a report cannot be written to."""
+    """A report cannot be written."""
 
 
 def require_writable(folder: str) -> None:
-    """Make the folder if it is not there, and try a write: before the minutes of work, not after.
-
-    Raises
-    ------
-    ReportError
-    """
+    """Make the folder if needed and try a write, before minutes of work; raises `ReportError`."""
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -30,15 +25,10 @@ def require_writable(folder: str) -> None:
 
 
 def write_whole(path: str, content: bytes) -> None:
-    """Write a file as a whole or not at all.
-
-    Raises
-    ------
-    ReportError
-    """
+    """Write a file as a whole or not at all; raises `ReportError`."""
     part = f"{path}.part"
     try:
-        # Not tempfile's 0600: a report is made to be shown.
+        # Not tempfile's 0600: reports are shared.
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _MODE)
         try:
             with os.fdopen(fd, "wb") as file:

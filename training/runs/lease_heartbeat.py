@@ -1,7 +1,6 @@
 """The heartbeat of a training run: a thread that renews the run's lease while the run computes.
 
-It never stops the computation, and is never waited for: the run asks it, between two steps, whether
-it may go on.
+It never stops the computation and is never waited for: the run checks it between two steps.
 """
 
 import threading
@@ -16,21 +15,15 @@ from db.registry import training_runs
 from db.registry.training_runs import OpenRun
 from training.errors import DatabaseAwayError, LeaseLostError, RunTooLongError
 
-#: The row says at most this often how far the run is.
-_TELL_SECONDS: Final = 1.0
+#: The row is updated with the run's stage at most this often.
+_STAGE_SECONDS: Final = 1.0
 
 
 class Heartbeat:
-    """Keeps a run's lease for as long as the block lasts, and says when it is lost.
+    """Renews a run's lease while the block lasts, and reports when it is lost.
 
-    Parameters
-    ----------
-    database : Engine
-        The thread takes a connection of its own from it.
-    lease_seconds : float
-        Renewed after a third of it. A database that is away is asked again every second.
-    time_limit_seconds : float
-        The lease of a run that takes longer is not renewed: others may take it for dead.
+    The lease is renewed after a third of it; a database that is away is tried again every second.
+    The lease of a run that exceeds its time limit is not renewed, so that others may close it.
     """
 
     def __init__(
@@ -58,20 +51,20 @@ class Heartbeat:
         traceback: TracebackType | None,
     ) -> None:
         self._ended.set()
-        # Not for longer: a database that stands still would hold a process that is told to stop.
-        self._thread.join(_TELL_SECONDS)
+        # Not for longer: a frozen database must not keep a process from stopping.
+        self._thread.join(_STAGE_SECONDS)
 
-    def tell(self, stage: str) -> None:
-        """Say what is being computed; the row has it within a second."""
+    def report_stage(self, stage: str) -> None:
+        """Set what is being computed; the row shows it within a second."""
         self._stage = stage
 
     def check(self) -> None:
-        """Return if the run may go on.
+        """Return if the run may continue.
 
         Raises
         ------
         LeaseLostError
-            The run is closed; what it computes is no longer asked for.
+            The run is closed.
         DatabaseAwayError
             The lease could not be renewed in time.
         RunTooLongError
@@ -97,13 +90,13 @@ class Heartbeat:
             )
 
     def _beat(self) -> None:
-        told = None
-        while not self._ended.wait(_TELL_SECONDS):
+        written = None
+        while not self._ended.wait(_STAGE_SECONDS):
             began = time.monotonic()
             if began - self._began > self._time_limit_seconds:
                 return
             stage = self._stage
-            if stage == told and began - self._renewed < self._lease_seconds / 3:
+            if stage == written and began - self._renewed < self._lease_seconds / 3:
                 continue
             try:
                 held = self._renew(stage)
@@ -115,8 +108,8 @@ class Heartbeat:
             if not held:
                 self._lost = True
                 return
-            # From before it was asked: the lease is at least as long as we take it to be.
-            self._renewed, self._fault, told = began, None, stage
+            # The time before the query: the lease is at least as long as we assume.
+            self._renewed, self._fault, written = began, None, stage
 
     def _renew(self, stage: str | None) -> bool:
         with self._database.begin() as connection:

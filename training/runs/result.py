@@ -10,20 +10,10 @@ from db.tables import RunVerdict
 class RunResult:
     """What a run computed, to be stored as a whole.
 
-    Attributes
-    ----------
-    version : str
-        Of `bundle`.
-    bundle : bytes or None
-        Published; None when there is no new model.
-    sizes : dict
-        Counts of sounds: labelled, held out, by category, ... JSON values only.
-    metrics : dict
-        Of champion and challenger; JSON values only.
-    reason : str
-        Of the verdict, one line for the user.
-    last_label_id : int
-        The newest entry of the labels' history that was read.
+    `version` and `bundle` are of the new model; `bundle` is None if there is none. `sizes` counts
+    sounds (labelled, held out, by category, ...) and `metrics` measures champion and challenger,
+    both as JSON values. `reason` explains the verdict in one line. `last_label_id` is the newest
+    entry of the labels' history that was read.
     """
 
     version: str

@@ -1,6 +1,6 @@
 """A training run from its row to its verdict: opened, kept alive, ended in one transaction.
 
-Killed at any moment, a run leaves a row that others close when its lease ends, and nothing else:
+A run that is killed leaves a row that other processes close when its lease ends, and nothing else:
 the bundle, its promotion, the verdict and the report are written together or not at all.
 
 Importing this module needs no ``[training]`` extra.
@@ -45,14 +45,9 @@ _REASON_CHARACTERS: Final = 1_000
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that came to its end.
+    """A run that ended: its row, and what the work computed.
 
-    Attributes
-    ----------
-    run : TrainingRun
-        Its row. Its verdict counts: a champion that changed during the run is not replaced.
-    result : RunResult
-        What the work computed.
+    The row's verdict counts: a champion that changed during the run is not replaced.
     """
 
     run: TrainingRun
@@ -82,23 +77,17 @@ def perform(
 ) -> FinishedRun:
     """Do a piece of work as a training run.
 
-    Parameters
-    ----------
-    slot : str or None
-        The schedule's moment; None: by hand.
-    lease_seconds : float
-        The run counts as dead after this long without a heartbeat.
-    progress : Progress
-        Called with what the work reports.
+    `slot` is the schedule's moment, None by hand. Without a heartbeat for `lease_seconds` the run
+    counts as dead. `progress` is called with what the work reports.
 
     Raises
     ------
     RunNotOpenedError
         Another run is running, or the slot was used; nothing was begun.
     LeaseLostError
-        The run was taken for dead; nothing of it was kept.
+        The run counted as dead; nothing of it was kept.
     DatabaseAwayError
-        The database was away for longer than the lease, in mid-run or at the end.
+        The database was away for longer than the lease.
     RunTooLongError
     BaseException
         Whatever ended the work; the run is closed as failed, with one line that says why.
@@ -129,15 +118,15 @@ def perform(
 
             def report(phase: str, done: int, total: int) -> None:
                 heartbeat.check()
-                heartbeat.tell(f"{phase}: {done} of {total}")
+                heartbeat.report_stage(f"{phase}: {done} of {total}")
                 progress(phase, done, total)
 
             result = work(database, version=version, seed=seed, progress=report)
             heartbeat.check()
-            heartbeat.tell("writing the result")
+            heartbeat.report_stage("writing the result")
             return _finish(database, opened, result, patience_seconds=lease_seconds)
     except DatabaseAwayError:
-        raise  # to tell it so would be to wait for it once more; the lease closes the run
+        raise  # closing the row would wait for the database again; the lease closes the run
     except BaseException as error:
         _close_failed(database, opened, _reason(error))
         raise
@@ -156,7 +145,7 @@ def _not_opened(connection: Connection, why: NotOpened, slot: str | None) -> Run
 def _finish(
     database: Engine, run: OpenRun, result: RunResult, *, patience_seconds: float
 ) -> FinishedRun:
-    """Write everything in one transaction; a database that is away is tried again for a while."""
+    """Write everything in one transaction; retry for a while if the database is away."""
     report = None
     if result.report_html is not None:
         report = gzip.compress(result.report_html.encode("utf-8", "backslashreplace"), mtime=0)
@@ -182,11 +171,11 @@ def _finish(
 
 
 def _write(connection: Connection, run: OpenRun, result: RunResult, report: bytes | None) -> None:
-    # First, so that nobody promotes between our look at the champion and our promotion.
+    # First, so that no one else promotes between our look at the champion and our promotion.
     bundles.lock_promotions(connection)
     champion = bundles.champion_version(connection)
     if result.promote and champion != run.champion:
-        # It was measured against another; whoever chose this one knew why.
+        # The challenger was compared with another champion than the one in use.
         result = replace(
             result,
             verdict=RunVerdict.STORED,
@@ -207,7 +196,7 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
     )
     if not closed:
         if training_runs.was_done_by(connection, run.id, run.token):
-            return  # the commit of an earlier try came through, its answer did not
+            return  # an earlier try committed, and its confirmation was lost
         raise LeaseLostError(
             f"training run {run.id} was closed before its end, because its lease had ended; "
             "nothing of it is kept"
@@ -229,7 +218,7 @@ def _close_failed(database: Engine, run: OpenRun, reason: str) -> None:
     except Exception as error:
         if not is_away(error):
             raise
-        # Its lease closes it.
+        # The end of its lease closes it.
 
 
 def _reason(error: BaseException) -> str:
@@ -244,10 +233,10 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _terminated_as_exit() -> Iterator[None]:
-    """Make of SIGTERM an exit that closes the run, where nobody else has made anything of it."""
+    """Turn SIGTERM into an exit that closes the run, unless it is handled already."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield  # a worker's child has its own, to the same end
+        yield  # a worker's child has a handler of its own, with the same effect
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from classifier.bundle.manifest import installed_libraries
-from training.baselines.published_method import NaiveBayes, PublishedStack, TfidfForest
+from training.baselines.published_method import PublishedStack, fit_naive_bayes, fit_tfidf_forest
 from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds
 from training.data.splits import Fold, random_split, vendor_folds
@@ -38,16 +38,8 @@ ALMOST_ONE_VENDOR: Final = "without the largest vendor there are too few sounds 
 class Study:
     """What a study measured.
 
-    Attributes
-    ----------
-    n_folds : int
-        Of the split by vendor; 0 where it was skipped.
-    by_vendor : tuple of SystemResult
-        Over all sounds, each predicted by models that had not seen its vendor. Empty if skipped.
-    by_vendor_skipped : str or None
-        Why.
-    at_random : tuple of SystemResult
-        Ours is the last.
+    `by_vendor` is over all sounds, each predicted by models that had not seen its vendor. If it was
+    skipped, it is empty, `n_folds` is 0 and `by_vendor_skipped` says why. Our system is the last.
     """
 
     seed: int
@@ -95,23 +87,10 @@ def run_study(
     reference_batch_size: int,
     progress: Progress,
 ) -> Study:
-    """Compare the five systems on a table.
+    """Compare the five systems on a table with these counts.
 
-    Parameters
-    ----------
-    counts : TableCounts
-        Of the same table.
-    seed : int
-        Of splits and fits; but for times, the same seed gives the same study on one machine.
-    n_folds : int, >= 2
-        At most; there are no more than vendors.
-    reference_batch_size : int
-        Of the reference LSTM; published: 1.
-
-    Raises
-    ------
-    TrainingError
-        Too few sounds, or of one category.
+    But for times, the same seed gives the same study on one machine. There are no more folds than
+    vendors. Raises `TrainingError` for too few sounds, or sounds of one category.
     """
     sounds.require_two_categories()
     if len(sounds) < _FEWEST_SOUNDS:
@@ -139,8 +118,12 @@ def _five_systems(seed: int, reference_batch_size: int) -> list[System]:
     stack = PublishedStack(seed=seed, batch_size=reference_batch_size)
     ours = StackFitter(generated_prior(), seed=seed)
     return [
-        System("naive_bayes", "TF-IDF + naive Bayes", lambda sounds, _: NaiveBayes(sounds)),
-        System("tfidf_forest", "TF-IDF + forest", lambda sounds, _: TfidfForest(sounds, seed=seed)),
+        System("naive_bayes", "TF-IDF + naive Bayes", lambda sounds, _: fit_naive_bayes(sounds)),
+        System(
+            "tfidf_forest",
+            "TF-IDF + forest",
+            lambda sounds, _: fit_tfidf_forest(sounds, seed=seed),
+        ),
         System("reference_lstm", "reference LSTM", stack.fit_lstm, stack.n_epochs),
         System(
             "reference_stack_in_sample",

@@ -1,5 +1,6 @@
-"""What a table of labelled sounds is made of, before any model sees it."""
+"""What a table of labelled sounds holds, before any model sees it."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -10,17 +11,15 @@ from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.files.paths import printable
 from classifier.model.header_features import SAMPLE_TYPES
 from training.data.csv_tables import TableCounts
-from training.data.dataset import LabelledSounds
+from training.data.dataset import LabelledSounds, header_values
 
-#: Columns of `features.header_matrix`: their name here, whether they are logarithms of 1 + value
-#: there, and whether the value is a whole number (which float32 logarithms keep to the byte only
-#: up to some MB).
-_COLUMNS: Final = (
-    ("file_size_bytes", True, True),
-    ("duration_seconds", True, False),
-    ("sample_rate_hz", True, True),
-    ("channels", False, True),
-    ("frame_count", True, True),
+#: The columns of `header_values` that are numbers.
+_NUMBERS: Final = (
+    "file_size_bytes",
+    "duration_seconds",
+    "sample_rate_hz",
+    "channels",
+    "frame_count",
 )
 _SAMPLE_TYPE_COLUMN: Final = 5
 
@@ -45,11 +44,8 @@ class HeaderStatistics:
 class CategoryRows:
     """How much of the table is of one category, and of how many vendors.
 
-    Attributes
-    ----------
-    largest_vendor_share : float
-        Of its sounds, those of the vendor who has most of them; 0 without sounds. A category of
-        one vendor's cannot be learned for others, nor be tested where that vendor is known.
+    `largest_vendor_share` is the largest vendor's share of its sounds, 0 without sounds. A category
+    of a single vendor cannot be learned for others, nor be tested with that vendor known.
     """
 
     category: str
@@ -69,21 +65,12 @@ class VendorRows:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a table is made of.
+    """What a table holds.
 
-    Attributes
-    ----------
-    rows, labelled, duplicates, sounds : int
-        Rows of the file, those with a category, of those the repetitions of a name, and what is
-        left.
-    categories : tuple of CategoryRows
-        All twelve.
-    sample_types : dict of str to int
-        The commonest first, `NOT_STATED` among them.
-    headers : tuple of HeaderStatistics
-        Of the numbers that are stated anywhere.
-    vendors : tuple of VendorRows
-        The largest first.
+    `rows` of the file, those `labelled`, of these the `duplicates` of a name, and the `sounds` that
+    are left. `categories` has all twelve; `sample_types` starts with the commonest and includes
+    `NOT_STATED`; `headers` has the numbers that are stated anywhere; `vendors` starts with the
+    largest.
     """
 
     rows: int
@@ -101,13 +88,7 @@ class Analysis:
 
 
 def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
-    """Count and measure a table.
-
-    Parameters
-    ----------
-    sounds : LabelledSounds
-        At least one.
-    """
+    """Count and measure a table of at least one sound."""
     names, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     # Rows are vendors, columns categories.
     crossed = np.zeros((len(names), N_CATEGORIES), dtype=np.int64)
@@ -136,37 +117,28 @@ def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
 
 
 def stated_numbers(sounds: LabelledSounds) -> dict[str, NDArray[np.float64]]:
-    """Return what headers state, a column each; columns that state nothing are left out."""
+    """Return the numbers that headers state, by column; columns that state none are left out."""
     columns: dict[str, NDArray[np.float64]] = {}
-    for place, (name, is_logarithm, is_whole) in enumerate(_COLUMNS):
-        values = sounds.headers[:, place].astype(np.float64)
-        values = values[~np.isnan(values)]
-        values = np.expm1(values) if is_logarithm else values
+    for name, column in zip(_NUMBERS, header_values(sounds.headers).T, strict=False):
+        values = column[~np.isnan(column)]
         if len(values):
-            columns[name] = np.rint(values) if is_whole else values
+            # float32 logarithms keep large whole numbers only nearly.
+            columns[name] = values if name == "duration_seconds" else np.rint(values)
     return columns
 
 
 def _sample_types(sounds: LabelledSounds) -> dict[str, int]:
-    codes = sounds.headers[:, _SAMPLE_TYPE_COLUMN]
-    types = [NOT_STATED if np.isnan(code) else SAMPLE_TYPES[int(code)] for code in codes]
-    names, n_of_type = np.unique(np.array(types, dtype=str), return_counts=True)
-    largest_first = np.argsort(-n_of_type, kind="stable")
-    return {str(names[i]): int(n_of_type[i]) for i in largest_first}
+    counts = Counter(
+        NOT_STATED if np.isnan(code) else SAMPLE_TYPES[int(code)]
+        for code in sounds.headers[:, _SAMPLE_TYPE_COLUMN]
+    )
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _statistics(name: str, values: NDArray[np.float64]) -> HeaderStatistics:
-    low, quarter, median, three_quarters, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
-    return HeaderStatistics(
-        name,
-        len(values),
-        float(low),
-        float(quarter),
-        float(median),
-        float(three_quarters),
-        float(high),
-        float(values.mean()),
-    )
+    low, quarter, median, upper, high = map(float, np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+    mean = float(values.mean())
+    return HeaderStatistics(name, len(values), low, quarter, median, upper, high, mean)
 
 
 def _shown(vendor: str) -> str:

@@ -10,9 +10,9 @@ from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 from training.baselines.published_method import (
     InSampleStack,
-    NaiveBayes,
     NameLstm,
-    TfidfForest,
+    fit_naive_bayes,
+    fit_tfidf_forest,
     name_words,
 )
 from training.data.dataset import LabelledSounds
@@ -52,8 +52,8 @@ def sounds():
 def test_each_system_learns_what_a_word_means(sounds):
     lstm = NameLstm(sounds, seed=0, batch_size=BATCH_SIZE)
     for system in (
-        NaiveBayes(sounds),
-        TfidfForest(sounds, seed=0),
+        fit_naive_bayes(sounds),
+        fit_tfidf_forest(sounds, seed=0),
         lstm,
         InSampleStack(sounds, lstm, seed=0),
     ):
