@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from training.fit.reliability import (
@@ -65,22 +66,18 @@ def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.floa
     """
     if not len(category_indices):
         raise ValueError("nothing to evaluate: no rows")
-    confusion = np.zeros((N_CATEGORIES, N_CATEGORIES), dtype=np.int64)
-    np.add.at(confusion, (category_indices, probabilities.argmax(axis=1)), 1)
-    right = np.diag(confusion)
-    support = confusion.sum(axis=1)
-    predicted = confusion.sum(axis=0)
-    precision = right / np.maximum(predicted, 1)
-    recall = right / np.maximum(support, 1)
-    f1 = 2 * right / np.maximum(support + predicted, 1)
+    predicted = probabilities.argmax(axis=1)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        category_indices, predicted, labels=range(N_CATEGORIES), zero_division=0
+    )
     present = np.flatnonzero(support)
     confidence = probabilities.max(axis=1).astype(np.float64)
-    is_right = probabilities.argmax(axis=1) == category_indices
+    is_right = predicted == category_indices
     best_three = np.argsort(-probabilities, axis=1, kind="stable")[:, :3]
     bins = reliability_bins(confidence, is_right)
     return Evaluation(
         n_sounds=len(category_indices),
-        accuracy=float(right.sum() / support.sum()),
+        accuracy=float(is_right.mean()),
         macro_precision=float(precision[present].mean()),
         macro_f1=float(f1[present].mean()),
         weighted_f1=float((f1 * support).sum() / support.sum()),
@@ -94,5 +91,10 @@ def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.floa
             )
             for i in present
         ),
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        confusion=tuple(
+            tuple(row)
+            for row in confusion_matrix(
+                category_indices, predicted, labels=range(N_CATEGORIES)
+            ).tolist()
+        ),
     )

@@ -3,6 +3,9 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
 
 from classifier.categories import N_CATEGORIES
 from cli.models.train import _print_retraining, _print_table_run
