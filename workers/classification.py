@@ -17,9 +17,9 @@ from workers.context import WorkContext
 from workers.faults import Fault
 from workers.library_roots import LibraryRoot, OpenRoot
 from workers.logging_setup import BatchLogger
-from workers.predictions import model_input, predict, sound_attributes
 from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
+from workers.serving.predictions import model_input, predict, sound_attributes
 from workers.settings import Settings
 
 if TYPE_CHECKING:

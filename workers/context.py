@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from workers.reading.folder_cache import FolderCache
 from workers.recovery.crash_marker import CrashMarker
-from workers.serving_model import ServingModel
+from workers.serving.serving_model import ServingModel
 from workers.settings import Settings
 
 

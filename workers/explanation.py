@@ -23,9 +23,15 @@ from classifier.names.tokens import clean_name, placed_tokens, tokenise
 from db.results.queries import top3
 from db.results.sounds import Prediction
 from workers.library_roots import OpenRoot
-from workers.predictions import ModelInput, answers, model_input, predictions, sound_attributes
 from workers.reading.folder_cache import FolderCache
 from workers.reading.sound_headers import read_sound
+from workers.serving.predictions import (
+    ModelInput,
+    answers,
+    model_input,
+    predictions,
+    sound_attributes,
+)
 from workers.settings import Settings
 
 #: A word that changes the category's probability by less than this did not matter.

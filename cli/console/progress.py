@@ -28,7 +28,7 @@ from rich.text import Text
 from cli.console.output import on_terminal, tell
 
 if TYPE_CHECKING:
-    from training.progress import Progress as PhaseProgress
+    from training.phase_progress import Progress as PhaseProgress
 
 
 def error_console() -> Console:

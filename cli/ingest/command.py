@@ -10,7 +10,7 @@ import click
 from classifier.files.paths import path_text, printable
 from cli.console.options import json_option, wait_option
 from cli.console.seekable_input import seekable_input
-from cli.ingest.run import Run
+from cli.ingest.execution import Run
 from cli.ingest.summary import report
 
 #: Some five million paths; a manifest that never ends (/dev/zero) must not fill the disk.

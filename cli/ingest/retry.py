@@ -6,7 +6,7 @@ import click
 
 from classifier.errors import ErrorCode
 from cli.console.options import json_option, wait_option
-from cli.ingest.run import Run
+from cli.ingest.execution import Run
 from cli.ingest.summary import report_retry
 
 

@@ -10,7 +10,7 @@ from cli.console.text_tables import print_table
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from cli.ingest.run import Run
+    from cli.ingest.execution import Run
     from db.reporting.ingest_progress import IngestProgress
     from tasks.producer.file_source import FileSource
     from tasks.producer.submission import Submission

@@ -40,7 +40,7 @@ def metrics(host: str, port: int, to_stdout: bool) -> None:
     Exit code: 0; with --print, 3 when the database is away.
     """
     from cli.metrics.families import CratesortCollector
-    from cli.metrics.reader import MetricReader
+    from cli.metrics.readings import MetricReader
     from workers.logging_setup import set_up_logging
     from workers.settings import load_settings
 

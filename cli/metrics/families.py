@@ -20,7 +20,7 @@ from classifier.categories import CATEGORIES
 from classifier.errors import ErrorCode
 from classifier.files.paths import printable
 from cli.console.output import utc
-from cli.metrics.reader import BrokerNumbers, DatabaseNumbers, MetricReader, SoundNumbers
+from cli.metrics.readings import BrokerNumbers, DatabaseNumbers, MetricReader, SoundNumbers
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, WAIT_BOUNDS_SECONDS, Measures
 

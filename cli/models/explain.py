@@ -42,7 +42,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
 
     from workers.explanation import explanation
     from workers.reading.folder_cache import FolderCache
-    from workers.serving_model import ServingModel
+    from workers.serving.serving_model import ServingModel
 
     set_up_logging("WARNING")
     with opened_database() as (settings, database):

@@ -41,7 +41,7 @@ def predict(source: str) -> None:
     order: file_path as it came, category, confidence, top3, and a probability column per category.
     """
     from db.results.queries import top3
-    from workers.serving_model import ServingModel
+    from workers.serving.serving_model import ServingModel
 
     set_up_logging("WARNING")
     name = "standard input" if source == "-" else source

@@ -256,7 +256,7 @@ def _workers(name: str, settings: "Settings") -> Check:
 def _model(name: str, settings: "Settings") -> Check:
     from classifier.bundle.load import load_starter
     from db.engine import is_missing
-    from workers.serving_model import ServingModel
+    from workers.serving.serving_model import ServingModel
 
     if is_missing(settings.database):
         classifier = load_starter(settings.engine)

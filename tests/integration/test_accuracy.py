@@ -22,7 +22,7 @@ from training.maintainer.confident_errors import (
 )
 from training.maintainer.corpus_pair import read_two_tables
 from training.maintainer.measurement import OURS, REFERENCE, SYSTEMS, Measurement, Table, measure
-from training.progress import no_progress
+from training.phase_progress import no_progress
 
 pytestmark = pytest.mark.tensorflow
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from cli.metrics import reader as metric_reader
-from cli.metrics.reader import MetricReader
+from cli.metrics import readings
+from cli.metrics.readings import MetricReader
 from workers.settings import Settings
 
 
@@ -29,7 +29,7 @@ def counting(monkeypatch):
                 raise fault
             return {}
 
-        monkeypatch.setattr(metric_reader.counts, "error_counts", error_counts)
+        monkeypatch.setattr(readings.counts, "error_counts", error_counts)
         return counts
 
     return counting

@@ -25,7 +25,7 @@ from tests.support.labelled_rows import add_labelled
 from training.data.dataset import LabelledSounds
 from training.errors import TrainingError
 from training.fit.stack_fit import StackFitter
-from training.progress import no_progress
+from training.phase_progress import no_progress
 from training.runs.from_labels import retrain_labels
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("small_fits")]

@@ -18,7 +18,7 @@ from tests.support.fitted import REFERENCE_BATCH_SIZE, fits_made_small
 from tests.support.places import REPOSITORY
 from training.data.csv_tables import read_counted
 from training.errors import TrainingError
-from training.progress import no_progress
+from training.phase_progress import no_progress
 from training.reports.atomic_write import ReportError, require_writable, write_whole
 from training.study import comparison
 from training.study.comparison import run_study

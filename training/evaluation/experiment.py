@@ -14,7 +14,7 @@ from training.data.dataset import LabelledSounds
 from training.data.splits import Fold, Rows
 from training.evaluation.metrics import Evaluation, evaluate
 from training.fit.stack_fit import FittedModels
-from training.progress import Progress, counter
+from training.phase_progress import Progress, counter
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class _ProgressLine:
         self._written = 0.0
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """See `training.progress.Progress`."""
+        """See `training.phase_progress.Progress`."""
         line = f"{phase}: {done} of {total}"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{line}" + "\n" * (done == total))

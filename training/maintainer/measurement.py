@@ -17,8 +17,8 @@ from training.evaluation.experiment import Experiment, System, SystemResult, spl
 from training.fit.stack_fit import StackFitter
 from training.maintainer.confident_errors import KindOfMistake, surest_mistakes
 from training.maintainer.corpus_pair import TwoTables, splits_by_vendor
+from training.phase_progress import Progress
 from training.prior.pretrained import generated_prior
-from training.progress import Progress
 
 #: Raised whenever a reader of the old `Measurement.as_dict` would misread the new one.
 SCHEMA_VERSION: Final = 1

@@ -30,7 +30,6 @@ from training.errors import TrainingError
 from training.evaluation.metrics import evaluate
 from training.fit.stack_fit import StackFitter
 from training.prior.pretrained import starter_prior
-from training.progress import Progress, counter
 from training.reports.html import render_training_report
 from training.runs.promotion_gate import GateDecision, judge
 from training.runs.result import RunResult

@@ -20,7 +20,6 @@ from training.evaluation.experiment import Experiment, System, splits_of
 from training.evaluation.metrics import Evaluation
 from training.fit.stack_fit import StackFitter
 from training.prior.pretrained import generated_prior
-from training.progress import Progress, counter, no_progress
 from training.reports.html import render_table_report
 from training.runs.result import RunResult
 

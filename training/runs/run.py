@@ -29,7 +29,7 @@ from db.registry import bundles, training_runs
 from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
 from db.tables import RunTrigger, RunVerdict
 from training.errors import DatabaseAwayError, LeaseLostError, RunNotOpenedError
-from training.progress import Progress, no_progress
+from training.phase_progress import Progress, no_progress
 from training.runs.lease_heartbeat import Heartbeat
 from training.runs.result import RunResult
 

@@ -16,8 +16,8 @@ from training.data.splits import Fold, random_split, vendor_folds
 from training.errors import TrainingError
 from training.evaluation.experiment import Experiment, Split, System, SystemResult, splits_of
 from training.fit.stack_fit import StackFitter
+from training.phase_progress import Progress
 from training.prior.pretrained import generated_prior
-from training.progress import Progress
 from training.study.table_profile import Analysis, analyse
 
 #: Raised whenever a reader of the old `Study.as_dict` would misread the new one.

@@ -18,9 +18,9 @@ from classifier.headers.reader import HeaderReading
 from classifier.model.classifier import Classifier
 from classifier.model.header_features import header_matrix
 from workers.library_roots import LibraryRoot, OpenRoot
-from workers.predictions import model_input
 from workers.reading.folder_cache import FolderCache
 from workers.reading.sound_headers import read_sound
+from workers.serving.predictions import model_input
 
 
 class Work:

@@ -6,7 +6,7 @@ from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 from classifier.names.folder_context import folder_words, prefixed_name
-from workers.predictions import answers, question
+from workers.serving.predictions import answers, question
 
 UNKNOWN = AudioHeader(None, None, None, None, None, None)
 

@@ -8,7 +8,7 @@ import pytest
 
 from classifier.errors import ErrorCode
 from cli.metrics.families import RUN_STATES, CratesortCollector
-from cli.metrics.reader import BrokerNumbers, DatabaseNumbers, SoundNumbers
+from cli.metrics.readings import BrokerNumbers, DatabaseNumbers, SoundNumbers
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS, Measures
 from db.reporting.counts import LedgerCounts

@@ -4,10 +4,12 @@ import importlib
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
 import click
+import grimp
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -26,6 +28,9 @@ from workers.celery_ext.app import CLASSIFY_TASK, RETRAIN_TASK, SWEEP_TASK, TASK
 
 PACKAGES = ("classifier", "db", "training", "workers", "tasks", "cli")
 SOURCES = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
+
+#: Modules in one folder, beside its sub-packages.
+MOST_MODULES = 12
 
 #: Base names of packages that take seconds and hundreds of megabytes to load.
 HEAVY = {"tensorflow", "keras", "sklearn", "onnxruntime", "onnx", "pandas", "joblib", "matplotlib"}
@@ -140,6 +145,40 @@ def test_only_the_modules_of_our_lstm_and_of_the_published_one_import_tensorflow
 def test_no_module_is_a_drawer_for_odds_and_ends():
     drawers = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}
     assert [relative(path) for path in SOURCES if drawers & {path.stem, path.parent.name}] == []
+
+
+#: The same in each place: a package's exceptions, a sub-package's command.
+ROLES = {"__init__", "__main__", "errors", "command"}
+
+
+def test_no_two_modules_have_the_same_name():
+    named = defaultdict(list)
+    for path in SOURCES:
+        if path.stem not in ROLES and "versions" not in path.parts:
+            named[path.stem].append(relative(path))
+    assert {name: paths for name, paths in named.items() if len(paths) > 1} == {}
+
+
+def test_no_folder_holds_more_modules_than_a_reader_can_keep_in_mind():
+    folders = Counter(relative(path.parent) for path in SOURCES if path.stem != "__init__")
+    del folders["db/migrations/versions"]  # one more with each change of the tables
+    assert {folder: n for folder, n in folders.items() if n > MOST_MODULES} == {}
+
+
+#: How many parts of a dotted name are told apart: sub-packages, then modules.
+@pytest.mark.parametrize("parts", [2, 4], ids=["sub-package", "module"])
+def test_no_part_of_the_code_imports_one_that_imports_it(parts):
+    graph = grimp.build_graph(*PACKAGES)
+    imports = defaultdict(set)
+    for module in graph.modules:
+        importer = ".".join(module.split(".")[:parts])
+        for imported in graph.find_modules_directly_imported_by(module):
+            imports[importer].add(".".join(imported.split(".")[:parts]))
+        imports[importer].discard(importer)
+    try:
+        list(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 # Tasks

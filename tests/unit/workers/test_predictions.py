@@ -6,7 +6,7 @@ from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 from classifier.names.pack_mates import pack_mates_of
-from workers.predictions import model_input, predict
+from workers.serving.predictions import model_input, predict
 
 UNKNOWN = AudioHeader(None, None, None, None, None, None)
 VOCALS = ["take 01.wav", "take 02.wav", "Vox Chop 03.wav", "vocal adlib.wav", "vox 5.wav"]

@@ -1,0 +1,1 @@
+"""Which model serves, and what it says of the sounds of a batch."""
