@@ -29,6 +29,7 @@ from training.data.splits import Rows
 from training.errors import TrainingError
 from training.evaluation.metrics import evaluate
 from training.fit.stack_fit import StackFitter
+from training.phase_progress import Progress, counter
 from training.prior.pretrained import starter_prior
 from training.reports.html import render_training_report
 from training.runs.promotion_gate import GateDecision, judge

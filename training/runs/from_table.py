@@ -19,6 +19,7 @@ from training.data.splits import random_split, vendor_folds
 from training.evaluation.experiment import Experiment, System, splits_of
 from training.evaluation.metrics import Evaluation
 from training.fit.stack_fit import StackFitter
+from training.phase_progress import Progress, counter, no_progress
 from training.prior.pretrained import generated_prior
 from training.reports.html import render_table_report
 from training.runs.result import RunResult
