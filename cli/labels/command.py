@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import click
@@ -35,11 +36,11 @@ _SHOWN_VENDORS: Final = 10
 
 
 class UnknownPathError(CratesortError):
-    """A path that is no sound of the database, or that of several."""
+    """A path of no sound in the database, or of several."""
 
 
-class NobodyError(CratesortError):
-    """A label nobody gives."""
+class NoUserNameError(CratesortError):
+    """It is not known who gives the labels."""
 
 
 _by_option: Final = click.option(
@@ -57,16 +58,13 @@ def labels() -> None:
 
 
 def _giver(by: str | None) -> str:
-    if by is None:
-        try:
-            by = getpass.getuser()
-        except (OSError, KeyError):  # a container may have a number for a user, and no name
-            raise NobodyError(
-                "this login has no name: say who gives the labels with --by"
-            ) from None
-    name = path_text(by).strip()
+    try:
+        name = path_text(getpass.getuser() if by is None else by).strip()
+    except (OSError, KeyError):  # a container's user may have a number and no name
+        name = ""
     if not name:
-        raise NobodyError("--by is empty: say who gives the labels")
+        lacking = "this login has no name" if by is None else "--by is empty"
+        raise NoUserNameError(f"{lacking}: say who gives the labels with --by")
     return name
 
 
@@ -91,6 +89,7 @@ def import_table(file: str, by: str | None, as_json: bool) -> None:
     from cli.labels.csv_reader import read_label_table
     from cli.labels.importer import check, checked_labels, write
     from cli.labels.sound_lookup import SoundFinder
+    from db.results.labels import Given
 
     giver = _giver(by)
     name = "standard input" if file == "-" else printable(path_text(file))
@@ -103,22 +102,22 @@ def import_table(file: str, by: str | None, as_json: bool) -> None:
         with phases_progress() as progress:
             advance = _advancing(progress, "rows checked", None)
             faults = check(rows, SoundFinder(settings, database), checked, advance)
-            number = len(checked)
+            given = Given()
             if not faults:
-                advance = _advancing(progress, "labels written", number)
+                advance = _advancing(progress, "labels written", len(checked))
                 given = write(database, checked, labelled_by=giver, on_progress=advance)
+        count = len(checked)
     if faults:
         _tell_faults(faults, name)
-        if as_json:
-            print_json(_as_json(number + len(faults), None, faults))
-        sys.exit(Exit.USAGE)
     if as_json:
-        print_json(_as_json(number, given, faults))
-        return
-    say(
-        f"{number:,} labels: {given.new:,} new, {given.replaced:,} replaced an earlier one, "
-        f"{given.unchanged:,} were there already"
-    )
+        print_json(_as_json(count + len(faults), given, faults))
+    elif not faults:
+        say(
+            f"{count:,} labels: {given.new:,} new, {given.replaced:,} replaced an earlier one, "
+            f"{given.unchanged:,} were there already"
+        )
+    if faults:
+        sys.exit(Exit.USAGE)
 
 
 def _advancing(progress: "Progress", phase: str, total: int | None) -> Callable[[int], None]:
@@ -136,12 +135,10 @@ def _tell_faults(faults: "Faults", name: str) -> None:
             tell(f"{more:,} more: {kind}")
 
 
-def _as_json(rows: int, given: "Given | None", faults: "Faults") -> dict[str, Any]:
+def _as_json(rows: int, given: "Given", faults: "Faults") -> dict[str, Any]:
     return {
         "rows": rows,
-        "new": given.new if given else 0,
-        "replaced": given.replaced if given else 0,
-        "unchanged": given.unchanged if given else 0,
+        **asdict(given),
         "faults": {
             kind.value: {
                 "count": faults.counts[kind],
@@ -184,10 +181,9 @@ def set_label(path: str, category: str, source: str, by: str | None, as_json: bo
     with opened_database() as (settings, database):
         (sound,) = SoundFinder(settings, database).find([WrittenPath((os.fsencode(path),))])
         if isinstance(sound, AmbiguousPath):
-            roots = " and ".join(map(printable, sound.roots))
             raise UnknownPathError(
-                f"{shown}: the roots {roots} both have it; give the path as it is on this machine, "
-                "or import a table with a column root"
+                f"{shown}: {sound}; give the path as it is on this machine, or import a table with "
+                "a column root"
             )
         if sound is None:
             raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
@@ -249,8 +245,6 @@ def _record(label: "CurrentLabel") -> dict[str, Any]:
 @json_option
 def stats(as_json: bool) -> None:
     """Count the labels by category, source and vendor, and how often the model agrees."""
-    from dataclasses import asdict
-
     from db.engine import reading
     from db.reporting.label_counts import label_counts
 

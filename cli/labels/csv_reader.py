@@ -1,18 +1,16 @@
-"""Reading a table of labels, row by row: path, category, and perhaps source and root.
+"""Reading a table of labels: path, category, and perhaps source and root.
 
-Tables come out of spreadsheets: with a byte order mark, CRLF, semicolons or tabs, blank rows,
-further columns (passed over). What was meant is never guessed: a row that cannot be taken is a
-fault with its line, and a table that is a model's own answers is refused whole.
+Tables come out of spreadsheets: with semicolons or tabs, blank rows, further columns. A row that
+cannot be taken is a fault with its line. A table of a model's own predictions is refused.
 """
 
 import csv
 import difflib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from classifier.categories import CATEGORIES
 from classifier.files.paths import path_text, printable
@@ -27,8 +25,7 @@ from classifier.tables.strict_csv import (
 from cli.console.csv_cells import unguarded
 from db.tables import LabelSource
 
-#: Columns that only `cratesort results` and `cratesort predict` write beside a category, which is
-#: then the model's.
+#: Columns that only `cratesort results` and `predict` write: the category is then the model's.
 _COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "label")
 
 _NEEDED: Final = ("path", "category")
@@ -51,29 +48,19 @@ class FaultKind(StrEnum):
     CONFLICT = "conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A row that cannot be taken.
-
-    Attributes
-    ----------
-    line : int
-        The first of the row's lines, counted from 1 with the header.
-    reason : str
-        One line, safe to print.
-    """
+class Fault(NamedTuple):
+    """A row that cannot be taken: the first of its lines, and why in one printable line."""
 
     kind: FaultKind
     line: int
     reason: str
 
     def __str__(self) -> str:
-        """Return the fault as one line."""
+        """Return the line's number and the reason."""
         return f"line {self.line}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class LabelRow:
+class LabelRow(NamedTuple):
     """A row whose category and source are known.
 
     Attributes
@@ -81,7 +68,7 @@ class LabelRow:
     path : str
         The cell as it stands; bytes that are not UTF-8 as surrogate escapes.
     root : str
-        Empty when the table does not say.
+        Empty when not given.
     """
 
     line: int
@@ -92,14 +79,14 @@ class LabelRow:
 
 
 def shown(cell: str) -> str:
-    """Return a cell of a table as it may be printed."""
+    """Return a cell of a table for a message."""
     text = printable(path_text(cell_bytes(cell)))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-@lru_cache(maxsize=1024)  # a table that is wrong is wrong in the same way a million times
+@lru_cache(maxsize=1024)  # a wrong table repeats its few wrong words
 def unknown_category(category: str) -> str:
-    """Return the sentence about a category that is none of the twelve."""
+    """Return the message about a category that is none of the twelve."""
     if not category:
         return f"no category; expected one of {', '.join(CATEGORIES)}"
     folded = "-".join(category[:_LONGEST_SHOWN].lower().replace("_", " ").split())
@@ -109,22 +96,17 @@ def unknown_category(category: str) -> str:
 
 
 def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
-    """Yield the rows of a table of labels.
+    """Yield the rows of a table of labels in order, one at a time.
 
     Parameters
     ----------
     name : str
         Of the file, for messages.
 
-    Yields
-    ------
-    LabelRow or Fault
-        In the table's order. Nothing but the row at hand is kept.
-
     Raises
     ------
     TableError
-        There is no table with a path and a category a row, or it is what a model said.
+        The columns are not those of labels, or those of a model's predictions.
     """
     with decoded(stream) as text:
         lines = bounded_lines(text, name)
@@ -138,9 +120,11 @@ def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
 
 
 def _columns(header: str, name: str) -> tuple[str, list[str]]:
+    """Return the separator of a header line and its columns, in lower case."""
+    by_delimiter = {mark: _split(header, mark) for mark in (",", ";", "\t")}
     delimiter, columns = max(
-        ((mark, _named(header, mark)) for mark in (",", ";", "\t")),
-        key=lambda found: (sum(column in found[1] for column in _NEEDED), len(found[1])),
+        by_delimiter.items(),
+        key=lambda item: (len(set(_NEEDED) & set(item[1])), len(item[1])),
     )
     of_results = [column for column in _COLUMNS_OF_RESULTS if column in columns]
     if of_results and "category" in columns:
@@ -162,7 +146,7 @@ def _columns(header: str, name: str) -> tuple[str, list[str]]:
     return delimiter, columns
 
 
-def _named(header: str, delimiter: str) -> list[str]:
+def _split(header: str, delimiter: str) -> list[str]:
     try:
         cells = next(csv.reader([header], delimiter=delimiter), [])
     except csv.Error:
@@ -172,16 +156,14 @@ def _named(header: str, delimiter: str) -> list[str]:
 
 def _row(line: int, cells: dict[str, str]) -> LabelRow | Fault:
     path, category = cells["path"], cells["category"].strip()
+    source = cells.get("source", "").strip() or LabelSource.IMPORT
     if not path:
         return Fault(FaultKind.NO_PATH, line, "no path")
     if category not in CATEGORIES:
         return Fault(FaultKind.UNKNOWN_CATEGORY, line, unknown_category(category))
-    source = cells.get("source", "").strip() or LabelSource.IMPORT
     if source not in set(LabelSource):
-        return Fault(
-            FaultKind.UNKNOWN_SOURCE,
-            line,
-            f"unknown source '{shown(source)}'; expected {', '.join(LabelSource)}",
-        )
+        expected = ", ".join(LabelSource)
+        reason = f"unknown source '{shown(source)}'; expected {expected}"
+        return Fault(FaultKind.UNKNOWN_SOURCE, line, reason)
     root = path_text(cell_bytes(unguarded(cells.get("root", "").strip())))
     return LabelRow(line, path, root, category, LabelSource(source))

@@ -1,11 +1,11 @@
-"""Importing a table of labels: the whole is checked before anything is written, then all of it is.
+"""Importing a table of labels: all rows are checked before any is written.
 
-Checked rows go into a table of SQLite's own in a temporary file, by the sound's key. That finds two
-rows for one sound whatever they call it, keeps a million rows out of memory, makes a second look at
-standard input needless, and hands the labels back in the order in which `db.results.labels.give`
-wants them.
+Checked rows go into a scratch table under the sound's key. That finds two rows for one sound
+whatever they call it, keeps a million rows out of memory, reads standard input once, and gives the
+labels in the order in which `db.results.labels.give` wants them.
 """
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -35,16 +35,21 @@ _CACHE_KIB: Final = 32 * 1024
 
 _FAULTS_KEPT: Final = 20
 
+#: Bytes that are not UTF-8, as surrogate escapes.
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
+
 _SOURCES: Final = tuple(LabelSource)
 
 
 class Faults:
-    """The rows that cannot be taken: all counted, the first of each kind kept.
+    """The rows that cannot be taken.
 
     Attributes
     ----------
+    counts : Counter of FaultKind
+        All of them.
     first : dict of FaultKind to list of Fault
-        Up to twenty each, in the table's order.
+        The first of each kind, in the table's order.
     """
 
     def __init__(self) -> None:
@@ -52,7 +57,7 @@ class Faults:
         self.first: dict[FaultKind, list[Fault]] = {}
 
     def add(self, fault: Fault) -> None:
-        """Count one, and keep it if it is among the first of its kind."""
+        """Count a fault, and keep it if it is among the first of its kind."""
         self.counts[fault.kind] += 1
         if self.counts[fault.kind] <= _FAULTS_KEPT:
             self.first.setdefault(fault.kind, []).append(fault)
@@ -63,13 +68,13 @@ class Faults:
 
 
 class CheckedLabels:
-    """Labels that can be given, one a sound, outside of memory."""
+    """Labels that can be given, one a sound, in a scratch table."""
 
     def __init__(self, table: sqlite3.Connection) -> None:
         self._table = table
 
     def add(self, key: bytes, row: LabelRow) -> tuple[str, int] | None:
-        """Keep a row; return category and line of the earlier row when the sound has one."""
+        """Keep a row, or return category and line of an earlier one for the same sound."""
         values = (key, category_index(row.category), _SOURCES.index(row.source), row.line)
         added = self._table.execute("INSERT OR IGNORE INTO scratch VALUES (?, ?, ?, ?)", values)
         if added.rowcount:
@@ -114,20 +119,18 @@ def check(
 
     Parameters
     ----------
-    rows : iterable of LabelRow or Fault
-        From `cli.labels.csv_reader.read_label_table`.
     checked : CheckedLabels
         Gets the rows that can be taken.
     on_progress : callable
-        Told now and then how many rows more were checked.
+        Called with how many more rows were checked.
     """
     faults = Faults()
     rows = iter(rows)
     while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-        good = [row for row in chunk if isinstance(row, LabelRow)]
-        found = iter(finder.find([_written(row) for row in good]))
+        labels = [row for row in chunk if isinstance(row, LabelRow)]
+        sounds = iter(finder.find([_written(row) for row in labels]))
         for row in chunk:
-            fault = row if isinstance(row, Fault) else _fault(row, next(found), checked)
+            fault = row if isinstance(row, Fault) else _fault(row, next(sounds), checked)
             if fault is not None:
                 faults.add(fault)
         on_progress(len(chunk))
@@ -135,55 +138,34 @@ def check(
 
 
 def _written(row: LabelRow) -> WrittenPath:
-    # Unguarded first: what an export wrote then means the same sound again, also where a file's
+    # Unguarded first: what an export wrote then means the same sound again, even where a file's
     # own name starts with a quotation mark.
     cells = dict.fromkeys((unguarded(row.path), row.path))
     return WrittenPath(tuple(map(cell_bytes, cells)), row.root)
 
 
 def _fault(
-    row: LabelRow, found: bytes | AmbiguousPath | None, checked: CheckedLabels
+    row: LabelRow, sound: bytes | AmbiguousPath | None, checked: CheckedLabels
 ) -> Fault | None:
-    path = shown(row.path)
-    if isinstance(found, AmbiguousPath):
-        roots = " and ".join(map(shown, found.roots))
-        return Fault(
-            FaultKind.AMBIGUOUS_PATH,
-            row.line,
-            f"{path}: the roots {roots} both have it; add a column root, or write the path as it "
-            "is on this machine",
-        )
-    if found is None:
-        if not row.path.isascii() and not _is_unicode(row.path):
-            return Fault(
-                FaultKind.NOT_UTF8,
-                row.line,
-                f"{path}: no such sound, and it is not UTF-8; save the table as “CSV UTF-8”",
-            )
-        return Fault(
-            FaultKind.UNKNOWN_PATH,
-            row.line,
-            f"{path}: no such sound in the database; ingest it first",
-        )
-    earlier = checked.add(found, row)
-    if earlier is None:
-        return None
-    category, line = earlier
-    if category == row.category:
-        return Fault(FaultKind.DUPLICATE, row.line, f"{path}: the same sound as in line {line}")
-    return Fault(
-        FaultKind.CONFLICT,
-        row.line,
-        f"{path}: {row.category} here, {category} for the same sound in line {line}",
-    )
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if isinstance(sound, AmbiguousPath):
+        kind = FaultKind.AMBIGUOUS_PATH
+        reason = f"{sound}; add a column root, or write the path as it is on this machine"
+    elif sound is None and _NOT_UTF8.search(row.path):
+        kind = FaultKind.NOT_UTF8
+        reason = "no such sound, and it is not UTF-8; save the table as “CSV UTF-8”"
+    elif sound is None:
+        kind, reason = FaultKind.UNKNOWN_PATH, "no such sound in the database; ingest it first"
+    else:
+        earlier = checked.add(sound, row)
+        if earlier is None:
+            return None
+        category, line = earlier
+        if category == row.category:
+            kind, reason = FaultKind.DUPLICATE, f"the same sound as in line {line}"
+        else:
+            kind = FaultKind.CONFLICT
+            reason = f"{row.category} here, {category} for the same sound in line {line}"
+    return Fault(kind, row.line, f"{shown(row.path)}: {reason}")
 
 
 def write(
@@ -198,12 +180,12 @@ def write(
     Parameters
     ----------
     on_progress : callable
-        Told now and then how many labels more were written.
+        Called with how many more labels were written.
     """
     given = Given()
     labels = iter(checked)
     with database.begin() as connection:
-        while some := list(islice(labels, _LABELS_AT_ONCE)):
-            given += give(connection, some, labelled_by=labelled_by)
-            on_progress(len(some))
+        while chunk := list(islice(labels, _LABELS_AT_ONCE)):
+            given += give(connection, chunk, labelled_by=labelled_by)
+            on_progress(len(chunk))
     return given

@@ -1,10 +1,10 @@
-"""Which sound a path means: as ``cratesort results`` prints it, or as it lies on this machine."""
+"""Which sound a path means: as ``cratesort results`` prints it, or as it is on this machine."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from classifier.files.paths import from_printed, path_text
+from classifier.files.paths import from_printed, path_text, printable
 from db.engine import reading
 from db.queue.ledger import roots
 from db.results.sounds import known_keys, sound_key
@@ -16,33 +16,29 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenPath:
-    """A path as somebody wrote it.
+class WrittenPath(NamedTuple):
+    """A path as a user wrote it.
 
     Attributes
     ----------
     spellings : tuple of bytes
-        What he may have meant, likeliest first.
+        What may have been meant, likeliest first.
     root : str
-        Empty when he did not say.
+        Empty when not given.
     """
 
     spellings: tuple[bytes, ...]
     root: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AmbiguousPath:
-    """A path that two or more library roots have.
-
-    Attributes
-    ----------
-    roots : tuple of str
-        Their names.
-    """
+class AmbiguousPath(NamedTuple):
+    """A path that exists in two or more library roots."""
 
     roots: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return a clause that names the roots."""
+        return f"the roots {' and '.join(map(printable, self.roots))} both have it"
 
 
 class SoundFinder:
@@ -52,53 +48,49 @@ class SoundFinder:
         self._database = database
         self._locator = Locator(settings)
         with reading(database) as connection:
-            # Of the database too: labels are also given where no library is mounted.
-            named = {ABSOLUTE_ROOT, *settings.library_roots, *roots(connection)}
-        self._roots = sorted(named)
+            # The database's roots, too: labels may be given where no library is mounted.
+            self._roots = sorted({ABSOLUTE_ROOT, *settings.library_roots, *roots(connection)})
 
     def find(self, paths: Sequence[WrittenPath]) -> list[bytes | AmbiguousPath | None]:
-        """Return the key of each path's sound.
+        """Return the key of each path's sound; None where the database has none.
 
-        A path is first taken as it is printed, then as one of this machine: the former does not
-        depend on where the command was typed.
-
-        Parameters
-        ----------
-        paths : sequence of WrittenPath
-            Some thousand; each call is one short transaction or two.
-
-        Returns
-        -------
-        list of bytes, AmbiguousPath or None
-            None: no sound of the table.
+        A path is first taken as it is printed, because that does not depend on the current folder,
+        then as one of this machine.
         """
         with reading(self._database) as connection:
-            printed = [list(self._as_printed(path)) for path in paths]
-            keys = [key for readings in printed for _, _, key in readings]
-            known = known_keys(connection, list(dict.fromkeys(keys)))
-            found = [_first(readings, known) for readings in printed]
-            lost = {
+            candidates = [list(self._as_printed(path)) for path in paths]
+            keys = {key for texts in candidates for by_root in texts for key in by_root.values()}
+            known = known_keys(connection, list(keys))
+            sounds = [_first_known(texts, known) for texts in candidates]
+            on_this_machine = {
                 index: list(self._on_this_machine(paths[index]))
-                for index, sound in enumerate(found)
+                for index, sound in enumerate(sounds)
                 if sound is None
             }
-            keys = [key for located in lost.values() for key in located]
-            known = known_keys(connection, list(dict.fromkeys(keys)))
-        for index, located in lost.items():
-            found[index] = next((key for key in located if key in known), None)
-        return found
+            known = known_keys(connection, list({*chain(*on_this_machine.values())}))
+        for index, located in on_this_machine.items():
+            sounds[index] = next((key for key in located if key in known), None)
+        return sounds
 
-    def _as_printed(self, path: WrittenPath) -> Iterator[tuple[str, str, bytes]]:
-        for text in _texts(path.spellings):
-            for root in (path.root,) if path.root else self._roots:
-                yield text, root, sound_key(root, text)
+    def _as_printed(self, path: WrittenPath) -> Iterator[dict[str, bytes]]:
+        """Yield the keys by root, for each text that may have been printed."""
+        for spelling in path.spellings:
+            text = path_text(spelling)
+            try:
+                # Printed already, with its bytes that are not UTF-8 written \xNN.
+                printed = spelling.decode()
+            except UnicodeDecodeError:
+                printed = text
+            for candidate in dict.fromkeys((printed, text, from_printed(printed))):
+                candidate_roots = (path.root,) if path.root else self._roots
+                yield {root: sound_key(root, candidate) for root in candidate_roots}
 
     def _on_this_machine(self, path: WrittenPath) -> Iterator[bytes]:
         if path.root:
             return
         for spelling in path.spellings:
             if b"\0" in spelling:
-                continue  # no file name, and the kernel is not asked for one
+                continue  # no file name, and the kernel takes none
             resolved = self._locator.resolve(spelling)
             try:
                 root = self._locator.library_root(resolved)
@@ -108,30 +100,11 @@ class SoundFinder:
                 yield sound_key(root.name, root.path_of(resolved))
 
 
-def _texts(spellings: Iterable[bytes]) -> Iterator[str]:
-    for spelling in spellings:
-        text = path_text(spelling)
-        try:
-            # Printed already, with its bytes that are not UTF-8 written \xNN.
-            printed = spelling.decode()
-        except UnicodeDecodeError:
-            printed = text
-        yield printed
-        if text != printed:
-            yield text
-        shown = from_printed(printed)
-        if shown != printed:
-            yield shown
-
-
-def _first(
-    readings: Iterable[tuple[str, str, bytes]], known: set[bytes]
+def _first_known(
+    candidates: Sequence[dict[str, bytes]], known: set[bytes]
 ) -> bytes | AmbiguousPath | None:
-    """Return the sound of the first text that any root has; ambiguous where several roots have."""
-    found: dict[str, dict[str, bytes]] = {}
-    for text, root, key in readings:
-        if key in known:
-            found.setdefault(text, {})[root] = key
-    for by_root in found.values():
-        return next(iter(by_root.values())) if len(by_root) == 1 else AmbiguousPath(tuple(by_root))
+    for by_root in candidates:
+        having = [root for root, key in by_root.items() if key in known]
+        if having:
+            return by_root[having[0]] if len(having) == 1 else AmbiguousPath(tuple(having))
     return None
