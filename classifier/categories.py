@@ -22,18 +22,7 @@ N_CATEGORIES: Final = len(CATEGORIES)
 
 
 def category_index(category: str) -> int:
-    """Return the column of `category` in a probability matrix.
-
-    Parameters
-    ----------
-    category : str
-        One of `CATEGORIES`, spelled exactly so.
-
-    Raises
-    ------
-    ValueError
-        An unknown category; the message lists the twelve.
-    """
+    """Return the column of `category` in a probability matrix; ValueError when it is unknown."""
     try:
         return CATEGORIES.index(category)
     except ValueError:

@@ -1,9 +1,6 @@
-"""What can go wrong with a sound or a bundle, as a closed list.
+"""Errors of sounds and bundles.
 
-A fault of the *sound* is a `SoundError`: it carries an `ErrorCode` and becomes a row in the
-results, never a traceback. A fault of a *bundle* is a `BundleError`: it is loud and stops the
-worker from serving with a model nobody can vouch for. Faults of the world (database away,
-broker away) live where the world is touched: `workers.errors`.
+A `SoundError` becomes a row of the results, never a traceback. A `BundleError` stops the worker.
 """
 
 from enum import StrEnum
@@ -30,26 +27,20 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-#: A sound that was tried in vain: it is not known what is in it. The others were looked at, and
-#: their rows say what is wrong with them.
+#: Failures of the reader rather than of the file; its contents are still unknown.
 GIVEN_UP: Final = frozenset(
     {ErrorCode.CRASHED_READER, ErrorCode.TIMED_OUT, ErrorCode.INTERNAL_ERROR}
 )
 
 
 class CratesortError(Exception):
-    """Base of every error this project raises on purpose; its message is for a person."""
+    """Base of every error that this project raises on purpose; its message is for the user."""
 
 
 class SoundError(CratesortError):
-    """The sound's own fault: recorded as a row with `code` and the message, never retried.
+    """A fault of the file: recorded as a row with `code` and the message, never retried.
 
-    Parameters
-    ----------
-    code : ErrorCode
-        Which of the closed list.
-    message : str
-        What was expected and what came, in words a person can act on.
+    The message states what was expected and what came, in words the user can act on.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -59,7 +50,7 @@ class SoundError(CratesortError):
 
 
 class UnknownSampleTypeError(CratesortError):
-    """A libsndfile subtype that `features.SAMPLE_TYPES` does not list."""
+    """A libsndfile subtype that `header_features.SAMPLE_TYPES` does not list."""
 
 
 class BundleError(CratesortError):

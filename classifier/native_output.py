@@ -1,8 +1,4 @@
-"""Keeping libraries written in C from talking over the terminal.
-
-libmpg123 and TensorFlow write to descriptor 2 directly, and others to descriptor 1; no Python
-stream, logger or option stops them.
-"""
+"""Silencing libraries written in C, which write to descriptors 1 and 2 past Python's streams."""
 
 import contextlib
 import ctypes
@@ -13,17 +9,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what is written to descriptors 1 and 2 to nowhere, for one short call.
-
-    They are the whole process's, so whatever another thread writes meanwhile is lost too; Python's
-    own errors are exceptions and come through.
-    """
+    """Discard what is written to descriptors 1 and 2, also by other threads, for one short call."""
     saved = []
     try:
         for descriptor in (1, 2):
             try:
                 saved.append((descriptor, os.dup(descriptor)))
-            except OSError:  # closed: nobody would see it anyway
+            except OSError:  # closed
                 continue
         null = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -33,7 +25,7 @@ def quiet() -> Iterator[None]:
             os.close(null)
         yield
     finally:
-        # What C's printf keeps in its buffer would come out later, when the descriptors are back.
+        # Otherwise C's buffered output would be written after the descriptors are restored.
         _c_library().fflush(None)
         for descriptor, copy in saved:
             os.dup2(copy, descriptor)
@@ -42,5 +34,5 @@ def quiet() -> Iterator[None]:
 
 @functools.cache
 def _c_library() -> ctypes.CDLL:
-    """Return the process's own symbols; to load them takes longer than all else here."""
+    """Return the process's own symbols; loading them is the slowest step here."""
     return ctypes.CDLL(None)

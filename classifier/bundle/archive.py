@@ -1,7 +1,6 @@
-"""The zip a bundle is packed in: written without a clock, read with suspicion.
+"""The zip of a bundle: reproducible when written, untrusted when read.
 
-A bundle may come from a database or a disk that somebody else wrote to. Nothing is unpacked to a
-path, only known names are read, and no member costs more memory than its bound.
+Nothing is unpacked to a path, only known names are read, and each member is bounded.
 """
 
 import io
@@ -34,15 +33,7 @@ def pack(members: Mapping[str, bytes]) -> bytes:
 class Archive:
     """A packed bundle whose members are read one at a time, within bounds.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The members it must hold, each once, and no other.
-
-    Raises
-    ------
-    BundleError
-        Too large, not a zip, or other members.
+    BundleError when it is too large, not a zip, or does not hold exactly these members.
     """
 
     def __init__(self, packed: bytes, names: tuple[str, ...]) -> None:
@@ -53,26 +44,20 @@ class Archive:
         try:
             # Kept open: a bundle lives in memory, there is no descriptor to leak.
             self._zip = zipfile.ZipFile(io.BytesIO(packed))
-            held = [member.filename for member in self._zip.infolist()]
+            members = [member.filename for member in self._zip.infolist()]
         except _FAULTS as fault:
             raise BundleError(f"not a model bundle: {fault}") from fault
-        if sorted(held) != sorted(names):
-            strange = sorted(set(held) - set(names))[:3]
-            missing = sorted(set(names) - set(held))
+        if sorted(members) != sorted(names):
+            unknown = sorted(set(members) - set(names))[:3]
+            missing = sorted(set(names) - set(members))
             raise BundleError(
-                f"not a model bundle: {len(held)} members where {len(names)} are expected"
+                f"not a model bundle: {len(members)} members where {len(names)} are expected"
                 + (f"; missing {', '.join(missing)}" if missing else "")
-                + (f"; unknown {', '.join(map(ascii, strange))}" if strange else "")
+                + (f"; unknown {', '.join(map(ascii, unknown))}" if unknown else "")
             )
 
     def read(self, name: str) -> bytes:
-        """Return one member.
-
-        Raises
-        ------
-        BundleError
-            Damaged, compressed in another way, or larger than `MOST_MEMBER_BYTES`.
-        """
+        """Return one member; BundleError when it is damaged or larger than `MOST_MEMBER_BYTES`."""
         member = self._zip.getinfo(name)
         if member.compress_type not in _METHODS:
             raise BundleError(f"{name} is compressed by a method bundles do not use")

@@ -1,4 +1,4 @@
-"""What a bundle holds and says of itself: its members, and the manifest that vouches for them.
+"""The members of a bundle, and its manifest with their hashes.
 
 Changing the format: raise `FORMAT_VERSION`, keep an old bundle as a test that it is refused with
 its own message, and rebuild the starter.
@@ -42,24 +42,16 @@ _LIBRARIES: Final = (
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself.
-
-    Attributes
-    ----------
-    libraries : mapping of str to str
-        Versions of what trained it.
-    member_sha256 : mapping of str to str
-        Hexadecimal, for each of `MEMBERS`.
-    review_below : float, 0 to 1
-        Confidence below which a person should look at an answer.
-    training, metrics : mapping
-        As training wrote them; JSON values only.
-    """
+    """A bundle's description of itself."""
 
     version: str
+    #: Versions of the libraries that trained it.
     libraries: Mapping[str, str]
+    #: Hexadecimal, for each of `MEMBERS`.
     member_sha256: Mapping[str, str]
+    #: Confidence below which the user should review a prediction, 0 to 1.
     review_below: float
+    #: As training wrote them; JSON values only.
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
@@ -95,20 +87,17 @@ def sha256(content: bytes) -> str:
 def parse_manifest(document: bytes) -> Manifest:
     """Read what `Manifest.to_json` wrote.
 
-    Raises
-    ------
-    BundleError
-        Not such a document, of another format version, or for other labels or header columns.
+    BundleError for anything else, another format version, other labels or header columns.
     """
     try:
         content = json.loads(document)
-        found_format = content["format_version"]
+        format_version = content["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise BundleError(f"{MANIFEST} is not readable: {fault}") from fault
     # First, because another format may spell everything else differently.
-    if found_format != FORMAT_VERSION:
+    if format_version != FORMAT_VERSION:
         raise BundleError(
-            f"a bundle of format {found_format!r}: this cratesort reads format {FORMAT_VERSION}"
+            f"a bundle of format {format_version!r}: this cratesort reads format {FORMAT_VERSION}"
         )
     try:
         for field, expected in (("labels", CATEGORIES), ("header_columns", HEADER_COLUMNS)):

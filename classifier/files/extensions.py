@@ -1,7 +1,4 @@
-"""By which names a walk takes files for sounds.
-
-Apart from `classifier.headers.reader`, because who only walks need not load libsndfile.
-"""
+"""The file names by which a walk finds sounds; does not load libsndfile."""
 
 from typing import Final
 
@@ -18,10 +15,10 @@ EXTENSIONS: Final[dict[str, frozenset[str]]] = {
     "MIDI": frozenset({"mid", "midi"}),
 }
 
-#: Extensions (lower case, no dot) by which a walk takes a file for a sound.
+#: All of them.
 AUDIO_EXTENSIONS: Final = frozenset().union(*EXTENSIONS.values())
 
-#: How macOS calls what it leaves beside a file on a foreign disc.
+#: Prefix of the files that macOS writes beside others on foreign discs.
 MACOS_LEFTOVER: Final = b"._"
 
 

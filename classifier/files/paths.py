@@ -24,17 +24,9 @@ _PRINTED: Final = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
 
 
 def path_text(path: str | bytes) -> str:
-    r"""Return the text under which a path is remembered.
+    r"""Return the text under which a path is stored: valid Unicode, undecodable bytes as ``\xNN``.
 
-    Parameters
-    ----------
-    path : str or bytes
-        As the operating system gives it: bytes, or str with surrogate escapes.
-
-    Returns
-    -------
-    str
-        Valid Unicode; undecodable bytes as ``\xNN``.
+    Takes bytes, or str with surrogate escapes, as the operating system gives them.
     """
     # Not os.fsdecode: in a Latin-1 or C locale the same file would get another text and row.
     raw = path if isinstance(path, bytes) else os.fsencode(path)
@@ -47,17 +39,9 @@ def path_text(path: str | bytes) -> str:
 
 
 def path_bytes(text: str) -> bytes:
-    """Return the bytes of the file behind a remembered path: the inverse of `path_text`.
+    """Return the bytes of a stored path: the inverse of `path_text`.
 
-    Parameters
-    ----------
-    text : str
-        As `path_text` made it, or any text a message claims to be a path.
-
-    Raises
-    ------
-    ValueError
-        The text holds a NUL or a lone surrogate, which no file name that was remembered can.
+    ValueError for a NUL or a lone surrogate, which `path_text` never writes.
     """
     if "\0" in text:
         raise ValueError("a path cannot hold a NUL character")
@@ -74,15 +58,10 @@ def path_bytes(text: str) -> bytes:
 
 
 def readable_name(text: str) -> str:
-    """Return a base name with its words readable, for the model.
+    """Return a base name from `path_text` as the model reads it.
 
-    Names that are not UTF-8 come from older Windows and Mac discs; read as Latin-1 their letters
-    are right for the commonest of those, and never wrong in a way that loses the ASCII words.
-
-    Parameters
-    ----------
-    text : str
-        A base name as `path_text` made it.
+    Names that are not UTF-8 come from older Windows and Mac discs. They are decoded as Latin-1:
+    right for the commonest of those, and ASCII words are right in any case.
     """
     if "\\x" not in text:
         return text
@@ -96,8 +75,7 @@ def readable_name(text: str) -> str:
 def printable(text: str) -> str:
     r"""Return `text` with control characters written as ``\xNN`` or ``\uNNNN``.
 
-    For terminals and logs: a file name must not be able to clear a screen, forge a log line or
-    turn the text around it.
+    For terminals and logs: a file name must not clear a screen, forge a log line or reverse text.
     """
     return _CONTROL.sub(
         lambda match: (
@@ -110,15 +88,9 @@ def printable(text: str) -> str:
 
 
 def from_printed(text: str) -> str:
-    r"""Return the text of which `printable` made this one; one that shows nothing is its own.
+    r"""Return the text of which `printable` made this one, as copied from a terminal.
 
-    A backslash of a name's own that happens to stand before such letters is taken for one of
-    `printable`'s, so the text as it stands is to be tried first.
-
-    Parameters
-    ----------
-    text : str
-        As a person copied it from a terminal.
+    Ambiguous where a name itself holds such an escape, so callers try the text unchanged first.
     """
     return _PRINTED.sub(_unprinted, text)
 

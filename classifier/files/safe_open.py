@@ -1,10 +1,9 @@
 """Opening a file, or its folder, beneath a library root, and nothing else.
 
-A path in the ledger was written by a producer that may be another program on another host, so it is
-untrusted: it may name ``../../etc/shadow``, a FIFO that blocks for ever, or a link that leads out.
-On Linux the kernel does the check and the opening in one step (`openat2`, RESOLVE_BENEATH: no
-moment in between in which a link can be swapped). Elsewhere the path is resolved, checked, and then
-opened component by component without following links.
+A path of the ledger is untrusted, for any producer may have written it: it may name
+``../../etc/shadow``, a FIFO that blocks for ever, or a link that leads out. On Linux the kernel
+checks and opens in one step (`openat2` with RESOLVE_BENEATH), so no link can be swapped in between.
+Elsewhere the path is resolved, checked, and opened component by component without following links.
 """
 
 import ctypes
@@ -13,6 +12,7 @@ import functools
 import os
 import stat
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
@@ -27,13 +27,12 @@ _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
 _RESOLVE_BENEATH: Final = 0x08
 
-# O_NONBLOCK: opening a FIFO for reading returns at once instead of waiting for a writer.
-# O_NOCTTY: a terminal device must not become ours.
+# O_NONBLOCK: opening a FIFO does not wait for a writer. O_NOCTTY: a terminal must not become ours.
 _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 _NO_SUCH_CALL: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
 
-_CODES: Final[dict[int, tuple[ErrorCode, str]]] = {
+_REASONS: Final[dict[int, tuple[ErrorCode, str]]] = {
     errno.ENOENT: (ErrorCode.MISSING_FILE, "there is no such file"),
     errno.ENOTDIR: (ErrorCode.MISSING_FILE, "a part of its path is not a folder"),
     errno.EACCES: (ErrorCode.PERMISSION_DENIED, "this user may not read it"),
@@ -66,117 +65,77 @@ class _OpenHow(ctypes.Structure):
 
 
 def mtime_ns(status: os.stat_result) -> int:
-    """Return when a file was changed, in nanoseconds that fit into 64 bits with a sign.
+    """Return when a file was changed, in nanoseconds that fit into a signed 64-bit integer.
 
-    File systems keep later dates than the year 2262; databases and other programs do not.
+    File systems keep dates after the year 2262; databases and other programs do not.
     """
     return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
 
 
 def open_root(root_path: str) -> int:
-    """Open a library root for `open_beneath`.
-
-    Parameters
-    ----------
-    root_path : str
-        An absolute folder path.
-
-    Returns
-    -------
-    int
-        A descriptor; the caller closes it.
+    """Open a library root, an absolute folder path; the caller closes the descriptor.
 
     Raises
     ------
     OSError
-        The root itself is not there or not readable. That is the world's fault (a mount is away),
-        not the sound's, and is deliberately not a `SoundError`.
+        The root is missing or not readable: a transient fault (a mount is away), no `SoundError`.
     """
     return os.open(root_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def open_folder_beneath(
-    root_fd: int, path: str, *, follow_links: bool = True
-) -> tuple[int, os.stat_result]:
-    """Open a folder beneath a root, to list it, under the rules of `open_beneath`.
-
-    Parameters
-    ----------
-    root_fd : int
-        From `open_root`.
-    path : str
-        Relative to the root; empty for the root itself.
-    follow_links : bool
-        As for `open_beneath`.
-
-    Returns
-    -------
-    fd : int
-        The caller closes it.
-
-    Raises
-    ------
-    SoundError
-        It is not there, no folder, not to be read, outside the root, or no valid path.
-    OSError
-        Anything else.
-    """
-    if not path:
-        fd = os.open(b".", _FLAGS | os.O_DIRECTORY, dir_fd=root_fd)
-    else:
-        fd = _open_or_say(root_fd, path, follow_links)
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISDIR(status.st_mode):
-            raise SoundError(*_CODES[errno.ENOTDIR])
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd, status
 
 
 def open_beneath(
     root_fd: int, path: str, *, follow_links: bool = True
 ) -> tuple[int, os.stat_result]:
-    """Open a regular file beneath a root without following links out of it.
+    """Open a regular file beneath a root for reading, without following links out of the root.
+
+    The caller closes the descriptor; the status is of the opened file itself.
 
     Parameters
     ----------
-    root_fd : int
-        From `open_root`.
     path : str
         Relative to the root, as `classifier.files.paths.path_text` writes it.
     follow_links : bool
         Whether links that stay beneath the root are followed. False for paths that were resolved
-        before: any link in them was put there since, or leads where its owner did not ask us to go.
-
-    Returns
-    -------
-    fd : int
-        Open for reading at offset 0; the caller closes it.
-    status : os.stat_result
-        Of the opened file itself.
+        before: a link in them was put there since, or leads to where its owner did not point us.
 
     Raises
     ------
     SoundError
-        The sound's own fault: missing, no permission, not a regular file, outside the root, a loop
+        The file's own fault: missing, no permission, not a regular file, outside the root, a loop
         of links, no valid path, too large.
     OSError
-        Anything else (an I/O error, too many open files): not the sound's fault.
+        Anything else (an I/O error, too many open files).
     """
-    fd = _open_or_say(root_fd, path, follow_links)
+    fd = _open_or_raise(root_fd, path, follow_links)
+    return fd, _required_status(fd, _require_regular)
+
+
+def open_folder_beneath(
+    root_fd: int, path: str, *, follow_links: bool = True
+) -> tuple[int, os.stat_result]:
+    """Open a folder beneath a root, to list it; as `open_beneath`.
+
+    An empty path is the root itself.
+    """
+    if path:
+        fd = _open_or_raise(root_fd, path, follow_links)
+    else:
+        fd = os.open(b".", _FLAGS | os.O_DIRECTORY, dir_fd=root_fd)
+    return fd, _required_status(fd, _require_folder)
+
+
+def _required_status(fd: int, require: Callable[[os.stat_result], None]) -> os.stat_result:
     try:
         status = os.fstat(fd)
-        _require_regular(status)
+        require(status)
     except BaseException:
         os.close(fd)
         raise
-    return fd, status
+    return status
 
 
-def _open_or_say(root_fd: int, path: str, follow_links: bool) -> int:
-    """Open whatever is there, or say in a `SoundError` why not."""
+def _open_or_raise(root_fd: int, path: str, follow_links: bool) -> int:
+    """Open whatever is there; a known reason why not becomes a `SoundError`."""
     try:
         raw = path_bytes(path)
     except ValueError as error:
@@ -187,14 +146,21 @@ def _open_or_say(root_fd: int, path: str, follow_links: bool) -> int:
             f"expected a path relative to its library root, got {printable(path)!r}",
         )
     try:
-        return _open(root_fd, raw, follow_links)
+        if _kernel_opens_beneath():
+            return _openat2(root_fd, raw, _FLAGS, follow_links)
+        return _open_checked(root_fd, raw, follow_links)
     except OSError as error:
         if error.errno == errno.ELOOP and not follow_links:
             raise _refused_link(root_fd, raw) from error
-        known = _CODES.get(error.errno or 0)
-        if known is None:
+        reason = _REASONS.get(error.errno or 0)
+        if reason is None:
             raise
-        raise SoundError(*known) from error
+        raise SoundError(*reason) from error
+
+
+def _require_folder(status: os.stat_result) -> None:
+    if not stat.S_ISDIR(status.st_mode):
+        raise SoundError(*_REASONS[errno.ENOTDIR])
 
 
 def _require_regular(status: os.stat_result) -> None:
@@ -209,13 +175,13 @@ def _require_regular(status: os.stat_result) -> None:
 
 
 def _refused_link(root_fd: int, raw: bytes) -> SoundError:
-    """Say what the link that was not followed is: dangling, circular, or leading elsewhere."""
+    """Return the error for a link that was not followed: dangling, circular, or leading out."""
     try:
         os.stat(raw, dir_fd=root_fd)
     except OSError as error:
-        known = _CODES.get(error.errno or 0)
-        if known is not None and known[0] is not ErrorCode.PERMISSION_DENIED:
-            return SoundError(*known)
+        reason = _REASONS.get(error.errno or 0)
+        if reason is not None and reason[0] is not ErrorCode.PERMISSION_DENIED:
+            return SoundError(*reason)
     return SoundError(
         ErrorCode.OUTSIDE_ROOT,
         "a symbolic link on its way was not followed: it leads out of the folder, or to a file "
@@ -223,15 +189,9 @@ def _refused_link(root_fd: int, raw: bytes) -> SoundError:
     )
 
 
-def _open(root_fd: int, raw: bytes, follow_links: bool) -> int:
-    if _kernel_opens_beneath():
-        return _openat2(root_fd, raw, _FLAGS, follow_links)
-    return _open_checked(root_fd, raw, follow_links)
-
-
 @functools.cache
 def _kernel_opens_beneath() -> bool:
-    """Whether openat2 works here: Linux 5.6 on, and not forbidden by an older seccomp profile."""
+    """Whether openat2 works here: from Linux 5.6, unless an older seccomp profile forbids it."""
     if not sys.platform.startswith("linux"):
         return False
     root_fd = open_root("/")
@@ -251,8 +211,7 @@ def _openat2(root_fd: int, raw: bytes, flags: int, follow_links: bool) -> int:
     if not follow_links:
         resolve |= _RESOLVE_NO_SYMLINKS
     how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=0, resolve=resolve)
-    # EAGAIN: a rename raced with the walk and the kernel asks for another try; bounded, so that
-    # somebody who renames for ever cannot hold a worker.
+    # EAGAIN: a rename raced with the walk. Bounded, so that endless renaming cannot hold a worker.
     for _ in range(16):
         fd: int = _libc().syscall(_SYS_OPENAT2, root_fd, raw, ctypes.byref(how), ctypes.sizeof(how))
         if fd >= 0:

@@ -33,11 +33,6 @@ _MAX_SOUND_BYTES: Final = 2**32 - 2**10
 def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of an AIFF or AIFF-C file.
 
-    Parameters
-    ----------
-    head : bytes
-        The file's first block.
-
     Raises
     ------
     SoundError

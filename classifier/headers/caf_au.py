@@ -24,11 +24,6 @@ _AU_HEADER_BYTES: Final = 24
 def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a Core Audio file.
 
-    Parameters
-    ----------
-    head : bytes
-        The file's first block.
-
     Raises
     ------
     SoundError

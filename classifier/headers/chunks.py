@@ -63,8 +63,6 @@ def walk(
 
     Parameters
     ----------
-    head : bytes
-        The file's first block.
     offset : int
         Of the first chunk.
     header : Struct

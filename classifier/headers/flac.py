@@ -25,12 +25,7 @@ _LEAST_BLOCK_FRAMES: Final = 16
 def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
     """Read the layout of a FLAC file.
 
-    Parameters
-    ----------
-    head : bytes
-        The file's first block.
-    offset : int
-        Of ``fLaC``: 0, or after an ID3 tag.
+    `offset` is that of ``fLaC``: 0, or after an ID3 tag.
 
     Raises
     ------

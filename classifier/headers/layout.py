@@ -1,4 +1,7 @@
-"""What a reader finds out about a file before libsndfile: container, extent, source of numbers."""
+"""What the readers of this package return: container, extent of the sound, source of its numbers.
+
+They take a descriptor, whose offset they do not move, and `head`, the file's first block.
+"""
 
 import os
 from typing import NamedTuple, TypeAlias
@@ -10,32 +13,19 @@ class StreamInfo(NamedTuple):
     """The numbers of a stream as a header states them, not yet checked against any limit.
 
     As a layout's source: a reader of ours found all of them, and libsndfile is not used.
-
-    Attributes
-    ----------
-    frame_count : int or None
-        Samples per channel; None where the container does not state it.
-    sample_type : str
-        libsndfile's subtype.
     """
 
     sample_rate_hz: int
     channels: int
-    frame_count: int | None
-    sample_type: str
+    frame_count: int | None  #: samples per channel; None where the container does not state it
+    sample_type: str  #: libsndfile's subtype
 
 
 class StandIn(NamedTuple):
-    """A header for libsndfile to read in place of the file (decision 12).
-
-    Attributes
-    ----------
-    sound_bytes : int
-        Length of the sound that the header announces; libsndfile is given zeros for it.
-    """
+    """A header for libsndfile to read in place of the file, followed by zeros (decision 12)."""
 
     header: bytes
-    sound_bytes: int
+    sound_bytes: int  #: length of the sound that the header announces
 
 
 class PassThrough(NamedTuple):
@@ -49,26 +39,16 @@ Source: TypeAlias = StreamInfo | StandIn | PassThrough | None
 
 
 class Layout(NamedTuple):
-    """A file as its container describes it.
+    """A file as its container describes it."""
 
-    Attributes
-    ----------
-    container : str
-        ``WAV``, ``AIFF``, ``FLAC``, ``OGG``, ``MP3``, ``AU``, ``CAF``, ``W64`` or ``MIDI``.
-    missing_bytes : int
-        Sound data that the header states and the file does not have; 0 when complete or unstated.
-    loop_info : LoopInfo or None
-        What its chunks state of tempo, key and playing; libsndfile never sees it.
-    """
-
-    container: str
+    container: str  #: a key of `classifier.files.extensions.EXTENSIONS`
     source: Source
-    missing_bytes: int = 0
+    missing_bytes: int = 0  #: of the sound data that the header states; 0 also when unstated
     loop_info: LoopInfo | None = None
 
 
 def bytes_at(fd: int, head: bytes, offset: int, length: int) -> bytes:
-    """Return up to `length` bytes at `offset`, from the file's first block when it holds them."""
+    """Return up to `length` bytes at `offset`, from `head`, the file's first block, if possible."""
     if offset + length <= len(head):
         return head[offset : offset + length]
     if offset >= 1 << 62:

@@ -19,22 +19,16 @@ _LEAST_BYTES_COUNTED: Final = 64
 
 
 class VirtualFile:
-    """A read-only file object as `soundfile` takes it.
-
-    Attributes
-    ----------
-    failure : BaseException or None
-        What the first failed read raised.
-    limit_exceeded : bool
-        Whether `MAX_BYTES_READ` was not enough.
-    """
+    """A read-only file object as `soundfile` takes it."""
 
     def __init__(self, length: int, read_at: Callable[[int, int], bytes]) -> None:
         self._length = length
         self._read_at = read_at
         self._position = 0
         self._left = MAX_BYTES_READ
+        #: What the first failed read raised.
         self.failure: BaseException | None = None
+        #: Whether more than `MAX_BYTES_READ` was needed.
         self.limit_exceeded = False
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

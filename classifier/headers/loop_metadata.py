@@ -1,27 +1,25 @@
-"""What the chunks beside a sound say of it: tempo, beats, root note, one-shot or loop, a title.
+"""The metadata chunks beside a sound: tempo, beats, root note, one-shot or loop, a title.
 
-These chunks are hints that tools leave, often unasked, so what a tool writes by itself is not taken
-for a statement: of the 19 ``acid`` chunks in our collection of real files eight say 120 BPM and no
-beats, of single drum hits. Anything cut short, absurd or not a number counts as not stated; nothing
-here raises.
+Values that tools write by default are ignored: of the 19 ``acid`` chunks in our real files eight
+state 120 BPM and no beats, for single drum hits. Anything cut short, absurd or not a number counts
+as not stated; nothing here raises.
 
-Sources. ``acid``: GStreamer's riff-ids.h and libsndfile's wav.c, which agree (Sonic Foundry never
-published it). ``smpl``: Multimedia Data Standards Update, Microsoft 1994. ``LIST`` of ``INFO``:
-RIFF MCI, Microsoft 1991. ``INST`` and ``NAME``: Apple AIFF 1.3. ``basc`` (Apple Loops):
-libsndfile's aiff.c; go-audio numbers its last field otherwise, so that only what both can mean is
-believed.
+Sources. ``acid``: GStreamer's riff-ids.h and libsndfile's wav.c, which agree. ``smpl``: Multimedia
+Data Standards Update, Microsoft 1994. ``LIST`` of ``INFO``: RIFF MCI, Microsoft 1991. ``INST`` and
+``NAME``: Apple AIFF 1.3. ``basc`` (Apple Loops): libsndfile's aiff.c; go-audio numbers its last
+field otherwise, so only what both agree on is used.
 """
 
 import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-#: Read of any one chunk.
+#: Read of a chunk.
 MOST_BYTES: Final = 512
 #: Chunks of a WAV worth reading, and of an AIFF.
 OF_WAV: Final = frozenset({b"acid", b"smpl", b"LIST"})
 OF_AIFF: Final = frozenset({b"basc", b"INST", b"NAME"})
-#: The key under which a LIST chunk of this kind is handed in: a file may have others.
+#: The key of a LIST chunk of this kind; a file may have others.
 INFO: Final = b"INFO"
 
 LOWEST_TEMPO_BPM: Final = 20.0
@@ -34,14 +32,14 @@ _MOST_CHARACTERS: Final = 80
 _ACID: Final = "IHHfIHHf"
 _ACID_ONE_SHOT: Final = 0x01
 _ACID_ROOT_SET: Final = 0x02
-#: Written, without beats, by tools that were told nothing.
-_ACID_UNASKED_TEMPO_BPM: Final = 120.0
+#: Written by default, without beats.
+_ACID_DEFAULT_TEMPO_BPM: Final = 120.0
 
 _SMPL: Final = "9I"
 _SMPL_LOOP: Final = "6I"
-#: Middle C, which samplers write when they were told nothing; Apple's is an octave lower.
-_UNASKED_NOTE: Final = 60
-_BASC_UNASKED_NOTE: Final = 48
+#: Middle C, which samplers write by default; Apple's is an octave lower.
+_DEFAULT_NOTE: Final = 60
+_BASC_DEFAULT_NOTE: Final = 48
 
 _BASC: Final = "IIHHHHH"
 _BASC_MINOR: Final = 1
@@ -52,31 +50,15 @@ _INST: Final = ">bbbbbbhhHH"
 
 
 class LoopInfo(NamedTuple):
-    """What a file's chunks state of its sound; ``None`` where they do not.
-
-    Attributes
-    ----------
-    beats : int or None
-        Of a loop.
-    tempo_bpm : float or None
-        Of a loop, from 20 to 400.
-    root_note : int or None
-        MIDI note number. Its octave means little: tools disagree about it.
-    is_minor : bool or None
-        Whether the key of that root is minor, or major.
-    has_sustain_loop : bool
-        Whether a sampler is to repeat a part while a key is held; that makes no loop of music.
-    title, genre, key_words : str or None
-        Printable, at most 80 characters.
-    """
+    """What a file's chunks state of its sound; ``None`` where they do not."""
 
     is_one_shot: bool | None = None
-    beats: int | None = None
-    tempo_bpm: float | None = None
-    root_note: int | None = None
-    is_minor: bool | None = None
-    has_sustain_loop: bool = False
-    title: str | None = None
+    beats: int | None = None  #: of a loop
+    tempo_bpm: float | None = None  #: of a loop, from 20 to 400
+    root_note: int | None = None  #: MIDI note number; tools disagree about its octave
+    is_minor: bool | None = None  #: whether the key of that root is minor, or major
+    has_sustain_loop: bool = False  #: a part that a sampler repeats while a key is held
+    title: str | None = None  #: printable, at most 80 characters, as are the next two
     genre: str | None = None
     key_words: str | None = None
 
@@ -85,19 +67,9 @@ _NOTHING: Final = LoopInfo()
 
 
 def of_wav(chunks: Mapping[bytes, bytes], order: str) -> LoopInfo | None:
-    """Return what chunks of a WAV state.
+    """Return what the bodies of a WAV's chunks state, by name; None when they state nothing.
 
-    Parameters
-    ----------
-    chunks : mapping of bytes to bytes
-        Beginnings of the bodies by name; a ``LIST`` under the name `INFO`, which it starts with.
-    order : str
-        ``<`` or ``>``.
-
-    Returns
-    -------
-    LoopInfo or None
-        None when they state nothing.
+    A ``LIST`` comes under the name `INFO`, which it starts with. `order` is ``<`` or ``>``.
     """
     if not chunks:
         return None  # as of most
@@ -140,13 +112,13 @@ def _acid(body: bytes, order: str) -> tuple[bool | None, int | None, float | Non
     flags, note, _, _, beats, _, _, tempo_bpm = fields
     root_note = _note(note) if flags & _ACID_ROOT_SET else None
     if flags & _ACID_ONE_SHOT:
-        # It has beats and a tempo all the same: those of the program it came from.
+        # Its beats and tempo are those of the program it came from.
         return True, None, None, root_note
     beats = _beats(beats)
     # Not a number compares as false.
     if not LOWEST_TEMPO_BPM <= tempo_bpm <= HIGHEST_TEMPO_BPM:
         tempo_bpm = None
-    if beats is None and tempo_bpm in (None, _ACID_UNASKED_TEMPO_BPM):
+    if beats is None and tempo_bpm in (None, _ACID_DEFAULT_TEMPO_BPM):
         return None, None, None, root_note
     return False, beats, tempo_bpm, root_note
 
@@ -159,7 +131,7 @@ def _smpl(body: bytes, order: str) -> tuple[int | None, bool]:
     note, n_loops = fields[3], fields[7]
     first = _unpacked(order + _SMPL_LOOP, body[struct.calcsize(order + _SMPL) :])
     has_loop = n_loops > 0 and first is not None and first[2] < first[3]
-    return (_note(note) if has_loop or note != _UNASKED_NOTE else None), has_loop
+    return (_note(note) if has_loop or note != _DEFAULT_NOTE else None), has_loop
 
 
 def _basc(body: bytes) -> tuple[bool | None, int | None, int | None, bool | None]:
@@ -170,8 +142,8 @@ def _basc(body: bytes) -> tuple[bool | None, int | None, int | None, bool | None
     _, beats, note, scale, _, _, kind = fields
     is_minor = {_BASC_MINOR: True, _BASC_MAJOR: False}.get(scale)
     root_note = _note(note)
-    if note == _BASC_UNASKED_NOTE and not is_minor:
-        # C major stands in loops of any key whose makers did not say (go-audio's 98_G.aif).
+    if note == _BASC_DEFAULT_NOTE and not is_minor:
+        # C major is written by default, to loops of any key (go-audio's 98_G.aif).
         root_note = is_minor = None
     # One of our sources calls kind 1 a one-shot, the other a loop.
     if kind != _BASC_LOOP:
@@ -187,7 +159,7 @@ def _inst(body: bytes) -> tuple[int | None, bool]:
         return None, False
     note, play_mode, begins, ends = fields[0], *fields[7:10]
     has_loop = play_mode in (1, 2) and begins != ends
-    return (_note(note) if has_loop or note != _UNASKED_NOTE else None), has_loop
+    return (_note(note) if has_loop or note != _DEFAULT_NOTE else None), has_loop
 
 
 def _unpacked(form: str, body: bytes) -> tuple[Any, ...] | None:

@@ -13,17 +13,12 @@ from classifier.headers.layout import Layout, bytes_at
 
 _HEADER: Final = ">4sIHHH"
 _FORMATS: Final = (0, 1, 2)
-#: More are not looked at: a file of that many is some sequencer's project.
+#: Further ones are not checked.
 _MOST_TRACKS: Final = 64
 
 
 def midi(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a MIDI file that starts with ``MThd``.
-
-    Parameters
-    ----------
-    head : bytes
-        The file's first block.
 
     Raises
     ------

@@ -1,13 +1,11 @@
-"""Ogg: the numbers of a sound from its first pages and its last, without libvorbis.
+"""Ogg: the numbers of a sound from its first pages and its last, without libsndfile.
 
-libsndfile hands a stream's setup header to libvorbis, which 1.3.7 does not survive in all cases: a
-file of some 200 bytes crashes it, another of 3 kB takes seconds and a gigabyte to open. None of
-that header is needed for a number (only which blocks are long, which is read from its end), so it
-never gets there; and libsndfile, left with nothing to find out, is not asked at all.
+libsndfile hands a stream's setup header to libvorbis 1.3.7, which a file of 216 bytes crashes
+(decision 13). Of that header only its end is needed: which blocks are long.
 
 An Ogg file is a chain of pages of at most 65,307 bytes. The first states rate and channels. Later
-ones state a *granule position*: how many samples there are up to their end. So a length is the last
-page's granule position, less what the first page of sound says was before it.
+ones state a *granule position*: the number of samples up to their end. The length is the last
+page's granule position, less the samples before the first page of sound.
 
 Sources: RFC 3533 (Ogg), Vorbis I 2015 4.2 and A.2, RFC 7845 and 6716 (Opus), Ogg FLAC mapping 1.0.
 """
@@ -33,11 +31,10 @@ _MAX_PAGE_HEADER_BYTES: Final = _PAGE_HEADER.size + 255
 
 #: Titles and pictures before the sound; a page of 4 kB is usual, so this is some 16 MB of them.
 _MAX_HEADER_PAGES: Final = 4096
-#: The last page is looked for here first, for it is here in every file with nothing behind it ...
+#: The last page is searched for here first, and then further back, for there may be tags after it.
 _NEAR_END_BYTES: Final = 65536
-#: ... and then here, for there may be tags.
 _FAR_END_BYTES: Final = 4 * _NEAR_END_BYTES
-#: What only looks like the start of a page costs a checksum each time.
+#: Each byte sequence that looks like the start of a page costs a checksum.
 _MAX_FALSE_PAGES: Final = 64
 
 _OTHERS: Final = (
@@ -84,7 +81,7 @@ class _Page:
         return self.body + sum(self.lengths)
 
     def packet_ends(self) -> list[int]:
-        """Where, in the body, the packets end that end on this page."""
+        """Return where in the body packets end."""
         ends, position = [], 0
         for length in self.lengths:
             position += length
@@ -95,14 +92,7 @@ class _Page:
 
 
 def ogg(fd: int, size_bytes: int) -> Layout:
-    """Read the numbers of an Ogg file whose first stream is Vorbis, Opus or FLAC.
-
-    Parameters
-    ----------
-    fd : int
-        Readable; its offset is not moved.
-    size_bytes : int
-        The file's size.
+    """Read the layout of an Ogg file whose first stream is Vorbis, Opus or FLAC.
 
     Raises
     ------
@@ -156,15 +146,14 @@ def _vorbis(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
 
 
 def _long_modes(setup: bytes) -> list[bool]:
-    """Tell which modes have long blocks; a mode each, none when that cannot be told.
+    """Return for each mode whether its blocks are long; empty when that cannot be found out.
 
-    They stand at the end of the setup header, behind all that is hard to read: their count less
-    one in 6 bits; for each 1 bit (long), 32 bits of zeros and 8 bits of a mapping's number; and a
-    set bit.
+    The modes end the setup header: their count less one in 6 bits; for each 1 bit (long), 32 bits
+    of zeros and 8 bits of a mapping's number; and a set bit.
     """
     bits = int.from_bytes(setup, "little")
     end = bits.bit_length() - 1
-    found: list[bool] = []
+    longest: list[bool] = []
     modes: list[bool] = []
     while len(modes) < _VORBIS_MAX_MODES:
         end -= _VORBIS_MODE_BITS
@@ -172,10 +161,10 @@ def _long_modes(setup: bytes) -> list[bool]:
         if end < 6 or mode >> 1 & 0xFFFFFFFF or mode >> 33 & 0xFF >= _VORBIS_MAX_MODES:
             break
         modes.insert(0, bool(mode & 1))
-        # The longest run that its count agrees with: a shorter one may, where mappings are zero.
+        # The longest run whose count agrees: shorter ones may agree by chance.
         if bits >> (end - 6) & 63 == len(modes) - 1:
-            found = list(modes)
-    return found
+            longest = list(modes)
+    return longest
 
 
 def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
@@ -245,10 +234,7 @@ def _first_page_of_sound(
 
 
 def _last_granule_position(fd: int, size_bytes: int, first: _Page) -> int | None:
-    """Return the last granule position of the first stream; None when another stream is the last.
-
-    libsndfile goes back to the beginning for it, through however many gigabytes.
-    """
+    """Return the last granule position of the first stream; None when another stream is last."""
     others = False
     for length in (_NEAR_END_BYTES, _FAR_END_BYTES):
         start = max(0, size_bytes - length)
@@ -311,7 +297,7 @@ def _first_bytes(fd: int, page: _Page) -> bytes:
 
 
 def checksum(page: bytes) -> int:
-    """Return the checksum that a page has to state, whatever it does state."""
+    """Return the checksum that a page has to state."""
     page = page[:22] + bytes(4) + page[26:]
     # Ogg's polynomial is zlib's, but Ogg takes each byte from its other end and inverts nothing.
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF

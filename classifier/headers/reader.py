@@ -34,37 +34,19 @@ _FRAMES_UNSTATED: Final = 2**63 - 1
 
 
 class AudioHeader(NamedTuple):
-    """The numbers a sound's header states; ``None`` where it does not state one.
-
-    Attributes
-    ----------
-    duration_seconds : float or None
-        ``frame_count / sample_rate_hz``.
-    frame_count : int or None
-        Samples per channel.
-    sample_type : str or None
-        libsndfile's subtype: ``PCM_16``, ``FLOAT``, ``MPEG_LAYER_III``, ...
-    loop_info : LoopInfo or None
-        What chunks beside the sound state; no input of a model.
-    """
+    """The numbers a sound's header states; ``None`` where it does not state one."""
 
     file_size_bytes: int | None
-    duration_seconds: float | None
+    duration_seconds: float | None  #: frame_count / sample_rate_hz
     sample_rate_hz: int | None
     channels: int | None
-    frame_count: int | None
-    sample_type: str | None
-    loop_info: LoopInfo | None = None
+    frame_count: int | None  #: samples per channel
+    sample_type: str | None  #: libsndfile's subtype: ``PCM_16``, ``MPEG_LAYER_III``, ...
+    loop_info: LoopInfo | None = None  #: from chunks beside the sound; no input of a model
 
 
 class HeaderReading(NamedTuple):
-    """A header and what the user should know about the file.
-
-    Attributes
-    ----------
-    note : str or None
-        One sentence when the file is readable but odd (a misleading extension), else None.
-    """
+    """A header, and a sentence for the user when the file is odd (a misleading extension)."""
 
     header: AudioHeader
     note: str | None
@@ -75,8 +57,6 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
 
     Parameters
     ----------
-    fd : int
-        From `classifier.files.safe_open.open_beneath`: a regular file. Not closed here.
     name : str
         The base name, only to report an extension that misleads.
 
@@ -84,9 +64,9 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     ------
     SoundError
         `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or
-        `TRUNCATED`, each with what was expected and what came.
+        `TRUNCATED`, with what was expected and what came.
     OSError
-        The storage failed, which is not the sound's fault.
+        The storage failed, which is no fault of the file.
     """
     if size_bytes == 0:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
@@ -104,7 +84,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
             case None:
                 header = AudioHeader(size_bytes, None, None, None, None, None)
     except MemoryError as error:
-        # The worker is well; it is this file that asks for more than a process may have.
+        # A fault of this file and not of the worker.
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED, "reading its header needs more memory than a process has"
         ) from error
@@ -113,7 +93,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
             ErrorCode.TRUNCATED,
             f"its header states {layout.missing_bytes:,} bytes of sound more than the file has",
         )
-    return HeaderReading(header, _note(layout, name))
+    return HeaderReading(header, _extension_note(layout, name))
 
 
 def _read_virtual(file: VirtualFile, layout: Layout) -> StreamInfo:
@@ -182,7 +162,7 @@ def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader
     )
 
 
-def _note(layout: Layout, name: str) -> str | None:
+def _extension_note(layout: Layout, name: str) -> str | None:
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     if extension in AUDIO_EXTENSIONS and extension not in EXTENSIONS[layout.container]:
         return f"it is {layout.container}, though its name ends in .{extension}"

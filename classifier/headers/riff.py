@@ -49,11 +49,6 @@ _W64_DATA: Final = b"data" + W64_WAVE[4:]
 def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a RIFF, RIFX or RF64 WAVE file.
 
-    Parameters
-    ----------
-    head : bytes
-        The file's first block.
-
     Raises
     ------
     SoundError

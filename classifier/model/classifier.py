@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
 from classifier.headers.reader import AudioHeader
+from classifier.model.arrays import HeaderMatrix, Probabilities
 from classifier.model.encoder import MOST_ROWS, NameEncoder
 from classifier.model.engines import Engine
 from classifier.model.header_features import header_matrix
@@ -19,23 +20,15 @@ from classifier.names.pack_mates import PackMates
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier predicts for sounds, and what the LSTMs alone would predict.
+    """What a classifier predicts for sounds, and what the LSTMs alone would predict."""
 
-    Attributes
-    ----------
-    probabilities : ndarray of shape (n_sounds, 12), float32
-        The prediction, in the order of `CATEGORIES`.
-    by_name : ndarray of shape (n_sounds, 12), float32
-        The LSTMs' prediction from the name alone.
-    by_pack_mates : ndarray of shape (n_sounds, 12), float32
-        Their prediction from the name and its pack-mates' names.
-    tokens : ndarray of shape (n_sounds, 2), int64
-        How many tokens of each name were read, and how many of these the model does not know.
-    """
-
-    probabilities: NDArray[np.float32]
-    by_name: NDArray[np.float32]
-    by_pack_mates: NDArray[np.float32]
+    #: The prediction.
+    probabilities: Probabilities
+    #: The LSTMs' prediction from the name alone.
+    by_name: Probabilities
+    #: Their prediction from the name and its pack-mates' names.
+    by_pack_mates: Probabilities
+    #: Shape (n_sounds, 2): how many tokens of each name were read, how many of these are unknown.
     tokens: NDArray[np.int64]
 
 
@@ -63,48 +56,32 @@ class Classifier:
         names: Sequence[str],
         headers: Sequence[AudioHeader],
         pack_mates: Sequence[PackMates | None] | None = None,
-    ) -> NDArray[np.float32]:
-        """Return the probability of each category for each sound.
+    ) -> Probabilities:
+        """Return the probability of each category for each sound, independent of its batch.
 
         Parameters
         ----------
-        names : sequence of str, length n_sounds
+        names : sequence of str
             Base names. Folders before the last ``/`` are ignored.
-        pack_mates : sequence of PackMates or None, length n_sounds, optional
+        pack_mates : sequence of PackMates or None, optional
             None where the names of a sound's folder are not known.
-
-        Returns
-        -------
-        ndarray of shape (n_sounds, 12), float32
-            In the order of `CATEGORIES`. A row does not depend on the others of its batch.
 
         Raises
         ------
         UnknownSampleTypeError
             A header with a subtype that libsndfile does not list.
         ValueError
-            Not one header per name.
+            The arguments differ in length.
         """
         return self.answers(names, header_matrix(headers), pack_mates).probabilities
 
     def answers(
         self,
         names: Sequence[str],
-        headers: NDArray[np.float32],
+        headers: HeaderMatrix,
         pack_mates: Sequence[PackMates | None] | None = None,
     ) -> Answers:
-        """Predict as `predict` does, and keep the intermediate predictions.
-
-        Parameters
-        ----------
-        headers : ndarray of shape (n_sounds, 6), float32
-            From `header_features.header_matrix`.
-
-        Raises
-        ------
-        ValueError
-            Not one header, or not one entry of pack-mates, per name.
-        """
+        """Predict as `predict` does, and keep the intermediate predictions."""
         pack_mates = [None] * len(names) if pack_mates is None else pack_mates
         if not len(names) == len(headers) == len(pack_mates):
             raise ValueError(

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.model.arrays import TokenIds
 from classifier.model.engines import Engine
 from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, confident_shares
 from classifier.model.vocabulary import Vocabulary
@@ -34,10 +35,8 @@ class NameEncoder:
             OrderedDict()
         )
 
-    def token_ids(
-        self, names: Sequence[str], pack_mates: Sequence[PackMates | None]
-    ) -> NDArray[np.int64]:
-        """Return the ids of the names' tokens, shape (n_sounds, 8, 12)."""
+    def token_ids(self, names: Sequence[str], pack_mates: Sequence[PackMates | None]) -> TokenIds:
+        """Return the ids of the names' tokens."""
         return self._vocabulary.encode(
             [
                 tokenise(name, frozenset() if mates is None else mates.counting(name))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
+from classifier.model.arrays import ByLstm, HeaderMatrix, Probabilities, TokenIds
 from classifier.model.forest import (
     calibrated,
     forest_inputs,
@@ -22,10 +23,9 @@ from classifier.model.forest import (
 from classifier.model.header_features import N_HEADER_COLUMNS
 from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, name_logs, pooled
 
-# ONNX Runtime's own builds report to their maker by default since 1.29: at its import it writes a
-# device id into the user's home, at a session's start it sends the model's name and hashes. This is
-# read at import, so `disable_telemetry_events()` would come too late. Not setdefault: the
-# libraries of a marketplace, and a producer's folder, are nobody else's business.
+# Since 1.29 ONNX Runtime's own builds send telemetry by default: at import it writes a device id
+# into the user's home, at a session's start it sends the model's name and hashes. This is read at
+# import, so `disable_telemetry_events()` would come too late. Set whatever the environment says.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
@@ -45,56 +45,19 @@ _NO_ANSWERS: Final = (
 class Engine(Protocol):
     """Anything that turns encoded names and header numbers into probabilities."""
 
-    def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the LSTMs' predictions for names.
-
-        Parameters
-        ----------
-        token_ids : ndarray of shape (n_sounds, 8, 12), int64
-            From `Vocabulary.encode`.
-
-        Returns
-        -------
-        ndarray of shape (n_sounds, 24), float32
-            As from `pooling.name_logs`.
-        """
+    def name_logs(self, token_ids: TokenIds) -> ByLstm:
+        """Return the LSTMs' predictions for names, as from `pooling.name_logs`."""
         ...
 
     def answers(
-        self,
-        token_ids: NDArray[np.int64],
-        pack_mates: PackMateSummary,
-        header_matrix: NDArray[np.float32],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the probability of each category, and the LSTMs' predictions for the names.
-
-        Parameters
-        ----------
-        token_ids : ndarray of shape (n_sounds, 8, 12), int64
-            From `Vocabulary.encode`.
-        pack_mates : PackMateSummary
-            From `encoder.NameEncoder.summaries`.
-        header_matrix : ndarray of shape (n_sounds, 6), float32
-            From `header_features.header_matrix`: unscaled, NaN where not stated.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_sounds, 12), float32
-            In the order of `CATEGORIES`; every row sums to 1.
-        name_logs : ndarray of shape (n_sounds, 24), float32
-            As from `name_logs`.
-        """
+        self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
+    ) -> tuple[Probabilities, ByLstm]:
+        """Return the probabilities of the categories, and `name_logs` of the names."""
         ...
 
 
 class OnnxEngine:
-    """The compiled graph in ONNX Runtime: the default, with neither TensorFlow nor pickle.
-
-    Parameters
-    ----------
-    model : bytes
-        From `onnx_export.compile_models`.
-    """
+    """The graph of `onnx_export` in ONNX Runtime: the default, without TensorFlow and pickle."""
 
     def __init__(self, model: bytes) -> None:
         options = onnxruntime.SessionOptions()
@@ -109,7 +72,7 @@ class OnnxEngine:
             model, options, providers=["CPUExecutionProvider"]
         )
 
-    def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    def name_logs(self, token_ids: TokenIds) -> ByLstm:
         """See `Engine.name_logs`."""
         # The whole graph runs, forest included: a second session would hold the LSTMs twice.
         unknown = PackMateSummary.unknown(len(token_ids))
@@ -117,11 +80,8 @@ class OnnxEngine:
         return self.answers(token_ids, unknown, headers)[1]
 
     def answers(
-        self,
-        token_ids: NDArray[np.int64],
-        pack_mates: PackMateSummary,
-        header_matrix: NDArray[np.float32],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
+    ) -> tuple[Probabilities, ByLstm]:
         """See `Engine.answers`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
@@ -136,13 +96,7 @@ class OnnxEngine:
 
 
 class KerasEngine:
-    """The originals: two Keras models, scikit-learn's scaler and forest. Needs ``[training]``.
-
-    Parameters
-    ----------
-    temperature : float
-        As `forest.calibrated` takes it.
-    """
+    """The originals: two Keras models, scikit-learn's scaler and forest. Needs ``[training]``."""
 
     def __init__(
         self,
@@ -162,13 +116,7 @@ class KerasEngine:
     def from_bytes(
         cls, general: bytes, learned: bytes, scaler: bytes, forest: bytes, calibration: bytes
     ) -> "KerasEngine":
-        """Load the originals. Unpickles: the caller vouches for the bytes.
-
-        Raises
-        ------
-        ValueError
-            A calibration that is none.
-        """
+        """Load the originals. Unpickles: the caller has checked the bytes' hashes."""
         import joblib
 
         from classifier.model.name_lstm import SequenceModel
@@ -181,18 +129,15 @@ class KerasEngine:
             temperature_from_json(calibration),
         )
 
-    def name_logs(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    def name_logs(self, token_ids: TokenIds) -> ByLstm:
         """See `Engine.name_logs`."""
         return name_logs(
             self.general.probabilities(token_ids), self.learned.probabilities(token_ids)
         )
 
     def answers(
-        self,
-        token_ids: NDArray[np.int64],
-        pack_mates: PackMateSummary,
-        header_matrix: NDArray[np.float32],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
+    ) -> tuple[Probabilities, ByLstm]:
         """See `Engine.answers`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
@@ -202,10 +147,7 @@ class KerasEngine:
         return calibrated(probabilities, self.temperature), logs
 
     def is_steady(
-        self,
-        token_ids: NDArray[np.int64],
-        pack_mates: PackMateSummary,
-        header_matrix: NDArray[np.float32],
+        self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
     ) -> NDArray[np.bool_]:
         """Return which rows every machine must agree on: see `forest.is_steady`."""
         logs = self.name_logs(token_ids)

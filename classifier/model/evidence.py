@@ -1,7 +1,6 @@
-"""What a category rests on: name, pack-mates, folders, or the header's figures.
+"""What a category rests on: name, pack-mates, folders, or the header's numbers.
 
-The model weighs all of them at once. What decided is told by leaving out: if the name alone gives
-the same category, nothing else was needed for it.
+The model weighs all of them at once. Predicting from less shows what was needed.
 """
 
 from enum import StrEnum
@@ -19,23 +18,15 @@ class Evidence(StrEnum):
 def evidence_of(
     category: int, by_name: int, by_mates: int | None = None, *, folder_spoke: bool = False
 ) -> Evidence:
-    """Return what a category rests on.
+    """Return what the prediction of the whole model rests on.
 
     Parameters
     ----------
-    category : int
-        What the whole model said; these are indices of `CATEGORIES`.
-    by_name : int
-        What it says of the name alone, with its folders' words where they were used.
-    by_mates : int or None
-        What it says of the name among its pack-mates; None where they are not known.
+    category, by_name, by_mates : int
+        Indices of `CATEGORIES`: the whole model's prediction, the one from the name alone, and the
+        one from the name and its pack-mates (None where they are not known).
     folder_spoke : bool
-        Whether folders' words stand in the name (`classifier.names.folder_context`).
-
-    Returns
-    -------
-    Evidence
-        `HEADER` when no name gives the category: the header's figures changed it.
+        Whether the name was prefixed with its folders' words (`classifier.names.folder_context`).
     """
     if by_name == category:
         return Evidence.FOLDER if folder_spoke else Evidence.NAME

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
+from classifier.model.arrays import ByLstm, HeaderMatrix, Probabilities
 from classifier.model.pooling import CONFIDENT_LOG
 
 if TYPE_CHECKING:
@@ -36,18 +37,10 @@ N_TREES: Final = 64
 MOST_LEAVES: Final = 300
 
 
-def fit_scaler(headers: NDArray[np.float32]) -> "StandardScaler":
-    """Fit the standard scaler on what the headers state.
+def fit_scaler(headers: HeaderMatrix) -> "StandardScaler":
+    """Fit the standard scaler, ignoring NaN column by column.
 
-    Parameters
-    ----------
-    headers : ndarray of shape (n_sounds, n_header_columns), float32
-        From `header_features.header_matrix`; NaN is ignored column by column.
-
-    Returns
-    -------
-    StandardScaler
-        With mean 0 and scale 1 where a column states nothing at all, never NaN.
+    A column that states nothing at all gets mean 0 and scale 1, never NaN.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -57,48 +50,25 @@ def fit_scaler(headers: NDArray[np.float32]) -> "StandardScaler":
 
 
 def forest_inputs(
-    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
+    names: ByLstm, headers: HeaderMatrix, scaler: "StandardScaler"
 ) -> NDArray[np.float32]:
-    """Join the forest's inputs: pooled predictions, scaled header, flags of missing numbers.
+    """Join `pooled` predictions, the scaled header and flags of missing numbers.
 
-    Parameters
-    ----------
-    names : ndarray of shape (n_sounds, 24), float32
-        From `pooled`.
-    headers : ndarray of shape (n_sounds, n_header_columns), float32
-        Unscaled, NaN where not stated.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 24 + 2 * n_header_columns), float32
-        On the grid and finite. A missing number is 0, the mean, and its flag in the last columns
-        is 1: a forest must never see NaN, which its compiled form does not carry faithfully.
+    Shape (n_sounds, 24 + 2 * 6), on the grid and finite. A missing number is 0, the mean, and its
+    flag in the last columns is 1: the compiled forest does not handle NaN faithfully.
     """
     exact = _inputs_off_grid(names, headers, scaler)
     return (np.round(exact * GRID_STEPS) / GRID_STEPS).astype(np.float32)
 
 
 def is_steady(
-    logs: NDArray[np.float32],
-    names: NDArray[np.float32],
-    headers: NDArray[np.float32],
-    scaler: "StandardScaler",
+    logs: ByLstm, names: ByLstm, headers: HeaderMatrix, scaler: "StandardScaler"
 ) -> NDArray[np.bool_]:
-    """Return which rows keep their grid points when every input moves by 1e-5.
+    """Return which rows keep their grid points when every input moves by 1e-5, shape (n_sounds,).
 
     On another processor, a row on the border between two grid points may be rounded to the other
-    side, and its probabilities then differ visibly. Such a row cannot be a golden vector.
-
-    Parameters
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        From `name_logs`: whether a name is confident must not depend on a last digit either.
-    names, headers, scaler
-        As for `forest_inputs`.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds,), bool
+    side, and its probabilities then differ visibly. Such a row cannot be a golden vector, nor can
+    one whose name may or may not be confident by its `name_logs`.
     """
     is_clearly_decided = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - CONFIDENT_LOG) > 1e-5
     steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
@@ -107,7 +77,7 @@ def is_steady(
 
 
 def _inputs_off_grid(
-    names: NDArray[np.float32], headers: NDArray[np.float32], scaler: "StandardScaler"
+    names: ByLstm, headers: HeaderMatrix, scaler: "StandardScaler"
 ) -> NDArray[np.float64]:
     # In float64, as the compiled graph does: the same bits in both engines.
     scaled = np.asarray(scaler.transform(headers.astype(np.float64)))
@@ -125,28 +95,15 @@ def fit_forest(
     kept: "RandomForestClassifier | None" = None,
     n_kept: int = 0,
 ) -> "RandomForestClassifier":
-    """Fit the forest; the same seed and rows give the same trees.
+    """Fit the forest of `N_TREES` trees; the same seed and rows give the same trees.
 
     Parameters
     ----------
     inputs : ndarray of shape (n_rows, n_inputs), float32
-        As `forest_inputs` returns them, from *out-of-fold* answers of the learned LSTM.
-    category_indices : ndarray of shape (n_rows,), int64
-    weights : ndarray of shape (n_rows,), float64
+        From `forest_inputs`, with *out-of-fold* predictions of the learned LSTM.
     kept : RandomForestClassifier, optional
-        An older forest, fitted behind the same scaler on the same categories.
-    n_kept : int
-        So many of its trees stand in place of new ones.
-
-    Returns
-    -------
-    RandomForestClassifier
-        Of `N_TREES` trees.
-
-    Raises
-    ------
-    ValueError
-        The older forest knows other categories, so its trees' answers mean something else.
+        An older forest, fitted with the same scaler on the same categories (else: ValueError), of
+        which `n_kept` trees replace new ones.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -164,38 +121,18 @@ def fit_forest(
     return forest
 
 
-def forest_probabilities(forest: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the forest's probabilities in the order of `CATEGORIES`, 0 for classes it never saw.
-
-    Parameters
-    ----------
-    forest : RandomForestClassifier
-        Fitted on indices into `CATEGORIES`.
-    inputs : ndarray of shape (n_sounds, n_inputs), float32
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 12), float32
-    """
+def forest_probabilities(forest: Any, inputs: NDArray[np.float32]) -> Probabilities:
+    """Return the forest's probabilities, 0 for categories it was not fitted on."""
     probabilities = np.zeros((len(inputs), N_CATEGORIES), dtype=np.float32)
     if len(inputs):
         probabilities[:, forest.classes_] = forest.predict_proba(inputs)
     return probabilities
 
 
-def calibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Soften (above 1) or sharpen (below 1) probabilities; the category stays the same.
+def calibrated(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Soften (temperature above 1) or sharpen (below 1); the best category stays the same.
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n_sounds, 12), float32
-    temperature : float, > 0
-        Temperature scaling (Guo et al. 2017), of logarithms of probabilities in place of logits:
-        each is raised to the power of one over the temperature, then all are made to sum to 1.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 12), float32
+    Temperature scaling (Guo et al. 2017), with logarithms of probabilities in place of logits.
     """
     raised = np.power(probabilities, np.float32(1.0 / temperature))
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
@@ -207,13 +144,7 @@ def temperature_to_json(temperature: float) -> bytes:
 
 
 def temperature_from_json(document: bytes) -> float:
-    """Read what `temperature_to_json` wrote.
-
-    Raises
-    ------
-    ValueError
-        Not such a document, or not a finite number above 0.
-    """
+    """Read what `temperature_to_json` wrote; ValueError for anything else."""
     content = json.loads(document)
     value = content.get("temperature") if isinstance(content, dict) else None
     if not isinstance(value, int | float) or not 0 < value < math.inf:

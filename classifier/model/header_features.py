@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from classifier.errors import UnknownSampleTypeError
 from classifier.headers.reader import AudioHeader
+from classifier.model.arrays import HeaderMatrix
 
-#: Every subtype libsndfile knows (sndfile.h of 1.2.2; a given build may open fewer). The order is
-#: the feature's order and goes from plain to lossy, so that one threshold of a tree separates a
-#: family: integer PCM by depth, float, lossless packing, companding and ADPCM, lossy codecs.
-#: Part of the bundle format: append only, a new subtype goes to the end.
+#: Every subtype libsndfile knows (sndfile.h of 1.2.2). The order is that of the feature, from plain
+#: to lossy, so that one threshold of a tree separates a family. Part of the bundle format: append
+#: only.
 SAMPLE_TYPES: Final[tuple[str, ...]] = (
     "PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32",
     "FLOAT", "DOUBLE",
@@ -49,13 +48,7 @@ _CODE_OF_SAMPLE_TYPE: Final = {name: code for code, name in enumerate(SAMPLE_TYP
 
 
 def sample_type_code(sample_type: str) -> int:
-    """Return the position of a libsndfile subtype in `SAMPLE_TYPES`.
-
-    Raises
-    ------
-    UnknownSampleTypeError
-        A subtype libsndfile does not list; the message names it.
-    """
+    """Return the position of a libsndfile subtype in `SAMPLE_TYPES`."""
     try:
         return _CODE_OF_SAMPLE_TYPE[sample_type]
     except KeyError:
@@ -64,24 +57,15 @@ def sample_type_code(sample_type: str) -> int:
         ) from None
 
 
-def header_matrix(headers: Sequence[AudioHeader]) -> NDArray[np.float32]:
+def header_matrix(headers: Sequence[AudioHeader]) -> HeaderMatrix:
     """Stack headers into the numeric features, in the order of `HEADER_COLUMNS`.
 
-    Parameters
-    ----------
-    headers : sequence of AudioHeader, length n_sounds
-        Sizes in bytes, durations in seconds, rates in hertz, as read from the file. Numbers may
-        be hostile: negative ones count as not stated, absurdly large ones are capped.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 6), float32
-        Unscaled. NaN where a header does not state the number, never 0 and never infinite.
+    Numbers may be hostile: negative ones count as not stated, absurdly large ones are capped.
 
     Raises
     ------
     UnknownSampleTypeError
-        A subtype that libsndfile itself does not list.
+        A subtype that libsndfile does not list.
     """
     rows = [
         (

@@ -1,7 +1,7 @@
-"""The LSTM over a name's tokens: the only module that serves and imports TensorFlow.
+"""The LSTM over a name's tokens: the only module of a served model that imports TensorFlow.
 
-A token's vector is the mean of its ids' embeddings, the LSTM reads the tokens in the name's order
-(padding is masked), a softmax gives the twelve probabilities.
+A token's vector is the mean of its ids' embeddings; the LSTM reads the tokens in the name's order
+(padding is masked); a softmax gives the twelve probabilities.
 """
 
 import io
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
+from classifier.model.arrays import Probabilities, TokenIds
 from classifier.model.vocabulary import (
     FIRST_SUBWORD_ID,
     FIRST_WORD_ID,
@@ -39,15 +40,15 @@ with quiet():
 EMBEDDING_SIZE: Final = 24
 LSTM_UNITS: Final = 64
 
-#: Half of the reference's 20 epochs, at 64 times its batch: a fit of the public corpus takes 2 s
-#: instead of minutes, and the LSTM alone scores 0.944 / 0.85 on a random split (reference: 0.903 /
-#: 0.75). Batches of 32 or a rate of 0.02 score the same accuracy and lower macro F1.
+#: Half of the published method's 20 epochs, at 64 times its batch: a fit of the public corpus takes
+#: 2 s instead of minutes, and the LSTM alone scores 0.944 / 0.85 on a random split (published:
+#: 0.903 / 0.75). Batches of 32 or a rate of 0.02 score the same accuracy and lower macro F1.
 EPOCHS: Final = 10
 BATCH_SIZE: Final = 64
 LEARNING_RATE: Final = 0.01
 
-#: Of a regularised model: shares of a token's vector and of the LSTM's state that a step leaves
-#: out, and of tokens whose word, or all of them, it takes for unknown.
+#: Of a regularised model: the shares of a token's vector and of the LSTM's state that are dropped,
+#: of tokens whose word is replaced by the unknown word, and of tokens that are left out.
 _VECTOR_DROPOUT: Final = 0.2
 _STATE_DROPOUT: Final = 0.3
 _WORD_DROPOUT: Final = 0.1
@@ -70,17 +71,11 @@ class SequenceWeights:
 
 
 class SequenceModel:
-    """The Keras model, fitted and asked without re-tracing for each fold.
+    """The Keras model.
 
-    Building and tracing cost more than a fit, so one instance serves every fold of a training
-    run: `fit` starts again from the initial weights.
-
-    Parameters
-    ----------
-    seed : int
-        Of the initial weights.
-    regularised : bool
-        Fit with dropout. For models that others learn from; not saved.
+    Building and tracing cost more than a fit, so one instance serves every fold of a training run:
+    `fit` starts again from the initial weights. `seed` is theirs. With `regularised`, fits use
+    dropout, for models from which others are trained further; it is not saved.
     """
 
     def __init__(self, seed: int, *, regularised: bool = False) -> None:
@@ -116,8 +111,8 @@ class SequenceModel:
 
     def fit(
         self,
-        token_ids: NDArray[np.int64],
-        targets: NDArray[np.float32],
+        token_ids: TokenIds,
+        targets: Probabilities,
         weights: NDArray[np.float64],
         *,
         seed: int,
@@ -129,17 +124,13 @@ class SequenceModel:
 
         Parameters
         ----------
-        token_ids : ndarray of shape (n_sounds, 8, 12), int64
-        targets : ndarray of shape (n_sounds, 12), float32
-            The probability each category is to get: 1 for the true one (`one_hot`), or what
-            another model says.
+        targets : Probabilities
+            1 for the true category (`one_hot`), or the prediction of another model.
         weights : ndarray of shape (n_sounds,), float64
         seed : int
             Of the order of the rows.
         learning_rate : float
             Of the first epoch; it falls to almost nothing.
-        on_epoch : callable
-            Called after each epoch.
         """
         for variable, value in zip(self._variables(), self._initial, strict=True):
             variable.assign(value)
@@ -154,30 +145,21 @@ class SequenceModel:
                 [rng.permutation(len(ids)), rng.choice(len(ids), -len(ids) % BATCH_SIZE)]
             )
             for rows in order.reshape(-1, BATCH_SIZE):
-                shown = _with_gaps(ids[rows], rng) if self._regularised else ids[rows]
+                step_ids = _with_dropped_words(ids[rows], rng) if self._regularised else ids[rows]
                 self._step(
-                    tf.constant(shown),
+                    tf.constant(step_ids),
                     tf.constant(merged_targets[rows]),
                     tf.constant(summed[rows]),
                 )
             on_epoch()
 
-    def probabilities(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the probability of each category.
-
-        Parameters
-        ----------
-        token_ids : ndarray of shape (n_sounds, 8, 12), int64
-
-        Returns
-        -------
-        ndarray of shape (n_sounds, 12), float32
-        """
-        found = np.zeros((len(token_ids), N_CATEGORIES), dtype=np.float32)
+    def probabilities(self, token_ids: TokenIds) -> Probabilities:
+        """Return the probability of each category."""
+        probabilities = np.zeros((len(token_ids), N_CATEGORIES), dtype=np.float32)
         for start in range(0, len(token_ids), _INFERENCE_ROWS):
             rows = token_ids[start : start + _INFERENCE_ROWS].astype(np.int32)
-            found[start : start + len(rows)] = self._infer(tf.constant(rows)).numpy()
-        return found
+            probabilities[start : start + len(rows)] = self._infer(tf.constant(rows)).numpy()
+        return probabilities
 
     def state(self) -> tuple[NDArray[np.float32], ...]:
         """Return a copy of the fitted weights, for `start_from` of another instance."""
@@ -193,10 +175,9 @@ class SequenceModel:
             variable.assign(value)
 
     def forget_words(self, n_known: int) -> None:
-        """Take every word but the first `n_known` for unknown, as `Vocabulary` numbers them.
+        """Give every word but the first `n_known` of the vocabulary the vector of unknown words.
 
-        In a vocabulary that begins with the words this model learned, words learned later are
-        nothing to it; and to a model that goes on from it, they begin as what is not known.
+        This model was not trained on them, and one that is trained further starts from there.
         """
         embedding = self._model.get_layer("token_vectors").embedding
         vectors = embedding.numpy()
@@ -272,13 +253,13 @@ def _build(*, regularised: bool) -> Any:
     )
 
 
-def one_hot(category_indices: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return targets that are sure of these categories, shape (n_sounds, 12)."""
+def one_hot(category_indices: NDArray[np.int64]) -> Probabilities:
+    """Return targets with probability 1 for these categories."""
     return np.eye(N_CATEGORIES, dtype=np.float32)[category_indices]
 
 
 def _merged(
-    token_ids: NDArray[np.int64], targets: NDArray[np.float32], weights: NDArray[np.float64]
+    token_ids: TokenIds, targets: Probabilities, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
     """Merge rows of equal tokens into one that carries their weight: 9,657 rows become 2,252.
 
@@ -297,8 +278,8 @@ def _merged(
     return ids, mean_targets.astype(np.float32), (summed / summed.mean()).astype(np.float32)
 
 
-def _with_gaps(ids: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:
-    """Return the ids with some words, and some whole tokens, taken for unknown."""
+def _with_dropped_words(ids: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Return the ids with some words replaced by the unknown word, and some tokens left out."""
     shown = ids.copy()
     drawn = np.where(ids[:, :, 0] == PADDING_ID, 1.0, rng.random(ids.shape[:2]))
     shown[drawn < _TOKEN_DROPOUT] = PADDING_ID
@@ -313,7 +294,7 @@ def _scratch() -> Iterator[str]:
         yield os.path.join(folder, "lstm.keras")
 
 
-# What Keras writes of the moment and of the process: a date, and addresses in memory as identities.
+# What differs between runs: a date, and addresses in memory as identities.
 _VOLATILE: Final = frozenset({"date_saved", "shared_object_id"})
 
 
@@ -327,11 +308,11 @@ def _reproducible(path: str) -> bytes:
         for name in sorted(source.namelist()):
             content = source.read(name)
             if name.endswith(".json"):
-                document = json.loads(content, object_hook=_lasting)
+                document = json.loads(content, object_hook=_without_volatile)
                 content = json.dumps(document, sort_keys=True).encode()
             target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return rewritten.getvalue()
 
 
-def _lasting(entries: dict[str, Any]) -> dict[str, Any]:
+def _without_volatile(entries: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entries.items() if key not in _VOLATILE}

@@ -1,12 +1,8 @@
-"""The models compiled into one ONNX graph, which runs without TensorFlow and scikit-learn.
+"""Compiling the models into one ONNX graph, which runs without TensorFlow and scikit-learn.
 
-Inputs ``token_ids`` (int64, ``[n, 8, 12]``), ``mates_logs`` (float32, ``[n, 24]``, NaN where the
-mates are not known), ``mates_shares`` (float32, ``[n, 12]``) and ``header`` (float32, ``[n, 6]``,
-unscaled, NaN where not stated); outputs ``probabilities`` (float32, ``[n, 12]``, in the order of
-`CATEGORIES`) and ``name_logs`` (float32, ``[n, 24]``): what the two LSTMs say of the names, from
-which comes what is said of mates.
-
-Imported while publishing only; needs the ``[training]`` extra.
+Inputs: ``token_ids`` (`TokenIds`), ``mates_logs`` and ``mates_shares`` (`PackMateSummary`) and
+``header`` (`HeaderMatrix`). Outputs: ``probabilities`` and ``name_logs``. Imported while publishing
+only; needs the ``[training]`` extra.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -65,22 +61,7 @@ def compile_models(
     forest: Any,
     temperature: float,
 ) -> bytes:
-    """Compile both LSTMs, scaler, forest and calibration into one graph.
-
-    Parameters
-    ----------
-    scaler : StandardScaler
-        Fitted on `header_features.header_matrix`.
-    forest : RandomForestClassifier
-        Fitted on `forest.forest_inputs`.
-    temperature : float
-        As `forest.calibrated` takes it.
-
-    Returns
-    -------
-    bytes
-        A checked ONNX model.
-    """
+    """Compile both LSTMs, scikit-learn's scaler and forest, and the calibration into one model."""
     graph = _Graph()
     names = _add_names(graph, general, learned)
     scaled, missing = _add_header(graph, scaler)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
+from classifier.model.arrays import ByLstm, Probabilities
 
 #: LSTMs that read a name, and the columns of their joined predictions.
 N_LSTMS: Final = 2
@@ -38,34 +39,18 @@ MINORITY_SHARE: Final = 0.2
 CONFIDENT_LOG: Final = np.float32(np.log(np.float32(CONFIDENT_FROM + PROBABILITY_FLOOR)))
 
 
-def name_logs(*probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Join the LSTMs' predictions for names, as logarithms.
-
-    Parameters
-    ----------
-    *probabilities : ndarray of shape (n_sounds, 12), float32
-        Of the general LSTM, then of the learned one.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 24), float32
-    """
-    joined = np.concatenate(probabilities, axis=1, dtype=np.float32)
+def name_logs(general: Probabilities, learned: Probabilities) -> ByLstm:
+    """Join both LSTMs' predictions for names, as logarithms."""
+    joined = np.concatenate([general, learned], axis=1, dtype=np.float32)
     return np.asarray(np.log(joined + np.float32(PROBABILITY_FLOOR)), np.float32)
 
 
 class PackMateSummary(NamedTuple):
-    """The LSTMs' predictions for the pack-mates of sounds, a row per sound.
+    """The LSTMs' predictions for the pack-mates of sounds, a row per sound."""
 
-    Attributes
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        The mean of `name_logs` over each sound's pack-mates; NaN where they are not known.
-    shares : ndarray of shape (n_sounds, 12), float32
-        `confident_shares` of them; ones where they are not known.
-    """
-
-    logs: NDArray[np.float32]
+    #: The mean of `name_logs` over each sound's pack-mates; NaN where they are not known.
+    logs: ByLstm
+    #: `confident_shares` of them, shape (n_sounds, 12), float32; ones where they are not known.
     shares: NDArray[np.float32]
 
     @classmethod
@@ -77,18 +62,10 @@ class PackMateSummary(NamedTuple):
         )
 
 
-def confident_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how the confident names of one folder are divided among the categories.
+def confident_shares(logs: ByLstm) -> NDArray[np.float32]:
+    """Return how the confident names of one folder divide among the categories, shape (12,).
 
-    Parameters
-    ----------
-    logs : ndarray of shape (n_pack_mates, 24), float32
-        From `name_logs`.
-
-    Returns
-    -------
-    ndarray of shape (12,), float32
-        All ones where fewer than two names are confident (no disagreement to measure).
+    All ones where fewer than two names are confident (no disagreement to measure).
     """
     general = logs[:, :N_CATEGORIES]
     is_confident = general.max(axis=1) > CONFIDENT_LOG
@@ -98,23 +75,11 @@ def confident_shares(logs: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(counts / counts.sum(), dtype=np.float32)
 
 
-def pack_mate_weights(
-    logs: NDArray[np.float32], shares: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return how much each sound's pack-mates count against its own name.
+def pack_mate_weights(logs: ByLstm, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much each sound's pack-mates count against its own name, shape (n_sounds, 1).
 
-    Parameters
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        From `name_logs`.
-    shares : ndarray of shape (n_sounds, 12), float32
-        From `confident_shares` of each sound's pack-mates.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 1), float32
-        `PACK_MATES_WEIGHT`; `CONTRADICTED_WEIGHT` in a mixed folder, and for a confident name that
-        a fifth of the confident ones agree with.
+    It is `PACK_MATES_WEIGHT`, but `CONTRADICTED_WEIGHT` in a mixed folder, and for a confident name
+    that a fifth of the confident ones agree with. `shares` are those of `PackMateSummary`.
     """
     general = logs[:, :N_CATEGORIES]
     top = general.max(axis=1, keepdims=True)
@@ -129,19 +94,11 @@ def pack_mate_weights(
     return weights.astype(np.float32)
 
 
-def pooled(logs: NDArray[np.float32], pack_mates: PackMateSummary) -> NDArray[np.float32]:
+def pooled(logs: ByLstm, pack_mates: PackMateSummary) -> ByLstm:
     """Pool the predictions for each sound's own name with those for its pack-mates.
 
-    Parameters
-    ----------
-    logs : ndarray of shape (n_sounds, 24), float32
-        From `name_logs`.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 24), float32
-        Probabilities: of each LSTM twelve that sum to 1. The weighted geometric mean, known as
-        logarithmic opinion pool (Genest & Zidek 1986).
+    Returns probabilities, of each LSTM twelve that sum to 1: the weighted geometric mean, known as
+    logarithmic opinion pool (Genest & Zidek 1986).
     """
     mean_logs = np.where(np.isnan(pack_mates.logs), logs, pack_mates.logs)
     weights = pack_mate_weights(logs, pack_mates.shares)
@@ -150,17 +107,7 @@ def pooled(logs: NDArray[np.float32], pack_mates: PackMateSummary) -> NDArray[np
     return np.asarray((parts / parts.sum(axis=2, keepdims=True)).reshape(logs.shape), np.float32)
 
 
-def mean_over_lstms(pooled_probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean of both LSTMs' pooled predictions.
-
-    Parameters
-    ----------
-    pooled_probabilities : ndarray of shape (n_sounds, 24), float32
-        From `pooled`.
-
-    Returns
-    -------
-    ndarray of shape (n_sounds, 12), float32
-    """
+def mean_over_lstms(pooled_probabilities: ByLstm) -> Probabilities:
+    """Return the mean of both LSTMs' pooled predictions."""
     by_lstm = pooled_probabilities.reshape(len(pooled_probabilities), N_LSTMS, N_CATEGORIES)
     return np.asarray(by_lstm.mean(axis=1, dtype=np.float32), np.float32)

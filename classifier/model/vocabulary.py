@@ -1,8 +1,7 @@
-"""Which tokens a model knows, and how a name becomes the numbers its LSTM reads.
+"""The words a model knows, and the encoding of a name's tokens as ids.
 
-Of a name at most `SEQUENCE_LENGTH` tokens are read; a token is the id of its word and the ids of
-its sub-words (hashed character n-grams), whose vectors the model averages. So a word never seen
-before lands near its kin: *kicky* shares most of its sub-words with *kick*.
+A token is the id of its word and the ids of its sub-words (hashed character n-grams), whose vectors
+the model averages. So an unknown word lands near similar ones: *kicky* near *kick*.
 """
 
 import json
@@ -14,6 +13,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from classifier.model.arrays import TokenIds
 
 #: Tokens read of one name; 95 % of the names of the public corpus have no more. Of a longer name
 #: the first and the last are kept: vendors put the kind of sound first, tempo and key last.
@@ -44,18 +45,7 @@ _LONGEST_WORD: Final = 64
 
 
 class Vocabulary:
-    """The words a model knows, most frequent first (behind those known beforehand).
-
-    Parameters
-    ----------
-    words : sequence of str, at most `MOST_WORDS`, no word twice
-        ``words[i]`` has id ``i + 2``; 0 is padding and 1 is any other word.
-
-    Raises
-    ------
-    ValueError
-        Too many words, or one of them twice.
-    """
+    """The words a model knows: ``words[i]`` has id ``i + 2``; 0 is padding, 1 any other word."""
 
     def __init__(self, words: Sequence[str]) -> None:
         if len(words) > MOST_WORDS:
@@ -72,41 +62,29 @@ class Vocabulary:
         minimum_count: int = 2,
         known: Sequence[str] = (),
     ) -> "Vocabulary":
-        """Keep the most frequent words, those of at least `minimum_count` names.
+        """Take the words of a model that is trained further, then the most frequent others.
 
         Parameters
         ----------
         names : iterable of sequence of str
             The tokens of each name.
         minimum_count : int
-            With 2, words of a single name stay unknown, which teaches the model what an unknown
-            word may mean.
+            Names that have to hold a word. With 2, words of a single name stay unknown, from which
+            the model learns what an unknown word may mean.
         known : sequence of str
-            Words that stand first whether `names` hold them or not: their ids are then the same
-            in every vocabulary, as a model that learned them earlier needs.
+            Words that come first whether `names` hold them or not, so that they keep their ids.
         """
         counts = Counter(token for tokens in names for token in set(tokens))
         already = frozenset(known)
-        kept = [
+        counted = [
             (-count, word)
             for word, count in counts.items()
             if count >= minimum_count and word not in already
         ]
-        return cls([*known, *(word for _, word in sorted(kept))][:MOST_WORDS])
+        return cls([*known, *(word for _, word in sorted(counted))][:MOST_WORDS])
 
-    def encode(self, names: Sequence[Sequence[str]]) -> NDArray[np.int64]:
-        """Return the ids of every token of every name.
-
-        Parameters
-        ----------
-        names : sequence of sequence of str, length n_sounds
-            The tokens of each name.
-
-        Returns
-        -------
-        ndarray of shape (n_sounds, 8, 12), int64
-            Padded with 0 after the last token, and after the last sub-word of a token.
-        """
+    def encode(self, names: Sequence[Sequence[str]]) -> TokenIds:
+        """Return the ids of the tokens of each name."""
         # A pack repeats its few words: each is looked up once, then copied by its place.
         places: dict[str, int] = {}  # from 1: at 0 stands the padding
         rows = [
@@ -131,13 +109,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, document: bytes) -> "Vocabulary":
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            Not such a document.
-        """
+        """Read what `to_json` wrote; ValueError for anything else."""
         content = json.loads(document)
         words = content.get("words") if isinstance(content, dict) else None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
@@ -145,18 +117,8 @@ class Vocabulary:
         return cls(words)
 
 
-def token_counts(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many tokens each name has, and how many of these no vocabulary holds.
-
-    Parameters
-    ----------
-    ids : ndarray of shape (n_names, 8, 12), int64
-        From `Vocabulary.encode`.
-
-    Returns
-    -------
-    ndarray of shape (n_names, 2), int64
-    """
+def token_counts(ids: TokenIds) -> NDArray[np.int64]:
+    """Return how many tokens each name has and how many are unknown, shape (n_names, 2)."""
     words = ids[:, :, 0]
     read, unknown = words != PADDING_ID, words == UNKNOWN_ID
     return np.stack([read.sum(axis=1), unknown.sum(axis=1)], axis=1)
@@ -174,7 +136,7 @@ def first_and_last(items: Sequence[str], most: int) -> Sequence[str]:
 def _subword_ids(token: str) -> tuple[int, ...]:
     """Return the ids of a word's sub-words, padded."""
     if token.startswith("<"):
-        return _NO_SUBWORDS  # a typed token has no kin
+        return _NO_SUBWORDS  # a typed token resembles no word
     marked = f"^{token}$"
     ngrams = [
         marked[start : start + length]
