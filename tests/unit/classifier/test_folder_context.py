@@ -6,7 +6,7 @@ from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 from classifier.names.folder_context import folder_words, prefixed_name
-from workers.serving.predictions import answers, question
+from workers.serving.predictions import model_input, predict
 
 UNKNOWN = AudioHeader(None, None, None, None, None, None)
 
@@ -59,14 +59,16 @@ def asked():
     starter = load_starter()
 
     def asked(path, *, folder_words=True):
-        (said,) = answers(starter, [question(path, UNKNOWN, None, folder_words=folder_words)])
-        return CATEGORIES[said.best], said.evidence
+        (prediction,) = predict(
+            starter, [model_input(path, UNKNOWN, None, folder_words=folder_words)]
+        )
+        return CATEGORIES[prediction.best], prediction.evidence
 
     return asked
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "expected"),
     [
         ("Drums/Kicks/01.wav", ("drum", "folder")),
         ("Vocals/take_004.wav", ("vocal", "folder")),
@@ -74,8 +76,8 @@ def asked():
         ("Kicks/riser_01.wav", ("effects", "name")),
     ],
 )
-def test_the_starter_hears_the_folder_of_a_silent_name(asked, path, said):
-    assert asked(path) == said
+def test_the_starter_hears_the_folder_of_a_silent_name(asked, path, expected):
+    assert asked(path) == expected
 
 
 def test_a_folder_of_a_tempo_changes_nothing(asked):
