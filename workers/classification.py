@@ -15,7 +15,7 @@ from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
 from workers.faults import Fault
-from workers.library_roots import LibraryRoot, OpenRoot
+from workers.library_roots import LibraryRoot
 from workers.logging_setup import BatchLogger
 from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
@@ -24,7 +24,6 @@ from workers.settings import Settings
 
 if TYPE_CHECKING:
     from classifier.model.classifier import Classifier
-    from classifier.names.pack_mates import PackMates
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +40,11 @@ class LeaseLostError(Exception):
 
 
 def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
-    """Classify one queued batch.
+    """Classify one queued batch, or raise a fault that is not a file's (`workers.faults`).
 
-    Returns
-    -------
-    BatchOutcome or None
-        None when another process has or had the batch (a second copy of a message), or when the
-        lease expired on the way; in both cases nothing was written.
-
-    Raises
-    ------
-    Exception
-        A fault that is not a file's (`workers.faults`). The batch went back to the ledger, or will
-        when the database answers again.
+    Returns None, with nothing written, when another process has or had the batch (a second copy of
+    a message) or the lease expired on the way. After an error the batch went back to the ledger, or
+    will when the database answers again.
     """
     # Before the claim: a model that cannot be loaded must not count against any sound.
     classifier = context.model.current(context.database)
@@ -124,16 +115,29 @@ def _return_batch(
 def _classify_claimed(
     claimed: ClaimedBatch, classifier: "Classifier", context: WorkContext
 ) -> BatchOutcome:
-    paths, marker = [entry.path for entry in claimed.entries], context.marker
+    settings, marker = context.settings, context.marker
+    folder_words = settings.folder_words
+    paths = [entry.path for entry in claimed.entries]
     started = time.perf_counter()
-    with LibraryRoot.named(claimed.root, context.settings).opened() as root:
+    with LibraryRoot.named(claimed.root, settings).opened() as root:
         readings = read_headers(root, paths, lambda index: marker.read(claimed.id, index))
         # Not when an error was raised: the marker then tells at which sound.
         marker.stop_reading(claimed.id)
         read = time.perf_counter()
-        pack_mates = _pack_mates(root, paths, readings, context)
+        headers = [
+            (path, reading.outcome.header)
+            for path, reading in zip(paths, readings, strict=True)
+            if not isinstance(reading.outcome, SoundError)
+        ]
+        pack_mates = context.folders.pack_mates(
+            root, [path for path, _ in headers], folder_words=folder_words
+        )
     listed = time.perf_counter()
-    results = _results(claimed, readings, pack_mates, classifier, context.settings)
+    inputs = [
+        model_input(path, header, of_folder, folder_words=folder_words)
+        for (path, header), of_folder in zip(headers, pack_mates, strict=True)
+    ]
+    results = _results(claimed, readings, predict(classifier, inputs), settings)
     predicted = time.perf_counter()
     classified = sum(isinstance(result.outcome, Prediction) for result in results)
     outcome = BatchOutcome(classified, len(results) - classified)
@@ -174,34 +178,14 @@ def _classify_claimed(
     return outcome
 
 
-def _pack_mates(
-    root: OpenRoot, paths: list[str], readings: list[SoundReading], context: WorkContext
-) -> list["PackMates | None"]:
-    """Return the pack-mates of the sounds that were read, in order."""
-    read = [
-        path
-        for path, reading in zip(paths, readings, strict=True)
-        if not isinstance(reading.outcome, SoundError)
-    ]
-    return context.folders.pack_mates(root, read, folder_words=context.settings.folder_words)
-
-
 def _results(
     claimed: ClaimedBatch,
     readings: list[SoundReading],
-    pack_mates: list["PackMates | None"],
-    classifier: "Classifier",
+    predictions: list[Prediction],
     settings: Settings,
 ) -> list[SoundResult]:
-    of_each = iter(pack_mates)
-    inputs = [
-        model_input(
-            entry.path, reading.outcome.header, next(of_each), folder_words=settings.folder_words
-        )
-        for entry, reading in zip(claimed.entries, readings, strict=True)
-        if not isinstance(reading.outcome, SoundError)
-    ]
-    predictions = iter(predict(classifier, inputs))
+    """Return a row for each sound; `predictions` are those of the sounds with a header."""
+    remaining = iter(predictions)
     results = []
     for entry, reading in zip(claimed.entries, readings, strict=True):
         outcome: Prediction | Failure
@@ -210,7 +194,7 @@ def _results(
             outcome = Failure(reading.outcome.code, reading.outcome.message)
         else:
             header, note = reading.outcome.header, reading.outcome.note
-            outcome = next(predictions)
+            outcome = next(remaining)
             attributes = sound_attributes(entry.path, header, settings)
         results.append(
             SoundResult(

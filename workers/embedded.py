@@ -31,6 +31,7 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
+
 _POLL_SECONDS: Final = 0.2
 #: Longer than a run takes to get to its own batches.
 _DEFER_SECONDS: Final = 60.0
@@ -65,16 +66,8 @@ class EmbeddedRun:
 
         Batches that another process holds are waited for: their leases expire if it dies.
 
-        Parameters
-        ----------
-        on_batch : callable
-            Called after each batch.
-
-        Raises
-        ------
-        Exception
-            Transient faults and operator faults; of other ingests' batches only the database's and
-            the model's. Bugs are logged, and their batch is tried again in smaller parts.
+        Raises transient and operator faults; of other ingests' batches only those of the database
+        and the model. Bugs are logged, and their batch is tried again in smaller parts.
         """
         while True:
             with self._database.begin() as connection:
@@ -138,10 +131,6 @@ class EmbeddedRun:
         log.warning("%s: read alone, it %s", printable(path), end)
         return False
 
-    def _ingest_of(self, batch_id: int) -> int:
-        with reading(self._database) as connection:
-            return ledger.ingest_of(connection, batch_id)
-
     def _defer(self, batch_id: int, reason: str) -> None:
         """Leave a batch of another ingest for later."""
         with self._database.begin() as connection:
@@ -149,6 +138,10 @@ class EmbeddedRun:
         if reason not in self._reasons_logged:
             self._reasons_logged.add(reason)
             log.warning("sounds of another ingest stay in the ledger: %s", reason)
+
+    def _ingest_of(self, batch_id: int) -> int:
+        with reading(self._database) as connection:
+            return ledger.ingest_of(connection, batch_id)
 
     def _is_open(self, ingest_id: int) -> bool:
         with reading(self._database) as connection:

@@ -20,41 +20,28 @@ Opened: TypeAlias = tuple[int, os.stat_result]
 
 @dataclass(frozen=True, slots=True)
 class LibraryRoot:
-    """A library root on this host.
-
-    Attributes
-    ----------
-    folder : bytes
-        Absolute, without a trailing slash: empty for ``/``.
-    """
+    """A library root on this host."""
 
     name: str
+    #: Absolute, without a trailing slash: empty for ``/``.
     folder: bytes
 
     @classmethod
     def named(cls, name: str, settings: Settings) -> "LibraryRoot":
-        """Return the root that the ledger calls `name`.
-
-        Raises
-        ------
-        ConfigurationError
-            This host does not know the root; names the variable to set.
-        """
-        if name == ABSOLUTE_ROOT:
-            if settings.library_roots or not settings.in_process:
-                raise ConfigurationError(
-                    "the ledger names a path without a library root, which only a process without "
-                    "a broker and without CRATESORT_LIBRARY_ROOTS reads"
-                )
-            return ABSOLUTE
-        try:
-            folder = settings.library_roots[name]
-        except KeyError:
+        """Return the root of this name; raise ConfigurationError if this host does not know it."""
+        if name in settings.library_roots:
+            return cls(name, os.fsencode(settings.library_roots[name]).rstrip(b"/"))
+        if name != ABSOLUTE_ROOT:
             raise ConfigurationError(
                 f"the ledger names the library root {name!r}, which this host does not know: "
                 f"add {name}=/its/folder to {PREFIX}LIBRARY_ROOTS"
-            ) from None
-        return cls(name, os.fsencode(folder).rstrip(b"/"))
+            )
+        if settings.library_roots or not settings.in_process:
+            raise ConfigurationError(
+                "the ledger names a path without a library root, which only a process without "
+                "a broker and without CRATESORT_LIBRARY_ROOTS reads"
+            )
+        return ABSOLUTE
 
     @property
     def is_absolute(self) -> bool:
@@ -71,13 +58,7 @@ class LibraryRoot:
 
     @contextmanager
     def opened(self) -> Iterator["OpenRoot"]:
-        """Open the folder for the block.
-
-        Raises
-        ------
-        LibraryRootAwayError
-            It cannot be opened.
-        """
+        """Open the folder for the block, or raise LibraryRootAwayError."""
         folder = os.fsdecode(self.folder) or "/"
         try:
             fd = open_root(folder)
@@ -102,11 +83,11 @@ class OpenRoot:
     fd: int
 
     def open_file(self, path: str) -> Opened:
-        """Open a file (errors: `classifier.files.safe_open.open_beneath`)."""
+        """Open a file as `classifier.files.safe_open.open_beneath` does."""
         return open_beneath(self.fd, self._below(path), follow_links=self._follow_links)
 
     def open_folder(self, path: str) -> Opened:
-        """Open a folder (errors: `classifier.files.safe_open.open_folder_beneath`)."""
+        """Open a folder as `classifier.files.safe_open.open_folder_beneath` does."""
         return open_folder_beneath(self.fd, self._below(path), follow_links=self._follow_links)
 
     def _below(self, path: str) -> str:

@@ -30,17 +30,17 @@ class ConfigurationError(CratesortError):
 
 
 def _is_redis_url(url: str) -> bool:
-    """Whether it can be one; here, for kombu says so with a traceback, when there is work."""
+    """Whether kombu accepts the URL; kombu itself reports it late and with a traceback."""
     if url.startswith("redis+socket://"):
         return True
     if not url.startswith(("redis://", "rediss://", "sentinel://")):
         return False
     try:
-        # Sentinels are several, each a URL.
+        # There are several sentinels, each a URL.
         parts = [urlsplit(part) for part in url.split(";") if part]
         hosts = [(part.hostname, part.port) for part in parts]
     except ValueError:
-        return False  # its port is no number, or none that there is
+        return False  # an invalid port
     if url.startswith("sentinel://"):
         return all(host for host, _ in hosts)
     databases = [part.path.strip("/") for part in parts]
@@ -67,45 +67,40 @@ class Settings(BaseSettings):
     data_folder: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("cratesort", appauthor=False))
     )
-    #: Most sounds in one batch: one message, one claim, one transaction. Where these would take
-    #: longer than a second, a batch is of fewer.
+    #: Most sounds in one batch; fewer where a batch would take longer than a second.
     batch_size: int = Field(default=2048, ge=1, le=10_000)
-    #: ``onnx`` needs the base install alone; ``keras`` runs the originals and needs [training].
+    #: ``keras`` runs the original models and needs the [training] extra.
     engine: Literal["onnx", "keras"] = "onnx"
-    #: Folder level below the root that names the vendor (1: the first). Unset: the pack is it.
+    #: Folder level below the root that names the vendor (1: the first). Unset: that of the pack.
     vendor_level: int | None = Field(default=None, ge=1, le=16)
-    #: Whether the last two folders may speak where a name says nothing: of the category, and of
-    #: tempo, key, playing and instrument.
+    #: Whether the last two folders' names count where a file's name is uninformative.
     folder_words: bool = True
     #: Batches queued or running at once: bounds what Redis holds and what its loss repeats.
     window_batches: int = Field(default=64, ge=1, le=100_000)
     #: A batch that runs longer is killed; a producer's message cannot change that.
     time_limit_seconds: float = Field(default=45.0, gt=0, le=86_400)
-    #: Added to the time limit to make the lease: killing and reporting take a moment.
+    #: The lease is the time limit plus this: killing and reporting take a moment.
     lease_margin_seconds: float = Field(default=30.0, gt=0, le=86_400)
     #: A queued batch nobody claimed for this long gets a new message.
     stale_seconds: float = Field(default=60.0, gt=0, le=86_400)
-    #: How often housekeeping looks for expired leases and lost messages.
+    #: How often expired leases and lost messages are looked for.
     sweep_seconds: float = Field(default=10.0, gt=0, le=86_400)
-    #: Work waits and nothing was claimed for this long: the workers are not healthy.
+    #: With work waiting and no claim for this long, `cratesort health` fails.
     stuck_seconds: float = Field(default=120.0, gt=0, le=86_400)
-    #: What a worker's child may take beyond what it has when its model is loaded. Enforced with
-    #: the default engine on Linux.
+    #: Memory of a worker's child beyond its size with the model loaded (``onnx`` on Linux only).
     child_memory_mebibytes: int = Field(default=512, ge=64, le=1_048_576)
-    #: When beat wakes the trainer: minute, hour, day of month, month, day of week, in UTC; where
-    #: both days are given, both must match. ``off``: never.
+    #: When beat wakes the trainer: crontab in UTC, where both days must match; or ``off``.
     training_schedule: str = "0 3 * * *"
-    #: A scheduled run starts only when this many labels came in since the last one that ended well.
+    #: A scheduled run starts only with this many labels since the last successful one.
     training_new_labels: int = Field(default=200, ge=1, le=1_000_000_000)
-    #: A training run that gives no sign of life for this long is taken for dead.
+    #: A training run without a heartbeat for this long is closed as failed.
     training_lease_seconds: float = Field(default=120.0, ge=5, le=86_400)
     #: A training run that takes longer is stopped.
     training_time_limit_seconds: float = Field(default=14_400.0, gt=0, le=604_800)
-    #: ``user:password`` of who may look at `cratesort flower`.
+    #: ``user:password`` for `cratesort flower`.
     flower_login: SecretStr | None = None
-    #: DEBUG, INFO, WARNING or ERROR.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    #: Of services' logs: ``text``, ``json``, or ``auto``: text on a terminal, else json.
+    #: Format of services' logs; ``auto``: text on a terminal, else json.
     log_format: LogFormat = "auto"
 
     @field_validator("library_roots", mode="before")
@@ -153,7 +148,7 @@ class Settings(BaseSettings):
     def _check_schedule(cls, value: str) -> str:
         value = " ".join(value.split())
         if value != cls.model_fields["training_schedule"].default:
-            # Here: the parser is Celery's, which who works in one process does not load.
+            # The parser is Celery's, which a run in one process does not load.
             from workers.training_schedule import parse_schedule
 
             parse_schedule(value)
@@ -166,24 +161,23 @@ class Settings(BaseSettings):
 
     @property
     def in_process(self) -> bool:
-        """Whether work runs in the calling process, for want of a broker."""
+        """Whether work runs in the calling process, because no broker is set."""
         return self.broker_url is None
 
     @cached_property
     def database(self) -> str:
-        """The database URL in force, with its password."""
+        """The database URL, with its password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_folder / 'cratesort.db'}"
 
     @property
     def running_folder(self) -> Path:
-        """Where this host's processes that work on this database leave their notes.
+        """Where this host's processes that work on this database keep their crash markers.
 
-        By host, for a data folder may be shared over a network that does not carry locks; by
-        database, for a batch's number means nothing in another one.
+        One per host, because a data folder may be shared over a network without locks.
         """
-        from sqlalchemy.engine import make_url  # takes a third of a second, and few need it
+        from sqlalchemy.engine import make_url  # takes a third of a second
 
         url = make_url(self.database)._replace(password=None)
         if url.get_backend_name() == "sqlite" and url.database:
@@ -199,13 +193,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings.
-
-    Raises
-    ------
-    ConfigurationError
-        One line a fault, naming the variable; values of URLs are never repeated.
-    """
+    """Read the settings; ConfigurationError has one line a fault, without values of URLs."""
     _refuse_unknown_names(os.environ)
     try:
         _refuse_unknown_names(name.upper() for name in DotEnvSettingsSource(Settings).env_vars)
@@ -222,17 +210,16 @@ def load_settings() -> Settings:
 
 
 def _without_tilde(path: Path) -> Path:
-    # In a .env file nothing expands it. Not Path.expanduser, which raises for an unknown user.
+    # A .env file has no shell. Path.expanduser raises for an unknown user.
     return Path(os.path.expanduser(path))
 
 
 def _refuse_unknown_names(names: Any) -> None:
-    """Refuse a misspelt variable: ignored, it would send the work to the wrong database."""
+    """Refuse a misspelt variable, which could send the work to the wrong database."""
     known = {field.upper() for field in Settings.model_fields}
     for name in sorted(names):
         own = name.removeprefix(PREFIX)
         if name.startswith(PREFIX) and own not in known:
-            # Without the prefix, which would make any two names alike.
             close = difflib.get_close_matches(own, known, n=1)
             hint = (
                 f"did you mean {PREFIX}{close[0]}?" if close else ".env.example lists the settings"

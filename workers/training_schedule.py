@@ -8,27 +8,17 @@ from celery.schedules import ParseException, crontab
 #: In place of a schedule.
 OFF: Final = "off"
 
-#: A year has at most this many days; a weekday that falls on 29 February comes within 40 years.
+#: A given weekday falls on 29 February at least once in 40 years.
 _SEARCH_DAYS: Final = 41 * 366
 
 
 def parse_schedule(text: str) -> crontab | None:
-    """Read a schedule.
-
-    Parameters
-    ----------
-    text : str
-        Five fields (minute, hour, day of month, month, day of week), or ``off``.
-
-    Returns
-    -------
-    celery.schedules.crontab or None
-        None for ``off``.
+    """Read five fields (minute, hour, day of month, month, day of week); None for ``off``.
 
     Raises
     ------
     ValueError
-        One line that says what was expected.
+        One line that tells what was expected.
     """
     if text.lower() == OFF:
         return None
@@ -47,13 +37,8 @@ def parse_schedule(text: str) -> crontab | None:
 def slot_at(schedule: crontab, moment: datetime) -> str:
     """Return the schedule's moment that is nearest to another, as a training run's slot.
 
-    Nearest, and not last: a beat whose clock is seconds ahead sends its message before the moment
-    has come by the database's clock, and means the same one.
-
-    Parameters
-    ----------
-    moment : datetime
-        With a time zone.
+    Nearest, not last: a beat whose clock is seconds ahead sends its message before the moment has
+    come by the database's clock. `moment` has a time zone.
     """
     before = _due(schedule, moment, forwards=False)
     after = _due(schedule, moment, forwards=True)
@@ -64,7 +49,7 @@ def slot_at(schedule: crontab, moment: datetime) -> str:
 
 
 def _due(schedule: crontab, moment: datetime, *, forwards: bool) -> datetime | None:
-    """Return the first moment behind `moment`, or the last one that is not."""
+    """Return the first moment after `moment`, or the last one that is not after it."""
     times = [time(hour, minute) for hour in schedule.hour for minute in schedule.minute]
     times.sort(reverse=not forwards)
     for days in range(_SEARCH_DAYS):

@@ -1,8 +1,8 @@
 """The Celery app and its configuration: every setting that delivery depends on, with its reason.
 
-No setting of Celery on Redis is lossless by itself: kombu takes a message off its list and only
-then notes that it has it. So the ledger in the database is the record and Redis a doorbell; what
-follows keeps the doorbell from ringing for ever, from blocking, and from lying.
+No setting of Celery on Redis is lossless: kombu removes a message from its list before it records
+that it has it. So the database is the queue of record, and Redis only wakes workers up. The
+settings below bound redelivery, make publishing fail fast, and keep acknowledgements truthful.
 """
 
 from typing import Any, Final
@@ -18,7 +18,7 @@ from workers.training_schedule import parse_schedule
 TASK_MODULES: Final = ("tasks.classify", "tasks.sweep", "tasks.retrain")
 
 CLASSIFY_QUEUE: Final = "classify"
-#: Batches that somebody waits for; a worker that serves nothing else is free for them at once.
+#: Batches that a user waits for; workers may serve this queue alone.
 INTERACTIVE_QUEUE: Final = "interactive"
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 TRAINING_QUEUE: Final = "training"
@@ -29,12 +29,12 @@ RETRAIN_TASK: Final = "tasks.retrain"
 #: A trainer that was away for longer waits for the schedule's next moment.
 RETRAIN_EXPIRES_SECONDS: Final = 3600
 
-#: In Redis, less is sooner, across all queues of a worker.
+#: The lowest first, across all queues of a worker.
 FIRST_PRIORITY: Final = 0
 BULK_PRIORITY: Final = 3
 
-#: Seconds after which Redis hands an unacknowledged message to another worker. Longer than a lease
-#: plus the stale time, so that the ledger is always first to decide; shorter makes live copies.
+#: When Redis delivers an unacknowledged message again. Longer than a lease plus the stale time, so
+#: that the ledger decides first; shorter than a task, concurrent copies would run.
 VISIBILITY_TIMEOUT_SECONDS: Final = 900
 
 
@@ -46,13 +46,7 @@ class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
 
 
 def build_app(settings: Settings) -> Celery:
-    """Return the app for these settings.
-
-    Parameters
-    ----------
-    settings : Settings
-        Without a broker the app publishes nowhere; it exists so that tasks can be defined.
-    """
+    """Return the app for these settings; without a broker it only defines tasks."""
     redis_transport.install()
     app = Celery("cratesort", task_cls=LimitedTask, include=TASK_MODULES, set_as_current=False)
     app.conf.update(configuration(settings))
@@ -67,28 +61,28 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # -- when a message is acknowledged ----------------------------------------------------
         # Late: a message acknowledged early is gone with the child that was killed on it.
         "task_acks_late": True,
-        # False: with True a file that kills its child came back 20 times in 30 s. Returning work
-        # is the lease's job, and the lease counts.
+        # With True a file that kills its child came back 20 times in 30 s. The lease returns
+        # work, and counts.
         "task_reject_on_worker_lost": False,
-        # True: with False a time-out loops, and a plain exception is dropped all the same.
+        # With False a time-out loops, and a plain exception is dropped anyway.
         "task_acks_on_failure_or_timeout": True,
         # -- the pool --------------------------------------------------------------------------
         # Prefork: threads ignore time limits, and one abort in libsndfile ends them all.
         "worker_pool": "prefork",
-        # One message a child: a second one would wait behind a slow batch while others idle.
+        # One message a child: a second would wait for a slow batch while others idle.
         "worker_prefetch_multiplier": 1,
         # Always set; LimitedRequest ignores what a message asks for.
         "task_time_limit": settings.time_limit_seconds,
         # The default of 4 s kills children that are still loading their model.
         "worker_proc_alive_timeout": 60,
-        # False: with True the batch in hand was lost when Redis died with its data.
+        # With True the batch in progress was lost when Redis died with its data.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Without a result backend this loses redeliveries instead of deduplicating them.
         "worker_deduplicate_successful_tasks": False,
         # -- Redis -----------------------------------------------------------------------------
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
-            # A message that timed out is looked for every 10 s, not after 99.
+            # A timed-out message is looked for every 10 s; by default it took 99.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             # A worker that died holding the restore lock blocks the others 30 s, not 300.
@@ -98,22 +92,20 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 3,
             "health_check_interval": 10,
             "socket_keepalive": True,
-            # Connecting is not tried again inside a publish (kombu's default: 0, 2 and 4 s later):
-            # the ledger has the work, and the sweep will publish it.
+            # No retries inside a publish: the ledger has the work, and a sweep publishes it.
             "max_retries": 0,
-            # What came back from a dead worker has waited once, and for what is interactive
-            # somebody waits: both go before the rest. Redis has
-            # no priorities; kombu keeps a list for each, and this is how the second is called.
+            # Batches of dead workers and interactive batches go before the rest. kombu keeps a
+            # Redis list for each priority; the second is called ``classify:3``.
             "priority_steps": [FIRST_PRIORITY, BULK_PRIORITY],
             "sep": ":",
         },
-        # None: for ever. The default gives up after some 46 minutes and the worker exits.
+        # For ever: by default the worker exits after some 46 minutes.
         "broker_connection_max_retries": None,
         "broker_connection_retry_on_startup": True,
-        # A producer must hear at once that Redis is away; the ledger has the work already.
+        # A producer must learn at once that Redis is away; the ledger has the work already.
         "task_publish_retry": False,
-        # -- what a message may be -------------------------------------------------------------
-        # Pickle runs code. Results belong in the database, where they are one per file.
+        # -- messages --------------------------------------------------------------------------
+        # JSON, because pickle runs code. Results are rows in the database.
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
@@ -146,7 +138,7 @@ def _beat_schedule(settings: Settings) -> dict[str, Any]:
         "sweep": {
             "task": SWEEP_TASK,
             "schedule": settings.sweep_seconds,
-            # Sweeps that nobody took must not pile up behind a worker that was away.
+            # Sweeps must not pile up while no worker runs.
             "options": {"expires": settings.sweep_seconds, "queue": HOUSEKEEPING_QUEUE},
         }
     }

@@ -1,8 +1,7 @@
-"""Ringing the doorbell: a message for each batch that should be worked on, within the window.
+"""Publishing a message for each batch that should be worked on, within the window.
 
-Batches are marked `queued` and committed first, then published; a message that could not be sent
-puts its batch back. A crash between the two leaves a queued batch without a message, which the next
-sweep finds.
+Batches are marked `queued` and committed first, then published; if that fails they are pending
+again. After a crash between the two a queued batch has no message; a sweep publishes it again.
 """
 
 import logging
@@ -38,15 +37,7 @@ MESSAGE_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """What came of one round.
-
-    Attributes
-    ----------
-    published : int
-        Batches that now have a message.
-    broker_away : str or None
-        Why publishing stopped; the ledger keeps the rest.
-    """
+    """How many batches were published, and why publishing stopped if it did."""
 
     published: int
     broker_away: str | None = None
@@ -61,11 +52,6 @@ def dispatch(
     ----------
     limit : int, optional
         Most batches this time; a whole window when not given.
-
-    Raises
-    ------
-    sqlalchemy.exc.OperationalError
-        The database is away; nothing was published that is not in the ledger.
     """
     window = settings.window_batches
     with database.begin() as connection:
@@ -74,7 +60,7 @@ def dispatch(
 
 
 def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Dispatched:
-    """Send a message for each of these queued batches; what cannot be sent is pending again."""
+    """Send a message for each queued batch; those that cannot be sent are pending again."""
     for position, batch in enumerate(taken):
         try:
             _send(app, batch)
@@ -91,7 +77,7 @@ def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Disp
 
 
 def messages_waiting(app: Celery) -> int:
-    """Return how many batches' messages wait in Redis; none when Redis cannot be asked."""
+    """Return how many messages of batches wait in Redis; 0 when Redis is away."""
     try:
         with app.connection_for_read() as connection:
             channel = connection.default_channel
@@ -106,7 +92,7 @@ def queue_lengths(app: Celery) -> dict[str, int]:
     Raises
     ------
     kombu.exceptions.OperationalError
-        Redis is away, or another of `workers.faults.BROKER_AWAY`.
+        Or another of `workers.faults.BROKER_AWAY`.
     """
     with app.connection_for_read() as connection:
         channel = connection.default_channel

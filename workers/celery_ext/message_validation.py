@@ -1,9 +1,11 @@
-"""How a worker reads a message: nothing in it is believed that could harm the worker.
+"""Checks of a message before a worker acts on it.
 
-Celery lets a message's ``timelimit`` header override the worker's limit, so a producer (or anyone
-who can write to Redis) could switch the safeguard off: with 60 s in the header, a worker limited to
-2 s had not killed its task after 18 s. And it assumes that a message has the form its own producer
-gives it: one whose body is JSON's ``null`` ends the worker, and is there for the next one.
+Celery lets a message's ``timelimit`` header override the worker's limit: with 60 s in the header, a
+worker limited to 2 s had not killed its task after 18 s. It also assumes that a message has the
+form its own producer gives it: a body of JSON's ``null`` ends the worker.
+
+These checks defend against accidents. Whoever can write to Redis can also shut workers down by
+Celery's remote control (SECURITY.md).
 """
 
 import logging
@@ -21,26 +23,18 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
 
     @property
     def time_limits(self) -> tuple[None, None]:
-        """No limits of the message's own; Celery then applies the task's."""
+        """No limits from the message; Celery then applies the task's."""
         return (None, None)
 
     @time_limits.setter
     def time_limits(self, _value: Any) -> None:
-        """Drop what the message's header asked for."""
+        """Ignore the message's header."""
 
 
 def strict_strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
-    """Return Celery's handler of a task's messages behind a check of their form.
+    """Return Celery's handler of a task's messages, preceded by a check of their form.
 
-    Parameters
-    ----------
-    task, app, consumer, options
-        As Celery calls a task's ``Strategy``.
-
-    Returns
-    -------
-    callable
-        Drops a malformed message with one line in the log; the ledger still has the work.
+    A malformed message is dropped with one line in the log; the ledger still has the work.
     """
     handle = default(task, app, consumer, **options)
 
@@ -55,13 +49,7 @@ def strict_strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Calla
 
 
 def fault_of(message: Any, body: Any) -> str | None:
-    """Return what is wrong with a message's form, None when nothing is.
-
-    Parameters
-    ----------
-    body : object
-        None for Celery's message protocol 2, the only one that is read.
-    """
+    """Return what is wrong with a message's form, or None; `body` is None in protocol 2."""
     headers = message.headers
     if body is not None:
         return "it is not of message protocol 2"
@@ -70,7 +58,7 @@ def fault_of(message: Any, body: Any) -> str | None:
     if headers.get("eta") is not None:
         return "it asks for a later time; a worker would have to keep it until then"
     expires = headers.get("expires")
-    # Zero and empty text are, for Celery, an expiry that is there and cannot be read.
+    # Celery takes 0 and "" for an expiry, and cannot parse them.
     if not (expires is None or (isinstance(expires, str | int | float) and expires)):
         return "its expiry is not a time"
     if headers.get("stamped_headers") or headers.get("stamps"):

@@ -1,13 +1,10 @@
-"""kombu's Redis transport, for a Redis that holds what is no message, and for one that refuses.
+"""kombu's Redis transport, made tolerant of malformed entries and of a Redis that refuses commands.
 
-kombu expects of each entry what it would have written itself. One that is not JSON, or lacks a part
-of the envelope, raises in the middle of its event loop and ends the worker: whoever can push to the
-list could end one worker an entry. Here such an entry is dropped with one line in the log; the
-ledger still has the work.
+An entry that is not JSON, or lacks a part of the envelope, raises in kombu's event loop and ends
+the worker. Here it is dropped with one line in the log; the ledger still has the work.
 
-A Redis that answers and refuses (full, a replica now, its disk gone) is for kombu an error of the
-program, which ends the worker. Here it is one of the connection: the worker connects again until
-Redis takes what it is given.
+A Redis that answers with an error (full, a replica now, its disk gone) is a program error for kombu
+and ends the worker. Here it is a connection error: the worker reconnects until Redis works.
 """
 
 import base64
@@ -21,10 +18,10 @@ from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
 
-#: What reading an entry raises that is not JSON, or not what kombu adds to JSON.
+#: What kombu raises when it reads an entry that is not JSON, or not the JSON it expects.
 _UNREADABLE: Final = (ValueError, TypeError, AttributeError, RecursionError)
 
-#: What kombu and Celery read of an envelope without asking whether it is there.
+#: The parts of an envelope that kombu and Celery read without a check.
 _ENVELOPE: Final = {
     "body": str,
     "headers": dict,
@@ -39,13 +36,7 @@ _ENVELOPE: Final = {
 
 
 def envelope_fault(message: Any) -> str | None:
-    """Return what is wrong with an entry's envelope, None when nothing is.
-
-    Parameters
-    ----------
-    message : object
-        As it came out of the JSON.
-    """
+    """Return what is wrong with the envelope of a parsed entry; None when nothing is."""
     fault = _missing_part(message, _ENVELOPE)
     if fault is not None:
         return fault
@@ -83,7 +74,7 @@ class _TolerantDelivery:
 
     connection_errors = (*redis.Transport.connection_errors, ResponseError)
 
-    #: Whether what is raised comes from those a message was given to, and not from reading it.
+    #: Whether an error comes from the receivers of a message, and not from reading it.
     delivering = False
 
     def _deliver(self, message: Any, queue: str) -> None:
@@ -96,10 +87,10 @@ class _TolerantDelivery:
 
 
 class TolerantQoS(redis.QoS):
-    """Remembers which messages are in hand; survives what it finds there and did not write."""
+    """Tracks unacknowledged messages; survives foreign entries among them."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put a message that was in hand back on its list, or drop what is no message."""
+        """Put an unacknowledged message back on its list, or drop what is no message."""
         try:
             super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
         except _UNREADABLE as error:
@@ -110,7 +101,7 @@ class TolerantQoS(redis.QoS):
 
 
 class _TolerantReading:
-    """For a channel: survives an entry that is not JSON, or not what kombu makes of JSON."""
+    """For a channel: survives an entry that is not JSON, or not the JSON that kombu expects."""
 
     QoS = TolerantQoS
     connection: Any
@@ -127,27 +118,27 @@ class _TolerantReading:
 
 
 class Channel(_TolerantReading, redis.Channel):
-    """A Redis channel that survives entries which are not JSON."""
+    """A channel of redis:// and rediss://."""
 
 
 class Transport(_TolerantDelivery, redis.Transport):
-    """The transport for redis:// and rediss://."""
+    """The transport of redis:// and rediss://."""
 
     Channel = Channel
 
 
 class SentinelChannel(_TolerantReading, redis.SentinelChannel):
-    """As `Channel`, behind sentinels."""
+    """A channel of sentinel://."""
 
 
 class SentinelTransport(_TolerantDelivery, redis.SentinelTransport):
-    """The transport for sentinel://."""
+    """The transport of sentinel://."""
 
     Channel = SentinelChannel
 
 
 def install() -> None:
-    """Have kombu use these transports for its URLs' schemes, in this process."""
+    """Have kombu use these transports in this process."""
     own = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
     for scheme, name in own.items():
         kombu.transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{name}"

@@ -14,8 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from classifier.errors import SoundError
 from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.files.paths import path_text, readable_name
-from classifier.names.folder_context import folder_words as spoken_words
-from classifier.names.folder_context import prefixed_name
+from classifier.names import folder_context
 from classifier.names.pack_mates import PackMates, pack_mates_of
 from workers.faults import Fault
 from workers.library_roots import OpenRoot
@@ -27,7 +26,7 @@ MOST_FOLDERS: Final = 256
 #: times in steps of up to two seconds.
 _SETTLED_NS: Final = 2_000_000_000
 
-#: Root, folder, whether its words are spoken.
+#: Root, folder, whether folder words are used.
 _Key: TypeAlias = tuple[str, str, bool]
 
 
@@ -41,13 +40,7 @@ class _State(NamedTuple):
 
 
 class FolderCache:
-    """Lists folders, and caches the last ones while they are unchanged. One per process.
-
-    Parameters
-    ----------
-    most : int
-        Folders cached.
-    """
+    """Lists folders, and caches the last `most` of them while they are unchanged."""
 
     def __init__(self, most: int = MOST_FOLDERS) -> None:
         self._most = most
@@ -56,26 +49,15 @@ class FolderCache:
     def pack_mates(
         self, root: OpenRoot, paths: Sequence[str], *, folder_words: bool
     ) -> list[PackMates | None]:
-        """Return the pack-mates of sounds of one root.
+        """Return the pack-mates of each sound; `folder_words` as the setting of that name.
 
-        Parameters
-        ----------
-        paths : sequence of str
-            As the ledger has them.
-        folder_words : bool
-            Whether names that say nothing are read with their folders' words, like the sound's.
-
-        Returns
-        -------
-        list of (PackMates or None)
-            One per path; None when its folder cannot be listed, or holds nothing that is named
-            like a sound.
+        None where a folder cannot be listed, or holds nothing that is named like a sound.
 
         Raises
         ------
         OSError
-            Storage or the machine fails. A prediction without the pack-mates would differ from that
-            of the next try.
+            A transient fault: a prediction without the pack-mates would differ from that of the
+            next try.
         """
         by_folder: dict[str, PackMates | None] = {}
         for path in paths:
@@ -117,10 +99,10 @@ def _listed(fd: int, key: _Key) -> PackMates | None:
         return None
     if not folder_words:
         return pack_mates
-    words = spoken_words([readable_name(part) for part in folder.split("/")])
-    # Chosen first: a folder of a million names then costs the words of 64.
-    spoken = tuple(prefixed_name(words, name) for name in pack_mates.names)
-    return pack_mates if spoken == pack_mates.names else pack_mates_of(spoken)
+    words = folder_context.folder_words([readable_name(part) for part in folder.split("/")])
+    # After the choice of names: of a million names only 64 get the words.
+    names = tuple(folder_context.prefixed_name(words, name) for name in pack_mates.names)
+    return pack_mates if names == pack_mates.names else pack_mates_of(names)
 
 
 def _names(fd: int) -> Iterator[str]:

@@ -34,16 +34,8 @@ def opened_ahead(
 ) -> Iterator[Iterator[Callable[[], Opened]]]:
     """Open files in threads, some ahead of those that are taken.
 
-    Parameters
-    ----------
-    open_one : callable
-        Opens one, or raises.
-
-    Yields
-    ------
-    iterator of callable
-        One for each path, in order: it waits for the file and returns it, or raises what
-        `open_one` raised. The caller closes the file; files that were not taken are closed here.
+    Yields one callable for each path, in order: it waits for the file and returns it, or raises
+    what `open_one` raised. The caller closes the file; files that were not taken are closed here.
     """
     waiting: deque[Future[Opened]] = deque()
     with _few_heaps(), ThreadPoolExecutor(_AHEAD, thread_name_prefix="opening") as pool:

@@ -1,8 +1,8 @@
 """Celery bootsteps of a worker's parent process.
 
-The parent starts the supervisor (`workers.recovery.supervisor`) and restarts it when it ends. It
-takes no messages while the database is away, interrupts a training run when it is told to stop, and
-ends within a second on a second Ctrl-C.
+The parent starts the supervisor and restarts it when it ends. It takes no messages while the
+database is away, interrupts a training run when it is told to stop, and ends within a second on a
+second Ctrl-C.
 """
 
 import logging
@@ -23,20 +23,19 @@ from workers.recovery.supervisor import SIGNALS, STOP_NOW
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 0.5
-#: A supervisor that ends at once is not started over and over.
+_POLL_SECONDS: Final = 0.5
+#: A supervisor that ends at once is not restarted over and over.
 _RESTART_SECONDS: Final = 5.0
-#: How long a second Ctrl-C waits for the supervisor to return what was in hand.
-_PATIENCE_SECONDS: Final = 0.8
-
-#: A batch in hand ends within its time limit, and the supervisor's grace.
+#: How long a second Ctrl-C waits for the supervisor to return batches.
+_STOP_TIMEOUT_SECONDS: Final = 0.8
+#: A batch ends within its time limit and the supervisor's grace.
 _SHUTDOWN_MARGIN_SECONDS: Final = 5.0
 
 _INTERRUPTED: Final = 130
 
 
 class _SupervisorProcess:
-    """The parent's end of the supervisor."""
+    """The supervisor as its parent sees it."""
 
     def __init__(self) -> None:
         self.health = DatabaseHealth.create()
@@ -52,21 +51,15 @@ class _SupervisorProcess:
             return
         if ended is not None:
             log.error("the supervisor ended with code %d; another one is started", ended)
-            self.health.report_up()  # else nothing would be taken until the new one has had a look
+            self.health.report_up()  # until the new one reports
         self._started = time.monotonic()
-        # Blocked signals stay blocked in the new program: until it can tell them apart, a Ctrl-C
-        # would end it. Ours that come meanwhile are delivered behind.
+        # The new process inherits the blocked signals, so that a Ctrl-C does not end it before it
+        # handles them. Signals to this process are delivered after they are unblocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        module, fd = "workers.recovery.supervisor", str(self.health.fd)
         try:
             self._process = subprocess.Popen(  # noqa: S603  (ourselves, and two numbers)
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "workers.recovery.supervisor",
-                    str(self.health.fd),
-                    str(os.getpid()),
-                ],
+                [sys.executable, "-P", "-m", module, fd, str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[self.health.fd],
             )
@@ -74,14 +67,14 @@ class _SupervisorProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop_now(self) -> None:
-        """Have all children ended and their batches returned; wait a moment for it."""
+        """Have the supervisor kill all children and return their batches; wait a moment."""
         if self._process is None:
             return
         try:
             self._process.send_signal(STOP_NOW)
-            self._process.wait(_PATIENCE_SECONDS)
+            self._process.wait(_STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            pass  # it goes on without us; and if it cannot, the leases end
+            pass  # it goes on without us; if it cannot, the leases expire
 
 
 _supervisor: Final = _SupervisorProcess()
@@ -90,8 +83,8 @@ _supervisor: Final = _SupervisorProcess()
 class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Takes no messages while the database does not answer.
 
-    A batch without a database cannot even be claimed: its message would be gone for nothing, and
-    its batch wait until a sweep misses it.
+    Without a database a batch cannot even be claimed. Its message would be used up, and the batch
+    would wait until a sweep publishes it again.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -102,18 +95,18 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Look at the supervisor and its health from now on."""
+        """Poll from now on; called again after each lost connection."""
         _supervisor.ensure()
-        # After a lost connection Celery has set up only what was consumed before.
+        # After a lost connection Celery consumes only from the queues that were not held.
         self._release(consumer)
-        self._timer = consumer.timer.call_repeatedly(_LOOK_SECONDS, self._look, (consumer,))
+        self._timer = consumer.timer.call_repeatedly(_POLL_SECONDS, self._poll, (consumer,))
 
     def stop(self, consumer: Any) -> None:  # noqa: ARG002  (Celery's signature)
-        """Stop looking."""
+        """Stop polling."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self, consumer: Any) -> None:
+    def _poll(self, consumer: Any) -> None:
         _supervisor.ensure()
         if not _supervisor.health.is_up:
             self._hold(consumer)
@@ -122,17 +115,17 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
             self._release(consumer)
 
     def _hold(self, consumer: Any) -> None:
-        taken = list(consumer.app.amqp.queues.consume_from)
-        if taken:
+        queues = list(consumer.app.amqp.queues.consume_from)
+        if queues:
             log.warning("the database is away: no messages are taken until it answers")
-        for queue in taken:
+        for queue in queues:
             self._held.append(queue)
             consumer.cancel_task_queue(queue)
 
     def _release(self, consumer: Any) -> None:
         while self._held:
-            # Forgotten only behind it: Redis may fail just now, and then all is tried again.
             consumer.add_task_queue(self._held[0])
+            # Only after re-subscribing succeeded: if Redis fails here, it is tried again.
             del self._held[0]
 
 
@@ -142,12 +135,12 @@ def install(app: Celery) -> None:
 
     @signals.worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
-        _supervisor.ensure()  # before there are children to watch
+        _supervisor.ensure()  # before there are children
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
         signal.signal(signal.SIGQUIT, _stop_now)
-        # Celery would start itself anew under the same process id, and leave the supervisor behind.
+        # Celery would restart itself under the same process id and leave the supervisor behind.
         signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
     @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
@@ -156,25 +149,21 @@ def install(app: Celery) -> None:
 
 
 def _shut_down(how: str, limit_seconds: float) -> None:
-    """Do our part of a shutdown, of which Celery tells in the signal's handler."""
+    """Do our part of a shutdown; Celery calls this in the signal's handler."""
     if how == "Cold":
-        # A second Ctrl-C that came after Celery had announced it and before the handler below was
-        # in place: Celery's own second step waits for children that may never answer.
+        # A second Ctrl-C before the handler below was in place. Celery's own cold shutdown waits
+        # for children that may never answer.
         _stop_now()
     _interrupt_training()
     signal.signal(signal.SIGINT, _stop_now)
-    # A Redis that stands still would hold it for ever; by then nothing is in hand any more.
+    # A Redis that does not answer would block the shutdown; by then no batch is in progress.
     timer = threading.Timer(limit_seconds, _end, [0])
     timer.daemon = True
     timer.start()
 
 
 def _interrupt_training() -> None:
-    """Have a child that trains close its run as interrupted, and end.
-
-    A batch in hand is finished within its time limit; a training run would take hours, and the next
-    one does it all anew in any case.
-    """
+    """Have a child that trains close its run as interrupted; the next run starts over anyway."""
     for request in list(active_requests):
         if request.name == RETRAIN_TASK and request.worker_pid is not None:
             try:
@@ -184,7 +173,7 @@ def _interrupt_training() -> None:
 
 
 def _stop_now(*_: Any) -> None:
-    """End this worker at once; what was in hand is returned by the supervisor, or by its lease."""
+    """End this worker at once; the supervisor returns its batches, or their leases expire."""
     _interrupt_training()
     _end(_INTERRUPTED)
 

@@ -3,7 +3,7 @@
 A file that makes libsndfile abort raises no exception; the process just dies. So before each file a
 process writes a few bytes of shared memory: its batch, the file's index and the batch's deadline.
 A lock on the marker, which the kernel drops with the process, tells whether the process is alive.
-A process id would not, because ids are reused.
+(Process ids are reused.)
 
 Old and new versions may run beside each other on a host. The name and the layout of a marker are
 the contract between them. Other files in the folder are ignored, like the ``.iou`` files of an
@@ -43,23 +43,15 @@ def new_worker_name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class MarkerContent:
-    """What a marker contains.
+    """What a marker contains."""
 
-    Attributes
-    ----------
-    worker : str
-        The name under which the process claims batches.
-    batch_id : int or None
-        The batch in progress; None between two batches.
-    index : int or None
-        The sound of it that is being read.
-    deadline : float
-        When the batch's time ends, in seconds of this machine's monotonic clock.
-    """
-
+    #: The name under which the process claims batches.
     worker: str
+    #: The batch in progress, if there is one.
     batch_id: int | None
+    #: The sound of it that is being read.
     index: int | None
+    #: When the batch's time ends, in seconds of this machine's monotonic clock.
     deadline: float
     parent_pid: int
 
@@ -79,19 +71,9 @@ class MarkerContent:
 
 
 class CrashMarker:
-    """The marker of this process, in memory that outlives it.
+    """The marker of this process; raises OSError when the folder cannot be written.
 
-    Parameters
-    ----------
-    folder : Path
-        Where markers lie; created.
-    worker : str, optional
-        The name under which the process claims batches; a new one when not given.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be written.
+    `worker` is the name under which the process claims batches.
     """
 
     def __init__(self, folder: Path, worker: str | None = None) -> None:
@@ -124,8 +106,7 @@ class CrashMarker:
     @property
     def index(self) -> int | None:
         """The sound that is being read."""
-        index = _READING.unpack_from(self._memory)[1]
-        return None if index == _NOTHING else int(index)
+        return _unless_nothing(_READING.unpack_from(self._memory)[1])
 
     def clear(self) -> None:
         """Record that there is no batch."""
@@ -173,14 +154,10 @@ def _create_locked(path: Path) -> int:
 
 def markers_in(folder: Path) -> list[Path]:
     """Return the markers in a folder, of live and of dead processes."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return []  # no process has created it yet
     return [
-        Path(entry.path)
-        for entry in entries
-        if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+        path
+        for path in sorted(folder.glob("*.note"))
+        if _NAME.fullmatch(path.name) and not path.is_symlink() and path.is_file()
     ]
 
 
@@ -229,7 +206,6 @@ def _opened(path: Path) -> Iterator[int | None]:
 
 
 def _is_alive(fd: int) -> bool:
-    """Whether a marker's process is alive."""
     try:
         # Shared, so that two processes that check do not take each other for the marker's own.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -239,8 +215,7 @@ def _is_alive(fd: int) -> bool:
 
 
 def _lock_for_recovery(fd: int) -> bool:
-    """Lock a marker against other recovering processes; another kind of lock than its own."""
-    try:
+    try:  # another kind of lock than that of the marker's process
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
@@ -257,9 +232,9 @@ def _content(path: Path, fd: int) -> MarkerContent:
         return MarkerContent(worker, None, None, math.inf, 0)
     batch_id, index, deadline, parent_pid = _LAYOUT.unpack(data)
     return MarkerContent(
-        worker,
-        None if batch_id == _NOTHING else batch_id,
-        None if index == _NOTHING else index,
-        deadline,
-        parent_pid,
+        worker, _unless_nothing(batch_id), _unless_nothing(index), deadline, parent_pid
     )
+
+
+def _unless_nothing(number: int) -> int | None:
+    return None if number == _NOTHING else number

@@ -8,22 +8,17 @@ import math
 import mmap
 import os
 import struct
+import tempfile
 import time
 from typing import Final
 
 _LAYOUT: Final = struct.Struct("<d")
-#: A database that has not answered for this long is away: one that is busy answers sooner.
-_SILENCE_SECONDS: Final = 5.0
+#: A database that has not answered for this long is away: a busy one answers sooner.
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 class DatabaseHealth:
-    """The moment of the last answer.
-
-    Parameters
-    ----------
-    fd : int
-        Of the shared memory, inherited from the parent.
-    """
+    """The time of the last answer, behind an inherited descriptor `fd`."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -31,10 +26,8 @@ class DatabaseHealth:
 
     @classmethod
     def create(cls) -> "DatabaseHealth":
-        """Return a new one, for the parent; as good as an answer just now."""
-        # Not memfd_create: macOS has none, and an anonymous mapping has no descriptor to hand on.
-        import tempfile
-
+        """Return a new one, for the parent, that counts as an answer now."""
+        # Not memfd_create, which macOS lacks, nor an anonymous mapping, which has no descriptor.
         with tempfile.TemporaryFile() as file:
             os.pwrite(file.fileno(), bytes(_LAYOUT.size), 0)
             health = cls(os.dup(file.fileno()))
@@ -42,15 +35,15 @@ class DatabaseHealth:
         return health
 
     def report_up(self) -> None:
-        """Note that the database has just answered."""
+        """Record that the database has just answered."""
         _LAYOUT.pack_into(self._memory, 0, time.monotonic())
 
     def report_down(self) -> None:
-        """Note that the database is known to be away."""
+        """Record that the database is known to be away."""
         _LAYOUT.pack_into(self._memory, 0, -math.inf)
 
     @property
     def is_up(self) -> bool:
-        """Whether the database is there, as far as one knows."""
+        """Whether the database answered recently."""
         (answered,) = _LAYOUT.unpack_from(self._memory)
-        return bool(time.monotonic() - answered < _SILENCE_SECONDS)
+        return bool(time.monotonic() - answered < _TIMEOUT_SECONDS)

@@ -78,14 +78,8 @@ def decide(
 ) -> Decision:
     """Decide what to do with a batch that was not finished.
 
-    Parameters
-    ----------
-    was_reading : bool
-        Whether a file was being read at the end, and is known.
-    in_process : bool
-        Without a broker a user sees the error, and their next run tries again at once.
-    transient_failures : int
-        Earlier ones in a row.
+    `was_reading`: a known file was being read at the end. `in_process`: without a broker a user
+    sees the error, and their next run tries again at once.
     """
     match cause:
         case Ending.STOPPED:
@@ -113,19 +107,10 @@ def carry_out(
     index: int | None = None,
     detail: str = "",
 ) -> AttemptOutcome | None:
-    """Carry a decision out, in a transaction.
+    """Carry a decision out, in a transaction; return None when nothing was changed.
 
-    Parameters
-    ----------
-    index : int, optional
-        The file that was being read: an attempt counts against it alone.
-    detail : str
-        Added to the message of an error row.
-
-    Returns
-    -------
-    AttemptOutcome or None
-        None when nothing was changed, also because the lease was lost already.
+    `index` is the file that was being read: an attempt counts against it alone. `detail` is added
+    to the message of an error row.
     """
     match decision:
         case Leave():
@@ -152,36 +137,24 @@ def _close(
     """Write an error row for each sound of a batch and close it."""
     rows = []
     for entry in batch.entries:
-        status = _status(batch.root, entry.path, settings)
+        # Recorded, so that the file is tried again only after it was replaced.
+        size, mtime = _size_and_mtime(batch.root, entry.path, settings)
         rows.append(
             SoundResult(
-                root=batch.root,
-                path=entry.path,
-                pack=entry.pack,
-                vendor=entry.vendor,
-                # Recorded, so that the file is tried again only after it was replaced.
-                file_size_bytes=None if status is None else status.st_size,
-                mtime_ns=None if status is None else mtime_ns(status),
-                header=None,
-                outcome=failure,
+                batch.root, entry.path, entry.pack, entry.vendor, size, mtime, None, failure
             )
         )
-    held = ledger.finish(
-        connection,
-        batch.id,
-        token=batch.token,
-        classified=0,
-        failed=len(rows),
-        entries=batch.entries,
-    )
-    if held:
+    counts = {"classified": 0, "failed": len(rows)}
+    if ledger.finish(connection, batch.id, token=batch.token, entries=batch.entries, **counts):
         sounds.save(connection, rows)
 
 
-def _status(root: str, path: str, settings: Settings) -> os.stat_result | None:
-    """Return a file's status without opening it, where that is possible."""
+def _size_and_mtime(
+    root: str, path: str, settings: Settings
+) -> tuple[int, int] | tuple[None, None]:
     try:
         folder = LibraryRoot.named(root, settings).folder
-        return os.stat(os.path.join(folder, path_bytes(path)), follow_symlinks=False)
+        status = os.stat(os.path.join(folder, path_bytes(path)), follow_symlinks=False)
     except (OSError, ValueError, ConfigurationError):
-        return None
+        return None, None
+    return status.st_size, mtime_ns(status)

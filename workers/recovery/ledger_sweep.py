@@ -7,7 +7,7 @@ rows that another has locked.
 """
 
 import logging
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from celery import Celery
 from sqlalchemy import Engine
@@ -23,35 +23,21 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What one sweep did, in batches.
+class Swept(NamedTuple):
+    """What one sweep did, in batches."""
 
-    Attributes
-    ----------
-    returned, split, crashed : int
-        Expired leases: sent back whole, sent back in halves, closed as `crashed_reader`.
-    republished : int
-        Batches whose message seemed lost.
-    published : int
-        Pending batches that got their first message.
-    """
-
+    #: Expired leases: sent back whole, sent back in halves, closed with an error row.
     returned: int
     split: int
     crashed: int
+    #: Batches whose message seemed lost.
     republished: int
+    #: Pending batches that got their first message.
     published: int
 
 
 def sweep(app: Celery, database: Engine, settings: Settings) -> Swept:
-    """Run one sweep.
-
-    Raises
-    ------
-    sqlalchemy.exc.OperationalError
-        The database is away; the next sweep tries again.
-    """
+    """Run one sweep."""
     outcomes = return_expired(database, settings)
     _close_expired_runs(database)
     republished = _republish_lost(app, database, settings)

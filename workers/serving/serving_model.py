@@ -1,7 +1,4 @@
-"""The classifier a process serves with: the champion of the database, else the starter.
-
-Looked up once a batch, loaded only when it changed.
-"""
+"""The classifier a process serves with: the champion of the database, else the starter."""
 
 import logging
 from collections.abc import Callable
@@ -22,14 +19,12 @@ log = logging.getLogger(__name__)
 
 
 class ServingModel:
-    """Keeps one loaded classifier and swaps it between two batches when the champion changed.
+    """Keeps one loaded classifier and replaces it between two batches when the champion changed.
 
     Parameters
     ----------
-    engine_name : {'onnx', 'keras'}
-        ``onnx`` or ``keras``: how the bundle is run.
     loading : callable
-        Gives the block in which a model is loaded; a child's limit on memory is lifted there.
+        Gives the block in which a model is loaded: there a child lifts its memory limit.
     """
 
     def __init__(
@@ -47,8 +42,7 @@ class ServingModel:
         Raises
         ------
         classifier.errors.BundleError
-            The champion cannot be trusted. Loud on purpose: serving with an older model than the
-            one promoted would go unnoticed for months.
+            The champion cannot be loaded. An older model is no substitute: nobody would notice.
         """
         with reading(database) as connection:
             champion = bundles.champion_version(connection)
@@ -59,7 +53,7 @@ class ServingModel:
             with self._loading():
                 loaded = self._load(database, champion)
             if loaded.version != wanted:
-                # Rows would name another model than the one promoted, and never be up to date.
+                # Rows would name another model than the champion, and never be up to date.
                 raise BundleError(f"its bundle calls itself {loaded.version}")
         except BundleError as error:
             raise BundleError(
@@ -77,6 +71,6 @@ class ServingModel:
             return load_starter(self._engine_name)
         with reading(database) as connection:
             bundle = bundles.read(connection, champion)
-        if bundle is None:  # removed between the two reads; the next batch looks again
+        if bundle is None:  # removed between the two reads; the next batch tries again
             raise LookupError(f"model {champion} vanished from the database")
         return load_classifier(bundle, self._engine_name)

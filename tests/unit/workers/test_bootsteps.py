@@ -15,7 +15,7 @@ class Consumer:
         self.consumed = list(queues)
         self.failures = 0
         self.app = SimpleNamespace(amqp=SimpleNamespace(queues=self))
-        self.timer = SimpleNamespace(call_repeatedly=lambda _seconds, look, _args: look)
+        self.timer = SimpleNamespace(call_repeatedly=lambda _seconds, poll, _args: poll)
 
     @property
     def consume_from(self):
@@ -53,7 +53,7 @@ def look(consumer, monkeypatch):
     def once(*, database_answers):
         health.is_up = database_answers
         try:
-            step._look(consumer)
+            step._poll(consumer)
         except ConnectionError:
             step.start(consumer)
 
