@@ -31,7 +31,6 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-
 _POLL_SECONDS: Final = 0.2
 #: Longer than a run takes to get to its own batches.
 _DEFER_SECONDS: Final = 60.0
