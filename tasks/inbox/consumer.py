@@ -170,7 +170,7 @@ class Intake:
             stale, _ = needs_classification(connection, found)
             if labels:
                 give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)
-            BatchWriter(ingest_id, self._settings).close(connection, stale)
+            BatchWriter(ingest_id, self._settings).write(connection, stale, last=True)
             ledger.add_progress(
                 connection,
                 ingest_id,

@@ -51,15 +51,18 @@ class BatchWriter:
         self._size = 0
         self._sized_at = -_RESIZE_SECONDS
 
-    def add(self, connection: Connection, found: Iterable[FoundSound]) -> int:
-        """Take sounds, write those that fill a batch, and return how many were written."""
-        return self._write(connection, found, and_rest=False)
+    def write(
+        self, connection: Connection, found: Iterable[FoundSound] = (), *, last: bool = False
+    ) -> int:
+        """Take sounds, write those that fill a batch, and return how many were written.
 
-    def close(self, connection: Connection, found: Iterable[FoundSound] = ()) -> int:
-        """Write these sounds and all that wait, and return how many were written."""
-        return self._write(connection, found, and_rest=True)
-
-    def _write(self, connection: Connection, found: Iterable[FoundSound], *, and_rest: bool) -> int:
+        Parameters
+        ----------
+        found : iterable of FoundSound
+            Those of one root beside each other.
+        last : bool
+            Whether to write those too that fill no batch.
+        """
         self._waiting.extend(found)
         moment = time.monotonic()
         if moment - self._sized_at >= _RESIZE_SECONDS:
@@ -68,7 +71,7 @@ class BatchWriter:
         written = 0
         for root, group in groupby(self._waiting, key=root_of):
             for part in chunks(group, self._size):
-                if len(part) < self._size and not and_rest:
+                if len(part) < self._size and not last:
                     rest += part
                     continue
                 entries = [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in part]

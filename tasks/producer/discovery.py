@@ -5,7 +5,6 @@ to folders are not followed: their contents are found under their own names, or 
 """
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
@@ -50,26 +49,14 @@ def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> It
         A path lies in no root.
     """
     resolved = {os.path.realpath(os.fsencode(path)) for path in paths}
-    statuses = {path: _look_at(path) for path in resolved}
-    folders = {path for path, status in statuses.items() if _is_folder(status)}
+    folders = set(filter(os.path.isdir, resolved))
     # Taken even where the walk of a folder above would pass them over.
     named = resolved - folders
     for path in sorted(resolved):
         if path in named:
-            yield locator.sound(locator.library_root(path), path, statuses[path])
+            yield locator.sound(locator.library_root(path), path)
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
             yield from _walk(path, locator, ignored, named)
-
-
-def _is_folder(status: os.stat_result | None) -> bool:
-    return status is not None and stat.S_ISDIR(status.st_mode)
-
-
-def _look_at(path: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
 
 
 def _walk(

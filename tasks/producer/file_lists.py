@@ -134,8 +134,4 @@ def listed_sound(
     if resolved == root.folder:
         shown = printable(path_text(entry.path))
         return BadLine(entry.line, f"{shown} is a whole library root, not a file")
-    try:
-        status = os.stat(resolved)
-    except OSError:
-        status = None
-    return locator.sound(root, resolved, status, entry.vendor)
+    return locator.sound(root, resolved, entry.vendor)

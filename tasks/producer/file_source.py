@@ -8,7 +8,8 @@ from typing import BinaryIO, Final
 
 from classifier.files.paths import path_text
 from classifier.tables.strict_csv import BadLine
-from tasks.producer.dedupe import seen_sounds
+from db.results.sounds import sound_key
+from db.scratch_table import scratch_table
 from tasks.producer.discovery import Ignored, find
 from tasks.producer.file_lists import ListedFile, listed_sound, read_file_list
 from tasks.producer.locator import FoundSound, Locator
@@ -20,6 +21,9 @@ _BAD_LINES_KEPT: Final = 10
 _FOLDERS_REMEMBERED: Final = 64
 
 _PATHS_SHOWN: Final = 3
+
+#: Memory for the keys of the sounds that were found.
+_CACHE_KIB: Final = 8 * 1024
 
 
 class FileSource:
@@ -72,14 +76,21 @@ class FileSource:
         self.bad_line_count = 0
 
     def __iter__(self) -> Iterator[FoundSound]:
-        """Find the sounds, once."""
+        """Find the sounds; once only.
+
+        Raises
+        ------
+        db.scratch_table.ScratchSpaceError
+            There is no room to remember what was found.
+        """
         walked = find(self._paths, self._locator, self.ignored)
         if self._entries is None:
             yield from walked
             return
-        with seen_sounds() as seen:
+        with scratch_table("key BLOB PRIMARY KEY", cache_kib=_CACHE_KIB) as seen:
             for sound in chain(walked, self._listed(self._entries)):
-                if seen.add(sound.root, sound.path):
+                key = sound_key(sound.root, sound.path)
+                if seen.execute("INSERT OR IGNORE INTO scratch VALUES (?)", (key,)).rowcount:
                     yield sound
 
     def _listed(self, entries: Iterator[ListedFile | BadLine]) -> Iterator[FoundSound]:

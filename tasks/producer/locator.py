@@ -119,15 +119,13 @@ class Locator:
             f"find it. To allow it: CRATESORT_LIBRARY_ROOTS={more}{name}={shown}"
         )
 
-    def sound(
-        self,
-        root: LibraryRoot,
-        resolved: bytes,
-        status: os.stat_result | None,
-        vendor: str | None = None,
-    ) -> FoundSound:
+    def sound(self, root: LibraryRoot, resolved: bytes, vendor: str | None = None) -> FoundSound:
         """Return a file that was named by itself; arguments as `FolderLocation.sound`."""
         folder, name = os.path.split(resolved)
+        try:
+            status = os.stat(resolved)
+        except OSError:
+            status = None
         return self.folder_location(root, folder, folder).sound(name, status, vendor)
 
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
@@ -145,9 +143,9 @@ class Locator:
         prefix = root.path_of(folder)
         if prefix and not prefix.endswith("/"):
             prefix += "/"
-        folders = _folders_below(folder, base if root.is_absolute else root.folder)
-        if not folders:
-            folders = [os.path.basename(folder) or b"/"]
+        top = (base if root.is_absolute else root.folder) + b"/"
+        below = folder[len(top) :] if folder.startswith(top) else b""
+        folders = below.split(b"/") if below else [os.path.basename(folder) or b"/"]
         pack = vendor = path_text(folders[0])
         if self._vendor_level is not None:
             level = min(self._vendor_level, len(folders)) - 1
@@ -190,10 +188,3 @@ class FolderLocation(NamedTuple):
             None if status is None else status.st_size,
             None if status is None else mtime_ns(status),
         )
-
-
-def _folders_below(folder: bytes, base: bytes) -> list[bytes]:
-    if not folder.startswith(base + b"/"):
-        return []
-    below = folder[len(base) + 1 :]
-    return below.split(b"/") if below else []

@@ -142,7 +142,7 @@ def submit_source(
     for portion in _portions(source):
         with database.begin() as connection:
             stale, failed = needs_classification(connection, portion, reclassify, serving)
-            written = batches.add(connection, stale)
+            written = batches.write(connection, stale)
             state.found += len(portion)
             state.ignored = source.ignored.total
             state.skipped_unchanged += len(portion) - len(stale)
@@ -155,7 +155,7 @@ def submit_source(
             state.broker_away = notifier.notify()
         on_progress(state)
     with database.begin() as connection:
-        state.enqueued += batches.close(connection)
+        state.enqueued += batches.write(connection, last=True)
         state.ignored = source.ignored.total
         state.record(connection, submitted=True)
     state.broker_away = notifier.notify()
