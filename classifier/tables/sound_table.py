@@ -6,7 +6,7 @@ Prediction and training read such tables alike.
 import gzip
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
@@ -21,104 +21,54 @@ from classifier.tables.strict_csv import (
     decoded,
 )
 
-_NUMBER_COLUMNS: Final = ("file_size", "duration", "sample_rate", "channels", "frame_count")
+_NAME_COLUMNS: Final = ("file_path", "path")
 
 
 class CellError(ValueError):
     """A cell that cannot be right; the message names its column."""
 
 
-class SoundColumns:
-    """Which cell of a row means what.
+def folder_of(cells: Mapping[str, str]) -> str:
+    """Return the same text for rows of one folder and of no other; "" where it is unknown.
 
-    Parameters
-    ----------
-    columns : sequence of str
-        The cells of the table's first row.
-    table : str
-        For messages.
-    needed : tuple of str
-        Columns that must be there, beside one of names.
+    ``folder``, ``pack`` and the folders of ``path`` tell folders apart, and so do ``vendor``,
+    ``repo`` and ``source_repo``. The text serves for comparing only: what a folder is called holds
+    the answer.
+    """
+    folders = [cells.get("folder", ""), cells.get("pack", "")]
+    folders.append(cells.get("path", "").rpartition("/")[0])
+    if not any(folders):
+        return ""
+    owners = [cells.get(column, "") for column in ("repo", "source_repo", "vendor")]
+    return "\0".join(folders + owners)
 
-    Attributes
-    ----------
-    names : sequence of str
-        All columns.
-    path : int
-        Where the name of the sound stands: in ``file_path``, else in ``path``.
+
+def header_of(cells: Mapping[str, str]) -> AudioHeader:
+    """Return the header that a row states; absent columns and empty cells are unknown.
 
     Raises
     ------
-    TableError
-        A needed column is missing.
+    CellError
+        A cell that is no such number, or no sample type of libsndfile.
     """
-
-    def __init__(self, columns: Sequence[str], table: str, needed: tuple[str, ...] = ()) -> None:
-        self.names = columns
-        path = self.first("file_path", "path")
-        if path is None or not set(needed) <= set(columns):
-            columns_needed = [*needed, "file_path (or path)"]
-            expected = " and ".join(f"a column {column}" for column in columns_needed)
-            raise TableError(
-                f"{table}, line 1: expected {expected}, got {', '.join(columns) or 'an empty file'}"
-            )
-        self.path = path
-        self._numbers = [(column, self.first(column)) for column in _NUMBER_COLUMNS]
-        self._sample_type = self.first("sample_type")
-        self._path_of_folder = self.first("path")
-        self._folders = [columns.index(name) for name in ("folder", "pack") if name in columns]
-        self._owners = [
-            columns.index(name) for name in ("repo", "source_repo", "vendor") if name in columns
-        ]
-
-    def first(self, *columns: str) -> int | None:
-        """Return where the first of these columns stands that the table has."""
-        return next((self.names.index(name) for name in columns if name in self.names), None)
-
-    def folder(self, cells: Sequence[str]) -> str:
-        """Return the same text for rows of one folder and of no other; "" where it is unknown.
-
-        ``folder``, ``pack`` and the folders of ``path`` tell folders apart, and so do ``vendor``,
-        ``repo`` and ``source_repo``. The text serves for comparing only: what a folder is called
-        holds the answer.
-        """
-        folders = [cells[position] for position in self._folders]
-        if self._path_of_folder is not None:
-            folders.append(cells[self._path_of_folder].rpartition("/")[0])
-        if not any(folders):
-            return ""
-        return "\0".join(folders + [cells[position] for position in self._owners])
-
-    def header(self, cells: Sequence[str]) -> AudioHeader:
-        """Return the header that a row states; absent columns and empty cells are unknown.
-
-        Raises
-        ------
-        CellError
-            A cell that is no such number, or no sample type of libsndfile.
-        """
-        size, duration, rate, channels, frames = (
-            None if position is None else _number(column, cells[position])
-            for column, position in self._numbers
+    sample_type = cells.get("sample_type", "").strip()
+    if sample_type and sample_type not in SAMPLE_TYPES:
+        raise CellError(
+            f"sample_type {sample_type!r} is not one libsndfile lists "
+            "(PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...); leave it empty when unknown"
         )
-        sample_type = "" if self._sample_type is None else cells[self._sample_type].strip()
-        if sample_type and sample_type not in SAMPLE_TYPES:
-            raise CellError(
-                f"sample_type {sample_type!r} is not one libsndfile lists "
-                "(PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...); leave it empty when unknown"
-            )
-        return AudioHeader(
-            file_size_bytes=_whole(size),
-            duration_seconds=duration,
-            sample_rate_hz=_whole(rate),
-            channels=_whole(channels),
-            frame_count=_whole(frames),
-            sample_type=sample_type or None,
-        )
+    return AudioHeader(
+        file_size_bytes=_whole(_number(cells, "file_size")),
+        duration_seconds=_number(cells, "duration"),
+        sample_rate_hz=_whole(_number(cells, "sample_rate")),
+        channels=_whole(_number(cells, "channels")),
+        frame_count=_whole(_number(cells, "frame_count")),
+        sample_type=sample_type or None,
+    )
 
 
-def _number(column: str, cell: str) -> float | None:
-    cell = cell.strip()
+def _number(cells: Mapping[str, str], column: str) -> float | None:
+    cell = cells.get(column, "").strip()
     if not cell:
         return None
     try:
@@ -134,26 +84,50 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-class SoundTable(Iterator[Row]):
-    """The rows of a table of sounds, once; from `sound_table`.
+class SoundTable(Iterator[tuple[int, dict[str, str]]]):
+    """The rows of a table of sounds, once: the first line of each, and its cells by column.
 
-    Each row has a cell for each column. `TableError` is raised at the first that cannot be read.
+    From `sound_table`. `TableError` is raised at the first row that cannot be read.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    columns : list of str
+        Of the first row; every row has a cell for each.
+    name_column : str
+        ``file_path``, else ``path``.
     """
 
     def __init__(self, rows: CsvRows, name: str, needed: tuple[str, ...]) -> None:
         self._rows = rows
-        self._name = name
-        header = next(self, Row(1, [])).cells
-        self.columns = SoundColumns(header, name, needed)
-        rows.width = len(header)
+        self.name = name
+        header = self._next_row()
+        self.columns = header.cells if header else []
+        rows.width = len(self.columns)
+        names = [column for column in _NAME_COLUMNS if column in self.columns]
+        if not names or not set(needed) <= set(self.columns):
+            columns_needed = [*needed, "file_path (or path)"]
+            expected = " and ".join(f"a column {column}" for column in columns_needed)
+            raise TableError(
+                f"{name}, line 1: expected {expected}, "
+                f"got {', '.join(self.columns) or 'an empty file'}"
+            )
+        self.name_column = names[0]
 
-    def __next__(self) -> Row:
+    def __next__(self) -> tuple[int, dict[str, str]]:
+        row = self._next_row()
+        if row is None:
+            raise StopIteration
+        return row.line, dict(zip(self.columns, row.cells, strict=True))
+
+    def _next_row(self) -> Row | None:
         try:
-            row = next(self._rows)
+            row = next(self._rows, None)
         except (OSError, EOFError, zlib.error) as error:
-            raise TableError(f"{self._name}: not a readable CSV table: {error}") from error
+            raise TableError(f"{self.name}: not a readable CSV table: {error}") from error
         if isinstance(row, BadLine):
-            raise TableError(f"{self._name}, {row}")
+            raise TableError(f"{self.name}, {row}")
         return row
 
 

@@ -84,17 +84,16 @@ class _Sound(NamedTuple):
 
 
 def _sounds(stream: BinaryIO, table_name: str) -> Iterator[_Sound]:
-    from classifier.tables.sound_table import CellError, sound_table
+    from classifier.tables.sound_table import CellError, folder_of, header_of, sound_table
     from classifier.tables.strict_csv import TableError
 
     with sound_table(stream, table_name) as table:
-        columns = table.columns
         for line, cells in table:
-            path = cells[columns.path]
+            path = cells[table.name_column]
             try:
                 if not path:
-                    raise CellError(f"{columns.names[columns.path]} is empty")
-                yield _Sound(path, columns.header(cells), columns.folder(cells))
+                    raise CellError(f"{table.name_column} is empty")
+                yield _Sound(path, header_of(cells), folder_of(cells))
             except CellError as error:
                 raise TableError(f"{table_name}, line {line}: {error}") from error
 

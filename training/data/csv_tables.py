@@ -4,14 +4,14 @@ Names and header figures are the evidence. The vendor only groups and weights ro
 columns (folder, repository, where the label came from) are not read, because they hold the answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
-from classifier.tables.sound_table import CellError, SoundColumns, SoundTable, sound_table
+from classifier.tables.sound_table import CellError, SoundTable, folder_of, header_of, sound_table
 from classifier.tables.strict_csv import TableError
 from training.data.dataset import LabelledSounds
 
@@ -49,7 +49,7 @@ def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
     Columns: ``category`` and ``file_path`` (or ``path``) must be there; ``file_size`` (bytes),
     ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
     ``sample_type`` may be absent or empty, which means unknown; rows are grouped by ``vendor``,
-    else by ``pack``, else all are one vendor's; `SoundColumns.folder` says which are pack-mates.
+    else by ``pack``, else all are one vendor's; `folder_of` says which are pack-mates.
     Rows without a category are left out, and of rows with one ``file_path`` the first is kept, as
     the published reference method does.
 
@@ -61,10 +61,10 @@ def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
     rows = labelled = duplicates = 0
     names: set[str] = set()
     with opened_table(path) as table:
-        sounds = SoundRows(path, table.columns, "vendor", "pack")
+        sounds = SoundRows(table, "vendor", "pack")
         for line, cells in table:
             rows += 1
-            category, name = sounds.category(cells), cells[table.columns.path]
+            category, name = cells["category"], cells[table.name_column]
             if not category:
                 continue
             labelled += 1
@@ -97,34 +97,24 @@ class SoundRows:
 
     Parameters
     ----------
-    path : str
-        Of the table, for messages.
     vendor_columns : str
         The first that the table has groups its rows; without any, all are one vendor's.
     """
 
-    def __init__(self, path: str, columns: SoundColumns, *vendor_columns: str) -> None:
-        self._path = path
-        self._columns = columns
-        self._category = columns.names.index("category")
-        self._vendor = columns.first(*vendor_columns)
-        self._pack = columns.first("pack")
+    def __init__(self, table: SoundTable, *vendor_columns: str) -> None:
+        self._table = table
+        self._vendor_column = next((name for name in vendor_columns if name in table.columns), None)
         self._rows: list[tuple[str, AudioHeader, str, str, str, str]] = []
         self._faults: list[str] = []
         self._more_faults = 0
 
-    def category(self, cells: Sequence[str]) -> str:
-        """Return the category that a row states."""
-        return cells[self._category]
-
-    def add(self, line: int, cells: Sequence[str]) -> None:
+    def add(self, line: int, cells: Mapping[str, str]) -> None:
         """Take a row in."""
-        category = cells[self._category]
-        vendor = "" if self._vendor is None else cells[self._vendor]
+        category = cells["category"]
         try:
             if category not in CATEGORIES:
                 raise CellError(f"unknown category {category!r}")
-            header = self._columns.header(cells)
+            header = header_of(cells)
             _check_duration(header)
         except CellError as error:
             if len(self._faults) < _LINES_NAMED:
@@ -132,9 +122,10 @@ class SoundRows:
             else:
                 self._more_faults += 1
             return
-        pack = vendor if self._pack is None else cells[self._pack]
-        folder = self._columns.folder(cells)
-        self._rows.append((cells[self._columns.path], header, category, vendor, pack, folder))
+        name = cells[self._table.name_column]
+        vendor = "" if self._vendor_column is None else cells[self._vendor_column]
+        pack = cells.get("pack", vendor)
+        self._rows.append((name, header, category, vendor, pack, folder_of(cells)))
 
     def labelled_sounds(self) -> LabelledSounds:
         """Return the sounds of all rows.
@@ -146,7 +137,7 @@ class SoundRows:
         """
         if self._faults:
             more = f"; and {self._more_faults} more" if self._more_faults else ""
-            raise TableError(f"{self._path}: {'; '.join(self._faults)}{more}")
+            raise TableError(f"{self._table.name}: {'; '.join(self._faults)}{more}")
         columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in range(6))
         return LabelledSounds.from_rows(*map(list, columns))
 

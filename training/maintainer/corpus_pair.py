@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifier.tables.sound_table import SoundColumns
+from classifier.tables.sound_table import SoundTable
 from training.data.csv_tables import SoundRows, opened_table
 from training.data.dataset import LabelledSounds
 from training.data.splits import Rows, vendor_folds
@@ -69,16 +69,15 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     ``vendor_group`` if it is there; names of MIDI files and rows whose column ``in_corpus`` is 1
     are left out. Raises `TableError` for what is no such table; the message names the lines.
     """
-    (corpus_columns, corpus_text), (names_columns, names_text) = map(
-        _read_frame, (corpus_path, names_path)
-    )
-    columns = _name_column(corpus_columns), _name_column(names_columns)
+    corpus_table, corpus_text = _read_frame(corpus_path)
+    names_table, names_text = _read_frame(names_path)
+    columns = corpus_table.name_column, names_table.name_column
     corpus_rows = _labelled(corpus_text).drop_duplicates(columns[0])
     names_rows = learnable_names(_labelled(names_text), columns[1])
     corpus_by = _first_column(corpus_text, "vendor", "pack")
     names_by = _first_column(names_text, "vendor_group", "vendor", "pack")
-    corpus = _sounds_of(corpus_path, corpus_columns, corpus_rows, corpus_by)
-    names = _sounds_of(names_path, names_columns, names_rows, names_by)
+    corpus = _sounds_of(corpus_table, corpus_rows, corpus_by)
+    names = _sounds_of(names_table, names_rows, names_by)
     one_name = linked_vendors(
         [*np.unique(corpus.vendors.astype(str)), *np.unique(names.vendors.astype(str))],
         links_between(
@@ -90,30 +89,22 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     return TwoTables(_renamed(corpus, one_name), _renamed(names, one_name), drawn)
 
 
-def _read_frame(path: str) -> tuple[SoundColumns, pd.DataFrame]:
-    """Return a table's columns and its cells, each row under its line number."""
+def _read_frame(path: str) -> tuple[SoundTable, pd.DataFrame]:
+    """Read a table; the frame has its cells, each row under its line number."""
     with opened_table(path) as table:
-        lines, cells = [], []
-        for row in table:
-            lines.append(row.line)
-            cells.append(row.cells)
-    return table.columns, pd.DataFrame(cells, index=lines, columns=[*table.columns.names])
+        rows = dict(table)
+    frame = pd.DataFrame(list(rows.values()), index=list(rows), columns=table.columns)
+    return table, frame
 
 
-def _name_column(columns: SoundColumns) -> str:
-    return columns.names[columns.path]
+def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["category"] != ""]
 
 
-def _labelled(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["category"] != ""]
-
-
-def _sounds_of(
-    path: str, columns: SoundColumns, rows: pd.DataFrame, vendor_column: str | None
-) -> LabelledSounds:
-    sounds = SoundRows(path, columns, *filter(None, [vendor_column]))
-    for line, *cells in rows.itertuples(name=None):
-        sounds.add(line, cells)
+def _sounds_of(table: SoundTable, rows: pd.DataFrame, vendor_column: str | None) -> LabelledSounds:
+    sounds = SoundRows(table, *filter(None, [vendor_column]))
+    for line, cells in zip(rows.index, rows.to_dict("records"), strict=True):
+        sounds.add(int(line), {str(column): cell for column, cell in cells.items()})
     return sounds.labelled_sounds()
 
 

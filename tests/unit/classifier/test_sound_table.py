@@ -6,63 +6,66 @@ import io
 import pytest
 
 from classifier.headers.reader import AudioHeader
-from classifier.tables.sound_table import CellError, sound_table
+from classifier.tables.sound_table import CellError, folder_of, header_of, sound_table
 from classifier.tables.strict_csv import TableError
 
 HEADER = "file_path,file_size,duration,sample_rate,channels,frame_count,sample_type"
 
 
 def read(text, name="t.csv", **options):
-    """The columns of a table and all its rows."""
+    """The rows of a table."""
     content = text.encode() if isinstance(text, str) else text
     with sound_table(io.BytesIO(content), name, **options) as table:
-        return table.columns, list(table)
+        return list(table)
 
 
-def header_of(row):
-    columns, [(_, cells)] = read(f"{HEADER}\n{row}\n")
-    return columns.header(cells)
+def header_in(row):
+    [(_, cells)] = read(f"{HEADER}\n{row}\n")
+    return header_of(cells)
 
 
 def test_a_row_has_a_cell_for_each_column_and_its_first_line():
-    _, rows = read('path,vendor\n"two\nlines.wav",a\n\nb.wav\n')
-    assert rows == [(2, ["two\nlines.wav", "a"]), (5, ["b.wav", ""])]
+    assert read('path,vendor\n"two\nlines.wav",a\n\nb.wav\n') == [
+        (2, {"path": "two\nlines.wav", "vendor": "a"}),
+        (5, {"path": "b.wav", "vendor": ""}),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("columns", "name"), [("file_path,path", 0), ("path,file_path", 1), ("x,path", 1)]
+    ("columns", "name"),
+    [("file_path,path", "file_path"), ("path,file_path", "file_path"), ("x,path", "path")],
 )
 def test_the_name_is_the_file_path_or_else_the_path(columns, name):
-    assert read(columns)[0].path == name
+    with sound_table(io.BytesIO(columns.encode()), "t.csv") as table:
+        assert table.name_column == name
 
 
 def test_a_header_is_read_from_its_columns():
-    assert header_of("a.wav, 44144 ,0.5,44100,2.0,22050, PCM_16") == AudioHeader(
+    assert header_in("a.wav, 44144 ,0.5,44100,2.0,22050, PCM_16") == AudioHeader(
         44144, 0.5, 44100, 2, 22050, "PCM_16"
     )
 
 
 def test_an_empty_cell_and_an_absent_column_are_unknown():
     unknown = AudioHeader(None, None, None, None, None, None)
-    assert header_of("a.wav,, ,,,,") == unknown
-    columns, [(_, cells)] = read("path\na.wav")
-    assert columns.header(cells) == unknown
+    assert header_in("a.wav,, ,,,,") == unknown
+    assert header_of({"path": "a.wav"}) == unknown
 
 
 @pytest.mark.parametrize("cell", ["many", "-1", "nan", "inf", "1e999", "0x10"])
 def test_what_is_no_number_is_refused_by_its_column(cell):
     with pytest.raises(CellError, match=f"duration must be a number of at least 0, got '{cell}'"):
-        header_of(f"a.wav,1,{cell},,,,")
+        header_in(f"a.wav,1,{cell},,,,")
 
 
 def test_a_sample_type_libsndfile_does_not_know_is_refused():
     with pytest.raises(CellError, match="sample_type 'PCM_17' is not one libsndfile lists"):
-        header_of("a.wav,,,,,,PCM_17")
+        header_in("a.wav,,,,,,PCM_17")
 
 
 def test_a_gzipped_table_is_read_by_its_name():
-    _, rows = read(gzip.compress(b"path\na.wav\n"), name="t.csv.gz")
-    assert rows == [(2, ["a.wav"])]
+    content = gzip.compress(b"path\na.wav\n")
+    assert read(content, name="t.csv.gz") == [(2, {"path": "a.wav"})]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +107,7 @@ def test_what_is_no_such_table_is_refused(content, name, reason):
     ],
 )
 def test_rows_of_one_folder_of_one_owner_are_told_from_others(columns, rows, folders):
-    table, cells = read("\n".join([columns, *rows]))
-    found = [table.folder(row.cells) for row in cells]
+    found = [folder_of(cells) for _, cells in read("\n".join([columns, *rows]))]
     assert "" not in found
     assert [found.index(folder) for folder in found] == folders
 
@@ -115,5 +117,5 @@ def test_rows_of_one_folder_of_one_owner_are_told_from_others(columns, rows, fol
     [("file_path,vendor", "a.wav,v"), ("path", "a.wav"), ("path,folder,repo", "a,,r")],
 )
 def test_a_row_that_says_no_folder_has_none(columns, row):
-    table, [(_, cells)] = read(f"{columns}\n{row}")
-    assert table.folder(cells) == ""
+    [(_, cells)] = read(f"{columns}\n{row}")
+    assert folder_of(cells) == ""
