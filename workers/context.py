@@ -19,22 +19,14 @@ from workers.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """What one process classifies with.
-
-    Attributes
-    ----------
-    marker : CrashMarker
-        Records which file is being read; has the name under which the process claims batches.
-    time_limit_seconds : float
-        How long a batch may take before the process is killed; infinite in the embedded mode.
-    folders : FolderCache
-        The folders of the last batches.
-    """
+    """What one process classifies with."""
 
     settings: Settings
     database: Engine
     model: ServingModel
+    #: Also has the name under which the process claims batches.
     marker: CrashMarker
+    #: How long a batch may take before the process is killed; infinite in the embedded mode.
     time_limit_seconds: float = math.inf
     folders: FolderCache = field(default_factory=FolderCache)
 
@@ -49,15 +41,8 @@ class WorkContext:
     ) -> "WorkContext":
         """Return a context for the calling process; nothing is connected or loaded yet.
 
-        Parameters
-        ----------
-        loading : callable
-            Gives the block in which a model is loaded.
-
-        Raises
-        ------
-        OSError
-            The data folder cannot be written.
+        `loading` gives the block in which a model is loaded. Raises OSError when the data folder
+        cannot be written.
         """
         return cls(
             settings=settings,

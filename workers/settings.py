@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     time_limit_seconds: float = Field(default=45.0, gt=0, le=86_400)
     #: The lease is the time limit plus this: killing and reporting take a moment.
     lease_margin_seconds: float = Field(default=30.0, gt=0, le=86_400)
-    #: A queued batch nobody claimed for this long gets a new message.
+    #: A queued batch that was not claimed for this long gets a new message.
     stale_seconds: float = Field(default=60.0, gt=0, le=86_400)
     #: How often expired leases and lost messages are looked for.
     sweep_seconds: float = Field(default=10.0, gt=0, le=86_400)

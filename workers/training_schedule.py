@@ -13,13 +13,7 @@ _SEARCH_DAYS: Final = 41 * 366
 
 
 def parse_schedule(text: str) -> crontab | None:
-    """Read five fields (minute, hour, day of month, month, day of week); None for ``off``.
-
-    Raises
-    ------
-    ValueError
-        One line that tells what was expected.
-    """
+    """Read five fields of crontab, or return None for ``off``; ValueError tells what is wrong."""
     if text.lower() == OFF:
         return None
     try:

@@ -43,7 +43,7 @@ class ClaimedBatch:
 
     - `token`: proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
     - `attempts`: earlier claims that ended in silence.
-    - `transient_failures`: times in a row that the world was in the way.
+    - `transient_failures`: transient failures in a row.
     - `waited_seconds`: from being written to this claim, by the database's clock.
     """
 
@@ -109,7 +109,7 @@ def is_held_by(batch_id: int, token: str) -> ColumnElement[bool]:
 
 
 def given_up() -> dict[str, Any]:
-    """Return the values of a batch nobody holds any more."""
+    """Return the column values that release a batch's claim."""
     return {
         "state": BatchState.PENDING,
         "token": None,

@@ -46,13 +46,7 @@ class Dispatched:
 def dispatch(
     app: Celery, database: Engine, settings: Settings, *, limit: int | None = None
 ) -> Dispatched:
-    """Publish pending batches while fewer than a window are in flight.
-
-    Parameters
-    ----------
-    limit : int, optional
-        Most batches this time; a whole window when not given.
-    """
+    """Publish pending batches while fewer than a window are in flight, at most `limit`."""
     window = settings.window_batches
     with database.begin() as connection:
         taken = ledger.take_pending(connection, window=window, limit=limit or window)
@@ -87,13 +81,7 @@ def messages_waiting(app: Celery) -> int:
 
 
 def queue_lengths(app: Celery) -> dict[str, int]:
-    """Return how many messages wait in Redis in each queue.
-
-    Raises
-    ------
-    kombu.exceptions.OperationalError
-        Or another of `workers.faults.BROKER_AWAY`.
-    """
+    """Return how many messages wait in each queue, or raise one of `BROKER_AWAY`."""
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         return {queue.name: _length(channel, queue.name) for queue in app.conf.task_queues}

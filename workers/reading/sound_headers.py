@@ -21,14 +21,9 @@ _KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
 
 
 class SoundReading(NamedTuple):
-    """A sound's header, or why it has none.
+    """A sound's header, or why it has none."""
 
-    Attributes
-    ----------
-    file_size_bytes, mtime_ns : int or None
-        None when it could not be opened.
-    """
-
+    #: None, like the next, when it could not be opened.
     file_size_bytes: int | None
     mtime_ns: int | None
     outcome: HeaderReading | SoundError
@@ -37,17 +32,9 @@ class SoundReading(NamedTuple):
 def read_headers(
     root: OpenRoot, paths: Sequence[str], before_each: Callable[[int], None]
 ) -> list[SoundReading]:
-    """Read the headers of sounds, one file at a time.
+    """Read the headers of sounds one by one; `before_each` gets the index of the next one.
 
-    Parameters
-    ----------
-    before_each : callable
-        Called with the index of the sound that is read next.
-
-    Raises
-    ------
-    OSError
-        Storage or the machine fails; a file's own faults are returned.
+    A file's own faults are returned; raises OSError when storage or the machine fails.
     """
     readings: list[SoundReading] = []
     waited_seconds: list[float] = []

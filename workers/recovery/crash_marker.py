@@ -119,12 +119,8 @@ class CrashMarker:
         """Leave the batch to be handed back when the database answers, with no attempt counted.
 
         The marker stays behind as that of a dead process. This process goes on under a new name
-        with a new marker, so that the old name claims nothing but this batch.
-
-        Raises
-        ------
-        OSError
-            No new marker can be written; the old one is still in use.
+        with a new marker, so that the old name claims nothing but this batch. If the new marker
+        cannot be written (OSError), the old one is still in use.
         """
         memory, fd = self._memory, self._fd
         batch_id = _READING.unpack_from(memory)[0]

@@ -37,24 +37,12 @@ _HEAD_START_SECONDS: Final = 0.5
 def recover_batches(
     database: Engine, settings: Settings, *, of_parent: int | None = None, stopped: bool = False
 ) -> int:
-    """Return to the ledger what dead processes of this host held.
+    """Return to the ledger what dead processes of this host held; their markers stay on an error.
 
-    Parameters
-    ----------
-    of_parent : int, optional
-        Skip the children of other parents that are alive.
-    stopped : bool
-        Whether the processes were killed on purpose, so that no attempt counts.
+    - `of_parent`: skip the children of other parents that are alive.
+    - `stopped`: the processes were killed on purpose, so that no attempt counts.
 
-    Returns
-    -------
-    int
-        Markers that were handled; where any were, batches may wait to be published.
-
-    Raises
-    ------
-    sqlalchemy.exc.OperationalError
-        The database is away; the markers stay for the next try.
+    Returns how many markers were handled; if any, batches may wait to be published.
     """
     handled = 0
     for path in markers_in(settings.running_folder):

@@ -42,4 +42,4 @@ def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutco
             continue
         if outcome is not None:
             outcomes[outcome] += 1
-            BatchLogger(log, expired.id).warning("its worker fell silent; it was %s", outcome)
+            BatchLogger(log, expired.id).warning("its lease expired; it was %s", outcome)

@@ -78,8 +78,8 @@ def decide(
 ) -> Decision:
     """Decide what to do with a batch that was not finished.
 
-    `was_reading`: a known file was being read at the end. `in_process`: without a broker a user
-    sees the error, and their next run tries again at once.
+    - `was_reading`: a known file was being read at the end.
+    - `in_process`: a user sees the error, and their next run tries again at once.
     """
     match cause:
         case Ending.STOPPED:
@@ -109,8 +109,8 @@ def carry_out(
 ) -> AttemptOutcome | None:
     """Carry a decision out, in a transaction; return None when nothing was changed.
 
-    `index` is the file that was being read: an attempt counts against it alone. `detail` is added
-    to the message of an error row.
+    - `index`: the file that was being read; an attempt counts against it alone.
+    - `detail`: added to the message of an error row.
     """
     match decision:
         case Leave():

@@ -30,17 +30,9 @@ class IsolatedRead(StrEnum):
 
 
 def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> IsolatedRead:
-    """Read a file's header in a process of its own.
+    """Read a file's header in a process of its own; `SURVIVED` also for a refused file.
 
-    Returns
-    -------
-    IsolatedRead
-        `SURVIVED` also for a file that is refused with an error.
-
-    Raises
-    ------
-    LibraryRootAwayError
-        The root or its storage is away: nothing was learned about the file.
+    Raises LibraryRootAwayError when the root or its storage is away: nothing was learned.
     """
     folder = os.fsdecode(root.folder)
     request = json.dumps({"root": root.name, "folder": folder, "path": path})

@@ -22,7 +22,7 @@ import time
 from typing import Final
 
 from celery import Celery
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from db.engine import create_engine, reading
 from db.errors import DATABASE_AWAY, plain
@@ -55,19 +55,14 @@ _POOLS_GRACE_SECONDS: Final = 2.0
 
 
 class Supervisor:
-    """One worker's supervisor."""
+    """Supervises the children of the process `parent_pid`."""
 
     def __init__(
-        self,
-        app: Celery,
-        database: Engine,
-        settings: Settings,
-        health: DatabaseHealth,
-        parent_pid: int,
+        self, app: Celery, settings: Settings, health: DatabaseHealth, parent_pid: int
     ) -> None:
         self._app = app
-        self._database = database
         self._settings = settings
+        self._database = create_engine(settings.database)
         self._folder = settings.running_folder
         self._health = health
         self._parent_pid = parent_pid
@@ -107,16 +102,12 @@ class Supervisor:
             self._ping()
             if self._database_away:
                 return
-            if recover_batches(
-                self._database,
-                self._settings,
-                of_parent=self._parent_pid,
-                stopped=self._stopping.is_set(),
-            ):
-                dispatch(self._app, self._database, self._settings)
-            if time.monotonic() - self._swept >= self._settings.sweep_seconds:
+            database, settings, stopped = self._database, self._settings, self._stopping.is_set()
+            if recover_batches(database, settings, of_parent=self._parent_pid, stopped=stopped):
+                dispatch(self._app, database, settings)
+            if time.monotonic() - self._swept >= settings.sweep_seconds:
                 self._swept = time.monotonic()
-                sweep(self._app, self._database, self._settings)
+                sweep(self._app, database, settings)
         except Exception as error:
             if Fault.of(error) is not Fault.TRANSIENT:
                 raise  # the parent starts another supervisor
@@ -167,10 +158,8 @@ def main() -> None:
     health = DatabaseHealth(int(sys.argv[1]))
     settings = load_settings()
     set_up_logging(settings.log_level, settings.log_format)
-    database = create_engine(settings.database)
     # An argument and not os.getppid(): the parent may be gone by now.
-    parent_pid = int(sys.argv[2])
-    supervisor = Supervisor(build_app(settings), database, settings, health, parent_pid)
+    supervisor = Supervisor(build_app(settings), settings, health, int(sys.argv[2]))
     signal.signal(STOP_NOW, lambda *_: supervisor.stop_now())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     supervisor.run()

@@ -1,1 +1,1 @@
-"""Which model serves, and what it says of the sounds of a batch."""
+"""The model that serves, and its predictions for the sounds of a batch."""

@@ -19,16 +19,9 @@ if TYPE_CHECKING:
 
 
 class ModelInput(NamedTuple):
-    """A sound as the model gets it.
+    """A sound as the model gets it."""
 
-    Attributes
-    ----------
-    name : str
-        An uninformative name has the words of its folders in front.
-    has_folder_words : bool
-        Whether that is so.
-    """
-
+    #: With the words of its folders in front where the name is uninformative.
     name: str
     header: AudioHeader
     pack_mates: "PackMates | None" = None

@@ -21,10 +21,7 @@ log = logging.getLogger(__name__)
 class ServingModel:
     """Keeps one loaded classifier and replaces it between two batches when the champion changed.
 
-    Parameters
-    ----------
-    loading : callable
-        Gives the block in which a model is loaded: there a child lifts its memory limit.
+    `loading` gives the block in which a model is loaded: there a child lifts its memory limit.
     """
 
     def __init__(
@@ -37,12 +34,9 @@ class ServingModel:
         self._classifier: Classifier | None = None
 
     def current(self, database: Engine) -> "Classifier":
-        """Return the classifier that serves now.
+        """Return the classifier that serves now, or raise BundleError if it cannot be loaded.
 
-        Raises
-        ------
-        classifier.errors.BundleError
-            The champion cannot be loaded. An older model is no substitute: nobody would notice.
+        An older model would be no substitute: nobody would notice.
         """
         with reading(database) as connection:
             champion = bundles.champion_version(connection)
