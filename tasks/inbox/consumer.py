@@ -7,6 +7,7 @@ sounds are skipped, and the rest is classified twice at worst.
 
 import logging
 from collections.abc import Sequence
+from operator import attrgetter
 from threading import Event
 from typing import Final
 
@@ -21,7 +22,7 @@ from db.tables import LabelSource
 from tasks.inbox.entries import NamedSound, read_entries
 from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox
 from tasks.producer.batching import BatchWriter
-from tasks.producer.locator import FoundSound, Locator
+from tasks.producer.locator import Locator
 from tasks.producer.unchanged import needs_classification
 from workers.celery_ext.dispatch import dispatch
 from workers.faults import BROKER_AWAY
@@ -45,19 +46,11 @@ INGEST_SECONDS: Final = 24 * 60 * 60
 #: Who gave a label that came through the inbox.
 LABELLED_BY: Final = "inbox"
 
+_place: Final = attrgetter("root", "path")
+
 
 class Intake:
-    """One consumer of the inbox; there may be several, on any hosts.
-
-    Parameters
-    ----------
-    settings : Settings
-        With a broker.
-    app : Celery
-        Dispatches the batches.
-    database : Engine
-        At this version's tables.
-    """
+    """One consumer of the inbox; there may be several, on any hosts."""
 
     def __init__(self, settings: Settings, app: Celery, database: Engine) -> None:
         if settings.broker_url is None:
@@ -137,18 +130,11 @@ class Intake:
         enqueued = self._commit(named) if named else 0
         # After the commit, which is tried every second while the database is away.
         if bad:
-            log.warning(
-                "%d entries of the inbox cannot be taken, see its dead list; the first: %s",
-                len(bad),
-                bad[0].reason,
-            )
+            message = "%d entries of the inbox cannot be taken, see its dead list; the first: %s"
+            log.warning(message, len(bad), bad[0].reason)
         self._acknowledge(bad)
-        log.info(
-            "%d entries of the inbox: %d sounds enqueued, %d entries not taken",
-            len(entries),
-            enqueued,
-            len(bad),
-        )
+        message = "%d entries of the inbox: %d sounds enqueued, %d entries not taken"
+        log.info(message, len(entries), enqueued, len(bad))
         if enqueued:
             # If Redis is away by now, a sweep publishes what the ledger holds.
             dispatch(self._app, self._database, self._settings)
@@ -179,7 +165,3 @@ class Intake:
                 enqueued=len(stale),
             )
         return len(stale)
-
-
-def _place(sound: FoundSound) -> tuple[str, str]:
-    return sound.root, sound.path

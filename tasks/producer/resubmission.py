@@ -29,8 +29,6 @@ def submit_failed(
 
     Parameters
     ----------
-    database : Engine
-        At this version's tables.
     code : ErrorCode, optional
         Only sounds that failed with this one.
     on_progress : callable

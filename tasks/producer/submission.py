@@ -85,8 +85,6 @@ def submit(
 
     Parameters
     ----------
-    paths : iterable of path
-        Files and folders.
     settings : Settings, optional
         Read from the environment when not given.
     interactive : bool
@@ -122,16 +120,8 @@ def submit_source(
 ) -> Submission:
     """Write sounds to the ledger as they are found, so that finding and classifying overlap.
 
-    Parameters
-    ----------
-    database : Engine
-        At this version's tables.
-    reclassify : Reclassify, optional
-        Which unchanged sounds to classify too.
-    interactive : bool
-        Whether a user waits for them.
-    on_progress : callable
-        Called after each commit.
+    `on_progress` is called after each commit. See `submit`, and `needs_classification` for
+    `reclassify`.
     """
     notifier = Notifier(settings, database)
     with database.begin() as connection:
