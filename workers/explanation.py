@@ -53,13 +53,7 @@ def explanation(
     folders: FolderCache,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Return what ``cratesort explain --json`` prints of one file.
-
-    Parameters
-    ----------
-    path : str
-        As the ledger has it.
-    """
+    """Return what ``cratesort explain --json`` prints of one file, by its path in the ledger."""
     about: dict[str, Any] = {"path": path, "root": root.root.name}
     read = read_sound(root, path)
     if isinstance(read.outcome, SoundError):
@@ -151,36 +145,20 @@ def _words(
 
 
 class Cut(NamedTuple):
-    """A name that lost one word.
-
-    Attributes
-    ----------
-    word : str
-        What was cut out.
-    token : str
-        As what it was read.
-    name : str
-        What is left.
-    pack_mates : PackMates or None
-        Whose numbers count the files of the folder in this name, too.
-    """
+    """A name without one word."""
 
     word: str
+    #: As the model read the word.
     token: str
+    #: What is left.
     name: str
+    #: Their numbers count the files of the folder in this name, too.
     pack_mates: PackMates | None
 
 
 def words_cut(name: str, pack_mates: PackMates | None = None) -> list[Cut]:
-    """Return a name without each of its words, in the order of the name.
+    """Return a base name without each of its words, in the order of the name.
 
-    Parameters
-    ----------
-    name : str
-        A base name.
-
-    Examples
-    --------
     >>> [tuple(cut)[:3] for cut in words_cut("Bass 128 bpm.wav")]
     [('Bass', 'bass', '  128 bpm.wav'), ('128 bpm', '<bpm>', 'Bass  .wav')]
     """

@@ -92,7 +92,7 @@ class CrashMarker:
         self.clear()
 
     def begin(self, batch_id: int, *, time_limit_seconds: float = math.inf) -> None:
-        """Record that a batch begins, and how long it may take."""
+        """Record a batch that begins, and how long it may take."""
         self._write(batch_id, time.monotonic() + time_limit_seconds)
 
     def read(self, batch_id: int, index: int) -> None:
