@@ -1,6 +1,7 @@
-"""What ``cratesort ingest`` and ``retry`` say at their end, to people and to programs."""
+"""The outcome of ``cratesort ingest`` and ``retry``, as text and as JSON."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.console.exit_codes import Exit
@@ -25,32 +26,22 @@ def report(
     source: "FileSource",
     as_json: bool,
 ) -> Exit:
-    """Print what an ingest came to, and return the exit code that says it.
+    """Print the outcome of an ingest, and return its exit code.
 
-    `ended` is None when nobody waited for the end.
+    `ended` is None when the command did not wait for the end.
     """
     seconds = time.monotonic() - run.started
     ignored = source.ignored
     for line in source.bad_lines:
         tell(f"manifest {line}")
-    more = source.bad_line_count - len(source.bad_lines)
-    if more:
+    if more := source.bad_line_count - len(source.bad_lines):
         tell(f"manifest: {more:,} more lines could not be taken")
     for folder in ignored.folders[:_SHOWN_FOLDERS]:
         tell(f"warning: not walked: {folder}")
     if as_json:
-        found = {
-            "found": submission.found,
-            "skipped_unchanged": submission.skipped_unchanged,
-            "ignored": submission.ignored,
-        }
-        _print_json(
-            submission,
-            ended,
-            seconds,
-            found,
-            {"bad_lines": source.bad_line_count} if source.bad_line_count else {},
-        )
+        counts = ("found", "skipped_unchanged", "ignored", "enqueued")
+        bad_lines = {"bad_lines": source.bad_line_count} if source.bad_line_count else {}
+        print_json(_as_dict(submission, counts, ended, seconds) | bad_lines)
     else:
         passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
         say(
@@ -69,10 +60,10 @@ def report(
 def report_retry(
     run: "Run", submission: "Submission", ended: "IngestProgress | None", as_json: bool
 ) -> Exit:
-    """Print what a retry came to, and return the exit code that says it; as `report`."""
+    """Print the outcome of a retry, and return its exit code."""
     seconds = time.monotonic() - run.started
     if as_json:
-        _print_json(submission, ended, seconds, {}, {})
+        print_json(_as_dict(submission, ("enqueued",), ended, seconds))
     elif submission.enqueued:
         say(f"{submission.enqueued:,} sounds without a category are tried again")
         _print_ended(run, submission, ended, seconds)
@@ -81,23 +72,14 @@ def report_retry(
     return Exit.SOME_FAILED if ended is not None and ended.failed else Exit.DONE
 
 
-def _print_json(
-    submission: "Submission",
-    ended: "IngestProgress | None",
-    seconds: float,
-    found: dict[str, int],
-    more: dict[str, int],
-) -> None:
-    report: dict[str, Any] = {
-        "ingest_id": submission.ingest_id,
-        **found,
-        "enqueued": submission.enqueued,
-    }
+def _as_dict(
+    submission: "Submission", counts: Sequence[str], ended: "IngestProgress | None", seconds: float
+) -> dict[str, Any]:
+    report = {name: getattr(submission, name) for name in ("ingest_id", *counts)}
     if ended is not None:
-        report["classified"] = ended.classified
-        report["failed"] = ended.failed
+        report |= {"classified": ended.classified, "failed": ended.failed}
         report["seconds"] = round(seconds, 3)
-    print_json(report | more)
+    return report
 
 
 def _print_ended(
@@ -110,7 +92,7 @@ def _print_ended(
         where = (
             "`cratesort ingest` (any path) works on them"
             if run.settings.in_process
-            else ("workers classify them; `cratesort status` shows how far they are")
+            else "workers classify them; `cratesort status` shows how far they are"
         )
         say(f"{submission.enqueued:,} in the ledger; {where}")
         return

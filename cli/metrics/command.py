@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -73,10 +73,6 @@ def _serve(collector: "CratesortCollector", host: str, port: int) -> None:
             f"cannot listen at {host}:{port}: {error.strerror or error}; --host and --port choose "
             "another address of this host"
         ) from error
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.DONE))
     tell(f"metrics at http://{host}:{server.server_port}/metrics")
     thread.join()
-
-
-def _stop(*_: Any) -> None:
-    sys.exit(Exit.DONE)

@@ -1,5 +1,6 @@
 """``cratesort db``: bringing a database to this version's tables, and copying one to another."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
     for name, folder in map(_root, roots):
         if by_name.setdefault(name, folder) != folder:
             raise click.BadParameter(f"two roots are called {name!r}", param_hint="--root")
-    done = run(source, target, roots=by_name, on_progress=_Progress())
+    done = run(source, target, roots=by_name, on_progress=_progress())
     if as_json:
         print_json(asdict(done))
         return
@@ -84,19 +85,17 @@ def _root(text: str) -> tuple[str, str]:
     return name, path_text(folder)
 
 
-class _Progress:
-    """Prints how many rows of the current table are copied."""
+def _progress() -> Callable[[str, int], None]:
+    """Return what prints the copied rows of the current table, each 100,000."""
+    printed = 0
 
-    def __init__(self) -> None:
-        self._next = 100_000
-
-    def __call__(self, table: str, rows: int) -> None:
-        """Print a line for each 100,000 rows of a table."""
-        if rows >= self._next:
+    def show(table: str, rows: int) -> None:
+        nonlocal printed
+        if rows // 100_000 > printed:
             tell(f"{table}: {rows:,} rows ...")
-            self._next = rows + 100_000
-        elif rows < 100_000:
-            self._next = 100_000  # another table
+        printed = rows // 100_000  # less than before: another table
+
+    return show
 
 
 def _warnings(done: "Copied") -> list[str]:
