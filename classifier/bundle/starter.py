@@ -12,7 +12,7 @@ def starter_bundle() -> bytes:
     return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()
 
 
-@functools.cache  # asked for each batch, and a package does not change while it runs
+@functools.cache  # needed for each batch
 def starter_version() -> str:
     """Return the version of the starter bundle."""
     with zipfile.ZipFile(io.BytesIO(starter_bundle())) as archive:

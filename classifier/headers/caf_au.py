@@ -70,7 +70,7 @@ def _alac_info(description: bytes, packets: bytes) -> StreamInfo:
     """
     rate_hz, _, flags, _, _, channels = struct.unpack_from(">d4sIIII", description)
     if len(packets) < 16 or flags not in _ALAC_BITS or not 0 < rate_hz < 2**31:
-        raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no numbers of ALAC")
+        raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no valid numbers of ALAC")
     n_frames = struct.unpack_from(">q", packets, 8)[0]
     return StreamInfo(round(rate_hz), channels, max(0, n_frames), f"ALAC_{_ALAC_BITS[flags]}")
 
@@ -86,7 +86,9 @@ def au(head: bytes, size_bytes: int) -> Layout:
             f"its AU encoding is {encoding}; expected PCM, float, A-law or mu-law",
         )
     if body < _AU_HEADER_BYTES:
-        raise SoundError(ErrorCode.INVALID_HEADER, "its AU header says that it ends before it does")
+        raise SoundError(
+            ErrorCode.INVALID_HEADER, "its AU header states that the sound begins within the header"
+        )
     extent = Extent.of(body, stated, size_bytes)
     # A length of all ones is as long as the file, also where 32 bits would not be enough.
     start = b".snd" + struct.pack(">II", _AU_HEADER_BYTES, 0xFFFFFFFF)

@@ -85,7 +85,7 @@ class _Page:
         ends, position = [], 0
         for length in self.lengths:
             position += length
-            # A length of 255 says that the packet goes on.
+            # After a length of 255 the packet continues.
             if length < 255:
                 ends.append(position)
         return ends
@@ -103,7 +103,7 @@ def ogg(fd: int, size_bytes: int) -> Layout:
     if first is None or first.end > size_bytes or not first.flags & _FIRST:
         raise _broken("its first page is not whole")
     body = _body(fd, first)
-    if not _checks(fd, first):
+    if not _has_right_checksum(fd, first):
         raise _broken("its first page does not have the checksum it states")
     if first.packet_ends() != [len(body)]:
         raise _broken("its first page does not hold one packet")
@@ -122,7 +122,7 @@ def ogg(fd: int, size_bytes: int) -> Layout:
 
 def _vorbis(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
     if len(body) < 30 or body[7:11] != bytes(4) or not body[29] & 1:
-        raise _broken("its Vorbis header is not one")
+        raise _broken("its first packet is not a whole Vorbis header")
     channels, rate_hz = struct.unpack_from("<BI", body, 11)
     short, long = 1 << (body[28] & 15), 1 << (body[28] >> 4)
     if not 64 <= short <= long <= 8192 or not channels or not rate_hz:
@@ -169,7 +169,7 @@ def _long_modes(setup: bytes) -> list[bool]:
 
 def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
     if len(body) < 19 or body[8] > 1:
-        raise _broken("its Opus header is not one")
+        raise _broken("its first packet is not a whole Opus header")
     channels, skipped, stated_rate_hz = struct.unpack_from("<BHI", body, 9)
     mapping = body[18]
     if not channels or (mapping == 0 and channels > 2) or (mapping == 1 and channels > 8):
@@ -243,7 +243,7 @@ def _last_granule_position(fd: int, size_bytes: int, first: _Page) -> int | None
         at = tail.rfind(b"OggS")
         while at >= 0 and false_pages < _MAX_FALSE_PAGES:
             page = _page_at(fd, start + at)
-            if page is not None and page.end <= size_bytes and _checks(fd, page):
+            if page is not None and page.end <= size_bytes and _has_right_checksum(fd, page):
                 if page.serial == first.serial and page.granule_position != -1:
                     _require_no_cut_page(fd, size_bytes, page)
                     return page.granule_position
@@ -259,11 +259,11 @@ def _last_granule_position(fd: int, size_bytes: int, first: _Page) -> int | None
 
 
 def _require_no_cut_page(fd: int, size_bytes: int, last: _Page) -> None:
-    behind = os.pread(fd, _MAX_PAGE_HEADER_BYTES, last.end)
-    if not behind or not behind.startswith(b"OggS"[: len(behind)]):
+    after = os.pread(fd, _MAX_PAGE_HEADER_BYTES, last.end)
+    if not after or not after.startswith(b"OggS"[: len(after)]):
         return
     page = _page_at(fd, last.end)
-    if (page is None and len(behind) < _MAX_PAGE_HEADER_BYTES) or (page and page.end > size_bytes):
+    if (page is None and len(after) < _MAX_PAGE_HEADER_BYTES) or (page and page.end > size_bytes):
         raise _cut()
 
 
@@ -304,7 +304,7 @@ def checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _checks(fd: int, page: _Page) -> bool:
+def _has_right_checksum(fd: int, page: _Page) -> bool:
     return checksum(os.pread(fd, page.end - page.offset, page.offset)) == page.checksum
 
 

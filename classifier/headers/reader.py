@@ -142,14 +142,14 @@ def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
             f"its header states {channels:,} channels at {rate:,} Hz; at most {MAX_CHANNELS} "
-            f"channels and {MAX_SAMPLE_RATE_HZ:,} Hz are believed",
+            f"channels and {MAX_SAMPLE_RATE_HZ:,} Hz are accepted",
         )
     if frames == 0 and not layout.missing_bytes:
         raise SoundError(ErrorCode.EMPTY_FILE, "its header states that it holds no sound at all")
     if frames is not None and frames > MAX_FRAME_COUNT:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
-            f"its header states {frames:,} frames; at most {MAX_FRAME_COUNT:,} are believed",
+            f"its header states {frames:,} frames; at most {MAX_FRAME_COUNT:,} are accepted",
         )
     return AudioHeader(
         file_size_bytes=size_bytes,

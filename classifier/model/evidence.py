@@ -11,23 +11,23 @@ class Evidence(StrEnum):
 
     FOLDER = "folder"
     NAME = "name"
-    MATES = "mates"
+    PACK_MATES = "mates"
     HEADER = "header"
 
 
 def evidence_of(
-    category: int, by_name: int, by_mates: int | None = None, *, folder_spoke: bool = False
+    category: int, by_name: int, by_pack_mates: int | None = None, *, has_folder_words: bool = False
 ) -> Evidence:
     """Return what the prediction of the whole model rests on.
 
     Parameters
     ----------
-    category, by_name, by_mates : int
+    category, by_name, by_pack_mates : int
         Indices of `CATEGORIES`: the whole model's prediction, the one from the name alone, and the
         one from the name and its pack-mates (None where they are not known).
-    folder_spoke : bool
+    has_folder_words : bool
         Whether the name was prefixed with its folders' words (`classifier.names.folder_context`).
     """
     if by_name == category:
-        return Evidence.FOLDER if folder_spoke else Evidence.NAME
-    return Evidence.MATES if by_mates == category else Evidence.HEADER
+        return Evidence.FOLDER if has_folder_words else Evidence.NAME
+    return Evidence.PACK_MATES if by_pack_mates == category else Evidence.HEADER

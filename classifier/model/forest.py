@@ -92,7 +92,7 @@ def fit_forest(
     weights: NDArray[np.float64],
     *,
     seed: int,
-    kept: "RandomForestClassifier | None" = None,
+    older: "RandomForestClassifier | None" = None,
     n_kept: int = 0,
 ) -> "RandomForestClassifier":
     """Fit the forest of `N_TREES` trees; the same seed and rows give the same trees.
@@ -101,8 +101,8 @@ def fit_forest(
     ----------
     inputs : ndarray of shape (n_rows, n_inputs), float32
         From `forest_inputs`, with *out-of-fold* predictions of the learned LSTM.
-    kept : RandomForestClassifier, optional
-        An older forest, fitted with the same scaler on the same categories (else: ValueError), of
+    older : RandomForestClassifier, optional
+        A forest fitted with the same scaler on the same categories (else: ValueError), of
         which `n_kept` trees replace new ones.
     """
     from sklearn.ensemble import RandomForestClassifier
@@ -110,10 +110,10 @@ def fit_forest(
     forest = RandomForestClassifier(
         N_TREES - n_kept, max_leaf_nodes=MOST_LEAVES, random_state=seed, n_jobs=-1
     ).fit(inputs, category_indices, sample_weight=weights)
-    if kept is not None and n_kept:
-        if list(kept.classes_) != list(forest.classes_):
+    if older is not None and n_kept:
+        if list(older.classes_) != list(forest.classes_):
             raise ValueError("trees can be kept only from a forest of the same categories")
-        forest.estimators_ += kept.estimators_[:n_kept]
+        forest.estimators_ += older.estimators_[:n_kept]
         forest.set_params(n_estimators=N_TREES)
     # Each tree has its own seed, so fitting in parallel is deterministic. Predicting in parallel
     # is not (the order of the sum), and a worker child owns one core.

@@ -12,7 +12,7 @@ _INDENT: Final = 14
 _DECIDED: Final = {
     Evidence.FOLDER: "the name says nothing; its folders' words do",
     Evidence.NAME: "the name alone gives the same category",
-    Evidence.MATES: "only the name beside its pack-mates' gives it",
+    Evidence.PACK_MATES: "only the name beside its pack-mates' gives it",
     Evidence.HEADER: "no name gives it; the header's figures do",
 }
 

@@ -242,7 +242,7 @@ class _StackFit:
             np.tile(self._stacked.category_indices[rows], len(views)),
             np.outer(view_weights, weights[rows]).ravel(),
             seed=self._seed,
-            kept=self._prior.forest,
+            older=self._prior.forest,
             n_kept=self._recipe.kept_trees,
         )
 

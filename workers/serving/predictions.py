@@ -73,7 +73,7 @@ def predictions(
         Prediction(
             tuple(row),
             version,
-            evidence_of(category, name, pack_mates, folder_spoke=sound.has_folder_words),
+            evidence_of(category, name, pack_mates, has_folder_words=sound.has_folder_words),
             row[category] < review_below,
             *counts,
         )

@@ -21,7 +21,7 @@ def asked(path, mates=None, folder_words=True):
     return model_input(path, UNKNOWN, mates, folder_words=folder_words)
 
 
-def test_a_question_says_whether_a_folder_spoke():
+def test_a_question_says_whether_a_has_folder_words():
     silent = asked("Drums/Kicks/01.wav")
     assert (silent.name, silent.has_folder_words) == ("Drums Kicks 01.wav", True)
     telling = asked("Drums/Kicks/riser.wav")
