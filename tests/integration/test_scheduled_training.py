@@ -6,7 +6,6 @@ nothing.
 
 import csv
 import logging
-from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
@@ -44,7 +43,7 @@ def assert_it_learned_every_label(engine, run):
 def test_the_task_learns_from_the_labels_once_and_states_its_verdict(
     sqlite_url, small_fits, monkeypatch, caplog
 ):
-    from tasks.retrain import retrain
+    from tasks import retrain as scheduled
 
     caplog.set_level(logging.INFO, "tasks.retrain")
     header = AudioHeader(88_244, 1.0, 44_100, 1, 44_100, "PCM_16")
@@ -62,15 +61,15 @@ def test_the_task_learns_from_the_labels_once_and_states_its_verdict(
                 for word, category in (("kick", "drum"), ("vox", "vocal"))
             ],
         )
-        context = SimpleNamespace(settings=settings, database=engine)
-        monkeypatch.setattr(child_process, "context", lambda: context)
+        monkeypatch.setattr(scheduled, "_settings", settings)
+        monkeypatch.setattr(child_process, "database", lambda: engine)
         # When the task runs
-        retrain()
+        scheduled.retrain()
         # Then its run has learned them
         run = latest_run(engine)
         assert_it_learned_every_label(engine, run)
         # And when it runs again, there is nothing new to learn
-        retrain()
+        scheduled.retrain()
         assert "no training run: 0 new labels, fewer than 40" in caplog.text
         assert latest_run(engine) == run
 
