@@ -1,13 +1,11 @@
-"""A crash marker: which file a process is reading, kept where others can read it after its death.
+"""Crash markers: which file a process is reading, where others can read it after its death.
 
 A file that makes libsndfile abort raises no exception; the process just dies. So before each file a
 process writes a few bytes of shared memory: its batch, the file's index and the batch's deadline.
 A lock on the marker, which the kernel drops with the process, tells whether the process is alive.
-(Process ids are reused.)
 
-Old and new versions may run beside each other on a host. The name and the layout of a marker are
-the contract between them. Other files in the folder are ignored, like the ``.iou`` files of an
-earlier version: the lease returns their batches.
+Old and new versions may share a host: names and layout of markers stay. Other files are ignored,
+also the ``.iou`` files of an earlier version: the lease returns their batches.
 """
 
 import contextlib
