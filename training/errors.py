@@ -19,7 +19,7 @@ class RunNotOpenedError(TrainingError):
     """Another run is running, or the schedule's moment has had its run; nothing was begun."""
 
 
-class LeaseLostError(TrainingError):
+class RunLeaseLostError(TrainingError):
     """The run was closed by another process, because its lease had ended; it stops."""
 
 

@@ -11,7 +11,7 @@ from db.tables import RunState, RunTrigger, RunVerdict, models, promotions
 from db.tables import training_runs as table
 from tests.support.servers.lifecycle import wait_until
 from training.errors import (
-    LeaseLostError,
+    RunLeaseLostError,
     RunNotOpenedError,
     RunTooLongError,
     TrainingError,
@@ -200,7 +200,7 @@ def test_a_run_that_was_taken_for_dead_stops_at_its_next_step_and_writes_nothing
         def stops():
             try:
                 progress("fold", 2, 5)
-            except LeaseLostError:
+            except RunLeaseLostError:
                 reached.append("a step that was refused")
                 raise
 
@@ -209,7 +209,7 @@ def test_a_run_that_was_taken_for_dead_stops_at_its_next_step_and_writes_nothing
         wait_until(stops, "it is told", 15)
 
     # Then it is told at a step, and the row stays as others closed it
-    with pytest.raises(LeaseLostError, match="nothing of it is kept"):
+    with pytest.raises(RunLeaseLostError, match="nothing of it is kept"):
         run(work, lease_seconds=5)
     assert reached
     assert (latest().state, latest().reason) == (RunState.FAILED, training_runs.FELL_SILENT)
@@ -223,7 +223,7 @@ def test_a_run_that_was_closed_just_before_its_end_publishes_nothing(run, databa
             training_runs.close_expired(connection)
         return result()  # within the second in which no heartbeat has noticed yet
 
-    with pytest.raises(LeaseLostError):
+    with pytest.raises(RunLeaseLostError):
         run(work)
     assert counts() == (0, 0)
 

@@ -17,13 +17,13 @@ from db.tables import RunTrigger, RunVerdict
 from tests.support import bundles as made
 from training.errors import TrainingError
 from training.runs.result import RunResult
-from training.runs.run import Work, perform
+from training.runs.run import RunWork, perform
 
 STAGES = ("beginning", "computing", "ending", "writing")
 VERSION = "challenger"
 
 
-def held_work(folder: str, fixed_version: str | None = None) -> Work:
+def held_work(folder: str, fixed_version: str | None = None) -> RunWork:
     """Return work for a run, of this version if given.
 
     The finishing transaction of this process can be held from now on.

@@ -91,7 +91,7 @@ class Rule(BaseModel, extra="forbid", frozen=True):
         )
 
 
-class _Page(BaseModel, extra="forbid"):
+class _KeywordsPage(BaseModel, extra="forbid"):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
 
@@ -133,7 +133,7 @@ def parse_keywords(text: str) -> KeywordList:
         Not TOML, or a rule that cannot be one; the message gives its number.
     """
     try:
-        page = _Page.model_validate(tomllib.loads(text))
+        page = _KeywordsPage.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise NamingError(f"keywords.toml is not TOML: {error}") from error
     except ValidationError as error:

@@ -33,15 +33,15 @@ def main() -> None:
         read_two_tables(arguments.corpus, arguments.names).all_sounds,
         version=STARTER_VERSION,
         seed=STARTER_SEED,
-        progress=lambda phase, done, total: _tell(f"\r{phase}: {done}/{total}  "),
+        progress=lambda phase, done, total: _report(f"\r{phase}: {done}/{total}  "),
     )
     with open(arguments.output, "wb") as file:
         file.write(outcome.bundle)
-    _tell(f"\n{len(outcome.bundle):,} bytes in {outcome.seconds:.0f} s\n")
+    _report(f"\n{len(outcome.bundle):,} bytes\n")
     sys.stdout.write(json.dumps(outcome.manifest.as_dict(), indent=1) + "\n")
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()
 

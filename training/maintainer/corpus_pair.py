@@ -120,8 +120,8 @@ def capped_rows(vendors: NDArray[np.object_], category_indices: NDArray[np.int64
     """Return the rows of at most `CAP` sounds of each vendor's category, ascending."""
     rows = pd.DataFrame({"vendor": vendors.astype(str), "category": category_indices})
     shuffled = rows.sample(frac=1, random_state=_CAP_SEED)
-    kept = shuffled.groupby(["vendor", "category"]).head(CAP)
-    return np.sort(kept.index.to_numpy(dtype=np.int64))
+    drawn = shuffled.groupby(["vendor", "category"]).head(CAP)
+    return np.sort(drawn.index.to_numpy(dtype=np.int64))
 
 
 def learning_side(tables: TwoTables, tested: LabelledSounds) -> LabelledSounds:

@@ -96,7 +96,7 @@ class _CategoryTable(BaseModel, extra="forbid"):
         return self
 
 
-class _Page(BaseModel, extra="forbid"):
+class _NamingPage(BaseModel, extra="forbid"):
     separators: _Texts
     tempos: _Formats
     keys: _Formats
@@ -159,7 +159,7 @@ def parse_naming(text: str) -> Naming:
         Not TOML, or something missing, unknown or impossible; the message names the place.
     """
     try:
-        page = _Page.model_validate(tomllib.loads(text))
+        page = _NamingPage.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise NamingError(f"naming.toml is not TOML: {error}") from error
     except ValidationError as error:
@@ -183,7 +183,7 @@ def explained(error: ValidationError) -> str:
     return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
 
 
-def _category(page: _Page, name: str) -> CategoryNaming:
+def _category(page: _NamingPage, name: str) -> CategoryNaming:
     """Return a category with what it borrows."""
     own, place = page.categories[name], f"naming.toml: categories.{name}"
     for other in own.heads_of:

@@ -107,9 +107,9 @@ def _remove_frame(axes: Any) -> None:
     axes.tick_params(length=0)
 
 
-def bars(counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
+def bars(named_counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
     """Draw counts as horizontal bars in the order given; the last of `most` sums up the rest."""
-    items = list(counts)
+    items = list(named_counts)
     if len(items) > most:
         rest = items[most - 1 :]
         items = [*items[: most - 1], (f"{len(rest):,} more", sum(count for _, count in rest))]
@@ -117,15 +117,13 @@ def bars(counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.barh(range(len(items)), [count for _, count in items], color=_MARK, height=0.7)
+        counts = [count for _, count in items]
+        container = axes.barh(range(len(items)), counts, color=_MARK, height=0.7)
+        axes.bar_label(container, [f"{count:,}" for count in counts], padding=3)
         axes.set_yticks(range(len(items)), names, parse_math=False)
         axes.set_xticks([])
         axes.invert_yaxis()
         axes.margins(x=0.16, y=0.02)
-        for place, (_, count) in enumerate(items):
-            axes.annotate(
-                f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center"
-            )
         _remove_frame(axes)
 
     return _drawn(draw, 0.3 + 0.21 * max(len(items), 1))
@@ -178,16 +176,11 @@ def comparison(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
         panels = figure.subplots(1, len(measures), sharey=True)
         for axes, measure in zip(panels, measures, strict=True):
             values = [getattr(evaluation, measure) for _, evaluation in evaluations]
-            axes.barh(range(len(values)), values, color=colours, height=0.7)
+            container = axes.barh(range(len(values)), values, color=colours, height=0.7)
+            axes.bar_label(container, [f"{value:.2f}" for value in values], padding=3)
             axes.set_yticks(range(len(values)), names, parse_math=False)
-            axes.set_xlim(0, 1.3)
-            axes.set_xticks([])
+            axes.set(xlim=(0, 1.3), xticks=[])
             axes.set_title(measure.replace("_", " ").replace("f1", "F1"))
-            for place, value in enumerate(values):
-                axes.annotate(
-                    f"{value:.2f}", (value, place), (3, 0), textcoords="offset points",
-                    va="center",
-                )  # fmt: skip
             _remove_frame(axes)
         panels[0].invert_yaxis()
 
@@ -216,14 +209,11 @@ def confusion(evaluation: Evaluation) -> Drawing:
             )
         for place in places:
             axes.add_patch(_square((place - 0.5, place - 0.5), fill=False, edgecolor=_LINE))
-        axes.set_xlim(-0.5, len(CATEGORIES) - 0.5)
-        axes.set_ylim(len(CATEGORIES) - 0.5, -0.5)
-        axes.set_aspect("equal")
+        edges = (-0.5, len(CATEGORIES) - 0.5)
+        axes.set(xlim=edges, ylim=edges[::-1], aspect="equal", xlabel="predicted", ylabel="truth")
         axes.set_xticks(places, CATEGORIES, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, CATEGORIES)
         axes.tick_params(labelsize=7.5, labelcolor=_INK)
-        axes.set_xlabel("said")
-        axes.set_ylabel("truth")
         _remove_frame(axes)
 
     return _drawn(draw, 4.3)
@@ -259,10 +249,7 @@ def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
                 fontsize=6.5,
                 parse_math=False,
             )
-            axes.set_xlim(0, 1.04)
-            axes.set_ylim(0, 1.04)
-            axes.set_xticks([0, 0.5, 1])
-            axes.set_yticks([0, 0.5, 1])
+            axes.set(xlim=(0, 1.04), ylim=(0, 1.04), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
             axes.tick_params(labelsize=7, labelcolor=_SOFT)
         figure.supxlabel("confidence", fontsize=8, color=_SOFT)
         figure.supylabel("accuracy", fontsize=8, color=_SOFT)

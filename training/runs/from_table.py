@@ -1,6 +1,5 @@
 """Training from a table in a file: measure on unseen vendors and at random, fit on all, publish."""
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -45,7 +44,6 @@ class TrainingOutcome:
     by_vendor: Evaluation | None
     by_vendor_skipped: str | None
     random_split: Evaluation
-    seconds: float
 
 
 def train_bundle(
@@ -68,7 +66,6 @@ def train_bundle(
     BundleError
         The engines disagree about the trained models.
     """
-    started = time.monotonic()
     sounds.require_two_categories()
     # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
     fitter = StackFitter(generated_prior(), seed=seed)
@@ -97,9 +94,7 @@ def train_bundle(
         },
     )
     progress("publishing", 1, 1)
-    return TrainingOutcome(
-        bundle, read_manifest(bundle), by_vendor, skipped, random, time.monotonic() - started
-    )
+    return TrainingOutcome(bundle, read_manifest(bundle), by_vendor, skipped, random)
 
 
 def train_from_table(

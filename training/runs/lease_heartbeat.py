@@ -5,7 +5,6 @@ It never stops the computation and is never waited for: the run checks it betwee
 
 import threading
 import time
-from types import TracebackType
 from typing import Final
 
 from sqlalchemy import Engine
@@ -13,7 +12,7 @@ from sqlalchemy import Engine
 from db.errors import is_away, plain
 from db.registry import training_runs
 from db.registry.training_runs import OpenRun
-from training.errors import DatabaseAwayError, LeaseLostError, RunTooLongError
+from training.errors import DatabaseAwayError, RunLeaseLostError, RunTooLongError
 
 #: The row is updated with the run's stage at most this often.
 _STAGE_SECONDS: Final = 1.0
@@ -44,12 +43,7 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         # Not for longer: a frozen database must not keep a process from stopping.
         self._thread.join(_STAGE_SECONDS)
@@ -63,7 +57,7 @@ class Heartbeat:
 
         Raises
         ------
-        LeaseLostError
+        RunLeaseLostError
             The run is closed.
         DatabaseAwayError
             The lease could not be renewed in time.
@@ -71,7 +65,7 @@ class Heartbeat:
         """
         moment = time.monotonic()
         if self._lost:
-            raise LeaseLostError(
+            raise RunLeaseLostError(
                 f"training run {self._run.id} stops: it was closed, because its lease of "
                 f"{self._lease_seconds:.0f} s had ended; nothing of it is kept"
             )
@@ -85,8 +79,8 @@ class Heartbeat:
         if moment - self._renewed > self._lease_seconds:
             why = "no answer" if self._fault is None else plain(self._fault)
             raise DatabaseAwayError(
-                f"training run {self._run.id} stops: the database could not be told for "
-                f"{self._lease_seconds:.0f} s that it goes on ({why})"
+                f"training run {self._run.id} stops: its lease could not be renewed for "
+                f"{self._lease_seconds:.0f} s: the database is away ({why})"
             )
 
     def _beat(self) -> None:

@@ -28,7 +28,7 @@ from db.errors import is_away, plain
 from db.registry import bundles, training_runs
 from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
 from db.tables import RunTrigger, RunVerdict
-from training.errors import DatabaseAwayError, LeaseLostError, RunNotOpenedError
+from training.errors import DatabaseAwayError, RunLeaseLostError, RunNotOpenedError
 from training.phase_progress import Progress, no_progress
 from training.runs.lease_heartbeat import Heartbeat
 from training.runs.result import RunResult
@@ -54,7 +54,7 @@ class FinishedRun:
     result: RunResult
 
 
-class Work(Protocol):
+class RunWork(Protocol):
     """What a run computes; it calls `progress` between two steps, which may raise to stop it."""
 
     def __call__(
@@ -66,7 +66,7 @@ class Work(Protocol):
 
 def perform(
     database: Engine,
-    work: Work,
+    work: RunWork,
     *,
     trigger: RunTrigger,
     slot: str | None,
@@ -84,7 +84,7 @@ def perform(
     ------
     RunNotOpenedError
         Another run is running, or the slot was used; nothing was begun.
-    LeaseLostError
+    RunLeaseLostError
         The run counted as dead; nothing of it was kept.
     DatabaseAwayError
         The database was away for longer than the lease.
@@ -136,9 +136,9 @@ def _not_opened(connection: Connection, why: NotOpened, slot: str | None) -> Run
     if why == NotOpened.SLOT_USED:
         return RunNotOpenedError(f"the training run of {slot} has been already; this is a copy")
     latest = training_runs.latest(connection)
-    who = "" if latest is None else f" (number {latest.id}, by {latest.holder})"
+    holder = "" if latest is None else f" (number {latest.id}, by {latest.holder})"
     return RunNotOpenedError(
-        f"a training run is running{who}; `cratesort status` shows how far it is"
+        f"a training run is running{holder}; `cratesort status` shows how far it is"
     )
 
 
@@ -197,7 +197,7 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
     if not closed:
         if training_runs.was_done_by(connection, run.id, run.token):
             return  # an earlier try committed, and its confirmation was lost
-        raise LeaseLostError(
+        raise RunLeaseLostError(
             f"training run {run.id} was closed before its end, because its lease had ended; "
             "nothing of it is kept"
         )
