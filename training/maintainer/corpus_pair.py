@@ -17,7 +17,12 @@ from training.data.dataset import LabelledSounds
 from training.data.splits import Rows, vendor_folds
 from training.errors import TrainingError
 from training.evaluation.experiment import Split
-from training.maintainer.vendor_aliases import IN_CORPUS, linked_vendors, links_between
+from training.maintainer.vendor_aliases import (
+    IN_CORPUS,
+    GroupedTable,
+    linked_vendors,
+    links_between,
+)
 
 #: A few vendors hold most of a table of names: so many of each vendor's category are tested.
 CAP: Final = 40
@@ -69,36 +74,31 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     ``vendor_group`` if it is there; names of MIDI files and rows whose column ``in_corpus`` is 1
     are left out. Raises `TableError` for what is no such table; the message names the lines.
     """
-    corpus_table, corpus_text = _read_frame(corpus_path)
-    names_table, names_text = _read_frame(names_path)
-    columns = corpus_table.name_column, names_table.name_column
-    corpus_rows = _labelled(corpus_text).drop_duplicates(columns[0])
-    names_rows = learnable_names(_labelled(names_text), columns[1])
-    corpus_by = _first_column(corpus_text, "vendor", "pack")
-    names_by = _first_column(names_text, "vendor_group", "vendor", "pack")
-    corpus = _sounds_of(corpus_table, corpus_rows, corpus_by)
-    names = _sounds_of(names_table, names_rows, names_by)
+    corpus_source, corpus_table = _read_table(corpus_path, "vendor", "pack")
+    names_source, names_table = _read_table(names_path, "vendor_group", "vendor", "pack")
+    corpus_rows = _labelled(corpus_table).drop_duplicates(corpus_table.name_column)
+    names_rows = learnable_names(_labelled(names_table), names_table.name_column)
+    corpus = _sounds_of(corpus_source, corpus_rows, corpus_table.vendor_column)
+    names = _sounds_of(names_source, names_rows, names_table.vendor_column)
     one_name = linked_vendors(
         [*np.unique(corpus.vendors.astype(str)), *np.unique(names.vendors.astype(str))],
-        links_between(
-            corpus_text, names_text, name_columns=columns, vendor_columns=(corpus_by, names_by)
-        ),
+        links_between(corpus_table, names_table),
     )
     # The cap is by the table's own groups, so that linking changes no one else's names.
     drawn = capped_rows(names.vendors, names.category_indices)
     return TwoTables(_renamed(corpus, one_name), _renamed(names, one_name), drawn)
 
 
-def _read_frame(path: str) -> tuple[SoundTable, pd.DataFrame]:
-    """Read a table; the frame has its cells, each row under its line number."""
+def _read_table(path: str, *vendor_columns: str) -> tuple[SoundTable, GroupedTable]:
     with opened_table(path) as table:
         rows = dict(table)
-    frame = pd.DataFrame(list(rows.values()), index=list(rows), columns=table.columns)
-    return table, frame
+    cells = pd.DataFrame(list(rows.values()), index=list(rows), columns=table.columns)
+    vendor_column = next((column for column in vendor_columns if column in table.columns), None)
+    return table, GroupedTable(cells, table.name_column, vendor_column)
 
 
-def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["category"] != ""]
+def _labelled(table: GroupedTable) -> pd.DataFrame:
+    return table.cells[table.cells["category"] != ""]
 
 
 def _sounds_of(table: SoundTable, rows: pd.DataFrame, vendor_column: str | None) -> LabelledSounds:
@@ -161,10 +161,6 @@ def splits_by_vendor(
             "without the vendors of one fold there are too few sounds to learn from"
         )
     return splits
-
-
-def _first_column(table: pd.DataFrame, *columns: str) -> str | None:
-    return next((column for column in columns if column in table), None)
 
 
 def _renamed(sounds: LabelledSounds, one_name: dict[str, str]) -> LabelledSounds:

@@ -5,6 +5,7 @@ maker in the other. What ties the two names together is where the rows came from
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
@@ -14,6 +15,15 @@ from scipy.cluster.hierarchy import DisjointSet
 IN_CORPUS: Final = "in_corpus"
 
 Link = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class GroupedTable:
+    """A table's cells, each row under its line number; its names; what its rows are grouped by."""
+
+    cells: pd.DataFrame
+    name_column: str
+    vendor_column: str | None
 
 
 def linked_vendors(vendors: Iterable[str], links: Iterable[Link]) -> dict[str, str]:
@@ -32,39 +42,32 @@ def linked_vendors(vendors: Iterable[str], links: Iterable[Link]) -> dict[str, s
     return {name: first[groups[name]] for name in order}
 
 
-def links_between(
-    corpus: pd.DataFrame,
-    names: pd.DataFrame,
-    *,
-    name_columns: tuple[str, str],
-    vendor_columns: tuple[str | None, str | None],
-) -> list[Link]:
+def links_between(corpus: GroupedTable, names: GroupedTable) -> list[Link]:
     """Return pairs of a vendor of `names` and one of either table that are the same.
 
     `corpus` is linked by ``repo``, also by rows without a category; `names` by ``vendor`` (where
     rows are grouped by another column), ``source_repo`` and ``in_corpus``. A column that is absent
-    and a cell that is empty give no links. `name_columns` hold the sounds' names and
-    `vendor_columns` what rows are grouped by, of `corpus` and of `names`.
+    and a cell that is empty give no links.
     """
-    theirs, ours = vendor_columns
-    if theirs is None or ours is None:
+    if corpus.vendor_column is None or names.vendor_column is None:
         return []
-    links = _agreeing(names[ours], names["vendor"]) if "vendor" in names else []
+    groups, vendors = names.cells[names.vendor_column], corpus.cells[corpus.vendor_column]
+    links = _agreeing(groups, names.cells["vendor"]) if "vendor" in names.cells else []
     holders, sources = _repositories(corpus, "repo"), _repositories(names, "source_repo")
-    links += _holding(names[ours], sources, corpus[theirs], holders)
-    if IN_CORPUS in names:
+    links += _holding(groups, sources, vendors, holders)
+    if IN_CORPUS in names.cells:
         # Such a row's vendor is known by its repository, or else by its name.
-        by_name = (names[IN_CORPUS] == "1") & ~sources.isin(set(holders) - {""})
-        sought = names.loc[by_name, name_columns[1]]
-        links += _holding(names.loc[by_name, ours], sought, corpus[theirs], corpus[name_columns[0]])
+        by_name = (names.cells[IN_CORPUS] == "1") & ~sources.isin(set(holders) - {""})
+        sought = names.cells.loc[by_name, names.name_column]
+        links += _holding(groups[by_name], sought, vendors, corpus.cells[corpus.name_column])
     return links
 
 
-def _repositories(table: pd.DataFrame, column: str) -> "pd.Series[str]":
+def _repositories(table: GroupedTable, column: str) -> "pd.Series[str]":
     """Return a column of repositories; GitHub ignores case in their names."""
-    if column not in table:
-        return pd.Series("", index=table.index, dtype=object)
-    return table[column].str.strip().str.casefold()
+    if column not in table.cells:
+        return pd.Series("", index=table.cells.index, dtype=object)
+    return table.cells[column].str.strip().str.casefold()
 
 
 def _holding(
