@@ -1,5 +1,4 @@
-"""How a better model comes to be: sounds, splits, fits, figures, and one bundle at the end.
+"""Training: labelled sounds, splits, fits, evaluation, and a bundle at the end.
 
-Knows no queue and draws no progress bar: it reports through a callback. Everything here needs the
-``[training]`` extra except `training.errors`.
+It knows no queue and draws no progress bar; it reports through a callback.
 """

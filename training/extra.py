@@ -13,12 +13,7 @@ TRAINING_PACKAGES: Final = (
 
 
 def require_training_extra() -> None:
-    """Check, without importing them, that the packages are installed.
-
-    Raises
-    ------
-    MissingExtraError
-    """
+    """Raise `MissingExtraError` unless the packages are installed; imports none of them."""
     missing = [package for package in TRAINING_PACKAGES if find_spec(package) is None]
     if missing:
         raise MissingExtraError(

@@ -1,15 +1,10 @@
 """How a training run reports its progress."""
 
 from collections.abc import Callable
-from typing import Protocol
 
-
-class Progress(Protocol):
-    """Called with the progress of a run; `done` reaches `total` in each phase."""
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """Phases come in a fixed order; `phase` is shown to the user."""
-        ...
+#: Called with a phase, for the user to read, and how many of its steps are done of how many. Phases
+#: come in a fixed order.
+Progress = Callable[[str, int, int], None]
 
 
 def no_progress(phase: str, done: int, total: int) -> None:

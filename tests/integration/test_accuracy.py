@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("sklearn")
 
@@ -189,39 +190,52 @@ def test_mistakes_are_left_out_when_not_wanted(found):
 # The command
 
 
-def test_the_command_prints_one_json_object_and_tells_progress_beside_it(paths, capsys):
-    arguments = [*paths, "--systems", "keyword", "--json"]
-    assert accuracy.main(arguments, n_folds=2) == 0
-    out, err = capsys.readouterr()
-    printed = json.loads(out)
+@pytest.fixture
+def run(paths):
+    """Run the command on the tables, or on others."""
+
+    def run(*options, tables=paths):
+        return CliRunner().invoke(accuracy.main, [*tables, "--folds", "2", *options])
+
+    return run
+
+
+def test_the_command_prints_one_json_object_and_progress_beside_it(run):
+    done = run("--systems", "keyword", "--json")
+    assert done.exit_code == 0
+    printed = json.loads(done.stdout)
     assert set(printed["by_vendor"]) == {"corpus", "names"}
-    assert [one["system"] for one in printed["by_vendor"]["names"]["systems"]] == ["keyword"]
+    systems = printed["by_vendor"]["names"]["systems"]
+    assert [system["system"] for system in systems] == ["keyword"]
     assert printed["random"] is None
-    assert "names by vendor: 2 of 2" in err
+    assert "names by vendor: 2 of 2" in done.stderr
 
 
-def test_the_command_tests_one_table_when_asked(paths, capsys):
-    assert accuracy.main([*paths, "--systems", "keyword", "--table", "names"], n_folds=2) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("Names alone, vendors never seen\n  36 sounds of 3 vendors, 2 folds")
-    assert "Names and headers" not in out
-    assert "surest mistakes of keyword list" in out
+def test_the_command_tests_one_table_when_asked(run):
+    done = run("--systems", "keyword", "--table", "names")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(
+        "Names alone, vendors never seen\n  36 sounds of 3 vendors, 2 folds"
+    )
+    assert "Names and headers" not in done.stdout
+    assert "surest mistakes of keyword list" in done.stdout
 
 
-def test_a_table_that_cannot_be_used_is_refused_in_one_line(paths, tmp_path, capsys):
-    assert accuracy.main([paths[0], str(tmp_path / "absent.csv")]) == 2
-    assert re.fullmatch(r".*absent\.csv: not a readable CSV table.*\n", capsys.readouterr().err)
+def test_a_table_that_cannot_be_used_is_refused_in_one_line(run, paths, tmp_path):
+    done = run(tables=(paths[0], str(tmp_path / "absent.csv")))
+    assert done.exit_code == 2
+    assert re.fullmatch(r".*absent\.csv: not a readable CSV table.*\n", done.stderr)
 
 
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
         (["--systems", "lstm"], "there are reference, keyword, ours"),
-        (["--reference-batch-size", "0"], "must be 1 or more"),
-        (["--table", "all"], "invalid choice"),
+        (["--reference-batch-size", "0"], "not in the range x>=1"),
+        (["--table", "all"], "not one of 'corpus', 'names', 'both'"),
     ],
 )
-def test_a_wrong_option_is_refused_with_what_there_is(paths, option, complaint, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        accuracy.main([*paths, *option])
-    assert complaint in capsys.readouterr().err
+def test_a_wrong_option_is_refused_with_what_there_is(run, option, complaint):
+    done = run(*option)
+    assert done.exit_code == 2
+    assert complaint in done.stderr

@@ -127,10 +127,7 @@ def load_keywords() -> KeywordList:
 def parse_keywords(text: str) -> KeywordList:
     """Read a page of the form of ``keywords.toml``.
 
-    Raises
-    ------
-    NamingError
-        Not TOML, or a rule that cannot be one; the message gives its number.
+    Raises `NamingError` for what is not TOML or no list of rules; the message names the place.
     """
     try:
         page = _KeywordsPage.model_validate(tomllib.loads(text))

@@ -17,21 +17,20 @@ from training.errors import TrainingError
 class LabelledSounds:
     """Sounds with a trusted label, one per row of each attribute.
 
+    Vendors group and weight rows and packs are kept together in splits; neither is ever an input. A
+    folder is the same text for pack-mates, "" where they are not known, and serves for nothing
+    else.
+
     Attributes
     ----------
     names : ndarray of shape (n_sounds,), object
         Base names, `str`.
     headers : ndarray of shape (n_sounds, 6), float32
-        As `features.header_matrix` returns them.
+        From `header_features.header_matrix`.
     category_indices : ndarray of shape (n_sounds,), int64
         Into `CATEGORIES`.
-    vendors : ndarray of shape (n_sounds,), object
-        `str`; for grouping and weights, never an input.
-    packs : ndarray of shape (n_sounds,), object
-        `str`; for keeping rows of one pack together, never an input.
-    folders : ndarray of shape (n_sounds,), object
-        `str`, the same for pack-mates and for nothing else; "" where a sound's mates are not
-        known. Never an input itself.
+    vendors, packs, folders : ndarray of shape (n_sounds,), object
+        `str`.
     """
 
     names: NDArray[np.object_]
@@ -51,12 +50,9 @@ class LabelledSounds:
         packs: Sequence[str] | None = None,
         folders: Sequence[str] | None = None,
     ) -> "LabelledSounds":
-        """Build from parallel sequences; without packs, each vendor has one; folders: unknown.
+        """Build from parallel sequences; by default vendors have one pack and folders are unknown.
 
-        Raises
-        ------
-        ValueError
-            An unknown category, or sequences of different lengths.
+        Raises `ValueError` for an unknown category, or sequences of different lengths.
         """
         packs = vendors if packs is None else packs
         folders = [""] * len(names) if folders is None else folders

@@ -34,7 +34,7 @@ def as_text(measured: Measurement, *, with_mistakes: bool) -> str:
     if with_mistakes:
         for table, result in measured.by_vendor.items():
             lines += [*_mistakes(table, result), ""]
-    return "\n".join(lines[:-1]) + "\n"
+    return "\n".join(lines[:-1])
 
 
 def _sounds(result: TableResult) -> str:

@@ -143,12 +143,8 @@ def splits_by_vendor(
 ) -> list[Split]:
     """Return at most `n_folds` folds over the vendors of the tested sounds, each tested once.
 
-    Each fold learns what it may of both tables.
-
-    Raises
-    ------
-    TrainingError
-        Fewer than two vendors, or too few sounds to learn from without one of them.
+    Each fold learns what it may of both tables. Raises `TrainingError` for fewer than two vendors,
+    or too few sounds to learn from without one of them.
     """
     if len(set(tested.vendors)) < 2:
         raise TrainingError("accuracy by vendor needs sounds of at least two vendors in each table")

@@ -105,12 +105,8 @@ def measure(
 
     Only `tables` are tested; both are learned from. `systems` are names of `SYSTEMS`. But for
     times, the same seed gives the same figures on one machine. There are no more folds than
-    vendors.
-
-    Raises
-    ------
-    TrainingError
-        A table has fewer than two vendors, or too few sounds remain to learn from.
+    vendors. Raises `TrainingError` if a table has fewer than two vendors, or too few sounds remain
+    to learn from.
     """
     tested = {Table.CORPUS: pair.corpus, Table.NAMES: pair.tested_names}
     # Before the first fit, which takes minutes: a table that cannot be tested is refused here.

@@ -153,10 +153,8 @@ def load_naming() -> Naming:
 def parse_naming(text: str) -> Naming:
     """Read a page of the form of ``naming.toml``.
 
-    Raises
-    ------
-    NamingError
-        Not TOML, or something missing, unknown or impossible; the message names the place.
+    Raises `NamingError` for what is not TOML, missing, unknown or impossible; the message names the
+    place.
     """
     try:
         page = _NamingPage.model_validate(tomllib.loads(text))
