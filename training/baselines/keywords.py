@@ -7,26 +7,23 @@ way, so that it stays the same baseline when the model's tokens change.
 """
 
 import re
-import tomllib
 from importlib import resources
 from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     StrictBool,
-    ValidationError,
 )
 
 from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
 from classifier.names.tokens import clean_name
 from training.data.dataset import LabelledSounds
 from training.errors import NamingError
-from training.prior.naming import explained
+from training.prior.naming import Category, read_page
 
 #: Capitals that do not begin a word; a word. Digits part words.
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -45,19 +42,12 @@ _NOTE: Final = re.compile(r"(?<![^\W_])[a-g][#bs]?\d(?![^\W_])", re.IGNORECASE)
 _OF_RANK: Final = 0.5 ** np.arange(1, N_CATEGORIES + 1)
 
 
-def _checked_category(name: str) -> str:
-    if name not in CATEGORIES:
-        raise ValueError("no category")
-    return name
-
-
 def _split(text: object) -> list[str]:
     if not isinstance(text, str):
         raise ValueError("no text")
     return text.lower().split()
 
 
-_Category = Annotated[str, AfterValidator(_checked_category)]
 #: Words parted by spaces; lower case.
 _Words = Annotated[frozenset[str], BeforeValidator(_split)]
 
@@ -65,8 +55,8 @@ _Words = Annotated[frozenset[str], BeforeValidator(_split)]
 class Rule(BaseModel, extra="forbid", frozen=True):
     """One line of the list; the head of ``keywords.toml`` explains the fields."""
 
-    category: _Category
-    loop: _Category = ""
+    category: Category
+    loop: Category = ""
     words: _Words = frozenset()
     parts: _Words = frozenset()
     notes: StrictBool = False
@@ -129,12 +119,7 @@ def parse_keywords(text: str) -> KeywordList:
 
     Raises `NamingError` for what is not TOML or no list of rules; the message names the place.
     """
-    try:
-        page = _KeywordsPage.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise NamingError(f"keywords.toml is not TOML: {error}") from error
-    except ValidationError as error:
-        raise NamingError(f"keywords.toml: {explained(error)}") from error
+    page = read_page(_KeywordsPage, text, "keywords.toml")
     last = page.rules[-1]
     if last.words or last.parts or last.notes or last.tempo:
         raise NamingError("keywords.toml: the last rule must hold for any name")

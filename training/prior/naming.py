@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +66,9 @@ def _checked_pattern(pattern: str) -> str:
     return pattern
 
 
+#: The name of a category.
+Category = Annotated[str, AfterValidator(_checked_category)]
+_Model = TypeVar("_Model", bound=BaseModel)
 _Texts = Annotated[tuple[str, ...], Field(min_length=1)]
 _Words = Annotated[tuple[Annotated[str, AfterValidator(_checked_word)], ...], Field(min_length=1)]
 _Formats = Annotated[
@@ -108,7 +111,7 @@ class _NamingPage(BaseModel, extra="forbid"):
     rounds: _Words
     lyrics: _Words
     patterns: dict[str, _Patterns]
-    categories: dict[Annotated[str, AfterValidator(_checked_category)], _CategoryTable]
+    categories: dict[Category, _CategoryTable]
 
 
 @dataclass(frozen=True)
@@ -156,12 +159,7 @@ def parse_naming(text: str) -> Naming:
     Raises `NamingError` for what is not TOML, missing, unknown or impossible; the message names the
     place.
     """
-    try:
-        page = _NamingPage.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise NamingError(f"naming.toml is not TOML: {error}") from error
-    except ValidationError as error:
-        raise NamingError(f"naming.toml: {explained(error)}") from error
+    page = read_page(_NamingPage, text, "naming.toml")
     for name in CATEGORIES:
         if name not in page.categories:
             raise NamingError(f"naming.toml: categories.{name} is missing")
@@ -174,11 +172,17 @@ def parse_naming(text: str) -> Naming:
     )
 
 
-def explained(error: ValidationError) -> str:
-    """Return the first mistake of a page: its place, what is wrong, and what was found."""
-    first: Any = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
+def read_page(model: type[_Model], text: str, name: str) -> _Model:
+    """Read a page of TOML; the `NamingError` names the page, the place, and what was found."""
+    try:
+        return model.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise NamingError(f"{name} is not TOML: {error}") from error
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise NamingError(f"{name}: {place}: {reason}, found {first['input']!r}") from error
 
 
 def _category(page: _NamingPage, name: str) -> CategoryNaming:

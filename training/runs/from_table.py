@@ -27,7 +27,7 @@ from training.runs.result import RunResult
 N_OUTER_FOLDS: Final = 5
 
 ONE_VENDOR: Final = (
-    "all labelled sounds are of one vendor: nothing shows how the model does on another"
+    "all labelled sounds are of one vendor: nothing tells how the model does on another"
 )
 
 
