@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from training.errors import TrainingError
+from classifier.errors import CratesortError
 from training.maintainer.accuracy_text import as_text
 from training.maintainer.corpus_pair import read_two_tables
 from training.maintainer.measurement import SYSTEMS, Table, measure
@@ -37,7 +37,9 @@ def _system_names(_context: click.Context, _option: click.Parameter, text: str) 
     metavar="LIST",
     help="Some of them; the first is the slow one.",
 )
-@click.option("--table", type=click.Choice([*Table, "both"]), default="both", show_default=True)
+@click.option(
+    "--table", type=click.Choice([*map(str, Table), "both"]), default="both", show_default=True
+)
 @click.option(
     "--reference-batch-size",
     default=1,
@@ -73,7 +75,7 @@ def main(
             reference_batch_size=reference_batch_size,
             progress=_ProgressLine(),
         )
-    except TrainingError as error:
+    except CratesortError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     click.echo(
