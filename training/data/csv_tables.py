@@ -25,12 +25,7 @@ _LINES_NAMED: Final = 5
 class TableCounts:
     """What a table held before rows were left out.
 
-    Attributes
-    ----------
-    labelled : int
-        Rows with a category.
-    duplicates : int
-        Of those, rows whose name an earlier one has.
+    `labelled` rows have a category; `duplicates` of them repeat the name of an earlier one.
     """
 
     rows: int
@@ -46,17 +41,12 @@ def read_table(path: str) -> LabelledSounds:
 def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
     """Read labelled sounds from a CSV file, gzipped or not, and count what was left out.
 
-    Columns: ``category`` and ``file_path`` (or ``path``) must be there; ``file_size`` (bytes),
+    The columns ``category`` and ``file_path`` (or ``path``) are needed. ``file_size`` (bytes),
     ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
-    ``sample_type`` may be absent or empty, which means unknown; rows are grouped by ``vendor``,
-    else by ``pack``, else all are one vendor's; `folder_of` says which are pack-mates.
-    Rows without a category are left out, and of rows with one ``file_path`` the first is kept, as
-    the published reference method does.
-
-    Raises
-    ------
-    TableError
-        Not such a table; the message names the lines.
+    ``sample_type`` may be absent or empty, which means unknown. Rows are grouped by ``vendor``,
+    else by ``pack``, else all are one vendor's; `folder_of` says which are pack-mates. Rows without
+    a category are left out, and of rows with one ``file_path`` the first is kept, as in the
+    published method. Raises `TableError` for what is no such table; the message names the lines.
     """
     rows = labelled = duplicates = 0
     names: set[str] = set()
@@ -78,13 +68,7 @@ def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
 
 @contextmanager
 def opened_table(path: str) -> Iterator[SoundTable]:
-    """Open a table of labelled sounds.
-
-    Raises
-    ------
-    TableError
-        Not a readable table, or a column is missing.
-    """
+    """Open a table of labelled sounds; `TableError` if it is none."""
     try:
         with open(path, "rb") as stream, sound_table(stream, path, needed=("category",)) as table:
             yield table
@@ -128,13 +112,7 @@ class SoundRows:
         self._rows.append((name, header, category, vendor, pack, folder_of(cells)))
 
     def labelled_sounds(self) -> LabelledSounds:
-        """Return the sounds of all rows.
-
-        Raises
-        ------
-        TableError
-            Rows that cannot be right; the message names the first lines.
-        """
+        """Return the sounds of all rows; `TableError` if any is wrong, with the first lines."""
         if self._faults:
             more = f"; and {self._more_faults} more" if self._more_faults else ""
             raise TableError(f"{self._table.name}: {'; '.join(self._faults)}{more}")
