@@ -83,10 +83,15 @@ class CrashMarker:
     def _create(self, folder: Path, worker: str) -> None:
         path = folder / (worker.replace(":", "-") + ".note")
         fd = _create_locked(path)
-        # Written, not only truncated to this size: on a full disk that would be a SIGBUS later.
-        os.pwrite(fd, bytes(_LAYOUT.size), 0)
-        self.worker, self.path, self._fd = worker, path, fd
-        self._memory = mmap.mmap(fd, _LAYOUT.size)
+        try:
+            # Written, not only truncated to this size: on a full disk that would be a SIGBUS later.
+            os.pwrite(fd, bytes(_LAYOUT.size), 0)
+            memory = mmap.mmap(fd, _LAYOUT.size)
+        except OSError:
+            path.unlink()
+            os.close(fd)
+            raise
+        self.worker, self.path, self._fd, self._memory = worker, path, fd, memory
         self.clear()
 
     def begin(self, batch_id: int, *, time_limit_seconds: float = math.inf) -> None:

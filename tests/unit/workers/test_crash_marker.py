@@ -326,6 +326,7 @@ def test_where_no_new_marker_can_be_written_the_old_one_stays_in_use(folder, mar
     with pytest.raises(OSError, match="no space left"):
         marker.hand_back_later()
     assert marker.worker == worker
+    assert markers_in(folder) == [marker.path]
     marker.read(12, 3)
     assert marker.index == 3
 
