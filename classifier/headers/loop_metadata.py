@@ -14,12 +14,12 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-#: Read of a chunk.
+#: The most that is read of one chunk.
 MOST_BYTES: Final = 512
 #: Chunks of a WAV worth reading, and of an AIFF.
 OF_WAV: Final = frozenset({b"acid", b"smpl", b"LIST"})
 OF_AIFF: Final = frozenset({b"basc", b"INST", b"NAME"})
-#: The key of a LIST chunk of this kind; a file may have others.
+#: A LIST chunk that holds texts about the sound; LIST chunks of other kinds are passed over.
 INFO: Final = b"INFO"
 
 LOWEST_TEMPO_BPM: Final = 20.0
@@ -72,7 +72,7 @@ def of_wav(chunks: Mapping[bytes, bytes], order: str) -> LoopInfo | None:
     A ``LIST`` comes under the name `INFO`, which it starts with. `order` is ``<`` or ``>``.
     """
     if not chunks:
-        return None  # as of most
+        return None  # most files
     is_one_shot, beats, tempo_bpm, root_note = _acid(chunks.get(b"acid", b""), order)
     sampler_note, has_sustain_loop = _smpl(chunks.get(b"smpl", b""), order)
     texts = _texts(chunks.get(INFO, b""), order)

@@ -101,7 +101,8 @@ def _read_virtual(file: VirtualFile, layout: Layout) -> StreamInfo:
         outcome = _read_by_libsndfile(file, is_noisy=layout.container == "MP3")
     except soundfile.LibsndfileError as error:
         outcome = error
-    # libsndfile took either for the end of the file, so its outcome means nothing.
+    # A read that failed, or that went beyond the limit, looked like the end of the file to
+    # libsndfile: its outcome means nothing then.
     if file.failure is not None:
         raise file.failure
     if file.limit_exceeded:

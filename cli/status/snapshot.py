@@ -22,7 +22,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class SoundsStatus:
-    """The sounds of the table; `given_up` failed and may succeed when tried again."""
+    """The sounds of the table; those of `given_up` were tried in vain, each alone."""
 
     classified: int
     failed: int
@@ -34,7 +34,7 @@ class SoundsStatus:
 class IngestStatus:
     """One of the latest ingests, counted in files; the pace is that of the last minute.
 
-    `submitted` is False while its producer works, and for good when that was interrupted.
+    `submitted` is False while its producer works, and stays so when the producer was interrupted.
     """
 
     ingest_id: int
@@ -73,7 +73,7 @@ class TrainingStatus:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """Entries of the inbox's lists, and the intakes that serve it; None: Redis does not answer."""
+    """Entries that wait, are taken by an intake or are dead; None: Redis does not answer."""
 
     waiting: int | None = None
     taken: int | None = None

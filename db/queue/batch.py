@@ -108,7 +108,7 @@ def is_held_by(batch_id: int, token: str) -> ColumnElement[bool]:
     )
 
 
-def given_up() -> dict[str, Any]:
+def released_claim() -> dict[str, Any]:
     """Return the column values that release a batch's claim."""
     return {
         "state": BatchState.PENDING,

@@ -19,15 +19,15 @@ from db.queue.batch import (
     claimed_batch,
     columns,
     entries_of,
-    given_up,
     is_held_by,
+    released_claim,
 )
 from db.queue.ledger import add_batch
 from db.tables import BatchState, batches
 
-#: A batch that crashed its worker this often is split. Once may be the host's fault.
+#: A batch with so many attempts (crashes, time-outs, bugs) is split. One may be the host's fault.
 SPLIT_AFTER_ATTEMPTS: Final = 2
-#: The number of solo tries: a sound that crashed its worker this often *alone* gets an error row.
+#: The number of solo tries: a sound with so many attempts *alone* gets an error row.
 SOLO_ATTEMPTS: Final = 3
 
 
@@ -53,7 +53,7 @@ def hand_back(
 
     Returns False when the lease was lost already.
     """
-    values = given_up()
+    values = released_claim()
     if after_seconds is not None:
         values.update(due_at=now(after_seconds), setbacks=batches.c.setbacks + 1)
     result = connection.execute(update(batches).where(is_held_by(batch_id, token)).values(**values))
@@ -120,7 +120,7 @@ def isolate(
     connection.execute(
         update(batches)
         .where(batches.c.id == batch_id)
-        .values(**given_up(), **columns(entries), attempts=0)
+        .values(**released_claim(), **columns(entries), attempts=0)
     )
     _add_beside(connection, row, [suspect], suspect=True)
     return AttemptOutcome.ISOLATED
@@ -147,14 +147,14 @@ def _count_attempt(connection: Connection, row: RowMapping) -> AttemptOutcome:
         connection.execute(
             update(batches)
             .where(batches.c.id == row["id"])
-            .values(**given_up(), **columns(first), attempts=0, suspect=len(first) == 1)
+            .values(**released_claim(), **columns(first), attempts=0, suspect=len(first) == 1)
         )
         _add_beside(connection, row, second, suspect=len(second) == 1)
         return AttemptOutcome.SPLIT
     connection.execute(
         update(batches)
         .where(batches.c.id == row["id"])
-        .values(**given_up(), attempts=attempts, suspect=row["sound_count"] == 1)
+        .values(**released_claim(), attempts=attempts, suspect=row["sound_count"] == 1)
     )
     return AttemptOutcome.RETURNED
 

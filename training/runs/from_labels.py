@@ -77,7 +77,7 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     decision = _judge(tables.held_out, champion, challenger, starter_vendors, seed)
     progress("comparing", 1, 1)
     learned_vendors = starter_vendors | set(map(str, tables.learned.vendors))
-    unseen = _rows_of_others(tables.held_out, learned_vendors)
+    unseen = _rows_of_unknown_vendors(tables.held_out, learned_vendors)
     metrics = {
         "champion_version": champion.version,
         "champion": decision.champion.as_dict() if decision.champion else None,
@@ -157,14 +157,14 @@ def _judge(
     known = starter_vendors
     if champion.training.get("holdout") != _FROZEN:
         known |= _vendors(champion.training)
-    rows = _rows_of_others(held_out, known)
+    rows = _rows_of_unknown_vendors(held_out, known)
     sounds = held_out.take(rows)
     answers = champion.classifier.answers(sounds.names.tolist(), sounds.headers, mates_in(sounds))
     packs = sounds.vendors + "\0" + sounds.packs
     return judge(sounds.category_indices, packs, answers.probabilities, challenger[rows], seed=seed)
 
 
-def _rows_of_others(sounds: LabelledSounds, known: frozenset[str]) -> Rows:
+def _rows_of_unknown_vendors(sounds: LabelledSounds, known: frozenset[str]) -> Rows:
     """Return the rows of vendors that are not known."""
     return np.flatnonzero(~np.isin(sounds.vendors.astype(str), list(known)))
 

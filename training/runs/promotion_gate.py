@@ -2,9 +2,9 @@
 
 Both predict the same held-out sounds. The challenger is promoted only if macro precision and macro
 F1 do not fall, no category with enough sounds falls by more than a margin, and a paired bootstrap
-over *packs* confirms the difference. Packs are drawn and not sounds (as in McNemar's test), because
-the sounds of a pack are right or wrong together: a hundred takes of one snare are one piece of
-evidence, not a hundred.
+over *packs* confirms the difference. It draws packs, where McNemar's test would compare sounds,
+because the sounds of a pack are right or wrong together: a hundred takes of one snare are one piece
+of evidence, not a hundred.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ CATEGORY_MARGIN: Final = 0.05
 _DRAWS: Final = 2000
 _CONFIDENCE: Final = 0.95
 
-#: Rounding of a sum in another order is no fall.
+#: A smaller fall may be rounding.
 _EPSILON: Final = 1e-9
 
 
