@@ -77,12 +77,10 @@ def opened_table(path: str) -> Iterator[SoundTable]:
 
 
 class SoundRows:
-    """Rows of a table, collected as labelled sounds; those that cannot be right are counted.
+    """Rows of a table, collected as labelled sounds; wrong ones are counted.
 
-    Parameters
-    ----------
-    vendor_columns : str
-        The first that the table has groups its rows; without any, all are one vendor's.
+    The first of `vendor_columns` that the table has groups its rows; without any, all are one
+    vendor's.
     """
 
     def __init__(self, table: SoundTable, *vendor_columns: str) -> None:

@@ -53,11 +53,7 @@ def summaries_of(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> Pack
 def means_over(groups: NDArray[np.object_], values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return for each row the mean of all rows of its group; NaN in rows without a group.
 
-    Parameters
-    ----------
-    groups : ndarray of shape (n_rows,), object
-        `str`; "" belongs to no group.
-    values : ndarray of shape (n_rows, n_values), float32
+    `groups` is as for `summaries_of`; `values` has the shape (n_rows, n_values).
     """
     _, group = np.unique(groups.astype(str), return_inverse=True)
     counts = np.bincount(group)

@@ -57,11 +57,7 @@ def lowest_confidence(
     """Return the lowest confidence from which on `precision` of the predictions are right, if any.
 
     Predictions of equal confidence are taken together or not at all: no threshold separates them.
-
-    Parameters
-    ----------
-    confidence : ndarray of shape (n_sounds,), float64
-    is_right : ndarray of shape (n_sounds,), bool
+    The arrays are as for `reliability_bins`.
     """
     order = np.argsort(-confidence, kind="stable")
     surest_first = confidence[order]

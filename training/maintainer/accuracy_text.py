@@ -77,11 +77,6 @@ def _mistakes(table: Table, result: TableResult) -> list[str]:
 def _kind(kind: KindOfMistake) -> list[str]:
     lines = [f"  {kind.truth} -> {kind.answer}: {kind.among_surest}, of {kind.in_all:,} in all"]
     lines += [
-        _cut(f"    {example.confidence:.2f}  {printable(example.name)}")
-        for example in kind.examples
+        f"    {example.confidence:.2f}  {printable(example.name)}" for example in kind.examples
     ]
-    return lines
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."
+    return [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines]

@@ -49,15 +49,9 @@ class _Champion:
 def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progress) -> RunResult:
     """Train a challenger of this version from the database's labels, and judge it.
 
-    The seed is that of folds, fits and the gate's draws.
-
-    Raises
-    ------
-    TrainingError
-        No labels to learn from, or all of one category.
-    BundleError
-        The champion cannot be loaded, so nothing can be compared with it; or the engines disagree
-        about the challenger.
+    The seed is that of folds, fits and the gate's draws. Raises `TrainingError` for no labels or
+    labels of one category, and `BundleError` if the champion cannot be loaded to compare with, or
+    the engines disagree about the challenger.
     """
     # First, because it is quick and may end the run.
     with reading(database) as connection:

@@ -14,7 +14,7 @@ from db.registry import training_runs
 from db.tables import RunVerdict
 from training.data.csv_tables import read_counted
 from training.data.dataset import LabelledSounds
-from training.data.splits import random_split, vendor_folds
+from training.data.splits import Fold, random_split, vendor_folds
 from training.evaluation.experiment import Experiment, System, splits_of
 from training.evaluation.metrics import Evaluation
 from training.fit.stack_fit import StackFitter
@@ -35,14 +35,13 @@ ONE_VENDOR: Final = (
 class TrainingOutcome:
     """A published bundle and how good models like it are.
 
-    `by_vendor` tests each sound with a model that never saw its vendor. It is None with one vendor,
-    and `by_vendor_skipped` says so. `random_split` tests a third of the rows, of known vendors.
+    `by_vendor` tests each sound with a model that never saw its vendor. It is None with one vendor.
+    `random_split` tests a third of the rows, of known vendors.
     """
 
     bundle: bytes
     manifest: Manifest
     by_vendor: Evaluation | None
-    by_vendor_skipped: str | None
     random_split: Evaluation
 
 
@@ -57,29 +56,24 @@ def train_bundle(
 
     Other models than the published one are measured, fitted without the rows they are tested on:
     vocabulary, weights, scaler and out-of-fold stacking included. The same sounds and seed give the
-    same bundle on one machine.
-
-    Raises
-    ------
-    TrainingError
-        No labels, or all of one category.
-    BundleError
-        The engines disagree about the trained models.
+    same bundle on one machine. Raises `TrainingError` for no labels or labels of one category, and
+    `BundleError` if the engines disagree about the trained models.
     """
     sounds.require_two_categories()
     # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
     fitter = StackFitter(generated_prior(), seed=seed)
     system = System("cratesort", "cratesort", fitter.fit, fitter.n_epochs)
 
+    def measured(folds: list[Fold], phase: str) -> Evaluation:
+        experiment = Experiment(sounds, splits_of(sounds, folds), [system])
+        return experiment.run(progress, phase)[0].evaluation
+
     skipped = ONE_VENDOR if len(set(sounds.vendors)) == 1 else None
     by_vendor = None
     if skipped is None:
         folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
-        experiment = Experiment(sounds, splits_of(sounds, folds), [system])
-        by_vendor = experiment.run(progress, "vendors kept out")[0].evaluation
-    folds = [random_split(len(sounds), seed=seed)]
-    experiment = Experiment(sounds, splits_of(sounds, folds), [system])
-    random = experiment.run(progress, "random split")[0].evaluation
+        by_vendor = measured(folds, "vendors kept out")
+    random = measured([random_split(len(sounds), seed=seed)], "random split")
     models = fitter.fit(sounds, counter(progress, "final model", fitter.n_epochs(sounds)))
     progress("publishing", 0, 1)
     bundle = publish(
@@ -94,7 +88,7 @@ def train_bundle(
         },
     )
     progress("publishing", 1, 1)
-    return TrainingOutcome(bundle, read_manifest(bundle), by_vendor, skipped, random)
+    return TrainingOutcome(bundle, read_manifest(bundle), by_vendor, random)
 
 
 def train_from_table(

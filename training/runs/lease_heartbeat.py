@@ -55,13 +55,8 @@ class Heartbeat:
     def check(self) -> None:
         """Return if the run may continue.
 
-        Raises
-        ------
-        RunLeaseLostError
-            The run is closed.
-        DatabaseAwayError
-            The lease could not be renewed in time.
-        RunTooLongError
+        Raises `RunLeaseLostError` if the run is closed, `DatabaseAwayError` if the lease could not
+        be renewed in time, and `RunTooLongError`.
         """
         moment = time.monotonic()
         if self._lost:

@@ -9,19 +9,12 @@ from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.files.paths import printable
-from classifier.model.header_features import SAMPLE_TYPES
+from classifier.model.header_features import HEADER_COLUMNS, SAMPLE_TYPES
 from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds, header_values
 
 #: The columns of `header_values` that are numbers.
-_NUMBERS: Final = (
-    "file_size_bytes",
-    "duration_seconds",
-    "sample_rate_hz",
-    "channels",
-    "frame_count",
-)
-_SAMPLE_TYPE_COLUMN: Final = 5
+_NUMBERS: Final = tuple(name.removeprefix("log_") for name in HEADER_COLUMNS[:-1])
 
 NOT_STATED: Final = "not stated"
 
@@ -130,7 +123,7 @@ def stated_numbers(sounds: LabelledSounds) -> dict[str, NDArray[np.float64]]:
 def _sample_types(sounds: LabelledSounds) -> dict[str, int]:
     counts = Counter(
         NOT_STATED if np.isnan(code) else SAMPLE_TYPES[int(code)]
-        for code in sounds.headers[:, _SAMPLE_TYPE_COLUMN]
+        for code in sounds.headers[:, HEADER_COLUMNS.index("sample_type")]
     )
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
