@@ -87,10 +87,7 @@ def write_golden(
 ) -> bytes:
     """Return the golden vectors as JSON: the candidates that are no ties and steady.
 
-    Raises
-    ------
-    BundleError
-        Too few of them are left to prove anything.
+    Raises BundleError: too few of them are left to prove anything.
     """
     ordered = np.sort(probabilities, axis=1)
     is_clear = is_steady & (ordered[:, -1] - ordered[:, -2] > _CLEAR_LEAD)
@@ -117,15 +114,10 @@ def write_golden(
 def replay_golden(document: bytes, predict: _Predict, engine_name: str) -> None:
     """Predict every golden sound with a loaded engine and compare.
 
-    Parameters
-    ----------
-    predict : callable
-        `Classifier.predict` of the loaded bundle.
+    - `predict`: `Classifier.predict` of the loaded bundle.
 
-    Raises
-    ------
-    BundleError
-        The predictions differ; the message names the sound and the largest difference.
+    Raises BundleError: the predictions differ; the message names the sound and the largest
+    difference.
     """
     try:
         entries: list[dict[str, Any]] = json.loads(document)["sounds"]

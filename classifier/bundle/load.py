@@ -47,10 +47,8 @@ class Originals:
 def read_manifest(bundle: bytes) -> Manifest:
     """Read and check a bundle's manifest, without loading a model.
 
-    Raises
-    ------
-    BundleError
-        Not a bundle, of another format version, or for other labels or header columns.
+    Raises BundleError: not a bundle, of another format version, or for other labels or header
+    columns.
     """
     return parse_manifest(Archive(bundle, (MANIFEST, *MEMBERS)).read(MANIFEST))
 
@@ -58,17 +56,11 @@ def read_manifest(bundle: bytes) -> Manifest:
 def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifier:
     """Load a bundle into one of the two engines, and replay its golden vectors.
 
-    Parameters
-    ----------
-    bundle : bytes
-        From `publish.publish`.
-    engine_name : {"onnx", "keras"}
-        ``keras`` needs the ``[training]`` extra; ``onnx`` reads the originals only to hash them.
+    - `bundle`: from `publish.publish`.
+    - `engine_name`: ``keras`` needs the ``[training]`` extra; ``onnx`` reads the originals only to
+      hash them.
 
-    Raises
-    ------
-    BundleError
-        With one line that names the member and what is wrong with it.
+    Raises BundleError, which names the member and what is wrong with it.
     """
     manifest, members = _verified(bundle, engine_name)
     vocabulary, engine = _deserialised(manifest, members, engine_name)
@@ -87,10 +79,8 @@ def load_starter(engine_name: EngineName = "onnx") -> Classifier:
 def load_originals(bundle: bytes) -> Originals:
     """Load the models of a bundle to continue training from them. Needs ``[training]``.
 
-    Raises
-    ------
-    BundleError
-        As for `load_classifier`; the golden vectors are not replayed, for nothing is served.
+    Raises BundleError: as for `load_classifier`; the golden vectors are not replayed, for nothing
+    is served.
     """
     vocabulary, engine = _deserialised(*_verified(bundle, "keras"), "keras")
     assert isinstance(engine, KerasEngine)  # noqa: S101  (for mypy)

@@ -34,26 +34,15 @@ def publish(
 ) -> bytes:
     """Make a bundle, and prove that both engines serve it alike. Needs ``[training]``.
 
-    Parameters
-    ----------
-    members : mapping of str to bytes
-        Exactly `TRAINED_MEMBERS`.
-    version : str
-        Not empty.
-    review_below : float, 0 to 1
-        The user should review predictions of a lower confidence.
-    training, metrics : mapping
-        JSON values: what it was trained on, and how it scores.
+    - `members`: exactly `TRAINED_MEMBERS`.
+    - `version`: not empty.
+    - `review_below` (float, 0 to 1): the user should review predictions of a lower confidence.
+    - `training`, `metrics`: JSON values: what it was trained on, and how it scores.
 
-    Returns
-    -------
-    bytes
-        The archive; the same arguments give the same bytes.
+    Returns the archive; the same arguments give the same bytes.
 
-    Raises
-    ------
-    BundleError
-        The engines disagree on the golden vectors by more than 1e-4 or in a category.
+    Raises BundleError: the engines disagree on the golden vectors by more than 1e-4 or in a
+    category.
     """
     if set(members) != set(TRAINED_MEMBERS):
         raise BundleError(f"a bundle needs exactly {', '.join(TRAINED_MEMBERS)}")

@@ -75,10 +75,8 @@ def mtime_ns(status: os.stat_result) -> int:
 def open_root(root_path: str) -> int:
     """Open a library root, an absolute folder path; the caller closes the descriptor.
 
-    Raises
-    ------
-    OSError
-        The root is missing or not readable: a transient fault (a mount is away), no `SoundError`.
+    Raises OSError: the root is missing or not readable: a transient fault (a mount is away), no
+    `SoundError`.
     """
     return os.open(root_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -90,21 +88,14 @@ def open_beneath(
 
     The caller closes the descriptor; the status is of the opened file itself.
 
-    Parameters
-    ----------
-    path : str
-        Relative to the root, as `classifier.files.paths.path_text` writes it.
-    follow_links : bool
-        Whether links that stay beneath the root are followed. False for paths that were resolved
-        before: a link in them was put there since, or leads to where its owner did not point us.
+    - `path`: relative to the root, as `classifier.files.paths.path_text` writes it.
+    - `follow_links`: whether links that stay beneath the root are followed. False for paths that
+      were resolved before: a link in them was put there since, or leads to where its owner did not
+      point us.
 
-    Raises
-    ------
-    SoundError
-        The file's own fault: missing, no permission, not a regular file, outside the root, a loop
-        of links, no valid path, too large.
-    OSError
-        Anything else (an I/O error, too many open files).
+    Raises SoundError: the file's own fault: missing, no permission, not a regular file, outside the
+    root, a loop of links, no valid path, too large.
+    Raises OSError: anything else (an I/O error, too many open files).
     """
     fd = _open_or_raise(root_fd, path, follow_links)
     return fd, _required_status(fd, _require_regular)

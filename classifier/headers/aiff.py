@@ -33,10 +33,7 @@ _MAX_SOUND_BYTES: Final = 2**32 - 2**10
 def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of an AIFF or AIFF-C file.
 
-    Raises
-    ------
-    SoundError
-        `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
+    Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
     """
     comm = b""
     extent = None

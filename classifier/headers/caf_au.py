@@ -24,10 +24,7 @@ _AU_HEADER_BYTES: Final = 24
 def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a Core Audio file.
 
-    Raises
-    ------
-    SoundError
-        `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
+    Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
     """
     # The description always comes first: 8 bytes file header, 12 chunk header.
     description = head[20 : 20 + _CAF_DESCRIPTION_BYTES]

@@ -61,23 +61,13 @@ def walk(
 ) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, offset of the body and length of the body of each chunk, up to the file's end.
 
-    Parameters
-    ----------
-    offset : int
-        Of the first chunk.
-    header : Struct
-        Of a chunk: its name and its length.
-    alignment : int
-        Chunks start at multiples of it, counted from the first.
-    counts_header : bool
-        Whether a length includes the chunk's header.
-    long_lengths : mapping of bytes to int, optional
-        Lengths of chunks that state 2**32 - 1; may be filled during the walk.
+    - `offset`: of the first chunk.
+    - `header`: of a chunk: its name and its length.
+    - `alignment`: chunks start at multiples of it, counted from the first.
+    - `counts_header`: whether a length includes the chunk's header.
+    - `long_lengths`: lengths of chunks that state 2**32 - 1; may be filled during the walk.
 
-    Raises
-    ------
-    SoundError
-        `LIMIT_EXCEEDED` at the `MAX_CHUNKS`-th chunk.
+    Raises SoundError: `LIMIT_EXCEEDED` at the `MAX_CHUNKS`-th chunk.
     """
     header_bytes = header.size
     for number in range(MAX_CHUNKS):

@@ -27,10 +27,7 @@ def flac(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
 
     `offset` is that of ``fLaC``: 0, or after an ID3 tag.
 
-    Raises
-    ------
-    SoundError
-        `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
+    Raises SoundError: `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
     """
     offset += 4
     streaminfo = bytes_at(fd, head, offset, 4 + _STREAMINFO_BYTES)

@@ -20,10 +20,7 @@ _MOST_TRACKS: Final = 64
 def midi(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a MIDI file that starts with ``MThd``.
 
-    Raises
-    ------
-    SoundError
-        `INVALID_HEADER` or `TRUNCATED`.
+    Raises SoundError: `INVALID_HEADER` or `TRUNCATED`.
     """
     if len(head) < struct.calcsize(_HEADER):
         raise SoundError(ErrorCode.INVALID_HEADER, "its MIDI header is not whole")

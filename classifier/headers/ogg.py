@@ -94,10 +94,7 @@ class _Page:
 def ogg(fd: int, size_bytes: int) -> Layout:
     """Read the layout of an Ogg file whose first stream is Vorbis, Opus or FLAC.
 
-    Raises
-    ------
-    SoundError
-        `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
+    Raises SoundError: `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
     """
     first = _page_at(fd, 0)
     if first is None or first.end > size_bytes or not first.flags & _FIRST:

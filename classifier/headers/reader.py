@@ -55,18 +55,11 @@ class HeaderReading(NamedTuple):
 def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     """Read a sound's header from an open descriptor.
 
-    Parameters
-    ----------
-    name : str
-        The base name, only to report an extension that misleads.
+    - `name`: the base name, only to report an extension that misleads.
 
-    Raises
-    ------
-    SoundError
-        `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or
-        `TRUNCATED`, with what was expected and what came.
-    OSError
-        The storage failed, which is no fault of the file.
+    Raises SoundError: `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`,
+    `LIMIT_EXCEEDED` or `TRUNCATED`, with what was expected and what came.
+    Raises OSError: the storage failed, which is no fault of the file.
     """
     if size_bytes == 0:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")

@@ -49,10 +49,7 @@ _W64_DATA: Final = b"data" + W64_WAVE[4:]
 def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
     """Read the layout of a RIFF, RIFX or RF64 WAVE file.
 
-    Raises
-    ------
-    SoundError
-        `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
+    Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
     """
     order, header = (">", BIG_ENDIAN) if head[:4] == b"RIFX" else ("<", LITTLE_ENDIAN)
     fmt = fact = b""

@@ -45,11 +45,8 @@ READABLE: Final = "WAV, AIFF, FLAC, Ogg, MP3, AU, CAF, W64 or MIDI"
 def inspect(fd: int, size_bytes: int) -> Layout:
     """Detect a file's container and read its layout. The offset of `fd` is not moved.
 
-    Raises
-    ------
-    SoundError
-        `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, naming what the file is where that is known; and what
-        the container's reader raises.
+    Raises SoundError: `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, naming what the file is where that is
+    known; and what the container's reader raises.
     """
     head = os.pread(fd, HEAD_BYTES, 0)
     magic = head[:4]

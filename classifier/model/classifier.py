@@ -35,12 +35,8 @@ class Answers:
 class Classifier:
     """A model loaded into an engine. Not shared between processes.
 
-    Parameters
-    ----------
-    version : str
-        Version of the bundle, stored with every row it classifies.
-    review_below : float, 0 to 1
-        Confidence below which the user should review a prediction.
+    - `version`: version of the bundle, stored with every row it classifies.
+    - `review_below` (float, 0 to 1): confidence below which the user should review a prediction.
     """
 
     def __init__(
@@ -59,19 +55,11 @@ class Classifier:
     ) -> Probabilities:
         """Return the probability of each category for each sound, independent of its batch.
 
-        Parameters
-        ----------
-        names : sequence of str
-            Base names. Folders before the last ``/`` are ignored.
-        pack_mates : sequence of PackMates or None, optional
-            None where the names of a sound's folder are not known.
+        - `names`: base names. Folders before the last ``/`` are ignored.
+        - `pack_mates`: None where the names of a sound's folder are not known.
 
-        Raises
-        ------
-        UnknownSampleTypeError
-            A header with a subtype that libsndfile does not list.
-        ValueError
-            The arguments differ in length.
+        Raises UnknownSampleTypeError: a header with a subtype that libsndfile does not list.
+        Raises ValueError: the arguments differ in length.
         """
         return self.answers(names, header_matrix(headers), pack_mates).probabilities
 

@@ -20,13 +20,11 @@ def evidence_of(
 ) -> Evidence:
     """Return what the prediction of the whole model rests on.
 
-    Parameters
-    ----------
-    category, by_name, by_pack_mates : int
-        Indices of `CATEGORIES`: the whole model's prediction, the one from the name alone, and the
-        one from the name and its pack-mates (None where they are not known).
-    has_folder_words : bool
-        Whether the name was prefixed with its folders' words (`classifier.names.folder_context`).
+    - `category`, `by_name`, `by_pack_mates`: indices of `CATEGORIES`: the whole model's prediction,
+      the one from the name alone, and the one from the name and its pack-mates (None where they are
+      not known).
+    - `has_folder_words`: whether the name was prefixed with its folders' words
+      (`classifier.names.folder_context`).
     """
     if by_name == category:
         return Evidence.FOLDER if has_folder_words else Evidence.NAME

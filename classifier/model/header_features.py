@@ -62,10 +62,7 @@ def header_matrix(headers: Sequence[AudioHeader]) -> HeaderMatrix:
 
     Numbers may be hostile: negative ones count as not stated, absurdly large ones are capped.
 
-    Raises
-    ------
-    UnknownSampleTypeError
-        A subtype that libsndfile does not list.
+    Raises UnknownSampleTypeError: a subtype that libsndfile does not list.
     """
     rows = [
         (

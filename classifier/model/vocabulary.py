@@ -64,15 +64,11 @@ class Vocabulary:
     ) -> "Vocabulary":
         """Take the words of a model that is trained further, then the most frequent others.
 
-        Parameters
-        ----------
-        names : iterable of sequence of str
-            The tokens of each name.
-        minimum_count : int
-            Names that have to hold a word. With 2, words of a single name stay unknown, from which
-            the model learns what an unknown word may mean.
-        known : sequence of str
-            Words that come first whether `names` hold them or not, so that they keep their ids.
+        - `names`: the tokens of each name.
+        - `minimum_count`: names that have to hold a word. With 2, words of a single name stay
+          unknown, from which the model learns what an unknown word may mean.
+        - `known`: words that come first whether `names` hold them or not, so that they keep their
+          ids.
         """
         counts = Counter(token for tokens in names for token in set(tokens))
         already = frozenset(known)

@@ -102,13 +102,9 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     A root with its mode (``F# minor``), without (``Eb``), or with its octave (``C4``). None when
     the most certain statements differ.
 
-    Parameters
-    ----------
-    pitch : Pitch
-        Of the instrument; `Pitch.NOTE` where it is not known.
-    letters : bool
-        Whether a capital letter alone may be a root: where a tempo is stated, and then beside a
-        number or at an end.
+    - `pitch`: of the instrument; `Pitch.NOTE` where it is not known.
+    - `letters`: whether a capital letter alone may be a root: where a tempo is stated, and then
+      beside a number or at an end.
     """
     pieces = name_pieces(name)
     if not any(map(_may_be_a_pitch, pieces)):

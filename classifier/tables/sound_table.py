@@ -46,10 +46,7 @@ def folder_of(cells: Mapping[str, str]) -> str:
 def header_of(cells: Mapping[str, str]) -> AudioHeader:
     """Return the header that a row states; absent columns and empty cells are unknown.
 
-    Raises
-    ------
-    CellError
-        A cell that is no such number, or no sample type of libsndfile.
+    Raises CellError: a cell that is no such number, or no sample type of libsndfile.
     """
     sample_type = cells.get("sample_type", "").strip()
     if sample_type and sample_type not in SAMPLE_TYPES:
@@ -89,14 +86,9 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
 
     From `sound_table`. `TableError` is raised at the first row that cannot be read.
 
-    Attributes
-    ----------
-    name : str
-        For messages.
-    columns : list of str
-        Of the first row; every row has a cell for each.
-    name_column : str
-        ``file_path``, else ``path``.
+    - `name`: for messages.
+    - `columns`: of the first row; every row has a cell for each.
+    - `name_column`: ``file_path``, else ``path``.
     """
 
     def __init__(self, rows: CsvRows, name: str, needed: tuple[str, ...]) -> None:
@@ -135,10 +127,7 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
 def sound_table(stream: BinaryIO, name: str, needed: tuple[str, ...] = ()) -> Iterator[SoundTable]:
     """Read a table of sounds from where the stream stands, gzipped if its name ends in ``.gz``.
 
-    Raises
-    ------
-    TableError
-        The table has no column of names, or none of those needed.
+    Raises TableError: the table has no column of names, or none of those needed.
     """
     binary = stream
     if name.endswith(".gz"):

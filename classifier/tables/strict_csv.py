@@ -22,10 +22,7 @@ class TableError(CratesortError):
 class Row(NamedTuple):
     """The cells of a row.
 
-    Attributes
-    ----------
-    line : int
-        The first of the row's lines, counted from 1.
+    - `line`: the first of the row's lines, counted from 1.
     """
 
     line: int
@@ -83,18 +80,11 @@ class CsvRows(Iterator[Row | BadLine]):
 
     After a malformed row, reading goes on with the next.
 
-    Parameters
-    ----------
-    lines : iterable of str
-        With their line ends.
-    first_line : int
-        The number of the first of `lines` in the file.
+    - `lines`: with their line ends.
+    - `first_line`: the number of the first of `lines` in the file.
 
-    Attributes
-    ----------
-    width : int or None
-        How many columns there are: shorter rows are filled with empty cells, and longer ones are
-        malformed, unless what is too much is blank. None: rows are taken as they are.
+    - `width`: how many columns there are: shorter rows are filled with empty cells, and longer ones
+      are malformed, unless what is too much is blank. None: rows are taken as they are.
     """
 
     def __init__(

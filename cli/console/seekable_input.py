@@ -26,15 +26,9 @@ class InputTooLargeError(CratesortError):
 def seekable_input(source: str, *, most_bytes: int | None = None) -> Iterator[BinaryIO]:
     """Open a file, or standard input for ``-``; what comes through a pipe is copied to disk first.
 
-    Parameters
-    ----------
-    most_bytes : int, optional
-        A pipe that never ends (/dev/zero) must not fill the disk.
+    - `most_bytes`: a pipe that never ends (/dev/zero) must not fill the disk.
 
-    Raises
-    ------
-    InputTooLargeError
-        There is more than `most_bytes`.
+    Raises InputTooLargeError: there is more than `most_bytes`.
     """
     with (
         click.open_file(source, "rb") as stream,

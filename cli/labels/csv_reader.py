@@ -63,12 +63,8 @@ class Fault(NamedTuple):
 class LabelRow(NamedTuple):
     """A row whose category and source are known.
 
-    Attributes
-    ----------
-    path : str
-        The cell as it stands; bytes that are not UTF-8 as surrogate escapes.
-    root : str
-        Empty when not given.
+    - `path`: the cell as it stands; bytes that are not UTF-8 as surrogate escapes.
+    - `root`: empty when not given.
     """
 
     line: int
@@ -98,15 +94,9 @@ def unknown_category(category: str) -> str:
 def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
     """Yield the rows of a table of labels in order, one at a time.
 
-    Parameters
-    ----------
-    name : str
-        Of the file, for messages.
+    - `name`: of the file, for messages.
 
-    Raises
-    ------
-    TableError
-        The columns are not those of labels, or those of a model's predictions.
+    Raises TableError: the columns are not those of labels, or those of a model's predictions.
     """
     with decoded(stream) as text:
         lines = bounded_lines(text, name)

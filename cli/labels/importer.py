@@ -44,12 +44,8 @@ _SOURCES: Final = tuple(LabelSource)
 class Faults:
     """The rows that cannot be taken.
 
-    Attributes
-    ----------
-    counts : Counter of FaultKind
-        All of them.
-    first : dict of FaultKind to list of Fault
-        The first of each kind, in the table's order.
+    - `counts`: all of them.
+    - `first`: the first of each kind, in the table's order.
     """
 
     def __init__(self) -> None:
@@ -99,10 +95,7 @@ class CheckedLabels:
 def checked_labels() -> Iterator[CheckedLabels]:
     """Make room for checked labels for the block.
 
-    Raises
-    ------
-    db.scratch_table.ScratchSpaceError
-        There is no room in a temporary file.
+    Raises db.scratch_table.ScratchSpaceError: there is no room in a temporary file.
     """
     columns = "key BLOB PRIMARY KEY, category INT, source INT, line INT"
     with scratch_table(columns, cache_kib=_CACHE_KIB) as table:
@@ -117,12 +110,8 @@ def check(
 ) -> Faults:
     """Check all rows of a table; nothing is written to the database.
 
-    Parameters
-    ----------
-    checked : CheckedLabels
-        Gets the rows that can be taken.
-    on_progress : callable
-        Called with how many more rows were checked.
+    - `checked`: gets the rows that can be taken.
+    - `on_progress`: called with how many more rows were checked.
     """
     faults = Faults()
     rows = iter(rows)
@@ -177,10 +166,7 @@ def write(
 ) -> Given:
     """Give all checked labels in one transaction.
 
-    Parameters
-    ----------
-    on_progress : callable
-        Called with how many more labels were written.
+    - `on_progress`: called with how many more labels were written.
     """
     given = Given()
     labels = iter(checked)

@@ -19,12 +19,8 @@ if TYPE_CHECKING:
 class WrittenPath(NamedTuple):
     """A path as a user wrote it.
 
-    Attributes
-    ----------
-    spellings : tuple of bytes
-        What may have been meant, likeliest first.
-    root : str
-        Empty when not given.
+    - `spellings`: what may have been meant, likeliest first.
+    - `root`: empty when not given.
     """
 
     spellings: tuple[bytes, ...]

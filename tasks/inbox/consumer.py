@@ -114,12 +114,9 @@ class Intake:
     def round(self) -> int:
         """Take waiting entries, write them to the ledger, and return how many there were.
 
-        Raises
-        ------
-        redis.exceptions.RedisError
-            Redis is away, or refuses (`workers.faults.BROKER_AWAY`). Call it again.
-        sqlalchemy.exc.SQLAlchemyError
-            Nothing was written; the entries are still taken.
+        Raises redis.exceptions.RedisError: Redis is away, or refuses
+        (`workers.faults.BROKER_AWAY`). Call it again.
+        Raises sqlalchemy.exc.SQLAlchemyError: nothing was written; the entries are still taken.
         """
         if self._unacknowledged is not None:
             self._acknowledge(self._unacknowledged)

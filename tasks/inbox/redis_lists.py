@@ -93,10 +93,7 @@ end
 class BadEntry:
     """An entry that cannot be taken.
 
-    Attributes
-    ----------
-    at : str
-        When that was found, in UTC by this host's clock; for information only.
+    - `at`: when that was found, in UTC by this host's clock; for information only.
     """
 
     entry: bytes
@@ -110,12 +107,8 @@ class Inbox:
     Every method raises `redis.exceptions.RedisError` when Redis does not answer or refuses, and may
     then be called again.
 
-    Parameters
-    ----------
-    url : str
-        As `Settings.broker_url`.
-    intake : str
-        A name that no other intake has or had.
+    - `url`: as `Settings.broker_url`.
+    - `intake`: a name that no other intake has or had.
     """
 
     def __init__(self, url: str, intake: str) -> None:
@@ -129,11 +122,8 @@ class Inbox:
     def take(self, limit: int) -> list[bytes]:
         """Take entries, oldest first, or renew the lease on those that are taken; return them all.
 
-        Parameters
-        ----------
-        limit : int
-            Most entries to hold; a dead intake's list may have more. An entry that is longer than
-            `LONGEST_ENTRY_BYTES` is cut to one byte more than that.
+        - `limit`: most entries to hold; a dead intake's list may have more. An entry that is longer
+          than `LONGEST_ENTRY_BYTES` is cut to one byte more than that.
         """
         entries = self._take(
             keys=[INBOX_KEY, INTAKES_KEY, self._taken],
@@ -169,16 +159,10 @@ class Inbox:
 class InboxCounts:
     """How many entries each list holds.
 
-    Attributes
-    ----------
-    waiting : int
-        Not taken yet.
-    taken : int
-        By intakes, living or dead.
-    dead : int
-        That cannot be taken; at most `DEAD_KEPT`.
-    intakes : int
-        Intakes whose lease has not expired.
+    - `waiting`: not taken yet.
+    - `taken`: by intakes, living or dead.
+    - `dead`: that cannot be taken; at most `DEAD_KEPT`.
+    - `intakes`: intakes whose lease has not expired.
     """
 
     waiting: int

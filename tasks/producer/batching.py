@@ -37,10 +37,7 @@ def batch_size(connection: Connection, settings: Settings) -> int:
 class BatchWriter:
     """Writes sounds to the ledger in full batches of one root each; the rest waits for more.
 
-    Parameters
-    ----------
-    interactive : bool
-        Whether somebody waits for these sounds.
+    - `interactive`: whether somebody waits for these sounds.
     """
 
     def __init__(self, ingest_id: int, settings: Settings, *, interactive: bool = False) -> None:
@@ -56,12 +53,8 @@ class BatchWriter:
     ) -> int:
         """Take sounds, write those that fill a batch, and return how many were written.
 
-        Parameters
-        ----------
-        found : iterable of FoundSound
-            Those of one root beside each other.
-        last : bool
-            Whether to write those too that fill no batch.
+        - `found`: those of one root beside each other.
+        - `last`: whether to write those too that fill no batch.
         """
         self._waiting.extend(found)
         moment = time.monotonic()

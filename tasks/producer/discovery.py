@@ -20,12 +20,8 @@ from tasks.producer.locator import FoundSound, Locator
 class Ignored:
     """What a walk passed over.
 
-    Attributes
-    ----------
-    counts : Counter of str
-        By reason: ``not audio``, ``macOS leftovers``, ``links``, ``unreadable folders``.
-    folders : list of str
-        The unreadable ones, each with its error.
+    - `counts`: by reason: ``not audio``, ``macOS leftovers``, ``links``, ``unreadable folders``.
+    - `folders`: the unreadable ones, each with its error.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -43,10 +39,7 @@ def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> It
     Folders are walked, none twice. A file is taken whatever its name, for it was named. What is
     passed over is added to `ignored`.
 
-    Raises
-    ------
-    OutsideRootsError
-        A path lies in no root.
+    Raises OutsideRootsError: a path lies in no root.
     """
     resolved = {os.path.realpath(os.fsencode(path)) for path in paths}
     folders = set(filter(os.path.isdir, resolved))

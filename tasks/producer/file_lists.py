@@ -36,17 +36,12 @@ class ListedFile(NamedTuple):
 def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     """Yield the entries of a manifest in order, without empty lines.
 
-    Parameters
-    ----------
-    stream : binary file
-        Seekable, for it is read twice: to the end for a NUL, then for its entries. Paths separated
-        by NUL if there is any (``find -print0``), else one path a line (``find``), or a CSV table
-        whose first line starts with ``path,vendor``.
+    - `stream`: seekable, for it is read twice: to the end for a NUL, then for its entries. Paths
+      separated by NUL if there is any (``find -print0``), else one path a line (``find``), or a CSV
+      table whose first line starts with ``path,vendor``.
 
-    Raises
-    ------
-    TableError
-        A table with other columns: each of its lines would be taken for a file's name.
+    Raises TableError: a table with other columns: each of its lines would be taken for a file's
+    name.
     """
     start = stream.tell()
     nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))

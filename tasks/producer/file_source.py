@@ -29,30 +29,16 @@ _CACHE_KIB: Final = 8 * 1024
 class FileSource:
     """The sounds at and below paths, then those a list names; each once, as they are found.
 
-    Parameters
-    ----------
-    paths : sequence of str or bytes
-        Files and folders.
-    file_list : binary file, optional
-        As `file_lists.read_file_list` takes it; open for as long as sounds are found.
-    list_name : str
-        What the user called the list.
+    - `paths`: files and folders.
+    - `file_list`: as `file_lists.read_file_list` takes it; open for as long as sounds are found.
+    - `list_name`: what the user called the list.
 
-    Attributes
-    ----------
-    description : str
-        For `status`.
-    ignored : Ignored
-        What was passed over so far.
-    bad_lines : list of BadLine
-        The first entries of the list that cannot be taken; `bad_line_count` counts all.
+    - `description`: for `status`.
+    - `ignored`: what was passed over so far.
+    - `bad_lines`: the first entries of the list that cannot be taken; `bad_line_count` counts all.
 
-    Raises
-    ------
-    tasks.producer.locator.OutsideRootsError
-        A path lies in no library root.
-    classifier.tables.strict_csv.TableError
-        The list is a table of another kind.
+    Raises tasks.producer.locator.OutsideRootsError: a path lies in no library root.
+    Raises classifier.tables.strict_csv.TableError: the list is a table of another kind.
     """
 
     def __init__(
@@ -78,10 +64,7 @@ class FileSource:
     def __iter__(self) -> Iterator[FoundSound]:
         """Find the sounds; once only.
 
-        Raises
-        ------
-        db.scratch_table.ScratchSpaceError
-            There is no room to remember what was found.
+        Raises db.scratch_table.ScratchSpaceError: there is no room to remember what was found.
         """
         walked = find(self._paths, self._locator, self.ignored)
         if self._entries is None:

@@ -20,10 +20,8 @@ class OutsideRootsError(CratesortError):
 class FoundSound(NamedTuple):
     """A file to be classified.
 
-    Attributes
-    ----------
-    file_size_bytes, mtime_ns : int or None
-        None when the file could not be looked at: a worker writes the row that says why.
+    - `file_size_bytes`, `mtime_ns`: None when the file could not be looked at: a worker writes the
+      row that says why.
     """
 
     root: str
@@ -57,10 +55,7 @@ class Locator:
     ) -> bytes:
         """Return the absolute path of a file under which it gets its row.
 
-        Parameters
-        ----------
-        real_folder : callable
-            `os.path.realpath`, or one with a cache.
+        - `real_folder`: `os.path.realpath`, or one with a cache.
         """
         folder, name = os.path.split(os.path.abspath(path))
         resolved = os.path.join(real_folder(folder), name)
@@ -72,15 +67,9 @@ class Locator:
     def below(self, root: str, path: bytes) -> bytes:
         """Return the absolute path of a file in the root of this name.
 
-        Parameters
-        ----------
-        path : bytes
-            Relative to the root's folder, or absolute and within it.
+        - `path`: relative to the root's folder, or absolute and within it.
 
-        Raises
-        ------
-        OutsideRootsError
-            This host does not know the root, or the path leads out of it.
+        Raises OutsideRootsError: this host does not know the root, or the path leads out of it.
         """
         folder = next((known.folder for known in self._roots if known.name == root), None)
         if folder is None:
@@ -98,10 +87,7 @@ class Locator:
     def library_root(self, resolved: bytes) -> LibraryRoot:
         """Return the library root of a resolved absolute path.
 
-        Raises
-        ------
-        OutsideRootsError
-            It lies in none; the message has the setting that would allow it.
+        Raises OutsideRootsError: it lies in none; the message has the setting that would allow it.
         """
         for root in self._roots:
             if root.holds(resolved):
@@ -131,14 +117,9 @@ class Locator:
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
         """Return what all files directly in a folder have in common.
 
-        Parameters
-        ----------
-        root : LibraryRoot
-            From `library_root`.
-        folder : bytes
-            Absolute.
-        base : bytes
-            The folder that is walked: without a root, its subfolders are the packs.
+        - `root`: from `library_root`.
+        - `folder`: absolute.
+        - `base`: the folder that is walked: without a root, its subfolders are the packs.
         """
         prefix = root.path_of(folder)
         if prefix and not prefix.endswith("/"):
@@ -156,10 +137,7 @@ class Locator:
 class FolderLocation(NamedTuple):
     """What all files directly in one folder have in common, worked out once.
 
-    Attributes
-    ----------
-    prefix : str
-        Of their paths, before the name.
+    - `prefix`: of their paths, before the name.
     """
 
     root: str
@@ -172,12 +150,8 @@ class FolderLocation(NamedTuple):
     ) -> FoundSound:
         """Return the file of this name as the ledger has it.
 
-        Parameters
-        ----------
-        status : os.stat_result or None
-            None: the file could not be looked at.
-        vendor : str, optional
-            From a manifest; wins over the folder's.
+        - `status`: None: the file could not be looked at.
+        - `vendor`: from a manifest; wins over the folder's.
         """
         root, prefix, pack, folder_vendor = self
         return FoundSound(

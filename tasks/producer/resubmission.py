@@ -27,12 +27,8 @@ def submit_failed(
     A sound that was given up (`GIVEN_UP`) may end its reader again: each goes into a batch of its
     own, as a suspect, so that no other pays for the attempt.
 
-    Parameters
-    ----------
-    code : ErrorCode, optional
-        Only sounds that failed with this one.
-    on_progress : callable
-        Called after each commit.
+    - `code`: only sounds that failed with this one.
+    - `on_progress`: called after each commit.
     """
     source = "retry --failed" + (f" --code {code}" if code else "")
     with database.begin() as connection:

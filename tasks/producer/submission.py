@@ -36,20 +36,12 @@ _FOUND_AT_A_TIME: Final = 64
 class Submission:
     """What an ingest has written to the ledger so far.
 
-    Attributes
-    ----------
-    found : int
-        Sounds.
-    ignored : int
-        Files passed over.
-    skipped_unchanged : int
-        Sounds whose rows are up to date.
-    skipped_failed : int
-        Those of them whose row is a failure.
-    enqueued : int
-        Sounds in new batches.
-    broker_away : str or None
-        Why no (more) messages were sent. The work waits in the ledger.
+    - `found`: sounds.
+    - `ignored`: files passed over.
+    - `skipped_unchanged`: sounds whose rows are up to date.
+    - `skipped_failed`: those of them whose row is a failure.
+    - `enqueued`: sounds in new batches.
+    - `broker_away`: why no (more) messages were sent. The work waits in the ledger.
     """
 
     ingest_id: int
@@ -83,21 +75,13 @@ def submit(
 
     Returns as soon as the ledger is committed; nothing has been classified yet.
 
-    Parameters
-    ----------
-    settings : Settings, optional
-        Read from the environment when not given.
-    interactive : bool
-        Whether a user waits for these files: they then go before all others.
+    - `settings`: read from the environment when not given.
+    - `interactive`: whether a user waits for these files: they then go before all others.
 
-    Raises
-    ------
-    tasks.producer.locator.OutsideRootsError
-        A path lies in no library root; nothing was written.
-    db.migrate.SchemaError
-        The database is not at this version's tables.
-    sqlalchemy.exc.OperationalError
-        The database is away; batches committed before are safe.
+    Raises tasks.producer.locator.OutsideRootsError: a path lies in no library root; nothing was
+    written.
+    Raises db.migrate.SchemaError: the database is not at this version's tables.
+    Raises sqlalchemy.exc.OperationalError: the database is away; batches committed before are safe.
     """
     settings = settings or load_settings()
     source = FileSource([os.fspath(path) for path in paths], Locator(settings))

@@ -16,12 +16,8 @@ from tasks.producer.locator import FoundSound, root_of
 class Reclassify:
     """Which unchanged sounds are classified again nevertheless; without conditions, all.
 
-    Attributes
-    ----------
-    below : float or None
-        Only those with a confidence below this.
-    older_model_only : bool
-        Only those that another model than the champion classified.
+    - `below`: only those with a confidence below this.
+    - `older_model_only`: only those that another model than the champion classified.
     """
 
     below: float | None = None
@@ -36,14 +32,9 @@ def needs_classification(
 ) -> tuple[list[FoundSound], int]:
     """Return the sounds to classify, and how many of the others are failures.
 
-    Parameters
-    ----------
-    chunk : iterable of FoundSound
-        Those of one root beside each other.
-    reclassify : Reclassify, optional
-        Which unchanged sounds to classify too.
-    champion : str, optional
-        The version of the model in service, where `reclassify` compares it.
+    - `chunk`: those of one root beside each other.
+    - `reclassify`: which unchanged sounds to classify too.
+    - `champion`: the version of the model in service, where `reclassify` compares it.
     """
     stale: list[FoundSound] = []
     failed = 0
