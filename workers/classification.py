@@ -120,7 +120,7 @@ def _classify_claimed(
     paths = [entry.path for entry in claimed.entries]
     started = time.perf_counter()
     with LibraryRoot.named(claimed.root, settings).opened() as root:
-        readings = read_headers(root, paths, lambda index: marker.read(claimed.id, index))
+        readings = read_headers(root, paths, lambda index: marker.begin_reading(claimed.id, index))
         # Not when an error was raised: the marker then tells at which sound.
         marker.stop_reading(claimed.id)
         read = time.perf_counter()

@@ -39,7 +39,7 @@ def dies(folder):
         marker = CrashMarker(folder, worker)
         marker.begin(batch_id, time_limit_seconds=seconds)
         if index is not None:
-            marker.read(batch_id, index)
+            marker.begin_reading(batch_id, index)
         marker.close()
 
     return leave
@@ -158,7 +158,7 @@ def leaves(folder):
     def leave(batch_id, worker=DEAD, *, then_dies=False):
         marker = CrashMarker(folder, worker)
         marker.begin(batch_id, time_limit_seconds=60)
-        marker.read(batch_id, 0)
+        marker.begin_reading(batch_id, 0)
         marker.hand_back_later()
         if then_dies:
             marker.close()

@@ -53,11 +53,8 @@ class FolderCache:
 
         None where a folder cannot be listed, or holds nothing that is named like a sound.
 
-        Raises
-        ------
-        OSError
-            A transient fault: a prediction without the pack-mates would differ from that of the
-            next try.
+        Raises OSError: a transient fault: a prediction without the pack-mates would differ from
+        that of the next try.
         """
         by_folder: dict[str, PackMates | None] = {}
         for path in paths:

@@ -59,7 +59,7 @@ class MarkerContent:
         return int(self.worker.split(":")[-2])
 
     @property
-    def is_handed_back(self) -> bool:
+    def awaits_hand_back(self) -> bool:
         """Whether its batch is to be handed back with no attempt counted."""
         return self.deadline == _HANDED_BACK
 
@@ -98,7 +98,7 @@ class CrashMarker:
         """Record a batch that begins, and how long it may take."""
         self._write(batch_id, time.monotonic() + time_limit_seconds)
 
-    def read(self, batch_id: int, index: int) -> None:
+    def begin_reading(self, batch_id: int, index: int) -> None:
         """Record that sound `index` of batch `batch_id` is being read from now on."""
         _READING.pack_into(self._memory, 0, batch_id, index)
 
@@ -144,7 +144,7 @@ def _create_locked(path: Path) -> int:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        # Before it was locked it looked like that of a dead process, and may have been deleted.
+        # Until it was locked, this marker looked like a dead process's, and may have been deleted.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(fd), os.stat(path)):
                 return fd
@@ -173,7 +173,7 @@ def claim_dead_marker(path: Path) -> Iterator[MarkerContent | None]:
     The marker is deleted when the block ends without an exception.
     """
     with _opened(path) as fd:
-        if fd is None or _is_alive(fd) or not _lock_for_recovery(fd):
+        if fd is None or _is_locked(fd) or not _lock_for_recovery(fd):
             yield None
             return
         yield _content(path, fd)
@@ -185,7 +185,7 @@ def live_markers(folder: Path) -> list[MarkerContent]:
     contents = []
     for path in markers_in(folder):
         with _opened(path) as fd:
-            if fd is not None and _is_alive(fd):
+            if fd is not None and _is_locked(fd):
                 contents.append(_content(path, fd))
     return contents
 
@@ -204,7 +204,7 @@ def _opened(path: Path) -> Iterator[int | None]:
         os.close(fd)
 
 
-def _is_alive(fd: int) -> bool:
+def _is_locked(fd: int) -> bool:
     try:
         # Shared, so that two processes that check do not take each other for the marker's own.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

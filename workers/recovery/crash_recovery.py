@@ -66,13 +66,13 @@ def _is_of_another(path: Path, parent_pid: int) -> bool:
     marker = read_marker(path)
     return (
         marker is not None
-        and not marker.is_handed_back
+        and not marker.awaits_hand_back
         and marker.parent_pid not in (0, parent_pid)
-        and _is_alive(marker.parent_pid)
+        and _process_is_alive(marker.parent_pid)
     )
 
 
-def _is_alive(pid: int) -> bool:
+def _process_is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -89,7 +89,7 @@ def _is_alive(pid: int) -> bool:
 def _return_batches(
     marker: MarkerContent, database: Engine, settings: Settings, *, stopped: bool
 ) -> None:
-    if stopped or marker.is_handed_back:
+    if stopped or marker.awaits_hand_back:
         ending = Ending.STOPPED
     elif marker.overdue_seconds() > -_HEAD_START_SECONDS:
         ending = Ending.TIMED_OUT
@@ -104,7 +104,7 @@ def _return_batches(
                 transient_failures=batch.transient_failures,
             )
             outcome = carry_out(decision, connection, batch, settings, index=index)
-            if marker.is_handed_back:
+            if marker.awaits_hand_back:
                 what = "handed back, now that the database answers"
             else:
                 what = f"its process {marker.pid} ended; it was {outcome}"

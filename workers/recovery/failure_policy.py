@@ -38,7 +38,7 @@ class Ending(Enum):
     BEING_KILLED = "being killed"
     #: It was killed for exceeding its time limit.
     TIMED_OUT = "timed out"
-    #: It died of something else.
+    #: It died of something else, or nothing was heard of it until its lease expired.
     CRASHED = "crashed"
 
 
@@ -94,6 +94,7 @@ def decide(
             return HandBack(backoff_seconds(transient_failures))
         case Fault.BUG:
             return CountAttempt(ErrorCode.INTERNAL_ERROR)
+        # A file's own fault is a row by now; one that was raised elsewhere is this host's.
         case Fault.TRANSIENT | Fault.OPERATOR | Fault.FILE:
             return HandBack(None if in_process else backoff_seconds(transient_failures))
 
@@ -109,7 +110,7 @@ def carry_out(
 ) -> AttemptOutcome | None:
     """Carry a decision out, in a transaction; return None when nothing was changed.
 
-    - `index`: the file that was being read; an attempt counts against it alone.
+    - `index`: the file that was being read, which gets a batch of its own; the others go back.
     - `detail`: added to the message of an error row.
     """
     match decision:

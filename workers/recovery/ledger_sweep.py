@@ -29,7 +29,7 @@ class Swept(NamedTuple):
     #: Expired leases: sent back whole, sent back in halves, closed with an error row.
     returned: int
     split: int
-    crashed: int
+    given_up: int
     #: Batches whose message seemed lost.
     republished: int
     #: Pending batches that got their first message.
@@ -45,7 +45,7 @@ def sweep(app: Celery, database: Engine, settings: Settings) -> Swept:
     swept = Swept(
         returned=outcomes[AttemptOutcome.RETURNED],
         split=outcomes[AttemptOutcome.SPLIT],
-        crashed=outcomes[AttemptOutcome.GIVE_UP],
+        given_up=outcomes[AttemptOutcome.GIVE_UP],
         republished=republished,
         published=published,
     )

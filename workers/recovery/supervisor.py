@@ -95,7 +95,7 @@ class Supervisor:
     def _poll(self) -> None:
         """Do everything that is due; a transient failure ends this poll, not the supervisor."""
         for child in self._children():
-            if child.overdue_seconds() > _POOLS_GRACE_SECONDS and not child.is_handed_back:
+            if child.overdue_seconds() > _POOLS_GRACE_SECONDS and not child.awaits_hand_back:
                 log.warning("process %d is over its time and is killed", child.pid)
                 _kill(child.pid)
         try:

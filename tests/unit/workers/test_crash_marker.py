@@ -17,28 +17,28 @@ from workers.recovery.crash_marker import (
     markers_in,
 )
 
-#: A process with a note of its own: it follows orders line by line and answers each.
+#: A process with a crash marker of its own: it follows orders line by line and answers each.
 _WRITER = """
 import os
 import sys
 from pathlib import Path
 from workers.recovery.crash_marker import CrashMarker
-note = CrashMarker(Path(sys.argv[1]), f"a-host:{os.getpid()}:abc")
+marker = CrashMarker(Path(sys.argv[1]), f"a-host:{os.getpid()}:abc")
 print("ready", flush=True)
 for line in sys.stdin:
     order, *numbers = line.split()
     if order == "become":
         os.execvp("sleep", ["sleep", "600"])
     if order == "begin":
-        note.begin(int(numbers[0]), time_limit_seconds=float(numbers[1]))
+        marker.begin(int(numbers[0]), time_limit_seconds=float(numbers[1]))
     else:
-        getattr(note, order)(*map(int, numbers))
+        getattr(marker, order)(*map(int, numbers))
     print("done", flush=True)
 """
 
 
 class Writer:
-    """Another process that keeps a note."""
+    """Another process that keeps a marker."""
 
     def __init__(self, folder):
         self.process = subprocess.Popen(
@@ -89,8 +89,8 @@ def left_at(path):
 # What the dead leave
 
 
-def test_a_note_survives_the_kill_of_its_writer(writer):
-    writer.order("begin 12 60", "read 12 34")
+def test_a_marker_survives_the_kill_of_its_writer(writer):
+    writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     with claim_dead_marker(writer.path) as note:
         assert (note.batch_id, note.index) == (12, 34)
@@ -98,14 +98,14 @@ def test_a_note_survives_the_kill_of_its_writer(writer):
         assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
 
 
-def test_a_note_names_the_file_that_was_read_last(writer):
-    writer.order("begin 12 60", "read 12 34", "read 12 35")
+def test_a_marker_names_the_file_that_was_read_last(writer):
+    writer.order("begin 12 60", "begin_reading 12 34", "begin_reading 12 35")
     writer.die()
     assert left_at(writer.path) == (12, 35)
 
 
 @pytest.mark.parametrize(
-    "orders", [["begin 12 60"], ["begin 12 60", "read 12 3", "stop_reading 12"]]
+    "orders", [["begin 12 60"], ["begin 12 60", "begin_reading 12 3", "stop_reading 12"]]
 )
 def test_who_dies_before_or_after_reading_leaves_a_batch_without_a_suspect(writer, orders):
     writer.order(*orders)
@@ -114,12 +114,12 @@ def test_who_dies_before_or_after_reading_leaves_a_batch_without_a_suspect(write
 
 
 def test_the_next_batch_has_nothing_of_the_last(writer):
-    writer.order("begin 12 60", "read 12 34", "clear", "begin 13 60")
+    writer.order("begin 12 60", "begin_reading 12 34", "clear", "begin 13 60")
     writer.die()
     assert left_at(writer.path) == (13, None)
 
 
-@pytest.mark.parametrize("orders", [[], ["begin 12 60", "read 12 34", "clear"]])
+@pytest.mark.parametrize("orders", [[], ["begin 12 60", "begin_reading 12 34", "clear"]])
 def test_who_dies_without_a_batch_in_hand_leaves_none(writer, orders):
     writer.order(*orders)
     writer.die()
@@ -127,7 +127,7 @@ def test_who_dies_without_a_batch_in_hand_leaves_none(writer, orders):
 
 
 @pytest.mark.parametrize("content", [b"", b"12345"])
-def test_who_was_killed_at_birth_leaves_a_note_that_names_nothing(folder, content):
+def test_who_was_killed_at_birth_leaves_a_marker_that_names_nothing(folder, content):
     folder.mkdir()
     path = folder / "a-host-12-abc.note"
     path.write_bytes(content)
@@ -137,8 +137,8 @@ def test_who_was_killed_at_birth_leaves_a_note_that_names_nothing(folder, conten
 
 
 @pytest.mark.parametrize(("limit", "is_overdue"), [("-1", True), ("600", False), ("inf", False)])
-def test_a_note_tells_whether_its_batch_was_over_its_time(writer, limit, is_overdue):
-    writer.order(f"begin 12 {limit}", "read 12 34")
+def test_a_marker_tells_whether_its_batch_was_over_its_time(writer, limit, is_overdue):
+    writer.order(f"begin 12 {limit}", "begin_reading 12 34")
     writer.die()
     with claim_dead_marker(writer.path) as note:
         assert (note.overdue_seconds() > 0) is is_overdue
@@ -148,7 +148,7 @@ def test_a_note_tells_whether_its_batch_was_over_its_time(writer, limit, is_over
 
 
 def test_a_writer_is_dead_although_its_parent_has_not_looked_yet(writer):
-    writer.order("begin 12 60", "read 12 34")
+    writer.order("begin 12 60", "begin_reading 12 34")
     # Given a process that is killed, and stays a zombie because nobody waits for it
     os.kill(writer.process.pid, signal.SIGKILL)
     os.waitid(os.P_PID, writer.process.pid, os.WEXITED | os.WNOWAIT)
@@ -157,13 +157,13 @@ def test_a_writer_is_dead_although_its_parent_has_not_looked_yet(writer):
 
 
 def test_a_writer_that_lives_is_not_taken_for_dead(writer):
-    writer.order("begin 12 60", "read 12 34")
+    writer.order("begin 12 60", "begin_reading 12 34")
     assert left_at(writer.path) is None
     assert writer.path.exists()
 
 
 def test_a_frozen_writer_is_not_taken_for_dead(writer):
-    writer.order("begin 12 60", "read 12 34")
+    writer.order("begin 12 60", "begin_reading 12 34")
     os.kill(writer.process.pid, signal.SIGSTOP)
     try:
         assert left_at(writer.path) is None
@@ -174,12 +174,12 @@ def test_a_frozen_writer_is_not_taken_for_dead(writer):
 def test_a_writer_is_alive_again_after_somebody_looked(writer):
     writer.order("begin 12 60")
     assert left_at(writer.path) is None
-    writer.order("read 12 34")
+    writer.order("begin_reading 12 34")
     writer.die()
     assert left_at(writer.path) == (12, 34)
 
 
-def test_a_note_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
+def test_a_marker_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
     writer.order("begin 12 60")
     writer.send("become")
     found = []
@@ -191,7 +191,7 @@ def test_a_note_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
 # Seeing to a note
 
 
-def test_a_note_that_was_seen_to_is_gone(writer):
+def test_a_marker_that_was_seen_to_is_gone(writer):
     writer.order("begin 12 60")
     writer.die()
     with claim_dead_marker(writer.path) as note:
@@ -201,16 +201,16 @@ def test_a_note_that_was_seen_to_is_gone(writer):
     assert left_at(writer.path) is None
 
 
-def test_a_note_that_could_not_be_seen_to_keeps(writer):
-    writer.order("begin 12 60", "read 12 34")
+def test_a_marker_that_could_not_be_seen_to_keeps(writer):
+    writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     with pytest.raises(ConnectionError), claim_dead_marker(writer.path):
         raise ConnectionError("the database is away")
     assert left_at(writer.path) == (12, 34)
 
 
-def test_of_several_who_look_at_once_one_sees_to_a_note(writer):
-    writer.order("begin 12 60", "read 12 34")
+def test_of_several_who_look_at_once_one_handles_a_marker(writer):
+    writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     look = (
         "import sys; from pathlib import Path\n"
@@ -237,13 +237,13 @@ def test_where_there_is_no_note_nobody_is_dead(folder):
 # The writer's end
 
 
-def test_a_writer_that_ends_in_peace_leaves_no_note(writer):
-    writer.order("begin 12 60", "read 12 34", "clear", "close")
+def test_a_writer_that_ends_in_peace_leaves_no_marker(writer):
+    writer.order("begin 12 60", "begin_reading 12 34", "clear", "close")
     assert not writer.path.exists()
 
 
-def test_a_note_with_a_batch_in_hand_survives_its_closing(writer):
-    writer.order("begin 12 60", "read 12 34", "close")
+def test_a_marker_with_a_batch_in_hand_survives_its_closing(writer):
+    writer.order("begin 12 60", "begin_reading 12 34", "close")
     # Its writer still runs, but has let go of it
     assert writer.process.poll() is None
     assert left_at(writer.path) == (12, 34)
@@ -253,7 +253,7 @@ def test_a_note_with_a_batch_in_hand_survives_its_closing(writer):
 
 
 def test_the_living_are_listed_with_what_they_have_in_hand(folder, writer):
-    writer.order("begin 12 -5", "read 12 34")
+    writer.order("begin 12 -5", "begin_reading 12 34")
     (note,) = live_markers(folder)
     assert (note.batch_id, note.index) == (12, 34)
     assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
@@ -267,15 +267,15 @@ def test_the_idle_are_never_over_their_time(folder, writer):
     assert note.overdue_seconds() == -math.inf
 
 
-def test_the_dead_are_not_among_the_living_and_their_notes_keep(folder, writer):
-    writer.order("begin 12 60", "read 12 34")
+def test_the_dead_are_not_among_the_living_and_their_markers_keep(folder, writer):
+    writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     assert live_markers(folder) == []
     assert left_at(writer.path) == (12, 34)
 
 
 def test_the_dead_are_not_among_the_living_while_somebody_sees_to_them(folder, writer):
-    writer.order("begin 12 60", "read 12 34")
+    writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     with claim_dead_marker(writer.path):
         assert live_markers(folder) == []
@@ -297,19 +297,19 @@ def test_among_several_each_is_told_from_the_others(folder, writer):
 
 
 def test_a_batch_for_later_is_left_behind_and_the_process_goes_on_under_a_new_name(folder, writer):
-    writer.order("begin 12 60", "read 12 34", "hand_back_later", "begin 13 60")
+    writer.order("begin 12 60", "begin_reading 12 34", "hand_back_later", "begin 13 60")
     # Its first marker is that of a process which is gone, and says what to do
     with claim_dead_marker(writer.path) as marker:
-        assert (marker.batch_id, marker.index, marker.is_handed_back) == (12, None, True)
+        assert (marker.batch_id, marker.index, marker.awaits_hand_back) == (12, None, True)
     # The second is alive, of the same process
     (now,) = live_markers(folder)
-    assert (now.batch_id, now.pid, now.is_handed_back) == (13, writer.process.pid, False)
+    assert (now.batch_id, now.pid, now.awaits_hand_back) == (13, writer.process.pid, False)
     assert now.worker != marker.worker
 
 
 def test_an_earlier_version_takes_a_batch_for_later_as_out_of_time_without_a_file(writer):
     """Such a batch goes back without an attempt, too."""
-    writer.order("begin 12 60", "read 12 34", "hand_back_later")
+    writer.order("begin 12 60", "begin_reading 12 34", "hand_back_later")
     with claim_dead_marker(writer.path) as marker:
         assert marker.index is None
         assert marker.overdue_seconds() > 0
@@ -327,7 +327,7 @@ def test_where_no_new_marker_can_be_written_the_old_one_stays_in_use(folder, mar
         marker.hand_back_later()
     assert marker.worker == worker
     assert markers_in(folder) == [marker.path]
-    marker.read(12, 3)
+    marker.begin_reading(12, 3)
     assert marker.index == 3
 
 
@@ -352,7 +352,7 @@ def marker(folder):
 def test_the_writer_itself_can_ask_where_it_stands(marker):
     marker.begin(12)
     assert marker.index is None
-    marker.read(12, 34)
+    marker.begin_reading(12, 34)
     assert marker.index == 34
     marker.stop_reading(12)
     assert marker.index is None
@@ -360,12 +360,12 @@ def test_the_writer_itself_can_ask_where_it_stands(marker):
 
 def test_the_largest_numbers_of_a_ledger_fit(folder, marker):
     marker.begin(2**63 - 1)
-    marker.read(2**63 - 1, 10_000)
+    marker.begin_reading(2**63 - 1, 10_000)
     (found,) = live_markers(folder)
     assert (found.batch_id, found.index) == (2**63 - 1, 10_000)
 
 
-def test_a_link_in_the_place_of_a_note_is_not_followed(folder, tmp_path):
+def test_a_link_in_the_place_of_a_marker_is_not_followed(folder, tmp_path):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     folder.mkdir()
@@ -375,5 +375,5 @@ def test_a_link_in_the_place_of_a_note_is_not_followed(folder, tmp_path):
     assert victim.read_bytes() == b"precious"
 
 
-def test_a_note_is_for_its_owner_alone(marker):
+def test_a_marker_is_for_its_owner_alone(marker):
     assert marker.path.stat().st_mode & 0o777 == 0o600
