@@ -80,17 +80,12 @@ def perform(
     `slot` is the schedule's moment, None by hand. Without a heartbeat for `lease_seconds` the run
     counts as dead. `progress` is called with what the work reports.
 
-    Raises
-    ------
-    RunNotOpenedError
-        Another run is running, or the slot was used; nothing was begun.
-    RunLeaseLostError
-        The run counted as dead; nothing of it was kept.
-    DatabaseAwayError
-        The database was away for longer than the lease.
-    RunTooLongError
-    BaseException
-        Whatever ended the work; the run is closed as failed, with one line that says why.
+    Raises RunNotOpenedError: another run is running, or the slot was used; nothing was begun.
+    Raises RunLeaseLostError: the run counted as dead; nothing of it was kept.
+    Raises DatabaseAwayError: the database was away for longer than the lease.
+    Raises RunTooLongError:
+    Raises BaseException: whatever ended the work; the run is closed as failed, with one line that
+    says why.
     """
     with database.begin() as connection:
         opened = training_runs.open_run(
