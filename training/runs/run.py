@@ -83,7 +83,7 @@ def perform(
     Raises RunNotOpenedError: another run is running, or the slot was used; nothing was begun.
     Raises RunLeaseLostError: the run counted as dead; nothing of it was kept.
     Raises DatabaseAwayError: the database was away for longer than the lease.
-    Raises RunTooLongError:
+    Raises RunTooLongError when the time limit is over.
     Raises BaseException: whatever ended the work; the run is closed as failed, with one line that
     says why.
     """
