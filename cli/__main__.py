@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from classifier.files.paths import printable
-from cli.console.exit_codes import Exit, explain
+from cli.console.exit_codes import DISK_FULL, Exit, explain
 
 #: Command name to "module:attribute"; loaded on demand, so that --help stays fast.
 COMMANDS: Final = {
@@ -75,8 +75,7 @@ class LazyGroup(click.Group):
             answer = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # What is buffered still goes somewhere, or Python would complain at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             return Exit.DONE
         return answer
 
@@ -88,6 +87,11 @@ def cratesort() -> None:
 
     Start with:  cratesort ingest ~/Samples
     """
+
+
+def _discard_output() -> None:
+    # What is buffered still goes somewhere, or Python would complain at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         explained = explain(error)
         if explained is None:
             raise
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            _discard_output()  # where the disk is full, it could not be written at exit either
         message, code = explained
         safe = "\n".join(map(printable, message.splitlines()))
         print(f"cratesort: {safe}", file=sys.stderr)  # noqa: T201

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import BinaryIO, Final, cast
 
 from classifier.headers.reader import AudioHeader
@@ -19,6 +20,7 @@ from classifier.tables.strict_csv import (
     TableError,
     bounded_lines,
     decoded,
+    delimiter_of,
 )
 
 _NAME_COLUMNS: Final = ("file_path", "path")
@@ -91,12 +93,15 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
     - `name_column`: ``file_path``, else ``path``.
     """
 
-    def __init__(self, rows: CsvRows, name: str, needed: tuple[str, ...]) -> None:
-        self._rows = rows
+    def __init__(self, lines: Iterator[str], name: str, needed: tuple[str, ...]) -> None:
         self.name = name
+        with self._reading():
+            first = next(lines, "")
+        delimiter = delimiter_of(first, (*_NAME_COLUMNS, *needed))
+        self._rows = CsvRows(chain([first], lines), delimiter=delimiter)
         header = self._next_row()
         self.columns = header.cells if header else []
-        rows.width = len(self.columns)
+        self._rows.width = len(self.columns)
         names = [column for column in _NAME_COLUMNS if column in self.columns]
         if not names or not set(needed) <= set(self.columns):
             columns_needed = [*needed, "file_path (or path)"]
@@ -114,13 +119,18 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
         return row.line, dict(zip(self.columns, row.cells, strict=True))
 
     def _next_row(self) -> Row | None:
-        try:
+        with self._reading():
             row = next(self._rows, None)
-        except (OSError, EOFError, zlib.error) as error:
-            raise TableError(f"{self.name}: not a readable CSV table: {error}") from error
         if isinstance(row, BadLine):
             raise TableError(f"{self.name}, {row}")
         return row
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError, zlib.error) as error:
+            raise TableError(f"{self.name}: not a readable CSV table: {error}") from error
 
 
 @contextmanager
@@ -133,4 +143,4 @@ def sound_table(stream: BinaryIO, name: str, needed: tuple[str, ...] = ()) -> It
     if name.endswith(".gz"):
         binary = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
     with decoded(binary) as text:
-        yield SoundTable(CsvRows(bounded_lines(text, name)), name, needed)
+        yield SoundTable(bounded_lines(text, name), name, needed)

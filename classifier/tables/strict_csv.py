@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final, NamedTuple, TextIO
 
@@ -73,6 +73,28 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
                 f"{name}, line {number}: over {LONGEST_LINE:,} characters; expected a CSV table"
             )
         yield line
+
+
+def delimiter_of(header: str, names: Collection[str]) -> str:
+    """Return the separator of a header line: comma, semicolon or tab.
+
+    It is the one that tells apart the most of `names`, then the most columns.
+    """
+
+    def columns_told_apart(delimiter: str) -> tuple[int, int]:
+        columns = header_cells(header, delimiter)
+        return len(set(columns) & set(names)), len(columns)
+
+    return max((",", ";", "\t"), key=columns_told_apart)
+
+
+def header_cells(header: str, delimiter: str) -> list[str]:
+    """Return the cells of a header line in lower case; none when it is not CSV."""
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+    return [cell.strip().lower() for cell in cells]
 
 
 class CsvRows(Iterator[Row | BadLine]):

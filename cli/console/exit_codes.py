@@ -1,6 +1,8 @@
 """Exit codes, and the errors that are shown as one line instead of a traceback."""
 
+import errno
 from enum import IntEnum
+from typing import Final
 
 from classifier.errors import CratesortError
 from training.errors import DatabaseAwayError
@@ -16,6 +18,9 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     #: As a shell reports a program ended by Ctrl-C.
     INTERRUPTED = 130
+
+
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def explain(error: Exception) -> tuple[str, Exit] | None:
@@ -61,6 +66,8 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
         )
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", Exit.USAGE
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return f"the output could not be written whole: {error.strerror}", Exit.USAGE
     return None
 
 

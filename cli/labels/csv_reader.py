@@ -4,7 +4,6 @@ Tables come out of spreadsheets: with semicolons or tabs, blank rows, further co
 cannot be taken is a fault with its line. A table of a model's own predictions is refused.
 """
 
-import csv
 import difflib
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ from classifier.tables.strict_csv import (
     bounded_lines,
     cell_bytes,
     decoded,
+    delimiter_of,
+    header_cells,
 )
 from cli.console.csv_cells import unguarded
 from db.tables import LabelSource
@@ -111,11 +112,8 @@ def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
 
 def _columns(header: str, name: str) -> tuple[str, list[str]]:
     """Return the separator of a header line and its columns, in lower case."""
-    by_delimiter = {mark: _split(header, mark) for mark in (",", ";", "\t")}
-    delimiter, columns = max(
-        by_delimiter.items(),
-        key=lambda item: (len(set(_NEEDED) & set(item[1])), len(item[1])),
-    )
+    delimiter = delimiter_of(header, _NEEDED)
+    columns = header_cells(header, delimiter)
     of_results = [column for column in _COLUMNS_OF_RESULTS if column in columns]
     if of_results and "category" in columns:
         raise TableError(
@@ -134,14 +132,6 @@ def _columns(header: str, name: str) -> tuple[str, list[str]]:
     if doubled:
         raise TableError(f"{name}, line 1: there are two columns {shown(doubled[0])}")
     return delimiter, columns
-
-
-def _split(header: str, delimiter: str) -> list[str]:
-    try:
-        cells = next(csv.reader([header], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-    return [cell.strip().lower() for cell in cells]
 
 
 def _row(line: int, cells: dict[str, str]) -> LabelRow | Fault:

@@ -1,9 +1,13 @@
 """Each command as users run it: a process of its own, whose exit code a script can trust."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.support import sounds
-from tests.support.command_line import run_as_process, run_in_process
+from tests.support.command_line import clean_environment, run_as_process, run_in_process
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +52,22 @@ def test_a_command_ends_with_its_code_and_without_a_traceback(run, arguments, co
     assert done.code == code, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout or done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [("results",), ("status", "--json"), ("labels", "export")])
+def test_output_that_a_full_disk_does_not_take_is_said_to_be_cut(run, home, arguments):
+    run("labels", "set", "sounds/kick.wav", "drum")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=home,
+            env=clean_environment(home, {}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "cratesort: the output could not be written whole: No space left on device\n",
+    )

@@ -31,6 +31,16 @@ def test_a_row_has_a_cell_for_each_column_and_its_first_line():
     ]
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_cells_are_separated_by_commas_semicolons_or_tabs(mark):
+    table = mark.join(["path", "duration"]) + "\n" + mark.join(["a b.wav", "0.5"]) + "\n"
+    assert read(table) == [(2, {"path": "a b.wav", "duration": "0.5"})]
+
+
+def test_a_comma_in_the_cells_of_a_table_with_semicolons_separates_nothing():
+    assert read("vendor;path\na, b;c, d.wav\n") == [(2, {"vendor": "a, b", "path": "c, d.wav"})]
+
+
 @pytest.mark.parametrize(
     ("columns", "name"),
     [("file_path,path", "file_path"), ("path,file_path", "file_path"), ("x,path", "path")],
