@@ -67,6 +67,7 @@ class Intake:
         self._unacknowledged: list[BadEntry] | None = None
         #: What is away at the moment; logged once.
         self._away: str | None = None
+        self._is_serving = False
 
     def serve(self, stop: Event) -> None:
         """Work until `stop` is set; the current round is finished first.
@@ -74,7 +75,6 @@ class Intake:
         Waits while Redis or the database is away. Any other error is raised, and the round left to
         the next intake.
         """
-        log.info("the inbox is served: %s, by %s", INBOX_KEY, self._name)
         try:
             while not stop.is_set():
                 taken = self._try_a_round()
@@ -121,6 +121,10 @@ class Intake:
         if self._unacknowledged is not None:
             self._acknowledge(self._unacknowledged)
         entries = self._inbox.take(self._most_entries)
+        if not self._is_serving:
+            # Not earlier: from here on Redis has its lease, and health checks see it.
+            log.info("the inbox is served: %s, by %s", INBOX_KEY, self._name)
+            self._is_serving = True
         if not entries:
             return 0
         named, bad = read_entries(entries, self._locator)

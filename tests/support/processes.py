@@ -15,8 +15,11 @@ from tests.support.command_line import clean_environment
 from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
 
 #: What each service logs, in whatever format, when it takes work: Celery when a worker has its
-#: broker and its children.
-READY = {"worker": re.compile(r"@\S+ ready"), "intake": re.compile("the inbox is served")}
+#: broker and its children; an intake when it serves the inbox, or waits for its servers.
+READY = {
+    "worker": re.compile(r"@\S+ ready"),
+    "intake": re.compile("the inbox is served|cannot be used"),
+}
 
 #: How long a worker may take to finish its batches after SIGTERM.
 GRACE_SECONDS = 60.0
