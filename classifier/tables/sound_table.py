@@ -6,6 +6,7 @@ Prediction and training read such tables alike.
 import gzip
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -71,7 +72,8 @@ def _number(cells: Mapping[str, str], column: str) -> float | None:
     if not cell:
         return None
     try:
-        value = float(cell)
+        # float() would also take 1_000, and digits of other scripts.
+        value = float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
@@ -102,6 +104,11 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
         header = self._next_row()
         self.columns = header.cells if header else []
         self._rows.width = len(self.columns)
+        doubled = [
+            column for column, count in Counter(self.columns).items() if column and count > 1
+        ]
+        if doubled:
+            raise TableError(f"{name}, line 1: there are two columns {doubled[0]}")
         names = [column for column in _NAME_COLUMNS if column in self.columns]
         if not names or not set(needed) <= set(self.columns):
             columns_needed = [*needed, "file_path (or path)"]

@@ -15,6 +15,10 @@ LONGEST_LINE: Final = 1 << 20
 _UTF_16_MARKS: Final = ("\udcff\udcfe", "\udcfe\udcff")
 
 
+#: The first two bytes of gzip.
+_GZIP_MARK: Final = "\x1f\udc8b"
+
+
 class TableError(CratesortError):
     """A file that is not the table that was expected; the message names it and the line."""
 
@@ -56,7 +60,8 @@ def decoded(stream: BinaryIO) -> Iterator[TextIO]:
     try:
         yield text
     finally:
-        text.detach()  # closing the wrapper would close the stream
+        if not stream.closed:
+            text.detach()  # closing the wrapper would close the stream
 
 
 def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
@@ -64,6 +69,8 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
     number = 0
     while line := text.readline(LONGEST_LINE):
         number += 1
+        if number == 1 and line.startswith(_GZIP_MARK):
+            raise TableError(f"{name} is compressed with gzip: unpack it first")
         if number == 1 and ("\0" in line or line.startswith(_UTF_16_MARKS)):
             raise TableError(
                 f"{name} is no text in UTF-8 (in UTF-16, perhaps): save it as “CSV UTF-8”"

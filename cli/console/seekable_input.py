@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ import click
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 
+#: A pipe that never ends (/dev/zero) must not fill the disk.
+_MOST_COPIED_BYTES: Final = 4 * 1024**3
+
 #: How much of a pipe is kept in memory before it goes to a file without a name.
 _IN_MEMORY_BYTES: Final = 8 * 1024**2
 
@@ -19,17 +23,18 @@ _COPIED_BYTES: Final = 1024**2
 
 
 class InputTooLargeError(CratesortError):
-    """Input beyond its bound."""
+    """Input beyond its bound, or beyond the room there is."""
 
 
 @contextmanager
 def seekable_input(source: str, *, most_bytes: int | None = None) -> Iterator[BinaryIO]:
     """Open a file, or standard input for ``-``; what comes through a pipe is copied to disk first.
 
-    - `most_bytes`: a pipe that never ends (/dev/zero) must not fill the disk.
-
-    Raises InputTooLargeError: there is more than `most_bytes`.
+    Raises InputTooLargeError: there is more than `most_bytes`, or no room for the copy.
     """
+    shown = "standard input" if source == "-" else printable(path_text(source))
+    if source == "-" and sys.stdin is None:
+        raise click.UsageError("standard input is closed")
     with (
         click.open_file(source, "rb") as stream,
         tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy,
@@ -37,12 +42,17 @@ def seekable_input(source: str, *, most_bytes: int | None = None) -> Iterator[Bi
         status = os.fstat(stream.fileno())
         is_file = stat.S_ISREG(status.st_mode)
         size = status.st_size if is_file else 0
-        while not is_file and (part := stream.read(_COPIED_BYTES)):
-            size += copy.write(part)
-            if most_bytes is not None and size > most_bytes:
-                break
-        if most_bytes is not None and size > most_bytes:
-            shown = "standard input" if source == "-" else printable(path_text(source))
+        if most_bytes is None:
+            most_bytes = size if is_file else _MOST_COPIED_BYTES
+        while not is_file and size <= most_bytes and (part := stream.read(_COPIED_BYTES)):
+            try:
+                size += copy.write(part)
+            except OSError as error:
+                raise InputTooLargeError(
+                    f"no room for a temporary copy of {shown} in {tempfile.gettempdir()}: "
+                    f"{error.strerror}"
+                ) from error
+        if size > most_bytes:
             raise InputTooLargeError(f"{shown} has over {most_bytes:,} bytes: give it in parts")
         copy.seek(0)
         yield cast("BinaryIO", stream if is_file else copy)

@@ -93,8 +93,8 @@ def shortened(text: str, width: int | None) -> str:
     text = printable(text)
     if width is None or cell_width(text) <= width:
         return text
-    text = text[-width:]
-    while cell_width(text) > width - 1:
+    text = text[-max(width, 1) :]
+    while text and cell_width(text) > width - 1:
         text = text[1:]
     return f"…{text}"
 

@@ -8,19 +8,25 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 from classifier.files.paths import path_text, printable
-from classifier.tables.strict_csv import BadLine, CsvRows, TableError, cell_bytes, decoded
+from classifier.tables.strict_csv import (
+    BadLine,
+    CsvRows,
+    TableError,
+    cell_bytes,
+    decoded,
+    delimiter_of,
+    header_cells,
+)
 from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
 
 #: No operating system takes a longer path (Linux: PATH_MAX).
 _LONGEST_PATH_BYTES: Final = 4096
 
-#: The first line of a CSV table starts so; further columns are passed over.
-_CSV_HEADER: Final = b"path,vendor"
-
-#: So does that of a table exported for another purpose, and no file is called like that.
-_OTHER_HEADER: Final = b"path,"
+#: The first columns of a table; further ones are passed over.
+_COLUMNS: Final = ["path", "vendor"]
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 _READ_BYTES: Final = 256 * 1024
 
@@ -49,19 +55,33 @@ def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
         start += len(_BYTE_ORDER_MARK)
     stream.seek(start)
-    table = not nul and _is_table(stream.readline(_LONGEST_PATH_BYTES))
+    delimiter = _table_delimiter(stream.readline(_LONGEST_PATH_BYTES), nul)
     stream.seek(start)
-    return _read_table(stream) if table else _read_list(stream, b"\0" if nul else b"\n")
+    if delimiter is None:
+        return _read_list(stream, b"\0" if nul else b"\n")
+    return _read_table(stream, delimiter)
 
 
-def _is_table(first_line: bytes) -> bool:
-    header = first_line.lower().rstrip()
-    if header.startswith(_OTHER_HEADER) and not header.startswith(_CSV_HEADER):
+def _table_delimiter(first_line: bytes, nul: bool) -> str | None:
+    """Return the separator of a table that starts with this line; None for a list."""
+    if first_line.startswith(_UTF_16_MARKS):
+        raise TableError("the manifest is in UTF-16: save it as UTF-8")
+    if b"\0" in first_line:
+        return None
+    header = first_line.decode("utf-8", "surrogateescape")
+    delimiter = delimiter_of(header, _COLUMNS)
+    columns = header_cells(header, delimiter)
+    is_table = columns[: len(_COLUMNS)] == _COLUMNS
+    if is_table and nul:
+        raise TableError("the manifest is a table with a NUL in it, which no path can hold")
+    # A table exported for another purpose; no file is called like its first line.
+    if not is_table and columns[:1] == ["path"] and len(columns) > 1:
+        shown = printable(path_text(first_line.rstrip()[:60]))
         raise TableError(
-            f"the manifest starts like a table, with {printable(path_text(header[:60]))!r}; "
+            f"the manifest starts like a table, with {shown!r}; "
             "expected a first line that starts with path,vendor, or one path a line and no header"
         )
-    return header.startswith(_CSV_HEADER)
+    return delimiter if is_table else None
 
 
 def _read_list(stream: BinaryIO, end: bytes) -> Iterator[ListedFile | BadLine]:
@@ -98,14 +118,14 @@ def _too_long(number: int, length: int) -> BadLine:
     return BadLine(number, f"{length:,} bytes are too long for a path")
 
 
-def _read_table(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
+def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLine]:
     with decoded(stream) as text:
-        text.readline()  # its header
-        for row in CsvRows(text, first_line=2):
+        columns = header_cells(text.readline(), delimiter)
+        for row in CsvRows(text, delimiter=delimiter, first_line=2, width=len(columns)):
             if isinstance(row, BadLine):
                 yield row
                 continue
-            path, vendor = (*map(cell_bytes, row.cells), b"")[:2]
+            path, vendor = map(cell_bytes, row.cells[: len(_COLUMNS)])
             if path:
                 yield ListedFile(row.line, path, path_text(vendor.strip()) or None)
 

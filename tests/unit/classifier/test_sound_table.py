@@ -37,6 +37,17 @@ def test_cells_are_separated_by_commas_semicolons_or_tabs(mark):
     assert read(table) == [(2, {"path": "a b.wav", "duration": "0.5"})]
 
 
+@pytest.mark.parametrize("cell", ["1_000", "\u0663", "\u06f1\u06f2"])
+def test_a_number_is_written_in_plain_digits(cell):
+    with pytest.raises(CellError, match="duration must be a number"):
+        header_of({"duration": cell})
+
+
+def test_a_column_that_comes_twice_is_refused():
+    with pytest.raises(TableError, match=r"t\.csv, line 1: there are two columns path"):
+        read("path,vendor,path\na.wav,x,b.wav\n")
+
+
 def test_a_comma_in_the_cells_of_a_table_with_semicolons_separates_nothing():
     assert read("vendor;path\na, b;c, d.wav\n") == [(2, {"vendor": "a, b", "path": "c, d.wav"})]
 

@@ -187,7 +187,7 @@ def test_one_column_of_results_gives_it_away(column):
         (b"\x1b[31m\n", r"there is no path and no category in: \\x1b\[31m"),
         ("path,category\n".encode("utf-16"), "is no text in UTF-8"),
         ("path,category\n".encode("utf-16-be"), "is no text in UTF-8"),
-        (b"\x1f\x8b\x08\x08", "there is no path and no category"),
+        (b"\x1f\x8b\x08\x08", "is compressed with gzip: unpack it first"),
     ],
     ids=ascii,
 )

@@ -96,3 +96,8 @@ def test_a_labelled_text_is_broken_for_a_terminal_alone(monkeypatch):
     assert labelled("  Review", text, 12) == (
         "  Review    the model is not\n            sure below 0.63"
     )
+
+
+@pytest.mark.parametrize("width", [1, 0, -3])
+def test_where_there_is_no_room_only_the_mark_of_a_cut_is_left(width):
+    assert shortened("kick.wav", width) == "…"

@@ -71,6 +71,10 @@ def test_a_list_is_cut_at_line_ends_or_at_nuls_when_it_has_any(content, listed):
         (b'path,vendor\n"two\nlines.wav",Acme\n', [(2, b"two\nlines.wav", "Acme")]),
         (b"path,vendor\ncaf\xe9.wav,\xc3\x89t\xc3\xa9\n", [(2, b"caf\xe9.wav", "\u00c9t\u00e9")]),
         (b"path,vendor\na.wav,caf\xe9\n", [(2, b"a.wav", "caf\\xe9")]),
+        (b"path;vendor\na,b.wav;Acme\n", [(2, b"a,b.wav", "Acme")]),
+        (b"path\tvendor\na.wav\tAcme\n", [(2, b"a.wav", "Acme")]),
+        (b'"path","vendor"\n"a.wav","Acme"\n', [(2, b"a.wav", "Acme")]),
+        (b"path , vendor\na.wav,Acme\n", [(2, b"a.wav", "Acme")]),
         (b"path,vendor\n", []),
         (b"path,vendor", []),
     ],
@@ -80,7 +84,36 @@ def test_a_table_gives_each_path_its_vendor(content, listed):
     assert entries(content) == listed
 
 
-@given(st.lists(st.binary(min_size=1).filter(lambda path: b"\0" not in path)))
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("path,vendor\na.wav,Acme\n".encode("utf-16"), "in UTF-16: save it as UTF-8"),
+        (b"path,vendor\na\0.wav,Acme\n", "a table with a NUL in it"),
+    ],
+    ids=["utf-16", "nul"],
+)
+def test_what_would_be_taken_for_a_list_of_rubbish_is_refused(content, reason):
+    with pytest.raises(TableError, match=reason):
+        read(content)
+
+
+def test_a_path_with_a_comma_and_without_quotation_marks_is_not_cut():
+    [bad] = read(b"path,vendor\ncomma,name.wav,Acme\n")
+    assert isinstance(bad, BadLine)
+    assert "a path with a comma needs quotation marks" in bad.reason
+
+
+#: What a manifest in UTF-16 starts with, which is refused.
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@given(
+    st.lists(
+        st.binary(min_size=1).filter(
+            lambda path: b"\0" not in path and not path.startswith(UTF_16_MARKS)
+        )
+    )
+)
 def test_what_find_print0_writes_comes_back_whole(paths):
     content = b"".join(path + b"\0" for path in paths)
     # A byte order mark at the very start is taken for one: the only loss.
@@ -128,8 +161,8 @@ def test_no_bytes_are_too_bad_to_be_read(content):
         try:
             found = read(start + content)
         except TableError:
-            found = []  # refused as a whole: a table of another kind
-            assert not start
+            found = []  # refused as a whole: a table of another kind, or with a NUL
+            assert not start or b"\0" in content
         assert all(isinstance(entry, ListedFile | BadLine) for entry in found)
 
 
