@@ -15,7 +15,7 @@ from db.tables import compatibility
 
 #: The newest script in `db.migrations.versions`; a test holds the two together. Written here so
 #: that a command on an up-to-date database does not load Alembic.
-HEAD: Final = "0010"
+HEAD: Final = "0011"
 
 #: Serialises two upgrades at once on PostgreSQL; the number is arbitrary and only ours.
 _ADVISORY_LOCK: Final = 0x637261746573

@@ -141,6 +141,8 @@ batches: Final = Table(
     # Times in a row that the world was in the way, and until when it is given to recover.
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("due_at", _TIME),
+    # Why it last came back to the queue, in words for a person; NULL: it never did.
+    Column("reason", Text),
     # One sound that is thought to end its readers. It is tried alone, where there are no workers in
     # a process of its own.
     Column("suspect", Boolean, nullable=False, server_default=false()),
@@ -206,11 +208,20 @@ batch_measures: Final = Table(
     *(Column(f"confidence_{percent}", Integer, nullable=False) for percent in CONFIDENCE_PERCENT),
 )
 
-#: That a person should look at a sound: the model was unsure when it classified it, and nobody has
-#: given it a label since. A row of a version that did not say so is unsure below a half. In words
-#: and without parameters: a query that says the same is answered by the index of them.
+#: That a file is still there. What was known of one that is gone is kept, out of lists and counts.
+#: Like those below in words and without parameters: a query that says the same is answered by an
+#: index of such rows.
+PRESENT: Final = "gone_at IS NULL"
+
+#: How the latest visit of a file that is there ended.
+CLASSIFIED: Final = f"status = 'classified' AND {PRESENT}"
+FAILED: Final = f"status = 'failed' AND {PRESENT}"
+
+#: That a person should look at a sound: the model was unsure when it classified it, and it has no
+#: label. A row of a version that did not say so is unsure below a half.
 NEEDS_REVIEW: Final = (
     "status = 'classified' AND label IS NULL AND coalesce(needs_review, confidence < 0.5)"
+    f" AND {PRESENT}"
 )
 
 sounds: Final = Table(
@@ -264,24 +275,55 @@ sounds: Final = Table(
     Column("evidence", String(16)),
     # Whether the model was too unsure when it said so; null in rows that are older than this.
     Column("needs_review", Boolean),
-    # Of all sounds' status only this one is asked for, and few have it.
+    # When a walk of its folder first missed the file; NULL: it is there.
+    Column("gone_at", _TIME),
+    # Few have failed. The columns behind the first two are those of the condition: SQLite counts
+    # without a look at the rows only where an index has all that is asked about.
     Index(
-        "ix_sounds_failed",
+        "ix_sounds_failed_present",
         "status",
         "error_code",
-        postgresql_where=text("status = 'failed'"),
-        sqlite_where=text("status = 'failed'"),
+        "gone_at",
+        postgresql_where=text(FAILED),
+        sqlite_where=text(FAILED),
     ),
-    Index("ix_sounds_category", "category"),
-    Index("ix_sounds_confidence", "confidence"),
-    # The order of review, and its length. The columns behind the first are those of the condition:
-    # SQLite counts without a look at the rows only where an index has all that is asked about.
+    # The histogram, and the sounds of a category: by this where they have no label, else by the
+    # next. One index with the label first would also be taken for the order of review.
     Index(
-        "ix_sounds_review",
+        "ix_sounds_model_category",
+        "category",
+        "label",
+        "status",
+        "gone_at",
+        postgresql_where=text(PRESENT),
+        sqlite_where=text(PRESENT),
+    ),
+    Index(
+        "ix_sounds_label",
+        "label",
+        "status",
+        "gone_at",
+        postgresql_where=text("label IS NOT NULL"),
+        sqlite_where=text("label IS NOT NULL"),
+    ),
+    # By these a file that moved is known again.
+    Index(
+        "ix_sounds_gone",
+        "file_size_bytes",
+        "mtime_ns",
+        "gone_at",
+        postgresql_where=text("gone_at IS NOT NULL"),
+        sqlite_where=text("gone_at IS NOT NULL"),
+    ),
+    Index("ix_sounds_confidence", "confidence"),
+    # The order of review, and its length.
+    Index(
+        "ix_sounds_review_present",
         "confidence",
         "status",
         "label",
         "needs_review",
+        "gone_at",
         postgresql_where=text(NEEDS_REVIEW),
         sqlite_where=text(NEEDS_REVIEW),
     ),

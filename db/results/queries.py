@@ -5,12 +5,24 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, TextClause, case, false, select, text, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    TextClause,
+    and_,
+    case,
+    false,
+    or_,
+    select,
+    text,
+    true,
+)
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from db.dialects import first_rows_first
 from db.results.sounds import PROBABILITIES
-from db.tables import NEEDS_REVIEW, SoundStatus, sounds
+from db.tables import FAILED, NEEDS_REVIEW, PRESENT, sounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,16 @@ def needs_review() -> TextClause:
     return text(NEEDS_REVIEW)
 
 
+def filed_as_either(category: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the two conditions under which a sound is filed as a category.
+
+    Its label says so, or it has none and the model says so. Apart, because each is then answered
+    by an index (`ix_sounds_label`, `ix_sounds_model_category`).
+    """
+    label = sounds.c.label
+    return label == category, and_(label.is_(None), sounds.c.category == category)
+
+
 def results(
     connection: Connection,
     *,
@@ -73,19 +95,19 @@ def results(
     index, however many there are. In path order all are sorted before the first one comes.
 
     - `connection`: kept until the last row is read; rows are fetched by the thousand.
-    - `category`: only this one.
+    - `category`: only sounds that are filed as this one.
     - `below`: only classified sounds with a confidence below this, in the order of review.
     - `failed`: only sounds without a category.
     - `unsure`: only sounds that need a review, in the order of review.
     """
     review = case((needs_review(), true()), else_=false()).label("review")
-    query: Select[Any] = select(sounds, review)
+    query: Select[Any] = select(sounds, review).where(text(PRESENT))
     if category is not None:
-        query = query.where(sounds.c.category == category)
+        query = query.where(or_(*filed_as_either(category)))
     if below is not None:
         query = query.where(sounds.c.confidence < below)
     if failed:
-        query = query.where(sounds.c.status == SoundStatus.FAILED)
+        query = query.where(text(FAILED))
     if unsure:
         query = query.where(needs_review())
     if unsure or below is not None:

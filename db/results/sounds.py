@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
 from db.bulk import one_of, rows_of
 from db.results.upsert import Upsert
-from db.tables import SoundStatus, label_history, sounds
+from db.tables import FAILED, SoundStatus, label_history, sounds
 
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.
@@ -301,7 +301,7 @@ def failed_after(
             sounds.c.vendor,
             sounds.c.error_code,
         )
-        .where(sounds.c.status == SoundStatus.FAILED, sounds.c.id > sound_id)
+        .where(text(FAILED), sounds.c.id > sound_id)
         .order_by(sounds.c.id)
         .limit(limit)
     )
