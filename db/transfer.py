@@ -29,7 +29,8 @@ from classifier.errors import CratesortError
 from db.engine import create_engine, is_missing, parse_url, shown
 from db.migrate import HEAD, current, upgrade_engine
 from db.results.sounds import sound_key
-from db.tables import BatchState, batches, compatibility, label_history, metadata, sounds
+from db.states import BatchState
+from db.tables import batches, compatibility, label_history, metadata, sounds
 
 #: Rows read and written at once; of tables that hold whole bundles and reports, one.
 _ROWS: Final = 1000

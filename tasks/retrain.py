@@ -14,7 +14,7 @@ from db.engine import reading
 from db.errors import plain
 from db.registry import training_runs
 from db.results import training_rows
-from db.tables import RunTrigger
+from db.states import RunTrigger
 from training.errors import RunNotOpenedError
 from training.extra import require_training_extra
 from training.runs.run import perform

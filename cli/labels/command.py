@@ -172,7 +172,7 @@ def set_label(path: str, category: str, source: str, by: str | None, as_json: bo
     from cli.labels.csv_reader import unknown_category
     from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
     from db.results.labels import GivenLabel, give, labels_of
-    from db.tables import LabelSource
+    from db.states import LabelSource
 
     if category not in CATEGORIES:
         raise click.UsageError(unknown_category(category))

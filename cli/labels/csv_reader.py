@@ -24,7 +24,7 @@ from classifier.tables.strict_csv import (
     header_cells,
 )
 from cli.console.csv_cells import unguarded
-from db.tables import LabelSource
+from db.states import LabelSource
 
 #: Columns that only `cratesort results` and `predict` write: the category is then the model's.
 _COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "label")

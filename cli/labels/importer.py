@@ -20,7 +20,7 @@ from cli.labels.csv_reader import Fault, FaultKind, LabelRow, shown
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results.labels import Given, GivenLabel, give
 from db.scratch_table import scratch_table
-from db.tables import LabelSource
+from db.states import LabelSource
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

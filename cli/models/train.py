@@ -65,7 +65,7 @@ def _trained(
     table: str | None, folder: str | None, seed: int, settings: "Settings", database: "Engine"
 ) -> "FinishedRun":
     from cli.console.progress import shown_phases
-    from db.tables import RunTrigger
+    from db.states import RunTrigger
     from training.reports.atomic_write import require_writable
     from training.runs.from_labels import retrain_labels
     from training.runs.from_table import train_from_table

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, RowMapping, and_
 
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 
 
 class BatchEntry(NamedTuple):

@@ -32,7 +32,8 @@ from db.queue.batch import (
     columns_when_done,
     is_held_by,
 )
-from db.tables import BatchState, batches, ingests
+from db.states import BatchState
+from db.tables import batches, ingests
 
 
 def open_ingest(connection: Connection, source: str) -> int:

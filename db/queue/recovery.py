@@ -23,7 +23,8 @@ from db.queue.batch import (
     released_claim,
 )
 from db.queue.ledger import add_batch
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 
 #: A batch with so many attempts (crashes, time-outs, bugs) is split. One may be the host's fault.
 SPLIT_AFTER_ATTEMPTS: Final = 2

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, up
 
 from db.dialects import insert, now
 from db.registry import bundles
-from db.tables import RunState, RunTrigger, RunVerdict, training_runs
+from db.states import RunState, RunTrigger, RunVerdict
+from db.tables import training_runs
 
 #: The reason of a run whose lease ended: it was killed, or its host or database went away.
 FELL_SILENT: Final = "its process fell silent"

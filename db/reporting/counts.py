@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, literal, select, text, union_all
 from classifier.categories import CATEGORIES
 from db.dialects import now
 from db.results.queries import filed_as_either, needs_review
-from db.tables import CLASSIFIED, FAILED, BatchState, batches, sounds
+from db.states import BatchState
+from db.tables import CLASSIFIED, FAILED, batches, sounds
 
 
 @dataclass(frozen=True, slots=True)

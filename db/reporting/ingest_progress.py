@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, func, select
 
-from db.tables import BatchState, batches, ingests
+from db.states import BatchState
+from db.tables import batches, ingests
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from datetime import timedelta
 from sqlalchemy import Connection, func, or_, select
 
 from db.dialects import now
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ from classifier.errors import CratesortError
 from db.bulk import one_of
 from db.dialects import insert, now
 from db.results.sounds import sound_key
-from db.tables import LabelSource, label_history, sounds
+from db.states import LabelSource
+from db.tables import label_history, sounds
 
 #: Sounds a statement; SQLite takes 32,766 values in one.
 LABELS_AT_ONCE: Final = 5000

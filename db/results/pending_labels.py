@@ -13,7 +13,8 @@ from db.bulk import one_of
 from db.dialects import insert, now
 from db.results.labels import GivenLabel, give
 from db.results.sounds import known_keys, sound_key
-from db.tables import LabelSource, label_history
+from db.states import LabelSource
+from db.tables import label_history
 
 
 def give_early(

@@ -13,7 +13,8 @@ from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
 from db.bulk import one_of, rows_of
 from db.results.upsert import Upsert
-from db.tables import FAILED, SoundStatus, label_history, sounds
+from db.states import SoundStatus
+from db.tables import FAILED, label_history, sounds
 
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.

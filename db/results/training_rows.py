@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select, update
 
 from db.bulk import one_of
 from db.results.labels import LABELS_AT_ONCE
-from db.tables import LabelSource, label_history, sounds
+from db.states import LabelSource
+from db.tables import label_history, sounds
 
 if TYPE_CHECKING:
     from classifier.headers.reader import AudioHeader

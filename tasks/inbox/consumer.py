@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.errors import is_away, plain
 from db.queue import ledger
 from db.results.pending_labels import give_early
-from db.tables import LabelSource
+from db.states import LabelSource
 from tasks.inbox.entries import NamedSound, read_entries
 from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox
 from tasks.producer.batching import BatchWriter

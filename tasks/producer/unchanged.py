@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from db.results import sounds
 from db.results.sounds import KnownSound
-from db.tables import SoundStatus
+from db.states import SoundStatus
 from tasks.producer.locator import FoundSound, root_of
 
 

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from db.registry import training_runs
-from db.tables import RunTrigger
+from db.states import RunTrigger
 from tests.support import sounds
 from tests.support.command_line import clean_environment
 from tests.support.databases import connected

@@ -7,7 +7,7 @@ import pytest
 from cli.console.exit_codes import Exit, explain
 from db.engine import create_engine
 from db.registry import training_runs
-from db.tables import RunTrigger, RunVerdict
+from db.states import RunTrigger, RunVerdict
 from training.errors import DatabaseAwayError, RunNotOpenedError
 
 

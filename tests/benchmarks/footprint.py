@@ -19,7 +19,8 @@ from sqlalchemy import Engine, func, select
 
 from db.engine import create_engine, reading
 from db.migrate import upgrade
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 from tests.support.command_line import clean_environment
 from tests.support.places import REPOSITORY
 from tests.support.processes import WorkerProcess

@@ -34,16 +34,8 @@ from db.reporting.ingest_progress import progress
 from db.reporting.throughput import files_per_second, work
 from db.results.queries import SoundRow, results
 from db.results.sounds import sound_key
-from db.tables import (
-    CONFIDENCE_PERCENT,
-    BatchState,
-    LabelSource,
-    SoundStatus,
-    batch_measures,
-    batches,
-    ingests,
-    sounds,
-)
+from db.states import BatchState, LabelSource, SoundStatus
+from db.tables import CONFIDENCE_PERCENT, batch_measures, batches, ingests, sounds
 from tests.support.servers import PostgresServer, running
 
 #: What `results` fetches at once, and so what its reader waits for.

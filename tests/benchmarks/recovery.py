@@ -21,7 +21,8 @@ from sqlalchemy import Engine, func, select
 from db.dialects import now
 from db.engine import create_engine, reading
 from db.migrate import upgrade
-from db.tables import BatchState, batches, sounds
+from db.states import BatchState
+from db.tables import batches, sounds
 from tests.support import sounds as made
 from tests.support.command_line import run_as_process
 from tests.support.places import REPOSITORY

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Engine, text
 
 from db.engine import create_engine, reading
-from db.tables import BatchState
+from db.states import BatchState
 
 _NOTE_STEPS: Final = """
 CREATE TABLE chaos_steps (

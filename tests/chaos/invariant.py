@@ -11,7 +11,8 @@ from sqlalchemy import Engine, func, select
 
 from classifier.categories import N_CATEGORIES
 from db.engine import reading
-from db.tables import BatchState, SoundStatus, batches, ingests, sounds
+from db.states import BatchState, SoundStatus
+from db.tables import batches, ingests, sounds
 from tests.chaos.library import CLASSIFIED
 
 

@@ -9,7 +9,8 @@ from classifier.bundle.starter import starter_version
 from db.dialects import clock
 from db.engine import reading
 from db.registry import bundles
-from db.tables import BatchState, sounds
+from db.states import BatchState
+from db.tables import sounds
 from tests.support.bundles import called
 from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until

@@ -14,7 +14,7 @@ from db.dialects import now
 from db.engine import reading
 from db.registry import bundles, training_runs
 from db.registry.training_runs import FELL_SILENT
-from db.tables import RunState, RunVerdict
+from db.states import RunState, RunVerdict
 from db.tables import training_runs as table
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until

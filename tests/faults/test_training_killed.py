@@ -14,7 +14,8 @@ from db.dialects import now
 from db.engine import create_engine, reading
 from db.registry import bundles, training_runs
 from db.registry.training_runs import FELL_SILENT
-from db.tables import RunState, RunTrigger, models, promotions
+from db.states import RunState, RunTrigger
+from db.tables import models, promotions
 from db.tables import training_runs as table
 from tests.support.command_line import clean_environment
 from tests.support.held_training import STAGES, VERSION, held_work

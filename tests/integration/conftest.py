@@ -15,7 +15,8 @@ from db.engine import reading
 from db.queue import ledger
 from db.queue.batch import BatchEntry, ClaimedBatch
 from db.results.queries import SoundRow, results
-from db.tables import BatchState, batches, ingests
+from db.states import BatchState
+from db.tables import batches, ingests
 from tests.support.databases import connected
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until

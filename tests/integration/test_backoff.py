@@ -8,7 +8,8 @@ from db.dialects import now
 from db.engine import create_engine, reading
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 from tests.support import sounds
 from tests.support.servers.lifecycle import wait_until
 from workers.classification import classify_batch

@@ -14,7 +14,7 @@ from classifier.errors import ErrorCode, SoundError
 from db.engine import create_engine
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
-from db.tables import BatchState
+from db.states import BatchState
 from tests.support import sounds
 from workers import classification, library_roots
 from workers.classification import classify_batch

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from db.queue import ledger
-from db.tables import BatchState
+from db.states import BatchState
 from workers.recovery.crash_marker import CrashMarker, markers_in
 from workers.recovery.crash_recovery import recover_batches
 from workers.settings import Settings

@@ -9,7 +9,8 @@ from db.migrate import upgrade
 from db.queue import ledger
 from db.queue.batch import BatchEntry
 from db.results.sounds import sound_key
-from db.tables import BatchState, batches, ingests, label_history, metadata, models, sounds
+from db.states import BatchState
+from db.tables import batches, ingests, label_history, metadata, models, sounds
 from db.tables import training_runs as runs
 from db.transfer import CopyError, copy
 from tests.support.databases import connected

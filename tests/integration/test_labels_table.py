@@ -12,7 +12,8 @@ from db.reporting.label_counts import CategoryCount, label_counts
 from db.results import labels, sounds, training_rows
 from db.results.labels import Given, GivenLabel, UnknownSoundError
 from db.results.sounds import sound_key
-from db.tables import LabelSource, label_history
+from db.states import LabelSource
+from db.tables import label_history
 from tests.support.databases import connected
 from tests.support.sound_results import HEADER, failed, predicted
 

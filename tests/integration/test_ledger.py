@@ -4,7 +4,7 @@ import pytest
 
 from db.queue import ledger, recovery
 from db.queue.recovery import AttemptOutcome
-from db.tables import BatchState
+from db.states import BatchState
 
 # Claiming and finishing
 

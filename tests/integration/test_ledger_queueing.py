@@ -6,7 +6,7 @@ import pytest
 
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
-from db.tables import BatchState
+from db.states import BatchState
 
 
 def test_pending_batches_are_taken_oldest_first(add_batches, take):

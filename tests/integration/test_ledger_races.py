@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 
 from db.queue import ledger, recovery
-from db.tables import BatchState
+from db.states import BatchState
 from tests.support.databases import connected
 
 THREADS = 4

@@ -20,7 +20,8 @@ from db.results import labels, training_rows
 from db.results.labels import Given, GivenLabel
 from db.results.queries import results
 from db.results.sounds import sound_key
-from db.tables import LabelSource, metadata
+from db.states import LabelSource
+from db.tables import metadata
 from tests.support.databases import connected
 from tests.support.servers.lifecycle import wait_until
 

@@ -6,7 +6,8 @@ from sqlalchemy import func, select
 from db.results import labels, pending_labels, sounds
 from db.results.labels import GivenLabel
 from db.results.sounds import sound_key
-from db.tables import LabelSource, label_history
+from db.states import LabelSource
+from db.tables import label_history
 from tests.support.sound_results import failed, predicted
 
 HUMAN, VENDOR, IMPORT = LabelSource

@@ -17,7 +17,8 @@ from classifier.headers.reader import AudioHeader
 from db.engine import create_engine
 from db.migrate import upgrade
 from db.registry import bundles
-from db.tables import RunVerdict, models
+from db.states import RunVerdict
+from db.tables import models
 from tests.support.bundles import called
 from tests.support.databases import connected
 from tests.support.fitted import accuracy_and_f1, fits_made_small, prior_after

@@ -7,7 +7,8 @@ from sqlalchemy import func, select, update
 
 from db.dialects import now
 from db.registry import bundles, training_runs
-from db.tables import RunState, RunTrigger, RunVerdict, models, promotions
+from db.states import RunState, RunTrigger, RunVerdict
+from db.tables import models, promotions
 from db.tables import training_runs as table
 from tests.support.servers.lifecycle import wait_until
 from training.errors import (

@@ -14,7 +14,7 @@ from classifier.headers.reader import AudioHeader
 from db.engine import reading
 from db.registry import training_runs
 from db.results import training_rows
-from db.tables import RunState
+from db.states import RunState
 from tests.support.databases import connected
 from tests.support.labelled_rows import add_labelled
 from tests.support.servers.lifecycle import wait_until

@@ -16,7 +16,7 @@ from db.reporting import counts
 from db.results import labels, sounds
 from db.results.queries import results
 from db.results.sounds import Prediction, SoundResult
-from db.tables import LabelSource, SoundStatus
+from db.states import LabelSource, SoundStatus
 from tests.support.databases import connected
 from tests.support.sound_results import HEADER, failed, predicted
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from db.dialects import now
 from db.registry import bundles, training_runs
 from db.registry.training_runs import FELL_SILENT, NotOpened, OpenRun
-from db.tables import RunState, RunTrigger, RunVerdict
+from db.states import RunState, RunTrigger, RunVerdict
 from db.tables import training_runs as table
 from tests.support.databases import connected
 

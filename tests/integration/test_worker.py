@@ -6,7 +6,8 @@ import pytest
 import redis
 from sqlalchemy import func, select
 
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 from tests.support.databases import connected
 from tests.support.servers.lifecycle import wait_until
 

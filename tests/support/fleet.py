@@ -13,7 +13,8 @@ from sqlalchemy import Engine, RowMapping, func, select, update
 
 from db.dialects import now
 from db.engine import create_engine, reading
-from db.tables import BatchState, batches, ingests
+from db.states import BatchState
+from db.tables import batches, ingests
 from db.tables import sounds as sounds_table
 from tests.support import sounds
 from tests.support.command_line import CliResult

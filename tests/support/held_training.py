@@ -13,7 +13,7 @@ from pathlib import Path
 
 from db.engine import create_engine
 from db.registry import bundles
-from db.tables import RunTrigger, RunVerdict
+from db.states import RunTrigger, RunVerdict
 from tests.support import bundles as made
 from training.errors import TrainingError
 from training.runs.result import RunResult

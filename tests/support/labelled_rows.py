@@ -10,7 +10,7 @@ from classifier.headers.reader import AudioHeader
 from db.results import labels, sounds
 from db.results.labels import GivenLabel
 from db.results.sounds import Prediction, SoundResult, sound_key
-from db.tables import LabelSource
+from db.states import LabelSource
 
 #: What an ingest would have said of each; no test of training may depend on it.
 UNDECIDED = Prediction(tuple([1 / len(CATEGORIES)] * len(CATEGORIES)), "none")

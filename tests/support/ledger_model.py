@@ -17,7 +17,8 @@ from db.queue.batch import BatchEntry
 from db.queue.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
-from db.tables import BatchState, batches
+from db.states import BatchState
+from db.tables import batches
 from db.tables import sounds as sounds_table
 
 PENDING, QUEUED, RUNNING, DONE = BatchState

@@ -21,7 +21,7 @@ from classifier.errors import BundleError
 from classifier.model.classifier import Classifier
 from db.engine import reading
 from db.registry import bundles
-from db.tables import RunVerdict
+from db.states import RunVerdict
 from training.data.dataset import LabelledSounds
 from training.data.from_database import LabelledTables, read_labelled
 from training.data.row_mates import mates_in

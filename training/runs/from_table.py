@@ -11,7 +11,7 @@ from classifier.bundle.manifest import Manifest
 from classifier.bundle.publish import publish
 from db.engine import reading
 from db.registry import training_runs
-from db.tables import RunVerdict
+from db.states import RunVerdict
 from training.data.csv_tables import read_counted
 from training.data.dataset import LabelledSounds
 from training.data.splits import Fold, random_split, vendor_folds

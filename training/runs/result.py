@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from db.tables import RunVerdict
+from db.states import RunVerdict
 
 
 @dataclass(frozen=True)

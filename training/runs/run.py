@@ -27,7 +27,7 @@ from db.engine import reading
 from db.errors import is_away, plain
 from db.registry import bundles, training_runs
 from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
-from db.tables import RunTrigger, RunVerdict
+from db.states import RunTrigger, RunVerdict
 from training.errors import DatabaseAwayError, RunLeaseLostError, RunNotOpenedError
 from training.phase_progress import Progress, no_progress
 from training.runs.lease_heartbeat import Heartbeat

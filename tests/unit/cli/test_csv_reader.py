@@ -13,7 +13,7 @@ from classifier.tables import strict_csv
 from classifier.tables.strict_csv import TableError
 from cli.labels.csv_reader import Fault, FaultKind, read_label_table
 from cli.results import COLUMNS as COLUMNS_OF_RESULTS
-from db.tables import LabelSource
+from db.states import LabelSource
 
 HUMAN, VENDOR, IMPORT = LabelSource
 

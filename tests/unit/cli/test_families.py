@@ -12,7 +12,7 @@ from cli.metrics.readings import BrokerNumbers, DatabaseNumbers, SoundNumbers
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS, Measures
 from db.reporting.counts import LedgerCounts
-from db.tables import BatchState, RunState, RunTrigger, RunVerdict
+from db.states import BatchState, RunState, RunTrigger, RunVerdict
 from tasks.inbox.redis_lists import InboxCounts
 from tests.support.places import REPOSITORY
 
