@@ -45,6 +45,7 @@ class Layout(NamedTuple):
     source: Source
     missing_bytes: int = 0  #: of the sound data that the header states; 0 also when unstated
     loop_info: LoopInfo | None = None
+    note: str | None = None  #: a sentence for the user, where the file is odd, but read
 
 
 def bytes_at(fd: int, head: bytes, offset: int, length: int) -> bytes:

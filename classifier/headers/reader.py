@@ -46,7 +46,7 @@ class AudioHeader(NamedTuple):
 
 
 class HeaderReading(NamedTuple):
-    """A header, and a sentence for the user when the file is odd (a misleading extension)."""
+    """A header, and a sentence for the user when the file is odd."""
 
     header: AudioHeader
     note: str | None
@@ -86,7 +86,8 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
             ErrorCode.TRUNCATED,
             f"its header states {layout.missing_bytes:,} bytes of sound more than the file has",
         )
-    return HeaderReading(header, _extension_note(layout, name))
+    notes = filter(None, (_extension_note(layout, name), layout.note))
+    return HeaderReading(header, "; ".join(notes) or None)
 
 
 def _read_virtual(file: VirtualFile, layout: Layout) -> StreamInfo:

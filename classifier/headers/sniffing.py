@@ -4,7 +4,9 @@ libsndfile understands some twenty-five containers and thirty encodings; sample 
 a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer on some IMA ADPCM WAV
 files, CVE-2026-37555), so containers and encodings are allow-listed.
 
-Sources: id3.org 2.4.0; ISO 11172-3 (MP3).
+Tags may come before a sound of any container: taggers put them there. They are not read.
+
+Sources: id3.org 2.4.0; the APE tags specification 2.000; ISO 11172-3 (MP3).
 """
 
 import os
@@ -18,9 +20,10 @@ from classifier.headers.layout import Layout, PassThrough
 #: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
 HEAD_BYTES: Final = 4096
 
+#: Of zeros after a tag, which some tags do not count.
 _MAX_PADDING_BYTES: Final = 65536
-#: libsndfile reads a tag into memory; a usual cover picture fits.
-_MAX_TAG_BYTES: Final = 1 << 20
+#: No real sound has as many before it.
+_MAX_TAGS: Final = 16
 
 #: Common formats that libsndfile does not read: named, so that users know what to convert.
 _OTHERS: Final = (
@@ -48,7 +51,9 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     Raises SoundError: `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, naming what the file is where that is
     known; and what the container's reader raises.
     """
-    head = os.pread(fd, HEAD_BYTES, 0)
+    offset, head = _past_tags(fd, os.pread(fd, HEAD_BYTES, 0))
+    if offset:
+        return _after_tags(fd, head, offset, size_bytes)
     magic = head[:4]
     if magic in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
         return riff.wav(fd, head, size_bytes)
@@ -58,8 +63,6 @@ def inspect(fd: int, size_bytes: int) -> Layout:
         return flac.flac(fd, head, 0, size_bytes)
     if magic == b"OggS":
         return ogg.ogg(fd, size_bytes)
-    if magic[:3] == b"ID3":
-        return _after_id3(fd, head, size_bytes)
     if magic == b".snd":
         return caf_au.au(head, size_bytes)
     if head[:16] == riff.W64_RIFF and head[24:40] == riff.W64_WAVE:
@@ -112,23 +115,36 @@ def _not_audio(head: bytes) -> SoundError:
     return SoundError(ErrorCode.NOT_AUDIO, f"it starts like {what}, not like {READABLE}")
 
 
-def _after_id3(fd: int, head: bytes, size_bytes: int) -> Layout:
-    if len(head) < 10:
-        raise _not_audio(head)
-    # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
-    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-    footer_bytes = 10 if head[5] & 0x10 else 0
-    offset = 10 + size + footer_bytes
-    body = os.pread(fd, _MAX_PADDING_BYTES, offset)
-    start = len(body) - len(body.lstrip(b"\0"))
-    audio = body[start : start + 4]
-    if audio == b"fLaC":
-        return flac.flac(fd, head, offset + start, size_bytes)
-    if is_mpeg_frame(audio):
-        # libsndfile looks for a frame right after the tag and gives up on padding that the tag's
-        # size does not count, on a footer, and on an empty tag; a large tag it would read into
-        # memory. Otherwise it reads the whole file: models were trained on its estimate of a
-        # length from there.
-        skips_tag = start or footer_bytes or size < 10 or size > _MAX_TAG_BYTES
-        return Layout("MP3", PassThrough(offset + start if skips_tag else 0))
-    raise SoundError(ErrorCode.NOT_AUDIO, "it has an ID3 tag, but neither MP3 nor FLAC follows it")
+def _past_tags(fd: int, head: bytes) -> tuple[int, bytes]:
+    """Return where the tags at a file's start end (0: there are none), and the block there."""
+    offset = 0
+    for _ in range(_MAX_TAGS):
+        length = _tag_bytes(head)
+        if not length:
+            break
+        offset += length
+        head = os.pread(fd, HEAD_BYTES, offset)
+        if head[:1] == b"\0":
+            padding = os.pread(fd, _MAX_PADDING_BYTES, offset)
+            offset += len(padding) - len(padding.lstrip(b"\0"))
+            head = os.pread(fd, HEAD_BYTES, offset)
+    return offset, head
+
+
+def _tag_bytes(head: bytes) -> int:
+    """Return the length of the ID3v2 or APE tag that `head` starts with; 0: it does not."""
+    if head[:3] == b"ID3" and len(head) >= 10:
+        # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        return 10 + size + (10 if head[5] & 0x10 else 0)
+    if head[:8] == b"APETAGEX" and len(head) >= 32:
+        return 32 + int.from_bytes(head[12:16], "little")
+    return 0
+
+
+def _after_tags(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
+    if head[:4] == b"fLaC":
+        return flac.flac(fd, b"", offset, size_bytes)
+    if is_mpeg_frame(head):
+        return Layout("MP3", PassThrough(offset))
+    raise SoundError(ErrorCode.NOT_AUDIO, "it has a tag, but neither MP3 nor FLAC follows it")

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import struct
 
 import pytest
 import soundfile
@@ -25,10 +26,22 @@ def id3(body_length, footer=False):
     return b"ID3\4\0" + flags + length + bytes(body_length) + (b"3DI" + bytes(7) if footer else b"")
 
 
+def ape(body_length):
+    numbers = struct.pack("<IIII8x", 2000, body_length + 32, 1, 0xA0000000)
+    footer = struct.pack("<IIII8x", 2000, body_length + 32, 1, 0x80000000)
+    return b"APETAGEX" + numbers + bytes(body_length) + b"APETAGEX" + footer
+
+
 @pytest.mark.parametrize(
     "tag",
-    [id3(0), id3(300), id3(200_000), id3(300, footer=True), id3(300) + bytes(1000)],
-    ids=["empty", "small", "with a picture", "with a footer", "with padding it does not count"],
+    [
+        *(id3(0), id3(300), id3(200_000), id3(300, footer=True), id3(300) + bytes(1000)),
+        *(id3(300) + id3(5000), ape(300), ape(300) + id3(70_000), id3(300) + bytes(50) + ape(9)),
+    ],
+    ids=[
+        *("empty", "small", "with a picture", "with a footer", "with padding it does not count"),
+        *("two", "APE", "APE and ID3", "ID3, padding and APE"),
+    ],
 )
 def test_an_mp3_is_found_behind_its_tag(header_of, tag):
     mp3 = sounds.encoded("MP3")
