@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     data_folder: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("cratesort", appauthor=False))
     )
+    #: Patterns of what an ingest passes over, separated by commas: ``Renders,*.tmp.wav``.
+    exclude: Annotated[tuple[str, ...], NoDecode] = ()
     #: Most sounds in one batch; fewer where a batch would take longer than a second.
     batch_size: int = Field(default=2048, ge=1, le=10_000)
     #: ``keras`` runs the original models and needs the [training] extra.
@@ -123,6 +125,13 @@ class Settings(BaseSettings):
             if roots.setdefault(name.strip(), path) != path:
                 raise ValueError(f"two roots are called {name.strip()!r}")
         return roots
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _parse_exclude(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
 
     @field_validator("data_folder")
     @classmethod

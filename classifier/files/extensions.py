@@ -18,11 +18,23 @@ EXTENSIONS: Final[dict[str, frozenset[str]]] = {
 #: All of them.
 AUDIO_EXTENSIONS: Final = frozenset().union(*EXTENSIONS.values())
 
+#: Audio that is not read yet, and that a walk tells apart from what is no audio at all.
+UNREAD_AUDIO_EXTENSIONS: Final = frozenset(
+    {"3ga", "8svx", "aac", "aax", "ac3", "alac", "amr", "ape", "asf", "dff", "dsf", "dts"}
+    | {"m4a", "m4b", "m4p", "m4r", "mka", "mpc", "ra", "rcy", "rex", "rx2", "sd2", "shn", "svx"}
+    | {"tta", "voc", "weba", "wma", "wv"}
+)
+
 #: Prefix of the files that macOS writes beside others on foreign discs.
 MACOS_LEFTOVER: Final = b"._"
 
 
 def is_named_like_a_sound(name: bytes) -> bool:
     """Whether a base name ends in one of `AUDIO_EXTENSIONS`."""
-    stem, dot, extension = name.rpartition(b".")
-    return bool(dot and stem) and extension.lower().decode("latin-1") in AUDIO_EXTENSIONS
+    return extension_of(name) in AUDIO_EXTENSIONS
+
+
+def extension_of(name: bytes) -> str:
+    """Return what follows the last dot of a base name in lower case; empty where none does."""
+    stem, _, extension = name.rpartition(b".")
+    return extension.lower().decode("latin-1") if stem else ""

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 import click
 
 from classifier.files.paths import path_text, printable
+from cli.console.exit_codes import Exit
 from cli.console.options import json_option, wait_option
 from cli.console.seekable_input import seekable_input
 from cli.ingest.execution import Run
@@ -24,6 +25,18 @@ _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
     metavar="FILE",
     help="Read the files from FILE ('-': standard input): one path a line, or NUL-separated, "
     "or a CSV table starting with path,vendor.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Pass over files and folders of such a name, or with a slash in it of such a path; may "
+    "be repeated.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit code 1 too when audio was passed over that is not read (m4a, wma, rx2, ...).",
 )
 @wait_option
 @click.option("--now", is_flag=True, help="Before all that waits in the ledger: for a few files.")
@@ -43,6 +56,8 @@ _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
 def ingest(
     paths: tuple[str, ...],
     manifest: str | None,
+    exclude: tuple[str, ...],
+    strict: bool,
     wait: bool | None,
     now: bool,
     reclassify: bool,
@@ -52,9 +67,10 @@ def ingest(
 ) -> None:
     """Classify the sounds at and below each PATH.
 
-    Folders are walked; what does not look like audio is passed over and counted. Files whose size
-    and time have not changed since their last visit are skipped. Without a broker
-    (CRATESORT_BROKER_URL) everything happens in this process.
+    Folders are walked; what does not look like audio is passed over and counted by its kind, and so
+    are hidden folders, waste bins and the like. A file .cratesortignore in a folder names more to
+    pass over, a pattern a line. Files whose size and time have not changed since their last visit
+    are skipped. Without a broker (CRATESORT_BROKER_URL) everything happens in this process.
 
     Exit code: 0 done; 1 done, but some files have no category; 2 wrong usage or configuration;
     3 a service is unreachable.
@@ -75,7 +91,13 @@ def ingest(
     from tasks.producer.unchanged import Reclassify
 
     with Run.begin(wait=wait) as run, _opened(manifest) as file_list:
-        source = FileSource(paths, Locator(run.settings), file_list, manifest or "")
+        source = FileSource(
+            paths,
+            Locator(run.settings),
+            file_list,
+            manifest or "",
+            (*run.settings.exclude, *exclude),
+        )
         submission, ended = run.submit_and_wait(
             lambda on_progress: submit_source(
                 source,
@@ -86,7 +108,10 @@ def ingest(
                 on_progress=on_progress,
             )
         )
-        sys.exit(report(run, submission, ended, source, as_json))
+        code = report(run, submission, ended, source, as_json)
+        if code is Exit.DONE and strict and source.ignored.unsupported_format:
+            code = Exit.SOME_FAILED
+        sys.exit(code)
 
 
 def _opened(manifest: str | None) -> AbstractContextManager[BinaryIO | None]:

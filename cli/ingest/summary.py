@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from classifier.files.extensions import UNREAD_AUDIO_EXTENSIONS
+from classifier.files.paths import printable
 from cli.console.exit_codes import Exit
 from cli.console.output import print_json, say, tell
 from cli.console.text_tables import print_table
@@ -13,10 +15,12 @@ if TYPE_CHECKING:
 
     from cli.ingest.execution import Run
     from db.reporting.ingest_progress import IngestProgress
+    from tasks.producer.discovery import Ignored
     from tasks.producer.file_source import FileSource
     from tasks.producer.submission import Submission
 
 _SHOWN_FOLDERS: Final = 10
+_SHOWN_KINDS: Final = 12
 
 
 def report(
@@ -40,14 +44,18 @@ def report(
         tell(f"warning: not walked: {folder}")
     if as_json:
         counts = ("found", "skipped_unchanged", "ignored", "enqueued")
-        bad_lines = {"bad_lines": source.bad_line_count} if source.bad_line_count else {}
-        print_json(_as_dict(submission, counts, ended, seconds) | bad_lines)
+        outcome = _as_dict(submission, counts, ended, seconds)
+        outcome |= {
+            "passed_over": dict(ignored.counts),
+            "unsupported_format": ignored.unsupported_format,
+        }
+        if source.bad_line_count:
+            outcome["bad_lines"] = source.bad_line_count
+        print_json(outcome)
     else:
-        passed_over = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.counts.items()))
-        say(
-            f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
-            + (f"; passed over: {passed_over}" if passed_over else "")
-        )
+        say(f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged")
+        if ignored.counts:
+            say(_passed_over(ignored))
         if not submission.found:
             say("nothing here looks like a sound")
         if submission.skipped_failed:
@@ -55,6 +63,36 @@ def report(
         _print_ended(run, submission, ended, seconds)
     failed = submission.skipped_failed + (ended.failed if ended else 0)
     return Exit.SOME_FAILED if failed or source.bad_line_count or ignored.folders else Exit.DONE
+
+
+def _passed_over(ignored: "Ignored") -> str:
+    """Return what was passed over by kind, in lines of at most 79 characters."""
+    kinds = sorted(
+        ignored.counts.most_common(), key=lambda kind: not _is_unsupported_format(kind[0])
+    )
+    parts = [_counted(*kind) for kind in kinds[:_SHOWN_KINDS]]
+    if more := sum(count for _, count in kinds[_SHOWN_KINDS:]):
+        parts.append(f"{more:,} of other kinds")
+    lines = ["passed over:"]
+    for part in parts:
+        end = "" if part is parts[-1] else ","
+        if len(lines[-1]) + len(part) + len(end) < 79:
+            lines[-1] += f" {part}{end}"
+        else:
+            lines.append(f"  {part}{end}")
+    return "\n".join(lines)
+
+
+def _counted(kind: str, count: int) -> str:
+    if _is_unsupported_format(kind):
+        kind += " (audio that is not read yet)"
+    elif count == 1 and not kind.startswith("."):
+        kind = kind.removesuffix("s")
+    return f"{count:,} {printable(kind)}"
+
+
+def _is_unsupported_format(kind: str) -> bool:
+    return kind.removeprefix(".") in UNREAD_AUDIO_EXTENSIONS
 
 
 def report_retry(

@@ -1,30 +1,50 @@
 """Walking folders for sounds.
 
-Only files without an extension are opened: their first bytes tell whether they are sounds. Links
-to folders are not followed: their contents are found under their own names, or lie outside.
+Of files only those without an extension are opened: their first bytes tell whether they are
+sounds. Links to folders are not followed: their contents are found under their own names, or lie
+outside.
 """
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Final
 
-from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
+from classifier.files.extensions import (
+    MACOS_LEFTOVER,
+    UNREAD_AUDIO_EXTENSIONS,
+    extension_of,
+    is_named_like_a_sound,
+)
 from classifier.files.paths import path_text, printable
 from classifier.headers.sniffing import looks_like_audio
+from tasks.producer.exclusion import IGNORE_FILE, Exclusion, kind_of_no_sounds
 from tasks.producer.locator import FoundSound, Locator
+
+_EXTENSION: Final = re.compile(r"\.[a-z0-9_-]{1,8}")
+
+#: Kinds beyond these are counted as one.
+_MOST_KINDS: Final = 200
+
+#: Of names that have no extension, or one that no program gives.
+_OTHER_FILES: Final = "other files"
 
 
 @dataclass(slots=True)
 class Ignored:
     """What a walk passed over.
 
-    - `counts`: by reason: ``not audio``, ``macOS leftovers``, ``links``, ``unreadable folders``.
-    - `folders`: the unreadable ones, each with its error.
+    - `counts`: by kind: ``links``, ``macOS leftovers``, ``hidden folders``, ``@eaDir/``,
+      ``excluded``, ``.zip``, ``unreadable folders`` ...
+    - `unsupported_format`: how many of them are named like audio of a format that is not read.
+    - `folders`: those that were not walked, each with the reason.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
+    unsupported_format: int = 0
     folders: list[str] = field(default_factory=list)
 
     @property
@@ -32,12 +52,29 @@ class Ignored:
         """How many files and folders."""
         return self.counts.total()
 
+    def add_file(self, name: bytes) -> None:
+        """Count a file by its extension."""
+        extension = extension_of(name)
+        self.unsupported_format += extension in UNREAD_AUDIO_EXTENSIONS
+        kind = f".{extension}"
+        if (
+            not _EXTENSION.fullmatch(kind)
+            or name.startswith(b".")
+            or (kind not in self.counts and len(self.counts) >= _MOST_KINDS)
+        ):
+            kind = _OTHER_FILES
+        self.counts[kind] += 1
 
-def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> Iterator[FoundSound]:
+
+def find(
+    paths: Iterable[str | bytes], locator: Locator, ignored: Ignored, exclude: Sequence[str] = ()
+) -> Iterator[FoundSound]:
     """Yield the sounds at and below `paths`, in name order within each folder.
 
     Folders are walked, none twice. A file is taken whatever its name, for it was named. What is
     passed over is added to `ignored`.
+
+    - `exclude`: patterns of what is passed over (`tasks.producer.exclusion`).
 
     Raises OutsideRootsError: a path lies in no root.
     """
@@ -49,50 +86,56 @@ def find(paths: Iterable[str | bytes], locator: Locator, ignored: Ignored) -> It
         if path in named:
             yield locator.sound(locator.library_root(path), path)
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
-            yield from _walk(path, locator, ignored, named)
+            base = path.rstrip(b"/")
+            yield from _walk(base, locator, ignored, named, Exclusion(exclude, base))
 
 
 def _walk(
-    base: bytes, locator: Locator, ignored: Ignored, named: Set[bytes]
+    base: bytes, locator: Locator, ignored: Ignored, named: Set[bytes], exclusion: Exclusion
 ) -> Iterator[FoundSound]:
-    base = base.rstrip(b"/")
-    folders = [base or b"/"]
+    folders = [(base or b"/", exclusion)]
     while folders:
-        folder = folders.pop()
+        folder, exclusion = folders.pop()
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=attrgetter("name"))
+            if any(entry.name == IGNORE_FILE for entry in entries):
+                exclusion = exclusion.with_ignore_file(folder)
         except OSError as error:
             ignored.counts["unreadable folders"] += 1
             ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
             continue
         # For each folder: a root may lie within another one.
         location = locator.folder_location(locator.library_root(folder), folder, base)
-        below: list[bytes] = []
+        below: list[tuple[bytes, Exclusion]] = []
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name == b"__MACOSX":
-                    ignored.counts["macOS leftovers"] += 1
-                    continue
-                below.append(entry.path)
-                if is_named_like_a_sound(entry.name):
-                    # Its owner will look for a row of that name.
-                    yield location.sound(entry.name, None)
+            if entry.name == IGNORE_FILE or (named and entry.path in named):
                 continue
-            if (named and entry.path in named) or _passed_over(entry, base, ignored):
-                continue
-            yield location.sound(entry.name, _status(entry))
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
+                ignored.counts["excluded"] += 1
+            elif not is_folder:
+                if not _passed_over(entry, base, ignored):
+                    yield location.sound(entry.name, _status(entry))
+            elif kind := kind_of_no_sounds(entry.name):
+                ignored.counts[kind] += 1
+            else:
+                below.append((entry.path, exclusion))
         folders.extend(reversed(below))
 
 
 def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
-    """Whether a walk leaves this entry out, counting it if so."""
+    """Whether a walk leaves this file or link out, counting it if so."""
     name = entry.name
     if name.startswith(MACOS_LEFTOVER):
         ignored.counts["macOS leftovers"] += 1
         return True
     if entry.is_symlink():
-        if _stays_within(entry.path, base) or not is_named_like_a_sound(name):
+        if (
+            not is_named_like_a_sound(name)
+            or os.path.isdir(entry.path)
+            or _stays_within(entry.path, base)
+        ):
             ignored.counts["links"] += 1
             return True
         return False  # its row will say where it leads
@@ -100,7 +143,7 @@ def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bo
         return False
     if b"." not in name.lstrip(b".") and entry.is_file() and _starts_like_audio(entry.path):
         return False
-    ignored.counts["not audio"] += 1
+    ignored.add_file(name)
     return True
 
 

@@ -32,6 +32,7 @@ class FileSource:
     - `paths`: files and folders.
     - `file_list`: as `file_lists.read_file_list` takes it; open for as long as sounds are found.
     - `list_name`: what the user called the list.
+    - `exclude`: patterns of what a walk passes over (`tasks.producer.exclusion`).
 
     - `description`: for `status`.
     - `ignored`: what was passed over so far.
@@ -47,10 +48,12 @@ class FileSource:
         locator: Locator,
         file_list: BinaryIO | None = None,
         list_name: str = "",
+        exclude: Sequence[str] = (),
     ) -> None:
         for path in paths:
             locator.library_root(os.path.realpath(os.fsencode(path)))
         self._paths = paths
+        self._exclude = exclude
         self._locator = locator
         self._entries = None if file_list is None else read_file_list(file_list)
         shown = [path_text(path) for path in paths[:_PATHS_SHOWN]]
@@ -66,7 +69,7 @@ class FileSource:
 
         Raises db.scratch_table.ScratchSpaceError: there is no room to remember what was found.
         """
-        walked = find(self._paths, self._locator, self.ignored)
+        walked = find(self._paths, self._locator, self.ignored, self._exclude)
         if self._entries is None:
             yield from walked
             return

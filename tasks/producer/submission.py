@@ -84,7 +84,9 @@ def submit(
     Raises sqlalchemy.exc.OperationalError: the database is away; batches committed before are safe.
     """
     settings = settings or load_settings()
-    source = FileSource([os.fspath(path) for path in paths], Locator(settings))
+    source = FileSource(
+        [os.fspath(path) for path in paths], Locator(settings), exclude=settings.exclude
+    )
     database = create_engine(settings.database)
     try:
         require_current(database)

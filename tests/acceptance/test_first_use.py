@@ -12,7 +12,7 @@ from classifier.categories import CATEGORIES
 
 INGEST_KEYS = {
     "ingest_id", "found", "skipped_unchanged", "ignored", "enqueued",
-    "classified", "failed", "seconds",
+    "classified", "failed", "seconds", "passed_over", "unsupported_format",
 }  # fmt: skip
 
 
@@ -40,8 +40,43 @@ def test_one_command_classifies_every_sound_of_a_folder(run_cli, library, read_r
 def test_the_summary_names_what_was_found_and_passed_over(run_cli, library):
     count = len(sounds_in(library))
     done = run_cli("ingest", library)
-    assert f"{count} sounds found, 0 unchanged; passed over: 1 not audio" in done.stdout
+    assert f"{count} sounds found, 0 unchanged\npassed over: 1 .csv\n" in done.stdout
     assert f"{count} classified, 0 failed" in done.stdout
+
+
+def test_kinds_of_what_was_passed_over_fit_80_columns_and_audio_that_is_not_read_is_told(
+    run_cli, tmp_path
+):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"a{number % 10}.kind{number % 15}").touch()
+    (folder / "a.m4a").touch()
+    done = run_cli("ingest", folder)
+    assert done.code == 0, done.stderr
+    assert all(len(line) < 80 for line in done.stdout.splitlines())
+    assert "passed over: 1 .m4a (audio that is not read yet), 2 .kind" in done.stdout
+    assert "8 of other kinds" in done.stdout
+
+
+def test_audio_that_is_not_read_is_counted_and_exit_code_1_only_if_asked(run_cli, tmp_path):
+    (tmp_path / "a.m4a").touch()
+    told = run_cli("ingest", tmp_path)
+    assert told.code == 0
+    assert "passed over: 1 .m4a (audio that is not read yet)" in told.stdout
+    asked = run_cli("ingest", tmp_path, "--strict", "--json")
+    assert asked.code == 1
+    assert json.loads(asked.stdout)["unsupported_format"] == 1
+
+
+def test_what_option_and_setting_exclude_is_passed_over(run_cli, read_results, library):
+    done = run_cli(
+        "ingest", library, "--exclude", "*kick*", settings={"CRATESORT_EXCLUDE": "*snare*,*hat*"}
+    )
+    names = [row["path"].rpartition("/")[2].lower() for row in read_results()]
+    assert "excluded" in done.stdout
+    assert names
+    assert not [name for name in names if any(word in name for word in ("kick", "snare", "hat"))]
 
 
 def test_a_table_that_goes_into_a_file_has_whole_paths_and_one_of_80_columns_their_ends(

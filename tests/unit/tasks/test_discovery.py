@@ -36,17 +36,32 @@ def test_size_and_time_of_a_file_come_along(put, found, folder):
     assert (sound.file_size_bytes, sound.mtime_ns) == (5, 1_234_567_891)
 
 
-def test_what_is_not_audio_is_passed_over_and_counted(put, found, ignored):
-    put("sounds/cover.jpg", "sounds/notes.txt", "sounds/wav", "sounds/.wav", "sounds/a.wav.zip")
+def test_what_is_not_audio_is_passed_over_and_counted_by_its_extension(put, found, ignored):
+    put("sounds/a.jpg", "sounds/B.JPG", "sounds/a.wav.zip", "sounds/wav", "sounds/.wav")
+    put("sounds/.a.txt", "sounds/a.sentence like this", "sounds/a.\x1b[2J")
     assert found("sounds") == []
-    assert ignored.counts == {"not audio": 5}
+    assert ignored.counts == {".jpg": 2, ".zip": 1, "other files": 5}
+    assert ignored.unsupported_format == 0
+
+
+def test_audio_that_is_not_read_is_passed_over_and_told_apart(put, found, ignored):
+    put("sounds/a.m4a", "sounds/b.WMA", "sounds/c.rx2", "sounds/d.zip")
+    assert found("sounds") == []
+    assert ignored.unsupported_format == 3
+
+
+def test_kinds_without_number_are_counted_as_one(put, found, ignored):
+    put(*(f"sounds/a.x{number}" for number in range(250)))
+    assert found("sounds") == []
+    assert len(ignored.counts) == 201
+    assert ignored.total == 250
 
 
 def test_a_file_without_extension_is_taken_when_it_starts_like_audio(put, found, ignored):
     put("sounds/kick", "sounds/.hidden", content=sounds.encoded("FLAC"))
     put("sounds/README", "sounds/empty", content=b"")
     assert [os.path.basename(path) for path in paths(found("sounds"))] == [".hidden", "kick"]
-    assert ignored.counts == {"not audio": 2}
+    assert ignored.counts == {"other files": 2}
 
 
 def test_macos_leftovers_are_passed_over_and_counted(put, found, ignored):
@@ -56,12 +71,9 @@ def test_macos_leftovers_are_passed_over_and_counted(put, found, ignored):
     assert ignored.total == 2
 
 
-def test_a_folder_named_like_a_sound_is_yielded_and_walked_too(put, found, tmp_path):
+def test_a_folder_named_like_a_sound_is_walked_and_is_no_sound(put, found, tmp_path):
     put("sounds/x.wav/inner.wav")
-    assert paths(found("sounds")) == [
-        f"{tmp_path}/sounds/x.wav",
-        f"{tmp_path}/sounds/x.wav/inner.wav",
-    ]
+    assert paths(found("sounds")) == [f"{tmp_path}/sounds/x.wav/inner.wav"]
 
 
 def test_pipes_and_sockets_are_yielded_only_when_named_like_sounds(folder, found, ignored):
@@ -70,7 +82,7 @@ def test_pipes_and_sockets_are_yielded_only_when_named_like_sounds(folder, found
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("sounds/socket")
         assert paths(found("sounds")) == [f"{folder}/pipe.wav"]
-    assert ignored.counts == {"not audio": 2}
+    assert ignored.counts == {"other files": 2}
 
 
 def test_a_folder_that_cannot_be_listed_is_counted_and_named_on_one_safe_line(
@@ -95,6 +107,82 @@ def test_a_folder_that_cannot_be_listed_is_counted_and_named_on_one_safe_line(
     assert said.isprintable()
 
 
+# Folders that are nobody's sounds, and patterns
+
+_OTHERS_FOLDERS = {
+    "@eaDir": "@eaDir/",
+    "#recycle": "#recycle/",
+    "$RECYCLE.BIN": "$RECYCLE.BIN/",
+    "node_modules": "node_modules/",
+    "System Volume Information": "System Volume Information/",
+    ".AppleDouble": "hidden folders",
+    ".Trash-1000": "hidden folders",
+    ".snapshot": "hidden folders",
+    ".git": "hidden folders",
+    ".stversions": "hidden folders",
+}
+
+
+@pytest.mark.parametrize("name", _OTHERS_FOLDERS)
+def test_a_folder_of_others_is_passed_over_and_counted_by_its_kind(
+    put, found, ignored, folder, name
+):
+    put(f"sounds/a/{name}/kick.wav/INFO", f"sounds/a/{name}/hat.wav", "sounds/a/kick.wav")
+    assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
+    assert ignored.counts == {_OTHERS_FOLDERS[name]: 1}
+
+
+def test_a_hidden_folder_that_is_named_is_walked(put, found, tmp_path):
+    put(".library/@eaDir/kick.wav")
+    assert paths(found(".library/@eaDir")) == [f"{tmp_path}/.library/@eaDir/kick.wav"]
+
+
+_PATTERNS = {
+    "old": ["Kick.wav", "new/hat.wav", "new/old.wav"],
+    "*.WAV": [],
+    "o?d": ["Kick.wav", "new/hat.wav", "new/old.wav"],
+    "new/h*": ["Kick.wav", "new/old.wav", "old/hat.wav", "old/new/hat.wav"],
+    "/new": ["Kick.wav", "old/hat.wav", "old/new/hat.wav"],
+    "old*": ["Kick.wav", "new/hat.wav"],
+    "old*/": ["Kick.wav", "new/hat.wav", "new/old.wav"],
+    "[k]ick*": ["new/hat.wav", "new/old.wav", "old/hat.wav", "old/new/hat.wav"],
+}
+
+
+@pytest.mark.parametrize("source", ["option", "ignore file"])
+@pytest.mark.parametrize("pattern", _PATTERNS)
+def test_what_a_pattern_matches_is_passed_over(put, ignored, folder, pattern, source):
+    names = {name for left in _PATTERNS.values() for name in left} | {"old/hat.wav"}
+    put(*(f"sounds/{name}" for name in sorted(names)))
+    patterns = [pattern]
+    if source == "ignore file":
+        put("sounds/.cratesortignore", content=f"# ours\n\n{pattern}\n".encode())
+        patterns = []
+    left = paths(find(["sounds"], Locator(Settings()), ignored, patterns))
+    assert sorted(left) == sorted(f"{folder}/{name}" for name in _PATTERNS[pattern])
+    assert set(ignored.counts) == {"excluded"}
+
+
+def test_an_ignore_file_holds_in_its_folder_and_below(put, found, folder):
+    put("sounds/hat.wav", "sounds/a/hat.wav", "sounds/a/b/hat.wav", "sounds/c/hat.wav")
+    put("sounds/a/.cratesortignore", content=b"hat*")
+    assert paths(found("sounds")) == [f"{folder}/hat.wav", f"{folder}/c/hat.wav"]
+
+
+@pytest.mark.parametrize("fault", ["too large", "a pipe"])
+def test_a_folder_whose_ignore_file_cannot_be_read_is_not_walked_and_said(
+    put, found, ignored, folder, fault
+):
+    put("sounds/a/hat.wav", "sounds/kick.wav")
+    if fault == "a pipe":
+        os.mkfifo(folder / "a" / ".cratesortignore")
+    else:
+        put("sounds/a/.cratesortignore", content=b"x" * 65_537)
+    assert paths(found("sounds")) == [f"{folder}/kick.wav"]
+    [said] = ignored.folders
+    assert said.startswith(f"{folder}/a: .cratesortignore ")
+
+
 # Links
 
 
@@ -105,7 +193,7 @@ def test_a_link_to_a_file_of_the_same_walk_is_passed_over(put, found, ignored, f
     assert ignored.counts == {"links": 1}
 
 
-@pytest.mark.parametrize("target", ["../other/kick.wav", "nowhere.wav", "link.wav", "../other"])
+@pytest.mark.parametrize("target", ["../other/kick.wav", "nowhere.wav", "link.wav"])
 def test_any_other_link_named_like_a_sound_gets_a_row_that_will_say_why(put, found, folder, target):
     put("other/kick.wav")
     (folder / "link.wav").symlink_to(target)
@@ -113,9 +201,10 @@ def test_any_other_link_named_like_a_sound_gets_a_row_that_will_say_why(put, fou
 
 
 @pytest.mark.parametrize("target", ["../other", "a"])
-def test_a_link_to_a_folder_is_not_walked(put, found, ignored, folder, target):
+@pytest.mark.parametrize("name", ["link", "link.wav"])
+def test_a_link_to_a_folder_is_not_walked(put, found, ignored, folder, name, target):
     put("other/kick.wav", "sounds/a/snare.wav")
-    (folder / "link").symlink_to(target)
+    (folder / name).symlink_to(target)
     assert paths(found("sounds")) == [f"{folder}/a/snare.wav"]
     assert ignored.counts == {"links": 1}
 
