@@ -1,12 +1,12 @@
 """Library roots: the folders that a host may read sounds below, by the names the ledger keeps."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from classifier.files.paths import path_text
+from classifier.files.paths import path_bytes, path_text, printable
 from classifier.files.safe_open import open_beneath, open_folder_beneath, open_root
 from workers.errors import LibraryRootAwayError
 from workers.settings import PREFIX, ConfigurationError, Settings
@@ -56,6 +56,10 @@ class LibraryRoot:
         """Return an absolute path below this folder as the ledger keeps it."""
         return path_text(resolved if self.is_absolute else resolved[len(self.folder) + 1 :])
 
+    def fault(self, known: Collection[str]) -> str | None:
+        """Return why this root looks like a mount that is away; arguments as `mount_fault`."""
+        return mount_fault(self.folder, known)
+
     @contextmanager
     def opened(self) -> Iterator["OpenRoot"]:
         """Open the folder for the block, or raise LibraryRootAwayError."""
@@ -97,3 +101,35 @@ class OpenRoot:
     def _follow_links(self) -> bool:
         # Absolute paths were resolved when they were enqueued; a link in one was put there since.
         return not self.root.is_absolute
+
+
+def mount_fault(folder: bytes, known: Collection[str]) -> str | None:
+    """Return why a folder of sounds looks like a mount that is away; None when it does not.
+
+    What the catalogue knows is the marker. A file of ours could not be written, because libraries
+    are often mounted read-only, and devices and inodes differ between hosts.
+
+    - `folder`: absolute, without a trailing slash.
+    - `known`: names of files and folders that the catalogue has directly below it. One that is
+      there is enough; without any, only a folder that is empty or cannot be listed is a fault.
+    """
+    shown = printable(path_text(folder)) or "/"
+    try:
+        with os.scandir(folder or b"/") as entries:
+            is_empty = next(entries, None) is None
+    except OSError as error:
+        return f"{shown} cannot be listed: {error.strerror}"
+    if is_empty:
+        return f"{shown} is empty"
+    if known and not any(_is_there(folder, name) for name in known):
+        return (
+            f"{shown} has nothing of what is known below it, such as {printable(next(iter(known)))}"
+        )
+    return None
+
+
+def _is_there(folder: bytes, name: str) -> bool:
+    try:
+        return os.path.lexists(folder + b"/" + path_bytes(name))
+    except ValueError:  # no name that a file can have
+        return False

@@ -7,6 +7,7 @@ from typing import Final
 from classifier.errors import CratesortError
 from training.errors import DatabaseAwayError
 from training.extra import TRAINING_PACKAGES
+from workers.errors import LibraryRootAwayError
 
 
 class Exit(IntEnum):
@@ -26,7 +27,7 @@ DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 def explain(error: Exception) -> tuple[str, Exit] | None:
     """Return the message for the user and the exit code; None for a bug."""
     if isinstance(error, CratesortError):
-        away = isinstance(error, DatabaseAwayError)
+        away = isinstance(error, (DatabaseAwayError, LibraryRootAwayError))
         return str(error), Exit.UNREACHABLE if away else Exit.USAGE
     if isinstance(error, ModuleNotFoundError):
         return _explain_missing(error)

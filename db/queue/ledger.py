@@ -6,7 +6,7 @@ checks the state it expects in the statement that changes it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,6 +34,8 @@ from db.queue.batch import (
 )
 from db.states import BatchState
 from db.tables import batches, ingests
+
+_BATCHES_REMEMBERED: Final = 256
 
 
 def open_ingest(connection: Connection, source: str) -> int:
@@ -357,3 +359,18 @@ def roots(connection: Connection) -> list[str]:
     """
     query = select(batches.c.root).distinct().order_by(batches.c.root)
     return list(connection.scalars(query))
+
+
+def known_names(connection: Connection, root: str) -> list[str]:
+    """Return names directly below a library root, of files and folders that were classified.
+
+    Of the latest batches, for the ledger has one row where the table of sounds has hundreds.
+    """
+    query = (
+        select(batches.c.paths)
+        .where(batches.c.root == root, batches.c.state == BatchState.DONE, batches.c.classified > 0)
+        .order_by(batches.c.id.desc())
+        .limit(_BATCHES_REMEMBERED)
+    )
+    firsts = (path for paths in connection.scalars(query) for path in paths[:1])
+    return list(dict.fromkeys(path.partition("/")[0] for path in firsts))

@@ -57,6 +57,16 @@ def test_a_done_batch_keeps_its_count_and_its_first_path(add_batches, claim, tak
     assert (row["paths"], row["packs"], row["vendors"]) == (["0/0.wav"], ["pack 0"], ["a vendor"])
 
 
+def test_a_root_is_known_by_what_was_classified_below_it(add_batches, claim, take):
+    add_batches(1, 1)
+    for batch_id, classified in (1, 1), (2, 0):
+        entries = claim(batch_id).entries
+        counts = {"classified": classified, "failed": 1 - classified}
+        take(ledger.finish, batch_id, token="ours", entries=entries, **counts)
+    assert take(ledger.known_names, "library") == ["0"]
+    assert take(ledger.known_names, "another") == []
+
+
 def test_nobody_else_finishes_it(add_batches, claim, take, states):
     add_batches(1)
     claim(1)

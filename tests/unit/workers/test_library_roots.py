@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from workers.errors import LibraryRootAwayError
-from workers.library_roots import ABSOLUTE, ABSOLUTE_ROOT, LibraryRoot
+from workers.library_roots import ABSOLUTE, ABSOLUTE_ROOT, LibraryRoot, mount_fault
 from workers.settings import ConfigurationError, Settings
 
 PACKS = {"packs": "/mnt/packs"}
@@ -74,3 +74,28 @@ def test_a_root_that_is_not_mounted_is_away(tmp_path):
     away = LibraryRoot("packs", bytes(tmp_path / "not mounted"))
     with pytest.raises(LibraryRootAwayError, match=r"'packs'.*not mounted"), away.opened():
         pass
+
+
+@pytest.mark.parametrize(
+    ("there", "known", "fault"),
+    [
+        ([], [], "is empty"),
+        ([], ["Pack A"], "is empty"),
+        (["lost+found"], ["Pack A"], "has nothing of what is known below it, such as Pack A"),
+        (["lost+found"], ["\0", "Pack A"], "has nothing"),
+        (["Pack B"], ["Pack A", "Pack B"], None),
+        (["Pack A"], [], None),
+    ],
+)
+def test_a_folder_that_has_nothing_of_what_is_known_is_taken_for_a_mount_that_is_away(
+    tmp_path, there, known, fault
+):
+    for name in there:
+        (tmp_path / name).mkdir()
+    found = mount_fault(bytes(tmp_path), known)
+    assert found == fault or (found or "").startswith(f"{tmp_path} {fault}")
+
+
+def test_a_folder_that_cannot_be_listed_is_taken_for_a_mount_that_is_away(tmp_path):
+    found = mount_fault(bytes(tmp_path / "gone"), ["Pack A"])
+    assert found == f"{tmp_path}/gone cannot be listed: No such file or directory"
