@@ -1,5 +1,6 @@
 """The twelve categories, in the order every probability vector of the project uses."""
 
+from itertools import product
 from typing import Final
 
 #: Order is part of the bundle format: column i of any probability matrix is `CATEGORIES[i]`.
@@ -29,3 +30,34 @@ def category_index(category: str) -> int:
         raise ValueError(
             f"unknown category {category!r}: expected one of {', '.join(CATEGORIES)}"
         ) from None
+
+
+def category_named(text: str) -> str | None:
+    """Return the category that a text names in some spelling, None for no category.
+
+    Capitals, signs between words, a plural and the ways to write "and" do not matter:
+    ``Stems & MIDI`` and ``stems_n_midi`` are one.
+    """
+    return _BY_SPELLING.get(_letters(text))
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _spellings(category: str) -> set[str]:
+    """Return the letters of each spelling of a category."""
+    words = [
+        ("n", "and", "") if word == "n" else (singular := _singular(word), f"{singular}s")
+        for word in category.split("-")
+    ]
+    return set(map("".join, product(*words)))
+
+
+def _singular(word: str) -> str:
+    return word if word.endswith("ss") else word.removesuffix("s")
+
+
+_BY_SPELLING: Final = {
+    letters: category for category in CATEGORIES for letters in _spellings(category)
+}

@@ -5,8 +5,8 @@ Prediction and training read such tables alike.
 
 import gzip
 import math
+import re
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -14,6 +14,8 @@ from typing import BinaryIO, Final, cast
 
 from classifier.headers.reader import AudioHeader
 from classifier.model.header_features import SAMPLE_TYPES
+from classifier.tables.columns import NAME_COLUMNS, NO_NAMES, column_places
+from classifier.tables.sample_type_numbers import numbered_sample_type
 from classifier.tables.strict_csv import (
     BadLine,
     CsvRows,
@@ -22,9 +24,12 @@ from classifier.tables.strict_csv import (
     bounded_lines,
     decoded,
     delimiter_of,
+    shown,
 )
 
-_NAME_COLUMNS: Final = ("file_path", "path")
+_NAME: Final = "file_path (or path)"
+
+_INTEGER: Final = re.compile(r"[0-9]{1,9}(\.0*)?")  # pandas writes 2.0 beside empty cells
 
 
 class CellError(ValueError):
@@ -49,22 +54,29 @@ def folder_of(cells: Mapping[str, str]) -> str:
 def header_of(cells: Mapping[str, str]) -> AudioHeader:
     """Return the header that a row states; absent columns and empty cells are unknown.
 
+    An integer in the place of a sample type means what `numbered_sample_type` makes of the row.
+
     Raises CellError: a cell that is no such number, or no sample type of libsndfile.
     """
-    sample_type = cells.get("sample_type", "").strip()
-    if sample_type and sample_type not in SAMPLE_TYPES:
-        raise CellError(
-            f"sample_type {sample_type!r} is not one libsndfile lists "
-            "(PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...); leave it empty when unknown"
-        )
-    return AudioHeader(
+    header = AudioHeader(
         file_size_bytes=_whole(_number(cells, "file_size")),
         duration_seconds=_number(cells, "duration"),
         sample_rate_hz=_whole(_number(cells, "sample_rate")),
         channels=_whole(_number(cells, "channels")),
         frame_count=_whole(_number(cells, "frame_count")),
-        sample_type=sample_type or None,
+        sample_type=None,
     )
+    cell = cells.get("sample_type", "").strip()
+    if _INTEGER.fullmatch(cell):
+        name = cells.get("file_path") or cells.get("path", "")
+        number = int(float(cell))
+        return header._replace(sample_type=numbered_sample_type(number, name, header))
+    if cell and cell.upper() not in SAMPLE_TYPES:
+        raise CellError(
+            f"sample_type {cell!r} is not one libsndfile lists "
+            "(PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...); leave it empty when unknown"
+        )
+    return header._replace(sample_type=cell.upper() or None)
 
 
 def _number(cells: Mapping[str, str], column: str) -> float | None:
@@ -91,31 +103,35 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
     From `sound_table`. `TableError` is raised at the first row that cannot be read.
 
     - `name`: for messages.
-    - `columns`: of the first row; every row has a cell for each.
+    - `columns`: of the first row, under our names; every row has a cell for each.
     - `name_column`: ``file_path``, else ``path``.
     """
 
-    def __init__(self, lines: Iterator[str], name: str, needed: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        lines: Iterator[str],
+        name: str,
+        needed: tuple[str, ...],
+        renamed: Mapping[str, str],
+    ) -> None:
         self.name = name
         with self._reading():
             first = next(lines, "")
-        delimiter = delimiter_of(first, (*_NAME_COLUMNS, *needed))
+        delimiter = delimiter_of(first, (*NAME_COLUMNS, *needed, *renamed.values()))
         self._rows = CsvRows(chain([first], lines), delimiter=delimiter)
         header = self._next_row()
-        self.columns = header.cells if header else []
-        self._rows.width = len(self.columns)
-        doubled = [
-            column for column, count in Counter(self.columns).items() if column and count > 1
-        ]
-        if doubled:
-            raise TableError(f"{name}, line 1: there are two columns {doubled[0]}")
-        names = [column for column in _NAME_COLUMNS if column in self.columns]
-        if not names or not set(needed) <= set(self.columns):
-            columns_needed = [*needed, "file_path (or path)"]
-            expected = " and ".join(f"a column {column}" for column in columns_needed)
+        cells = header.cells if header else []
+        self._rows.width = len(cells)
+        self._places = column_places(cells, renamed, name)
+        self.columns = list(self._places)
+        names = [column for column in NAME_COLUMNS if column in self.columns]
+        missing = [column for column in needed if column not in self.columns]
+        if missing or not names:
+            expected = " and ".join(f"a column {column}" for column in [*needed, _NAME])
             raise TableError(
-                f"{name}, line 1: expected {expected}, "
-                f"got {', '.join(self.columns) or 'an empty file'}"
+                f"{name}, line 1: expected {expected}, got "
+                f"{', '.join(map(shown, self.columns)) or 'an empty file'}. If it has another "
+                f"name there: --column {(missing or NAME_COLUMNS)[0]}=NAME"
             )
         self.name_column = names[0]
 
@@ -123,7 +139,7 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
         row = self._next_row()
         if row is None:
             raise StopIteration
-        return row.line, dict(zip(self.columns, row.cells, strict=True))
+        return row.line, {column: row.cells[place] for column, place in self._places.items()}
 
     def _next_row(self) -> Row | None:
         with self._reading():
@@ -141,8 +157,15 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
 
 
 @contextmanager
-def sound_table(stream: BinaryIO, name: str, needed: tuple[str, ...] = ()) -> Iterator[SoundTable]:
+def sound_table(
+    stream: BinaryIO,
+    name: str,
+    needed: tuple[str, ...] = (),
+    renamed: Mapping[str, str] = NO_NAMES,
+) -> Iterator[SoundTable]:
     """Read a table of sounds from where the stream stands, gzipped if its name ends in ``.gz``.
+
+    - `renamed`: the table's names for some of our columns.
 
     Raises TableError: the table has no column of names, or none of those needed.
     """
@@ -150,4 +173,4 @@ def sound_table(stream: BinaryIO, name: str, needed: tuple[str, ...] = ()) -> It
     if name.endswith(".gz"):
         binary = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
     with decoded(binary) as text:
-        yield SoundTable(bounded_lines(text, name), name, needed)
+        yield SoundTable(bounded_lines(text, name), name, needed, renamed)

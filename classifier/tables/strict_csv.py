@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from classifier.errors import CratesortError
+from classifier.files.paths import path_text, printable
 
 #: No table of sounds has longer lines; an endless one (/dev/zero) must not fill the memory.
 LONGEST_LINE: Final = 1 << 20
+
+#: Cells are cut to this many characters in messages.
+_LONGEST_SHOWN: Final = 200
 
 #: The byte order marks of UTF-16, as they are decoded here.
 _UTF_16_MARKS: Final = ("\udcff\udcfe", "\udcfe\udcff")
@@ -42,6 +46,12 @@ class BadLine(NamedTuple):
     def __str__(self) -> str:
         """Return the line's number and the reason."""
         return f"line {self.line}: {self.reason}"
+
+
+def shown(cell: str) -> str:
+    """Return a cell of a table for a message."""
+    text = printable(path_text(cell_bytes(cell)))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def cell_bytes(cell: str) -> bytes:

@@ -1,9 +1,12 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import click
+
+from classifier.tables.columns import SOUND_COLUMNS
 
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
@@ -21,6 +24,42 @@ labelled_table_option: Final = partial(
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
     help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
+)
+
+
+def column_option(*ours: str) -> Callable[[Any], Any]:
+    """Return the option that gives a table's names of our columns `ours`, as a dictionary."""
+
+    def parsed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for text in given:
+            our, sign, their = (part.strip().lower() for part in text.partition("="))
+            if not (sign and their):
+                raise click.BadParameter(f"expected OURS=THEIRS, got {text!r}")
+            if our not in ours:
+                raise click.BadParameter(f"{our!r} is none of {', '.join(ours)}")
+            if our in names:
+                raise click.BadParameter(f"{our} is given twice")
+            names[our] = their
+        return names
+
+    return click.option(
+        "--column",
+        "columns",
+        metavar="OURS=THEIRS",
+        multiple=True,
+        callback=parsed,
+        help=f"The table calls the column OURS THEIRS, as in {ours[0]}=filename. Repeatable.",
+    )
+
+
+sound_columns_option: Final = column_option(*SOUND_COLUMNS, "vendor")
+labelled_columns_option: Final = column_option("category", *SOUND_COLUMNS, "vendor")
+group_option: Final = click.option(
+    "--group",
+    metavar="COLUMN",
+    help="What tells vendors apart. Default: vendor, else pack, else the code that begins a name "
+    "(ABC_kick_01).",
 )
 report_option: Final = partial(
     click.option, "--report", "folder", metavar="DIR", type=click.Path(file_okay=False)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import click
 
-from classifier.categories import CATEGORIES
+from classifier.categories import category_named
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from cli.console.csv_cells import print_csv
 from cli.console.exit_codes import Exit
-from cli.console.options import json_option
+from cli.console.options import column_option, json_option
 from cli.console.output import iso_time, print_json, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import print_table
@@ -73,15 +73,17 @@ def _giver(by: str | None) -> str:
 
 @labels.command("import")
 @click.argument("file", metavar="FILE|-")
+@column_option(*COLUMNS[:4])
 @_by_option
 @json_option
-def import_table(file: str, by: str | None, as_json: bool) -> None:
+def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bool) -> None:
     """Give the labels of a CSV table: path,category and perhaps source.
 
     All rows are checked first. If one cannot be taken, each such row is named with its line and
     nothing is written. A path is written as `cratesort results` prints it, or as it is on this
     machine; a column root tells apart what two library roots have. Sources are human, vendor and
-    import (the default). Commas, semicolons or tabs; further columns are passed over.
+    import (the default). Commas, semicolons or tabs; further columns are passed over. Capitals and
+    signs in a category do not matter: "Stems & MIDI" is stems-n-midi.
 
     Exit code: 0 done; 2 nothing was written; 3 the database is unreachable.
     """
@@ -98,7 +100,7 @@ def import_table(file: str, by: str | None, as_json: bool) -> None:
         checked_labels() as checked,
         opened_database() as (settings, database),
     ):
-        rows = read_label_table(cast("BinaryIO", stream), name)
+        rows = read_label_table(cast("BinaryIO", stream), name, columns)
         with phases_progress() as progress:
             advance = _advancing(progress, "rows checked", None)
             faults = check(rows, SoundFinder(settings, database), checked, advance)
@@ -174,8 +176,9 @@ def set_label(path: str, category: str, source: str, by: str | None, as_json: bo
     from db.results.labels import GivenLabel, give, labels_of
     from db.states import LabelSource
 
-    if category not in CATEGORIES:
-        raise click.UsageError(unknown_category(category))
+    spelled, category = category, category_named(category) or ""
+    if not category:
+        raise click.UsageError(unknown_category(spelled))
     giver = _giver(by)
     shown = printable(path_text(path))
     with opened_database() as (settings, database):

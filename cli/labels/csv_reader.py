@@ -5,14 +5,14 @@ cannot be taken is a fault with its line. A table of a model's own predictions i
 """
 
 import difflib
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
-from classifier.categories import CATEGORIES
-from classifier.files.paths import path_text, printable
+from classifier.categories import CATEGORIES, category_named
+from classifier.files.paths import path_text
+from classifier.tables.columns import NO_NAMES, column_places
 from classifier.tables.strict_csv import (
     BadLine,
     CsvRows,
@@ -22,6 +22,7 @@ from classifier.tables.strict_csv import (
     decoded,
     delimiter_of,
     header_cells,
+    shown,
 )
 from cli.console.csv_cells import unguarded
 from db.states import LabelSource
@@ -32,7 +33,7 @@ _COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "label")
 _NEEDED: Final = ("path", "category")
 _READ: Final[tuple[str, ...]] = (*_NEEDED, "source", "root")
 
-_LONGEST_SHOWN: Final = 200
+_LONGEST_COMPARED: Final = 200
 
 
 class FaultKind(StrEnum):
@@ -75,45 +76,43 @@ class LabelRow(NamedTuple):
     source: LabelSource
 
 
-def shown(cell: str) -> str:
-    """Return a cell of a table for a message."""
-    text = printable(path_text(cell_bytes(cell)))
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
 @lru_cache(maxsize=1024)  # a wrong table repeats its few wrong words
 def unknown_category(category: str) -> str:
     """Return the message about a category that is none of the twelve."""
     if not category:
         return f"no category; expected one of {', '.join(CATEGORIES)}"
-    folded = "-".join(category[:_LONGEST_SHOWN].lower().replace("_", " ").split())
-    close = [folded] if folded in CATEGORIES else difflib.get_close_matches(folded, CATEGORIES, 2)
+    folded = "-".join(category[:_LONGEST_COMPARED].lower().replace("_", " ").split())
+    close = difflib.get_close_matches(folded, CATEGORIES, 2)
     hint = f"did you mean {' or '.join(close)}?" if close else f"expected {', '.join(CATEGORIES)}"
     return f"unknown category '{shown(category)}'; {hint}"
 
 
-def read_label_table(stream: BinaryIO, name: str) -> Iterator[LabelRow | Fault]:
+def read_label_table(
+    stream: BinaryIO, name: str, renamed: Mapping[str, str] = NO_NAMES
+) -> Iterator[LabelRow | Fault]:
     """Yield the rows of a table of labels in order, one at a time.
 
     - `name`: of the file, for messages.
+    - `renamed`: the table's names for some of our columns.
 
     Raises TableError: the columns are not those of labels, or those of a model's predictions.
     """
     with decoded(stream) as text:
         lines = bounded_lines(text, name)
-        delimiter, columns = _columns(next(lines, ""), name)
-        at = {column: columns.index(column) for column in _READ if column in columns}
-        for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(columns)):
+        header = next(lines, "")
+        delimiter = delimiter_of(header, (*_NEEDED, *renamed.values()))
+        cells = header_cells(header, delimiter)
+        columns = column_places(cells, renamed, name)
+        _require_columns(columns, header, name)
+        at = {column: columns[column] for column in _READ if column in columns}
+        for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(cells)):
             if isinstance(row, BadLine):
                 yield Fault(FaultKind.NOT_CSV, row.line, row.reason)
             elif any(cell.strip() for cell in row.cells):
                 yield _row(row.line, {column: row.cells[index] for column, index in at.items()})
 
 
-def _columns(header: str, name: str) -> tuple[str, list[str]]:
-    """Return the separator of a header line and its columns, in lower case."""
-    delimiter = delimiter_of(header, _NEEDED)
-    columns = header_cells(header, delimiter)
+def _require_columns(columns: Collection[str], header: str, name: str) -> None:
     of_results = [column for column in _COLUMNS_OF_RESULTS if column in columns]
     if of_results and "category" in columns:
         raise TableError(
@@ -128,19 +127,16 @@ def _columns(header: str, name: str) -> tuple[str, list[str]]:
             f"{name}, line 1: expected the columns path,category and perhaps source; there is no "
             f"{' and no '.join(missing)} in: {shown(header.strip()) or 'an empty file'}"
         )
-    doubled = [column for column, count in Counter(columns).items() if column and count > 1]
-    if doubled:
-        raise TableError(f"{name}, line 1: there are two columns {shown(doubled[0])}")
-    return delimiter, columns
 
 
 def _row(line: int, cells: dict[str, str]) -> LabelRow | Fault:
-    path, category = cells["path"], cells["category"].strip()
+    path, spelled = cells["path"], cells["category"].strip()
     source = cells.get("source", "").strip() or LabelSource.IMPORT
     if not path:
         return Fault(FaultKind.NO_PATH, line, "no path")
-    if category not in CATEGORIES:
-        return Fault(FaultKind.UNKNOWN_CATEGORY, line, unknown_category(category))
+    category = category_named(spelled)
+    if category is None:
+        return Fault(FaultKind.UNKNOWN_CATEGORY, line, unknown_category(spelled))
     if source not in set(LabelSource):
         expected = ", ".join(LabelSource)
         reason = f"unknown source '{shown(source)}'; expected {expected}"

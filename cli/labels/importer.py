@@ -14,9 +14,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from classifier.categories import CATEGORIES, category_index
-from classifier.tables.strict_csv import cell_bytes
+from classifier.tables.strict_csv import cell_bytes, shown
 from cli.console.csv_cells import unguarded
-from cli.labels.csv_reader import Fault, FaultKind, LabelRow, shown
+from cli.labels.csv_reader import Fault, FaultKind, LabelRow
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results.labels import Given, GivenLabel, give
 from db.scratch_table import scratch_table

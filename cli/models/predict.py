@@ -10,6 +10,7 @@ import click
 
 from classifier.categories import CATEGORIES
 from cli.console.csv_cells import csv_writer
+from cli.console.options import sound_columns_option
 from cli.console.seekable_input import seekable_input
 from cli.console.session import opened_database
 from workers.logging_setup import set_up_logging
@@ -30,11 +31,13 @@ _ROWS_AT_ONCE: Final = 1024
     metavar="FILE|-",
     help="A CSV file, gzipped when it ends in .gz; '-': standard input.",
 )
-def predict(source: str) -> None:
+@sound_columns_option
+def predict(source: str, columns: dict[str, str]) -> None:
     """Classify the rows of a table: names, and whatever header columns it has.
 
     Columns read: file_path (or path), file_size (bytes), duration (seconds), sample_rate (Hz),
-    channels, frame_count, sample_type; a missing column or an empty cell means unknown. Rows of
+    channels, frame_count, sample_type; a missing column or an empty cell means unknown. A number
+    in place of a sample type counts for what the row's sizes tell, or for nothing. Rows of
     one folder are read beside each other's names: one folder is one text in folder, in pack and in
     the folders of path (and in repo, source_repo, vendor), as far as there are such columns. What
     folders are called counts for nothing. Written to standard output, a row for a row in the same
@@ -47,13 +50,13 @@ def predict(source: str) -> None:
     name = "standard input" if source == "-" else source
     with seekable_input(source) as stream:
         start = stream.tell()
-        pack_mates = _pack_mates(_sounds(stream, name))
+        pack_mates = _pack_mates(_sounds(stream, name, columns))
         stream.seek(start)
         with opened_database() as (settings, database):
             classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
         writer.writerow(["file_path", "category", "confidence", "top3", *CATEGORIES])
-        sounds = _sounds(stream, name)
+        sounds = _sounds(stream, name, columns)
         while chunk := list(islice(sounds, _ROWS_AT_ONCE)):
             probabilities = classifier.predict(
                 [sound.name for sound in chunk],
@@ -83,11 +86,11 @@ class _Sound(NamedTuple):
         return posixpath.basename(self.path)
 
 
-def _sounds(stream: BinaryIO, table_name: str) -> Iterator[_Sound]:
+def _sounds(stream: BinaryIO, table_name: str, columns: dict[str, str]) -> Iterator[_Sound]:
     from classifier.tables.sound_table import CellError, folder_of, header_of, sound_table
     from classifier.tables.strict_csv import TableError
 
-    with sound_table(stream, table_name) as table:
+    with sound_table(stream, table_name, renamed=columns) as table:
         for line, cells in table:
             path = cells[table.name_column]
             try:

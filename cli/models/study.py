@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console.options import (
+    group_option,
     json_option,
+    labelled_columns_option,
     labelled_table_option,
     report_option,
     seed_option,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @labelled_table_option(required=True)
+@labelled_columns_option
+@group_option
 @report_option(required=True, help="Where report.html, metrics.json and the figures go.")
 @seed_option
 @click.option(
@@ -39,22 +43,34 @@ if TYPE_CHECKING:
 )
 @json_option
 def study(
-    table: str, folder: str, seed: int, folds: int, reference_batch_size: int, as_json: bool
+    table: str,
+    columns: dict[str, str],
+    group: str | None,
+    folder: str,
+    seed: int,
+    folds: int,
+    reference_batch_size: int,
+    as_json: bool,
 ) -> None:
     """Compare five systems on a table, and write a report.
 
     Naive Bayes, a forest, the published LSTM, the published stack, and cratesort's own: on vendors
     none of them has seen, and on a random split as published. Needs the [training] extra.
     """
-    tell("loading TensorFlow and the table")
+    from training.extra import require_training_extra
+
+    require_training_extra()
     from cli.console.progress import shown_phases
     from training.data.csv_tables import read_counted
     from training.reports.atomic_write import require_writable
+
+    require_writable(folder)
+    sounds, counts = read_counted(table, renamed=columns, group=group)
+    tell(counts.grouping)
+    tell("loading TensorFlow")
     from training.study.comparison import run_study
     from training.study.report import write_report
 
-    require_writable(folder)
-    sounds, counts = read_counted(table)
     with shown_phases() as phases:
         comparison = run_study(
             sounds,

@@ -9,7 +9,9 @@ import click
 
 from classifier.categories import CATEGORIES
 from cli.console.options import (
+    group_option,
     json_option,
+    labelled_columns_option,
     labelled_table_option,
     report_option,
     seed_option,
@@ -21,6 +23,8 @@ from cli.console.text_tables import labelled, print_table
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from training.data.csv_tables import TableCounts
+    from training.data.dataset import LabelledSounds
     from training.runs.run import FinishedRun
     from workers.settings import Settings
 
@@ -30,10 +34,19 @@ _COMPARED: Final = ("macro_precision", "macro_f1", "accuracy", "n_sounds")
 
 @click.command()
 @labelled_table_option(required=False)
+@labelled_columns_option
+@group_option
 @report_option(required=False, help="Write the run's report.html there, too.")
 @seed_option
 @json_option
-def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> None:
+def train(
+    table: str | None,
+    columns: dict[str, str],
+    group: str | None,
+    folder: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Train a model from the labels of the database, and let it serve if it is better.
 
     Run the scheduled retraining now. The new model and the one that serves answer the same
@@ -49,8 +62,14 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
 
     with opened_database() as (settings, database):
         require_training_extra()
-        tell("loading TensorFlow" + (" and the table" if table else ""))
-        finished = _trained(table, folder, seed, settings, database)
+        read = None
+        if table is not None:
+            from training.data.csv_tables import read_counted
+
+            read = read_counted(table, renamed=columns, group=group)
+            tell(read[1].grouping)
+        tell("loading TensorFlow")
+        finished = _trained(read, folder, seed, settings, database)
     if as_json:
         print_json(_as_dict(finished))
     elif table is not None:
@@ -62,7 +81,11 @@ def train(table: str | None, folder: str | None, seed: int, as_json: bool) -> No
 
 
 def _trained(
-    table: str | None, folder: str | None, seed: int, settings: "Settings", database: "Engine"
+    table: "tuple[LabelledSounds, TableCounts] | None",
+    folder: str | None,
+    seed: int,
+    settings: "Settings",
+    database: "Engine",
 ) -> "FinishedRun":
     from cli.console.progress import shown_phases
     from db.states import RunTrigger
@@ -76,7 +99,7 @@ def _trained(
     with shown_phases() as phases:
         return perform(
             database,
-            retrain_labels if table is None else partial(train_from_table, table),
+            retrain_labels if table is None else partial(train_from_table, *table),
             trigger=RunTrigger.HAND,
             slot=None,
             seed=seed,

@@ -119,7 +119,7 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["a.wav", "Drum"], "unknown category 'Drum'; did you mean drum?"),
+        (["a.wav", "Drun"], "unknown category 'Drun'; did you mean drum?"),
         (["new.wav", "drum"], "new.wav: no such sound in the database; ingest it first"),
         (["", "drum"], "no such sound in the database"),
         (["\x1b[31m.wav", "drum"], r"\x1b[31m.wav: no such sound"),

@@ -77,7 +77,7 @@ def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
     table = (
         b"path,category,source\n"
         b"a.wav,drum,human\n"
-        b"b.wav,Drum Loop,\n"
+        b"b.wav,Drum Loup,\n"
         b"new.wav,drum,\n"
         b"c.wav,drum,nobody\n"
         b"a.wav,drum,human\n"
@@ -95,7 +95,7 @@ def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
     assert first == "t.csv: nothing was imported, for 8 of its rows cannot be taken"
     assert sorted(lines) == [
         "line 10: caf\\xe9.wav: no such sound, and it is not UTF-8; save the table as “CSV UTF-8”",
-        "line 3: unknown category 'Drum Loop'; did you mean drum-loop?",
+        "line 3: unknown category 'Drum Loup'; did you mean drum-loop or drum?",
         "line 4: new.wav: no such sound in the database; ingest it first",
         "line 5: unknown source 'nobody'; expected human, vendor, import",
         "line 6: a.wav: the same sound as in line 2",

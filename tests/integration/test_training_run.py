@@ -12,9 +12,9 @@ from classifier.categories import CATEGORIES
 from classifier.errors import CratesortError
 from classifier.headers.reader import AudioHeader
 from tests.support.fitted import fits_made_small
+from training.data import splits
 from training.data.dataset import LabelledSounds
 from training.errors import TrainingError
-from training.runs import from_table
 from training.runs.from_table import train_bundle
 
 pytestmark = pytest.mark.tensorflow
@@ -109,7 +109,7 @@ def test_the_same_sounds_and_seed_give_the_same_bundle(outcome, small_fits):
 def test_one_vendor_is_trained_on_and_the_missing_measurement_is_explained(small_fits):
     outcome = train_bundle(labelled(vendors=("ann",)), version="v")
     assert outcome.by_vendor is None
-    assert outcome.manifest.metrics["by_vendor_skipped"] == from_table.ONE_VENDOR
+    assert outcome.manifest.metrics["by_vendor_skipped"] == splits.NO_VENDORS
     assert outcome.manifest.metrics["by_vendor"] is None
 
 

@@ -6,14 +6,16 @@ columns (folder, repository, where the label came from) are not read, because th
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from classifier.categories import CATEGORIES
+from classifier.categories import category_named
 from classifier.headers.reader import AudioHeader
+from classifier.tables.columns import NO_NAMES
 from classifier.tables.sound_table import CellError, SoundTable, folder_of, header_of, sound_table
-from classifier.tables.strict_csv import TableError
+from classifier.tables.strict_csv import TableError, shown
 from training.data.dataset import LabelledSounds
+from training.data.name_codes import codes_of
 
 #: A duration may differ from frame count / sample rate by this much (and 1 %): codecs pad.
 DURATION_TOLERANCE_SECONDS: Final = 0.05
@@ -21,16 +23,29 @@ DURATION_TOLERANCE_SECONDS: Final = 0.05
 _LINES_NAMED: Final = 5
 
 
+#: What tells vendors apart unless the user names a column.
+_VENDOR_COLUMNS: Final = ("vendor", "pack")
+
+
 @dataclass(frozen=True)
 class TableCounts:
-    """What a table held before rows were left out.
+    """What a table held before rows were left out, and what its sounds are grouped by.
 
     `labelled` rows have a category; `duplicates` of them repeat the name of an earlier one.
+    `grouped_by` describes what tells vendors apart; where nothing does, `ungrouped` says what is
+    lacking, and all sounds are in one group.
     """
 
     rows: int
     labelled: int
     duplicates: int
+    grouped_by: str = ""
+    ungrouped: str | None = None
+
+    @property
+    def grouping(self) -> str:
+        """What tells vendors apart, or what is lacking, in a sentence without its full stop."""
+        return self.ungrouped or f"vendors are told apart by {self.grouped_by}"
 
 
 def read_table(path: str) -> LabelledSounds:
@@ -38,39 +53,78 @@ def read_table(path: str) -> LabelledSounds:
     return read_counted(path)[0]
 
 
-def read_counted(path: str) -> tuple[LabelledSounds, TableCounts]:
+def read_counted(
+    path: str, *, renamed: Mapping[str, str] = NO_NAMES, group: str | None = None
+) -> tuple[LabelledSounds, TableCounts]:
     """Read labelled sounds from a CSV file, gzipped or not, and count what was left out.
 
-    The columns ``category`` and ``file_path`` (or ``path``) are needed. ``file_size`` (bytes),
-    ``duration`` (seconds), ``sample_rate`` (hertz), ``channels``, ``frame_count`` and
-    ``sample_type`` may be absent or empty, which means unknown. Rows are grouped by ``vendor``,
-    else by ``pack``, else all are one vendor's; `folder_of` says which are pack-mates. Rows without
-    a category are left out, and of rows with one ``file_path`` the first is kept, as in the
-    published method. Raises `TableError` for what is no such table; the message names the lines.
+    The columns ``category`` and ``file_path`` (or ``path``) are needed; `renamed` has the table's
+    names for some of our columns. ``file_size`` (bytes), ``duration`` (seconds), ``sample_rate``
+    (hertz), ``channels``, ``frame_count`` and ``sample_type`` may be absent or empty, which means
+    unknown. Rows are grouped by the column `group`, else by the first of ``vendor`` and ``pack``
+    that tells rows apart, else by the code that begins their names (`codes_of`); `folder_of` says
+    which are pack-mates. Rows without a category are left out, and of rows with one ``file_path``
+    the first is kept, as in the published method. Raises `TableError` for what is no such table;
+    the message names the lines.
     """
+    group = None if group is None else group.strip().lower()
     rows = labelled = duplicates = 0
     names: set[str] = set()
-    with opened_table(path) as table:
-        sounds = SoundRows(table, "vendor", "pack")
+    with opened_table(path, renamed) as table:
+        if group is not None and group not in table.columns:
+            raise TableError(
+                f"{path}, line 1: there is no column {group} (of --group) in: "
+                f"{', '.join(map(shown, table.columns))}"
+            )
+        sounds = SoundRows(table, *(_VENDOR_COLUMNS if group is None else (group,)))
         for line, cells in table:
             rows += 1
-            category, name = cells["category"], cells[table.name_column]
-            if not category:
+            spelled, name = cells["category"].strip(), cells[table.name_column]
+            if not spelled:
                 continue
             labelled += 1
-            if name in names and category in CATEGORIES:
+            if name in names and category_named(spelled):
                 duplicates += 1
             else:
                 names.add(name)
                 sounds.add(line, cells)
-    return sounds.labelled_sounds(), TableCounts(rows, labelled, duplicates)
+    found = sounds.labelled_sounds()
+    counts = TableCounts(rows, labelled, duplicates, f"the column {sounds.vendor_column}")
+    if len(set(found.vendors)) > 1:
+        return found, counts
+    codes = codes_of(found.names, found.category_indices)
+    if codes is not None and group is None:
+        found = replace(found, vendors=codes, packs=found.packs + codes)
+        return found, replace(counts, grouped_by="the code that begins their names")
+    return found, replace(counts, grouped_by="", ungrouped=_lacking(table, group))
+
+
+def _lacking(table: SoundTable, group: str | None) -> str:
+    """Return why no vendor can be told from another, and what to do about it."""
+    candidates = _VENDOR_COLUMNS if group is None else (group,)
+    why = [
+        f"the column {column} has one value"
+        if column in table.columns
+        else f"there is no column {column}"
+        for column in candidates
+    ]
+    if group is None:
+        why.append("too few names begin with a code, as in ABC_kick_01")
+    others = [shown(column) for column in table.columns if column not in candidates]
+    return (
+        f"nothing tells vendors apart: {', '.join(why)}. Name a column that does with --group "
+        f"COLUMN; there are {', '.join(others)}"
+    )
 
 
 @contextmanager
-def opened_table(path: str) -> Iterator[SoundTable]:
+def opened_table(path: str, renamed: Mapping[str, str] = NO_NAMES) -> Iterator[SoundTable]:
     """Open a table of labelled sounds; `TableError` if it is none."""
     try:
-        with open(path, "rb") as stream, sound_table(stream, path, needed=("category",)) as table:
+        with (
+            open(path, "rb") as stream,
+            sound_table(stream, path, needed=("category",), renamed=renamed) as table,
+        ):
             yield table
     except OSError as error:
         raise TableError(f"{path}: not a readable CSV table: {error.strerror}") from error
@@ -79,23 +133,31 @@ def opened_table(path: str) -> Iterator[SoundTable]:
 class SoundRows:
     """Rows of a table, collected as labelled sounds; wrong ones are counted.
 
-    The first of `vendor_columns` that the table has groups its rows; without any, all are one
-    vendor's.
+    The first of `vendor_columns` that tells rows apart groups them, else the first that the table
+    has; without any, all are in one group.
     """
 
     def __init__(self, table: SoundTable, *vendor_columns: str) -> None:
         self._table = table
-        self._vendor_column = next((name for name in vendor_columns if name in table.columns), None)
-        self._rows: list[tuple[str, AudioHeader, str, str, str, str]] = []
+        self._vendors: dict[str, list[str]] = {
+            column: [] for column in vendor_columns if column in table.columns
+        }
+        self._rows: list[tuple[str, AudioHeader, str, str | None, str]] = []
         self._faults: list[str] = []
         self._more_faults = 0
 
+    @property
+    def vendor_column(self) -> str:
+        """The column that groups the rows; "" where there is none."""
+        apart = [column for column, values in self._vendors.items() if len(set(values)) > 1]
+        return next(iter([*apart, *self._vendors]), "")
+
     def add(self, line: int, cells: Mapping[str, str]) -> None:
         """Take a row in."""
-        category = cells["category"]
+        category = category_named(cells["category"])
         try:
-            if category not in CATEGORIES:
-                raise CellError(f"unknown category {category!r}")
+            if category is None:
+                raise CellError(f"unknown category '{shown(cells['category'])}'")
             header = header_of(cells)
             _check_duration(header)
         except CellError as error:
@@ -104,18 +166,22 @@ class SoundRows:
             else:
                 self._more_faults += 1
             return
+        for column, values in self._vendors.items():
+            values.append(cells[column])
         name = cells[self._table.name_column]
-        vendor = "" if self._vendor_column is None else cells[self._vendor_column]
-        pack = cells.get("pack", vendor)
-        self._rows.append((name, header, category, vendor, pack, folder_of(cells)))
+        self._rows.append((name, header, category, cells.get("pack"), folder_of(cells)))
 
     def labelled_sounds(self) -> LabelledSounds:
         """Return the sounds of all rows; `TableError` if any is wrong, with the first lines."""
         if self._faults:
             more = f"; and {self._more_faults} more" if self._more_faults else ""
             raise TableError(f"{self._table.name}: {'; '.join(self._faults)}{more}")
-        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in range(6))
-        return LabelledSounds.from_rows(*map(list, columns))
+        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in range(5))
+        names, headers, categories, packs, folders = map(list, columns)
+        vendors = self._vendors.get(self.vendor_column, [""] * len(names))
+        pairs = zip(packs, vendors, strict=True)
+        packs = [vendor if pack is None else pack for pack, vendor in pairs]
+        return LabelledSounds.from_rows(names, headers, categories, vendors, packs, folders)
 
 
 def _check_duration(header: AudioHeader) -> None:

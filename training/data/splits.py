@@ -4,8 +4,13 @@ Files of one pack share codes and wording. A random split therefore measures ven
 only a split by vendor says how a model does on the next one.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
+
+#: Why there are no folds by vendor where nothing else is known of the table.
+NO_VENDORS: Final = "nothing tells vendors apart"
 
 Rows = NDArray[np.int64]
 

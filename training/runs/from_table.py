@@ -12,9 +12,9 @@ from classifier.bundle.publish import publish
 from db.engine import reading
 from db.registry import training_runs
 from db.states import RunVerdict
-from training.data.csv_tables import read_counted
+from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds
-from training.data.splits import Fold, random_split, vendor_folds
+from training.data.splits import NO_VENDORS, Fold, random_split, vendor_folds
 from training.evaluation.experiment import Experiment, System, splits_of
 from training.evaluation.metrics import Evaluation
 from training.fit.stack_fit import StackFitter
@@ -25,10 +25,6 @@ from training.runs.result import RunResult
 
 #: Folds of the measurement by vendor: every vendor is tested once.
 N_OUTER_FOLDS: Final = 5
-
-ONE_VENDOR: Final = (
-    "all labelled sounds are of one vendor: nothing tells how the model does on another"
-)
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,7 @@ def train_bundle(
     version: str,
     seed: int = 0,
     progress: Progress = no_progress,
+    ungrouped: str | None = None,
 ) -> TrainingOutcome:
     """Train and measure; publish a model fitted on all sounds.
 
@@ -68,7 +65,9 @@ def train_bundle(
         experiment = Experiment(sounds, splits_of(sounds, folds), [system])
         return experiment.run(progress, phase)[0].evaluation
 
-    skipped = ONE_VENDOR if len(set(sounds.vendors)) == 1 else None
+    skipped = None
+    if len(set(sounds.vendors)) == 1:
+        skipped = ungrouped or NO_VENDORS
     by_vendor = None
     if skipped is None:
         folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
@@ -92,14 +91,21 @@ def train_bundle(
 
 
 def train_from_table(
-    path: str, database: Engine, *, version: str, seed: int, progress: Progress
+    sounds: LabelledSounds,
+    counts: TableCounts,
+    database: Engine,
+    *,
+    version: str,
+    seed: int,
+    progress: Progress,
 ) -> RunResult:
-    """Train from a table in a file (see `csv_tables.read_counted`), as a training run.
+    """Train from a table that was read (`csv_tables.read_counted`), as a training run.
 
-    Raises `TableError`, and what `train_bundle` raises.
+    Raises what `train_bundle` raises.
     """
-    sounds, counts = read_counted(path)
-    outcome = train_bundle(sounds, version=version, seed=seed, progress=progress)
+    outcome = train_bundle(
+        sounds, version=version, seed=seed, progress=progress, ungrouped=counts.ungrouped
+    )
     with reading(database) as connection:
         # This run reads no labels of the database.
         last_label_id = training_runs.learned_label_id(connection)

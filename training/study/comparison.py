@@ -12,7 +12,7 @@ from classifier.bundle.manifest import installed_libraries
 from training.baselines.published_method import PublishedStack, fit_naive_bayes, fit_tfidf_forest
 from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds
-from training.data.splits import Fold, random_split, vendor_folds
+from training.data.splits import NO_VENDORS, Fold, random_split, vendor_folds
 from training.errors import TrainingError
 from training.evaluation.experiment import Experiment, Split, System, SystemResult, splits_of
 from training.fit.stack_fit import StackFitter
@@ -30,7 +30,6 @@ _VALIDATION_SHARE: Final = 0.2
 _FEWEST_LEARNED: Final = 2
 _FEWEST_SOUNDS: Final = 5
 
-ONE_VENDOR: Final = "all sounds are of one vendor: none can be kept out"
 ALMOST_ONE_VENDOR: Final = "without the largest vendor there are too few sounds to learn from"
 
 
@@ -99,7 +98,7 @@ def run_study(
             f"got {len(sounds)}"
         )
     systems = _five_systems(seed, reference_batch_size)
-    folds, skipped = _vendor_folds(sounds, n_folds, seed)
+    folds, skipped = _vendor_folds(sounds, counts.ungrouped or NO_VENDORS, n_folds, seed)
     rest, held_out = random_split(len(sounds), seed=seed)
     learned, validated = random_split(len(rest), seed=seed, test_share=_VALIDATION_SHARE)
     split = Split(sounds.take(rest[learned]), held_out, rest[validated])
@@ -135,10 +134,12 @@ def _five_systems(seed: int, reference_batch_size: int) -> list[System]:
     ]
 
 
-def _vendor_folds(sounds: LabelledSounds, n_folds: int, seed: int) -> tuple[list[Fold], str | None]:
-    """Return the folds, or none and why there are none."""
+def _vendor_folds(
+    sounds: LabelledSounds, ungrouped: str, n_folds: int, seed: int
+) -> tuple[list[Fold], str | None]:
+    """Return the folds, or none and why there are none; `ungrouped` for sounds in one group."""
     if len(set(sounds.vendors)) == 1:
-        return [], ONE_VENDOR
+        return [], ungrouped
     folds = vendor_folds(sounds.vendors, sounds.category_indices, n_folds, seed=seed)
     if min(len(learned) for learned, _ in folds) < _FEWEST_LEARNED:
         return [], ALMOST_ONE_VENDOR

@@ -84,6 +84,47 @@ def test_a_sample_type_libsndfile_does_not_know_is_refused():
         header_in("a.wav,,,,,,PCM_17")
 
 
+@pytest.mark.parametrize(
+    ("row", "meant"),
+    [
+        ("a.wav,88244,1,44100,1,44100,0", "PCM_16"),
+        ("a.wav,88244,1,44100,1,44100,1.0", "PCM_16"),
+        ("a.wav,264644,1,44100,2,44100,0", "PCM_24"),
+        ("a.wav,352844,1,44100,2,44100,3", "FLOAT"),
+        ("a.wav,44144,1,44100,1,44100,7", "PCM_U8"),
+        ("a.wav,16700,1,44100,1,44100,2", "MPEG_LAYER_III"),
+        ("a.mp3,,,,,,2", "MPEG_LAYER_III"),
+        ("a.wav,,,,,,130", "MPEG_LAYER_III"),
+        ("a.flac,40000,1,44100,1,44100,2", None),
+        ("a.wav,544,0.01,10000,1,100,2", None),
+        ("a.wav,,,,,,2", None),
+    ],
+)
+def test_a_number_for_a_sample_type_means_what_the_sizes_of_its_row_tell(row, meant):
+    assert header_in(row).sample_type == meant
+
+
+def test_a_sample_type_may_be_written_in_small_letters():
+    assert header_in("a.wav,,,,,,pcm_24").sample_type == "PCM_24"
+
+
+def test_columns_are_found_in_any_case_and_under_the_names_the_table_has_for_them():
+    table = "Filename;Label;path\nkick.wav;Drum;elsewhere\n"
+    renamed = {"category": "label", "path": "filename"}
+    rows = read(table, needed=("category",), renamed=renamed)
+    assert rows == [(2, {"category": "Drum", "path": "kick.wav"})]
+
+
+def test_a_column_may_be_read_under_two_names():
+    rows = read("path,maker\na.wav,ann\n", renamed={"vendor": "maker", "pack": "maker"})
+    assert rows == [(2, {"path": "a.wav", "vendor": "ann", "pack": "ann"})]
+
+
+def test_a_name_for_a_column_that_is_not_there_is_refused():
+    with pytest.raises(TableError, match=r"line 1: there is no column filename \(of --column\) in"):
+        read("path,category\n", renamed={"file_path": "filename"})
+
+
 def test_a_gzipped_table_is_read_by_its_name():
     content = gzip.compress(b"path\na.wav\n")
     assert read(content, name="t.csv.gz") == [(2, {"path": "a.wav"})]

@@ -103,19 +103,23 @@ def test_whatever_the_bytes_they_are_rows_or_faults_or_refused(content, header):
     assert said == list(map(printable, said))
 
 
+def test_columns_may_have_other_names_and_categories_another_spelling():
+    table = b"Label;Filename\nDrum Loops;a.wav\n"
+    renamed = {"category": "label", "path": "filename"}
+    [row] = read_label_table(io.BytesIO(table), "t.csv", renamed)
+    assert (row.path, row.category) == ("a.wav", "drum-loop")
+
+
 # Rows that cannot be taken
 
 
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("Drum", "drum?"),
-        ("drums", "drum?"),
-        ("Drum Loop", "drum-loop?"),
-        ("DRUM_LOOP", "drum-loop?"),
-        ("vocals", "vocal?"),
-        ("synthloop", "synth-loop or"),
-        ("kits n templates", "kits-n-templates?"),
+        ("Drun", "drum?"),
+        ("DRUM_LOUP", "drum-loop or"),
+        ("vocalist", "vocal?"),
+        ("synthlop", "synth-loop or"),
     ],
 )
 def test_an_unknown_category_is_said_with_what_may_have_been_meant(written, meant):

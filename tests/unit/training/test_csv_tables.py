@@ -8,7 +8,7 @@ import pytest
 from classifier.categories import CATEGORIES
 from classifier.tables.strict_csv import TableError
 from tests.support.places import SHARED
-from training.data.csv_tables import read_table
+from training.data.csv_tables import read_counted, read_table
 
 HEADER = "category,file_path,file_size,duration,sample_rate,channels,frame_count,sample_type,vendor"
 KICK = "drum,kick.wav,88244,1.0,44100,1,44100,PCM_16,a"
@@ -55,8 +55,58 @@ def test_empty_or_absent_header_columns_mean_unknown(table):
     assert np.isnan(read_table(table(HEADER, "drum,kick.wav,,,,,,,a")).headers).all()
 
 
+def test_a_category_may_be_spelled_as_people_write_it(table):
+    sounds = read_table(table("category,path", "Stems & MIDI,a.wav", "Drum Loops,b.wav"))
+    assert [CATEGORIES[index] for index in sounds.category_indices] == ["stems-n-midi", "drum-loop"]
+
+
+# What tells vendors apart
+
+
 def test_without_a_vendor_the_pack_groups_the_rows(table):
     assert read_table(table("category,path,pack", "drum,a.wav,p")).vendors.tolist() == ["p"]
+
+
+def test_a_vendor_that_is_the_same_everywhere_leaves_the_grouping_to_the_pack(table):
+    rows = ("drum,a.wav,me,p", "drum,b.wav,me,q")
+    assert read_table(table("category,path,vendor,pack", *rows)).vendors.tolist() == ["p", "q"]
+
+
+CODED = (
+    "drum,ABC_kick_01.wav",
+    "vocal,ABC_vox_01.wav",
+    "drum,XY2_kick.wav",
+    "synth,xy2 pad.wav",
+    "drum,Kick_hard_01.wav",
+)
+
+
+def test_without_vendors_and_packs_the_codes_that_begin_names_group_the_rows(table):
+    sounds, counts = read_counted(table("category,file_path", *CODED))
+    assert sounds.vendors.tolist() == ["ABC", "ABC", "XY", "XY", ""]
+    assert counts.grouping == "vendors are told apart by the code that begins their names"
+
+
+def test_a_column_that_is_named_groups_the_rows_whatever_others_there_are(table):
+    lines = [f"{row},v,{number % 2}" for number, row in enumerate(CODED)]
+    sounds, counts = read_counted(table("category,file_path,vendor,Who", *lines), group="who")
+    assert sounds.vendors.tolist() == ["0", "1", "0", "1", "0"]
+    assert counts.grouping == "vendors are told apart by the column who"
+
+
+def test_a_table_that_tells_no_vendors_apart_says_what_it_lacks_and_what_to_do(table):
+    rows = ("drum,Kick_hard_01.wav,x", "drum,Kick_soft.wav,x", "vocal,Vox_long_01.wav,y")
+    _, counts = read_counted(table("category,file_path,session", *rows))
+    assert counts.ungrouped == (
+        "nothing tells vendors apart: there is no column vendor, there is no column pack, too few "
+        "names begin with a code, as in ABC_kick_01. Name a column that does with --group COLUMN; "
+        "there are category, file_path, session"
+    )
+
+
+def test_a_column_to_group_by_that_is_not_there_is_refused(table):
+    with pytest.raises(TableError, match=r"no column who \(of --group\) in: category, file_path"):
+        read_counted(table("category,file_path", *CODED), group="who")
 
 
 @pytest.mark.parametrize(
