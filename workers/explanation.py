@@ -18,8 +18,9 @@ from classifier.headers.reader import AudioHeader
 from classifier.model.classifier import Classifier
 from classifier.model.header_features import header_matrix
 from classifier.model.vocabulary import SEQUENCE_LENGTH, first_and_last
+from classifier.names.cleaning import clean_name
 from classifier.names.pack_mates import PackMates
-from classifier.names.tokens import clean_name, placed_tokens, tokenise
+from classifier.names.tokens import placed_tokens, tokenise
 from db.results.queries import top3
 from db.results.sounds import Prediction
 from workers.library_roots import OpenRoot

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from classifier.names.tokens import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM, clean_name
+from classifier.names.cleaning import clean_name
+from classifier.names.tokens import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM
 
 #: Names that represent a folder. In a trial on two tables 13 of 6,655 sounds of larger folders got
 #: another category than with all names (with half as many: 70); the LSTMs have to read each.

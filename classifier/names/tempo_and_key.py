@@ -12,12 +12,11 @@ from typing import Final, NamedTuple
 
 from classifier.headers.loop_metadata import HIGHEST_TEMPO_BPM as HIGHEST_STATED_BPM
 from classifier.headers.loop_metadata import LOWEST_TEMPO_BPM as LOWEST_STATED_BPM
+from classifier.names.cleaning import MACHINE_NUMBERS, clean_name
 from classifier.names.instruments import Pitch
 from classifier.names.tokens import (
     HIGHEST_TEMPO_BPM,
     LOWEST_TEMPO_BPM,
-    MACHINE_NUMBERS,
-    clean_name,
     is_root_before_mode,
     name_pieces,
     pitch_token,
@@ -35,6 +34,15 @@ _BESIDE_BPM: Final = tuple(
         rf"(?<![a-z])bpm{_BETWEEN}{_NUMBER}(?!\d)",
     )
 )
+
+#: A key as programs for DJs write it.
+_CAMELOT_KEY: Final = re.compile("(1[0-2]|[1-9])([AB])")
+#: Roots of the keys 1A to 12A and 1B to 12B.
+_CAMELOT_ROOTS: Final = {
+    "A": ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "Db"),
+    "B": ("B", "F#", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E"),
+}
+_CAMELOT_MODES: Final = {"A": "minor", "B": "major"}
 
 _MODES: Final = {"min": "minor", "minor": "minor", "maj": "major", "major": "major"}
 #: Between root and mode: *F harmonic minor*.
@@ -103,8 +111,8 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     the most certain statements differ.
 
     - `pitch`: of the instrument; `Pitch.NOTE` where it is not known.
-    - `letters`: whether a capital letter alone may be a root: where a tempo is stated, and then
-      beside a number or at an end.
+    - `letters`: whether a capital letter alone may be a root, and ``4A`` a key and no variant:
+      where a tempo is stated. A letter must stand beside a number or at an end, too.
     """
     pieces = name_pieces(name)
     if not any(map(_may_be_a_pitch, pieces)):
@@ -136,11 +144,19 @@ def _counts(statement: _Statement, pitch: Pitch, letters: bool) -> bool:
 
 @functools.lru_cache(maxsize=8192)  # most pieces are no pitch, whatever stands beside them
 def _may_be_a_pitch(piece: str) -> bool:
-    return pitch_token(piece) is not None or is_root_before_mode(piece)
+    return (
+        pitch_token(piece) is not None
+        or is_root_before_mode(piece)
+        or _CAMELOT_KEY.fullmatch(piece) is not None
+    )
 
 
 def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
     piece = pieces[place]
+    if camelot := _CAMELOT_KEY.fullmatch(piece):
+        number, letter = camelot.groups()
+        root = _CAMELOT_ROOTS[letter][int(number) - 1]
+        return _Statement(f"{root} {_CAMELOT_MODES[letter]}", root, _Certainty.LETTER)
     after = [word.lower() for word in pieces[place + 1 : place + 3]]
     mode = next((_MODES.get(word) for word in after if word not in _KINDS_OF_MODE), None)
     if mode and is_root_before_mode(piece):

@@ -1,12 +1,13 @@
 r"""Tokenising a sound's file name: lower-case words and typed tokens.
 
-The audio extension and the folders are dropped. Numbers, keys and notes become typed tokens, for a
-model learns nothing from thousands of rare numbers and much from "a tempo stands here":
+The name is cleaned first (`classifier.names.cleaning`). Numbers, keys and notes become typed
+tokens, for a model learns nothing from thousands of rare numbers and much from "a tempo stands
+here":
 
 =============  =====================================================================
 ``<bpm>``      a number beside the word *bpm*: ``128bpm``, ``Bpm128``, ``128 BPM``
 ``<tempo>``    a bare number from 60 to 200 without leading zero, probably a tempo
-``<index>``    a number below 60, or with leading zeros: ``7``, ``007``
+``<index>``    a number below 60, with leading zeros, or a variant: ``7``, ``007``, ``4A``
 ``<number>``   any other number
 ``<minor>``    ``Fmin``, ``F#m``, ``C minor``
 ``<major>``    ``A#maj``, ``Gmajor``, ``Fsharp major``
@@ -18,27 +19,10 @@ model learns nothing from thousands of rare numbers and much from "a tempo stand
 
 import functools
 import re
-import unicodedata
 from collections.abc import Set
 from typing import Final, NamedTuple
 
-#: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
-#: marketplace holds beside them. Anything else after a dot (``Take 1.5``) is part of the name.
-#: Wider than what is ingested (`files.extensions.AUDIO_EXTENSIONS`): tables name other files, too.
-DROPPED_EXTENSIONS: Final = frozenset(
-    {
-        *("wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "afc", "flac", "fla"),
-        *("ogg", "oga", "opus", "spx", "mp1", "mp2", "mp3", "mpa", "mpga", "au", "snd", "caf"),
-        *("sd2", "voc", "svx", "8svx", "iff", "nist", "sph", "pvf", "xi", "htk", "avr", "wve"),
-        *("mat", "mpc", "raw", "m4a", "mp4", "aac", "wma", "alac", "ape", "wv", "rx2", "rex"),
-        *("mid", "midi"),
-    }
-)
-
-#: Names of drum machines and synthesisers: these numbers are words, not quantities.
-MACHINE_NUMBERS: Final = frozenset(
-    {"101", "106", "303", "505", "606", "626", "707", "727", "808", "909"}
-)
+from classifier.names.cleaning import MACHINE_NUMBERS, clean_name
 
 #: The tempo range of sample packs; below it a bare number is more often an index.
 LOWEST_TEMPO_BPM: Final = 60
@@ -47,8 +31,10 @@ HIGHEST_TEMPO_BPM: Final = 200
 _CHUNK = re.compile(r"(?:[^\W_]|#)+")
 #: The same of a text in ASCII, as nearly all names are, in a third of the time.
 _ASCII_CHUNK = re.compile(r"[A-Za-z0-9#]+")
-# Runs of digits; capitals that do not begin a word; a word; letters of other scripts.
-_PIECE = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
+#: A variant's number, or a key as programs for DJs write it: ``4A``.
+_VARIANT = r"(?<!\d)[0-3]?[0-9][A-G](?![A-Za-z\d#])"
+# Variants; runs of digits; capitals that do not begin a word; a word; letters of other scripts.
+_PIECE = re.compile(rf"{_VARIANT}|\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _ACCIDENTAL = r"(?:#|b|sharp|flat)"
 _KEY = re.compile(rf"#?[A-G]{_ACCIDENTAL}?(?:(m|min|minor)|(M|maj|major))", re.ASCII)
 _KEY_LOWER = re.compile(rf"#?[a-g]{_ACCIDENTAL}?(?:(min|minor)|(maj|major))", re.ASCII)
@@ -57,25 +43,6 @@ _NOTE = re.compile(r"[A-Ga-g](?:#|b|s)?[0-9]", re.ASCII)
 _ROOT = re.compile(rf"#?[A-G]{_ACCIDENTAL}?|[A-G]#", re.ASCII)
 _ROOT_BEFORE_MODE = re.compile(rf"#?[A-Ga-g]{_ACCIDENTAL}?", re.ASCII)
 _MODES: Final = {"min": "<minor>", "minor": "<minor>", "maj": "<major>", "major": "<major>"}
-
-
-@functools.lru_cache(maxsize=2048)  # tokens, tempo and key of a name all need it
-def clean_name(file_name: str) -> str:
-    r"""Return the name after the last ``/`` or ``\``, without audio extension, in plain letters.
-
-    Only the *last* extension is dropped, and only when it is an audio format's. Accents are removed
-    and typographic forms unified: a name is the same from a Mac (decomposed) and from Linux
-    (composed). Case is kept, for it marks word borders. May be empty.
-    """
-    base = file_name.replace("\\", "/").rpartition("/")[2]
-    stem, dot, extension = base.rpartition(".")
-    if dot and extension.strip().lower() in DROPPED_EXTENSIONS:
-        base = stem
-    if base.isascii():
-        return base.strip()  # nearly all; the rest would change nothing
-    base = base.replace("♯", "#").replace("♭", "b")
-    decomposed = unicodedata.normalize("NFKD", base)
-    return "".join(char for char in decomposed if not unicodedata.combining(char)).strip()
 
 
 def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
@@ -152,7 +119,10 @@ def _pieces_of(chunk: str) -> tuple[_Piece, ...]:
 def _piece(text: str, start: int) -> _Piece:
     word = text.lower()
     is_number = word.isdecimal()
-    token = _number(word) if is_number else pitch_token(text) or word
+    if word[0].isdecimal():
+        token = _number(word) if is_number else "<index>"
+    else:
+        token = pitch_token(text) or word
     may_join = is_number or word == "bpm" or is_root_before_mode(text)
     return _Piece(word, token, start, start + len(text), is_number, may_join)
 

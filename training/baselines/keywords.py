@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
-from classifier.names.tokens import clean_name
+from classifier.names.cleaning import clean_name
 from training.data.dataset import LabelledSounds
 from training.errors import NamingError
 from training.prior.naming import Category, read_page

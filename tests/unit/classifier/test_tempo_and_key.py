@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from classifier.names.cleaning import clean_name
 from classifier.names.instruments import Pitch
 from classifier.names.tempo_and_key import possible_tempos_bpm, stated_key, stated_tempo_bpm
 from classifier.names.tokens import name_pieces, tokenise
@@ -58,6 +59,8 @@ def test_a_tempo_beside_the_word_bpm_is_stated(name, tempo_bpm):
         ("kick_201.wav", ()),
         ("loop_120_90_120.wav", (120, 90)),
         ("loop_٦٦.wav", ()),
+        ("Vocal Take 96kHz.wav", ()),
+        ("Juno-60 loop.wav", ()),
         ("9" * 5000, ()),
     ],
 )
@@ -104,6 +107,7 @@ def test_bare_numbers_that_may_be_a_tempo(name, numbers):
         ("AM_RADIO.wav", None),
         ("BASS_120_F#M.wav", None),
         ("Bass A.wav", None),
+        ("Bass 4A.wav", None),
         ("bass.wav", None),
         ("", None),
     ],
@@ -121,6 +125,14 @@ def test_a_key_a_root_or_a_note_is_stated(name, key):
         ("bass_loop_120_G.wav", "G"),
         ("This_Is_A_Test_120bpm.wav", None),
         ("A_loop_120_B.wav", None),
+        ("Bass 4A 124.wav", "F minor"),
+        ("Bass4A_124.wav", "F minor"),
+        ("Bass 124 11B.wav", "A major"),
+        ("Bass 12A 124.wav", "Db minor"),
+        ("Bass 1B 124 B.wav", None),
+        ("1A Bass 124 G#m.wav", "G# minor"),
+        ("Bass 13A 124.wav", None),
+        ("Bass 4D 124.wav", None),
     ],
 )
 def test_a_letter_alone_counts_where_a_tempo_is_stated_and_roots_stand(name, key):
@@ -155,5 +167,7 @@ def test_any_name_is_read(name):
 
 @given(st.text(alphabet="abF#Csharpflt 1_-9", max_size=30))
 def test_the_pieces_of_a_name_lose_none_of_its_letters_and_digits(name):
-    assert "".join(name_pieces(name)).replace("#", "") == "".join(filter(str.isalnum, name))
+    assert "".join(name_pieces(name)).replace("#", "") == "".join(
+        filter(str.isalnum, clean_name(name))
+    )
     assert len(tokenise(name)) <= max(1, len(name_pieces(name)))

@@ -1,0 +1,162 @@
+"""A file name without what says nothing of its sound.
+
+Dropped or folded before anything reads a name: folders, the audio extension, escapes, invisible
+characters, typographic forms, stamps of other programs, and quantities that are no tempo. Words of
+other scripts become English ones (`classifier.names.other_scripts`).
+"""
+
+import functools
+import html
+import re
+import unicodedata
+import urllib.parse
+from typing import Final
+
+from classifier.names.other_scripts import in_latin_letters
+
+#: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
+#: marketplace holds beside them. Anything else after a dot (``Take 1.5``) is part of the name.
+#: Wider than what is ingested (`files.extensions.AUDIO_EXTENSIONS`): tables name other files, too.
+DROPPED_EXTENSIONS: Final = frozenset(
+    {
+        *("wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "afc", "flac", "fla"),
+        *("ogg", "oga", "opus", "spx", "mp1", "mp2", "mp3", "mpa", "mpga", "au", "snd", "caf"),
+        *("sd2", "voc", "svx", "8svx", "iff", "nist", "sph", "pvf", "xi", "htk", "avr", "wve"),
+        *("mat", "mpc", "raw", "m4a", "mp4", "aac", "wma", "alac", "ape", "wv", "rx2", "rex"),
+        *("mid", "midi"),
+    }
+)
+
+#: Names of drum machines and synthesisers: these numbers are words, not quantities.
+MACHINE_NUMBERS: Final = frozenset(
+    {"101", "106", "303", "505", "606", "626", "707", "727", "808", "909"}
+)
+
+_ENTITY: Final = re.compile(r"&(?:#\d{1,6}|#x[\da-f]{1,5}|[a-z]{2,6});", re.IGNORECASE)
+#: What unzip writes for a character that it cannot: ``#U30ad``.
+_UNZIPPED: Final = re.compile(r"#U([\da-f]{4})", re.IGNORECASE)
+
+#: Marks of kana, without which they would be others; those of other letters are accents.
+_KANA_MARKS: Final = "\u3099\u309a"
+#: Invisible, and not in the Unicode category Cf: joiners, fillers, variation selectors.
+_FILLERS: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+
+_DATE: Final = (
+    r"(?:(?:19|20)\d\d(?P<a>[-_. ]?)(?:0[1-9]|1[0-2])(?P=a)(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])(?P<b>[-_.])(?:0?[1-9]|[12]\d|3[01])(?P=b)(?:19|20)\d\d)"
+)
+_TIME: Final = (
+    r"(?:[T _.-]{0,3}(?:at[ _])?(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d)?"
+    r"(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)"
+)
+_STAMPS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\([^()]{0,80}conflicted copy[^()]{0,40}\)|\.sync-conflict-\d{8}-\d{6}-\w{7}",
+        r"(?<![\da-f])[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(?![\da-f])",
+        rf"[\[(]?(?<!\d){_DATE}{_TIME}?(?:[\])](?:-\d{{1,2}})?)?(?!\d)",
+        r"^\d{2,7}__[^_]+(?:_[^_]+)*__(?=.)",  # Freesound: number and user
+        r"^(?:copy of|copia de|copie de|kopie von)[ _]",
+    )
+)
+#: What programs add to the end of a name: of a copy, a take, a rendered file.
+_SUFFIX: Final = re.compile(
+    r"(?:(?<=[\d\])])(?:-\d{1,2}|[ _]?\(\d{1,2}\))|~\d{1,2}"
+    r"|[ _.-]\(?(?:copy|copia|copie|kopie|kopia|render(?:ed)?|glued|bip|consolidated|bounced|frozen"
+    r"|exported)\)?(?:[ _-]{0,3}\(?\d{1,4}\)?)?)$",
+    re.IGNORECASE,
+)
+_MOST_SUFFIXES: Final = 4
+
+_NUMBER: Final = r"\d{1,9}(?:[.,]\d{1,4})?"
+_QUANTITIES: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # Rates, times, sizes and levels, also apart from their number.
+        rf"(?i:(?<!\d)(?<!\d[.,]){_NUMBER}[ _-]?"
+        r"(?:[km]?hz|kbps|kbit|ms|msecs?|secs?|seconds?|minutes?|hours?|inch(?:es)?|rpm|fps|lufs"
+        r"|semitones?|cents|percent)(?![a-z]))",
+        r"(?i:(?<!\d)(?:16|20|24|32|64)[ _-]?bits?(?:[ _-]?float)?(?![a-z]))",
+        r"(?i:(?<!\d)(?:[6-9]\d|\d{3})[ _-]?(?:bars|steps|samples|sounds)(?![a-z]))",
+        # Short units only beside it. As written: Db, Gb and Cm are keys.
+        rf"(?<![A-Za-z\d])(?<!\d[.,])(?!(?:{'|'.join(sorted(MACHINE_NUMBERS))})s){_NUMBER}"
+        r"(?:['\u2019]?s|[kK]|m|h|w|W|x|in|mins?|MINS?|['\"\u2032\u2033%\u00b0]| ?dB|db|[KMG]B|kb|mb"
+        r"|cm|mm|ft)(?![A-Za-z\d])",
+    )
+)
+_UNIT: Final = re.compile(r"\d[ _-]?[A-Za-z'\"\u2019\u2032\u2033%\u00b0]")
+#: Numbers of instruments that could be tempos, behind the instrument's name.
+_MODEL: Final = re.compile(
+    r"(?<![A-Za-z])(juno[ _-]?60|cs[ -]?[678]0|cr[ -]?78|mpc[ -]?60|dx[ -]?100|sy[ -]?(?:77|85|99)"
+    r"|poly[ _-]?61|tr[ -]?(?:66|77)|kpr[ -]?77|jv[ -]?[89]0|mks[ -]?[78]0|rhodes[ _-]?(?:73|88)"
+    r"|wurli(?:tzer)?[ _-]?(?:140|200)|system[ _-]?100)(?!\d)",
+    re.IGNORECASE,
+)
+
+
+@functools.lru_cache(maxsize=2048)  # tokens, tempo and key of a name all need it
+def clean_name(file_name: str) -> str:
+    r"""Return the name after the last ``/`` or ``\``, without what says nothing of its sound.
+
+    Only the *last* extension is dropped, and only when it is an audio format's. A name is the same
+    from a Mac (decomposed), from Linux (composed), and after a download (``%20``). Case is kept,
+    for it marks word borders. May be empty.
+
+    >>> clean_name("Drums/Kick%2004 [2021-03-04 120132]-1.wav")
+    'Kick 04'
+    >>> clean_name("Vocal Take 96kHz.wav")
+    'Vocal Take'
+    """
+    name = _in_plain_letters(_without_escapes(file_name.replace("\\", "/").rpartition("/")[2]))
+    stem, dot, extension = name.rpartition(".")
+    if dot and extension.strip().lower() in DROPPED_EXTENSIONS:
+        name = stem
+    return _without_quantities(_without_stamps(name.strip())).strip()
+
+
+def _without_escapes(name: str) -> str:
+    for _ in range(2):  # a link of a link is escaped twice: %2520
+        if "%" in name:
+            name = urllib.parse.unquote(name)
+    if "&" in name:
+        name = _ENTITY.sub(lambda entity: html.unescape(entity[0]), name)
+    if "#U" in name:
+        name = _UNZIPPED.sub(lambda escape: chr(int(escape[1], 16)), name)
+    return name
+
+
+def _in_plain_letters(name: str) -> str:
+    """Return a name without accents, typographic forms, invisible characters and other scripts."""
+    if name.isascii():
+        return name  # nearly all; the rest would change nothing
+    name = name.replace("♯", "#").replace("♭", "b")
+    decomposed = _FILLERS.sub("", unicodedata.normalize("NFKD", name))
+    plain = "".join(
+        char
+        for char in decomposed
+        if char in _KANA_MARKS
+        or not (unicodedata.combining(char) or unicodedata.category(char) == "Cf")
+    )
+    return in_latin_letters(unicodedata.normalize("NFC", plain))
+
+
+def _without_stamps(name: str) -> str:
+    for pattern in _STAMPS:
+        name = pattern.sub(" ", name)
+    name = name.rstrip()
+    for _ in range(_MOST_SUFFIXES):
+        suffix = _SUFFIX.search(name)
+        if suffix is None or not suffix.start():
+            break
+        name = name[: suffix.start()].rstrip(" _.-")
+    return name
+
+
+def _without_quantities(name: str) -> str:
+    if _UNIT.search(name):
+        for pattern in _QUANTITIES:
+            name = pattern.sub(" ", name)
+    # The number alone goes: `Juno` may say what sounds.
+    return _MODEL.sub(lambda model: model[0].rstrip("0123456789"), name)

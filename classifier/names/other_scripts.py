@@ -1,0 +1,66 @@
+"""Words of makers of sounds in Cyrillic, Japanese, Chinese and Korean, as English ones.
+
+So no model has to learn them: *кик*, *キック*, *底鼓* and *킥* are kicks. The words stand in ``other_scripts.toml``.
+"""
+
+import functools
+import re
+import tomllib
+from importlib.resources import files
+from typing import Final
+
+_CYRILLIC: Final = "[\u0400-\u052f]+"
+_IDEOGRAPHS: Final = "[\u3400-\u4dbf\u4e00-\u9fff\u3005]+"
+#: Letters of one script in a row; hiragana beside katakana are other words.
+_RUN: Final = re.compile(
+    f"{_CYRILLIC}|{_IDEOGRAPHS}|[\u3041-\u3096\u30fc]+|[\u30a1-\u30fa\u30fc]+|[\uac00-\ud7a3]+"
+)
+_IS_CYRILLIC: Final = re.compile(_CYRILLIC)
+_IS_IDEOGRAPHS: Final = re.compile(_IDEOGRAPHS)
+_WITHOUT_ACCENTS: Final = str.maketrans("йёїў", "иеіу")
+#: Of a Cyrillic word these change with number and case: *бочка*, *бочки*.
+_CYRILLIC_ENDING: Final = "аеиоуыьэюя"
+_HIRAGANA: Final = {katakana: katakana - 0x60 for katakana in range(0x30A1, 0x30F7)} | {0x30FC: ""}
+
+
+def in_latin_letters(name: str) -> str:
+    """Return a name with each word of the table in English.
+
+    Cyrillic, kana and Hangul are read where all of a word is known (*ドラムループ*); in Chinese
+    characters, which stand without spaces, also parts are.
+
+    >>> in_latin_letters("Кик 01"), in_latin_letters("合成器循环")
+    (' kick  01', ' synth  loop ')
+    """
+    return _RUN.sub(lambda run: _run_in_latin(run[0]), name)
+
+
+@functools.lru_cache(maxsize=4096)  # the words of a pack are few
+def _run_in_latin(run: str) -> str:
+    words, alone, any_word = _table()
+    folded = _folded(run)
+    if folded in alone:
+        return f" {alone[folded]} "
+    if _IS_IDEOGRAPHS.match(run) or re.fullmatch(f"(?:{any_word.pattern})++", folded):
+        return any_word.sub(lambda word: f" {words[word[0]]} ", folded)
+    return run
+
+
+@functools.cache
+def _table() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
+    """Return what words mean, what they mean only alone, and a pattern of the former."""
+    text = files("classifier.names").joinpath("other_scripts.toml").read_text(encoding="utf-8")
+    words, alone = (
+        {_folded(word): english for english, listed in table.items() for word in listed}
+        for table in tomllib.loads(text).values()
+    )
+    longest_first = sorted(words, key=len, reverse=True)
+    return words, alone, re.compile(f"(?>{'|'.join(map(re.escape, longest_first))})")
+
+
+def _folded(word: str) -> str:
+    """Return a word as the table has it: without case, ending, kind of kana and length marks."""
+    if _IS_CYRILLIC.match(word):
+        word = word.lower().translate(_WITHOUT_ACCENTS)
+        return word.rstrip(_CYRILLIC_ENDING) or word
+    return word.translate(_HIRAGANA)
