@@ -82,8 +82,8 @@ _QUANTITIES: Final = tuple(
         r"(?i:(?<!\d)(?:[6-9]\d|\d{3})[ _-]?(?:bars|steps|samples|sounds)(?![a-z]))",
         # Short units only beside it. As written: Db, Gb and Cm are keys.
         rf"(?<![A-Za-z\d])(?<!\d[.,])(?!(?:{'|'.join(sorted(MACHINE_NUMBERS))})s){_NUMBER}"
-        r"(?:['\u2019]?s|[kK]|m|h|w|W|x|in|mins?|MINS?|['\"\u2032\u2033%\u00b0]| ?dB|db|[KMG]B|kb|mb"
-        r"|cm|mm|ft)(?![A-Za-z\d])",
+        r"(?:['\u2019]?s|[kK]|m|h|w|W|x|in|mins?|MINS?|['\"\u2032\u2033%\u00b0]| ?dB|db|[KMG]B|kb"
+        r"|mb|cm|mm|ft)(?![A-Za-z\d])",
     )
 )
 _UNIT: Final = re.compile(r"\d[ _-]?[A-Za-z'\"\u2019\u2032\u2033%\u00b0]")

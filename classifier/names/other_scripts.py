@@ -1,6 +1,7 @@
 """Words of makers of sounds in Cyrillic, Japanese, Chinese and Korean, as English ones.
 
-So no model has to learn them: *кик*, *キック*, *底鼓* and *킥* are kicks. The words stand in ``other_scripts.toml``.
+So no model has to learn them: *кик*, *キック*, *底鼓* and *킥* are kicks. The words stand in
+``other_scripts.toml``.
 """
 
 import functools
