@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.names.tokens import clean_name
+from classifier.names.cleaning import clean_name
 
 #: Letters, perhaps with a number, before a separator and at least one more word.
 _CODE: Final = re.compile(r"([A-Za-z]{2,6})\d{0,3}[ _-]+(?=.*[A-Za-z])")
