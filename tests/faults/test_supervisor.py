@@ -101,9 +101,10 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         # Given a supervisor that cannot say whether the database answers
         watch = watch_of(worker)
-        wait_until(lambda: not holds(worker), "the supervisor has looked", 60)
+        threads = Path(f"/proc/{watch}/task")
+        wait_until(lambda: len(list(threads.iterdir())) > 1, "the supervisor looks", 60)
         os.kill(watch, signal.SIGSTOP)
-        wait_until(lambda: holds(worker), "the worker holds", 60)
+        wait_until(lambda: holds(worker), "the worker holds", 90)
         fleet.submit()
         # Then the ledger tells that nothing is done
         stuck = {"CRATESORT_STUCK_SECONDS": "0.5"}

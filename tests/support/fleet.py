@@ -56,10 +56,7 @@ def holders(rows: Iterable[RowMapping]) -> list[int]:
 
 
 def holds(worker: WorkerProcess) -> bool:
-    """Tell from its log whether a worker takes no messages at this moment.
-
-    One such line is not enough: on a busy machine a worker holds for a moment at its start.
-    """
+    """Tell from its log whether a worker takes no messages at this moment."""
     log = worker.log()
     return log.count("no messages are taken") > log.count("messages are taken again")
 

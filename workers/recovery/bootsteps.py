@@ -51,8 +51,8 @@ class _SupervisorProcess:
             return
         if ended is not None:
             log.error("the supervisor ended with code %d; another one is started", ended)
-            self.health.report_up()  # until the new one reports
         self._started = time.monotonic()
+        self.health.expect_supervisor()
         # The new process inherits the blocked signals, so that a Ctrl-C does not end it before it
         # handles them. Signals to this process are delivered after they are unblocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

@@ -25,7 +25,7 @@ from celery import Celery
 from sqlalchemy import text
 
 from db.engine import create_engine, reading
-from db.errors import DATABASE_AWAY, plain
+from db.errors import plain
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import dispatch
 from workers.faults import Fault
@@ -66,7 +66,7 @@ class Supervisor:
         self._folder = settings.running_folder
         self._health = health
         self._parent_pid = parent_pid
-        self._pinged = self._swept = time.monotonic()
+        self._swept = time.monotonic()
         self._database_away = False
         self._stopping = threading.Event()
 
@@ -82,6 +82,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Supervise until the parent and all its children are gone."""
+        # In a thread of its own: the loop below may wait for Redis, or for a long sweep, and the
+        # parent must not take that for a database that is away.
+        threading.Thread(target=self._watch_database, name="database", daemon=True).start()
         while not self._stopping.wait(_POLL_SECONDS):
             is_last = os.getppid() != self._parent_pid and not self._children()
             self._poll()
@@ -99,7 +102,6 @@ class Supervisor:
                 log.warning("process %d is over its time and is killed", child.pid)
                 _kill(child.pid)
         try:
-            self._ping()
             if self._database_away:
                 return
             database, settings, stopped = self._database, self._settings, self._stopping.is_set()
@@ -113,14 +115,16 @@ class Supervisor:
                 raise  # the parent starts another supervisor
             log.warning("the supervisor will try again: %s", plain(error))
 
+    def _watch_database(self) -> None:
+        while True:
+            self._ping()
+            time.sleep(_PING_SECONDS)
+
     def _ping(self) -> None:
-        if time.monotonic() - self._pinged < _PING_SECONDS:
-            return
-        self._pinged = time.monotonic()
         try:
             with reading(self._database) as connection:
                 connection.execute(text("SELECT 1"))
-        except DATABASE_AWAY as error:
+        except Exception as error:  # whatever it is, the database gave no answer
             if not self._database_away:
                 log.warning("the database does not answer: %s", plain(error))
             self._database_away = True

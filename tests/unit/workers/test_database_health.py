@@ -19,6 +19,20 @@ def test_it_beats_from_the_beginning(health):
     assert health.is_up
 
 
+def test_a_supervisor_that_takes_long_to_load_is_no_database_that_is_away(health, monkeypatch):
+    # Given a worker that started half a minute ago, on a busy machine
+    later = time.monotonic() + 30
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    # When its supervisor has not reported yet, then it takes messages
+    assert health.is_up
+
+
+def test_a_supervisor_that_never_reports_is_not_waited_for_without_end(health, monkeypatch):
+    later = time.monotonic() + 90
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert not health.is_up
+
+
 def test_it_stops_when_the_database_is_known_to_be_away(health):
     health.report_down()
     assert not health.is_up
@@ -32,6 +46,7 @@ def test_it_beats_again_with_the_next_answer(health):
 
 def test_it_stops_by_itself_when_nobody_writes_any_more(health, monkeypatch):
     # Given a watch that hangs, or is gone, for a minute
+    health.report_up()
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
     # Then its last answer counts no more
