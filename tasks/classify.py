@@ -2,6 +2,8 @@
 
 import logging
 
+from celery.exceptions import Retry
+
 from db.errors import plain
 from workers import child_process, classification
 from workers.celery_ext.app import CLASSIFY_TASK, app
@@ -14,9 +16,16 @@ from workers.memory import release_memory
 log = logging.getLogger(__name__)
 
 
-@app.task(name=CLASSIFY_TASK, throws=(BatchReturnedError,))  # type: ignore[untyped-decorator]  # Celery publishes no types
-def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None:  # noqa: ARG001
+@app.task(name=CLASSIFY_TASK)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def classify(  # noqa: D417
+    version: int,
+    batch_id: int,
+    root: str,  # noqa: ARG001
+    paths: list[str],  # noqa: ARG001
+) -> classification.BatchOutcome | None:
     """Classify the ledger's batch `batch_id`, then publish the next pending one.
+
+    Returns what Flower shows; Retry is Celery's state of a batch that went back to the ledger.
 
     `root` and `paths` are for display (Flower, logs). The files that are read come from the ledger:
     a forged or stale message can make a worker claim a batch early, but never read another file.
@@ -25,14 +34,16 @@ def classify(version: int, batch_id: int, root: str, paths: list[str]) -> None: 
         # A newer producer during an upgrade. The batch stays queued, and sweeps publish it again
         # until a worker that knows the version gets it.
         BatchLogger(log, batch_id).warning("message version %d is not known here; left", version)
-        return
+        return None
     context = child_process.context()
     try:
-        classification.classify_batch(batch_id, context)
+        outcome = classification.classify_batch(batch_id, context)
     except Exception as error:
         if Fault.of(error) is Fault.BUG:
             raise
         BatchLogger(log, batch_id).error("back to the ledger: %s", plain(error))
-        raise BatchReturnedError(plain(error)) from None
+        # The ledger publishes it again when it is due, so that no retry is sent from here.
+        raise Retry(exc=BatchReturnedError(plain(error))) from None
     dispatch(app, context.database, context.settings)
     release_memory()
+    return outcome

@@ -30,6 +30,9 @@ _served: Final[set[str]] = set()
 def remember_queues(**_: Any) -> None:
     """Remember, in the parent, the queues that its children serve."""
     _served.update(app.amqp.queues.consume_from)
+    if _classifies():
+        # The supervisor logs each end of a child, with what becomes of its batch.
+        logging.getLogger("multiprocessing").addFilter(_is_no_childs_end)
 
 
 def database() -> Engine:
@@ -40,6 +43,10 @@ def database() -> Engine:
 def context() -> WorkContext:
     """Return what this process classifies with, created at its first use."""
     return _context_of(os.getpid())
+
+
+def _is_no_childs_end(record: logging.LogRecord) -> bool:
+    return record.msg != "Process %r pid:%r exited with %r"
 
 
 def _classifies() -> bool:

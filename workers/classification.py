@@ -3,7 +3,9 @@
 import logging
 import time
 import uuid
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from classifier.errors import SoundError
 from db.errors import plain
@@ -28,11 +30,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class BatchOutcome(NamedTuple):
-    """How many sounds of a batch were classified, and how many failed."""
+@dataclass(frozen=True, slots=True, repr=False)
+class BatchOutcome:
+    """How many sounds of a batch were classified, and how many failed, by error code."""
 
     classified: int
-    failed: int
+    errors: Counter[str]
+
+    @property
+    def failed(self) -> int:
+        """How many sounds failed."""
+        return self.errors.total()
+
+    def __repr__(self) -> str:
+        """Return what the log contains, and what Flower shows as the task's result."""
+        reasons = ", ".join(f"{code} {count}" for code, count in self.errors.most_common())
+        return f"{self.classified} classified, {self.failed} failed{reasons and f': {reasons}'}"
 
 
 class LeaseLostError(Exception):
@@ -139,15 +152,14 @@ def _classify_claimed(
     ]
     results = _results(claimed, readings, predict(classifier, inputs), settings)
     predicted = time.perf_counter()
-    classified = sum(isinstance(result.outcome, Prediction) for result in results)
-    outcome = BatchOutcome(classified, len(results) - classified)
+    errors = Counter(
+        str(result.outcome.code) for result in results if isinstance(result.outcome, Failure)
+    )
+    outcome = BatchOutcome(len(results) - errors.total(), errors)
+    counts = {"classified": outcome.classified, "failed": outcome.failed}
     with context.database.begin() as connection:
         if not ledger.finish(
-            connection,
-            claimed.id,
-            token=claimed.token,
-            entries=claimed.entries,
-            **outcome._asdict(),
+            connection, claimed.id, token=claimed.token, entries=claimed.entries, **counts
         ):
             raise LeaseLostError
         sounds.save(connection, results)
@@ -160,18 +172,18 @@ def _classify_claimed(
         times = BatchTimes(waited_seconds=claimed.waited_seconds, **seconds)
         batch_metrics.save(connection, claimed.id, times, results)
     log.info(
-        "batch %d of ingest %d: %d classified, %d failed; headers %.0f ms, folders %.0f ms, "
+        "batch %d of ingest %d: %r; headers %.0f ms, folders %.0f ms, "
         "model %.0f ms, database %.0f ms; model %s",
         claimed.id,
         claimed.ingest_id,
-        *outcome,
+        outcome,
         *(1e3 * value for value in seconds.values()),
         classifier.version,
         extra={
             "ingest": claimed.ingest_id,
             "batch": claimed.id,
             "model_version": classifier.version,
-            **outcome._asdict(),
+            **counts,
             **{name: round(value, 4) for name, value in seconds.items()},
         },
     )

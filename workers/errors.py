@@ -9,3 +9,7 @@ class LibraryRootAwayError(CratesortError):
 
 class BatchReturnedError(CratesortError):
     """A batch went back to the ledger, with no attempt counted; its message gives the reason."""
+
+    def __repr__(self) -> str:
+        """Return the reason first: Flower shows the beginning."""
+        return f"handed back: {self}"

@@ -89,7 +89,7 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         f"--db={file}",
         f"--state-save-interval={_SAVE_SECONDS * 1000}",
         f"--max-tasks={_MOST_TASKS}",
-        "--tasks-columns=name,kwargs,state,received,started,runtime,worker,exception",
+        "--tasks-columns=name,kwargs,state,received,started,runtime,worker,result,exception",
         # A file flowerconfig.py in the folder at hand would be run.
         f"--conf={os.devnull}",
     )

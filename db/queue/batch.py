@@ -25,6 +25,7 @@ class BatchEntry(NamedTuple):
 class QueuedBatch:
     """A batch that was just marked `queued` and now needs a message.
 
+    - `ingest_id`: the ingest it belongs to.
     - `root`: name of the library root.
     - `again`: whether it was claimed before and came back: it has waited once already. False for a
       suspect, which may wait behind the others.
@@ -32,6 +33,7 @@ class QueuedBatch:
     """
 
     id: int
+    ingest_id: int
     root: str
     paths: tuple[str, ...]
     again: bool = False

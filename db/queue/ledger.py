@@ -205,6 +205,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
         .values(state=BatchState.QUEUED, queued_at=now())
         .returning(
             batches.c.id,
+            batches.c.ingest_id,
             batches.c.root,
             batches.c.paths,
             # Not whether it is NULL: in RETURNING, SQLite finds nothing NULL.
@@ -216,6 +217,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
     taken = [
         QueuedBatch(
             row.id,
+            row.ingest_id,
             row.root,
             tuple(row.paths),
             again=row.started_at is not None and not row.suspect,

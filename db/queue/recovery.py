@@ -130,11 +130,11 @@ def isolate(
 def suspect(connection: Connection, batch_id: int) -> QueuedBatch | None:
     """Return a batch if it holds one sound that is suspected of crashing its readers."""
     row = connection.execute(
-        select(batches.c.id, batches.c.root, batches.c.paths).where(
+        select(batches.c.id, batches.c.ingest_id, batches.c.root, batches.c.paths).where(
             batches.c.id == batch_id, batches.c.suspect
         )
     ).one_or_none()
-    return None if row is None else QueuedBatch(row.id, row.root, tuple(row.paths))
+    return None if row is None else QueuedBatch(row.id, row.ingest_id, row.root, tuple(row.paths))
 
 
 def _count_attempt(connection: Connection, row: RowMapping) -> AttemptOutcome:

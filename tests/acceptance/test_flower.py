@@ -126,14 +126,16 @@ def test_its_history_says_which_batch_a_task_was_and_survives_it(
     flower, fleet, worker_process, run_cli, folder, tmp_path
 ):
     # Given a batch that was done while Flower ran
+    (folder / "nothing.wav").touch()
     history = tmp_path / "history.db"
     first = flower("--state-file", str(history))
     with worker_process("--concurrency", "1", settings=fleet):
-        assert run_cli("ingest", folder, "--wait", settings=fleet).code == 0
+        assert run_cli("ingest", folder, "--wait", settings=fleet).code == 1
         wait_until(lambda: first.tasks(), "Flower has heard of it", 30)
         (task,) = [one for one in first.tasks().values() if one["name"] == "tasks.classify"]
-        assert task["kwargs"] == "batch 1: 3 sounds from kick 0.wav"
+        assert task["kwargs"] == "batch 1 of ingest 1: 4 sounds from sounds/kick 0.wav"
         wait_until(lambda: "SUCCESS" in str(first.tasks()), "Flower has heard of its end", 30)
+        assert first.tasks()[task["uuid"]]["result"] == "3 classified, 1 failed: empty_file 1"
     # When it is killed, some time after that, and another one started
     heard = time.time()
 

@@ -25,6 +25,11 @@ def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
         suspects = [row for row in fleet.batches() if row["suspect"]]
         assert [row["paths"] for row in suspects] == [["gate.wav"]]
 
+        # And the log has its death once
+        (line,) = [line for line in worker.log().splitlines() if str(child) in line]
+        assert f"its process {child} ended; it was isolated" in line
+        assert "WorkerLostError" not in worker.log()
+
         # And the suspect is done too when it was not its fault
         fleet.open_gate()
         fleet.wait_until_done()

@@ -165,7 +165,7 @@ def test_what_somebody_waits_for_goes_past_a_full_window(
     assert states[2:] == [(["b/2.wav"], "pending"), (["now.wav"], "queued")]
     with redis.Redis.from_url(redis_url) as client:
         (message,) = map(json.loads, client.lrange("interactive", 0, -1))
-    assert message["headers"]["kwargsrepr"] == "batch 4: 1 sounds from now.wav"
+    assert message["headers"]["kwargsrepr"] == "batch 4 of ingest 2: 1 sounds from main/now.wav"
     assert len(messages(redis_url)) == 2
 
 

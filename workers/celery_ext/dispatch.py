@@ -8,7 +8,6 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from celery import Celery
@@ -33,6 +32,9 @@ log = logging.getLogger(__name__)
 
 #: Version of the message's arguments; a worker leaves versions it does not know to others.
 MESSAGE_VERSION: Final = 1
+
+#: What is shown of a path.
+_SHOWN_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,10 @@ def _length(channel: Any, queue: str) -> int:
 
 
 def _send(app: Celery, batch: QueuedBatch) -> None:
-    first = printable(PurePosixPath(batch.paths[0]).name)
+    # Its folder, too; a path may be very long, and Flower keeps 20,000 of these.
+    first = printable(f"{batch.root}/{batch.paths[0]}".replace("//", "/", 1))
+    if len(first) > _SHOWN_CHARACTERS:
+        first = "..." + first[-_SHOWN_CHARACTERS:]
     app.send_task(
         CLASSIFY_TASK,
         kwargs={
@@ -110,5 +115,6 @@ def _send(app: Celery, batch: QueuedBatch) -> None:
         priority=FIRST_PRIORITY if batch.again or batch.interactive else BULK_PRIORITY,
         # What Flower and the logs show in place of 256 paths.
         argsrepr="()",
-        kwargsrepr=f"batch {batch.id}: {len(batch.paths)} sounds from {first}",
+        kwargsrepr=f"batch {batch.id} of ingest {batch.ingest_id}: "
+        f"{len(batch.paths)} sounds from {first}",
     )

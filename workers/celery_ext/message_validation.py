@@ -12,7 +12,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
+from celery.worker.state import task_ready
 from celery.worker.strategy import default
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,26 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
     @time_limits.setter
     def time_limits(self, _value: Any) -> None:
         """Ignore the message's header."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Report a process that is killed for its time limit; the supervisor logs it."""
+        self._report_killed(f"over the time limit of {timeout:g} s")
+
+    def on_failure(self, exc_info: Any, **options: Any) -> Any:
+        """Report a process that was killed; Celery would log it again, with a traceback."""
+        error = exc_info.exception
+        error = error.exc if isinstance(error, ExceptionWithTraceback) else error
+        if isinstance(error, TimeLimitExceeded):
+            return None  # the pool calls `on_timeout`, too
+        if isinstance(error, WorkerLostError):
+            return self._report_killed(str(error).removeprefix("Worker exited prematurely: "))
+        return super().on_failure(exc_info, **options)
+
+    def _report_killed(self, reason: str) -> None:
+        task_ready(self)
+        self.acknowledge()  # the ledger returns its batch
+        exception = f"its process was killed: {reason}"
+        self.send_event("task-failed", exception=exception, traceback="")
 
 
 def strict_strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:

@@ -96,7 +96,10 @@ def _return_batches(
     else:
         ending = Ending.CRASHED
     with database.begin() as connection:
-        for batch in recovery.held_by_worker(connection, marker.worker):
+        held = recovery.held_by_worker(connection, marker.worker)
+        if not held and ending is Ending.CRASHED and not settings.in_process:
+            log.warning("process %d ended with no batch in hand", marker.pid)
+        for batch in held:
             index = marker.index if marker.batch_id == batch.id else None
             decision = decide(
                 ending,
@@ -107,5 +110,6 @@ def _return_batches(
             if marker.awaits_hand_back:
                 what = "handed back, now that the database answers"
             else:
-                what = f"its process {marker.pid} ended; it was {outcome}"
+                how = "ran out of time" if ending is Ending.TIMED_OUT else "ended"
+                what = f"its process {marker.pid} {how}; it was {outcome}"
             BatchLogger(log, batch.id).warning("%s", what)

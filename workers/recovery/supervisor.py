@@ -99,7 +99,6 @@ class Supervisor:
         """Do everything that is due; a transient failure ends this poll, not the supervisor."""
         for child in self._children():
             if child.overdue_seconds() > _POOLS_GRACE_SECONDS and not child.awaits_hand_back:
-                log.warning("process %d is over its time and is killed", child.pid)
                 _kill(child.pid)
         try:
             if self._database_away:

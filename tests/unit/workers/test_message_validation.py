@@ -2,8 +2,10 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from kombu.message import Message
 
 from tasks.classify import classify
@@ -19,6 +21,36 @@ def message(payload=((), {}, {}), **headers):
         content_encoding="utf-8",
         accept={"application/json"},
     )
+
+
+@pytest.fixture
+def request_of():
+    """A request for a task whose events are collected, and not sent."""
+
+    def make(sent):
+        request = LimitedRequest(message(), app=classify.app, task=classify)
+        request.send_event = lambda kind, **fields: sent.append((kind, fields["exception"]))
+        request.acknowledge = lambda: sent.append("acknowledged")
+        return request
+
+    return make
+
+
+def test_a_killed_child_is_named_as_such_and_its_message_used_up(request_of):
+    sent = []
+    error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 3.")
+    request_of(sent).on_failure(SimpleNamespace(exception=error))
+    event = ("task-failed", "its process was killed: signal 9 (SIGKILL) Job: 3.")
+    assert sent == ["acknowledged", event]
+
+
+def test_a_child_killed_for_its_time_limit_is_reported_once(request_of):
+    sent = []
+    request = request_of(sent)
+    request.on_failure(SimpleNamespace(exception=TimeLimitExceeded(45.0)))
+    request.on_timeout(soft=False, timeout=45.0)
+    event = ("task-failed", "its process was killed: over the time limit of 45 s")
+    assert sent == ["acknowledged", event]
 
 
 def test_a_message_of_our_own_is_taken():
