@@ -25,7 +25,7 @@ def classify(  # noqa: D417
 ) -> classification.BatchOutcome | None:
     """Classify the ledger's batch `batch_id`, then publish the next pending one.
 
-    Returns what Flower shows; Retry is Celery's state of a batch that went back to the ledger.
+    Returns what Flower shows. Raises Retry, a state of Celery, when the batch went back.
 
     `root` and `paths` are for display (Flower, logs). The files that are read come from the ledger:
     a forged or stale message can make a worker claim a batch early, but never read another file.

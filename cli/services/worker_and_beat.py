@@ -57,10 +57,11 @@ def beat(celery_options: tuple[str, ...]) -> None:
     One is enough; two are harmless. CELERY_OPTIONS go to Celery's beat.
     """
     require_broker("a beat")
+    from workers.celery_ext.app import app
+
+    app.conf.task_send_sent_event = False  # Flower would remember little but sweeps
     options = list(celery_options)
-    # In memory. Celery's default keeps a file, which two beats of one host destroy for each other;
-    # there is nothing in it that a sweep every few seconds would need after a restart.
-    set_default(options, "-S", "--scheduler", "celery.beat:Scheduler")
+    set_default(options, "-S", "--scheduler", "workers.celery_ext.beat_scheduler:QuietScheduler")
     start("beat", *options)
 
 

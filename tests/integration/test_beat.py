@@ -36,7 +36,7 @@ def start_beat(tmp_path, fleet):
 def test_two_beats_of_one_host_both_go_on_sending(start_beat, tmp_path):
     # Given one beat at work
     def sent(name):
-        return (tmp_path / f"{name}.log").read_text().count("Sending due task sweep")
+        return (tmp_path / f"{name}.log").read_text().count("sent sweep")
 
     beats = [start_beat("first")]
     wait_until(lambda: sent("first") > 0, "the first beat sends")

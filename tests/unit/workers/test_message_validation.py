@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Retry
 from kombu.message import Message
 
 from tasks.classify import classify
 from workers.celery_ext.dispatch import MESSAGE_VERSION
 from workers.celery_ext.message_validation import LimitedRequest, fault_of
+from workers.errors import LibraryRootAwayError
 
 
 def message(payload=((), {}, {}), **headers):
@@ -97,3 +99,17 @@ def test_a_message_of_an_unknown_version_is_left_for_another_worker(version, cap
 
     # Then it says so, and does not try
     assert f"batch 7: message version {version} is not known here" in caplog.text
+
+
+def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
+    # Given a batch whose library root is away
+    def classify_batch(_batch_id, _context):
+        raise LibraryRootAwayError("the library root 'packs' (/mnt/packs) cannot be opened")
+
+    monkeypatch.setattr("workers.classification.classify_batch", classify_batch)
+    monkeypatch.setattr("workers.child_process.context", lambda: None)
+    # When its task ends, then Flower shows this, and no failure
+    with pytest.raises(Retry) as ended:
+        classify(MESSAGE_VERSION, 7, "packs", ["a.wav"])
+    reason = "handed back: the library root 'packs' (/mnt/packs) cannot be opened"
+    assert repr(ended.value.exc) == reason

@@ -1,0 +1,26 @@
+"""Beat's scheduler while Redis is away."""
+
+import logging
+
+from pydantic import SecretStr
+
+from tests.support.servers.lifecycle import free_port
+from workers.celery_ext.app import build_app
+from workers.celery_ext.beat_scheduler import QuietScheduler
+from workers.settings import Settings
+
+
+def test_while_redis_is_away_it_says_so_at_once_and_then_ever_more_rarely(caplog):
+    # Given a beat whose Redis is away from the beginning
+    settings = Settings(broker_url=SecretStr(f"redis://127.0.0.1:{free_port()}/0"))
+    scheduler = QuietScheduler(app=build_app(settings))
+    assert len(caplog.records) == 1
+    # When nine tasks are due
+    with caplog.at_level(logging.INFO):
+        for _ in range(9):
+            scheduler.apply_entry(scheduler.schedule["sweep"], producer=scheduler.producer)
+    # Then it said so at the first, second, fourth and eighth failure, without a traceback
+    assert len(caplog.records) == 4
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert "Traceback" not in caplog.text
+    assert "Redis cannot be reached (Error 111" in caplog.text

@@ -1,0 +1,56 @@
+"""Beat's schedule in memory, and one line where Celery logs two tracebacks a task."""
+
+import logging
+from typing import Any
+
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from kombu import Producer
+from kombu.utils.objects import cached_property
+
+from db.errors import plain
+from workers.faults import BROKER_AWAY
+
+log = logging.getLogger(__name__)
+
+
+class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no types
+    """Sends what is due. While Redis is away it logs one line, then after ever longer times.
+
+    In memory: Celery's default keeps a file, which two beats of one host destroy for each other,
+    and in which there is nothing that a sweep every few seconds would need after a restart.
+    """
+
+    _failures = 0
+
+    def setup_schedule(self) -> None:
+        """Report a Redis that is away at once, and not when the first task is due."""
+        super().setup_schedule()
+        try:
+            self.connection.ensure_connection(max_retries=0)
+        except BROKER_AWAY as error:
+            self._report(error)
+
+    @cached_property  # type: ignore[untyped-decorator]
+    def producer(self) -> Producer:
+        """The producer. Celery's waits for Redis, and logs that again every few seconds."""
+        return Producer(self.connection, auto_declare=False)  # type: ignore[no-untyped-call]
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        """Send a task that is due."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            if not isinstance(error.__context__, BROKER_AWAY):
+                log.exception("%s", error)
+                return
+            self._report(error.__context__)
+        else:
+            log.info("sent %s", entry.name)
+            if self._failures:
+                self._failures = 0
+                log.warning("Redis answers again: tasks are sent when they are due")
+
+    def _report(self, error: BaseException) -> None:
+        self._failures += 1
+        if self._failures.bit_count() == 1:  # the first, second, fourth, eighth, ...
+            log.warning("Redis cannot be reached (%s): no task is sent until it can", plain(error))
