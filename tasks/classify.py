@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @app.task(name=CLASSIFY_TASK)  # type: ignore[untyped-decorator]  # Celery publishes no types
-def classify(  # noqa: D417
+def classify(
     version: int,
     batch_id: int,
     root: str,  # noqa: ARG001

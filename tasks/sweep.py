@@ -9,7 +9,6 @@ from workers.faults import Fault
 from workers.recovery import ledger_sweep
 from workers.settings import load_settings
 
-
 log = logging.getLogger(__name__)
 
 

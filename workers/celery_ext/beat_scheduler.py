@@ -32,7 +32,7 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no ty
 
     @cached_property  # type: ignore[untyped-decorator]
     def producer(self) -> Producer:
-        """The producer. Celery's waits for Redis, and logs that again every few seconds."""
+        """Return a producer; the one of Celery waits for Redis, and logs that each few seconds."""
         return Producer(self.connection, auto_declare=False)  # type: ignore[no-untyped-call]
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:

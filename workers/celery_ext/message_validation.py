@@ -33,7 +33,7 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
     def time_limits(self, _value: Any) -> None:
         """Ignore the message's header."""
 
-    def on_timeout(self, soft: bool, timeout: float) -> None:
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: ARG002
         """Report a process that is killed for its time limit; the supervisor logs it."""
         self._report_killed(f"over the time limit of {timeout:g} s")
 
