@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
-from kombu import Producer
+from kombu.messaging import Producer
 from kombu.utils.objects import cached_property
 
 from db.errors import plain
@@ -30,7 +30,7 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no ty
         except BROKER_AWAY as error:
             self._report(error)
 
-    @cached_property  # type: ignore[untyped-decorator]
+    @cached_property
     def producer(self) -> Producer:
         """Return a producer; the one of Celery waits for Redis, and logs that each few seconds."""
         return Producer(self.connection, auto_declare=False)  # type: ignore[no-untyped-call]
