@@ -21,6 +21,10 @@ class RollbackError(CratesortError):
     """There is no promotion to take back, or a concurrent promotion came first."""
 
 
+class NotPassedError(CratesortError):
+    """A model that no promotion gate let through."""
+
+
 class UnknownModelError(CratesortError):
     """A version that neither the database nor the package has."""
 
@@ -98,14 +102,20 @@ def show(version: str, report: BinaryIO | None) -> None:
 
 @models.command()
 @click.argument("version")
-def promote(version: str) -> None:
-    """Let VERSION serve from the next batch on."""
+@click.option("--yes", is_flag=True, help="Also a model that passed no comparison.")
+def promote(version: str, yes: bool) -> None:
+    """Let VERSION serve from the next batch on.
+
+    A model that was not found better than the one that served before it needs --yes.
+    """
     from classifier.bundle.starter import starter_version
     from db.registry import bundles
 
     stored = None if version == starter_version() else version
     with opened_database() as (_, database):
         _require_that_it_loads(database, stored)
+        if stored is not None and not yes:
+            _require_that_it_passed(database, stored)
         with database.begin() as connection:
             promoted = bundles.promote(connection, stored, by=_person())
     if not promoted:
@@ -157,6 +167,26 @@ def _require_that_it_loads(database: "Engine", version: str | None) -> None:
     if serving != version:
         # Workers would refuse it: their rows would name another model than the one promoted.
         raise BundleError(f"the bundle stored as {version!r} calls itself {serving!r}")
+
+
+def _require_that_it_passed(database: "Engine", version: str) -> None:
+    """Raise `NotPassedError` unless the gate of the run that made a model let it through."""
+    from db.engine import reading
+    from db.registry import training_runs
+    from db.states import RunVerdict
+
+    with reading(database) as connection:
+        run = training_runs.made(connection, version)
+    if run is None:
+        why = "no training run of this database made it, so nothing compared it"
+    elif run.verdict == RunVerdict.PROMOTED or run.metrics.get("passed_gate"):
+        return
+    else:
+        why = run.reason or "its run gives no reason"
+    raise NotPassedError(
+        f"{version} was not found better than the model that served: {why}. To let it serve "
+        f"anyway: cratesort models promote {version} --yes"
+    )
 
 
 def _person() -> str:

@@ -54,7 +54,8 @@ def train(
     suffers, does it replace the other. Give labels with `cratesort labels import`.
 
     With --from-csv, from a table instead: measured by models that never saw the vendors they are
-    tested on, fitted on all rows, and stored; `cratesort models promote` lets it serve.
+    tested on, beside the model that serves, fitted on all rows, and stored; `cratesort models
+    promote` lets it serve.
 
     Needs the [training] extra.
     """
@@ -136,22 +137,28 @@ def _print_retraining(finished: "FinishedRun") -> None:
         f"other, {sizes['surplus']:,} too many"
     )
     say()
-    if metrics["champion"] is not None:
-        versions = {"champion": metrics["champion_version"], "challenger": result.version}
-        print_table(
-            [
-                (role, version, *(metrics[role][figure] for figure in _COMPARED))
-                for role, version in versions.items()
-            ],
-            "<<>>>>",
-            ("", "", "macro precision", "macro F1", "accuracy", "sounds"),
-        )
-        say()
+    _print_compared(metrics, result.version)
     say(f"Model {result.version}: {run.verdict}")
     say(labelled("", run.reason or "", 2))
     if run.verdict != "promoted":
         say("  it is stored; to let it serve anyway:")
-        say(f"  cratesort models promote {result.version}")
+        say(f"  cratesort models promote {result.version} --yes")
+
+
+def _print_compared(metrics: Mapping[str, Any], version: str) -> None:
+    """Print champion and challenger on the same sounds, if there are any."""
+    if metrics["champion"] is None:
+        return
+    versions = {"champion": metrics["champion_version"], "challenger": version}
+    print_table(
+        [
+            (role, version, *(metrics[role][figure] for figure in _COMPARED))
+            for role, version in versions.items()
+        ],
+        "<<>>>>",
+        ("", "", "macro precision", "macro F1", "accuracy", "sounds"),
+    )
+    say()
 
 
 def _print_table_run(finished: "FinishedRun") -> None:
@@ -168,11 +175,14 @@ def _print_table_run(finished: "FinishedRun") -> None:
     say("Random split: vendors already known, so these figures say nothing of a new one")
     print_evaluation(metrics["random_split"])
     say()
+    say(f"Beside the champion {metrics['champion_version']}, on vendors it has not learned")
+    say(labelled("", metrics["gate"], 2))
+    _print_compared(metrics, result.version)
     say(
         f"Model {result.version}: {result.sizes['sounds']:,} sounds, "
         f"{len(result.bundle or b'') / 1e6:.1f} MB. Stored; to let it serve:"
     )
-    say(f"  cratesort models promote {result.version}")
+    say(f"  cratesort models promote {result.version}{'' if metrics['passed_gate'] else ' --yes'}")
 
 
 def print_evaluation(evaluation: Mapping[str, Any]) -> None:

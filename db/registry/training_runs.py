@@ -229,6 +229,13 @@ def recent(connection: Connection, *, limit: int) -> list[TrainingRun]:
     return [_run(row) for row in rows.mappings()]
 
 
+def made(connection: Connection, model_version: str) -> TrainingRun | None:
+    """Return the run that made a model, None without one."""
+    query = _runs().where(training_runs.c.model_version == model_version)
+    row = connection.execute(query.order_by(training_runs.c.id.desc())).mappings().first()
+    return None if row is None else _run(row)
+
+
 def report_of(connection: Connection, model_version: str) -> bytes | None:
     """Return the report (HTML under gzip) of the run that made a model, None without one."""
     query = select(training_runs.c.report).where(training_runs.c.model_version == model_version)

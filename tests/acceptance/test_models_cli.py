@@ -12,7 +12,8 @@ from classifier.bundle.load import read_manifest
 from classifier.bundle.starter import starter_version
 from classifier.categories import CATEGORIES
 from db.engine import create_engine
-from db.registry import bundles
+from db.registry import bundles, training_runs
+from db.states import RunTrigger, RunVerdict
 from db.tables import models as models_table
 from tests.support import sounds
 from tests.support.bundles import called
@@ -39,6 +40,26 @@ def store(sqlite_url):
         engine.dispose()
 
     return store
+
+
+@pytest.fixture
+def run_made(sqlite_url):
+    """Let a training run with this end have made a model of this version."""
+
+    def run_made(version, verdict, metrics):
+        engine = create_engine(sqlite_url)
+        with engine.begin() as connection:
+            run = training_runs.open_run(
+                connection, slot=None, trigger=RunTrigger.HAND, lease_seconds=60, holder="h:1",
+                seed=0, libraries={},
+            )  # fmt: skip
+            training_runs.close_done(
+                connection, run.id, run.token, verdict=verdict, reason="macro F1 falls",
+                model_version=version, sizes={}, metrics=metrics, report=None, last_label_id=0,
+            )  # fmt: skip
+        engine.dispose()
+
+    return run_made
 
 
 @pytest.fixture
@@ -98,18 +119,51 @@ def test_a_promoted_model_serves_until_the_starter_is_promoted(
 ):
     version = read_manifest(starter).version
     store("mine", called("mine"))
-    assert run_cli("models", "promote", "mine", settings=settings).code == 0
+    assert run_cli("models", "promote", "mine", "--yes", settings=settings).code == 0
     assert {name: model["serves"] for name, model in listed().items()} == {
         "mine": True,
         version: False,
     }
-    assert run_cli("models", "promote", version, settings=settings).code == 0
+    assert run_cli("models", "promote", version, "--yes", settings=settings).code == 0
     assert listed()[version]["serves"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "metrics"), [(RunVerdict.PROMOTED, {}), (RunVerdict.STORED, {"passed_gate": True})]
+)
+def test_a_model_that_was_found_better_is_promoted_at_once(
+    run_cli, listed, store, run_made, settings, verdict, metrics
+):
+    store("mine", called("mine"))
+    run_made("mine", verdict, metrics)
+    assert run_cli("models", "promote", "mine", settings=settings).code == 0
+    assert listed()["mine"]["serves"]
+
+
+@pytest.mark.parametrize(
+    ("has_run", "reason"), [(True, "macro F1 falls"), (False, "no training run of this database")]
+)
+def test_a_model_that_passed_no_gate_is_promoted_only_with_yes_and_told_why(
+    run_cli, listed, store, run_made, settings, has_run, reason
+):
+    # Given a model that no comparison found better
+    store("mine", called("mine"))
+    if has_run:
+        run_made("mine", RunVerdict.KEPT, {"passed_gate": False})
+    # When it is to serve, then it does not, for a reason that is told
+    done = run_cli("models", "promote", "mine", settings=settings)
+    assert done.code == 2
+    assert f"mine was not found better than the model that served: {reason}" in done.stderr
+    assert "cratesort models promote mine --yes" in done.stderr
+    assert not listed()["mine"]["serves"]
+    # Unless the user says so
+    assert run_cli("models", "promote", "mine", "--yes", settings=settings).code == 0
+    assert listed()["mine"]["serves"]
 
 
 def test_a_model_that_does_not_load_is_not_promoted(run_cli, listed, store, settings):
     store("broken", b"not a bundle")
-    done = run_cli("models", "promote", "broken", settings=settings)
+    done = run_cli("models", "promote", "broken", "--yes", settings=settings)
     assert done.code == 2
     assert "Traceback" not in done.stderr
     assert not listed()["broken"]["serves"]
@@ -117,7 +171,7 @@ def test_a_model_that_does_not_load_is_not_promoted(run_cli, listed, store, sett
 
 def test_a_model_that_calls_itself_otherwise_is_not_promoted(run_cli, listed, store, settings):
     store("mine", called("another"))
-    done = run_cli("models", "promote", "mine", settings=settings)
+    done = run_cli("models", "promote", "mine", "--yes", settings=settings)
     assert done.code == 2
     assert "the bundle stored as 'mine' calls itself 'another'" in done.stderr
     assert not listed()["mine"]["serves"]
@@ -129,7 +183,7 @@ def test_a_damaged_model_is_not_promoted_and_the_champion_stays(
     # Given a champion, and another model whose bytes a disk has changed
     store("good", called("good"))
     store("damaged", called("damaged"))
-    assert run_cli("models", "promote", "good", settings=settings).code == 0
+    assert run_cli("models", "promote", "good", "--yes", settings=settings).code == 0
     engine = create_engine(sqlite_url)
     with engine.begin() as connection:
         connection.execute(
@@ -139,7 +193,7 @@ def test_a_damaged_model_is_not_promoted_and_the_champion_stays(
         )
     engine.dispose()
     # When it is to serve, then one line says why not
-    done = run_cli("models", "promote", "damaged", settings=settings)
+    done = run_cli("models", "promote", "damaged", "--yes", settings=settings)
     assert done.code == 2
     assert "model damaged in the database is damaged: its SHA-256" in done.stderr
     assert listed()["good"]["serves"]
@@ -155,7 +209,7 @@ def test_rollbacks_go_back_one_by_one_to_the_starter_and_then_refuse(
     first = read_manifest(starter).version
     for version in ("v2", "v3"):
         store(version, called(version))
-        assert run_cli("models", "promote", version, settings=settings).code == 0
+        assert run_cli("models", "promote", version, "--yes", settings=settings).code == 0
 
     # When they are taken back, then each time that serves which did before
     for serves, no_longer in (("v2", "v3"), (first, "v2")):
@@ -184,7 +238,7 @@ def test_a_rollback_to_a_model_that_does_not_load_is_refused(
 ):
     for version in ("v2", "v3"):
         store(version, called(version))
-        assert run_cli("models", "promote", version, settings=settings).code == 0
+        assert run_cli("models", "promote", version, "--yes", settings=settings).code == 0
     engine = create_engine(sqlite_url)
     with engine.begin() as connection:
         connection.execute(
@@ -214,7 +268,7 @@ def test_after_a_promotion_model_older_visits_exactly_the_old_rows(
     shutil.copytree(library / "free stuff", folder / "old")
     old = ingest(folder)["classified"]
     store("v2", called("v2"))
-    assert run_cli("models", "promote", "v2", settings=settings).code == 0
+    assert run_cli("models", "promote", "v2", "--yes", settings=settings).code == 0
     (folder / "new").mkdir()
     (folder / "new" / "kick.wav").write_bytes(sounds.encoded())
     assert ingest(folder)["enqueued"] == 1

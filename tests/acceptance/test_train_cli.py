@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_run_says_what_it_learned_what_became_of_the_model_and_why(trained):
     assert trained.code == 0, trained.stderr
     assert "79 labelled sounds: " in trained.stdout
     assert ": kept\n  too little is held out to compare on" in trained.stdout
-    assert "cratesort models promote 2" in trained.stdout
+    assert re.search(r"cratesort models promote 2\S+ --yes\n", trained.stdout)
 
 
 def test_all_but_the_reason_fits_a_terminal_of_80_columns(trained):
@@ -114,3 +115,10 @@ def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_pa
     assert answer["random_split"]["n_sounds"] == 27  # a third, rounded up
     status = json.loads(run_cli("status", "--json").stdout)
     assert status["model_version"].startswith("starter")
+    # And the model that serves was scored on the same rows, and too few packs decide nothing
+    assert answer["champion_version"] == starter_version()
+    assert answer["champion"]["n_sounds"] == answer["challenger"]["n_sounds"] == 79
+    assert answer["challenger"] == answer["by_vendor"]
+    assert not answer["passed_gate"]
+    assert "79 sounds of 2 packs" in answer["gate"]
+    assert answer["gate"] in answer["reason"]

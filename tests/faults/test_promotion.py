@@ -57,7 +57,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
         finished = done(backlog)
 
         # When another model is promoted
-        assert backlog.cli("models", "promote", "v2").code == 0
+        assert backlog.cli("models", "promote", "v2", "--yes").code == 0
         with backlog.database() as engine, reading(engine) as connection:
             promoted_at = clock(connection)
         backlog.open_gate()
@@ -88,7 +88,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
 
 def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog):
     """Without the look-up before each claim, the withdrawn model serves to the backlog's end."""
-    assert backlog.cli("models", "promote", "v2").code == 0
+    assert backlog.cli("models", "promote", "v2", "--yes").code == 0
     paths = paths_of(backlog)
     with backlog.worker(settings=SUPERVISOR_ALONE):
         wait_until(backlog.at_the_gate, "it stands still", 60)

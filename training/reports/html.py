@@ -83,11 +83,17 @@ def render_table_report(
     *,
     by_vendor: Evaluation | None,
     random_split: Evaluation,
+    champion: Evaluation | None = None,
     sizes: Mapping[str, Any],
     **run: str,
 ) -> str:
-    """Return the page of a training run from a table; see `render_training_report`."""
+    """Return the page of a training run from a table; see `render_training_report`.
+
+    `champion` is measured beside `by_vendor`.
+    """
     models = [("vendors already known (random split)", random_split)]
+    if champion is not None:
+        models.append(("the champion, on sounds of vendors it has not learned", champion))
     if by_vendor is not None:
         # Last, where the figures highlight it.
         models.append(("vendors never seen", by_vendor))

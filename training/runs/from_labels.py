@@ -5,45 +5,27 @@ out, and is compared with the champion on those that are. It is published as a b
 the verdict decides whether it serves.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from classifier.bundle.load import load_classifier, read_manifest
 from classifier.bundle.publish import publish
-from classifier.bundle.starter import starter_bundle
-from classifier.errors import BundleError
-from classifier.model.classifier import Classifier
 from db.engine import reading
-from db.registry import bundles
 from db.states import RunVerdict
 from training.data.dataset import LabelledSounds
 from training.data.from_database import LabelledTables, read_labelled
-from training.data.row_mates import mates_in
-from training.data.splits import Rows
 from training.errors import TrainingError
 from training.evaluation.metrics import evaluate
 from training.fit.stack_fit import StackFitter
 from training.phase_progress import Progress, counter
 from training.prior.pretrained import starter_prior
 from training.reports.html import render_training_report
+from training.runs.champion import FROZEN, Champion, read_champion, rows_of_others, starter_vendors
 from training.runs.promotion_gate import GateDecision, judge
 from training.runs.result import RunResult
-
-#: In a manifest: the model learned nothing of the frozen holdout, so it may be measured there.
-_FROZEN: Final = "frozen"
-
-
-@dataclass(frozen=True)
-class _Champion:
-    version: str
-    classifier: Classifier
-    training: Mapping[str, Any]
 
 
 def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progress) -> RunResult:
@@ -55,7 +37,7 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     """
     # First, because it is quick and may end the run.
     with reading(database) as connection:
-        champion = _champion(connection)
+        champion = read_champion(connection)
     progress("reading labels", 0, 1)
     # Their number is not known. Reporting each chunk lets the run be stopped there.
     tables = read_labelled(database, on_chunk=lambda _: progress("reading labels", 0, 1))
@@ -66,12 +48,12 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     advance = counter(progress, "fitting", fitter.n_epochs(tables.learned))
     models = fitter.fit(tables.learned, advance)
     progress("comparing", 0, 1)
-    starter_vendors = _vendors(read_manifest(starter_bundle()).training)
+    from_starter = starter_vendors()
     challenger = models.probabilities(tables.held_out)
-    decision = _judge(tables.held_out, champion, challenger, starter_vendors, seed)
+    decision = _judge(tables.held_out, champion, challenger, from_starter, seed)
     progress("comparing", 1, 1)
-    learned_vendors = starter_vendors | set(map(str, tables.learned.vendors))
-    unseen = _rows_of_unknown_vendors(tables.held_out, learned_vendors)
+    learned_vendors = from_starter | set(map(str, tables.learned.vendors))
+    unseen = rows_of_others(tables.held_out, learned_vendors)
     metrics = {
         "champion_version": champion.version,
         "champion": decision.champion.as_dict() if decision.champion else None,
@@ -91,7 +73,7 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
         training={
             **models.summary(tables.learned, seed=seed),
             "vendors": sorted(learned_vendors),
-            "holdout": _FROZEN,
+            "holdout": FROZEN,
             "temperature": models.temperature,
         },
         metrics=metrics,
@@ -119,15 +101,6 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     )
 
 
-def _champion(connection: Connection) -> _Champion:
-    version = bundles.champion_version(connection)
-    bundle = starter_bundle() if version is None else bundles.read(connection, version)
-    if bundle is None:
-        raise BundleError(f"model {version} serves and is not in the database")
-    classifier = load_classifier(bundle)
-    return _Champion(version or classifier.version, classifier, read_manifest(bundle).training)
-
-
 def _require_labels(tables: LabelledTables) -> None:
     if not len(tables.learned):
         reason = (
@@ -142,29 +115,25 @@ def _require_labels(tables: LabelledTables) -> None:
 
 def _judge(
     held_out: LabelledSounds,
-    champion: _Champion,
+    champion: Champion,
     challenger: NDArray[np.float32],
-    starter_vendors: frozenset[str],
+    from_starter: frozenset[str],
     seed: int,
 ) -> GateDecision:
     """Compare the predictions of both models for the vendors that neither may have learned."""
-    known = starter_vendors
-    if champion.training.get("holdout") != _FROZEN:
-        known |= _vendors(champion.training)
-    rows = _rows_of_unknown_vendors(held_out, known)
+    known = from_starter
+    if champion.training.get("holdout") != FROZEN:
+        known |= champion.vendors
+    rows = rows_of_others(held_out, known)
     sounds = held_out.take(rows)
-    answers = champion.classifier.answers(sounds.names.tolist(), sounds.headers, mates_in(sounds))
     packs = sounds.vendors + "\0" + sounds.packs
-    return judge(sounds.category_indices, packs, answers.probabilities, challenger[rows], seed=seed)
-
-
-def _rows_of_unknown_vendors(sounds: LabelledSounds, known: frozenset[str]) -> Rows:
-    """Return the rows of vendors that are not known."""
-    return np.flatnonzero(~np.isin(sounds.vendors.astype(str), list(known)))
-
-
-def _vendors(training: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(map(str, training.get("vendors", ())))
+    return judge(
+        sounds.category_indices,
+        packs,
+        champion.probabilities(sounds),
+        challenger[rows],
+        seed=seed,
+    )
 
 
 def _sizes(tables: LabelledTables) -> dict[str, Any]:

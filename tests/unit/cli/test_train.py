@@ -45,7 +45,16 @@ def test_a_run_from_a_table_shows_its_figures_in_80_columns(capsys):
             version="20261126-033000",
             bundle=b"x" * 2_700_000,
             sizes={"sounds": 123_456},
-            metrics={"by_vendor": figures, "by_vendor_skipped": None, "random_split": figures},
+            metrics={
+                "by_vendor": figures,
+                "by_vendor_skipped": None,
+                "random_split": figures,
+                "champion_version": "starter-1",
+                "champion": figures,
+                "challenger": figures,
+                "passed_gate": False,
+                "gate": "macro F1 falls",
+            },
         )
     )
     _print_table_run(finished)
@@ -54,5 +63,8 @@ def test_a_run_from_a_table_shows_its_figures_in_80_columns(capsys):
     measured = next(line for line in lines if "accuracy" in line)
     assert all(figure in measured for figure in ("0.750", "1.000", "0.900", "4 sounds"))
     assert ["c", "drum", "1", ".", "2", *["."] * 9] in [line.split() for line in lines]
-    stored = next(line for line in lines if "20261126-033000" in line)
+    assert "  macro F1 falls" in lines
+    assert ["champion", "starter-1", "1.000", "0.900", "0.750", "4"] in [s.split() for s in lines]
+    assert lines[-1] == "  cratesort models promote 20261126-033000 --yes"
+    stored = next(line for line in lines if "Model 20261126-033000" in line)
     assert all(figure in stored for figure in ("123,456 sounds", "2.7 MB"))

@@ -1,0 +1,65 @@
+"""The model that serves, and its predictions for sounds that a challenger is measured on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from classifier.bundle.load import load_classifier, read_manifest
+from classifier.bundle.starter import starter_bundle
+from classifier.errors import BundleError
+from classifier.model.classifier import Classifier
+from db.registry import bundles
+from training.data.dataset import LabelledSounds
+from training.data.row_mates import mates_in
+from training.data.splits import Rows
+
+#: In a manifest: the model learned nothing of the frozen holdout, so it may be measured there.
+FROZEN: Final = "frozen"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that serves; `training` is what its manifest states of its training."""
+
+    version: str
+    classifier: Classifier
+    training: Mapping[str, Any]
+
+    @property
+    def vendors(self) -> frozenset[str]:
+        """The vendors whose sounds it may have learned."""
+        return vendors_of(self.training)
+
+    def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
+        """Return the probabilities of each sound's categories; sounds of a folder are mates."""
+        names = sounds.names.tolist()
+        return self.classifier.answers(names, sounds.headers, mates_in(sounds)).probabilities
+
+
+def read_champion(connection: Connection) -> Champion:
+    """Load the model that serves; raises `BundleError` if it cannot be loaded."""
+    version = bundles.champion_version(connection)
+    bundle = starter_bundle() if version is None else bundles.read(connection, version)
+    if bundle is None:
+        raise BundleError(f"model {version} serves and is not in the database")
+    classifier = load_classifier(bundle)
+    return Champion(version or classifier.version, classifier, read_manifest(bundle).training)
+
+
+def starter_vendors() -> frozenset[str]:
+    """Return the vendors whose sounds the starter has learned, and every model fitted from it."""
+    return vendors_of(read_manifest(starter_bundle()).training)
+
+
+def vendors_of(training: Mapping[str, Any]) -> frozenset[str]:
+    """Return the vendors that a manifest lists."""
+    return frozenset(map(str, training.get("vendors", ())))
+
+
+def rows_of_others(sounds: LabelledSounds, vendors: frozenset[str]) -> Rows:
+    """Return the rows of vendors that are none of these."""
+    return np.flatnonzero(~np.isin(sounds.vendors.astype(str), list(vendors)))
