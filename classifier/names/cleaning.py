@@ -51,21 +51,41 @@ _TIME: Final = (
     r"(?:[T _.-]{0,3}(?:at[ _])?(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d)?"
     r"(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)"
 )
+_MONTH: Final = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 _STAMPS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
+        # Of programs that synchronise folders.
         r"\([^()]{0,80}conflicted copy[^()]{0,40}\)|\.sync-conflict-\d{8}-\d{6}-\w{7}",
-        r"(?<![\da-f])[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(?![\da-f])",
+        r"_[a-z\d]{1,20}_[a-z]{3}-\d\d-\d{4}-\d{4}_conflict",
+        # Identifiers.
+        r"(?<![\da-z])[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(?![\da-z])",
+        r"(?<![\da-z])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{16,64}(?![\da-z])",
+        # Dates and times.
         rf"[\[(]?(?<!\d){_DATE}{_TIME}?(?:[\])](?:-\d{{1,2}})?)?(?!\d)",
-        r"^\d{2,7}__[^_]+(?:_[^_]+)*__(?=.)",  # Freesound: number and user
+        rf"(?<![a-z\d])(?:\d{{1,2}}[ ._-])?{_MONTH}[ ._-](?:\d{{1,2}},?[ ._-])?(?:19|20)\d\d(?!\d)",
+        r"(?<![\d.:])(?:[01]\d|2[0-3])([.:])[0-5]\d\1[0-5]\d(?![\d.:])",
+        # Where it was found: Freesound's number and user; sites.
+        r"^\d{2,7}__[^_]+(?:_[^_]+)*__(?=.)",
+        r"(?<![a-z\d-])(?:www\.)?[a-z\d-]{2,40}\.(?:com|net|org)(?![a-z\d])|free[ _-]?download",
         r"^(?:copy of|copia de|copie de|kopie von)[ _]",
     )
+)
+#: Most names hold none of them: cheaper than all of these patterns.
+_STAMPED: Final = re.compile(
+    r"\d{4}|__|[.:]\d\d[.:]|\.(?:com|net|org)|cop|kopie|free|[\da-f]{16}|-[\da-f]{4}-",
+    re.IGNORECASE,
 )
 #: What programs add to the end of a name: of a copy, a take, a rendered file.
 _SUFFIX: Final = re.compile(
     r"(?:(?<=[\d\])])(?:-\d{1,2}|[ _]?\(\d{1,2}\))|~\d{1,2}"
-    r"|[ _.-]\(?(?:copy|copia|copie|kopie|kopia|render(?:ed)?|glued|bip|consolidated|bounced|frozen"
-    r"|exported)\)?(?:[ _-]{0,3}\(?\d{1,4}\)?)?)$",
+    r"|[ _]?\((?:another|\d{1,2}(?:st|nd|rd|th)) copy\)"
+    r"|[ _.-][\[(]?(?:copy|copia|copie|kopie|kopia|duplicate|render(?:ed)?|glued|merged|bip"
+    r"|consolidated|bounced?|frozen|freeze|export(?:ed)?|converted)"
+    r"(?:[ _-]{0,3}\(?\d{1,4}\)?)?[\])]?(?:[ _-]{0,3}\(?\d{1,4}\)?)?)$",
     re.IGNORECASE,
 )
 _MOST_SUFFIXES: Final = 4
@@ -76,22 +96,26 @@ _QUANTITIES: Final = tuple(
     for pattern in (
         # Rates, times, sizes and levels, also apart from their number.
         rf"(?i:(?<!\d)(?<!\d[.,]){_NUMBER}[ _-]?"
-        r"(?:[km]?hz|kbps|kbit|ms|msecs?|secs?|seconds?|minutes?|hours?|inch(?:es)?|rpm|fps|lufs"
-        r"|semitones?|cents|percent)(?![a-z]))",
+        r"(?:[km]?hz|kbps|kbits?|bytes?|msecs?|ms|secs?|seconds?|minutes?|hours?|inch(?:es)?|met(?:er"
+        r"|re)s?|feet|rpm|ips|fps|dpi|dbfs|lufs|semitones?|cents|percent|deg(?:rees?)?|watts?|volts?"
+        r"|ohms?)(?![a-z]))",
         r"(?i:(?<!\d)(?:16|20|24|32|64)[ _-]?bits?(?:[ _-]?float)?(?![a-z]))",
         r"(?i:(?<!\d)(?:[6-9]\d|\d{3})[ _-]?(?:bars|steps|samples|sounds)(?![a-z]))",
         # Short units only beside it. As written: Db, Gb and Cm are keys.
-        rf"(?<![A-Za-z\d])(?<!\d[.,])(?!(?:{'|'.join(sorted(MACHINE_NUMBERS))})s){_NUMBER}"
-        r"(?:['\u2019]?s|[kK]|m|h|w|W|x|in|mins?|MINS?|['\"\u2032\u2033%\u00b0]| ?dB|db|[KMG]B|kb"
-        r"|mb|cm|mm|ft)(?![A-Za-z\d])",
+        rf"(?<![A-Za-z\d])(?<!\d[.,])(?!(?:{'|'.join(sorted(MACHINE_NUMBERS))})s)"
+        rf"(?:\d{{1,2}}h\d{{1,2}}(?:m(?:\d{{1,2}}s?)?)?|\d{{1,2}}m\d{{1,2}}s?|{_NUMBER}"
+        r"(?:['\u2019]?s|[kK]|m|h|[wWvV]|x|in|mins?|MINS?|['\"\u2032\u2033%\u00b0]| ?dB|db"
+        r"| ?[KMG]B|kb|mb|cm|mm|ft|th))(?![A-Za-z\d])",
     )
 )
 _UNIT: Final = re.compile(r"\d[ _-]?[A-Za-z'\"\u2019\u2032\u2033%\u00b0]")
+_MODEL_NUMBER: Final = re.compile(r"[6-9][0135678]|1[014]0|200|99")
 #: Numbers of instruments that could be tempos, behind the instrument's name.
 _MODEL: Final = re.compile(
     r"(?<![A-Za-z])(juno[ _-]?60|cs[ -]?[678]0|cr[ -]?78|mpc[ -]?60|dx[ -]?100|sy[ -]?(?:77|85|99)"
-    r"|poly[ _-]?61|tr[ -]?(?:66|77)|kpr[ -]?77|jv[ -]?[89]0|mks[ -]?[78]0|rhodes[ _-]?(?:73|88)"
-    r"|wurli(?:tzer)?[ _-]?(?:140|200)|system[ _-]?100)(?!\d)",
+    r"|poly[ _-]?61|sq[ -]?80|tx[ -]?81z|u-?110|dr-?110|rt-?60|tr[ -]?(?:66|77)|kpr[ -]?77"
+    r"|jv[ -]?[89]0|mks[ -]?[78]0|rhodes[ _-]?(?:73|88)|wurli(?:tzer)?[ _-]?(?:140|200)"
+    r"|system[ _-]?100)(?!\d)",
     re.IGNORECASE,
 )
 
@@ -129,7 +153,7 @@ def _without_escapes(name: str) -> str:
 
 def _in_plain_letters(name: str) -> str:
     """Return a name without accents, typographic forms, invisible characters and other scripts."""
-    if name.isascii():
+    if name.isascii() and name.isprintable():
         return name  # nearly all; the rest would change nothing
     name = name.replace("♯", "#").replace("♭", "b")
     decomposed = _FILLERS.sub("", unicodedata.normalize("NFKD", name))
@@ -137,14 +161,16 @@ def _in_plain_letters(name: str) -> str:
         char
         for char in decomposed
         if char in _KANA_MARKS
-        or not (unicodedata.combining(char) or unicodedata.category(char) == "Cf")
+        or char.isspace()
+        or not (unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Cc"))
     )
     return in_latin_letters(unicodedata.normalize("NFC", plain))
 
 
 def _without_stamps(name: str) -> str:
-    for pattern in _STAMPS:
-        name = pattern.sub(" ", name)
+    if _STAMPED.search(name):
+        for pattern in _STAMPS:
+            name = pattern.sub(" ", name)
     name = name.rstrip()
     for _ in range(_MOST_SUFFIXES):
         suffix = _SUFFIX.search(name)
@@ -158,5 +184,7 @@ def _without_quantities(name: str) -> str:
     if _UNIT.search(name):
         for pattern in _QUANTITIES:
             name = pattern.sub(" ", name)
+    if not _MODEL_NUMBER.search(name):
+        return name
     # The number alone goes: `Juno` may say what sounds.
-    return _MODEL.sub(lambda model: model[0].rstrip("0123456789"), name)
+    return _MODEL.sub(lambda model: model[0].rstrip("0123456789zZ") + " ", name)

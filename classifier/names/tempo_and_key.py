@@ -95,7 +95,7 @@ class _Certainty(IntEnum):
 class _Statement(NamedTuple):
     """A pitch of a name; its text is ``F# minor``, ``Eb`` or ``C4``.
 
-    `is_capital`: small letters with a digit are often something else, as in take *b3*.
+    `is_capital`: small letters with a digit are often something else, as in take *b3*, and *4A* is.
     """
 
     text: str
@@ -156,7 +156,8 @@ def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
     if camelot := _CAMELOT_KEY.fullmatch(piece):
         number, letter = camelot.groups()
         root = _CAMELOT_ROOTS[letter][int(number) - 1]
-        return _Statement(f"{root} {_CAMELOT_MODES[letter]}", root, _Certainty.LETTER)
+        key = f"{root} {_CAMELOT_MODES[letter]}"
+        return _Statement(key, root, _Certainty.LETTER, is_capital=False)
     after = [word.lower() for word in pieces[place + 1 : place + 3]]
     mode = next((_MODES.get(word) for word in after if word not in _KINDS_OF_MODE), None)
     if mode and is_root_before_mode(piece):

@@ -148,10 +148,11 @@ def test_a_letter_alone_counts_where_a_tempo_is_stated_and_roots_stand(name, key
         ("Snare_B3.wav", Pitch.NONE, None),
         ("Snare_Eb.wav", Pitch.NONE, None),
         ("Snare_Roll_Am.wav", Pitch.NONE, "A minor"),
+        ("Kick 4A 120.wav", Pitch.NOTE, None),
     ],
 )
 def test_of_drums_only_what_is_plain_counts(name, pitch, key):
-    assert stated_key(name, pitch=pitch) == key
+    assert stated_key(name, pitch=pitch, letters="120" in name) == key
 
 
 @given(st.text(max_size=200))
