@@ -36,6 +36,7 @@ _ENTITY: Final = re.compile(r"&(?:#\d{1,6}|#x[\da-f]{1,5}|[a-z]{2,6});", re.IGNO
 #: What unzip writes for a character that it cannot: ``#U30ad``.
 _UNZIPPED: Final = re.compile(r"#U([\da-f]{4})", re.IGNORECASE)
 
+_SIGNS: Final = str.maketrans("♯♭№", "#b ")
 #: Marks of kana, without which they would be others; those of other letters are accents.
 _KANA_MARKS: Final = "\u3099\u309a"
 #: Invisible, and not in the Unicode category Cf: joiners, fillers, variation selectors.
@@ -155,8 +156,7 @@ def _in_plain_letters(name: str) -> str:
     """Return a name without accents, typographic forms, invisible characters and other scripts."""
     if name.isascii() and name.isprintable():
         return name  # nearly all; the rest would change nothing
-    name = name.replace("♯", "#").replace("♭", "b")
-    decomposed = _FILLERS.sub("", unicodedata.normalize("NFKD", name))
+    decomposed = _FILLERS.sub("", unicodedata.normalize("NFKD", name.translate(_SIGNS)))
     plain = "".join(
         char
         for char in decomposed

@@ -28,7 +28,9 @@ from classifier.names.tokens import tokenise
         ("军鼓.wav", ["snare"]),
         ("合成器循环 90bpm.wav", ["synth", "loop", "<bpm>"]),
         ("킥 드럼.wav", ["kick", "drum"]),
-        ("스네어루프.wav".encode().decode(), ["snare", "loop"]),
+        ("스네어루프.wav", ["snare", "loop"]),
+        ("\u041aick 01.wav", ["kick", "<index>"]),
+        ("Бас \u04211.wav", ["bass", "<note>"]),
         ("\u110f\u1175\u11a8.wav", ["kick"]),
     ],
 )
