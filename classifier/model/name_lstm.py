@@ -36,6 +36,8 @@ with quiet():
     import keras
     import tensorflow as tf
     from keras import ops
+# Its warnings about tracing would break into the progress of a run.
+tf.get_logger().setLevel("ERROR")
 
 EMBEDDING_SIZE: Final = 24
 LSTM_UNITS: Final = 64

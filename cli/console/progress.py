@@ -72,8 +72,29 @@ def sounds_progress() -> Progress:
 
 
 def phases_progress() -> Progress:
-    """Return a display of the phases of a long computation."""
-    return _progress(TimeElapsedColumn(), transient=False)
+    """Return a display of the phases of a long computation, with the time each will still take."""
+    return _progress(TimeElapsedColumn(), _TimeLeft(), transient=False)
+
+
+class _TimeLeft(ProgressColumn):
+    """The time left, from the mean pace of the phase: its steps take turns, each at its pace."""
+
+    def render(self, task: Task) -> Text:
+        """Return the time as text, nothing before the first step and after the last."""
+        if task.total is None or task.elapsed is None:
+            return Text()
+        return Text(time_left(task.elapsed, task.completed, task.total), style="cyan")
+
+
+def time_left(elapsed_seconds: float, done: float, total: float) -> str:
+    """Return how long the rest takes at the pace so far; empty where nothing tells."""
+    if not 0 < done < total:
+        return ""
+    seconds = elapsed_seconds * (total - done) / done
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s left"
+    minutes = round(seconds / 60)
+    return f"{minutes} min left" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min left"
 
 
 @contextmanager
@@ -83,17 +104,20 @@ def shown_phases() -> "Iterator[PhaseProgress]":
     Without a terminal it prints a line every ten seconds.
     """
     tasks: dict[str, TaskID] = {}
+    began: dict[str, float] = {}
     printed = 0.0
 
     def show(phase: str, done: int, total: int) -> None:
         nonlocal printed
+        moment = time.monotonic()
         if phase not in tasks:
             tasks[phase] = progress.add_task(phase, total=total)
+            began[phase] = moment
         progress.update(tasks[phase], completed=done, total=total)
-        moment = time.monotonic()
         if not on_terminal() and (done == total or moment - printed > 10):
             printed = moment
-            tell(f"{phase}: {done} of {total}")
+            left = time_left(moment - began[phase], done, total)
+            tell(f"{phase}: {done} of {total}{left and f', {left}'}")
 
     with phases_progress() as progress:
         yield show

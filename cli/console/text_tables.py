@@ -99,12 +99,12 @@ def shortened(text: str, width: int | None) -> str:
     return f"…{text}"
 
 
-def labelled(label: str, text: str, indent: int) -> str:
+def labelled(label: str, text: str, indent: int, *, in_pipes: int | None = None) -> str:
     """Return `text` beside its label, broken for a terminal into lines that are indented alike.
 
-    In a pipe it is one line, which can be searched.
+    In a pipe it is one line, which can be searched, unless `in_pipes` is the width of lines there.
     """
-    text, width = printable(text), output_width()
+    text, width = printable(text), output_width() or in_pipes
     lines = [text]
     if width is not None:
         room = width - indent

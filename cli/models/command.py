@@ -77,27 +77,40 @@ def list_models(as_json: bool) -> None:
     type=click.File("wb", lazy=True),
     help="Write the page of the training run that made it instead (HTML; - for standard output).",
 )
-def show(version: str, report: BinaryIO | None) -> None:
-    """Print a model's manifest: what it was trained on, its figures, its members' hashes."""
+@json_option
+def show(version: str, report: BinaryIO | None, as_json: bool) -> None:
+    """Show what a model was trained on and how good it is.
+
+    With --json its whole manifest, with all figures and the hashes of its members.
+    """
     from classifier.bundle.load import read_manifest
     from classifier.bundle.starter import starter_bundle, starter_version
+    from cli.models.manifest_text import print_manifest
     from db.engine import reading
-    from db.registry.bundles import read
-    from db.registry.training_runs import report_of
+    from db.registry.bundles import read, serving_version
+    from db.registry.training_runs import made, report_of
 
     with opened_database() as (_, database), reading(database) as connection:
         bundle = read(connection, version)
         page = report_of(connection, version)
+        run = made(connection, version)
+        serves = serving_version(connection) == version
     if report is not None:
         if page is None:
             raise UnknownModelError(f"no training run of this database made a model {version!r}")
         report.write(gzip.decompress(page))
         return
+    stored = bundle is not None
     if bundle is None:
         if version != starter_version():
             raise _unknown(version)
         bundle = starter_bundle()
-    print_json(read_manifest(bundle).as_dict())
+    manifest = read_manifest(bundle)
+    if as_json:
+        print_json(manifest.as_dict())
+        return
+    origin = "stored in the database" if stored else "ships with cratesort"
+    print_manifest(manifest, f"{origin}{', in use' if serves else ''}", run)
 
 
 @models.command()

@@ -92,11 +92,21 @@ def test_the_list_for_people_marks_the_one_that_serves(run_cli, starter):
 
 
 def test_the_starter_shows_its_manifest(run_cli, starter):
-    done = run_cli("models", "show", read_manifest(starter).version)
+    done = run_cli("models", "show", read_manifest(starter).version, "--json")
     assert done.code == 0, done.stderr
     manifest = json.loads(done.stdout)
     assert manifest == json.loads(json.dumps(read_manifest(starter).as_dict()))
     assert manifest["labels"] == list(CATEGORIES)
+
+
+def test_a_model_is_shown_to_people_in_80_columns(run_cli, starter):
+    manifest = read_manifest(starter)
+    done = run_cli("models", "show", manifest.version)
+    assert done.code == 0, done.stderr
+    assert f"{manifest.version}, ships with cratesort, in use" in done.stdout
+    assert f"{manifest.training['sounds']:,} sounds of" in done.stdout
+    assert f"macro F1 {manifest.metrics['by_vendor']['macro_f1']:.3f}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_an_unknown_version_is_said_and_exit_code_2(run_cli):

@@ -17,6 +17,8 @@ from classifier.native_output import quiet
 with quiet():
     import keras
     import tensorflow as tf
+# Its warnings about tracing would break into the progress of a run.
+tf.get_logger().setLevel("ERROR")
 
 #: As published.
 EMBEDDING_SIZE: Final = 25

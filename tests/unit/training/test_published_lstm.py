@@ -1,5 +1,7 @@
 """The compiled loop takes the very steps that Keras's own ``fit`` takes, one row each."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,8 @@ def test_the_published_size_has_the_published_number_of_weights():
     lstm = ReferenceLstm(500, 6, 12, seed=0)
     shapes = [weight.shape for weight in lstm.model.get_weights()]
     assert shapes == [(500, 25), (25, 400), (100, 400), (400,), (100, 12), (12,)]
+
+
+def test_tensorflows_own_warnings_do_not_break_into_the_progress():
+    pytest.importorskip("training.baselines.published_lstm")
+    assert not logging.getLogger("tensorflow").isEnabledFor(logging.WARNING)

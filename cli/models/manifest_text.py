@@ -1,0 +1,59 @@
+"""A model's manifest for people, in 80 columns; ``--json`` prints it whole."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.console.output import say
+from cli.console.text_tables import labelled
+from cli.models.train import print_evaluation
+
+if TYPE_CHECKING:
+    from classifier.bundle.manifest import Manifest
+    from db.registry.training_runs import TrainingRun
+
+_INDENT: Final = 11
+_SHOWN_VENDORS: Final = 40
+
+#: Measurements of a manifest, and what they are called.
+_MEASURED: Final = {
+    "by_vendor": "Vendors kept out: each sound is tested by a model that never saw its vendor",
+    "champion": "The champion of that time, on sounds that neither had learned",
+    "challenger": "This model, or models like it, on the same sounds",
+    "random_split": "Random split: vendors already known",
+}
+
+
+def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None") -> None:
+    """Print what a model learned and how good it is; `origin` says where it is from."""
+    training, metrics = manifest.training, manifest.metrics
+    _say("Model", f"{manifest.version}, {origin}")
+    if run is not None:
+        _say("Run", f"number {run.id}, {run.verdict}: {run.reason}")
+    _say("Learned", _learned(training))
+    _say("Review", f"below a confidence of {manifest.review_below:.1%}")
+    for name, title in _MEASURED.items():
+        if metrics.get(name):
+            say()
+            say(title)
+            print_evaluation(metrics[name])
+    say()
+    counts = training.get("sounds_per_category", {})
+    _say("Sounds", ", ".join(f"{category} {count:,}" for category, count in counts.items()))
+    vendors = [str(vendor) for vendor in training.get("vendors", ())]
+    more = [f"and {len(vendors) - _SHOWN_VENDORS:,} more"] if len(vendors) > _SHOWN_VENDORS else []
+    _say("Vendors", ", ".join(vendors[:_SHOWN_VENDORS] + more))
+    _say("Libraries", ", ".join(f"{name} {text}" for name, text in manifest.libraries.items()))
+
+
+def _learned(training: Mapping[str, Any]) -> str:
+    parts = [
+        f"{training.get('sounds', 0):,} sounds of {len(training.get('vendors', ())):,} vendors",
+        f"{training.get('words', 0):,} words",
+        f"seed {training.get('seed', 'unknown')}",
+    ]
+    return ", ".join(parts)
+
+
+def _say(title: str, text: str) -> None:
+    if text:
+        say(labelled(title, text, _INDENT, in_pipes=80))

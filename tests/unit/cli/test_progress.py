@@ -1,0 +1,36 @@
+"""How long a computation will still take, as its progress tells it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from cli.console import progress
+
+
+@pytest.mark.parametrize(
+    ("elapsed_seconds", "done", "total", "told"),
+    [
+        (10, 1, 4, "30 s left"),
+        (0.01, 99, 100, "1 s left"),
+        (60, 1, 3, "2 min left"),
+        (600, 1, 21, "3 h 20 min left"),
+        (10, 0, 4, ""),
+        (10, 4, 4, ""),
+    ],
+)
+def test_the_time_left_follows_from_the_pace_so_far(elapsed_seconds, done, total, told):
+    assert progress.time_left(elapsed_seconds, done, total) == told
+
+
+def test_without_a_terminal_a_line_says_how_long_the_phase_will_still_take(capsys, monkeypatch):
+    # Given a first step that took 30 seconds
+    moments = iter([100.0, 130.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    with progress.shown_phases() as show:
+        show("fitting", 0, 5)
+        show("fitting", 1, 5)
+    # Then the other four are expected to take as long each
+    assert capsys.readouterr().err.splitlines() == [
+        "fitting: 0 of 5",
+        "fitting: 1 of 5, 2 min left",
+    ]
