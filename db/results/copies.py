@@ -1,0 +1,144 @@
+"""Copies of labelled sounds, which follow their label.
+
+A copy has the same content, or in the same folder the same name but for its number. Its label has
+the source `LabelSource.COPY`: it shows what a person said, and no model learns or is measured on
+it. A label that somebody gives the copy itself stands above it.
+"""
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+
+from classifier.names.numbered import name_without_number
+from db.bulk import one_of
+from db.results.labels import LABELS_AT_ONCE, GivenLabel, give
+from db.states import LabelSource
+from db.tables import PRESENT, sounds
+
+#: Of more folders than these, the whole table is read instead of each.
+_MOST_FOLDERS: Final = 50
+
+
+class Labelled(NamedTuple):
+    """A sound, and the label it has."""
+
+    key: bytes
+    root: str
+    path: str
+    file_size_bytes: int | None
+    label: str | None
+    label_source: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether somebody gave this sound itself its label."""
+        return self.label is not None and self.label_source != LabelSource.COPY
+
+
+#: Which of some sounds have the content of the first one.
+SameContent = Callable[[Labelled, Sequence[Labelled]], Collection[Labelled]]
+
+#: As `name_without_number` has it, with its root and folder.
+_Family = tuple[str, str, str]
+
+
+def label_copies(
+    connection: Connection,
+    originals: Collection[bytes] | None,
+    same_content: SameContent,
+    *,
+    labelled_by: str,
+) -> int:
+    """Give the copies of labelled sounds their label; return how many got a new one.
+
+    - `originals`: keys of the sounds whose copies are looked for; None: of all labelled ones.
+    - `same_content`: asked of sounds whose files are equally large.
+    """
+    labelled = [sound for sound in _labelled(connection, originals) if sound.is_given]
+    given = {
+        copy.key: label
+        for label, copies in (
+            *_by_content(connection, labelled, same_content),
+            *_by_name(connection, labelled),
+        )
+        for copy in copies
+        if not copy.is_given and copy.label != label
+    }
+    labels = [GivenLabel(key, label, LabelSource.COPY) for key, label in sorted(given.items())]
+    counts = give(connection, labels, labelled_by=labelled_by)
+    return counts.new + counts.replaced
+
+
+def _by_content(
+    connection: Connection, labelled: Sequence[Labelled], same_content: SameContent
+) -> Iterator[tuple[str, Collection[Labelled]]]:
+    by_size: dict[int, list[Labelled]] = defaultdict(list)
+    sizes = sorted({sound.file_size_bytes for sound in labelled if sound.file_size_bytes})
+    for start in range(0, len(sizes), LABELS_AT_ONCE):
+        of_sizes = one_of(connection, sounds.c.file_size_bytes, sizes[start : start + LABELS_AT_ONCE])
+        for sound in _read(connection, _present().where(of_sizes)):
+            if not sound.is_given and sound.file_size_bytes:
+                by_size[sound.file_size_bytes].append(sound)
+    for sound in labelled:
+        if sound.label and (others := by_size.get(sound.file_size_bytes or 0)):
+            yield sound.label, same_content(sound, others)
+
+
+def _by_name(
+    connection: Connection, labelled: Iterable[Labelled]
+) -> Iterator[tuple[str, Collection[Labelled]]]:
+    families = {family for sound in labelled if (family := _family(sound))}
+    members: dict[_Family, list[Labelled]] = defaultdict(list)
+    for sound in _in_folders(connection, {family[:2] for family in families}):
+        family = _family(sound)
+        if family in families and family is not None:
+            members[family].append(sound)
+    for sounds_of_family in members.values():
+        labels = {sound.label for sound in sounds_of_family if sound.is_given}
+        if len(labels) == 1 and (label := labels.pop()):
+            yield label, sounds_of_family
+
+
+def _family(sound: Labelled) -> _Family | None:
+    folder, name = posixpath.split(sound.path)
+    base = name_without_number(posixpath.splitext(name)[0])
+    return base and (sound.root, folder, base)  # type: ignore[return-value]
+
+
+def _in_folders(
+    connection: Connection, folders: Collection[tuple[str, str]]
+) -> Iterator[Labelled]:
+    query = _present()
+    if len(folders) <= _MOST_FOLDERS:
+        within: list[ColumnElement[bool]] = [
+            # A database may take capitals for small letters here: `_family` compares again.
+            and_(sounds.c.root == root, sounds.c.path.startswith(_prefix(folder), autoescape=True))
+            for root, folder in folders
+        ]
+        query = query.where(or_(*within)) if within else query.where(sounds.c.id < 0)
+    return _read(connection, query)
+
+
+def _prefix(folder: str) -> str:
+    return f"{folder.rstrip('/')}/" if folder else ""
+
+
+def _present() -> Select[Any]:
+    return select(*(sounds.c[name] for name in Labelled._fields)).where(PRESENT)
+
+
+def _labelled(
+    connection: Connection, originals: Collection[bytes] | None
+) -> Iterator[Labelled]:
+    query = _present().where(sounds.c.label.is_not(None))
+    if originals is not None:
+        query = query.where(one_of(connection, sounds.c.key, list(originals)))
+    return _read(connection, query)
+
+
+def _read(connection: Connection, query: Select[Any]) -> Iterator[Labelled]:
+    for row in connection.execute(query.execution_options(yield_per=5000)):
+        yield Labelled(bytes(row.key), *row[1:])
