@@ -1,6 +1,7 @@
 """The words that columns of the tables hold."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class BatchState(StrEnum):
@@ -20,12 +21,18 @@ class LabelSource(StrEnum):
     """Where a label comes from.
 
     ``human``: a person listened or looked. ``vendor``: the maker of the sound says so. ``import``:
-    another catalogue, or nobody remembers.
+    another catalogue, or nobody remembers. ``copy``: given to a copy of the sound
+    (`db.results.copies`); nobody said it of this file.
     """
 
     HUMAN = "human"
     VENDOR = "vendor"
     IMPORT = "import"
+    COPY = "copy"
+
+
+#: What may be said of a label that somebody gives.
+GIVEN_SOURCES: Final = (LabelSource.HUMAN, LabelSource.VENDOR, LabelSource.IMPORT)
 
 
 class SoundStatus(StrEnum):

@@ -6,7 +6,9 @@ from typing import Final
 
 #: At the end of a name, once or several times: a number, in brackets or not; what file managers
 #: call a copy.
-_NUMBER: Final = re.compile(r"(?:[\s._-]*(?:\(\s*\d+\s*\)|\[\s*\d+\s*\]|#?\d+|copy|kopie|copie))+\s*$")
+_NUMBER: Final = re.compile(
+    r"(?:[\s._-]*(?:\(\s*\d+\s*\)|\[\s*\d+\s*\]|#?\d+|copy|kopie|copie))+\s*$"
+)
 
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 

@@ -1,8 +1,6 @@
 """``cratesort labels``: what people and vendors say of sounds, in and out."""
 
-import getpass
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,42 +8,22 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import click
 
-from classifier.categories import category_named
-from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from cli.console.csv_cells import print_csv
 from cli.console.exit_codes import Exit
 from cli.console.options import column_option, json_option
-from cli.console.output import iso_time, print_json, say, tell
+from cli.console.output import print_json, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import print_table
+from cli.labels.by_hand import COLUMNS, by_option, giver_of, record_of, say_copies, set_label
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from cli.labels.importer import Faults
     from db.reporting.label_counts import LabelCounts
-    from db.results.labels import CurrentLabel, Given
-
-#: Of an export: what an import reads, in its order, then what it passes over.
-COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled_at")
-
-_SOURCES: Final = ("human", "vendor", "import")
 
 _SHOWN_VENDORS: Final = 10
-
-
-class UnknownPathError(CratesortError):
-    """A path of no sound in the database, or of several."""
-
-
-class NoUserNameError(CratesortError):
-    """It is not known who gives the labels."""
-
-
-_by_option: Final = click.option(
-    "--by", metavar="NAME", help="Who gives the labels. Default: your login name."
-)
 
 
 @click.group()
@@ -57,15 +35,7 @@ def labels() -> None:
     """
 
 
-def _giver(by: str | None) -> str:
-    try:
-        name = path_text(getpass.getuser() if by is None else by).strip()
-    except (OSError, KeyError):  # a container's user may have a number and no name
-        name = ""
-    if not name:
-        lacking = "this login has no name" if by is None else "--by is empty"
-        raise NoUserNameError(f"{lacking}: say who gives the labels with --by")
-    return name
+labels.add_command(set_label)
 
 
 # Import
@@ -74,10 +44,13 @@ def _giver(by: str | None) -> str:
 @labels.command("import")
 @click.argument("file", metavar="FILE|-")
 @column_option(*COLUMNS[:4])
-@_by_option
+@by_option
 @json_option
 def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bool) -> None:
     """Give the labels of a CSV table: path,category and perhaps source.
+
+    Or of a table that `cratesort results --format csv` wrote, in which a person has filled in the
+    column label; rows without one are left out.
 
     All rows are checked first. If one cannot be taken, each such row is named with its line and
     nothing is written. A path is written as `cratesort results` prints it, or as it is on this
@@ -87,13 +60,15 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
 
     Exit code: 0 done; 2 nothing was written; 3 the database is unreachable.
     """
+    from classifier.tables.strict_csv import TableError
     from cli.console.progress import phases_progress
     from cli.labels.csv_reader import read_label_table
     from cli.labels.importer import check, checked_labels, write
+    from cli.labels.same_content import SameContent
     from cli.labels.sound_lookup import SoundFinder
     from db.results.labels import Given
 
-    giver = _giver(by)
+    giver = giver_of(by)
     name = "standard input" if file == "-" else printable(path_text(file))
     with (
         click.open_file(file, "rb") as stream,
@@ -107,17 +82,37 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
             given = Given()
             if not faults:
                 advance = _advancing(progress, "labels written", len(checked))
-                given = write(database, checked, labelled_by=giver, on_progress=advance)
-        count = len(checked)
+                given = write(
+                    database,
+                    checked,
+                    same_content=SameContent(settings),
+                    labelled_by=giver,
+                    on_progress=advance,
+                )
+        count, unlabelled = len(checked), faults.unlabelled
+    if unlabelled and not count and not faults:
+        raise TableError(
+            f"{name}: its column label is empty in all {unlabelled:,} rows. Its categories are "
+            "what the model says, and a model must not learn from itself: fill in the labels"
+        )
     if faults:
         _tell_faults(faults, name)
     if as_json:
-        print_json(_as_json(count + len(faults), given, faults))
+        rows_read = count + len(faults) + unlabelled
+        print_json(
+            {"rows": rows_read, "unlabelled": unlabelled, **asdict(given)}
+            | {"faults": _faults_as_dict(faults)}
+        )
     elif not faults:
         say(
             f"{count:,} labels: {given.new:,} new, {given.replaced:,} replaced an earlier one, "
             f"{given.unchanged:,} were there already"
         )
+        if unlabelled:
+            say(f"{unlabelled:,} rows without a label left out")
+        if not count:
+            say(f"{name} has no rows")
+        say_copies(given)
     if faults:
         sys.exit(Exit.USAGE)
 
@@ -137,73 +132,14 @@ def _tell_faults(faults: "Faults", name: str) -> None:
             tell(f"{more:,} more: {kind}")
 
 
-def _as_json(rows: int, given: "Given", faults: "Faults") -> dict[str, Any]:
+def _faults_as_dict(faults: "Faults") -> dict[str, Any]:
     return {
-        "rows": rows,
-        **asdict(given),
-        "faults": {
-            kind.value: {
-                "count": faults.counts[kind],
-                "first": [{"line": fault.line, "reason": fault.reason} for fault in first],
-            }
-            for kind, first in faults.first.items()
-        },
+        kind.value: {
+            "count": faults.counts[kind],
+            "first": [{"line": fault.line, "reason": fault.reason} for fault in first],
+        }
+        for kind, first in faults.first.items()
     }
-
-
-# Set
-
-
-@labels.command("set")
-@click.argument("path")
-@click.argument("category")
-@click.option(
-    "--source",
-    type=click.Choice(_SOURCES),
-    default="human",
-    show_default=True,
-    help="Who vouches for it.",
-)
-@_by_option
-@json_option
-def set_label(path: str, category: str, source: str, by: str | None, as_json: bool) -> None:
-    """Give the sound at PATH the label CATEGORY.
-
-    PATH as `cratesort results` prints it, or as it is on this machine.
-    """
-    from cli.labels.csv_reader import unknown_category
-    from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
-    from db.results.labels import GivenLabel, give, labels_of
-    from db.states import LabelSource
-
-    spelled, category = category, category_named(category) or ""
-    if not category:
-        raise click.UsageError(unknown_category(spelled))
-    giver = _giver(by)
-    shown = printable(path_text(path))
-    with opened_database() as (settings, database):
-        (sound,) = SoundFinder(settings, database).find([WrittenPath((os.fsencode(path),))])
-        if isinstance(sound, AmbiguousPath):
-            raise UnknownPathError(
-                f"{shown}: {sound}; give the path as it is on this machine, or import a table with "
-                "a column root"
-            )
-        if sound is None:
-            raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
-        with database.begin() as connection:
-            earlier = labels_of(connection, [sound]).get(sound)
-            label = GivenLabel(sound, category, LabelSource(source))
-            given = give(connection, [label], labelled_by=giver)
-            now = labels_of(connection, [sound])[sound]
-    if as_json:
-        print_json(_record(now) | {"earlier": earlier and _record(earlier)})
-    elif given.unchanged:
-        say(
-            f"{printable(now.path)}: {category} ({source}) already, by {printable(now.labelled_by)}"
-        )
-    else:
-        was = f"; was {earlier.category} ({earlier.source})" if earlier else ""
-        say(f"{printable(now.path)}: {category} ({source}){was}")
 
 
 # Export
@@ -228,17 +164,12 @@ def export(form: str) -> None:
     from db.results.labels import current
 
     with opened_database() as (_, database), reading(database) as connection:
-        records = map(_record, current(connection))
+        records = map(record_of, current(connection))
         if form == "json":
             for record in records:
                 say(json.dumps(record, ensure_ascii=False))
         else:
             print_csv(COLUMNS, records)
-
-
-def _record(label: "CurrentLabel") -> dict[str, Any]:
-    record = {column: getattr(label, column) for column in COLUMNS}
-    return record | {"labelled_at": iso_time(label.labelled_at)}
 
 
 # Stats

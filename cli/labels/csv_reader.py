@@ -1,7 +1,8 @@
-"""Reading a table of labels: path, category, and perhaps source and root.
+"""Reading a table of labels: path, category or label, and perhaps source and root.
 
 Tables come out of spreadsheets: with semicolons or tabs, blank rows, further columns. A row that
-cannot be taken is a fault with its line. A table of a model's own predictions is refused.
+cannot be taken is a fault with its line. Of a table that `cratesort results` wrote, the column
+``label`` is read, where a person filled it in; the categories of a model are never taken.
 """
 
 import difflib
@@ -25,12 +26,12 @@ from classifier.tables.strict_csv import (
     shown,
 )
 from cli.console.csv_cells import unguarded
-from db.states import LabelSource
+from db.states import GIVEN_SOURCES, LabelSource
 
 #: Columns that only `cratesort results` and `predict` write: the category is then the model's.
-_COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "label")
+_COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version")
 
-_NEEDED: Final = ("path", "category")
+_NEEDED: Final[tuple[str, ...]] = ("path", "category")
 _READ: Final[tuple[str, ...]] = (*_NEEDED, "source", "root")
 
 _LONGEST_COMPARED: Final = 200
@@ -67,13 +68,20 @@ class LabelRow(NamedTuple):
 
     - `path`: the cell as it stands; bytes that are not UTF-8 as surrogate escapes.
     - `root`: empty when not given.
+    - `source`: None: as `db.results.labels.GivenLabel` takes it.
     """
 
     line: int
     path: str
     root: str
     category: str
-    source: LabelSource
+    source: LabelSource | None
+
+
+class Unlabelled(NamedTuple):
+    """A row of a table of results that nobody has labelled."""
+
+    line: int
 
 
 @lru_cache(maxsize=1024)  # a wrong table repeats its few wrong words
@@ -89,7 +97,7 @@ def unknown_category(category: str) -> str:
 
 def read_label_table(
     stream: BinaryIO, name: str, renamed: Mapping[str, str] = NO_NAMES
-) -> Iterator[LabelRow | Fault]:
+) -> Iterator[LabelRow | Unlabelled | Fault]:
     """Yield the rows of a table of labels in order, one at a time.
 
     - `name`: of the file, for messages.
@@ -103,23 +111,35 @@ def read_label_table(
         delimiter = delimiter_of(header, (*_NEEDED, *renamed.values()))
         cells = header_cells(header, delimiter)
         columns = column_places(cells, renamed, name)
-        _require_columns(columns, header, name)
-        at = {column: columns[column] for column in _READ if column in columns}
+        is_results = "label" in columns or (
+            "category" in renamed and any(column in columns for column in _COLUMNS_OF_RESULTS)
+        )
+        if "label" in columns:
+            columns["category"] = columns["label"]
+        _require_columns(columns, header, name, is_results=is_results)
+        at = {
+            column: columns[column] for column in (*_NEEDED, "source", "root") if column in columns
+        }
         for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(cells)):
             if isinstance(row, BadLine):
                 yield Fault(FaultKind.NOT_CSV, row.line, row.reason)
             elif any(cell.strip() for cell in row.cells):
-                yield _row(row.line, {column: row.cells[index] for column, index in at.items()})
+                read = {column: row.cells[index] for column, index in at.items()}
+                if is_results and not read["category"].strip():
+                    yield Unlabelled(row.line)
+                else:
+                    default = None if is_results else LabelSource.IMPORT
+                    yield _row(row.line, read, default)
 
 
-def _require_columns(columns: Collection[str], header: str, name: str) -> None:
+def _require_columns(columns: Collection[str], header: str, name: str, *, is_results: bool) -> None:
     of_results = [column for column in _COLUMNS_OF_RESULTS if column in columns]
-    if of_results and "category" in columns:
+    if of_results and "category" in columns and not is_results:
         raise TableError(
             f"{name} looks like the output of `cratesort results` or `predict` (it has a column "
             f"{of_results[0]}): its categories are what the model says, and a model must not learn "
-            "from itself. Keep only the columns path and category, of the rows that a person has "
-            "checked."
+            "from itself. Write what a person says of a sound into a column label; rows without "
+            "one are left out."
         )
     missing = [column for column in _NEEDED if column not in columns]
     if missing:
@@ -129,17 +149,17 @@ def _require_columns(columns: Collection[str], header: str, name: str) -> None:
         )
 
 
-def _row(line: int, cells: dict[str, str]) -> LabelRow | Fault:
+def _row(line: int, cells: dict[str, str], default: LabelSource | None) -> LabelRow | Fault:
     path, spelled = cells["path"], cells["category"].strip()
-    source = cells.get("source", "").strip() or LabelSource.IMPORT
+    source = cells.get("source", "").strip()
     if not path:
         return Fault(FaultKind.NO_PATH, line, "no path")
     category = category_named(spelled)
     if category is None:
         return Fault(FaultKind.UNKNOWN_CATEGORY, line, unknown_category(spelled))
-    if source not in set(LabelSource):
-        expected = ", ".join(LabelSource)
+    if source and source not in GIVEN_SOURCES:
+        expected = ", ".join(GIVEN_SOURCES)
         reason = f"unknown source '{shown(source)}'; expected {expected}"
         return Fault(FaultKind.UNKNOWN_SOURCE, line, reason)
     root = path_text(cell_bytes(unguarded(cells.get("root", "").strip())))
-    return LabelRow(line, path, root, category, LabelSource(source))
+    return LabelRow(line, path, root, category, LabelSource(source) if source else default)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 from classifier.categories import CATEGORIES, category_index
 from classifier.tables.strict_csv import cell_bytes, shown
 from cli.console.csv_cells import unguarded
-from cli.labels.csv_reader import Fault, FaultKind, LabelRow
+from cli.labels.csv_reader import Fault, FaultKind, LabelRow, Unlabelled
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
+from db.results.copies import SameContent, label_copies
 from db.results.labels import Given, GivenLabel, give
 from db.scratch_table import scratch_table
 from db.states import LabelSource
@@ -33,24 +34,29 @@ _LABELS_AT_ONCE: Final = 5000
 
 _CACHE_KIB: Final = 32 * 1024
 
+#: The copies of more labels at once are not looked for: all would be kept in memory.
+MOST_WITH_COPIES: Final = 50_000
+
 _FAULTS_KEPT: Final = 20
 
 #: Bytes that are not UTF-8, as surrogate escapes.
 _NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 
-_SOURCES: Final = tuple(LabelSource)
+_SOURCES: Final = (None, *LabelSource)
 
 
 class Faults:
-    """The rows that cannot be taken.
+    """The rows that are not taken.
 
-    - `counts`: all of them.
+    - `counts`: all that cannot be.
     - `first`: the first of each kind, in the table's order.
+    - `unlabelled`: how many nobody has labelled; these are no faults.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[FaultKind] = Counter()
         self.first: dict[FaultKind, list[Fault]] = {}
+        self.unlabelled = 0
 
     def add(self, fault: Fault) -> None:
         """Count a fault, and keep it if it is among the first of its kind."""
@@ -59,7 +65,7 @@ class Faults:
             self.first.setdefault(fault.kind, []).append(fault)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many cannot be taken."""
         return self.counts.total()
 
 
@@ -103,7 +109,7 @@ def checked_labels() -> Iterator[CheckedLabels]:
 
 
 def check(
-    rows: Iterable[LabelRow | Fault],
+    rows: Iterable[LabelRow | Unlabelled | Fault],
     finder: SoundFinder,
     checked: CheckedLabels,
     on_progress: Callable[[int], None] = lambda _rows: None,
@@ -119,6 +125,9 @@ def check(
         labels = [row for row in chunk if isinstance(row, LabelRow)]
         sounds = iter(finder.find([_written(row) for row in labels]))
         for row in chunk:
+            if isinstance(row, Unlabelled):
+                faults.unlabelled += 1
+                continue
             fault = row if isinstance(row, Fault) else _fault(row, next(sounds), checked)
             if fault is not None:
                 faults.add(fault)
@@ -161,17 +170,23 @@ def write(
     database: "Engine",
     checked: CheckedLabels,
     *,
+    same_content: SameContent,
     labelled_by: str,
     on_progress: Callable[[int], None] = lambda _labels: None,
 ) -> Given:
-    """Give all checked labels in one transaction.
+    """Give all checked labels in one transaction, and the copies of their sounds theirs.
 
     - `on_progress`: called with how many more labels were written.
     """
     given = Given()
     labels = iter(checked)
+    keys: list[bytes] = []
     with database.begin() as connection:
         while chunk := list(islice(labels, _LABELS_AT_ONCE)):
             given += give(connection, chunk, labelled_by=labelled_by)
+            if len(keys) <= MOST_WITH_COPIES:
+                keys += [label.key for label in chunk]
             on_progress(len(chunk))
+        if len(keys) <= MOST_WITH_COPIES:
+            given += label_copies(connection, keys, same_content, labelled_by=labelled_by)
     return given

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from db.reporting.counts import commonest_first
+from db.states import LabelSource
 from db.tables import label_history, sounds
 
 
@@ -30,7 +31,8 @@ class LabelCounts:
       trained on these labels: it is a hint where to look, no measure of the model.
     - `held_out`: sounds models are measured on; frozen.
     - `undecided`: labelled sounds no training run has read yet.
-    - `sources`, `vendors`: commonest first, as `categories`.
+    - `sources`, `vendors`: commonest first, as `categories`. Of the sources, `copy` counts sounds
+      that only follow the label of another, which count nowhere else.
     - `history`: labels ever given, those that were replaced included.
     """
 
@@ -59,6 +61,9 @@ def label_counts(connection: Connection) -> LabelCounts:
     counted = LabelCounts(history=ever)
     query = select(*groups, func.count().label("n")).where(sounds.c.label.is_not(None))
     for row in connection.execute(query.group_by(*groups)):
+        counted.sources[row.label_source] = counted.sources.get(row.label_source, 0) + row.n
+        if row.label_source == LabelSource.COPY:
+            continue
         compared = row.n if row.category is not None else 0
         agreeing = row.n if row.category == row.label else 0
         counted.labelled += row.n
@@ -70,7 +75,6 @@ def label_counts(connection: Connection) -> LabelCounts:
         category.labelled += row.n
         category.compared += compared
         category.agreeing += agreeing
-        counted.sources[row.label_source] = counted.sources.get(row.label_source, 0) + row.n
         counted.vendors[row.vendor] = counted.vendors.get(row.vendor, 0) + row.n
     counted.categories = dict(
         sorted(counted.categories.items(), key=lambda item: (-item[1].labelled, item[0]))

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, text
 
 from classifier.names.numbered import name_without_number
 from db.bulk import one_of
-from db.results.labels import LABELS_AT_ONCE, GivenLabel, give
+from db.results.labels import LABELS_AT_ONCE, Given, GivenLabel, give
 from db.states import LabelSource
 from db.tables import PRESENT, sounds
 
@@ -47,17 +47,18 @@ _Family = tuple[str, str, str]
 
 def label_copies(
     connection: Connection,
-    originals: Collection[bytes] | None,
+    originals: Collection[bytes],
     same_content: SameContent,
     *,
     labelled_by: str,
-) -> int:
-    """Give the copies of labelled sounds their label; return how many got a new one.
+) -> Given:
+    """Give the copies of labelled sounds their label; return how many follow from now on.
 
-    - `originals`: keys of the sounds whose copies are looked for; None: of all labelled ones.
+    - `originals`: keys of the sounds whose copies are looked for; all of them are kept in memory.
     - `same_content`: asked of sounds whose files are equally large.
     """
-    labelled = [sound for sound in _labelled(connection, originals) if sound.is_given]
+    of_originals = _present().where(one_of(connection, sounds.c.key, list(originals)))
+    labelled = [sound for sound in _read(connection, of_originals) if sound.is_given]
     given = {
         copy.key: label
         for label, copies in (
@@ -69,7 +70,7 @@ def label_copies(
     }
     labels = [GivenLabel(key, label, LabelSource.COPY) for key, label in sorted(given.items())]
     counts = give(connection, labels, labelled_by=labelled_by)
-    return counts.new + counts.replaced
+    return Given(copies=counts.new + counts.replaced)
 
 
 def _by_content(
@@ -78,7 +79,9 @@ def _by_content(
     by_size: dict[int, list[Labelled]] = defaultdict(list)
     sizes = sorted({sound.file_size_bytes for sound in labelled if sound.file_size_bytes})
     for start in range(0, len(sizes), LABELS_AT_ONCE):
-        of_sizes = one_of(connection, sounds.c.file_size_bytes, sizes[start : start + LABELS_AT_ONCE])
+        of_sizes = one_of(
+            connection, sounds.c.file_size_bytes, sizes[start : start + LABELS_AT_ONCE]
+        )
         for sound in _read(connection, _present().where(of_sizes)):
             if not sound.is_given and sound.file_size_bytes:
                 by_size[sound.file_size_bytes].append(sound)
@@ -105,12 +108,10 @@ def _by_name(
 def _family(sound: Labelled) -> _Family | None:
     folder, name = posixpath.split(sound.path)
     base = name_without_number(posixpath.splitext(name)[0])
-    return base and (sound.root, folder, base)  # type: ignore[return-value]
+    return None if base is None else (sound.root, folder, base)
 
 
-def _in_folders(
-    connection: Connection, folders: Collection[tuple[str, str]]
-) -> Iterator[Labelled]:
+def _in_folders(connection: Connection, folders: Collection[tuple[str, str]]) -> Iterator[Labelled]:
     query = _present()
     if len(folders) <= _MOST_FOLDERS:
         within: list[ColumnElement[bool]] = [
@@ -118,7 +119,7 @@ def _in_folders(
             and_(sounds.c.root == root, sounds.c.path.startswith(_prefix(folder), autoescape=True))
             for root, folder in folders
         ]
-        query = query.where(or_(*within)) if within else query.where(sounds.c.id < 0)
+        query = query.where(or_(false(), *within))
     return _read(connection, query)
 
 
@@ -127,16 +128,7 @@ def _prefix(folder: str) -> str:
 
 
 def _present() -> Select[Any]:
-    return select(*(sounds.c[name] for name in Labelled._fields)).where(PRESENT)
-
-
-def _labelled(
-    connection: Connection, originals: Collection[bytes] | None
-) -> Iterator[Labelled]:
-    query = _present().where(sounds.c.label.is_not(None))
-    if originals is not None:
-        query = query.where(one_of(connection, sounds.c.key, list(originals)))
-    return _read(connection, query)
+    return select(*(sounds.c[name] for name in Labelled._fields)).where(text(PRESENT))
 
 
 def _read(connection: Connection, query: Select[Any]) -> Iterator[Labelled]:

@@ -34,11 +34,12 @@ class GivenLabel:
 
     - `key`: of the sound, from `db.results.sounds.sound_key`.
     - `category`: one of `classifier.categories.CATEGORIES`.
+    - `source`: None: a person's, where it is not the sound's label already.
     """
 
     key: bytes
     category: str
-    source: LabelSource
+    source: LabelSource | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,13 @@ class Given:
     - `new`: for sounds that had none.
     - `replaced`: the earlier ones stay in the history.
     - `unchanged`: the sound had this very label from this very source; nothing was written.
+    - `copies`: of their sounds that follow from now on (`db.results.copies`).
     """
 
     new: int = 0
     replaced: int = 0
     unchanged: int = 0
+    copies: int = 0
 
     def __add__(self, other: "Given") -> "Given":
         """Return the counts of both."""
@@ -60,6 +63,7 @@ class Given:
             self.new + other.new,
             self.replaced + other.replaced,
             self.unchanged + other.unchanged,
+            self.copies + other.copies,
         )
 
 
@@ -108,7 +112,12 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
     replaced = 0
     for row in rows:
         label = by_key[bytes(row.key)]
-        if (row.label, row.label_source) == (label.category, label.source):
+        source = label.source or LabelSource.HUMAN
+        if row.label is not None and (
+            # Of a copy, what somebody said stands.
+            (source == LabelSource.COPY and row.label_source != LabelSource.COPY)
+            or (row.label == label.category and label.source in (None, row.label_source))
+        ):
             continue
         replaced += row.label is not None
         entries.append(
@@ -117,7 +126,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
                 "root": row.root,
                 "path": row.path,
                 "category": label.category,
-                "source": label.source,
+                "source": source,
                 "labelled_by": labelled_by,
             }
         )
@@ -158,11 +167,15 @@ class CurrentLabel:
 
 
 def current(connection: Connection) -> Iterator[CurrentLabel]:
-    """Stream the current labels in path order.
+    """Stream the current labels in path order, without those that only follow another.
 
     - `connection`: kept until the last is read; rows are fetched by the thousand.
     """
-    query = _current_labels().order_by(sounds.c.root, sounds.c.path)
+    query = (
+        _current_labels()
+        .where(sounds.c.label_source != LabelSource.COPY)
+        .order_by(sounds.c.root, sounds.c.path)
+    )
     for row in connection.execute(query.execution_options(yield_per=1000)):
         yield _current_label(row)
 

@@ -41,7 +41,7 @@ class LabelledSound:
 
 
 def labelled_after(connection: Connection, last_id: int, limit: int) -> list[LabelledSound]:
-    """Return the next labelled sounds behind `last_id`, by id.
+    """Return the next labelled sounds behind `last_id`, by id, without copies of such.
 
     By id and not by offset: each page costs the same, and one transaction a page is enough.
 
@@ -71,7 +71,7 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
             table.label_source,
             table.held_out,
         )
-        .where(table.label.is_not(None), table.id > last_id)
+        .where(table.label.is_not(None), table.label_source != LabelSource.COPY, table.id > last_id)
         .order_by(table.id)
         .limit(limit)
     )
@@ -144,5 +144,7 @@ def labels_since(connection: Connection, history_id: int) -> int:
     was under way at that moment may be missed, for it got its ids earlier; training reads its
     labels all the same, and only the question whether there are enough new ones comes out lower.
     """
-    query = select(func.count()).where(label_history.c.id > history_id)
+    query = select(func.count()).where(
+        label_history.c.id > history_id, label_history.c.source != LabelSource.COPY
+    )
     return int(connection.execute(query).scalar_one())

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
     assert first.pop("labelled_at")
     assert first == {
         "path": "a.wav", "root": "packs", "category": "drum", "source": "human",
-        "labelled_by": "ada", "earlier": None,
+        "labelled_by": "ada", "earlier": None, "copies": 0,
     }  # fmt: skip
     second = json.loads(labels("set", "a.wav", "bass", "--by", "bob", "--json").stdout)
     assert (second["category"], second["earlier"]["category"]) == ("bass", "drum")
@@ -126,6 +127,8 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
         ([b"caf\xe9.wav", "drum"], r"caf\xe9.wav: no such sound"),
         (["a.wav", b"caf\xe9"], r"unknown category 'caf\xe9'"),
         (["a.wav", "drum", "--source", "model"], "'model' is not one of"),
+        (["--folder", "kits", "drum"], "kits: no sounds below it in the database"),
+        (["drum"], "name a sound, or use --folder"),
         (["a.wav", "drum", "--by", " "], "say who gives the labels"),
     ],
     ids=ascii,
@@ -137,6 +140,54 @@ def test_what_cannot_be_set_is_said_in_one_line(save, labels, labelled, argument
     assert reason in done.stderr
     assert "\x1b" not in done.stderr
     assert labelled() == {}
+
+
+def test_several_sounds_and_whole_folders_are_labelled_at_once(save, labels, labelled):
+    save("a.wav", "b.wav", "kits/c.wav", "kits/d/e.wav", "kitsch/f.wav")
+    done = labels("set", "a.wav", "b.wav", "--folder", "kits", "drum")
+    assert done.stdout == (
+        "4 sounds: drum (human); 4 new, 0 replaced an earlier label, 0 had it already\n"
+    )
+    assert set(labelled()) == {"a.wav", "b.wav", "kits/c.wav", "kits/d/e.wav"}
+
+
+def test_a_folder_may_be_that_of_this_machine_and_the_root_itself(save, labels, labelled, tmp_path):
+    save("kits/a.wav", "b.wav")
+    assert labels("set", "--folder", f"{tmp_path}/packs/kits/", "drum").code == 0
+    assert set(labelled()) == {"kits/a.wav"}
+    assert labels("set", "--folder", "packs", "drum").code == 0
+    assert set(labelled()) == {"kits/a.wav", "b.wav"}
+
+
+def test_very_many_sounds_are_labelled_only_when_that_is_meant(save, labels, labelled):
+    save(*(f"kits/{number}.wav" for number in range(101)))
+    done = labels("set", "--folder", "kits", "drum")
+    assert done.code == 2
+    assert "these are 101 sounds; to label them all add --yes" in done.stderr
+    assert labels("set", "--folder", "kits", "drum", "--yes").code == 0
+    assert len(labelled()) == 101
+
+
+def test_files_of_the_same_content_follow_and_that_is_said(labels, run_cli, label_settings):
+    # Given a sound that lies in two folders under two names, and another as large
+    packs = Path(label_settings["CRATESORT_LIBRARY_ROOTS"].partition("=")[2])
+    content = sounds.encoded("WAV")
+    for name, data in {
+        "a/x.wav": content,
+        "b/y.wav": content,
+        "c/z.wav": content[:-1] + b"!",
+    }.items():
+        (packs / name).parent.mkdir()
+        (packs / name).write_bytes(data)
+    assert run_cli("ingest", packs, settings=label_settings).code == 0
+    # When one is labelled
+    done = labels("set", "a/x.wav", "vocal")
+    # Then the one of the same content follows
+    assert "1 copy follows: of the same content" in done.stdout
+    rows = parsed(run_cli("results", "--format", "json", settings=label_settings).stdout)
+    assert {row["path"]: row["label"] for row in rows} == {
+        "a/x.wav": "vocal", "b/y.wav": "vocal", "c/z.wav": None,
+    }  # fmt: skip
 
 
 def test_the_login_name_is_who_gives_a_label_unless_one_is_named(save, labels):

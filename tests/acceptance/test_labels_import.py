@@ -1,5 +1,7 @@
 """``cratesort labels import``: a table is taken whole, or every row that cannot be is named."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -41,7 +43,8 @@ def test_an_import_tells_programs_the_same(save, import_csv):
     import_csv(b"path,category\na.wav,drum\n")
     done = import_csv(b"path,category\na.wav,bass\nb.wav,bass\n", "--json")
     assert json.loads(done.stdout) == {
-        "rows": 2, "new": 1, "replaced": 1, "unchanged": 0, "faults": {},
+        "rows": 2, "unlabelled": 0, "new": 1, "replaced": 1, "unchanged": 0, "copies": 0,
+        "faults": {},
     }  # fmt: skip
 
 
@@ -149,6 +152,34 @@ def test_what_a_model_said_is_not_taken_for_labels(
     assert (done.code, done.stdout) == (2, "")
     assert "a model must not learn from itself" in done.stderr
     assert labelled() == {}
+
+
+def test_the_labels_a_person_filled_into_the_results_are_taken(
+    save, import_csv, run_cli, label_settings, labelled
+):
+    # Given results of which a person filled in one label, and left a vendor's as it was
+    save("a.wav", "b.wav", "c.wav")
+    import_csv(b"path,category,source\nb.wav,drum,vendor\n")
+    results = run_cli("results", "--format", "csv", settings=label_settings).stdout
+    table = list(csv.DictReader(io.StringIO(results)))
+    next(row for row in table if row["path"] == "c.wav")["label"] = "Synth Loop"
+    written = io.StringIO(newline="")
+    writer = csv.DictWriter(written, table[0])
+    writer.writeheader()
+    writer.writerows(table)
+    # When the table comes back
+    done = import_csv(written.getvalue().encode())
+    # Then that one is new, and a person's
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == (
+        "2 labels: 1 new, 0 replaced an earlier one, 1 were there already\n"
+        "1 rows without a label left out\n"
+    )
+    assert labelled() == {"b.wav": ("drum", "vendor"), "c.wav": ("synth-loop", "human")}
+
+
+def test_a_table_without_rows_is_said(import_csv):
+    assert "t.csv has no rows" in import_csv(b"path,category\n").stdout
 
 
 def test_a_table_that_is_missing_is_wrong_usage(labels):

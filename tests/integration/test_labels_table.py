@@ -12,12 +12,12 @@ from db.reporting.label_counts import CategoryCount, label_counts
 from db.results import labels, sounds, training_rows
 from db.results.labels import Given, GivenLabel, UnknownSoundError
 from db.results.sounds import sound_key
-from db.states import LabelSource
+from db.states import GIVEN_SOURCES
 from db.tables import label_history
 from tests.support.databases import connected
 from tests.support.sound_results import HEADER, failed, predicted
 
-HUMAN, VENDOR, IMPORT = LabelSource
+HUMAN, VENDOR, IMPORT = GIVEN_SOURCES
 
 
 def given_labels(by_path, source=HUMAN):

@@ -11,11 +11,11 @@ from classifier.categories import CATEGORIES
 from classifier.files.paths import printable
 from classifier.tables import strict_csv
 from classifier.tables.strict_csv import TableError
-from cli.labels.csv_reader import Fault, FaultKind, read_label_table
+from cli.labels.csv_reader import Fault, FaultKind, LabelRow, Unlabelled, read_label_table
 from cli.results import COLUMNS as COLUMNS_OF_RESULTS
-from db.states import LabelSource
+from db.states import GIVEN_SOURCES
 
-HUMAN, VENDOR, IMPORT = LabelSource
+HUMAN, VENDOR, IMPORT = GIVEN_SOURCES
 
 
 def read(content):
@@ -110,6 +110,26 @@ def test_columns_may_have_other_names_and_categories_another_spelling():
     assert (row.path, row.category) == ("a.wav", "drum-loop")
 
 
+def test_of_a_table_of_results_only_what_a_person_filled_in_is_read():
+    header = ",".join(COLUMNS_OF_RESULTS)
+    filled = {"path": "a.wav", "category": "drum", "label": "Bass Loop"}
+    empty = {"path": "b.wav", "category": "drum", "label": " "}
+    lines = [",".join(row.get(c, "") for c in COLUMNS_OF_RESULTS) for row in (filled, empty)]
+    assert read("\n".join([header, *lines]).encode()) == [
+        LabelRow(2, "a.wav", "", "bass-loop", None),
+        Unlabelled(3),
+    ]
+
+
+def test_a_column_label_is_read_where_there_is_no_category():
+    assert rows(b"path,label\na.wav,drum\n") == [(2, "a.wav", "drum")]
+
+
+def test_a_source_of_copies_is_nothing_to_give():
+    fault = the_fault(b"path,category,source\na.wav,drum,copy\n")
+    assert fault.reason == "unknown source 'copy'; expected human, vendor, import"
+
+
 # Rows that cannot be taken
 
 
@@ -167,15 +187,9 @@ def test_what_drives_a_terminal_is_shown_escaped():
 # Tables that are refused whole
 
 
-def test_the_output_of_results_is_no_table_of_labels():
-    header = ",".join(COLUMNS_OF_RESULTS)
+@pytest.mark.parametrize("column", ["confidence", "top3", "model_version", "Confidence"])
+def test_one_column_of_predictions_gives_them_away(column):
     with pytest.raises(TableError, match="a model must not learn from itself"):
-        read(f"{header}\n".encode())
-
-
-@pytest.mark.parametrize("column", ["confidence", "top3", "model_version", "label", "Confidence"])
-def test_one_column_of_results_gives_it_away(column):
-    with pytest.raises(TableError, match="Keep only the columns path and category"):
         read(f"path;category;{column}\n".encode())
 
 
@@ -186,7 +200,7 @@ def test_one_column_of_results_gives_it_away(column):
         (b"\xef\xbb\xbf", "no path and no category in: an empty file"),
         (b"path\na.wav\n", "there is no category in: path"),
         (b"a.wav,drum\n", "there is no path and no category in: a.wav,drum"),
-        (b"path,label\n", "there is no category in: path,label"),
+        (b"path,genre\n", "there is no category in: path,genre"),
         (b"path,category,path\n", "line 1: there are two columns path"),
         (b"\x1b[31m\n", r"there is no path and no category in: \\x1b\[31m"),
         ("path,category\n".encode("utf-16"), "is no text in UTF-8"),

@@ -1,0 +1,59 @@
+"""Which files have the same content, where they can be read from here."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from classifier.errors import SoundError
+from db.results.copies import Labelled
+from workers.errors import LibraryRootAwayError
+from workers.library_roots import LibraryRoot
+from workers.settings import ConfigurationError, Settings
+
+#: Files read by one command, and bytes: a label must not take minutes to give.
+_MOST_FILES: Final = 500
+_MOST_BYTES: Final = 1024**3
+
+_READ_BYTES: Final = 1024**2
+
+
+class SameContent:
+    """Compares files by a hash of their content, until it has read as much as it may.
+
+    A file that cannot be read here is like no other.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._hashes: dict[bytes, bytes | None] = {}
+        self._bytes_left = _MOST_BYTES
+
+    def __call__(self, original: Labelled, others: Sequence[Labelled]) -> Collection[Labelled]:
+        """Return those of the others that have the content of the original."""
+        wanted = self._hash(original)
+        if wanted is None:
+            return ()
+        return [other for other in others if self._hash(other) == wanted]
+
+    def _hash(self, sound: Labelled) -> bytes | None:
+        if sound.key not in self._hashes:
+            self._bytes_left -= sound.file_size_bytes or 0
+            may_read = self._bytes_left >= 0 and len(self._hashes) < _MOST_FILES
+            self._hashes[sound.key] = self._read(sound) if may_read else None
+        return self._hashes[sound.key]
+
+    def _read(self, sound: Labelled) -> bytes | None:
+        try:
+            with LibraryRoot.named(sound.root, self._settings).opened() as root:
+                fd, status = root.open_file(sound.path)
+                with open(fd, "rb") as file:
+                    if status.st_size != sound.file_size_bytes:
+                        return None  # it has changed since its visit
+                    digest = hashlib.blake2b(digest_size=16)
+                    left = status.st_size
+                    while left > 0 and (block := file.read(min(left, _READ_BYTES))):
+                        digest.update(block)
+                        left -= len(block)
+                    return digest.digest()
+        except (OSError, SoundError, LibraryRootAwayError, ConfigurationError):
+            return None
