@@ -22,6 +22,7 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     INVALID_HEADER = "invalid_header"
     LIMIT_EXCEEDED = "limit_exceeded"
+    STORAGE_ERROR = "storage_error"
     TIMED_OUT = "timed_out"
     CRASHED_READER = "crashed_reader"
     INTERNAL_ERROR = "internal_error"

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     false,
     text,
+    true,
 )
 
 metadata: Final = MetaData(
@@ -74,6 +75,8 @@ batches: Final = Table(
     Column("packs", JSON, nullable=False),
     Column("vendors", JSON, nullable=False),
     Column("sound_count", Integer, nullable=False),
+    # Whether the producer saw any of its files. If it did and all are missing, a mount is away.
+    Column("seen", Boolean, nullable=False, server_default=true()),
     Column("state", String(8), nullable=False),
     # Times a claim ended without a result and without an excuse (a dead worker, our own fault).
     Column("attempts", Integer, nullable=False, server_default="0"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classifier.errors import SoundError
+from db.engine import reading
 from db.errors import plain
 from db.queue import ledger
 from db.queue.batch import ClaimedBatch
@@ -16,9 +17,11 @@ from db.reporting.batch_metrics import BatchTimes
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
 from workers.context import WorkContext
+from workers.errors import LibraryRootAwayError
 from workers.faults import Fault
-from workers.library_roots import LibraryRoot
+from workers.library_roots import LibraryRoot, OpenRoot
 from workers.logging_setup import BatchLogger
+from workers.reading.host_faults import HOST_TRIES, host_fault
 from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
 from workers.serving.predictions import model_input, predict, sound_attributes
@@ -136,6 +139,8 @@ def _classify_claimed(
         readings = read_headers(root, paths, lambda index: marker.begin_reading(claimed.id, index))
         # Not when an error was raised: the marker then tells at which sound.
         marker.stop_reading(claimed.id)
+        if claimed.transient_failures < HOST_TRIES:
+            _require_storage(root, claimed, readings, context)
         read = time.perf_counter()
         headers = [
             (path, reading.outcome.header)
@@ -190,6 +195,21 @@ def _classify_claimed(
     return outcome
 
 
+def _require_storage(
+    root: OpenRoot, claimed: ClaimedBatch, readings: list[SoundReading], context: WorkContext
+) -> None:
+    """Raise LibraryRootAwayError if it is this host that cannot see the sounds of a batch."""
+
+    def known() -> list[str]:
+        with reading(context.database) as connection:
+            return ledger.known_names(connection, claimed.root)
+
+    paths = [entry.path for entry in claimed.entries]
+    fault = host_fault(root, paths, readings, seen=claimed.seen, known=known)
+    if fault is not None:
+        raise LibraryRootAwayError(fault)
+
+
 def _results(
     claimed: ClaimedBatch,
     readings: list[SoundReading],
@@ -199,13 +219,13 @@ def _results(
     """Return a row for each sound; `predictions` are those of the sounds with a header."""
     remaining = iter(predictions)
     results = []
-    for entry, reading in zip(claimed.entries, readings, strict=True):
+    for entry, sound in zip(claimed.entries, readings, strict=True):
         outcome: Prediction | Failure
-        if isinstance(reading.outcome, SoundError):
+        if isinstance(sound.outcome, SoundError):
             header, note, attributes = None, None, None
-            outcome = Failure(reading.outcome.code, reading.outcome.message)
+            outcome = Failure(sound.outcome.code, sound.outcome.message)
         else:
-            header, note = reading.outcome.header, reading.outcome.note
+            header, note = sound.outcome.header, sound.outcome.note
             outcome = next(remaining)
             attributes = sound_attributes(entry.path, header, settings)
         results.append(
@@ -214,8 +234,8 @@ def _results(
                 path=entry.path,
                 pack=entry.pack,
                 vendor=entry.vendor,
-                file_size_bytes=reading.file_size_bytes,
-                mtime_ns=reading.mtime_ns,
+                file_size_bytes=sound.file_size_bytes,
+                mtime_ns=sound.mtime_ns,
                 header=header,
                 outcome=outcome,
                 note=note,

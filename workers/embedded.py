@@ -20,6 +20,7 @@ from db.queue import ledger, recovery
 from db.queue.batch import QueuedBatch
 from db.reporting.counts import open_sounds
 from workers.context import WorkContext
+from workers.errors import LibraryRootAwayError
 from workers.faults import Fault
 from workers.library_roots import LibraryRoot
 from workers.logging_setup import BatchLogger
@@ -68,6 +69,7 @@ class EmbeddedRun:
         Raises transient and operator faults; of other ingests' batches only those of the database
         and the model. Bugs are logged, and their batch is tried again in smaller parts.
         """
+        away: LibraryRootAwayError | None = None
         while True:
             with self._database.begin() as connection:
                 batch_id = ledger.next_open(connection)
@@ -75,11 +77,16 @@ class EmbeddedRun:
                 try:
                     self._classify(batch_id)
                 except (OSError, CratesortError) as error:
-                    if isinstance(error, BundleError) or self._ingest_of(batch_id) == ingest_id:
+                    is_own = self._ingest_of(batch_id) == ingest_id
+                    if is_own and isinstance(error, LibraryRootAwayError):
+                        away = away or error  # the other batches first
+                    elif is_own or isinstance(error, BundleError):
                         raise
-                    self._defer(batch_id, plain(error))
+                    self._defer(batch_id, plain(error), say=not is_own)
                 on_batch()
                 continue
+            if away is not None:
+                raise away
             if ingest_id is None or not self._is_open(ingest_id):
                 return
             time.sleep(_POLL_SECONDS)
@@ -130,11 +137,11 @@ class EmbeddedRun:
         log.warning("%s: read alone, it %s", printable(path), end)
         return False
 
-    def _defer(self, batch_id: int, reason: str) -> None:
-        """Leave a batch of another ingest for later."""
+    def _defer(self, batch_id: int, reason: str, *, say: bool) -> None:
+        """Leave a batch for later."""
         with self._database.begin() as connection:
             ledger.defer(connection, batch_id, seconds=_DEFER_SECONDS)
-        if reason not in self._reasons_logged:
+        if say and reason not in self._reasons_logged:
             self._reasons_logged.add(reason)
             log.warning("sounds of another ingest stay in the ledger: %s", reason)
 

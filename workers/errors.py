@@ -4,7 +4,7 @@ from classifier.errors import CratesortError
 
 
 class LibraryRootAwayError(CratesortError):
-    """A library root cannot be opened: its mount is away, or this host has the wrong folder."""
+    """A library root cannot be opened or read: its mount is away, or the folder is another one."""
 
 
 class BatchReturnedError(CratesortError):

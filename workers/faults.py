@@ -11,24 +11,34 @@ from classifier.errors import CratesortError, SoundError
 from db.errors import is_away
 from workers.errors import LibraryRootAwayError
 
-#: Errors of storage and of the machine, not of a file: a mount that went away, memory, descriptors.
-TRANSIENT_ERRNOS: Final = frozenset(
-    {
-        errno.EIO,
-        errno.ESTALE,
-        errno.ETIMEDOUT,
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-        errno.ENOTCONN,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.ENOSPC,
-        errno.EAGAIN,
+#: Errors of the machine whatever it opens or reads: descriptors, memory, room.
+MACHINE_ERRNOS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN}
+)
+
+#: Errors of storage, of a file or of a whole mount. By name: not every system has all of them.
+STORAGE_ERRNOS: Final = frozenset(
+    number
+    for number, name in errno.errorcode.items()
+    if name
+    in {
+        "EIO",
+        "EREMOTEIO",
+        "ESTALE",
+        "ENODEV",
+        "ENOLCK",
+        "ENOMEDIUM",
+        "ETIMEDOUT",
+        "ECONNABORTED",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENOTCONN",
+        "EPIPE",
+        "ESHUTDOWN",
     }
 )
 
@@ -40,8 +50,7 @@ BROKER_AWAY: Final = (
     redis.exceptions.BusyLoadingError,
     # Redis answers and refuses: it is full, a replica, its disk is gone, this user may not.
     redis.exceptions.ResponseError,
-    ConnectionError,
-    TimeoutError,
+    # Not Python's own ConnectionError and TimeoutError: those of network file systems are, too.
 )
 
 
@@ -62,7 +71,9 @@ class Fault(Enum):
         """Classify an error."""
         if is_away(error) or isinstance(error, (*BROKER_AWAY, LibraryRootAwayError)):
             return cls.TRANSIENT
-        if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
+        if isinstance(error, ConnectionError | TimeoutError):  # also without a number
+            return cls.TRANSIENT
+        if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS | STORAGE_ERRNOS:
             return cls.TRANSIENT
         if isinstance(error, SoundError):
             return cls.FILE

@@ -41,9 +41,8 @@ _REASONS: Final[dict[int, tuple[ErrorCode, str]]] = {
     errno.ELOOP: (ErrorCode.SYMLINK_LOOP, "its symbolic links lead in a circle"),
     errno.ENAMETOOLONG: (ErrorCode.INVALID_PATH, "its name is longer than this system allows"),
     errno.EISDIR: (ErrorCode.NOT_A_FILE, "it is a folder, not a sound"),
-    # Opening a socket, or a device without a driver.
+    # Opening a socket, or a device without a driver. (ENODEV is that of storage that is gone.)
     errno.ENXIO: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
-    errno.ENODEV: (ErrorCode.NOT_A_FILE, "it is a device, not a sound"),
     errno.EOPNOTSUPP: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
 }
 

@@ -65,10 +65,23 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
             "Look at CRATESORT_BROKER_URL; `cratesort doctor` says what is reachable.",
             Exit.UNREACHABLE,
         )
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}", Exit.USAGE
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return f"the output could not be written whole: {error.strerror}", Exit.USAGE
+    if isinstance(error, OSError):
+        return _explain_system_error(error)
+    return None
+
+
+def _explain_system_error(error: OSError) -> tuple[str, Exit] | None:
+    from classifier.files.paths import path_text, printable
+    from workers.faults import STORAGE_ERRNOS
+
+    is_storage = isinstance(error, ConnectionError | TimeoutError) or error.errno in STORAGE_ERRNOS
+    code = Exit.UNREACHABLE if is_storage else Exit.USAGE
+    if isinstance(error.filename, str | bytes):
+        return f"{printable(path_text(error.filename))}: {error.strerror}", code
+    if is_storage:
+        return f"the storage of a file does not answer: {error.strerror or error}", code
+    if error.errno in DISK_FULL:
+        return f"the output could not be written whole: {error.strerror}", code
     return None
 
 

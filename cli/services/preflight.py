@@ -1,5 +1,6 @@
 """What a service checks before it starts, so that a mistake is one line."""
 
+import fcntl
 import tempfile
 
 from classifier.errors import CratesortError
@@ -50,6 +51,7 @@ def require_data_folder() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
+            fcntl.flock(file, fcntl.LOCK_EX)  # some network mounts have no locks
     except OSError as error:
         raise DataFolderError(
             f"the data folder cannot be written ({folder}: {error.strerror}), and workers note "

@@ -47,6 +47,7 @@ class ClaimedBatch:
     - `token`: proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
     - `attempts`: earlier claims that ended in silence.
     - `transient_failures`: transient failures in a row.
+    - `seen`: whether the producer saw any of its files.
     - `waited_seconds`: from being written to this claim, by the database's clock.
     """
 
@@ -57,6 +58,7 @@ class ClaimedBatch:
     token: str
     attempts: int
     transient_failures: int = 0
+    seen: bool = True
     waited_seconds: float = 0.0
 
 
@@ -100,6 +102,7 @@ def claimed_batch(row: RowMapping) -> ClaimedBatch:
         token=row["token"],
         attempts=row["attempts"],
         transient_failures=row["setbacks"],
+        seen=row["seen"],
         waited_seconds=max(0.0, (row["started_at"] - row["created_at"]).total_seconds()),
     )
 

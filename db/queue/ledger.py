@@ -107,11 +107,13 @@ def add_batch(
     root: str,
     entries: Sequence[BatchEntry],
     *,
+    seen: bool = True,
     suspect: bool = False,
     interactive: bool = False,
 ) -> None:
     """Write one batch, pending. Its commit is the promise to the producer.
 
+    - `seen`: whether the producer saw any of its files.
     - `suspect`: whether its one sound is thought to end its readers.
     - `interactive`: whether somebody waits for it.
     """
@@ -121,6 +123,7 @@ def add_batch(
             root=root,
             **columns(entries),
             state=BatchState.PENDING,
+            seen=seen,
             suspect=suspect,
             interactive=interactive,
             created_at=now(),

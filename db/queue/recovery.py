@@ -61,6 +61,11 @@ def hand_back(
     return result.rowcount == 1
 
 
+def record_reason(connection: Connection, batch_id: int, reason: str) -> None:
+    """Record why a batch came back, for a user."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(reason=reason))
+
+
 def count_attempt(connection: Connection, batch_id: int, *, token: str) -> AttemptOutcome | None:
     """Return a held batch and count an attempt, in halves after `SPLIT_AFTER_ATTEMPTS`.
 
@@ -169,6 +174,7 @@ def _add_beside(
         row["ingest_id"],
         row["root"],
         entries,
+        seen=row["seen"],
         suspect=suspect,
         interactive=row["interactive"],
     )

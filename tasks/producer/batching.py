@@ -69,7 +69,12 @@ class BatchWriter:
                     continue
                 entries = [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in part]
                 ledger.add_batch(
-                    connection, self._ingest_id, root, entries, interactive=self._interactive
+                    connection,
+                    self._ingest_id,
+                    root,
+                    entries,
+                    seen=any(sound.file_size_bytes is not None for sound in part),
+                    interactive=self._interactive,
                 )
                 written += len(part)
         self._waiting = rest

@@ -43,7 +43,9 @@ def submit_failed(
             for (root, suspect), group in groupby(sorted(failed, key=_kind), key=_kind):
                 entries = [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in group]
                 for batch in [[entry] for entry in entries] if suspect else [entries]:
-                    ledger.add_batch(connection, state.ingest_id, root, batch, suspect=suspect)
+                    ledger.add_batch(
+                        connection, state.ingest_id, root, batch, seen=False, suspect=suspect
+                    )
             state.enqueued += len(failed)
             state.found = state.enqueued
             state.record(connection, submitted=is_last)

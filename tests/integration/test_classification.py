@@ -1,6 +1,5 @@
 """One batch from claim to rows, on both databases, and the three fates of a fault."""
 
-import errno
 import math
 import shutil
 import threading
@@ -22,7 +21,7 @@ from workers.context import WorkContext
 from workers.errors import LibraryRootAwayError
 from workers.faults import Fault
 from workers.library_roots import ABSOLUTE
-from workers.reading import folder_cache, sound_headers
+from workers.reading import sound_headers
 from workers.reading.folder_cache import FolderCache
 from workers.recovery.crash_marker import live_markers
 from workers.recovery.crash_recovery import recover_batches
@@ -225,19 +224,6 @@ def test_a_folder_that_cannot_be_listed_takes_no_sound_with_it(
     assert {evidence for _, _, _, evidence, _ in rows.values()} <= {"name", "header"}
 
 
-def test_storage_that_fails_while_folders_are_listed_is_nobodys_fault(
-    queued, context, voices, monkeypatch, batch_rows, read_rows, database_url
-):
-    def failing(_):
-        raise OSError(errno.EIO, "the storage fails")
-
-    monkeypatch.setattr(folder_cache, "_names", failing)
-    with pytest.raises(OSError, match="the storage fails"):
-        classify_batch(queued(voices), context)
-    assert_handed_back(batch_rows)
-    assert read_rows(database_url) == []
-
-
 def test_a_row_says_whether_its_sound_needs_a_review(queued, context, voices, said, folder):
     (folder / "zzq.wav").write_bytes(sounds.encoded())
     classify_batch(queued([*voices, "zzq.wav"]), context)
@@ -296,19 +282,6 @@ def test_a_library_root_that_is_away_is_nobodys_fault(
         classify_batch(batch_id, context)
     assert_handed_back(batch_rows)
     assert read_rows(database_url) == []
-
-
-@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.EMFILE])
-def test_storage_that_fails_in_mid_batch_is_nobodys_fault(
-    queued, context, all_names, monkeypatch, batch_rows, fault
-):
-    def failing(*_):
-        raise OSError(fault, "the storage fails")
-
-    monkeypatch.setattr(sound_headers, "read_header", failing)
-    with pytest.raises(OSError, match="the storage fails"):
-        classify_batch(queued(all_names), context)
-    assert_handed_back(batch_rows)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])

@@ -4,6 +4,7 @@ Never the names in the batch: a file gets the same prediction however batches ar
 it is ingested alone. Every file with the extension of a sound counts, readable or not.
 """
 
+import logging
 import os
 import posixpath
 import time
@@ -13,11 +14,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 from classifier.errors import SoundError
 from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
-from classifier.files.paths import path_text, readable_name
+from classifier.files.paths import path_text, printable, readable_name
 from classifier.names import folder_context
 from classifier.names.pack_mates import PackMates, pack_mates_of
-from workers.faults import Fault
+from workers.faults import MACHINE_ERRNOS
 from workers.library_roots import OpenRoot
+
+log = logging.getLogger(__name__)
 
 #: A batch holds files in the order of a walk: the next file is of the last few folders.
 MOST_FOLDERS: Final = 256
@@ -25,6 +28,9 @@ MOST_FOLDERS: Final = 256
 #: A folder that changed more recently may change again with the same time: file systems record
 #: times in steps of up to two seconds.
 _SETTLED_NS: Final = 2_000_000_000
+
+#: How often a folder is listed before its sounds are classified without their pack-mates.
+_TRIES: Final = 3
 
 #: Root, folder, whether folder words are used.
 _Key: TypeAlias = tuple[str, str, bool]
@@ -53,15 +59,31 @@ class FolderCache:
 
         None where a folder cannot be listed, or holds nothing that is named like a sound.
 
-        Raises OSError: a transient fault: a prediction without the pack-mates would differ from
-        that of the next try.
+        Raises OSError when the machine fails (it has no memory, or too many files are open).
         """
         by_folder: dict[str, PackMates | None] = {}
         for path in paths:
             folder = posixpath.dirname(path)
             if folder not in by_folder:
-                by_folder[folder] = self._of((root.root.name, folder, folder_words), root)
+                by_folder[folder] = self._of_any((root.root.name, folder, folder_words), root)
         return [by_folder[posixpath.dirname(path)] for path in paths]
+
+    def _of_any(self, key: _Key, root: OpenRoot) -> PackMates | None:
+        """Return the pack-mates of a folder, or None after the last try."""
+        reason = ""
+        for _ in range(_TRIES):
+            try:
+                return self._of(key, root)
+            except OSError as error:
+                if error.errno in MACHINE_ERRNOS:
+                    raise
+                reason = str(error.strerror)
+        log.warning(
+            "%s cannot be listed (%s): its sounds are classified without their pack-mates",
+            printable(key[1]) or "a library root",
+            reason,
+        )
+        return None
 
     def _of(self, key: _Key, root: OpenRoot) -> PackMates | None:
         try:
@@ -76,10 +98,6 @@ class FolderCache:
                 return known[1]
             listed_ns = time.time_ns()
             pack_mates = _listed(fd, key)
-        except OSError as error:
-            if Fault.of(error) is Fault.TRANSIENT:
-                raise
-            return None
         finally:
             os.close(fd)
         if listed_ns - max(state.mtime_ns, state.ctime_ns) > _SETTLED_NS:

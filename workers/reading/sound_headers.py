@@ -1,5 +1,6 @@
 """Reading the headers of a batch's sounds. Where storage is slow, files are opened ahead."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.files.safe_open import mtime_ns
 from classifier.headers.reader import HeaderReading, read_header
 from classifier.model.header_features import SAMPLE_TYPES
+from workers.faults import MACHINE_ERRNOS
 from workers.library_roots import Opened, OpenRoot
 from workers.reading.prefetch import opened_ahead
 
@@ -16,6 +18,11 @@ from workers.reading.prefetch import opened_ahead
 #: a network mount five times as much.
 _FILES_TIMED: Final = 16
 _SLOW_STORAGE_SECONDS: Final = 0.001
+
+#: A sound whose storage failed is tried again after each of these, when the others were read.
+_PAUSES_SECONDS: Final = (0.1, 0.5)
+#: What the further tries of a batch may take: storage can need seconds to fail.
+_RETRY_SECONDS: Final = 5.0
 
 _KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
 
@@ -34,8 +41,30 @@ def read_headers(
 ) -> list[SoundReading]:
     """Read the headers of sounds one by one; `before_each` gets the index of the next one.
 
-    A file's own faults are returned; raises OSError when storage or the machine fails.
+    A sound whose storage fails is read again, after all others. Raises OSError when the machine
+    fails (it has no memory, or too many files are open).
     """
+    readings = _read_each(root, paths, before_each)
+    failed = [index for index, reading in enumerate(readings) if storage_failed(reading)]
+    deadline = time.monotonic() + _RETRY_SECONDS
+    for pause_seconds in _PAUSES_SECONDS if failed else ():
+        time.sleep(pause_seconds)
+        for index in failed:
+            if storage_failed(readings[index]) and time.monotonic() < deadline:
+                before_each(index)
+                readings[index] = read_sound(root, paths[index])
+    return readings
+
+
+def storage_failed(reading: SoundReading) -> bool:
+    """Whether a sound could not be read because of its storage."""
+    outcome = reading.outcome
+    return isinstance(outcome, SoundError) and outcome.code is ErrorCode.STORAGE_ERROR
+
+
+def _read_each(
+    root: OpenRoot, paths: Sequence[str], before_each: Callable[[int], None]
+) -> list[SoundReading]:
     readings: list[SoundReading] = []
     waited_seconds: list[float] = []
     for path in paths[:_FILES_TIMED]:
@@ -58,7 +87,7 @@ def read_headers(
 
 
 def read_sound(root: OpenRoot, path: str) -> SoundReading:
-    """Open a sound and read its header; errors as for `read_headers`."""
+    """Open a sound and read its header, once; errors as for `read_headers`."""
     return _read_opened(lambda: root.open_file(path), path)
 
 
@@ -67,11 +96,16 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
         fd, status = opened()
     except SoundError as error:
         return SoundReading(None, None, error)
+    except OSError as error:
+        return SoundReading(None, None, _storage_error(error))
     outcome: HeaderReading | SoundError
     try:
         outcome = read_header(fd, status.st_size, path.rpartition("/")[2])
     except SoundError as error:
         outcome = error
+    except OSError as error:
+        # Without its size and time the next ingest looks at it again.
+        return SoundReading(None, None, _storage_error(error))
     finally:
         os.close(fd)
     if isinstance(outcome, HeaderReading):
@@ -83,3 +117,13 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
                 f"its sample type {sample_type} is not one this version knows",
             )
     return SoundReading(status.st_size, mtime_ns(status), outcome)
+
+
+def _storage_error(error: OSError) -> SoundError:
+    """Return the outcome of a sound whose storage failed; raise errors of the machine, or ours."""
+    if error.errno is None or error.errno == errno.EBADF or error.errno in MACHINE_ERRNOS:
+        raise error
+    name = errno.errorcode.get(error.errno, error.errno)
+    return SoundError(
+        ErrorCode.STORAGE_ERROR, f"the storage did not give it: {os.strerror(error.errno)} ({name})"
+    )

@@ -143,7 +143,11 @@ class CrashMarker:
 def _create_locked(path: Path) -> int:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:  # a network mount without locks
+            os.close(fd)
+            raise OSError(error.errno, error.strerror, str(path)) from error
         # Until it was locked, this marker looked like a dead process's, and may have been deleted.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(fd), os.stat(path)):

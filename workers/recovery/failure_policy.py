@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection
 
 from classifier.errors import ErrorCode
-from classifier.files.paths import path_bytes
+from classifier.files.paths import path_bytes, printable
 from classifier.files.safe_open import mtime_ns
 from db.queue import ledger, recovery
 from db.queue.batch import ClaimedBatch
@@ -27,6 +27,8 @@ _MESSAGES: Final = {
     ErrorCode.TIMED_OUT: "reading it did not end within the time limit",
     ErrorCode.INTERNAL_ERROR: "cratesort itself failed on it, again and alone",
 }
+
+_REASON_CHARACTERS: Final = 1000
 
 
 class Ending(Enum):
@@ -96,7 +98,7 @@ def decide(
             return CountAttempt(ErrorCode.INTERNAL_ERROR)
         # A file's own fault is a row by now; one that was raised elsewhere is this host's.
         case Fault.TRANSIENT | Fault.OPERATOR | Fault.FILE:
-            return HandBack(None if in_process else backoff_seconds(transient_failures))
+            return HandBack(0.0 if in_process else backoff_seconds(transient_failures))
 
 
 def carry_out(
@@ -111,25 +113,30 @@ def carry_out(
     """Carry a decision out, in a transaction; return None when nothing was changed.
 
     - `index`: the file that was being read, which gets a batch of its own; the others go back.
-    - `detail`: added to the message of an error row.
+    - `detail`: added to the message of an error row; why the batch came back.
     """
+    reason = detail
+    outcome: AttemptOutcome | None = None
     match decision:
         case Leave():
             return None
         case HandBack(after_seconds):
-            held = recovery.hand_back(
+            if recovery.hand_back(
                 connection, batch.id, token=batch.token, after_seconds=after_seconds
-            )
-            return AttemptOutcome.RETURNED if held else None
+            ):
+                outcome = AttemptOutcome.RETURNED
         case CountAttempt(code):
+            reason = f"{_MESSAGES[code]}: {detail}" if detail else _MESSAGES[code]
             if index is None:
                 outcome = recovery.count_attempt(connection, batch.id, token=batch.token)
             else:
                 outcome = recovery.isolate(connection, batch.id, token=batch.token, index=index)
             if outcome is AttemptOutcome.GIVE_UP:
-                message = f"{_MESSAGES[code]}: {detail}" if detail else _MESSAGES[code]
-                _close(connection, batch, settings, Failure(code, message))
-            return outcome
+                _close(connection, batch, settings, Failure(code, reason))
+    if outcome is not None and reason:
+        # Printable: a name in it may hold what a column cannot.
+        recovery.record_reason(connection, batch.id, printable(reason)[:_REASON_CHARACTERS])
+    return outcome
 
 
 def _close(

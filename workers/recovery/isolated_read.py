@@ -32,7 +32,7 @@ class IsolatedRead(StrEnum):
 def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> IsolatedRead:
     """Read a file's header in a process of its own; `SURVIVED` also for a refused file.
 
-    Raises LibraryRootAwayError when the root or its storage is away: nothing was learned.
+    Raises LibraryRootAwayError when the root is away: nothing was learned.
     """
     folder = os.fsdecode(root.folder)
     request = json.dumps({"root": root.name, "folder": folder, "path": path})
@@ -60,9 +60,9 @@ def main() -> None:
         with LibraryRoot(request["root"], os.fsencode(request["folder"])).opened() as root:
             fd, status = root.open_file(request["path"])
             read_header(fd, status.st_size, request["path"])
-    except SoundError:
-        pass
-    except (OSError, LibraryRootAwayError):
+    except (SoundError, OSError):
+        pass  # it did not end this process
+    except LibraryRootAwayError:
         sys.exit(_STORAGE_AWAY)
 
 

@@ -30,6 +30,8 @@ def upgrade() -> None:
     # Older code finds the same rows without the indexes that go, lists sounds that are gone, and
     # leaves both columns alone: `compatibility` stays.
     op.add_column("batches", sa.Column("reason", sa.Text))
+    seen = sa.Column("seen", sa.Boolean, nullable=False, server_default=sa.true())
+    op.add_column("batches", seen)
     op.add_column("sounds", sa.Column("gone_at", sa.DateTime(timezone=True)))
     for name, columns, condition in (
         ("ix_sounds_failed_present", ["status", "error_code", "gone_at"], _FAILED),
@@ -72,4 +74,5 @@ def downgrade() -> None:
     ):
         op.drop_index(name, table_name="sounds")
     op.drop_column("sounds", "gone_at")
+    op.drop_column("batches", "seen")
     op.drop_column("batches", "reason")

@@ -16,12 +16,14 @@ from workers.recovery.failure_policy import (
 )
 
 AT_ONCE, AFTER_BACKOFF = HandBack(), HandBack(backoff_seconds(3))
+#: In one process a user has read what is wrong, and the next run may try again at once.
+NEXT_RUN = HandBack(0.0)
 
 #: Cause: in a fleet while a file was read, in a fleet otherwise, and the same two in one process.
 TABLE = {
-    Fault.TRANSIENT: (AFTER_BACKOFF, AFTER_BACKOFF, AT_ONCE, AT_ONCE),
-    Fault.OPERATOR: (AFTER_BACKOFF, AFTER_BACKOFF, AT_ONCE, AT_ONCE),
-    Fault.FILE: (AFTER_BACKOFF, AFTER_BACKOFF, AT_ONCE, AT_ONCE),
+    Fault.TRANSIENT: (AFTER_BACKOFF, AFTER_BACKOFF, NEXT_RUN, NEXT_RUN),
+    Fault.OPERATOR: (AFTER_BACKOFF, AFTER_BACKOFF, NEXT_RUN, NEXT_RUN),
+    Fault.FILE: (AFTER_BACKOFF, AFTER_BACKOFF, NEXT_RUN, NEXT_RUN),
     Fault.BUG: (CountAttempt(ErrorCode.INTERNAL_ERROR),) * 4,
     Ending.STOPPED: (AT_ONCE,) * 4,
     Ending.BEING_KILLED: (Leave(),) * 4,

@@ -46,6 +46,7 @@ def database(database_url):
         sqlalchemy.exc.TimeoutError("the pool is empty"),
         sqlalchemy.exc.DBAPIError("SELECT 1", {}, Exception("cut"), connection_invalidated=True),
         sqlalchemy.exc.InternalError("INSERT", {}, ReadOnlySqlTransaction("a standby")),
+        OSError(errno.EIO, "a disk"),
         LibraryRootAwayError("not mounted"),
     ],
     ids=lambda error: f"{type(error).__module__}.{type(error).__name__}",
@@ -60,7 +61,7 @@ def test_of_the_systems_errors_these_and_no_others_are_transient():
         for number, name in errno.errorcode.items()
         if Fault.of(OSError(number, "")) is Fault.TRANSIENT
     }
-    storage = {"EIO", "ESTALE", "ENOSPC"}
+    storage = {"EIO", "EREMOTEIO", "ESTALE", "ENODEV", "ENOLCK", "ENOMEDIUM", "ENOSPC"}
     means = {"EMFILE", "ENFILE", "ENOMEM", "EAGAIN"}
     network = {"EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENOTCONN", "ETIMEDOUT"}
     # Python makes ConnectionError of these.

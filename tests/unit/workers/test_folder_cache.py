@@ -169,24 +169,36 @@ def test_a_folder_that_may_be_entered_but_not_listed_has_no_mates(put, folder, t
     assert (done.stdout.strip(), done.stderr) == ("[None]", "")
 
 
-@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.EMFILE])
-def test_storage_that_fails_is_no_guess_without_mates(put, mates, monkeypatch, fault):
-    def failing(fd):
-        raise OSError(fault, "the storage fails")
+def fail_to_list(monkeypatch, fault, times):
+    """Make the next listings of folders fail, so many times."""
+    names, left = folders_module._names, iter(range(times))
 
-    put("sounds/kick.wav")
+    def failing(fd):
+        if next(left, None) is not None:
+            raise OSError(fault, "the storage fails")
+        return names(fd)
+
     monkeypatch.setattr(folders_module, "_names", failing)
+
+
+def test_a_machine_that_fails_is_no_guess_without_mates(put, mates, monkeypatch):
+    put("sounds/kick.wav")
+    fail_to_list(monkeypatch, errno.EMFILE, 1)
     with pytest.raises(OSError, match="the storage fails"):
         mates("kick.wav")
 
 
-def test_a_file_system_that_cannot_list_has_no_mates(put, mates, monkeypatch):
-    def refusing(fd):
-        raise OSError(errno.ENOTSUP, "not here")
-
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_listed_is_tried_again_and_then_has_no_mates(
+    put, mates, monkeypatch, caplog, fault
+):
     put("sounds/kick.wav")
-    monkeypatch.setattr(folders_module, "_names", refusing)
+    fail_to_list(monkeypatch, fault, 2)
+    assert mates("kick.wav") == [("kick.wav",)]
+    put("sounds/snare.wav")
+    fail_to_list(monkeypatch, fault, 3)
     assert mates("kick.wav") == [None]
+    assert "cannot be listed (the storage fails)" in caplog.text
 
 
 @pytest.mark.parametrize(

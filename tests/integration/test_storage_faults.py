@@ -1,0 +1,207 @@
+"""Storage that fails, a mount that is empty: one file's fault, or the host's."""
+
+import errno
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
+
+from db.engine import create_engine
+from db.queue import ledger
+from db.queue.batch import BatchEntry
+from db.states import BatchState
+from db.tables import batches
+from tests.support import sounds
+from workers.classification import classify_batch
+from workers.context import WorkContext
+from workers.errors import LibraryRootAwayError
+from workers.reading import host_faults, sound_headers
+from workers.settings import Settings
+
+NAMES = [f"Pack/kick {number}.wav" for number in range(4)]
+
+
+@pytest.fixture
+def database_url(sqlite_url):
+    """One database: what is decided here is not decided by it."""
+    return sqlite_url
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A library root with a pack of four sounds."""
+    (tmp_path / "root" / "Pack").mkdir(parents=True)
+    for name in NAMES:
+        (tmp_path / "root" / name).write_bytes(sounds.encoded())
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def context(database_url, root, tmp_path, monkeypatch):
+    """A worker's means to work, which does not pause between its tries."""
+    monkeypatch.setattr(sound_headers, "_PAUSES_SECONDS", (0, 0))
+    settings = Settings(
+        broker_url=SecretStr("redis://nobody"),
+        database_url=SecretStr(database_url),
+        library_roots={"main": root},
+        data_folder=tmp_path / "data",
+    )
+    context = WorkContext.create(settings, create_engine(settings.database))
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def try_batch(context):
+    """Hand in sounds as one batch and classify it."""
+
+    def try_batch(names=NAMES, *, seen=True, setbacks=0):
+        entries = [BatchEntry(name, "Pack", "Pack") for name in names]
+        with context.database.begin() as connection:
+            ingest_id = ledger.open_ingest(connection, "a test")
+            ledger.add_batch(connection, ingest_id, "main", entries, seen=seen)
+            (batch,) = ledger.take_pending(connection, window=9, limit=9)
+            connection.execute(update(batches).values(setbacks=setbacks))
+        return classify_batch(batch.id, context)
+
+    return try_batch
+
+
+@pytest.fixture
+def fail_to_read(monkeypatch):
+    """Make the storage fail for sounds whose name has this part, so many times."""
+
+    def fail(part, times=10**6, fault=errno.EIO):
+        read_header, left = sound_headers.read_header, iter(range(times))
+
+        def failing(fd, size_bytes, name):
+            if part in name and next(left, None) is not None:
+                raise OSError(fault, "the storage fails")
+            return read_header(fd, size_bytes, name)
+
+        monkeypatch.setattr(sound_headers, "read_header", failing)
+
+    return fail
+
+
+@pytest.fixture
+def outcomes(read_rows, database_url):
+    """Return each path's category or error code."""
+    return lambda: {row.path: row.category or row.error_code for row in read_rows(database_url)}
+
+
+@pytest.mark.parametrize(
+    "fault", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOLCK, errno.ENODEV]
+)
+def test_a_sound_that_the_storage_does_not_give_costs_only_itself(
+    try_batch, fail_to_read, outcomes, fault, read_rows, database_url
+):
+    fail_to_read("kick 2", fault=fault)
+    outcome = try_batch()
+    assert (outcome.classified, outcome.failed) == (3, 1)
+    assert outcomes() | {"Pack/kick 2.wav": "drum"} == dict.fromkeys(NAMES, "drum")
+    (failed,) = [row for row in read_rows(database_url) if row.error_code]
+    assert failed.error_code == "storage_error"
+    assert errno.errorcode[fault] in failed.error_message
+    # And any ingest looks at it again
+    assert failed.file_size_bytes is None
+
+
+def test_storage_that_fails_for_a_moment_costs_nothing(try_batch, fail_to_read, outcomes):
+    fail_to_read("kick 2", times=2)
+    try_batch()
+    assert outcomes() == dict.fromkeys(NAMES, "drum")
+
+
+def test_storage_that_gives_nothing_is_the_hosts_fault(
+    try_batch, fail_to_read, outcomes, batch_rows
+):
+    fail_to_read("kick")
+    with pytest.raises(LibraryRootAwayError, match=r"Pack/kick 0\.wav.*EIO.*mounted"):
+        try_batch()
+    (row,) = batch_rows()
+    assert (row["state"], row["setbacks"], row["attempts"]) == (BatchState.PENDING, 1, 0)
+    assert "Pack/kick 0.wav" in row["reason"]
+    assert outcomes() == {}
+
+
+def test_storage_that_fails_in_mid_batch_is_the_hosts_fault(
+    try_batch, fail_to_read, monkeypatch, outcomes
+):
+    # Given a mount that gives two sounds and nothing from then on
+    read_header, left = sound_headers.read_header, iter(range(2))
+
+    def failing(*arguments):
+        if next(left, None) is None:
+            raise OSError(errno.EIO, "the storage fails")
+        return read_header(*arguments)
+
+    monkeypatch.setattr(sound_headers, "read_header", failing)
+    with pytest.raises(LibraryRootAwayError, match="kick 1"):
+        try_batch()
+    assert outcomes() == {}
+
+
+def test_a_machine_without_descriptors_fails_as_a_whole(try_batch, fail_to_read, outcomes):
+    fail_to_read("kick 2", fault=errno.EMFILE)
+    with pytest.raises(OSError, match="the storage fails"):
+        try_batch()
+    assert outcomes() == {}
+
+
+def empty(root):
+    for name in NAMES:
+        (root / name).unlink()
+    (root / "Pack").rmdir()
+
+
+def remove_pack(root):
+    empty(root)
+    (root / "another pack").mkdir()
+
+
+def empty_pack(root):
+    remove_pack(root)
+    (root / "Pack").mkdir()
+
+
+@pytest.mark.parametrize("lose", [empty, remove_pack, empty_pack])
+def test_sounds_that_are_all_missing_where_nothing_else_is_are_the_hosts_fault(
+    root, try_batch, outcomes, batch_rows, lose
+):
+    lose(root)
+    with pytest.raises(LibraryRootAwayError, match="mounted"):
+        try_batch()
+    (row,) = batch_rows()
+    assert (row["state"], row["setbacks"]) == (BatchState.PENDING, 1)
+    assert outcomes() == {}
+
+
+def test_after_many_tries_they_are_recorded_as_missing(root, try_batch, outcomes):
+    empty(root)
+    try_batch(setbacks=host_faults.HOST_TRIES)
+    assert outcomes() == dict.fromkeys(NAMES, "missing_file")
+
+
+def test_sounds_that_the_producer_did_not_see_are_missing_at_once(root, try_batch, outcomes):
+    empty(root)
+    try_batch(seen=False)
+    assert outcomes() == dict.fromkeys(NAMES, "missing_file")
+
+
+def test_sounds_beside_which_others_can_be_read_are_missing_at_once(root, try_batch, outcomes):
+    for name in NAMES[:3]:
+        (root / name).unlink()
+    try_batch(NAMES[:3])
+    assert outcomes() == dict.fromkeys(NAMES[:3], "missing_file")
+
+
+def test_a_root_with_nothing_of_what_is_known_is_another_folder(root, try_batch, context, outcomes):
+    # Given a library of which a pack was classified
+    try_batch()
+    # When another folder is mounted there, which has a pack of that name and other sounds in it
+    (root / "flat.wav").write_bytes(sounds.encoded())
+    (root / "Pack").rename(root / "Other")
+    with pytest.raises(LibraryRootAwayError, match="nothing of what is known below it"):
+        try_batch(["missing.wav"])
+    assert outcomes() == dict.fromkeys(NAMES, "drum")

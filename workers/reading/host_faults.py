@@ -1,0 +1,95 @@
+"""Whether it is this host that cannot see the sounds of a batch: its mount is away, or empty."""
+
+import os
+import posixpath
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from classifier.errors import ErrorCode, SoundError
+from classifier.files.extensions import is_named_like_a_sound
+from classifier.files.paths import path_text, printable
+from workers.library_roots import OpenRoot
+from workers.reading.sound_headers import SoundReading, read_sound, storage_failed
+
+#: So often in a row a batch of which nothing can be read goes back, for this host or another one.
+#: With the back-off that is a quarter of an hour at least. Then its sounds get their error rows, or
+#: its ingest would never end.
+HOST_TRIES: Final = 8
+
+_AWAY: Final = frozenset({ErrorCode.MISSING_FILE, ErrorCode.STORAGE_ERROR})
+
+#: Folders of the batch in which another sound is looked for, and how many of its names are tried.
+_FOLDERS_TRIED: Final = 8
+_NAMES_TRIED: Final = 16
+
+
+def host_fault(
+    root: OpenRoot,
+    paths: Sequence[str],
+    readings: Sequence[SoundReading],
+    *,
+    seen: bool,
+    known: Callable[[], Collection[str]],
+) -> str | None:
+    """Return why it is the host, and not the sounds, if some could not be found or read.
+
+    None when it is the sounds: others of the batch can be read, or others of their folders.
+
+    - `seen`: whether the producer saw any of them.
+    - `known`: returns the names that the catalogue has directly below the root.
+    """
+    failed = [_is_away(reading) for reading in readings]
+    if not all(failed):
+        if not any(map(storage_failed, readings)):
+            return None
+        # Read now: the storage may have failed in the middle of the batch.
+        good = paths[len(failed) - 1 - failed[::-1].index(False)]
+        again = read_sound(root, good)
+        return _sentence(root, good, again) if _is_away(again) else None
+    if not seen and not any(map(storage_failed, readings)):
+        return None
+    if not root.root.is_absolute and (fault := root.root.fault(known())):
+        return f"the library root {root.root.name!r}: {fault}; is it mounted?"
+    if any(_can_be_read(root, path) for path in _others(root, paths)):
+        return None
+    return _sentence(root, paths[0], readings[0])
+
+
+def _is_away(reading: SoundReading) -> bool:
+    return isinstance(reading.outcome, SoundError) and reading.outcome.code in _AWAY
+
+
+def _sentence(root: OpenRoot, path: str, reading: SoundReading) -> str:
+    where = "" if root.root.is_absolute else f"library root {root.root.name!r}: "
+    return (
+        f"{where}none of the sounds handed in can be read here now, such as {printable(path)}: "
+        f"{reading.outcome}; is their folder mounted?"
+    )
+
+
+def _others(root: OpenRoot, paths: Sequence[str]) -> Iterator[str]:
+    """Yield paths of other sounds in the folders of these."""
+    of_batch = set(paths)
+    for folder in islice(dict.fromkeys(map(posixpath.dirname, paths)), _FOLDERS_TRIED):
+        try:
+            fd, _ = root.open_folder(folder)
+        except (OSError, SoundError):
+            continue
+        try:
+            with os.scandir(fd) as entries:
+                names = (os.fsencode(entry.name) for entry in entries)
+                sounds = (path_text(name) for name in names if is_named_like_a_sound(name))
+                others = (posixpath.join(folder, name) for name in sounds)
+                yield from islice((path for path in others if path not in of_batch), _NAMES_TRIED)
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+
+
+def _can_be_read(root: OpenRoot, path: str) -> bool:
+    try:
+        return not _is_away(read_sound(root, path))
+    except OSError:
+        return False
