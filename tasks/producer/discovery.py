@@ -111,7 +111,12 @@ def _walk(
         for entry in entries:
             if entry.name == IGNORE_FILE or (named and entry.path in named):
                 continue
-            is_folder = entry.is_dir(follow_symlinks=False)
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+            except OSError:  # of the storage; its row will say which
+                if is_named_like_a_sound(entry.name):
+                    yield location.sound(entry.name, None)
+                continue
             if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
                 ignored.counts["excluded"] += 1
             elif not is_folder:
@@ -171,6 +176,7 @@ def _starts_like_audio(path: bytes) -> bool:
 
 def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:
     try:
-        return entry.stat(follow_symlinks=False)
+        # A link may lead to nothing, and its own size is that of no row.
+        return None if entry.is_symlink() else entry.stat(follow_symlinks=False)
     except OSError:
         return None

@@ -1,6 +1,8 @@
 """What bad input gets: one row each with a code of the closed list, never a traceback."""
 
+import errno
 import os
+import shutil
 import struct
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from classifier.errors import ErrorCode
 from tests.support import sounds
 from tests.support.command_line import parsed
+from workers.reading import sound_headers
 
 GOOD = sounds.encoded()
 
@@ -195,3 +198,58 @@ def test_a_file_dated_beyond_what_databases_know_is_classified(run_cli, tmp_path
     os.utime(path, ns=(10**19, 10**19))
     assert run_cli("ingest", folder).code == 0
     assert "1 unchanged" in run_cli("ingest", folder).stdout
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """A folder of three sounds."""
+    folder = tmp_path / "sounds" / "Pack"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"kick {number}.wav").write_bytes(GOOD)
+    return folder
+
+
+@pytest.fixture
+def fail_to_read(monkeypatch):
+    """Make the storage fail for sounds whose name has this part."""
+
+    def fail(part):
+        read_header = sound_headers.read_header
+
+        def failing(fd, size_bytes, name):
+            if part in name:
+                raise OSError(errno.EIO, "Input/output error")
+            return read_header(fd, size_bytes, name)
+
+        monkeypatch.setattr(sound_headers, "read_header", failing)
+
+    return fail
+
+
+def test_a_file_that_the_storage_does_not_give_gets_its_row(
+    run_cli, read_results, pack, fail_to_read
+):
+    fail_to_read("kick 1")
+    for _ in range(2):  # it is looked at again, and alone
+        done = run_cli("ingest", pack)
+        assert (done.code, done.stderr) == (1, "")
+    rows = {os.path.basename(row["path"]): row for row in read_results()}
+    assert sorted(rows) == ["kick 0.wav", "kick 1.wav", "kick 2.wav"]
+    assert [name for name, row in rows.items() if row["error_code"]] == ["kick 1.wav"]
+    assert rows["kick 1.wav"]["error_code"] == "storage_error"
+
+
+def test_where_nothing_can_be_read_a_line_says_so_and_the_next_run_goes_on(
+    run_cli, read_results, pack, fail_to_read, monkeypatch
+):
+    with monkeypatch.context():
+        fail_to_read("kick")
+        done = run_cli("ingest", pack)
+        assert done.code == 3
+        assert "kick 0.wav: the storage did not give it" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert read_results() == []
+    monkeypatch.undo()
+    assert run_cli("ingest", pack).code == 0
+    assert all(row["category"] for row in read_results())

@@ -1,10 +1,12 @@
 """What a walk yields and what it passes over."""
 
+import errno
 import os
 import socket
 
 import pytest
 
+from tasks.producer import discovery
 from tasks.producer.discovery import find
 from tasks.producer.locator import Locator
 from tests.support import sounds
@@ -285,3 +287,33 @@ def test_a_link_to_a_file_not_named_like_a_sound_is_found_under_its_own_name(
     put("sounds/a1b2.bin")
     (folder / "kick.wav").symlink_to(folder / "a1b2.bin")
     assert paths(found("sounds")) == [f"{tmp_path}/sounds/kick.wav"]
+
+
+class UnknownEntry:
+    """An entry of a file system that does not tell what it is, and fails when it is asked."""
+
+    def __init__(self, entry):
+        self.name, self.path = entry.name, entry.path
+
+    def is_dir(self, *, follow_symlinks):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_an_entry_that_the_storage_does_not_tell_about_costs_only_itself(put, found, monkeypatch):
+    put("sounds/a.wav", "sounds/b.wav", "sounds/c.txt")
+    scandir = os.scandir
+
+    class Listing:
+        def __init__(self, folder):
+            self._listing = scandir(folder)
+
+        def __enter__(self):
+            return [UnknownEntry(e) if e.name != b"a.wav" else e for e in self._listing]
+
+        def __exit__(self, *_):
+            self._listing.close()
+
+    monkeypatch.setattr(discovery.os, "scandir", Listing)
+    sizes = {os.path.basename(sound.path): sound.file_size_bytes for sound in found("sounds")}
+    assert sizes.keys() == {"a.wav", "b.wav"}
+    assert sizes["b.wav"] is None
