@@ -8,8 +8,9 @@ outside.
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import Final
 
@@ -111,12 +112,7 @@ def _walk(
         for entry in entries:
             if entry.name == IGNORE_FILE or (named and entry.path in named):
                 continue
-            try:
-                is_folder = entry.is_dir(follow_symlinks=False)
-            except OSError:  # of the storage; its row will say which
-                if is_named_like_a_sound(entry.name):
-                    yield location.sound(entry.name, None)
-                continue
+            is_folder = _answer(partial(entry.is_dir, follow_symlinks=False))
             if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
                 ignored.counts["excluded"] += 1
             elif not is_folder:
@@ -129,13 +125,21 @@ def _walk(
         folders.extend(reversed(below))
 
 
+def _answer(question: Callable[[], bool]) -> bool:
+    """Return what an entry is; False where the storage fails: its row will say so."""
+    try:
+        return question()
+    except OSError:
+        return False
+
+
 def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
     """Whether a walk leaves this file or link out, counting it if so."""
     name = entry.name
     if name.startswith(MACOS_LEFTOVER):
         ignored.counts["macOS leftovers"] += 1
         return True
-    if entry.is_symlink():
+    if _answer(entry.is_symlink):
         if (
             not is_named_like_a_sound(name)
             or os.path.isdir(entry.path)
@@ -146,7 +150,7 @@ def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bo
         return False  # its row will say where it leads
     if is_named_like_a_sound(name):
         return False
-    if b"." not in name.lstrip(b".") and entry.is_file() and _starts_like_audio(entry.path):
+    if b"." not in name.lstrip(b".") and _answer(entry.is_file) and _starts_like_audio(entry.path):
         return False
     ignored.add_file(name)
     return True

@@ -295,8 +295,10 @@ class UnknownEntry:
     def __init__(self, entry):
         self.name, self.path = entry.name, entry.path
 
-    def is_dir(self, *, follow_symlinks):
+    def is_dir(self, **_):
         raise OSError(errno.EIO, "Input/output error")
+
+    is_symlink = is_file = is_dir
 
 
 def test_an_entry_that_the_storage_does_not_tell_about_costs_only_itself(put, found, monkeypatch):
