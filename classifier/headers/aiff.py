@@ -15,7 +15,7 @@ from classifier.headers.chunks import (
     packed_chunk,
     walk,
 )
-from classifier.headers.layout import Layout, StandIn, bytes_at
+from classifier.headers.layout import FilePart, Layout, StandIn
 
 _AIFC_TYPES: Final = frozenset(
     {
@@ -30,7 +30,7 @@ _AIFC_COMM_BYTES: Final = 22
 _MAX_SOUND_BYTES: Final = 2**32 - 2**10
 
 
-def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
+def aiff(file: FilePart) -> Layout:
     """Read the layout of an AIFF or AIFF-C file.
 
     Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
@@ -39,14 +39,13 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
     extent = None
     end = 0
     loop_chunks = LoopChunks()
-    for name, body, length in walk(fd, head, 12, size_bytes, BIG_ENDIAN):
+    for name, body, length in walk(file, 12, BIG_ENDIAN):
         if name == b"COMM":
-            comm = comm or bytes_at(fd, head, body, min(length, _AIFC_COMM_BYTES))
+            comm = comm or file.at(body, min(length, _AIFC_COMM_BYTES))
         elif name == b"SSND":
-            # The chunk's first eight bytes are an offset and a block size, not sound.
-            extent = extent or Extent.of(body + 8, max(0, length - 8), size_bytes)
+            extent = extent or _extent(file, body, length)
         elif name in loop_metadata.OF_AIFF:
-            loop_chunks.read(fd, head, name, body, length)
+            loop_chunks.read(file, name, body, length)
         if comm and extent is not None:
             end = max(body + length + length % 2, extent.end)
             break
@@ -54,7 +53,7 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
         raise missing_chunk("AIFF", "COMM")
     if extent is None:
         raise missing_chunk("AIFF", "SSND")
-    compressed = head[8:12] == b"AIFC" and len(comm) == _AIFC_COMM_BYTES
+    compressed = file.head[8:12] == b"AIFC" and len(comm) == _AIFC_COMM_BYTES
     if compressed and comm[18:22] not in _AIFC_TYPES:
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
@@ -66,13 +65,22 @@ def aiff(fd: int, head: bytes, size_bytes: int) -> Layout:
             f"its AIFF header states no length and {extent.there:,} bytes follow; an AIFF has at "
             f"most {_MAX_SOUND_BYTES:,} bytes of sound",
         )
-    loop_chunks.read_after(fd, head, end, size_bytes, BIG_ENDIAN, loop_metadata.OF_AIFF)
+    loop_chunks.read_after(file, end, BIG_ENDIAN, loop_metadata.OF_AIFF)
     return Layout(
         "AIFF",
         _stand_in(comm, compressed, extent.there),
         extent.missing,
         loop_metadata.of_aiff(loop_chunks),
+        extent.note,
     )
+
+
+def _extent(file: FilePart, body: int, length: int) -> Extent:
+    # Eight bytes come first: how far behind them the sound starts, and the size of its blocks.
+    offset = int.from_bytes(file.at(body, 4), "big")
+    start = body + 8 + offset
+    outer_end = 8 + int.from_bytes(file.head[4:8], "big")
+    return Extent.of(start, max(0, length - 8 - offset), file.size_bytes, outer_end)
 
 
 def _stand_in(comm: bytes, compressed: bool, sound_bytes: int) -> StandIn:

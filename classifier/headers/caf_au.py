@@ -8,12 +8,11 @@ from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers.chunks import Extent, missing_chunk, walk
-from classifier.headers.layout import Layout, StandIn, StreamInfo, bytes_at
+from classifier.headers.layout import FilePart, Layout, StandIn, StreamInfo
 
 _CAF_CHUNK: Final = struct.Struct(">4sQ")
 _CAF_FORMATS: Final = frozenset({b"lpcm", b"alaw", b"ulaw", b"alac"})
 _CAF_DESCRIPTION_BYTES: Final = 32
-_CAF_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
 _ALAC_BITS: Final = {1: 16, 2: 20, 3: 24, 4: 32}
 
 # Sun audio encodings: mu-law, 8- to 32-bit PCM, float, double, A-law.
@@ -21,14 +20,14 @@ _AU_ENCODINGS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 27})
 _AU_HEADER_BYTES: Final = 24
 
 
-def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
+def caf(file: FilePart) -> Layout:
     """Read the layout of a Core Audio file.
 
     Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
     """
     # The description always comes first: 8 bytes file header, 12 chunk header.
-    description = head[20 : 20 + _CAF_DESCRIPTION_BYTES]
-    if head[8:12] != b"desc" or len(description) < _CAF_DESCRIPTION_BYTES:
+    description = file.head[20 : 20 + _CAF_DESCRIPTION_BYTES]
+    if file.head[8:12] != b"desc" or len(description) < _CAF_DESCRIPTION_BYTES:
         raise missing_chunk("CAF", "desc")
     kind = description[8:12]
     if kind not in _CAF_FORMATS:
@@ -39,15 +38,12 @@ def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
     is_alac = kind == b"alac"
     alac_info = None
     extent = None
-    for name, body, length in walk(fd, head, 8, size_bytes, _CAF_CHUNK, alignment=1):
+    for name, body, length in walk(file, 8, _CAF_CHUNK, alignment=1):
         if name == b"data" and extent is None:
             # The first four bytes count edits and are not sound.
-            if length == _CAF_UNKNOWN:
-                extent = Extent.of(body + 4, length, size_bytes)
-            else:
-                extent = Extent.exactly(body + 4, max(0, length - 4), size_bytes)
+            extent = Extent.of(body + 4, max(0, length - 4), file.size_bytes)
         elif name == b"pakt" and is_alac:
-            alac_info = _alac_info(description, bytes_at(fd, head, body, min(length, 16)))
+            alac_info = _alac_info(description, file.at(body, min(length, 16)))
         if extent is not None and (alac_info is not None or not is_alac):
             break
     if extent is None:
@@ -57,7 +53,8 @@ def caf(fd: int, head: bytes, size_bytes: int) -> Layout:
     start = b"caff" + struct.pack(">HH", 1, 0)
     start += _CAF_CHUNK.pack(b"desc", len(description)) + description
     start += _CAF_CHUNK.pack(b"data", 4 + extent.there) + bytes(4)
-    return Layout("CAF", alac_info or StandIn(start, extent.there), extent.missing)
+    source = alac_info or StandIn(start, extent.there)
+    return Layout("CAF", source, extent.missing, note=extent.note)
 
 
 def _alac_info(description: bytes, packets: bytes) -> StreamInfo:
@@ -72,8 +69,9 @@ def _alac_info(description: bytes, packets: bytes) -> StreamInfo:
     return StreamInfo(round(rate_hz), channels, max(0, n_frames), f"ALAC_{_ALAC_BITS[flags]}")
 
 
-def au(head: bytes, size_bytes: int) -> Layout:
+def au(file: FilePart) -> Layout:
     """Read the layout of a Sun audio file; as `caf`."""
+    head = file.head[:_AU_HEADER_BYTES]
     if len(head) < _AU_HEADER_BYTES:
         raise SoundError(ErrorCode.INVALID_HEADER, "its AU header is not whole")
     body, stated, encoding = struct.unpack_from(">III", head, 4)
@@ -86,7 +84,8 @@ def au(head: bytes, size_bytes: int) -> Layout:
         raise SoundError(
             ErrorCode.INVALID_HEADER, "its AU header states that the sound begins within the header"
         )
-    extent = Extent.of(body, stated, size_bytes)
+    extent = Extent.of(body, stated, file.size_bytes)
     # A length of all ones is as long as the file, also where 32 bits would not be enough.
     start = b".snd" + struct.pack(">II", _AU_HEADER_BYTES, 0xFFFFFFFF)
-    return Layout("AU", StandIn(start + head[12:_AU_HEADER_BYTES], extent.there), extent.missing)
+    stand_in = StandIn(start + head[12:], extent.there)
+    return Layout("AU", stand_in, extent.missing, note=extent.note)

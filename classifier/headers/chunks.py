@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers import loop_metadata
-from classifier.headers.layout import bytes_at
+from classifier.headers.layout import FilePart
 
 #: No real sound has as many.
 MAX_CHUNKS: Final = 256
@@ -24,35 +24,55 @@ BIG_ENDIAN: Final = struct.Struct(">4sI")
 #: A length by which a writer of RF64 refers to the chunk of 64-bit lengths.
 _LENGTH_ELSEWHERE: Final = 0xFFFFFFFF
 #: Lengths by which writers that do not know a length say so.
-_UNSTATED: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
+_OPEN_LENGTHS: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
+#: Or one near these: they take the length of the header off, make blocks whole (sox: 0x7FFFF000, and
+#: 0x7F000000 in AIFF), or write a negative number.
+_NEAR_OPEN: Final = (2**31, 2**32, 0x7F000000, 2**63, 2**64)
+_OPEN_MARGIN: Final = 2**20
+#: Writers that add their header to the length by mistake state at most so much too much: a WAV's of
+#: the longest format, with a fact chunk.
+_HEADER_BYTES: Final = 80
+
+#: Chunks that are looked for.
+_SOUGHT: Final = frozenset({b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND"})
 
 
 class Extent(NamedTuple):
-    """How much of the sound is there, how much the header states beyond that, where it ends."""
+    """How much of the sound is there, how much is missing, where it ends."""
 
     there: int
     missing: int
     end: int
+    note: str | None = None  #: for the user, where the header states a little too much
 
     @classmethod
-    def of(cls, body: int, stated: int, size_bytes: int) -> "Extent":
-        """Compare a stated length with what a file of this size has after `body`."""
-        if stated in _UNSTATED:
-            return cls(max(0, size_bytes - body), 0, size_bytes)
-        return cls.exactly(body, stated, size_bytes)
+    def of(cls, body: int, stated: int, size_bytes: int, outer_end: int | None = None) -> "Extent":
+        """Compare a stated length with what a file of this size has after `body`.
 
-    @classmethod
-    def exactly(cls, body: int, stated: int, size_bytes: int) -> "Extent":
-        """Compare as `of` does, for containers in which no length means "unknown"."""
+        - `outer_end`: where the whole container ends by its own length; None: it states none.
+        """
         left = max(0, size_bytes - body)
-        return cls(min(stated, left), max(0, stated - left), min(body + stated, size_bytes))
+        excess = stated - left
+        if outer_end is None or outer_end < body or _is_open(outer_end):
+            outer_end = size_bytes + excess
+        if stated in _OPEN_LENGTHS or (excess > 0 and _is_open(stated)):
+            return cls(left, 0, size_bytes)
+        if excess <= 0:
+            return cls(stated, 0, body + stated)
+        # What a file that was cut lacks, its outer length states, too.
+        if outer_end > size_bytes + _HEADER_BYTES:
+            return cls(left, excess, size_bytes)
+        note = f"its header states {excess:,} bytes of sound more than the file has"
+        return cls(left, 0, size_bytes, note)
+
+
+def _is_open(length: int) -> bool:
+    return any(abs(length - each) <= _OPEN_MARGIN for each in _NEAR_OPEN)
 
 
 def walk(
-    fd: int,
-    head: bytes,
+    file: FilePart,
     offset: int,
-    size_bytes: int,
     header: struct.Struct,
     *,
     alignment: int = 2,
@@ -71,9 +91,9 @@ def walk(
     """
     header_bytes = header.size
     for number in range(MAX_CHUNKS):
-        if offset + header_bytes > size_bytes:
+        if offset + header_bytes > file.size_bytes:
             return
-        raw = bytes_at(fd, head, offset, header_bytes)
+        raw = file.at(offset, header_bytes)
         if len(raw) < header_bytes:
             return
         if number == MAX_CHUNKS - 1:
@@ -89,34 +109,31 @@ def walk(
         yield name, offset, max(0, length)
         if length < 0:
             return
-        offset += length + -length % alignment
+        offset += length
+        padding = -length % alignment
+        # Some writers forget it.
+        if padding and file.at(offset, 4) not in _SOUGHT:
+            offset += padding
 
 
 class LoopChunks(dict[bytes, bytes]):
     """The beginnings of the chunks that `classifier.headers.loop_metadata` reads, by name."""
 
-    def read(self, fd: int, head: bytes, name: bytes, body: int, length: int) -> None:
+    def read(self, file: FilePart, name: bytes, body: int, length: int) -> None:
         """Add a chunk, unless one of its name is there."""
-        content = bytes_at(fd, head, body, min(length, loop_metadata.MOST_BYTES))
+        content = file.at(body, min(length, loop_metadata.MOST_BYTES))
         # LIST chunks are of several kinds, which their first four bytes name.
         self.setdefault(content[:4] if name == b"LIST" else name, content)
 
     def read_after(
-        self,
-        fd: int,
-        head: bytes,
-        offset: int,
-        size_bytes: int,
-        header: struct.Struct,
-        names: Set[bytes],
+        self, file: FilePart, offset: int, header: struct.Struct, names: Set[bytes]
     ) -> None:
         """Add the chunks of these names from `offset` on; most files end there."""
-        if offset + header.size > size_bytes:
+        if offset + header.size > file.size_bytes:
             return
-        trailing = walk(fd, head, offset, size_bytes, header)
-        for name, body, length in islice(trailing, MAX_CHUNKS - 1):
+        for name, body, length in islice(walk(file, offset, header), MAX_CHUNKS - 1):
             if name in names:
-                self.read(fd, head, name, body, length)
+                self.read(file, name, body, length)
 
 
 def missing_chunk(container: str, name: str) -> SoundError:

@@ -1,12 +1,37 @@
 """What the readers of this package return: container, extent of the sound, source of its numbers.
 
-They take a descriptor, whose offset they do not move, and `head`, the file's first block.
+They take a `FilePart`.
 """
 
 import os
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from classifier.headers.loop_metadata import LoopInfo
+
+#: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
+HEAD_BYTES: Final = 4096
+
+
+class FilePart:
+    """A file from where its container starts, which tags may stand before, to its end."""
+
+    def __init__(self, fd: int, start: int, end: int) -> None:
+        self._fd = fd
+        self.start = start
+        self.size_bytes = max(0, end - start)
+        self.head = os.pread(fd, HEAD_BYTES, start)
+
+    def at(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes at `offset`; the descriptor's own offset is not moved."""
+        if offset + length <= len(self.head):
+            return self.head[offset : offset + length]
+        if offset >= self.size_bytes:
+            return b""  # also a forged offset, which pread would refuse as too large
+        return os.pread(self._fd, length, self.start + offset)
+
+    def after(self, offset: int) -> "FilePart":
+        """Return the part of it from `offset` on."""
+        return FilePart(self._fd, self.start + offset, self.start + self.size_bytes)
 
 
 class StreamInfo(NamedTuple):
@@ -46,12 +71,3 @@ class Layout(NamedTuple):
     missing_bytes: int = 0  #: of the sound data that the header states; 0 also when unstated
     loop_info: LoopInfo | None = None
     note: str | None = None  #: a sentence for the user, where the file is odd, but read
-
-
-def bytes_at(fd: int, head: bytes, offset: int, length: int) -> bytes:
-    """Return up to `length` bytes at `offset`, from `head`, the file's first block, if possible."""
-    if offset + length <= len(head):
-        return head[offset : offset + length]
-    if offset >= 1 << 62:
-        return b""  # a forged length; pread would refuse it as a Python int too large
-    return os.pread(fd, length, offset)

@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers.layout import Layout, bytes_at
+from classifier.headers.layout import FilePart, Layout
 
 _HEADER: Final = ">4sIHHH"
 _FORMATS: Final = (0, 1, 2)
@@ -17,14 +17,14 @@ _FORMATS: Final = (0, 1, 2)
 _MOST_TRACKS: Final = 64
 
 
-def midi(fd: int, head: bytes, size_bytes: int) -> Layout:
+def midi(file: FilePart) -> Layout:
     """Read the layout of a MIDI file that starts with ``MThd``.
 
     Raises SoundError: `INVALID_HEADER` or `TRUNCATED`.
     """
-    if len(head) < struct.calcsize(_HEADER):
+    if len(file.head) < struct.calcsize(_HEADER):
         raise SoundError(ErrorCode.INVALID_HEADER, "its MIDI header is not whole")
-    _, length, kind, n_tracks, division = struct.unpack_from(_HEADER, head)
+    _, length, kind, n_tracks, division = struct.unpack_from(_HEADER, file.head)
     if length < 6 or kind not in _FORMATS or not n_tracks or not division:
         raise SoundError(
             ErrorCode.INVALID_HEADER,
@@ -33,15 +33,15 @@ def midi(fd: int, head: bytes, size_bytes: int) -> Layout:
         )
     end = 8 + length
     for number in range(min(n_tracks, _MOST_TRACKS)):
-        track = bytes_at(fd, head, end, 8)
+        track = file.at(end, 8)
         if len(track) < 8:
             if number == 0:
                 raise SoundError(ErrorCode.INVALID_HEADER, "no track follows its MIDI header")
             break  # fewer tracks than stated still play
         end += 8 + struct.unpack_from(">I", track, 4)[0]
-    if end > size_bytes:
+    if end > file.size_bytes:
         raise SoundError(
             ErrorCode.TRUNCATED,
-            f"its MIDI tracks state {end - size_bytes:,} bytes more than the file has",
+            f"its MIDI tracks state {end - file.size_bytes:,} bytes more than the file has",
         )
     return Layout("MIDI", None)

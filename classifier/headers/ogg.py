@@ -11,15 +11,15 @@ Sources: RFC 3533 (Ogg), Vorbis I 2015 4.2 and A.2, RFC 7845 and 6716 (Opus), Og
 """
 
 import itertools
-import os
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers import flac
-from classifier.headers.layout import Layout, StreamInfo
+from classifier.headers.layout import FilePart, Layout, StreamInfo
 
 _CONTINUED: Final = 1
 _FIRST: Final = 2
@@ -31,9 +31,16 @@ _MAX_PAGE_HEADER_BYTES: Final = _PAGE_HEADER.size + 255
 
 #: Titles and pictures before the sound; a page of 4 kB is usual, so this is some 16 MB of them.
 _MAX_HEADER_PAGES: Final = 4096
+#: What may stand between two pages of headers: some programs fill these up to whole blocks.
+_MAX_GAP_BYTES: Final = 65536
+_MAX_GAPS: Final = 16
 #: The last page is searched for here first, and then further back, for there may be tags after it.
 _NEAR_END_BYTES: Final = 65536
 _FAR_END_BYTES: Final = 4 * _NEAR_END_BYTES
+_NO_LENGTH: Final = (
+    "its length is not known, for no page of its sound is within its last "
+    f"{_FAR_END_BYTES // 1024} KiB"
+)
 #: Each byte sequence that looks like the start of a page costs a checksum.
 _MAX_FALSE_PAGES: Final = 64
 
@@ -91,54 +98,60 @@ class _Page:
         return ends
 
 
-def ogg(fd: int, size_bytes: int) -> Layout:
+def ogg(file: FilePart) -> Layout:
     """Read the layout of an Ogg file whose first stream is Vorbis, Opus or FLAC.
 
     Raises SoundError: `UNSUPPORTED_FORMAT`, `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
     """
-    first = _page_at(fd, 0)
-    if first is None or first.end > size_bytes or not first.flags & _FIRST:
+    first = _page_at(file, 0)
+    if first is None or first.end > file.size_bytes or not first.flags & _FIRST:
         raise _broken("its first page is not whole")
-    body = _body(fd, first)
-    if not _has_right_checksum(fd, first):
+    if not _is_whole(file, first):
         raise _broken("its first page does not have the checksum it states")
-    if first.packet_ends() != [len(body)]:
-        raise _broken("its first page does not hold one packet")
+    ends = first.packet_ends()
+    if not ends:
+        raise _broken("its first page does not hold a whole packet")
+    body = file.at(first.body, ends[0])
     if body[:7] == b"\x01vorbis":
-        return Layout("OGG", _vorbis(fd, size_bytes, first, body))
-    if body[:8] == b"OpusHead":
-        return Layout("OGG", _opus(fd, size_bytes, first, body))
-    if body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC":
-        return Layout("OGG", flac.stand_in(body[17:]))
-    what = next((name for magic, name in _OTHERS if body.startswith(magic)), "not known here")
-    raise SoundError(
-        ErrorCode.UNSUPPORTED_FORMAT,
-        f"its first Ogg stream is {what}; expected Vorbis, Opus or FLAC",
-    )
+        info = _vorbis(file, first, body)
+    elif body[:8] == b"OpusHead":
+        info = _opus(file, first, body)
+    elif body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC":
+        info = flac.stream_info(body[17:])
+        if info.frame_count is None:
+            info = info._replace(frame_count=_last_granule_position(file, first))
+    else:
+        what = next((name for magic, name in _OTHERS if body.startswith(magic)), "not known here")
+        raise SoundError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"its first Ogg stream is {what}; expected Vorbis, Opus or FLAC",
+        )
+    return Layout("OGG", info, note=_NO_LENGTH if info.frame_count is None else None)
 
 
-def _vorbis(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
+def _vorbis(file: FilePart, first: _Page, body: bytes) -> StreamInfo:
     if len(body) < 30 or body[7:11] != bytes(4) or not body[29] & 1:
         raise _broken("its first packet is not a whole Vorbis header")
     channels, rate_hz = struct.unpack_from("<BI", body, 11)
     short, long = 1 << (body[28] & 15), 1 << (body[28] >> 4)
     if not 64 <= short <= long <= 8192 or not channels or not rate_hz:
         raise _broken("its Vorbis header states numbers that Vorbis does not know")
-    page, setup = _first_page_of_sound(fd, size_bytes, first, header_packets=2)
+    page, packets, setup = _first_page_of_sound(file, first, header_packets=3)
     modes = [long if is_long else short for is_long in _long_modes(setup)]
     blocks = [
         modes[number]
-        for byte in _first_bytes(fd, page)
+        for packet in packets
         # The lowest bit is set in what is not sound; then comes the mode's number.
-        if not byte & 1
-        and (number := byte >> 1 & (1 << (len(modes) - 1).bit_length()) - 1) < len(modes)
+        if packet
+        and not packet[0] & 1
+        and (number := packet[0] >> 1 & (1 << (len(modes) - 1).bit_length()) - 1) < len(modes)
     ]
     # A block gives the samples between its middle and that of the one before.
     samples = sum((before + this) // 4 for before, this in itertools.pairwise(blocks))
     start = max(0, page.granule_position - samples) if modes else 0
     if page.flags & _LAST and page.granule_position <= samples:
         start = 0
-    end = _last_granule_position(fd, size_bytes, first)
+    end = _last_granule_position(file, first)
     return StreamInfo(rate_hz, channels, None if end is None else max(0, end - start), "VORBIS")
 
 
@@ -164,7 +177,7 @@ def _long_modes(setup: bytes) -> list[bool]:
     return longest
 
 
-def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
+def _opus(file: FilePart, first: _Page, body: bytes) -> StreamInfo:
     if len(body) < 19 or body[8] > 1:
         raise _broken("its first packet is not a whole Opus header")
     channels, skipped, stated_rate_hz = struct.unpack_from("<BHI", body, 9)
@@ -173,14 +186,14 @@ def _opus(fd: int, size_bytes: int, first: _Page, body: bytes) -> StreamInfo:
         raise _broken(
             f"its Opus header states {channels} channels, which its mapping does not have"
         )
-    page, _ = _first_page_of_sound(fd, size_bytes, first, header_packets=1)
-    samples = sum(map(_opus_samples, _packets(fd, page)))
+    page, packets, _ = _first_page_of_sound(file, first, header_packets=2)
+    samples = sum(map(_opus_samples, packets))
     start = page.granule_position - samples
     if page.flags & _LAST and start <= 0:
         start = 0  # the last page may end early: that is how Opus states a length
     if samples == 0 or start < 0:
         raise _broken("its first page of sound states fewer samples than it holds")
-    end = _last_granule_position(fd, size_bytes, first)
+    end = _last_granule_position(file, first)
     # Opus is decoded at any of its rates; libsndfile takes the lowest that loses nothing.
     rate_hz = next((rate for rate in _OPUS_RATES_HZ if stated_rate_hz <= rate), _OPUS_RATES_HZ[-1])
     # Positions count at the highest, whatever is stated.
@@ -198,74 +211,101 @@ def _opus_samples(packet: bytes) -> int:
 
 
 def _first_page_of_sound(
-    fd: int, size_bytes: int, first: _Page, header_packets: int
-) -> tuple[_Page, bytes]:
-    """Return the first page on which a packet of sound ends, and the end of the last header."""
-    offset = first.end
-    done = 0
-    tail = b""
-    for _ in range(_MAX_HEADER_PAGES):
-        page = _page_at(fd, offset)
-        if page is None and offset + _MAX_PAGE_HEADER_BYTES > size_bytes:
-            raise SoundError(ErrorCode.TRUNCATED, "it ends before its first page of sound")
-        if page is None:
-            raise _broken("its pages do not follow one another up to its sound")
-        if page.end > size_bytes:
+    file: FilePart, first: _Page, header_packets: int
+) -> tuple[_Page, list[bytes], bytes]:
+    """Return the first page on which a packet of sound ends, its packets, and the setup's end.
+
+    Its packets of sound are those that also start there. The setup is the last header.
+    """
+    setup = b""
+    for page in _pages(file, first):
+        if page.end > file.size_bytes:
             raise _cut()
-        offset = page.end
         if page.serial != first.serial:
             continue
         ends = page.packet_ends()
-        if done >= header_packets and ends:
-            return page, tail
-        needed = header_packets - done
-        if 0 < needed <= len(ends) + 1:
-            end = ends[needed - 1] if needed <= len(ends) else page.end - page.body
-            start = ends[needed - 2] if needed > 1 else 0
+        starts = [0, *ends]
+        if 0 < header_packets <= len(starts):
+            start = starts[header_packets - 1]
+            end = [*ends, page.end - page.body][header_packets - 1]
             start = max(start, end - _SETUP_TAIL_BYTES)
-            tail = (tail + os.pread(fd, end - start, page.body + start))[-_SETUP_TAIL_BYTES:]
-        done += len(ends)
+            setup = (setup + file.at(page.body + start, end - start))[-_SETUP_TAIL_BYTES:]
+        if len(ends) > header_packets:
+            body = file.at(page.body, page.end - page.body)
+            packets = [body[start:end] for start, end in zip(starts, ends, strict=False)]
+            return page, packets[max(header_packets, page.flags & _CONTINUED) :], setup
+        header_packets -= len(ends)
+    raise SoundError(ErrorCode.TRUNCATED, "it ends before its first page of sound")
+
+
+def _pages(file: FilePart, page: _Page) -> Iterator[_Page]:
+    """Yield this page and those that follow; some writers leave gaps between them.
+
+    Raises SoundError: `LIMIT_EXCEEDED` or `INVALID_HEADER`.
+    """
+    n_gaps = 0
+    for _ in range(_MAX_HEADER_PAGES):
+        yield page
+        following = _page_at(file, page.end)
+        if following is None:
+            gap = file.at(page.end, _MAX_GAP_BYTES)
+            if len(gap) < _MAX_PAGE_HEADER_BYTES and b"OggS".startswith(gap[:4]):
+                return
+            n_gaps += 1
+            following = _page_in(file, gap, page.end) if n_gaps <= _MAX_GAPS else None
+        if following is None:
+            raise _broken("its pages do not follow one another up to its sound")
+        page = following
     raise SoundError(
         ErrorCode.LIMIT_EXCEEDED, f"it has over {_MAX_HEADER_PAGES:,} pages before its sound"
     )
 
 
-def _last_granule_position(fd: int, size_bytes: int, first: _Page) -> int | None:
-    """Return the last granule position of the first stream; None when another stream is last."""
-    others = False
+def _page_in(file: FilePart, content: bytes, start: int) -> _Page | None:
+    """Return the first whole page in these bytes of the file."""
+    at = content.find(b"OggS")
+    for _ in range(_MAX_FALSE_PAGES):
+        page = _page_at(file, start + at) if at >= 0 else None
+        if page is not None and _is_whole(file, page):
+            return page
+        at = content.find(b"OggS", at + 1)
+    return None
+
+
+def _last_granule_position(file: FilePart, first: _Page) -> int | None:
+    """Return the last granule position of the first stream; None when it is far from the end."""
     for length in (_NEAR_END_BYTES, _FAR_END_BYTES):
-        start = max(0, size_bytes - length)
-        tail = os.pread(fd, length, start)
+        start = max(0, file.size_bytes - length)
+        tail = file.at(start, length)
         false_pages = 0
         at = tail.rfind(b"OggS")
         while at >= 0 and false_pages < _MAX_FALSE_PAGES:
-            page = _page_at(fd, start + at)
-            if page is not None and page.end <= size_bytes and _has_right_checksum(fd, page):
+            page = _page_at(file, start + at)
+            if page is not None and _is_whole(file, page):
                 if page.serial == first.serial and page.granule_position != -1:
-                    _require_no_cut_page(fd, size_bytes, page)
+                    _require_no_cut_page(file, page)
                     return page.granule_position
-                others = others or page.serial != first.serial
             else:
                 false_pages += 1
             at = tail.rfind(b"OggS", 0, at)
         if start == 0:
             break
-    if others:
-        return None
-    raise _broken(f"no page of its sound is found in its last {_FAR_END_BYTES // 1024} KiB")
+    return None
 
 
-def _require_no_cut_page(fd: int, size_bytes: int, last: _Page) -> None:
-    after = os.pread(fd, _MAX_PAGE_HEADER_BYTES, last.end)
+def _require_no_cut_page(file: FilePart, last: _Page) -> None:
+    after = file.at(last.end, _MAX_PAGE_HEADER_BYTES)
     if not after or not after.startswith(b"OggS"[: len(after)]):
         return
-    page = _page_at(fd, last.end)
-    if (page is None and len(after) < _MAX_PAGE_HEADER_BYTES) or (page and page.end > size_bytes):
+    page = _page_at(file, last.end)
+    if (page is None and len(after) < _MAX_PAGE_HEADER_BYTES) or (
+        page and page.end > file.size_bytes
+    ):
         raise _cut()
 
 
-def _page_at(fd: int, offset: int) -> _Page | None:
-    header = os.pread(fd, _MAX_PAGE_HEADER_BYTES, offset)
+def _page_at(file: FilePart, offset: int) -> _Page | None:
+    header = file.at(offset, _MAX_PAGE_HEADER_BYTES)
     if len(header) < _PAGE_HEADER.size:
         return None
     magic, version, flags, granule, serial, _, checksum, n_lengths = _PAGE_HEADER.unpack_from(
@@ -277,22 +317,6 @@ def _page_at(fd: int, offset: int) -> _Page | None:
     return _Page(offset, flags, granule, serial, checksum, lengths)
 
 
-def _body(fd: int, page: _Page) -> bytes:
-    return os.pread(fd, page.end - page.body, page.body)
-
-
-def _packets(fd: int, page: _Page) -> list[bytes]:
-    """Return the packets that both start and end on a page."""
-    body = _body(fd, page)
-    ends = page.packet_ends()
-    packets = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    return packets[1:] if page.flags & _CONTINUED else packets
-
-
-def _first_bytes(fd: int, page: _Page) -> bytes:
-    return b"".join(packet[:1] for packet in _packets(fd, page))
-
-
 def checksum(page: bytes) -> int:
     """Return the checksum that a page has to state."""
     page = page[:22] + bytes(4) + page[26:]
@@ -301,8 +325,10 @@ def checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _has_right_checksum(fd: int, page: _Page) -> bool:
-    return checksum(os.pread(fd, page.end - page.offset, page.offset)) == page.checksum
+def _is_whole(file: FilePart, page: _Page) -> bool:
+    """Whether all of a page is there, with the checksum it states."""
+    content = file.at(page.offset, page.end - page.offset)
+    return page.end <= file.size_bytes and checksum(content) == page.checksum
 
 
 def _broken(reason: str) -> SoundError:

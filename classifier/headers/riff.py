@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers import loop_metadata
+from classifier.headers import loop_metadata, midi
 from classifier.headers.chunks import (
     BIG_ENDIAN,
     LITTLE_ENDIAN,
@@ -17,7 +17,7 @@ from classifier.headers.chunks import (
     packed_chunk,
     walk,
 )
-from classifier.headers.layout import Layout, StandIn, StreamInfo, bytes_at
+from classifier.headers.layout import FilePart, Layout, StandIn, StreamInfo
 
 # mmreg.h: PCM, MS ADPCM, IEEE float, A-law, mu-law, GSM 6.10.
 _TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031})
@@ -46,43 +46,54 @@ _W64_FMT: Final = b"fmt " + W64_WAVE[4:]
 _W64_DATA: Final = b"data" + W64_WAVE[4:]
 
 
-def wav(fd: int, head: bytes, size_bytes: int) -> Layout:
-    """Read the layout of a RIFF, RIFX or RF64 WAVE file.
+def wav(file: FilePart) -> Layout:
+    """Read the layout of a RIFF, RIFX, RF64 or BW64 WAVE file.
 
     Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
     """
-    order, header = (">", BIG_ENDIAN) if head[:4] == b"RIFX" else ("<", LITTLE_ENDIAN)
+    order, header = (">", BIG_ENDIAN) if file.head[:4] == b"RIFX" else ("<", LITTLE_ENDIAN)
+    outer_end = 8 + header.unpack_from(file.head)[1]
     fmt = fact = b""
     extent = None
     end = 0
     long_lengths: dict[bytes, int] = {}
     loop_chunks = LoopChunks()
-    for name, body, length in walk(fd, head, 12, size_bytes, header, long_lengths=long_lengths):
+    for name, body, length in walk(file, 12, header, long_lengths=long_lengths):
         if name == b"fmt ":
-            fmt = fmt or bytes_at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
+            fmt = fmt or file.at(body, min(length, _MAX_FORMAT_BYTES))
         elif name == b"data":
-            extent = extent or Extent.of(body, length, size_bytes)
+            extent = extent or Extent.of(body, length, file.size_bytes, outer_end)
         elif name == b"fact" and length == 4:
-            fact = bytes_at(fd, head, body, 4)
+            fact = file.at(body, 4)
         elif name == b"ds64":
-            sizes = bytes_at(fd, head, body, 16)
+            sizes = file.at(body, 16)
             if len(sizes) == 16:
-                long_lengths[b"data"] = int.from_bytes(sizes[8:], "little")
+                outer_length, long_lengths[b"data"] = struct.unpack("<QQ", sizes)
+                outer_end = 8 + outer_length
         elif name in loop_metadata.OF_WAV:
-            loop_chunks.read(fd, head, name, body, length)
+            loop_chunks.read(file, name, body, length)
         if fmt and extent is not None:
             end = max(body + length + length % 2, extent.end)
             break
     _require_format(fmt, "WAV", order)
     if extent is None:
         raise missing_chunk("WAV", "data")
-    loop_chunks.read_after(fd, head, end, size_bytes, header, loop_metadata.OF_WAV)
+    loop_chunks.read_after(file, end, header, loop_metadata.OF_WAV)
     return Layout(
         "WAV",
         _stream_info(fmt, extent.there, order) or _stand_in(fmt, fact, extent.there, header),
         extent.missing,
         loop_metadata.of_wav(loop_chunks, order),
+        extent.note,
     )
+
+
+def rmid(file: FilePart) -> Layout:
+    """Read the layout of a MIDI file that stands in a RIFF file; as `midi.midi`."""
+    for name, body, _ in walk(file, 12, LITTLE_ENDIAN):
+        if name == b"data":
+            return midi.midi(file.after(body))
+    raise missing_chunk("MIDI", "data")
 
 
 def _stream_info(fmt: bytes, sound_bytes: int, order: str) -> StreamInfo | None:
@@ -121,16 +132,16 @@ def _stand_in(fmt: bytes, fact: bytes, sound_bytes: int, header: struct.Struct) 
     return StandIn(start + chunks + data, sound_bytes)
 
 
-def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
+def w64(file: FilePart) -> Layout:
     """Read the layout of a Sony Wave64 file; as `wav`."""
     fmt = b""
     extent = None
-    chunks = walk(fd, head, 40, size_bytes, _W64_CHUNK, alignment=8, counts_header=True)
-    for name, body, length in chunks:
+    outer_end = int.from_bytes(file.head[16:24], "little")
+    for name, body, length in walk(file, 40, _W64_CHUNK, alignment=8, counts_header=True):
         if name == _W64_FMT:
-            fmt = fmt or bytes_at(fd, head, body, min(length, _MAX_FORMAT_BYTES))
+            fmt = fmt or file.at(body, min(length, _MAX_FORMAT_BYTES))
         elif name == _W64_DATA:
-            extent = extent or Extent.of(body, length, size_bytes)
+            extent = extent or Extent.of(body, length, file.size_bytes, outer_end)
         if fmt and extent is not None:
             break
     _require_format(fmt, "W64", "<")
@@ -139,15 +150,16 @@ def w64(fd: int, head: bytes, size_bytes: int) -> Layout:
     stated = _W64_CHUNK.pack(_W64_FMT, 24 + len(fmt)) + fmt + b"\0" * (-len(fmt) % 8)
     stated += _W64_CHUNK.pack(_W64_DATA, 24 + extent.there)
     start = _W64_CHUNK.pack(W64_RIFF, 40 + len(stated) + extent.there) + W64_WAVE
-    return Layout("W64", StandIn(start + stated, extent.there), extent.missing)
+    stand_in = StandIn(start + stated, extent.there)
+    return Layout("W64", stand_in, extent.missing, note=extent.note)
 
 
 def _require_format(fmt: bytes, container: str, order: str) -> None:
     if len(fmt) < 2:
         raise missing_chunk(container, "fmt ")
     tag = struct.unpack_from(order + "H", fmt)[0]
-    if tag == _EXTENSIBLE and len(fmt) >= 26:
-        tag = struct.unpack_from(order + "H", fmt, 24)[0]
+    if tag == _EXTENSIBLE and len(fmt) >= 28:
+        tag = struct.unpack_from(order + "I", fmt, 24)[0]
     if tag not in _TAGS:
         name = _TAG_NAMES.get(tag, "an encoding that is not read")
         raise SoundError(

@@ -15,10 +15,7 @@ from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers import aiff, caf_au, flac, midi, ogg, riff
-from classifier.headers.layout import Layout, PassThrough
-
-#: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
-HEAD_BYTES: Final = 4096
+from classifier.headers.layout import FilePart, Layout, PassThrough
 
 #: Of zeros after a tag, which some tags do not count.
 _MAX_PADDING_BYTES: Final = 65536
@@ -36,7 +33,10 @@ _OTHERS: Final = (
     (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
 )
 
-_READERS: Final[dict[bytes, Callable[[int, bytes, int], Layout]]] = {
+_READERS: Final[dict[bytes, Callable[[FilePart], Layout]]] = {
+    b"fLaC": flac.flac,
+    b"OggS": ogg.ogg,
+    b".snd": caf_au.au,
     b"caff": caf_au.caf,
     b"MThd": midi.midi,
 }
@@ -51,26 +51,23 @@ def inspect(fd: int, size_bytes: int) -> Layout:
     Raises SoundError: `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, naming what the file is where that is
     known; and what the container's reader raises.
     """
-    offset, head = _past_tags(fd, os.pread(fd, HEAD_BYTES, 0))
-    if offset:
-        return _after_tags(fd, head, offset, size_bytes)
-    magic = head[:4]
-    if magic in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
-        return riff.wav(fd, head, size_bytes)
-    if magic == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return aiff.aiff(fd, head, size_bytes)
-    if magic == b"fLaC":
-        return flac.flac(fd, head, 0, size_bytes)
-    if magic == b"OggS":
-        return ogg.ogg(fd, size_bytes)
-    if magic == b".snd":
-        return caf_au.au(head, size_bytes)
-    if head[:16] == riff.W64_RIFF and head[24:40] == riff.W64_WAVE:
-        return riff.w64(fd, head, size_bytes)
+    file = _past_tags(FilePart(fd, 0, size_bytes))
+    head = file.head
+    magic, form = head[:4], head[8:12]
     if magic in _READERS:
-        return _READERS[magic](fd, head, size_bytes)
+        return _READERS[magic](file)
+    if magic in (b"RIFF", b"RF64", b"BW64", b"RIFX") and form == b"WAVE":
+        return riff.wav(file)
+    if magic == b"RIFF" and form == b"RMID":
+        return riff.rmid(file)
+    if magic == b"FORM" and form in (b"AIFF", b"AIFC"):
+        return aiff.aiff(file)
+    if head[:16] == riff.W64_RIFF and head[24:40] == riff.W64_WAVE:
+        return riff.w64(file)
     if is_mpeg_frame(head) and not _is_utf16(head):
-        return Layout("MP3", PassThrough(0))
+        return Layout("MP3", PassThrough(file.start))
+    if file.start:
+        raise SoundError(ErrorCode.NOT_AUDIO, f"it has a tag, but none of {READABLE} follows it")
     raise _not_audio(head)
 
 
@@ -115,20 +112,17 @@ def _not_audio(head: bytes) -> SoundError:
     return SoundError(ErrorCode.NOT_AUDIO, f"it starts like {what}, not like {READABLE}")
 
 
-def _past_tags(fd: int, head: bytes) -> tuple[int, bytes]:
-    """Return where the tags at a file's start end (0: there are none), and the block there."""
-    offset = 0
+def _past_tags(file: FilePart) -> FilePart:
+    """Return what follows the tags at a file's start; the file itself if there are none."""
     for _ in range(_MAX_TAGS):
-        length = _tag_bytes(head)
+        length = _tag_bytes(file.head)
         if not length:
             break
-        offset += length
-        head = os.pread(fd, HEAD_BYTES, offset)
-        if head[:1] == b"\0":
-            padding = os.pread(fd, _MAX_PADDING_BYTES, offset)
-            offset += len(padding) - len(padding.lstrip(b"\0"))
-            head = os.pread(fd, HEAD_BYTES, offset)
-    return offset, head
+        file = file.after(length)
+        if file.head[:1] == b"\0":
+            padding = file.at(0, _MAX_PADDING_BYTES)
+            file = file.after(len(padding) - len(padding.lstrip(b"\0")))
+    return file
 
 
 def _tag_bytes(head: bytes) -> int:
@@ -140,11 +134,3 @@ def _tag_bytes(head: bytes) -> int:
     if head[:8] == b"APETAGEX" and len(head) >= 32:
         return 32 + int.from_bytes(head[12:16], "little")
     return 0
-
-
-def _after_tags(fd: int, head: bytes, offset: int, size_bytes: int) -> Layout:
-    if head[:4] == b"fLaC":
-        return flac.flac(fd, b"", offset, size_bytes)
-    if is_mpeg_frame(head):
-        return Layout("MP3", PassThrough(offset))
-    raise SoundError(ErrorCode.NOT_AUDIO, "it has a tag, but neither MP3 nor FLAC follows it")

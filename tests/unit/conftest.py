@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from classifier.errors import SoundError
-from classifier.headers import flac, riff, sniffing
+from classifier.headers import riff, sniffing
 from classifier.headers.layout import Source
 from classifier.headers.reader import HeaderReading, read_header
 from tasks.producer.discovery import Ignored, find
@@ -54,13 +54,10 @@ def layout_of(tmp_path: Path) -> Callable[[bytes], sniffing.Layout]:
 
 @pytest.fixture
 def stand_in_of() -> Callable[[Callable[[], sniffing.Layout]], Source]:
-    """What libsndfile would read, were the numbers of a WAV or FLAC not known without it."""
+    """What libsndfile would read, were the numbers of a WAV not known without it."""
 
     def look(inspect: Callable[[], sniffing.Layout]) -> Source:
-        with (
-            patch.object(riff, "_stream_info", return_value=None),
-            patch.object(flac, "_stream_info", return_value=None),
-        ):
+        with patch.object(riff, "_stream_info", return_value=None):
             return inspect().source
 
     return look

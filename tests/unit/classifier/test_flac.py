@@ -5,7 +5,7 @@ import os
 import pytest
 
 from classifier.errors import ErrorCode
-from classifier.headers import flac, libsndfile_io
+from classifier.headers import flac
 from classifier.headers.reader import read_header
 from tests.support import sounds
 
@@ -69,17 +69,21 @@ def test_more_blocks_than_any_sound_has_are_not_walked_through(refusal_of):
     assert str(flac._MAX_BLOCKS) in refused.message
 
 
-def test_libsndfile_sees_one_block_of_a_flac(layout_of, stand_in_of):
-    tagged = b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + bytes(100) + with_blocks(block(1000))
-    stand_in = stand_in_of(lambda: layout_of(GOOD))
-    assert stand_in_of(lambda: layout_of(tagged)) == stand_in
-    assert len(stand_in.header) == STREAMINFO_END
+@pytest.mark.parametrize(
+    ("bits", "sample_type"),
+    [(4, "PCM_S8"), (8, "PCM_S8"), (12, "PCM_16"), (20, "PCM_24"), (32, "PCM_32")],
+)
+def test_any_number_of_bits_is_read(header_of, bits, sample_type):
+    content = bytearray(GOOD)
+    content[20] = content[20] & 0xFE | (bits - 1) >> 4
+    content[21] = content[21] & 0x0F | (bits - 1 & 0xF) << 4
+    header = header_of(bytes(content)).header
+    assert (header.frame_count, header.sample_type) == (sounds.N_FRAMES, sample_type)
 
 
-# What reads in place of a file does when reading fails (the MP3s are in test_headers_mp3)
-
-
-def test_a_stand_in_reads_like_a_file():
-    file = libsndfile_io.stand_in_file(flac.stand_in(bytes(34)))
-    assert (len(file.read(10)), file.tell(), file.seek(0, os.SEEK_END)) == (10, 10, 42)
-    assert file.read(1) == b""
+@pytest.mark.parametrize("nonsense", [b"\0\0\0", b"\x0a\xc4\x40"], ids=["no rate", "one bit"])
+def test_numbers_that_no_sound_has_are_refused(refusal_of, nonsense):
+    content = bytearray(GOOD)
+    content[18:21] = nonsense
+    content[21] &= 0x0F
+    assert refusal_of(bytes(content)).code is ErrorCode.INVALID_HEADER

@@ -1,19 +1,18 @@
 """What is read of a plain FLAC without libsndfile is what libsndfile would have said of it."""
 
+import io
 import os
 import struct
 
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.errors import SoundError
 from classifier.files.safe_open import open_beneath, open_root
 from classifier.headers import flac, sniffing
 from classifier.headers.layout import StreamInfo
-from classifier.headers.libsndfile_io import stand_in_file
-from classifier.headers.reader import _read_by_libsndfile
 from tests.support import sounds
 
 
@@ -33,15 +32,17 @@ def streaminfos(draw):
     )
 
 
-@settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=1500, deadline=None)
 @given(streaminfos())
-def test_of_any_block_it_says_the_same_or_nothing(layout_of, streaminfo):
-    layout = layout_of(b"fLaC" + b"\x80\0\0\x22" + streaminfo + bytes(64))
-    if isinstance(layout.source, StreamInfo):
-        file = stand_in_file(flac.stand_in(streaminfo))
-        assert layout.source == _read_by_libsndfile(file, is_noisy=False)
+def test_of_any_block_that_libsndfile_reads_it_says_the_same(streaminfo):
+    try:
+        sound = soundfile.SoundFile(io.BytesIO(b"fLaC" + b"\x80\0\0\x22" + streaminfo))
+    except soundfile.LibsndfileError:
+        return  # other numbers of bits, no rate
+    numbers = (sound.samplerate, sound.channels, sound.frames, sound.subtype)
+    unstated = numbers[2] == 2**63 - 1
+    ours = flac.stream_info(streaminfo)
+    assert ours == numbers or (unstated and ours == (*numbers[:2], None, numbers[3]))
 
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers import sniffing
+from classifier.headers import layout, sniffing
 from tests.support import sounds
 from tests.support.riff_chunks import chunk, chunks_of, form, riff, wav
 
@@ -207,12 +207,12 @@ def test_a_few_more_reads_than_one_are_enough_for_any_file(layout_of, monkeypatc
     # Given a WAV whose chunks are spread over half a megabyte
     spread = riff(PCM, *[chunk(b"JUNK", bytes(5000))] * 100, PCM_DATA)
     reads = []
-    pread = sniffing.os.pread
-    monkeypatch.setattr(sniffing.os, "pread", lambda fd, n, at: reads.append(n) or pread(fd, n, at))
+    pread = layout.os.pread
+    monkeypatch.setattr(layout.os, "pread", lambda fd, n, at: reads.append(n) or pread(fd, n, at))
     # When it is inspected
     layout_of(spread)
     # Then only chunk headers were read
-    assert sum(reads) < sniffing.HEAD_BYTES + 8 * 110
+    assert sum(reads) < layout.HEAD_BYTES + 8 * 110
 
 
 @pytest.mark.parametrize(
