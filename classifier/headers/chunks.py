@@ -25,8 +25,8 @@ BIG_ENDIAN: Final = struct.Struct(">4sI")
 _LENGTH_ELSEWHERE: Final = 0xFFFFFFFF
 #: Lengths by which writers that do not know a length say so.
 _OPEN_LENGTHS: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
-#: Or one near these: they take the length of the header off, make blocks whole (sox: 0x7FFFF000, and
-#: 0x7F000000 in AIFF), or write a negative number.
+#: Or one near these: they take the length of the header off, make blocks whole (sox: 0x7FFFF000,
+#: and 0x7F000000 in AIFF), or write a negative number.
 _NEAR_OPEN: Final = (2**31, 2**32, 0x7F000000, 2**63, 2**64)
 _OPEN_MARGIN: Final = 2**20
 #: Writers that add their header to the length by mistake state at most so much too much: a WAV's of
