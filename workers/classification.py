@@ -142,18 +142,20 @@ def _classify_claimed(
         if claimed.transient_failures < HOST_TRIES:
             _require_storage(root, claimed, readings, context)
         read = time.perf_counter()
-        headers = [
-            (path, reading.outcome.header)
+        read_files = [
+            (path, reading.outcome)
             for path, reading in zip(paths, readings, strict=True)
             if not isinstance(reading.outcome, SoundError)
         ]
         pack_mates = context.folders.pack_mates(
-            root, [path for path, _ in headers], folder_words=folder_words
+            root, [path for path, _ in read_files], folder_words=folder_words
         )
     listed = time.perf_counter()
     inputs = [
-        model_input(path, header, of_folder, folder_words=folder_words)
-        for (path, header), of_folder in zip(headers, pack_mates, strict=True)
+        model_input(
+            path, outcome.header, of_folder, folder_words=folder_words, is_midi=outcome.is_midi
+        )
+        for (path, outcome), of_folder in zip(read_files, pack_mates, strict=True)
     ]
     results = _results(claimed, readings, predict(classifier, inputs), settings)
     predicted = time.perf_counter()

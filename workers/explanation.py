@@ -6,6 +6,7 @@ and without the header.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, NamedTuple
 
@@ -63,7 +64,13 @@ def explanation(
     (pack_mates,) = folders.pack_mates(root, [path], folder_words=settings.folder_words)
     header = read.outcome.header
     attributes = sound_attributes(path, header, settings)
-    sound = model_input(path, header, pack_mates, folder_words=settings.folder_words)
+    sound = model_input(
+        path,
+        header,
+        pack_mates,
+        folder_words=settings.folder_words,
+        is_midi=read.outcome.is_midi,
+    )
     return (
         about
         | {"error_code": None, "error_message": None, "note": read.outcome.note}
@@ -80,32 +87,39 @@ def _answer(sound: ModelInput, classifier: Classifier) -> dict[str, Any]:
     everything = answers(classifier, [sound])
     (prediction,) = predictions(classifier, [sound], everything)
     tokens = tokenise(sound.name, _counting(sound.name, sound.pack_mates))
-    by_pack_mates = None if sound.pack_mates is None else _best(everything.by_pack_mates[0])[0]
+    by_pack_mates = None if sound.pack_mates is None else _first(everything.by_pack_mates)
+    own_name = answers(classifier, [sound._replace(name=sound.own_name)])
     return {
         "category": CATEGORIES[prediction.best],
         "confidence": round(prediction.probabilities[prediction.best], 4),
-        "top3": _best(everything.probabilities[0]),
+        "top3": _best(prediction.probabilities),
         "needs_review": prediction.needs_review,
         "review_below": round(classifier.review_below, 4),
         "evidence": prediction.evidence,
         "model_version": prediction.model_version,
         "name_read": sound.name,
+        "folder_words": sound.folder_words.split(),
         "tokens": list(first_and_last(tokens, SEQUENCE_LENGTH)),
         "tokens_not_read": max(0, len(tokens) - SEQUENCE_LENGTH),
         "words": _words(sound, classifier, prediction),
         "says": {
-            "name": _best(everything.by_name[0])[0],
+            "name": _first(own_name.by_name),
+            "name_and_folders": _first(everything.by_name) if sound.folder_words else None,
             "name_and_mates": by_pack_mates,
-            "everything": _best(everything.probabilities[0])[0],
+            "everything": _best(prediction.probabilities)[0],
         },
     }
 
 
-def _best(probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Return the three most probable categories of a row of 12 probabilities."""
+def _first(probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    return _best(probabilities[0].tolist())[0]
+
+
+def _best(probabilities: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the three most probable of the 12 categories."""
     return [
         {"category": category, "probability": round(probability, 4)}
-        for category, probability in top3(probabilities.tolist())
+        for category, probability in top3(probabilities)
     ]
 
 
@@ -122,25 +136,29 @@ def _words(
     Pack-mates and header stay.
     """
     cuts = words_cut(sound.name, sound.pack_mates)[:_MOST_WORDS]
-    if not cuts:
+    if not cuts or sound.is_midi:
         return []
+    of_folders = len(placed_tokens(sound.folder_words))
     best, confidence = prediction.best, prediction.probabilities[prediction.best]
     probabilities = classifier.predict(
         [cut.name for cut in cuts], [sound.header] * len(cuts), [cut.pack_mates for cut in cuts]
     )
     words = [
-        (cut, without, without - confidence)
-        for cut, without in zip(cuts, probabilities[:, best].tolist(), strict=True)
+        (cut, "folder" if place < of_folders else "name", without, without - confidence)
+        for place, (cut, without) in enumerate(
+            zip(cuts, probabilities[:, best].tolist(), strict=True)
+        )
     ]
-    words.sort(key=lambda word: -abs(word[2]))
+    words.sort(key=lambda word: -abs(word[3]))
     return [
         {
             "word": cut.word,
             "token": cut.token,
+            "source": source,
             "without": round(without, 4),
             "change": round(change, 4),
         }
-        for cut, without, change in words
+        for cut, source, without, change in words
         if abs(change) >= _LEAST_CHANGE
     ]
 

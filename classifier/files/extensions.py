@@ -34,6 +34,11 @@ def is_named_like_a_sound(name: bytes) -> bool:
     return extension_of(name) in AUDIO_EXTENSIONS
 
 
+def is_named_like_midi(name: str) -> bool:
+    """Whether a base name ends in an extension of MIDI files."""
+    return extension_of(name.encode("utf-8", "surrogatepass")) in EXTENSIONS["MIDI"]
+
+
 def extension_of(name: bytes) -> str:
     """Return what follows the last dot of a base name in lower case; empty where none does."""
     stem, _, extension = name.rpartition(b".")

@@ -50,6 +50,7 @@ class HeaderReading(NamedTuple):
 
     header: AudioHeader
     note: str | None
+    is_midi: bool = False
 
 
 def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
@@ -87,7 +88,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
             f"its header states {layout.missing_bytes:,} bytes of sound more than the file has",
         )
     notes = filter(None, (_extension_note(layout, name), layout.note))
-    return HeaderReading(header, "; ".join(notes) or None)
+    return HeaderReading(header, "; ".join(notes) or None, layout.container == "MIDI")
 
 
 def _read_virtual(file: VirtualFile, layout: Layout) -> StreamInfo:

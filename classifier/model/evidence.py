@@ -13,6 +13,8 @@ class Evidence(StrEnum):
     NAME = "name"
     PACK_MATES = "mates"
     HEADER = "header"
+    #: A MIDI file, whatever its name says.
+    FORMAT = "format"
 
 
 def evidence_of(

@@ -70,9 +70,9 @@ _STAMPS: Final = tuple(
         rf"(?<![a-z\d])(?:\d{{1,2}}[ ._-])?{_MONTH}[ ._-](?:\d{{1,2}},?[ ._-])?(?:19|20)\d\d(?!\d)",
         r"(?<![\d.:])(?:[01]\d|2[0-3])([.:])[0-5]\d\1[0-5]\d(?![\d.:])",
         # Where it was found: Freesound's number and user; sites.
-        r"^\d{2,7}__[^_]+(?:_[^_]+)*__(?=.)",
+        r"(?<!\S)\d{2,7}__[^_]+(?:_[^_]+)*__(?=.)",
         r"(?<![a-z\d-])(?:www\.)?[a-z\d-]{2,40}\.(?:com|net|org)(?![a-z\d])|free[ _-]?download",
-        r"^(?:copy of|copia de|copie de|kopie von)[ _]",
+        r"(?<!\S)(?:copy of|copia de|copie de|kopie von)[ _]",
     )
 )
 #: Most names hold none of them: cheaper than all of these patterns.

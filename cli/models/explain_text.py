@@ -14,6 +14,7 @@ _DECIDED: Final = {
     Evidence.NAME: "the name alone gives the same category",
     Evidence.PACK_MATES: "only the name beside its pack-mates' gives it",
     Evidence.HEADER: "no name gives it; the header's figures do",
+    Evidence.FORMAT: "a MIDI file holds notes and no sound, whatever its name says",
 }
 
 
@@ -31,6 +32,8 @@ def lines(sound: Mapping[str, Any]) -> Iterator[str]:
         yield _field("Note", sound["note"])
     yield ""
     yield _field("Read as", sound["name_read"])
+    if sound["folder_words"]:
+        yield _field("Folders", f"put before the name: {' '.join(sound['folder_words'])}")
     unread = sound["tokens_not_read"]
     more = f" ({unread} in the middle are not read)" if unread else ""
     yield _field("Tokens", " ".join(sound["tokens"]) + more)
@@ -43,6 +46,8 @@ def lines(sound: Mapping[str, Any]) -> Iterator[str]:
     yield from _mates(sound["mates"])
     says = sound["says"]
     yield _field("Name alone", _said(says["name"]))
+    if says["name_and_folders"] is not None:
+        yield _field("With folder", _said(says["name_and_folders"]))
     if says["name_and_mates"] is not None:
         yield _field("With mates", _said(says["name_and_mates"]))
     yield _field("Everything", _said(says["everything"]))
@@ -77,11 +82,17 @@ def _words(sound: Mapping[str, Any]) -> Iterator[str]:
             word["word"],
             f"{word['without']:.2f}",
             f"({word['change']:+.2f})",
-            word["token"] if word["token"].startswith("<") else "",
+            _kind(word),
         )
         for word in sound["words"]
     ]
     yield from table_lines(rows, "<>><", cut=0, width=output_width(), indent=_INDENT)
+
+
+def _kind(word: Mapping[str, Any]) -> str:
+    if word["source"] == "folder":
+        return "of its folders"
+    return str(word["token"]) if word["token"].startswith("<") else ""
 
 
 def _listed(values: Mapping[str, Any], texts: Mapping[str, str]) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Rows a model call: large enough to be quick, small enough to stream.
 _ROWS_AT_ONCE: Final = 1024
 
+#: Before the probabilities.
+_COLUMNS: Final = ("file_path", "category", "confidence", "top3")
+
 
 @click.command()
 @click.option(
@@ -40,10 +43,15 @@ def predict(source: str, columns: dict[str, str]) -> None:
     in place of a sample type counts for what the row's sizes tell, or for nothing. Rows of
     one folder are read beside each other's names: one folder is one text in folder, in pack and in
     the folders of path (and in repo, source_repo, vendor), as far as there are such columns. What
-    folders are called counts for nothing. Written to standard output, a row for a row in the same
-    order: file_path as it came, category, confidence, top3, and a probability column per category.
+    folders are called counts for nothing. A MIDI file, by its extension, is stems-n-midi. Written
+    to standard output, a row for a row in the same order: file_path as it came, category,
+    confidence, top3, a probability column per category, evidence (what the category rests on),
+    needs_review.
     """
+    from classifier.files.extensions import is_named_like_midi
     from db.results.queries import top3
+    from workers.serving.predictions import ModelInput
+    from workers.serving.predictions import predict as predictions_of
     from workers.serving.serving_model import ServingModel
 
     set_up_logging("WARNING")
@@ -55,23 +63,29 @@ def predict(source: str, columns: dict[str, str]) -> None:
         with opened_database() as (settings, database):
             classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
-        writer.writerow(["file_path", "category", "confidence", "top3", *CATEGORIES])
+        writer.writerow([*_COLUMNS, *CATEGORIES, "evidence", "needs_review"])
         sounds = _sounds(stream, name, columns)
         while chunk := list(islice(sounds, _ROWS_AT_ONCE)):
-            probabilities = classifier.predict(
-                [sound.name for sound in chunk],
-                [sound.header for sound in chunk],
-                [pack_mates.get(sound.folder) for sound in chunk],
-            )
-            for sound, row in zip(chunk, probabilities.tolist(), strict=True):
-                best = top3(row)
+            inputs = [
+                ModelInput(
+                    sound.name,
+                    sound.header,
+                    pack_mates.get(sound.folder),
+                    is_midi=is_named_like_midi(sound.name),
+                )
+                for sound in chunk
+            ]
+            for sound, prediction in zip(chunk, predictions_of(classifier, inputs), strict=True):
+                best = top3(prediction.probabilities)
                 writer.writerow(
                     [
                         sound.path,
                         best[0][0],
                         f"{best[0][1]:.6f}",
                         " ".join(f"{category}:{value:.4f}" for category, value in best),
-                        *(f"{value:.6f}" for value in row),
+                        *(f"{value:.6f}" for value in prediction.probabilities),
+                        prediction.evidence,
+                        prediction.needs_review,
                     ]
                 )
 

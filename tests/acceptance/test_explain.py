@@ -32,6 +32,8 @@ def crate(tmp_path_factory):
     long = "Acme very long name of a warm and wide analogue bass loop that never ends"
     put(crate / "wide", f"{long} {long} 120bpm.wav", "音の名前" * 15 + ".wav")
     (crate / "letter.wav").write_text("Dear Sir\n")
+    (crate / "notes").mkdir()
+    (crate / "notes" / "Kick 01.mid").write_bytes(sounds.midi())
     return crate
 
 
@@ -55,6 +57,7 @@ def test_a_kick_is_a_drum_by_its_name(explain, crate):
     assert sound["tokens"] == ["kick", "<index>"]
     assert sound["words"][0]["word"] == "Kick"
     assert sound["words"][0]["without"] < sound["confidence"]
+    assert (sound["folder_words"], sound["says"]["name_and_folders"]) == ([], None)
     assert sound["says"]["name"]["category"] == "drum"
     assert sound["by_products"]["instrument_source"] == "name"
     assert sound["mates"] == {"count": 1, "others": [], "say": {"drum": 1}}
@@ -64,7 +67,18 @@ def test_where_the_name_says_nothing_its_folder_does(explain, crate):
     (sound,) = explain(crate / "Kicks" / "01.wav")
     assert (sound["category"], sound["evidence"]) == ("drum", "folder")
     assert sound["name_read"] == "Kicks 01.wav"
-    assert sound["words"][0]["word"] == "Kicks"
+    assert sound["folder_words"] == ["Kicks"]
+    assert (sound["words"][0]["word"], sound["words"][0]["source"]) == ("Kicks", "folder")
+    says = sound["says"]
+    assert says["name_and_folders"]["category"] == "drum"
+    assert says["name"]["probability"] < says["name_and_folders"]["probability"]
+
+
+def test_a_midi_file_is_one_by_its_format(explain, crate):
+    (midi,) = explain(crate / "notes" / "Kick 01.mid")
+    assert (midi["category"], midi["evidence"], midi["words"]) == ("stems-n-midi", "format", [])
+    assert midi["says"]["everything"] == {"category": "stems-n-midi", "probability": 1.0}
+    assert midi["says"]["name"]["category"] == "drum"
 
 
 def test_where_neither_speaks_the_mates_do(explain, crate):
@@ -148,6 +162,7 @@ def test_a_person_reads_the_same(run_at_home, crate):
     done = run_at_home("explain", crate / "Kicks" / "01.wav", crate / "letter.wav")
     assert done.code == 1
     for said in ("drum", "Decided by  folder", "kicks <index>", "PCM_16", "3 names stand for",
+                 "put before the name: Kicks", "of its folders", "With folder",
                  "Kicks 02.wav", "instrument kick (folder)", "not_audio"):  # fmt: skip
         assert said in done.stdout
 

@@ -39,7 +39,8 @@ def predict(run_cli, tmp_path):
 def test_each_row_gets_a_category_in_the_same_order(predict):
     rows = parsed(predict(table(*ROWS)))
     assert [row["file_path"] for row in rows] == [row.split(",")[0] for row in ROWS]
-    assert list(rows[0]) == ["file_path", "category", "confidence", "top3", *CATEGORIES]
+    before, after = ["file_path", "category", "confidence", "top3"], ["evidence", "needs_review"]
+    assert list(rows[0]) == [*before, *CATEGORIES, *after]
 
 
 def test_the_category_is_the_most_probable_and_all_add_up(predict):
@@ -49,6 +50,16 @@ def test_the_category_is_the_most_probable_and_all_add_up(predict):
         assert float(row["confidence"]) == probabilities[row["category"]]
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
         assert row["top3"].startswith(f"{row['category']}:")
+
+
+def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(predict):
+    midi, wav = parsed(predict(table("packs/Kick 01.MID", "Kick 01.wav", header="file_path")))
+    assert (midi["category"], midi["evidence"], midi["needs_review"]) == (
+        "stems-n-midi",
+        "format",
+        "False",
+    )
+    assert (wav["category"], wav["evidence"]) == ("drum", "name")
 
 
 def test_more_rows_than_one_model_call_takes_keep_their_order(predict):

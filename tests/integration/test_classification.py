@@ -109,7 +109,8 @@ def classified(queued, context, folder, read_rows, database_url):
 def test_a_midi_file_and_a_sound_of_the_same_name_are_two_sounds(classified):
     rows = classified()
     midi, wav = rows["Bass Loops/bass_120_Am.mid"], rows["Bass Loops/bass_120_Am.wav"]
-    assert (midi.category is None, wav.category is None) == (False, False)
+    assert (midi.category, midi.confidence, midi.evidence) == ("stems-n-midi", 1.0, "format")
+    assert wav.category == "bass-loop"
     assert midi.file_size_bytes == len(sounds.midi())
     assert (midi.duration_seconds, midi.sample_rate_hz, midi.sample_type) == (None, None, None)
     assert (midi.tempo_bpm, midi.musical_key, midi.playback) == (120.0, "A minor", "loop")

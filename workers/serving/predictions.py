@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from classifier.categories import CATEGORIES
 from classifier.files.paths import readable_name
 from classifier.headers.reader import AudioHeader
-from classifier.model.evidence import evidence_of
+from classifier.model.evidence import Evidence, evidence_of
 from classifier.model.header_features import header_matrix
 from classifier.names import folder_context
 from classifier.names.attributes import Attributes, attributes_of
@@ -18,26 +20,48 @@ if TYPE_CHECKING:
     from classifier.names.pack_mates import PackMates
 
 
+#: A MIDI file holds notes and no sound: it is filed by its format, and not as what it would play.
+_MIDI_PROBABILITIES: Final = tuple(float(category == "stems-n-midi") for category in CATEGORIES)
+
+
 class ModelInput(NamedTuple):
-    """A sound as the model gets it."""
+    """A sound as the model gets it, or a MIDI file."""
 
     #: With the words of its folders in front where the name is uninformative.
     name: str
     header: AudioHeader
     pack_mates: "PackMates | None" = None
-    has_folder_words: bool = False
+    #: These words; empty where the name stands alone.
+    folder_words: str = ""
+    is_midi: bool = False
+
+    @property
+    def own_name(self) -> str:
+        """The name without the words of its folders."""
+        return self.name.removeprefix(self.folder_words).removeprefix(" ")
+
+    @property
+    def has_folder_words(self) -> bool:
+        """Whether words of its folders stand before the name."""
+        return bool(self.folder_words)
 
 
 def model_input(
-    path: str, header: AudioHeader, pack_mates: "PackMates | None", *, folder_words: bool
+    path: str,
+    header: AudioHeader,
+    pack_mates: "PackMates | None",
+    *,
+    folder_words: bool,
+    is_midi: bool = False,
 ) -> ModelInput:
     """Return the model input of a sound; `folder_words` as the setting of that name."""
     folder, _, name = path.rpartition("/")
     own_name = readable_name(name)
-    full_name = (
-        folder_context.prefixed_name(_words_of(folder), own_name) if folder_words else own_name
+    words = _words_of(folder) if folder_words else ""
+    full_name = folder_context.prefixed_name(words, own_name)
+    return ModelInput(
+        full_name, header, pack_mates, words if full_name != own_name else "", is_midi
     )
-    return ModelInput(full_name, header, pack_mates, has_folder_words=full_name != own_name)
 
 
 @functools.lru_cache(maxsize=1024)  # consecutive files are mostly of one folder
@@ -46,7 +70,7 @@ def _words_of(folder: str) -> str:
 
 
 def predict(classifier: "Classifier", inputs: Sequence[ModelInput]) -> list[Prediction]:
-    """Return the prediction of each sound, which depends on no other."""
+    """Return the prediction of each file, which depends on no other."""
     return predictions(classifier, inputs, answers(classifier, inputs))
 
 
@@ -62,7 +86,23 @@ def answers(classifier: "Classifier", inputs: Sequence[ModelInput]) -> "Answers"
 def predictions(
     classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
 ) -> list[Prediction]:
-    """Return the part of a model's answers that is stored."""
+    """Return the part of a model's answers that is stored, and of MIDI files what they are."""
+    return [
+        replace(
+            prediction,
+            probabilities=_MIDI_PROBABILITIES,
+            evidence=Evidence.FORMAT,
+            needs_review=False,
+        )
+        if sound.is_midi
+        else prediction
+        for sound, prediction in zip(inputs, _by_model(classifier, inputs, answers), strict=True)
+    ]
+
+
+def _by_model(
+    classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
+) -> list[Prediction]:
     best, by_name, by_pack_mates = (
         probabilities.argmax(axis=1).tolist()
         for probabilities in (answers.probabilities, answers.by_name, answers.by_pack_mates)

@@ -17,15 +17,17 @@ def starter():
     return load_starter()
 
 
-def asked(path, mates=None, folder_words=True):
-    return model_input(path, UNKNOWN, mates, folder_words=folder_words)
+def asked(path, mates=None, folder_words=True, is_midi=False):
+    return model_input(path, UNKNOWN, mates, folder_words=folder_words, is_midi=is_midi)
 
 
 def test_a_question_says_whether_a_has_folder_words():
     silent = asked("Drums/Kicks/01.wav")
     assert (silent.name, silent.has_folder_words) == ("Drums Kicks 01.wav", True)
+    assert (silent.folder_words, silent.own_name) == ("Drums Kicks", "01.wav")
     telling = asked("Drums/Kicks/riser.wav")
     assert (telling.name, telling.has_folder_words) == ("riser.wav", False)
+    assert telling.own_name == "riser.wav"
     unasked = asked("Drums/Kicks/01.wav", folder_words=False)
     assert (unasked.name, unasked.has_folder_words) == ("01.wav", False)
 
@@ -50,6 +52,15 @@ def test_an_answer_says_what_it_rests_on(starter, path, mates, category, evidenc
     (said,) = predict(starter, [asked(path, mates)])
     assert (CATEGORIES[said.best], said.evidence) == (category, evidence)
     assert said.model_version == starter.version
+
+
+@pytest.mark.parametrize("name", ["Kick Hard.mid", "Vocal Melody.mid", "01.mid", "Vox.wav"])
+def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(starter, name):
+    midi, sound = predict(starter, [asked(name, is_midi=True), asked("Kick Hard.wav")])
+    assert (CATEGORIES[midi.best], midi.probabilities[midi.best]) == ("stems-n-midi", 1.0)
+    assert (midi.evidence, midi.needs_review) == ("format", False)
+    assert midi.model_version == starter.version
+    assert CATEGORIES[sound.best] == "drum"
 
 
 def test_every_answer_says_whether_it_needs_a_review(starter):
