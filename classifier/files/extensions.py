@@ -12,7 +12,7 @@ EXTENSIONS: Final[dict[str, frozenset[str]]] = {
     "AU": frozenset({"au", "snd"}),
     "CAF": frozenset({"caf"}),
     "W64": frozenset({"w64"}),
-    "MIDI": frozenset({"mid", "midi"}),
+    "MIDI": frozenset({"mid", "midi", "rmi", "kar"}),
 }
 
 #: All of them.

@@ -1,7 +1,8 @@
 """Standard MIDI files: whether one is complete, from its chunk headers alone.
 
-A MIDI file holds notes and no sound, but packs keep it beside their sounds, so it is classified by
-its name. It states neither sample rate nor frames, and programs write a tempo of 120 by default.
+A MIDI file holds notes and no sound, but packs keep it beside their sounds, so it is filed
+with stems and MIDI. It states neither sample rate nor frames, and programs write a tempo of 120 by
+default.
 Source: Standard MIDI Files 1.0 (MMA, 1988).
 """
 

@@ -23,7 +23,7 @@ DROPPED_EXTENSIONS: Final = frozenset(
         *("ogg", "oga", "opus", "spx", "mp1", "mp2", "mp3", "mpa", "mpga", "au", "snd", "caf"),
         *("sd2", "voc", "svx", "8svx", "iff", "nist", "sph", "pvf", "xi", "htk", "avr", "wve"),
         *("mat", "mpc", "raw", "m4a", "mp4", "aac", "wma", "alac", "ape", "wv", "rx2", "rex"),
-        *("mid", "midi"),
+        *("mid", "midi", "rmi", "kar"),
     }
 )
 

@@ -67,6 +67,8 @@ def _said(answer: Mapping[str, Any]) -> str:
 
 
 def _review(sound: Mapping[str, Any]) -> str:
+    if sound["evidence"] == Evidence.FORMAT:
+        return "not needed: its format decides"
     if sound["needs_review"]:
         return f"needed: the model is not sure below {sound['review_below']:.2f}"
     return f"not needed: the model is sure from {sound['review_below']:.2f} on"
