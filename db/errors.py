@@ -1,5 +1,6 @@
 """What a database's errors mean: whether it is away, and what to tell a person."""
 
+import re
 from typing import Final
 
 import sqlalchemy.exc
@@ -28,4 +29,6 @@ def plain(error: BaseException) -> str:
         error = error.orig
     # What PostgreSQL said; psycopg's own text goes on with a piece of the statement.
     said = getattr(getattr(error, "diag", None), "message_primary", None)
-    return " ".join((said or str(error)).split()) or type(error).__name__
+    # redis-py names a sentinel by all parameters of its client.
+    text = re.sub(r"<redis\..*> - ", "", said or str(error))
+    return " ".join(text.split()) or type(error).__name__

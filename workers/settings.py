@@ -11,13 +11,13 @@ import socket
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from classifier.errors import CratesortError
+from workers.broker_url import parse_broker_url
 from workers.logging_setup import LogFormat
 
 PREFIX: Final = "CRATESORT_"
@@ -27,24 +27,6 @@ ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 class ConfigurationError(CratesortError):
     """A setting that is missing, misspelt or makes no sense; names the variable."""
-
-
-def _is_redis_url(url: str) -> bool:
-    """Whether kombu accepts the URL; kombu itself reports it late and with a traceback."""
-    if url.startswith("redis+socket://"):
-        return True
-    if not url.startswith(("redis://", "rediss://", "sentinel://")):
-        return False
-    try:
-        # There are several sentinels, each a URL.
-        parts = [urlsplit(part) for part in url.split(";") if part]
-        hosts = [(part.hostname, part.port) for part in parts]
-    except ValueError:
-        return False  # an invalid port
-    if url.startswith("sentinel://"):
-        return all(host for host, _ in hosts)
-    databases = [part.path.strip("/") for part in parts]
-    return all(not database or database.isdecimal() for database in databases)
 
 
 class Settings(BaseSettings):
@@ -57,7 +39,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    #: ``redis://:password@host:6379/0``. Unset: everything runs in the calling process.
+    #: ``redis://:password@host:6379/0``, or as `workers.broker_url` has it. Unset: everything runs
+    #: in the calling process.
     broker_url: SecretStr | None = None
     #: ``postgresql://user:password@host/name`` or ``sqlite:///file``. Unset: `data_folder`.
     database_url: SecretStr | None = None
@@ -141,8 +124,8 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _check_broker(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_redis_url(value.get_secret_value()):
-            raise ValueError("expected a Redis URL like redis://:password@host:6379/0")
+        if value is not None:
+            parse_broker_url(value.get_secret_value())
         return value
 
     @field_validator("flower_login")

@@ -32,9 +32,11 @@ def require_broker(service: str) -> None:
     """Check that Redis is configured and, if it answers, accepts the password."""
     import redis.exceptions
 
+    from workers.broker_url import parse_broker_url
+
     url = broker_url_for(service)
     try:
-        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+        with parse_broker_url(url).client(answer_seconds=2) as client:
             client.ping()
     except redis.exceptions.AuthenticationError:
         raise

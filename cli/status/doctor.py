@@ -222,16 +222,12 @@ def _queue(name: str, settings: "Settings") -> Check:
 
 
 def _broker(name: str, _: "Settings") -> Check:
-    import redis
-
     from cli.services.preflight import broker_url_for
+    from workers.broker_url import parse_broker_url
 
-    client = redis.Redis.from_url(
-        broker_url_for("a worker"),
-        socket_timeout=_PING_SECONDS,
-        socket_connect_timeout=_PING_SECONDS,
-    )
-    info = client.info()
+    url = broker_url_for("a worker")
+    with parse_broker_url(url).client(answer_seconds=_PING_SECONDS) as client:
+        info = client.info()
     policy = info.get("maxmemory_policy", "unknown")
     detail = f"Redis {info['redis_version']} answers; memory policy {policy}"
     if info.get("maxmemory") and policy != "noeviction":

@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from workers.broker_url import parse_broker_url
 
 #: Where producers push; part of the contract in docs/inbox.md, as is `DEAD_KEY`.
 INBOX_KEY: Final = "cratesort:inbox"
@@ -112,7 +111,7 @@ class Inbox:
     """
 
     def __init__(self, url: str, intake: str) -> None:
-        self._redis = _client(url, _ANSWER_SECONDS)
+        self._redis = parse_broker_url(url).client(answer_seconds=_ANSWER_SECONDS)
         self._intake = intake
         self._taken = TAKEN_PREFIX + intake
         self._take = self._redis.register_script(_TAKE)
@@ -174,7 +173,7 @@ class InboxCounts:
 def count_entries(url: str) -> InboxCounts | None:
     """Count the entries of each list; None when Redis does not answer within a second."""
     try:
-        with _client(url, _COUNT_SECONDS) as client:
+        with parse_broker_url(url).client(answer_seconds=_COUNT_SECONDS) as client:
             seconds, _ = cast("tuple[int, int]", client.time())
             intakes = cast(
                 "list[tuple[bytes, float]]", client.zrange(INTAKES_KEY, 0, -1, withscores=True)
@@ -185,19 +184,7 @@ def count_entries(url: str) -> InboxCounts | None:
             for name, _ in intakes:
                 pipeline.llen(cast("Any", TAKEN_PREFIX.encode() + name))
             waiting, dead, *taken = pipeline.execute()
-    except (RedisError, OSError, ValueError):
-        return None  # ValueError: a URL that Celery reads and this client does not
+    except (RedisError, OSError):
+        return None
     living = sum(lease_ends >= seconds for _, lease_ends in intakes)
     return InboxCounts(waiting, sum(taken), dead, living)
-
-
-def _client(url: str, answer_seconds: float) -> Redis:
-    # Kombu's spelling of a socket; redis-py has its own.
-    url = url.replace("redis+socket://", "unix://", 1)
-    return Redis.from_url(
-        url,
-        socket_timeout=answer_seconds,
-        socket_connect_timeout=answer_seconds,
-        # The caller decides what to do when Redis is away; redis-py would keep it waiting.
-        retry=Retry(NoBackoff(), 0),
-    )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from celery import Celery, Task
 from kombu.entity import Exchange, Queue
 
+from workers.broker_url import parse_broker_url
 from workers.celery_ext import redis_transport
 from workers.settings import Settings, load_settings
 from workers.training_schedule import parse_schedule
@@ -51,7 +52,8 @@ def build_app(settings: Settings) -> Celery:
     app = Celery("cratesort", task_cls=LimitedTask, include=TASK_MODULES, set_as_current=False)
     app.conf.update(configuration(settings))
     if settings.broker_url is not None:
-        app.conf.broker_url = settings.broker_url.get_secret_value()
+        broker = parse_broker_url(settings.broker_url.get_secret_value())
+        app.conf.update(broker.celery_settings(app.conf.broker_transport_options))
     return app
 
 

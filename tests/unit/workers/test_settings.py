@@ -135,9 +135,10 @@ def test_a_dotenv_file_that_is_not_text_is_refused_by_name(refusal):
     ],
 )
 def test_a_broker_that_is_not_redis_is_refused_without_showing_its_url(refusal, url):
-    assert refusal(BROKER_URL=url) == (
-        "CRATESORT_BROKER_URL: expected a Redis URL like redis://:password@host:6379/0"
-    )
+    message = refusal(BROKER_URL=url)
+    assert message.startswith("CRATESORT_BROKER_URL: expected ")
+    assert PASSWORD not in message
+    assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_a_broker_that_is_not_redis_is_refused_without_showing_its_url(refusal, 
         "redis:///1",
         "rediss://me:secret@host:6380/0?ssl_cert_reqs=required",
         "redis+socket:///run/redis.sock",
-        "sentinel://:secret@one:26379/mymaster;sentinel://two:26379",
+        "sentinel://:secret@one:26379;sentinel://two:26379/0?master_name=mymaster",
     ],
 )
 def test_urls_of_redis_are_taken(load, url):
