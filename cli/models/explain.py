@@ -40,7 +40,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         if not os.path.lexists(path):
             raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
 
-    from workers.explanation import explanation
+    from workers.serving.explanation import explanation
     from workers.reading.folder_cache import FolderCache
     from workers.serving.serving_model import ServingModel
 

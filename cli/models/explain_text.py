@@ -19,7 +19,7 @@ _DECIDED: Final = {
 
 
 def lines(sound: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines about one sound of `workers.explanation`."""
+    """Yield the lines about one sound of `workers.serving.explanation`."""
     yield shortened(sound["path"], output_width())
     if sound["error_code"] is not None:
         yield _field("No category", f"{sound['error_code']}: {sound['error_message']}")

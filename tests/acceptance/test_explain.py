@@ -10,7 +10,7 @@ from classifier.names.pack_mates import pack_mates_of
 from classifier.names.tokens import tokenise
 from tests.support import sounds
 from tests.support.command_line import parsed
-from workers.explanation import words_cut
+from workers.serving.explanation import words_cut
 
 WIDTH = 80
 
