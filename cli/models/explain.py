@@ -40,8 +40,8 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         if not os.path.lexists(path):
             raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
 
-    from workers.serving.explanation import explanation
     from workers.reading.folder_cache import FolderCache
+    from workers.serving.explanation import explanation
     from workers.serving.serving_model import ServingModel
 
     set_up_logging("WARNING")
