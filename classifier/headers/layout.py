@@ -53,14 +53,8 @@ class StandIn(NamedTuple):
     sound_bytes: int  #: length of the sound that the header announces
 
 
-class PassThrough(NamedTuple):
-    """The file itself, for libsndfile to read from this offset."""
-
-    offset: int
-
-
 #: Where the numbers come from; None: the file holds no sound and has none (MIDI).
-Source: TypeAlias = StreamInfo | StandIn | PassThrough | None
+Source: TypeAlias = StreamInfo | StandIn | None
 
 
 class Layout(NamedTuple):

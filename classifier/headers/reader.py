@@ -5,8 +5,8 @@ a reader of ours, or libsndfile, given a stand-in or (for MP3) part of the file 
 Nothing is decoded. Every number is bounded before it leaves this module.
 """
 
-import contextlib
-from typing import Final, NamedTuple
+import os
+from typing import Any, Final, NamedTuple
 
 import soundfile
 
@@ -14,10 +14,8 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.files.extensions import AUDIO_EXTENSIONS, EXTENSIONS
 from classifier.files.paths import printable
 from classifier.headers import sniffing
-from classifier.headers.layout import Layout, PassThrough, StandIn, StreamInfo
-from classifier.headers.libsndfile_io import VirtualFile, part_of_file, stand_in_file
+from classifier.headers.layout import Layout, StandIn, StreamInfo
 from classifier.headers.loop_metadata import LoopInfo
-from classifier.native_output import quiet
 
 #: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
 MAX_CHANNELS: Final = 256
@@ -25,8 +23,6 @@ MAX_SAMPLE_RATE_HZ: Final = 1_000_000
 #: About 6 years at 48 kHz: more is a forged header.
 MAX_FRAME_COUNT: Final = 2**43
 
-# libsndfile's "File does not exist or is not a regular file", also when libmpg123 finds no frame.
-_SFE_BAD_FILE: Final = 7
 _SFE_MALLOC_FAILED: Final = 17
 
 # SF_COUNT_MAX, which libsndfile reports when a container does not state its length.
@@ -70,10 +66,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
             case StreamInfo() as info:
                 header = _validated(info, size_bytes, layout)
             case StandIn() as stand_in:
-                info = _read_virtual(stand_in_file(stand_in), layout)
-                header = _validated(info, size_bytes, layout)
-            case PassThrough(offset):
-                info = _read_virtual(part_of_file(fd, offset, size_bytes), layout)
+                info = read_stand_in(stand_in, layout.container)
                 header = _validated(info, size_bytes, layout)
             case None:
                 header = AudioHeader(size_bytes, None, None, None, None, None)
@@ -91,45 +84,59 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     return HeaderReading(header, "; ".join(notes) or None, layout.container == "MIDI")
 
 
-def _read_virtual(file: VirtualFile, layout: Layout) -> StreamInfo:
+class _VirtualFile:
+    """A stand-in's header, followed by as many zeros as it announces, as `soundfile` reads it."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        self._header = stand_in.header
+        self._length = len(stand_in.header) + stand_in.sound_bytes
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, as files do."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as `read` does. Without it, soundfile would catch an exception for every read."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, length: int) -> bytes:
+        """Return up to `length` bytes."""
+        length = max(0, min(length, self._length - self._position))
+        data = self._header[self._position : self._position + length].ljust(length, b"\0")
+        self._position += length
+        return data
+
+
+def read_stand_in(stand_in: StandIn, container: str) -> StreamInfo:
+    """Return what libsndfile reads from a stand-in.
+
+    Raises SoundError: `INVALID_HEADER`, with libsndfile's reason.
+    """
     try:
-        outcome = _read_by_libsndfile(file, is_noisy=layout.container == "MP3")
+        with soundfile.SoundFile(_VirtualFile(stand_in), mode="r") as sound:
+            frames = int(sound.frames)
+            return StreamInfo(
+                sample_rate_hz=int(sound.samplerate),
+                channels=int(sound.channels),
+                frame_count=None if frames < 0 or frames == _FRAMES_UNSTATED else frames,
+                sample_type=str(sound.subtype),
+            )
     except soundfile.LibsndfileError as error:
-        outcome = error
-    # A read that failed, or that went beyond the limit, looked like the end of the file to
-    # libsndfile: its outcome means nothing then.
-    if file.failure is not None:
-        raise file.failure
-    if file.limit_exceeded:
+        if error.code == _SFE_MALLOC_FAILED:
+            raise MemoryError from error
+        reason = printable(error.error_string.strip().rstrip("."))
         raise SoundError(
-            ErrorCode.INVALID_HEADER,
-            f"its {layout.container} header cannot be read: no sound can be found in as much of it "
-            "as is read",
-        )
-    if isinstance(outcome, StreamInfo):
-        return outcome
-    if outcome.code == _SFE_MALLOC_FAILED:
-        raise MemoryError from outcome
-    reason = printable(outcome.error_string.strip().rstrip("."))
-    if outcome.code == _SFE_BAD_FILE:
-        reason = "no sound can be found in it"
-    raise SoundError(
-        ErrorCode.INVALID_HEADER, f"its {layout.container} header cannot be read: {reason}"
-    ) from outcome
-
-
-def _read_by_libsndfile(file: VirtualFile, *, is_noisy: bool) -> StreamInfo:
-    with (
-        quiet() if is_noisy else contextlib.nullcontext(),
-        soundfile.SoundFile(file, mode="r") as sound,
-    ):
-        frames = int(sound.frames)
-        return StreamInfo(
-            sample_rate_hz=int(sound.samplerate),
-            channels=int(sound.channels),
-            frame_count=None if frames < 0 or frames == _FRAMES_UNSTATED else frames,
-            sample_type=str(sound.subtype),
-        )
+            ErrorCode.INVALID_HEADER, f"its {container} header cannot be read: {reason}"
+        ) from error
 
 
 def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader:

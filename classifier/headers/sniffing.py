@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers import aiff, caf_au, flac, midi, ogg, riff
-from classifier.headers.layout import FilePart, Layout, PassThrough
+from classifier.headers import aiff, caf_au, flac, midi, mpeg, ogg, riff
+from classifier.headers.layout import FilePart, Layout
 
 #: Of zeros after a tag, which some tags do not count.
 _MAX_PADDING_BYTES: Final = 65536
@@ -64,24 +64,14 @@ def inspect(fd: int, size_bytes: int) -> Layout:
         return aiff.aiff(file)
     if head[:16] == riff.W64_RIFF and head[24:40] == riff.W64_WAVE:
         return riff.w64(file)
-    if is_mpeg_frame(head) and not _is_utf16(head):
-        return Layout("MP3", PassThrough(file.start))
+    for offset, other, name in _OTHERS:
+        if head[offset:].startswith(other):
+            raise SoundError(ErrorCode.UNSUPPORTED_FORMAT, f"it is {name}; expected {READABLE}")
+    if layout := mpeg.mpeg(file):
+        return layout
     if file.start:
         raise SoundError(ErrorCode.NOT_AUDIO, f"it has a tag, but none of {READABLE} follows it")
     raise _not_audio(head)
-
-
-def is_mpeg_frame(head: bytes) -> bool:
-    """Whether `head` starts with an MPEG audio frame header (ISO 11172-3, 2.4.1.3)."""
-    return (
-        len(head) >= 4
-        and head[0] == 0xFF
-        and head[1] & 0xE0 == 0xE0
-        and head[1] & 0x18 != 0x08  # version 01 is reserved
-        and head[1] & 0x06 != 0x00  # layer 00 is reserved
-        and head[2] & 0xF0 != 0xF0  # bit rate 1111 is forbidden
-        and head[2] & 0x0C != 0x0C  # sampling rate 11 is reserved
-    )
 
 
 def looks_like_audio(fd: int) -> bool:
@@ -94,15 +84,7 @@ def looks_like_audio(fd: int) -> bool:
     return True
 
 
-def _is_utf16(head: bytes) -> bool:
-    """Whether `head` is Western text in UTF-16, whose first bytes are a valid MPEG frame too."""
-    return head[:2] == b"\xff\xfe" and not any(head[3:16:2])
-
-
 def _not_audio(head: bytes) -> SoundError:
-    for offset, magic, name in _OTHERS:
-        if head[offset : offset + len(magic)] == magic:
-            return SoundError(ErrorCode.UNSUPPORTED_FORMAT, f"it is {name}; expected {READABLE}")
     what = "binary data"
     plain = head and all(byte in b"\t\n\r\f\x1b" or 32 <= byte < 127 for byte in head[:256])
     if plain or head[:2] in (b"\xff\xfe", b"\xfe\xff"):

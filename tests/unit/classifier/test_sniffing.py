@@ -230,21 +230,3 @@ def test_a_file_without_an_extension_is_taken_by_its_first_bytes(tmp_path, conte
     (tmp_path / "file").write_bytes(content)
     with open(tmp_path / "file", "rb") as file:
         assert sniffing.looks_like_audio(file.fileno()) is audio
-
-
-@pytest.mark.parametrize(
-    ("head", "is_frame"),
-    [
-        (b"\xff\xfb\x90\x64", True),  # MPEG 1 layer III
-        (b"\xff\xf3\x40\xc0", True),  # MPEG 2 layer III
-        (b"\xff\xe3\x18\xc4", True),  # MPEG 2.5
-        (b"\xff\xfd\x80\x04", True),  # layer II
-        (b"\xff\xeb\x90\x64", False),  # reserved version
-        (b"\xff\xf9\x50\x80", False),  # reserved layer: AAC
-        (b"\xff\xfb\xf0\x64", False),  # forbidden bit rate
-        (b"\xff\xfb\x9c\x64", False),  # reserved sampling rate
-        (b"\xff\xfb\x90", False),
-    ],
-)
-def test_an_mpeg_frame_is_told_by_its_four_bytes(head, is_frame):
-    assert sniffing.is_mpeg_frame(head) is is_frame

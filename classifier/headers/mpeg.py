@@ -1,0 +1,313 @@
+"""MP3 (MPEG-1, 2 and 2.5 audio, layers I to III): frames found and counted by their headers.
+
+An MP3 has no header of its own. It is a chain of frames, each with four bytes that give its length,
+and other things may come before, between and after them. The first frame may hold a count of the
+others instead of sound (Xing, Info or VBRI); editors leave it as it was, so it is compared with the
+file. Files without a count are walked, very long ones in parts. Nothing is decoded (decision 31).
+
+Sources: ISO 11172-3 2.4.1.3 and 13818-3; the LAME tag, revision 1; libmpg123 1.32, for what a
+decoder drops at both ends.
+"""
+
+import functools
+import re
+import struct
+from collections.abc import Mapping
+from itertools import islice
+from typing import Final, NamedTuple
+
+from classifier.headers.layout import FilePart, Layout, StreamInfo
+
+#: libmpg123 searches as far for the first frame.
+_MAX_JUNK_BYTES: Final = 65536
+#: Headers that must follow one another where a frame is expected, and where one is searched.
+_EXPECTED_CHAIN, _SEARCHED_CHAIN = 2, 3
+#: More than a chain of the longest frames.
+_CHAIN_BYTES: Final = 16384
+#: Of free format; libmpg123 takes no longer ones.
+_FREE_FRAME_BYTES: Final = (24, 4608)
+#: In a block, and in a frame: what looks like a header costs a look at what follows it.
+_MAX_FALSE_HEADERS, _MAX_FALSE_HEADERS_OF_FRAME = 128, 16
+
+_BLOCK_BYTES: Final = 65536
+#: Up to this length the frames are counted although a header counts them.
+_ALWAYS_COUNTED_BYTES: Final = 65536
+#: How far frames are counted: if parts of the rest show the same bit rate, and otherwise.
+_COUNTED_BYTES: Final = (1 << 20, 8 << 20)
+_PARTS: Final = 16
+_PART_BYTES: Final = 8192
+#: How much a count in a header may differ from what is counted, or from what is estimated.
+_TOLERANCE: Final = 0.01
+_ESTIMATE_TOLERANCE: Final = 0.05
+
+_MPEG_1, _MPEG_2, _MPEG_2_5 = 0x18, 0x10, 0x00
+_LAYER_1, _LAYER_2, _LAYER_3 = 0x06, 0x04, 0x02
+_SAMPLE_TYPES: Final = {
+    _LAYER_1: "MPEG_LAYER_I",
+    _LAYER_2: "MPEG_LAYER_II",
+    _LAYER_3: "MPEG_LAYER_III",
+}
+_MPEG_1_RATES_HZ: Final = (44100, 48000, 32000)
+_KBIT_PER_SECOND: Final = {
+    (True, _LAYER_1): tuple(range(32, 449, 32)),
+    (True, _LAYER_2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, _LAYER_3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, _LAYER_1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, _LAYER_2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, _LAYER_3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_PADDED: Final = 0x02
+_MONO: Final = 0xC0
+#: A header's first byte, before two that state no reserved version, layer, bit rate or rate.
+_HEADER: Final = re.compile(
+    b"\xff(?=[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b])"
+    % b"".join(re.escape(bytes([byte])) for byte in range(0xF0) if byte & 0x0C != 0x0C)
+)
+#: libmpg123's own delay, which it drops together with the encoder's.
+_DECODER_DELAY: Final = 529
+
+
+class _Stream(NamedTuple):
+    """What the frames of a stream have in common."""
+
+    layer: int
+    rate_hz: int
+    frame_samples: int
+    #: In bytes, by the first three bytes of a frame's header.
+    lengths: Mapping[bytes, int]
+
+    @property
+    def slot_bytes(self) -> int:
+        """The unit of a frame's length, and its padding."""
+        return 4 if self.layer == _LAYER_1 else 1
+
+    def samples(self, n_frames: int, rate_hz: int) -> int:
+        """Return the samples of so many frames, counted at another rate."""
+        return n_frames * self.frame_samples * rate_hz // self.rate_hz
+
+
+@functools.cache
+def _stream(version_and_layer: int, rate: int) -> _Stream:
+    """Return the stream of these bits of a header's second and third byte."""
+    version, layer = version_and_layer & 0x18, version_and_layer & 0x06
+    rate_hz = _MPEG_1_RATES_HZ[rate >> 2] >> (_MPEG_1, _MPEG_2, _MPEG_2_5).index(version)
+    samples = (
+        384 if layer == _LAYER_1 else 576 if layer == _LAYER_3 and version != _MPEG_1 else 1152
+    )
+    stream = _Stream(layer, rate_hz, samples, {})
+    lengths: dict[bytes, int] = {}
+    for number, kbit in enumerate(_KBIT_PER_SECOND[version == _MPEG_1, layer], 1):
+        slots = samples * kbit * 125 // (rate_hz * stream.slot_bytes)
+        header = bytes((0xFF, 0xE0 | version_and_layer, number << 4 | rate))
+        lengths |= _lengths(header, slots * stream.slot_bytes, stream)
+    return stream._replace(lengths=lengths)
+
+
+def _lengths(header: bytes, unpadded: int, stream: _Stream) -> dict[bytes, int]:
+    """Return the lengths of frames whose headers differ from this one in padding or free bits."""
+    second, third = header[1] & ~0x01, header[2] & ~(_PADDED | 0x01)
+    return {
+        bytes((0xFF, second | unprotected, third | padded | private)): length
+        for unprotected in (0, 1)
+        for private in (0, 1)
+        for padded, length in ((0, unpadded), (_PADDED, unpadded + stream.slot_bytes))
+    }
+
+
+class _StatedCount(NamedTuple):
+    """What the first frame states of the others; 0 where it does not."""
+
+    own_bytes: int = 0  #: of the frame itself, unless decoders take it for sound
+    frames: int = 0
+    n_bytes: int = 0  #: of all frames, with this one
+    #: Samples that a decoder drops, for they are no sound.
+    first_dropped: int = 0
+    last_dropped: int = 0
+
+    def without_dropped(self, samples: int, missing: int) -> int:
+        """Return the samples that are sound; `missing` ones of the end are not among these."""
+        return max(0, samples - self.first_dropped - max(0, self.last_dropped - missing))
+
+
+class _Count(NamedTuple):
+    """What a walk over frames found."""
+
+    samples: int  #: per channel, at the rate of the first frame
+    headers: set[bytes]  #: those that differ, three bytes of each
+    end: int | None  #: how far it went; None: to the file's end
+    doubt: str | None  #: why other programs may count a frame more or less
+
+
+def mpeg(file: FilePart) -> Layout | None:
+    """Read the layout of an MP3; None: there is no frame where one may begin."""
+    block, found = file.head, _find(file.head, 0, 1, _EXPECTED_CHAIN)
+    if found is None:
+        block = file.at(0, _MAX_JUNK_BYTES + _CHAIN_BYTES)
+        found = _find(block, 0, _MAX_JUNK_BYTES, _SEARCHED_CHAIN)
+    if found is None:
+        return None
+    index, stream = found
+    length = stream.lengths[block[index : index + 3]]
+    channels = 1 if block[index + 3] & _MONO == _MONO else 2
+    stated = _stated_count(block[index : index + length])
+    samples, note = _length(file, index, stream, stated)
+    info = StreamInfo(stream.rate_hz, channels, samples, _SAMPLE_TYPES[stream.layer])
+    return Layout("MP3", info, note=note)
+
+
+def _find(block: bytes, start: int, stop: int, chain: int) -> tuple[int, _Stream] | None:
+    """Return the first place between two indices at which a chain of frames starts."""
+    for match in islice(_HEADER.finditer(block, start), _MAX_FALSE_HEADERS):
+        index = match.start()
+        if index >= stop:
+            return None
+        stream = _stream(block[index + 1] & 0x1E, block[index + 2] & 0x0C)
+        if not block[index + 2] & 0xF0:
+            stream = _free_format(block, index, stream)
+        following = index
+        for _ in range(chain):
+            length = stream.lengths.get(block[following : following + 3])
+            if length is None:
+                break
+            following += length
+        else:
+            return index, stream
+    return None
+
+
+def _free_format(block: bytes, index: int, stream: _Stream) -> _Stream:
+    """Return a stream whose frames are as long as this one, which does not state its bit rate."""
+    header = block[index : index + 3]
+    shortest, longest = _FREE_FRAME_BYTES
+    following = _HEADER.finditer(block, index + shortest, index + longest)
+    for match in islice(following, _MAX_FALSE_HEADERS_OF_FRAME):
+        length = match.start() - index - (stream.slot_bytes if header[2] & _PADDED else 0)
+        lengths = _lengths(header, length, stream)
+        if block[match.start() : match.start() + 3] in lengths:
+            return stream._replace(lengths=lengths)
+    return stream
+
+
+def _stated_count(frame: bytes) -> _StatedCount:
+    padded = frame.ljust(256, b"\0")
+    if padded[36:40] == b"VBRI":
+        n_bytes, frames = struct.unpack_from(">II", padded, 46)
+        return _StatedCount(0, frames, n_bytes)
+    # After 4 bytes of header, perhaps 2 of a checksum, and 9 to 32 about the sound.
+    match = re.search(b"Xing|Info", padded[13:42])
+    if match is None:
+        return _StatedCount()
+    offset = 13 + match.end()
+    (flags,) = struct.unpack_from(">I", padded, offset)
+    values = [0, 0]
+    for number in range(2):
+        if flags & 1 << number:
+            offset += 4
+            (values[number],) = struct.unpack_from(">I", padded, offset)
+    offset += 4 + (100 if flags & 4 else 0) + (4 if flags & 8 else 0)
+    frames, n_bytes = values
+    # Perhaps the encoder's name in 9 bytes, 12 of other things, then two numbers of 12 bits.
+    delays = int.from_bytes(padded[offset + 21 : offset + 24], "big")
+    first = (delays >> 12) + _DECODER_DELAY
+    last = max(0, (delays & 0xFFF) - _DECODER_DELAY)
+    return _StatedCount(len(frame), frames, n_bytes, first, last)
+
+
+def _length(
+    file: FilePart, start: int, stream: _Stream, stated: _StatedCount
+) -> tuple[int, str | None]:
+    """Return the samples from the first frame on, and a note where their number is in doubt."""
+    left = file.size_bytes - start
+    in_header = stated.frames * stream.frame_samples
+    if (
+        in_header
+        and left > _ALWAYS_COUNTED_BYTES
+        and abs(stated.n_bytes - left) <= _TOLERANCE * left
+    ):
+        return stated.without_dropped(in_header, missing=0), None
+    samples, is_exact, note = _samples(file, start + stated.own_bytes, stream)
+    if in_header:
+        difference = abs(in_header - samples)
+        tolerance = _TOLERANCE if is_exact else _ESTIMATE_TOLERANCE
+        if difference > max(stream.frame_samples, tolerance * samples):
+            note = (
+                f"its header states {in_header / stream.rate_hz:,.2f} s of sound, "
+                f"but it holds {'' if is_exact else 'about '}{samples / stream.rate_hz:,.2f} s"
+            )
+        elif not is_exact:
+            samples, difference, note = in_header, 0, None
+        samples = stated.without_dropped(samples, missing=difference)
+    return samples, note
+
+
+def _samples(file: FilePart, offset: int, stream: _Stream) -> tuple[int, bool, str | None]:
+    """Return the samples from `offset` on; whether they were counted; a note."""
+    for n_bytes in _COUNTED_BYTES:
+        count = _count(file, offset, offset + n_bytes, stream)
+        if count.end is None:
+            return count.samples, True, count.doubt
+        samples, is_constant = _estimate(file, count, count.end, stream)
+        if is_constant:
+            return samples, True, count.doubt
+    return samples, False, "its length is estimated from parts of it"
+
+
+def _count(file: FilePart, offset: int, stop: int, stream: _Stream) -> _Count:
+    """Count frames up to `stop` or a little further."""
+    samples = 0
+    headers: set[bytes] = set()
+    doubt = None
+    current: _Stream | None = stream
+    while offset < stop:
+        block = file.at(offset, _BLOCK_BYTES + _CHAIN_BYTES)
+        index = 0
+        while True:
+            if current is None:
+                found = _find(block, index, _BLOCK_BYTES, _SEARCHED_CHAIN)
+                if found is None:
+                    index = max(index, min(len(block), _BLOCK_BYTES))
+                    break
+                index, current = found
+                doubt = "something else is between its frames"
+            index, n_frames = _walk(block, index, current, headers)
+            samples += current.samples(n_frames, stream.rate_hz)
+            if index + 3 > len(block):
+                break
+            current = None
+        if len(block) < _BLOCK_BYTES + _CHAIN_BYTES:  # the file's end
+            if current and index > len(block):
+                samples -= current.samples(1, stream.rate_hz)
+                doubt = "its last frame is cut off"
+            return _Count(samples, headers, None, doubt)
+        offset += index
+    return _Count(samples, headers, offset, doubt)
+
+
+def _walk(block: bytes, index: int, stream: _Stream, headers: set[bytes]) -> tuple[int, int]:
+    """Go from frame to frame; return where there is none, and how many there were."""
+    n_frames = 0
+    lengths = stream.lengths
+    while length := lengths.get(header := block[index : index + 3]):
+        headers.add(header)
+        index += length
+        n_frames += 1
+    return index, n_frames
+
+
+def _estimate(file: FilePart, count: _Count, start: int, stream: _Stream) -> tuple[int, bool]:
+    """Return the samples of a file counted in part; whether all parts of it have one bit rate."""
+    samples = float(count.samples)
+    headers = set(count.headers)
+    is_constant = True
+    part_bytes = (file.size_bytes - start) / _PARTS
+    for number in range(_PARTS):
+        block = file.at(file.size_bytes - _PART_BYTES - int(number * part_bytes), _PART_BYTES)
+        found = _find(block, 0, len(block), _SEARCHED_CHAIN)
+        if found is None:
+            is_constant = False
+            continue
+        start, current = found
+        end, n_frames = _walk(block, start, current, headers)
+        samples += current.samples(n_frames, stream.rate_hz) * part_bytes / (end - start)
+    n_rates = len({(header[1] & ~0x01, header[2] & ~(_PADDED | 0x01)) for header in headers})
+    return int(samples), is_constant and n_rates == 1
