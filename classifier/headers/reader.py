@@ -1,7 +1,7 @@
 """Reading the numbers of a sound's header, never its samples: `read_header`.
 
 `classifier.headers.sniffing` decides whether a file may be read, and where its numbers come from:
-a reader of ours, or libsndfile, given a stand-in or (for MP3) part of the file (decisions 12, 13).
+a reader of ours, or libsndfile, given a stand-in (decisions 12, 13).
 Nothing is decoded. Every number is bounded before it leaves this module.
 """
 
