@@ -6,7 +6,7 @@ files, CVE-2026-37555), so containers and encodings are allow-listed.
 
 Tags may come before a sound of any container: taggers put them there. They are not read.
 
-Sources: id3.org 2.4.0; the APE tags specification 2.000; ISO 11172-3 (MP3).
+Sources: id3.org 2.4.0; the APE tags specification 2.000.
 """
 
 import os
@@ -109,7 +109,7 @@ def _past_tags(file: FilePart) -> FilePart:
 
 def _tag_bytes(head: bytes) -> int:
     """Return the length of the ID3v2 or APE tag that `head` starts with; 0: it does not."""
-    if head[:3] == b"ID3" and len(head) >= 10:
+    if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 0x80:
         # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         return 10 + size + (10 if head[5] & 0x10 else 0)
