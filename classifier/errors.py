@@ -28,6 +28,18 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+#: The file could not be opened, so its size and time of now are not known.
+NOT_OPENED: Final = frozenset(
+    {
+        ErrorCode.MISSING_FILE,
+        ErrorCode.PERMISSION_DENIED,
+        ErrorCode.NOT_A_FILE,
+        ErrorCode.OUTSIDE_ROOT,
+        ErrorCode.SYMLINK_LOOP,
+        ErrorCode.INVALID_PATH,
+    }
+)
+
 #: Failures of the reader rather than of the file; its contents are still unknown.
 GIVEN_UP: Final = frozenset(
     {ErrorCode.CRASHED_READER, ErrorCode.TIMED_OUT, ErrorCode.INTERNAL_ERROR}

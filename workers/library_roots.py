@@ -60,6 +60,10 @@ class LibraryRoot:
         """Return why this root looks like a mount that is away; arguments as `mount_fault`."""
         return mount_fault(self.folder, known)
 
+    def on_disk(self, path: str) -> bytes:
+        """Return the absolute path of a sound: the inverse of `path_of`."""
+        return os.path.join(self.folder or b"/", path_bytes(path))
+
     @contextmanager
     def opened(self) -> Iterator["OpenRoot"]:
         """Open the folder for the block, or raise LibraryRootAwayError."""

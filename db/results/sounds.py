@@ -2,12 +2,12 @@
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select, text, update
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
@@ -45,16 +45,14 @@ _HEADER: Final = (
     "sample_type",
 )
 
-#: Written by a result; a label is a person's and outlives any number of results.
-_RESULT_COLUMNS: Final = (
-    "pack",
-    "vendor",
-    "file_size_bytes",
-    "mtime_ns",
-    "note",
-    "status",
-    "error_code",
-    "error_message",
+#: Written by each result. A label is written by none: it outlives any number of them.
+_OF_A_VISIT: Final = ("pack", "vendor", "note", "status", "error_code", "error_message")
+
+#: Of the file as it was looked at; a visit that could not open it leaves what was known.
+_OF_A_FILE: Final = ("file_size_bytes", "mtime_ns")
+
+#: Of the latest visit that was no failure.
+_OF_A_SOUND: Final = (
     "category",
     "confidence",
     "probabilities",
@@ -65,12 +63,32 @@ _RESULT_COLUMNS: Final = (
     *ATTRIBUTES,
 )
 
+#: In the order in which rows come.
+RESULT_COLUMNS: Final = (*_OF_A_VISIT, *_OF_A_FILE, *_OF_A_SOUND)
+
+_CLOCK: Final = "classified_at"
+
+
+def _merged(new: Any) -> Mapping[str, ColumnElement[Any]]:
+    """Return what a row takes from a new result: a failure erases nothing that was known."""
+    known = sounds.c
+    failed = new.status == literal_column(f"'{SoundStatus.FAILED}'")
+    missing = new.error_code == literal_column(f"'{ErrorCode.MISSING_FILE}'")
+    return {
+        **{name: new[name] for name in (*_OF_A_VISIT, _CLOCK)},
+        **{name: func.coalesce(new[name], known[name]) for name in _OF_A_FILE},
+        **{name: case((failed, known[name]), else_=new[name]) for name in _OF_A_SOUND},
+        # A file that was looked at is there again.
+        "gone_at": case((missing, known.gone_at)),
+    }
+
+
 _UPSERT: Final = Upsert(
     sounds,
     key="key",
-    columns=("key", "root", "path", *_RESULT_COLUMNS),
-    replaced=_RESULT_COLUMNS,
-    clock="classified_at",
+    columns=("key", "root", "path", *RESULT_COLUMNS),
+    merged=_merged,
+    clock=_CLOCK,
 )
 
 _header_of: Final = attrgetter(*_HEADER)
@@ -81,12 +99,15 @@ _NO_ATTRIBUTES: Final = (None,) * len(ATTRIBUTES)
 #: As `KnownSound` has them, behind the key.
 _KNOWN_COLUMNS: Final = (
     sounds.c.key,
+    sounds.c.id,
     sounds.c.file_size_bytes,
     sounds.c.mtime_ns,
     sounds.c.status,
     sounds.c.error_code,
     sounds.c.confidence,
     sounds.c.model_version,
+    sounds.c.label,
+    sounds.c.gone_at,
 )
 
 #: A table of them: to ask the enumeration takes as long as all the rest of a row.
@@ -151,14 +172,17 @@ class SoundResult:
 
 
 class KnownSound(NamedTuple):
-    """What the table already says of a path, for deciding whether to visit it again."""
+    """What the table already says of a sound, for deciding whether to visit it again."""
 
+    id: int
     file_size_bytes: int | None
     mtime_ns: int | None
     status: SoundStatus
     error_code: ErrorCode | None
     confidence: float | None
     model_version: str | None
+    has_label: bool
+    is_gone: bool
 
 
 def sound_key(root: str, path: str) -> bytes:
@@ -166,25 +190,23 @@ def sound_key(root: str, path: str) -> bytes:
     return hashlib.blake2b(f"{root}\0{path}".encode(), digest_size=16).digest()
 
 
-def known(connection: Connection, root: str, paths: Sequence[str]) -> dict[str, KnownSound]:
-    """Return what the table says of those `paths` it knows.
-
-    Returns them by path; unknown paths are absent.
-    """
-    by_key = {sound_key(root, path): path for path in paths}
-    keys = list(by_key)
-    known_sounds: dict[str, KnownSound] = {}
+def known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSound]:
+    """Return what the table says of sounds, by key; those it does not know are absent."""
+    known_sounds: dict[bytes, KnownSound] = {}
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):
         chunk = keys[start : start + LOOK_UP_AT_ONCE]
         rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, chunk)
-        for key, size, mtime, status, code, confidence, version in rows:
-            known_sounds[by_key[bytes(key)]] = KnownSound(
+        for key, sound_id, size, mtime, status, code, confidence, version, label, gone_at in rows:
+            known_sounds[bytes(key)] = KnownSound(
+                sound_id,
                 size,
                 mtime,
                 _STATUSES[status],
                 None if code is None else ErrorCode(code),
                 confidence,
                 version,
+                label is not None,
+                gone_at is not None,
             )
     return known_sounds
 
@@ -210,7 +232,9 @@ def keys_below(connection: Connection, root: str, folder: str) -> list[bytes]:
 
 
 def save(connection: Connection, results: Sequence[SoundResult]) -> None:
-    """Write one row per sound, replacing what an earlier visit said and keeping its label.
+    """Write one row per sound over what an earlier visit wrote; its label stays.
+
+    A failure stands beside what was known of the file and of its sound: that is kept.
 
     Rows go in by key order: two batches that hold the same sounds then wait for each other
     instead of deadlocking.
@@ -220,10 +244,10 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
     rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
     keys = sorted(rows)
     _UPSERT.execute(connection, [rows[key] for key in keys])
-    _make_pending_labels_current(connection, keys)
+    make_pending_labels_current(connection, keys)
 
 
-def _make_pending_labels_current(connection: Connection, keys: Sequence[bytes]) -> None:
+def make_pending_labels_current(connection: Connection, keys: Sequence[bytes]) -> None:
     """Make pending labels (`db.results.pending_labels`) of these sounds current."""
     latest: dict[bytes, int] = {}
     columns = (label_history.c.key, label_history.c.id)
@@ -253,14 +277,14 @@ def _row(result: SoundResult) -> tuple[Any, ...]:
     """Return the values of a result, in the order of `_UPSERT`'s columns."""
     outcome = result.outcome
     verdict: tuple[Any, ...]
+    visit: tuple[Any, ...]
     if isinstance(outcome, Failure):
-        verdict = (SoundStatus.FAILED.value, outcome.code.value, outcome.message, *(None,) * 6)
+        visit = (SoundStatus.FAILED.value, outcome.code.value, outcome.message)
+        verdict = (None,) * 6
     else:
         best = outcome.best
+        visit = (SoundStatus.CLASSIFIED.value, None, None)
         verdict = (
-            SoundStatus.CLASSIFIED.value,
-            None,
-            None,
             CATEGORIES[best],
             outcome.probabilities[best],
             PROBABILITIES.pack(*outcome.probabilities),
@@ -274,9 +298,10 @@ def _row(result: SoundResult) -> tuple[Any, ...]:
         result.path,
         result.pack,
         result.vendor,
+        result.note,
+        *visit,
         result.file_size_bytes,
         result.mtime_ns,
-        result.note,
         *verdict,
         *(_NO_HEADER if result.header is None else _header_of(result.header)),
         *(_NO_ATTRIBUTES if result.attributes is None else _attributes_of(result.attributes)),

@@ -1,4 +1,4 @@
-"""Writing many rows in one statement: insert those that are new, replace what others say.
+"""Writing many rows in one statement: insert those that are new, change those that are there.
 
 PostgreSQL is given one array a column and unpacks them itself: a statement a row costs it twice as
 much. (COPY into a temporary table costs the same as this, and a table in each session.) SQLite runs
@@ -6,10 +6,11 @@ inside the process and takes rows one by one, past SQLAlchemy's handling of each
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Insert,
     Table,
@@ -26,23 +27,27 @@ from sqlalchemy.types import NullType
 from db.bulk import array, array_literal
 from db.dialects import now
 
+#: From the columns of a new row to what a row that is there already takes. Without parameters:
+#: their places are those of the row's values.
+Merge: TypeAlias = Callable[[Any], Mapping[str, ColumnElement[Any]]]
+
 
 class Upsert:
     """One statement for any number of rows.
 
     - `key`: the unique column by which rows are told apart.
     - `columns`: in which order rows come; the key's among them.
-    - `replaced`: those that a row which is there already takes from the new one.
-    - `clock`: a column that is set to the database's time, of new rows and of old ones.
+    - `merged`: what a row that is there already takes from the new one.
+    - `clock`: a column of new rows that is set to the database's time.
     """
 
     def __init__(
-        self, table: Table, *, key: str, columns: Sequence[str], replaced: Sequence[str], clock: str
+        self, table: Table, *, key: str, columns: Sequence[str], merged: Merge, clock: str
     ) -> None:
         self._table = table
         self._key = key
         self._columns = tuple(columns)
-        self._replaced = (*replaced, clock)
+        self._merged = merged
         self._clock = clock
 
     def execute(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -82,6 +87,6 @@ class Upsert:
         )
         found: Insert = statement.on_conflict_do_update(
             index_elements=[self._table.c[self._key]],
-            set_={name: statement.excluded[name] for name in self._replaced},
+            set_=dict(self._merged(statement.excluded)),
         )
         return found

@@ -23,7 +23,7 @@ from tasks.inbox.entries import NamedSound, read_entries
 from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox
 from tasks.producer.batching import BatchWriter
 from tasks.producer.locator import Locator
-from tasks.producer.unchanged import needs_classification
+from tasks.producer.unchanged import compare_with_rows
 from workers.celery_ext.dispatch import dispatch
 from workers.faults import BROKER_AWAY
 from workers.recovery.crash_marker import new_worker_name
@@ -154,7 +154,7 @@ class Intake:
         labels = {_place(entry.sound): entry.label for entry in named if entry.label is not None}
         with self._database.begin() as connection:
             ingest_id = ledger.standing_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
-            stale, _ = needs_classification(connection, found)
+            stale = compare_with_rows(connection, found).stale
             if labels:
                 give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)
             BatchWriter(ingest_id, self._settings).write(connection, stale, last=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -12,6 +12,8 @@ from db.queue.batch import BatchEntry
 from db.reporting import batch_metrics
 from tasks.producer.locator import FoundSound, root_of
 from workers.settings import Settings
+
+T = TypeVar("T")
 
 #: How long a batch should take, and the fewest sounds it may have: each batch costs some
 #: milliseconds by itself.
@@ -81,8 +83,8 @@ class BatchWriter:
         return written
 
 
-def chunks(found: Iterable[FoundSound], size: int) -> Iterator[list[FoundSound]]:
-    """Yield the sounds in lists of this many; the last may be shorter."""
-    iterator = iter(found)
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of this many; the last may be shorter."""
+    iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -42,11 +42,15 @@ class Ignored:
       ``excluded``, ``.zip``, ``unreadable folders`` ...
     - `unsupported_format`: how many of them are named like audio of a format that is not read.
     - `folders`: those that were not walked, each with the reason.
+    - `not_walked`: these, and folders that were left out.
+    - `sounds_in`: how many sounds were found below each folder that was given.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     unsupported_format: int = 0
     folders: list[str] = field(default_factory=list)
+    not_walked: set[bytes] = field(default_factory=set)
+    sounds_in: Counter[bytes] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -87,8 +91,11 @@ def find(
         if path in named:
             yield locator.sound(locator.library_root(path), path)
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
+            ignored.sounds_in[path] = 0
             base = path.rstrip(b"/")
-            yield from _walk(base, locator, ignored, named, Exclusion(exclude, base))
+            for sound in _walk(base, locator, ignored, named, Exclusion(exclude, base)):
+                ignored.sounds_in[path] += 1
+                yield sound
 
 
 def _walk(
@@ -105,6 +112,7 @@ def _walk(
         except OSError as error:
             ignored.counts["unreadable folders"] += 1
             ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
+            ignored.not_walked.add(folder)
             continue
         # For each folder: a root may lie within another one.
         location = locator.folder_location(locator.library_root(folder), folder, base)
@@ -115,11 +123,14 @@ def _walk(
             is_folder = _answer(partial(entry.is_dir, follow_symlinks=False))
             if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
                 ignored.counts["excluded"] += 1
+                if is_folder:
+                    ignored.not_walked.add(entry.path)
             elif not is_folder:
                 if not _passed_over(entry, base, ignored):
                     yield location.sound(entry.name, _status(entry))
             elif kind := kind_of_no_sounds(entry.name):
                 ignored.counts[kind] += 1
+                ignored.not_walked.add(entry.path)
             else:
                 below.append((entry.path, exclusion))
         folders.extend(reversed(below))

@@ -54,7 +54,7 @@ class FileSource:
             locator.library_root(os.path.realpath(os.fsencode(path)))
         self._paths = paths
         self._exclude = exclude
-        self._locator = locator
+        self.locator = locator
         self._entries = None if file_list is None else read_file_list(file_list)
         shown = [path_text(path) for path in paths[:_PATHS_SHOWN]]
         if file_list is not None:
@@ -69,7 +69,7 @@ class FileSource:
 
         Raises db.scratch_table.ScratchSpaceError: there is no room to remember what was found.
         """
-        walked = find(self._paths, self._locator, self.ignored, self._exclude)
+        walked = find(self._paths, self.locator, self.ignored, self._exclude)
         if self._entries is None:
             yield from walked
             return
@@ -86,7 +86,7 @@ class FileSource:
             sound = (
                 entry
                 if isinstance(entry, BadLine)
-                else listed_sound(entry, self._locator, real_folder)
+                else listed_sound(entry, self.locator, real_folder)
             )
             if isinstance(sound, FoundSound):
                 yield sound

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from classifier.files.safe_open import mtime_ns
+from db.results.gone import Folder
 from workers.library_roots import ABSOLUTE, LibraryRoot
 from workers.settings import Settings
 
@@ -71,13 +72,14 @@ class Locator:
 
         Raises OutsideRootsError: this host does not know the root, or the path leads out of it.
         """
-        folder = next((known.folder for known in self._roots if known.name == root), None)
-        if folder is None:
+        known_root = self.known_root(root)
+        if known_root is None:
             known = ", ".join(sorted(root.name for root in self._roots)) or "none"
             raise OutsideRootsError(
                 f"the library root {root[:64]!r} is not known here (known: {known}): add "
                 "NAME=/its/folder to CRATESORT_LIBRARY_ROOTS"
             )
+        folder = known_root.folder
         resolved = self.resolve(os.path.join(folder or b"/", path))
         if not resolved.startswith(folder + b"/"):
             shown = printable(path_text(path))
@@ -104,6 +106,24 @@ class Locator:
             f"{printable(path_text(resolved))} lies in no library root, and other hosts would not "
             f"find it. To allow it: CRATESORT_LIBRARY_ROOTS={more}{name}={shown}"
         )
+
+    def parts_of(self, folder: bytes) -> list[Folder]:
+        """Return where the sounds below a resolved folder are: in its root, and roots within it."""
+        root = self.library_root(folder)
+        prefix = root.path_of(folder)
+        return [
+            Folder(root.name, f"{prefix.rstrip('/')}/" if prefix else ""),
+            *(
+                Folder(other.name, "")
+                for other in self._roots
+                if other.folder.startswith(folder.rstrip(b"/") + b"/")
+            ),
+        ]
+
+    def known_root(self, name: str) -> LibraryRoot | None:
+        """Return the root of this name; None where this host does not know it."""
+        roots = [*self._roots, *([ABSOLUTE] if self.absolute else [])]
+        return next((root for root in roots if root.name == name), None)
 
     def sound(self, root: LibraryRoot, resolved: bytes, vendor: str | None = None) -> FoundSound:
         """Return a file that was named by itself; arguments as `FolderLocation.sound`."""

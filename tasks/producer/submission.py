@@ -7,7 +7,7 @@ library is imported here.
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -19,9 +19,10 @@ from db.registry import bundles
 from db.results import sounds
 from tasks.producer.batching import BatchWriter, chunks
 from tasks.producer.file_source import FileSource
+from tasks.producer.gone_files import met_files, settle
 from tasks.producer.locator import FoundSound, Locator
 from tasks.producer.notifier import Notifier
-from tasks.producer.unchanged import Reclassify, needs_classification
+from tasks.producer.unchanged import Reclassify, compare_with_rows
 from workers.settings import Settings, load_settings
 
 #: While nothing is enqueued, the counts are written this often.
@@ -41,6 +42,8 @@ class Submission:
     - `skipped_unchanged`: sounds whose rows are up to date.
     - `skipped_failed`: those of them whose row is a failure.
     - `enqueued`: sounds in new batches.
+    - `gone`, `moved`: sounds of earlier ingests that are not there any more, or at another path.
+    - `empty`: walked folders in which there is no sound, with how many the table knows there.
     - `broker_away`: why no (more) messages were sent. The work waits in the ledger.
     """
 
@@ -50,6 +53,9 @@ class Submission:
     skipped_unchanged: int = 0
     skipped_failed: int = 0
     enqueued: int = 0
+    gone: int = 0
+    moved: int = 0
+    empty: dict[str, int] = field(default_factory=dict)
     broker_away: str | None = None
 
     def record(self, connection: Connection, *, submitted: bool) -> None:
@@ -106,7 +112,7 @@ def submit_source(
 ) -> Submission:
     """Write sounds to the ledger as they are found, so that finding and classifying overlap.
 
-    `on_progress` is called after each commit. See `submit`, and `needs_classification` for
+    `on_progress` is called after each commit. See `submit`, and `compare_with_rows` for
     `reclassify`.
     """
     notifier = Notifier(settings, database)
@@ -115,27 +121,31 @@ def submit_source(
         state = Submission(ledger.open_ingest(connection, source.description))
     batches = BatchWriter(state.ingest_id, settings, interactive=interactive)
     recorded = time.monotonic()
-    for portion in _portions(source):
+    with met_files() as met:
+        for portion in _portions(source):
+            with database.begin() as connection:
+                compared = compare_with_rows(connection, portion, reclassify, serving)
+                written = batches.write(connection, compared.stale)
+                state.found += len(portion)
+                state.ignored = source.ignored.total
+                state.skipped_unchanged += len(portion) - len(compared.stale)
+                state.skipped_failed += compared.skipped_failed
+                state.enqueued += written
+                if written or time.monotonic() - recorded > _RECORD_SECONDS:
+                    state.record(connection, submitted=False)
+                    recorded = time.monotonic()
+            met.add(compared)
+            if written:
+                state.broker_away = notifier.notify()
+            on_progress(state)
         with database.begin() as connection:
-            stale, failed = needs_classification(connection, portion, reclassify, serving)
-            written = batches.write(connection, stale)
-            state.found += len(portion)
+            state.enqueued += batches.write(connection, last=True)
             state.ignored = source.ignored.total
-            state.skipped_unchanged += len(portion) - len(stale)
-            state.skipped_failed += failed
-            state.enqueued += written
-            if written or time.monotonic() - recorded > _RECORD_SECONDS:
-                state.record(connection, submitted=False)
-                recorded = time.monotonic()
-        if written:
-            state.broker_away = notifier.notify()
+            state.record(connection, submitted=True)
+        state.broker_away = notifier.notify()
         on_progress(state)
-    with database.begin() as connection:
-        state.enqueued += batches.write(connection, last=True)
-        state.ignored = source.ignored.total
-        state.record(connection, submitted=True)
-    state.broker_away = notifier.notify()
-    on_progress(state)
+        settled = settle(database, met, source.ignored, source.locator)
+    state.gone, state.moved, state.empty = settled.gone, settled.moved, settled.empty
     return state
 
 

@@ -1,22 +1,22 @@
 """Which sounds an ingest can skip, because their rows are up to date."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from db.results import sounds
-from db.results.sounds import KnownSound
+from classifier.errors import NOT_OPENED
+from db.results import gone, sounds
+from db.results.sounds import KnownSound, sound_key
 from db.states import SoundStatus
-from tasks.producer.locator import FoundSound, root_of
+from tasks.producer.locator import FoundSound
 
 
 @dataclass(frozen=True, slots=True)
 class Reclassify:
     """Which unchanged sounds are classified again nevertheless; without conditions, all.
 
-    - `below`: only those with a confidence below this.
+    - `below`: only those without a label and with a confidence below this.
     - `older_model_only`: only those that another model than the champion classified.
     """
 
@@ -24,36 +24,58 @@ class Reclassify:
     older_model_only: bool = False
 
 
-def needs_classification(
+@dataclass(slots=True)
+class Compared:
+    """Sounds that were found, beside their rows.
+
+    - `keys`: of all; `row_ids`: of the rows that are not (or no longer) gone.
+    - `stale`: those to classify; `new`: those of them without a row.
+    - `skipped_failed`: how many of the others are failures.
+    """
+
+    keys: list[bytes]
+    row_ids: list[int] = field(default_factory=list)
+    stale: list[FoundSound] = field(default_factory=list)
+    new: list[FoundSound] = field(default_factory=list)
+    skipped_failed: int = 0
+
+
+def compare_with_rows(
     connection: Connection,
-    chunk: Iterable[FoundSound],
+    found: Sequence[FoundSound],
     reclassify: Reclassify | None = None,
     champion: str | None = None,
-) -> tuple[list[FoundSound], int]:
-    """Return the sounds to classify, and how many of the others are failures.
+) -> Compared:
+    """Return which of the sounds to classify; those that were gone and are there again are not.
 
-    - `chunk`: those of one root beside each other.
     - `reclassify`: which unchanged sounds to classify too.
     - `champion`: the version of the model in service, where `reclassify` compares it.
     """
-    stale: list[FoundSound] = []
-    failed = 0
-    for root, group in groupby(chunk, key=root_of):
-        of_root = list(group)
-        rows = sounds.known(connection, root, [sound.path for sound in of_root])
-        for sound in of_root:
-            row = rows.get(sound.path)
-            if row is None or _has_changed(sound, row) or _again(row, reclassify, champion):
-                stale.append(sound)
-            else:
-                failed += row.status is SoundStatus.FAILED
-    return stale, failed
+    compared = Compared([sound_key(sound.root, sound.path) for sound in found])
+    rows = sounds.known(connection, compared.keys)
+    back = []
+    for key, sound in zip(compared.keys, found, strict=True):
+        row = rows.get(key)
+        if row is None:
+            compared.new.append(sound)
+            compared.stale.append(sound)
+            continue
+        if row.is_gone and sound.file_size_bytes is not None:
+            back.append(row.id)
+        if not row.is_gone or sound.file_size_bytes is not None:
+            compared.row_ids.append(row.id)
+        if _has_changed(sound, row) or _again(row, reclassify, champion):
+            compared.stale.append(sound)
+        else:
+            compared.skipped_failed += row.status is SoundStatus.FAILED
+    gone.mark(connection, back, gone=False)
+    return compared
 
 
 def _has_changed(sound: FoundSound, row: KnownSound) -> bool:
-    # A row without a size is of a file that could not be opened: missing, forbidden, or a folder.
-    # Nothing can be compared, another look is cheap, and the cause may have been fixed.
-    if row.file_size_bytes is None:
+    # Where the latest visit could not open the file, the row's size is none or an earlier one.
+    # Another look is cheap, and the cause may have been fixed.
+    if row.file_size_bytes is None or row.error_code in NOT_OPENED:
         return True
     return (sound.file_size_bytes, sound.mtime_ns) != (row.file_size_bytes, row.mtime_ns)
 
@@ -61,8 +83,11 @@ def _has_changed(sound: FoundSound, row: KnownSound) -> bool:
 def _again(row: KnownSound, reclassify: Reclassify | None, champion: str | None) -> bool:
     if reclassify is None:
         return False
+    is_classified = row.status is SoundStatus.CLASSIFIED
     if reclassify.below is not None:
-        return row.confidence is not None and row.confidence < reclassify.below
+        # Of a sound with a label nobody is unsure.
+        is_sure = row.has_label or row.confidence is None or row.confidence >= reclassify.below
+        return is_classified and not is_sure
     if reclassify.older_model_only:
-        return row.model_version is not None and row.model_version != champion
+        return is_classified and row.model_version != champion
     return True

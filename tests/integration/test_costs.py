@@ -120,11 +120,11 @@ def test_a_full_batch_costs_the_producer_three_statements_at_most(library, setti
 
 def test_look_ups_of_any_number_are_a_few_statements_which_a_driver_may_keep(database):
     # Given that the sqlite3 module keeps a hundred statements, as large as they are
-    paths = [f"{number}.wav" for number in range(300)]
+    keys = [sounds.sound_key("main", f"{number}.wav") for number in range(300)]
     # When a walk asks for whatever it has found so far, again and again
     with statements() as asked, reading(database) as connection:
         for count in range(1, 300):
-            assert sounds.known(connection, "main", paths[:count]) == {}
+            assert sounds.known(connection, keys[:count]) == {}
     # Then the statements are of a few sizes
     assert len(set(asked)) < 15
 

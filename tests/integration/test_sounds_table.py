@@ -31,6 +31,19 @@ def save(database):
 
 
 @pytest.fixture
+def known(database):
+    """What a walk learns of paths, by path."""
+
+    def known(*paths, root="library"):
+        path_of = {sounds.sound_key(root, path): path for path in paths}
+        with database.begin() as connection:
+            rows = sounds.known(connection, list(path_of))
+        return {path_of[key]: row for key, row in rows.items()}
+
+    return known
+
+
+@pytest.fixture
 def ask(database):
     def ask(**narrowed):
         with database.begin() as connection:
@@ -52,7 +65,7 @@ def test_what_is_written_is_what_is_read(save, ask):
         assert getattr(row, name) == getattr(HEADER, name)
 
 
-def test_by_products_and_evidence_are_kept_and_a_failure_takes_them_away(save, ask):
+def test_by_products_and_evidence_are_kept(save, ask):
     known = Attributes(
         127.5, Source.HEADER, "F# minor", Source.NAME,
         Playback.LOOP, Source.DURATION, "sub bass", Source.FOLDER,
@@ -62,11 +75,6 @@ def test_by_products_and_evidence_are_kept_and_a_failure_takes_them_away(save, a
     (row,) = ask()
     assert tuple(getattr(row, name) for name in sounds.ATTRIBUTES) == astuple(known)
     assert row.evidence == "words"
-
-    save(failed("bass.wav"))
-    (row,) = ask()
-    assert {getattr(row, name) for name in sounds.ATTRIBUTES} == {None}
-    assert row.evidence is None
 
 
 # Who needs a review
@@ -148,24 +156,15 @@ def test_the_three_best_come_in_falling_order(save, ask):
     assert [value for _, value in ask()[0].top3] == pytest.approx([11 / 66, 10 / 66, 9 / 66])
 
 
-def test_a_second_visit_replaces_all_the_first_said(save, ask, database):
-    save(predicted("kick.wav", note="odd"))
-    save(failed("kick.wav"))
-    (row,) = ask()
-    assert (row.error_code, row.error_message) == ("truncated", "it is cut")
-    assert (row.category, row.confidence, row.top3, row.model_version) == (None, None, (), None)
-    assert (row.duration_seconds, row.sample_type, row.note) == (None, None, None)
-
-
-@pytest.mark.parametrize("last", [predicted, failed], ids=["classified", "failed"])
-def test_of_an_earlier_result_nothing_is_left_in_any_column(save, ask, database, last):
-    # Given a sound with a result in every column
+@pytest.fixture
+def full():
+    """A result with something in every column."""
     attributes = Attributes(
         99.0, Source.NAME, "C major", Source.NAME,
         Playback.ONE_SHOT, Source.NAME, "kick", Source.NAME,
     )  # fmt: skip
     probabilities = predicted("x", "bass", 0.4).outcome.probabilities
-    first = SoundResult(
+    return SoundResult(
         root="library",
         path="kick.wav",
         pack="the first pack",
@@ -177,17 +176,54 @@ def test_of_an_earlier_result_nothing_is_left_in_any_column(save, ask, database,
         note="odd",
         attributes=attributes,
     )
-    save(first)
+
+
+def test_of_an_earlier_result_another_one_leaves_nothing_in_any_column(save, ask, known, full):
+    # Given a sound with a result in every column
+    save(full)
 
     # When it gets another one, and so does a sound that had none
-    save(last("kick.wav"), last("twin.wav"))
+    save(predicted("kick.wav"), predicted("twin.wav"))
 
     # Then the two rows differ in nothing but their paths
     kick, twin = ask()
     assert replace(kick, path=twin.path, classified_at=twin.classified_at) == twin
+    rows = known("kick.wav", "twin.wav")
+    assert rows["kick.wav"]._replace(id=0) == rows["twin.wav"]._replace(id=0)
+
+
+def test_a_failure_stands_beside_all_that_was_known(save, ask, full):
+    # Given a sound with a result in every column
+    save(full)
+    (before,) = ask()
+
+    # When its file cannot be read any more
+    save(failed("kick.wav"))
+
+    # Then the failure, its pack and its file's new size are told, and nothing else has changed
+    (row,) = ask()
+    told = {"pack": "a pack", "vendor": "a vendor", "note": None, "file_size_bytes": 1234}
+    told |= {"error_code": "truncated", "error_message": "it is cut", "needs_review": False}
+    assert row == replace(before, **told, classified_at=row.classified_at)
+
+
+def test_a_file_that_cannot_be_opened_keeps_the_size_and_time_it_had(save, known):
+    save(predicted("kick.wav"))
+    missing = failed("kick.wav", ErrorCode.MISSING_FILE)
+    save(replace(missing, file_size_bytes=None, mtime_ns=None))
+    row = known("kick.wav")["kick.wav"]
+    assert (row.file_size_bytes, row.mtime_ns) == (1234, 1_700_000_000_123_456_789)
+    assert row.error_code is ErrorCode.MISSING_FILE
+
+
+def test_a_failed_sound_is_counted_as_failed_whatever_it_was(save, ask, database):
+    save(predicted("kick.wav"), predicted("other.wav"))
+    save(failed("kick.wav"))
     with database.begin() as connection:
-        known = sounds.known(connection, "library", ["kick.wav", "twin.wav"])
-    assert known["kick.wav"] == known["twin.wav"]
+        counted = counts.sound_counts(connection)
+    assert (counted.classified, counted.failed) == (1, 1)
+    assert counted.categories == {"drum": 1}
+    assert [row.path for row in ask(failed=True)] == ["kick.wav"]
 
 
 def test_a_mended_file_loses_its_error(save, ask):
@@ -253,12 +289,11 @@ def test_root_and_path_cannot_be_confused(save, ask):
         "quotes",
     ],
 )
-def test_any_path_is_kept_as_it_is_and_found_again(save, ask, database, path):
+def test_any_path_is_kept_as_it_is_and_found_again(save, ask, known, path):
     save(predicted(path))
     save(predicted(path))
     assert [row.path for row in ask()] == [path]
-    with database.begin() as connection:
-        assert list(sounds.known(connection, "library", [path])) == [path]
+    assert list(known(path)) == [path]
 
 
 def test_long_paths_that_differ_at_their_end_are_two_sounds(save, ask):
@@ -266,30 +301,24 @@ def test_long_paths_that_differ_at_their_end_are_two_sounds(save, ask):
     assert len(ask()) == 2
 
 
-def test_what_is_known_tells_size_time_and_outcome(save, database):
+def test_what_is_known_tells_size_time_and_outcome(save, known):
     save(predicted("kick.wav"), failed("cut.wav"))
-    with database.begin() as connection:
-        known = sounds.known(connection, "library", ["kick.wav", "cut.wav", "new.wav"])
-        elsewhere = sounds.known(connection, "other", ["kick.wav"])
-    assert set(known) == {"kick.wav", "cut.wav"}
-    assert known["kick.wav"].file_size_bytes == 1234
-    assert known["kick.wav"].mtime_ns == 1_700_000_000_123_456_789
-    assert (known["kick.wav"].status, known["kick.wav"].error_code) == (
-        SoundStatus.CLASSIFIED,
-        None,
-    )
-    assert (known["kick.wav"].confidence, known["kick.wav"].model_version) == (0.75, "model-1")
-    assert known["cut.wav"].status is SoundStatus.FAILED
-    assert known["cut.wav"].error_code is ErrorCode.TRUNCATED
-    assert elsewhere == {}
+    rows = known("kick.wav", "cut.wav", "new.wav")
+    assert set(rows) == {"kick.wav", "cut.wav"}
+    kick, cut = rows["kick.wav"], rows["cut.wav"]
+    assert (kick.file_size_bytes, kick.mtime_ns) == (1234, 1_700_000_000_123_456_789)
+    assert (kick.status, kick.error_code) == (SoundStatus.CLASSIFIED, None)
+    assert (kick.confidence, kick.model_version) == (0.75, "model-1")
+    assert (kick.has_label, kick.is_gone) == (False, False)
+    assert (cut.status, cut.error_code) == (SoundStatus.FAILED, ErrorCode.TRUNCATED)
+    assert known("kick.wav", root="other") == {}
 
 
-def test_more_paths_than_one_statement_takes_are_looked_up(save, database, monkeypatch):
+def test_more_paths_than_one_statement_takes_are_looked_up(save, known, monkeypatch):
     monkeypatch.setattr(sounds, "LOOK_UP_AT_ONCE", 1000)
     paths = [f"{index}.wav" for index in range(2500)]
     save(*[predicted(path) for path in paths])
-    with database.begin() as connection:
-        assert set(sounds.known(connection, "library", paths)) == set(paths)
+    assert set(known(*paths)) == set(paths)
 
 
 def test_results_can_be_narrowed(save, ask):

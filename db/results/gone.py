@@ -1,0 +1,210 @@
+"""Rows of files that are gone: marking them, moving what is known to a new path, forgetting them.
+
+A row of a file that is gone keeps all that was known of it, out of lists and counts. Rows are
+locked in the order of their keys, as `db.results.sounds.save` does.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from db.bulk import one_of
+from db.dialects import now
+from db.results import sounds as results
+from db.results.upsert import Upsert
+from db.tables import PRESENT, label_history, sounds
+
+#: Rows a statement; SQLite takes 32,766 values in one.
+ROWS_AT_ONCE: Final = 5000
+
+
+class Folder(NamedTuple):
+    """A folder of a library root.
+
+    - `prefix`: of the paths below it, with its slash; empty for the whole root.
+    """
+
+    root: str
+    prefix: str
+
+
+class GoneFile(NamedTuple):
+    """What is known of a file that may be gone."""
+
+    id: int
+    root: str
+    path: str
+    file_size_bytes: int | None
+    mtime_ns: int | None
+
+
+class NewPlace(NamedTuple):
+    """Where a file is that was at another path."""
+
+    root: str
+    path: str
+    pack: str
+    vendor: str
+
+
+_COLUMNS: Final = tuple(sounds.c[name] for name in GoneFile._fields)
+
+
+def _below(folders: Sequence[Folder]) -> ColumnElement[bool]:
+    # Not LIKE, which has wildcards, and on SQLite takes upper for lower case.
+    return or_(
+        *(
+            and_(
+                sounds.c.root == folder.root,
+                func.substr(sounds.c.path, 1, len(folder.prefix)) == folder.prefix,
+            )
+            for folder in folders
+        )
+    )
+
+
+def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
+    """Return how many rows below the folders are of files that are there, and the sum of their ids.
+
+    Who met as many rows with the same sum met all of them.
+    """
+    query = select(func.count(), func.coalesce(func.sum(sounds.c.id), 0))
+    count, id_sum = connection.execute(query.where(_below(folders), text(PRESENT))).one()
+    return int(count), int(id_sum)
+
+
+def present_keys(connection: Connection, folders: Sequence[Folder]) -> Iterator[tuple[bytes, int]]:
+    """Stream key and id of each row below the folders whose file is there."""
+    query = select(sounds.c.key, sounds.c.id).where(_below(folders), text(PRESENT))
+    for key, sound_id in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+        yield bytes(key), sound_id
+
+
+def ids_below(connection: Connection, folder: Folder) -> list[int]:
+    """Return the ids of all rows below a folder."""
+    return list(connection.scalars(select(sounds.c.id).where(_below([folder]))))
+
+
+def gone_ids(connection: Connection) -> list[int]:
+    """Return the ids of the rows whose file is gone."""
+    return list(connection.scalars(select(sounds.c.id).where(sounds.c.gone_at.is_not(None))))
+
+
+def files(connection: Connection, ids: Sequence[int]) -> Sequence[GoneFile]:
+    """Return what is known of the files of some rows.
+
+    - `ids`: at most `ROWS_AT_ONCE`.
+    """
+    rows = connection.execute(select(*_COLUMNS).where(one_of(connection, sounds.c.id, ids)))
+    return [GoneFile(*row) for row in rows]
+
+
+def gone_files(connection: Connection) -> Iterator[GoneFile]:
+    """Stream the files that are gone and whose size and time are known."""
+    query = select(*_COLUMNS).where(sounds.c.gone_at.is_not(None), sounds.c.mtime_ns.is_not(None))
+    for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+        yield GoneFile(*row)
+
+
+def mark(connection: Connection, ids: Sequence[int], *, gone: bool) -> int:
+    """Mark files as gone, or as there again; return how many were not marked so already."""
+    marked = 0
+    for chunk in _chunks(ids):
+        there = sounds.c.gone_at.is_(None)
+        locked = _locked(connection, sounds.c.id, chunk, there if gone else ~there)
+        if locked:
+            connection.execute(
+                update(sounds)
+                .where(one_of(connection, sounds.c.id, locked))
+                .values(gone_at=now() if gone else null())
+            )
+        marked += len(locked)
+    return marked
+
+
+def forget(connection: Connection, ids: Sequence[int]) -> int:
+    """Remove rows; return how many. Labels stay in the history, for a file that comes back."""
+    removed = 0
+    for chunk in _chunks(ids):
+        locked = _locked(connection, sounds.c.id, chunk)
+        if locked:
+            connection.execute(delete(sounds).where(one_of(connection, sounds.c.id, locked)))
+        removed += len(locked)
+    return removed
+
+
+def _locked(
+    connection: Connection, column: ColumnElement[Any], values: Sequence[Any], *conditions: Any
+) -> list[int]:
+    """Return the ids of the rows with one of the values, locked until the transaction ends."""
+    query = select(sounds.c.id).where(one_of(connection, column, values), *conditions)
+    return list(connection.scalars(query.order_by(sounds.c.key).with_for_update()))
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        yield ids[start : start + ROWS_AT_ONCE]
+
+
+# Moving
+
+_CARRIED: Final = (*results.RESULT_COLUMNS, "held_out")
+
+# A worker may write the row of the new path at the same time. Whichever comes second waits for the
+# other's commit, for the key is unique: either this finds that row, or the worker this one.
+_CARRY: Final = Upsert(
+    sounds,
+    key="key",
+    columns=("key", "root", "path", *_CARRIED),
+    merged=lambda new: {"held_out": func.coalesce(sounds.c.held_out, new.held_out)},
+    clock="classified_at",
+)
+
+
+def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
+    """Give files that moved their labels, history and holdout at their new paths.
+
+    - `places`: the new place by the id of the old row; at most `ROWS_AT_ONCE`.
+
+    Until the file is classified at its new path, the row there says what the old one said. Returns
+    how many were moved: another process may have moved some in the meantime.
+    """
+    place_of = dict(places)
+    query = select(sounds).where(one_of(connection, sounds.c.id, list(place_of)))
+    rows = connection.execute(query.order_by(sounds.c.key).with_for_update()).all()
+    if not rows:
+        return 0
+    carried: dict[bytes, tuple[Any, ...]] = {}
+    renamed: list[dict[str, Any]] = []
+    for row in rows:
+        place = place_of[row.id]
+        key = results.sound_key(place.root, place.path)
+        known = {**row._mapping, **place._asdict()}
+        carried[key] = (key, place.root, place.path, *(known[name] for name in _CARRIED))
+        old = {"old_key": bytes(row.key)}
+        renamed.append(old | {"new_key": key, "new_root": place.root, "new_path": place.path})
+    keys = sorted(carried)
+    _CARRY.execute(connection, [carried[key] for key in keys])
+    history = label_history.c
+    connection.execute(
+        update(label_history)
+        .where(history.key == bindparam("old_key"))
+        .values(key=bindparam("new_key"), root=bindparam("new_root"), path=bindparam("new_path")),
+        renamed,
+    )
+    results.make_pending_labels_current(connection, keys)
+    connection.execute(delete(sounds).where(one_of(connection, sounds.c.id, [r.id for r in rows])))
+    return len(rows)

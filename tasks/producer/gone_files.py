@@ -1,0 +1,242 @@
+"""What a walk tells of files it did not meet: they are gone, or they are at another path now.
+
+Only of folders that were walked to their ends. A walk that finds no sound where the table knows
+some says nothing of them: its folder may be a mount point without its mount.
+"""
+
+import os
+import posixpath
+import stat
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from sqlite3 import Connection as ScratchTable
+from typing import Final, TypeAlias
+
+from sqlalchemy import Engine
+
+from classifier.files.paths import path_text, printable
+from db.engine import reading
+from db.results import gone
+from db.results.gone import ROWS_AT_ONCE, Folder, GoneFile, NewPlace
+from db.scratch_table import scratch_table
+from tasks.producer.batching import chunks
+from tasks.producer.discovery import Ignored
+from tasks.producer.locator import Locator
+from tasks.producer.unchanged import Compared
+
+#: Of a key, for telling two million sounds apart in 16 MB. Where two are alike, which happens to
+#: one library in ten million, a file that is gone is not noticed.
+_PART_BYTES: Final = 8
+
+_CACHE_KIB: Final = 32 * 1024
+
+_FOLDERS_REMEMBERED: Final = 1024
+
+#: Their new rows are locked until all of them are written, and workers wait that long.
+_MOVED_AT_ONCE: Final = 1000
+
+#: What a moved file keeps: its size and its time of change.
+_Stamp: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the rows of files that a walk did not meet.
+
+    - `moved`: those that are at another path now; not among `gone`.
+    - `empty`: folders in which no sound was found, although the table knows so many there.
+    """
+
+    gone: int
+    moved: int
+    empty: dict[str, int]
+
+
+class MetFiles:
+    """The files that an ingest met: in 16 bytes each, and the new ones in a temporary table."""
+
+    def __init__(self, new: ScratchTable) -> None:
+        self._parts = array("q")
+        self._rows = 0
+        self._id_sum = 0
+        self._new = new
+
+    def add(self, compared: Compared) -> None:
+        """Remember what was found."""
+        self._parts.frombytes(b"".join(key[:_PART_BYTES] for key in compared.keys))
+        self._rows += len(compared.row_ids)
+        self._id_sum += sum(compared.row_ids)
+        self._new.executemany(
+            "INSERT OR IGNORE INTO scratch VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (file.file_size_bytes, file.mtime_ns, *file[:4])
+                for file in compared.new
+                if file.mtime_ns is not None
+            ),
+        )
+
+    @property
+    def has_new(self) -> bool:
+        """Whether any file had no row."""
+        return self._new.execute("SELECT 1 FROM scratch LIMIT 1").fetchone() is not None
+
+    def new_files(self, stamp: _Stamp) -> list[NewPlace]:
+        """Return the new files of this size and time."""
+        found = self._new.execute(
+            "SELECT root, path, pack, vendor FROM scratch WHERE size = ? AND mtime = ?", stamp
+        )
+        return [NewPlace(*place) for place in found]
+
+    def missed(self, database: Engine, folders: Sequence[Folder]) -> "array[int]":
+        """Return the ids of the rows below some folders whose files are there but were not met."""
+        with reading(database) as connection:
+            if gone.tally(connection, folders) == (self._rows, self._id_sum):
+                return array("q")
+            with scratch_table(
+                "part INTEGER PRIMARY KEY, id INTEGER", cache_kib=_CACHE_KIB
+            ) as rows:
+                rows.executemany(
+                    "INSERT OR IGNORE INTO scratch VALUES (?, ?)",
+                    (
+                        (array("q", key[:_PART_BYTES])[0], sound_id)
+                        for key, sound_id in gone.present_keys(connection, folders)
+                    ),
+                )
+                rows.executemany("DELETE FROM scratch WHERE part = ?", zip(self._parts))
+                return array("q", (row[0] for row in rows.execute("SELECT id FROM scratch")))
+
+
+@contextmanager
+def met_files() -> Iterator[MetFiles]:
+    """Make the memory of what an ingest meets; raise ScratchSpaceError where there is no room."""
+    columns = "size INTEGER, mtime INTEGER, root TEXT, path TEXT, pack TEXT, vendor TEXT"
+    key = "PRIMARY KEY (size, mtime, root, path)"
+    with scratch_table(f"{columns}, {key}", cache_kib=_CACHE_KIB) as new:
+        yield MetFiles(new)
+
+
+def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -> Settled:
+    """Mark the files that are gone, and carry what is known of moved ones to their new paths.
+
+    - `walked`: what the walk says of itself, at its end.
+    """
+    folders: list[Folder] = []
+    empty: dict[str, int] = {}
+    for base, found in walked.sounds_in.items():
+        parts = locator.parts_of(base)
+        if found:
+            folders += parts
+        elif base not in walked.not_walked:
+            with reading(database) as connection:
+                known, _ = gone.tally(connection, parts)
+            if known:
+                empty[printable(path_text(base))] = known
+    if not folders:
+        return Settled(0, 0, empty)
+    gone_ids, moved = _told_apart(database, met, folders, _Absence(locator, walked.not_walked))
+    moved_count = gone_count = 0
+    for places in chunks(moved.items(), _MOVED_AT_ONCE):
+        with database.begin() as connection:
+            moved_count += gone.move(connection, places)
+    for ids in chunks((row_id for row_id in gone_ids if row_id not in moved), ROWS_AT_ONCE):
+        with database.begin() as connection:
+            gone_count += gone.mark(connection, ids, gone=True)
+    return Settled(gone_count, moved_count, empty)
+
+
+def _told_apart(
+    database: Engine, met: MetFiles, folders: Sequence[Folder], absence: "_Absence"
+) -> tuple["array[int]", dict[int, NewPlace]]:
+    """Return the rows whose files are gone, and the new places of those that moved."""
+    gone_ids = array("q")
+    places: dict[_Stamp, list[NewPlace]] = {}
+    left: defaultdict[_Stamp, list[GoneFile]] = defaultdict(list)
+
+    def note(file: GoneFile) -> None:
+        if file.file_size_bytes is None or file.mtime_ns is None:
+            return
+        stamp = file.file_size_bytes, file.mtime_ns
+        new = places.get(stamp) or met.new_files(stamp)
+        if new and absence.of(file):
+            places[stamp] = new
+            left[stamp].append(file)
+
+    for ids in chunks(met.missed(database, folders), ROWS_AT_ONCE):
+        with reading(database) as connection:
+            files = gone.files(connection, ids)
+        for file in filter(absence.of, files):
+            gone_ids.append(file.id)
+            note(file)
+    if met.has_new:
+        with reading(database) as connection:
+            for file in gone.gone_files(connection):
+                note(file)
+    pairs = chain.from_iterable(paired(files, places[stamp]) for stamp, files in left.items())
+    return gone_ids, {file.id: place for file, place in pairs}
+
+
+def paired(
+    left: Sequence[GoneFile], new: Sequence[NewPlace]
+) -> Iterator[tuple[GoneFile, NewPlace]]:
+    """Yield which file is which, of files of one size and time; where it is not plain, none.
+
+    It is where there is one on either side, or one on either side of that name.
+    """
+    if len(left) == len(new) == 1:
+        yield left[0], new[0]
+        return
+    names = [Counter(posixpath.basename(file.path) for file in side) for side in (left, new)]
+    by_name = {posixpath.basename(place.path): place for place in new}
+    for file in left:
+        name = posixpath.basename(file.path)
+        if names[0][name] == names[1][name] == 1:
+            yield file, by_name[name]
+
+
+class _Absence:
+    """Looks whether files are really not there.
+
+    A walk leaves out more than it says: a link, or a file with another extension that was once
+    named by itself. Those are there.
+    """
+
+    def __init__(self, locator: Locator, not_walked: Set[bytes]) -> None:
+        self._locator = locator
+        self._not_walked = not_walked
+        #: Whether a folder was not walked; whether it is gone, and all of its files with it.
+        self._is_unknown = lru_cache(_FOLDERS_REMEMBERED)(self._lies_in_unknown)
+        self._is_gone = lru_cache(_FOLDERS_REMEMBERED)(_is_no_file)
+
+    def of(self, file: GoneFile) -> bool:
+        """Whether a file is gone; False, too, where that cannot be told."""
+        root = self._locator.known_root(file.root)
+        if root is None:
+            return False
+        path = root.on_disk(file.path)
+        folder = os.path.dirname(path)
+        if self._is_unknown(folder):
+            return False
+        return self._is_gone(folder) or _is_no_file(path, or_folder=False)
+
+    def _lies_in_unknown(self, folder: bytes) -> bool:
+        while folder not in self._not_walked:
+            above = os.path.dirname(folder)
+            if above == folder:
+                return False
+            folder = above
+        return True
+
+
+def _is_no_file(path: bytes, *, or_folder: bool = True) -> bool:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return not or_folder and stat.S_ISDIR(status.st_mode)
