@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 
 #: The columns of csv, json and parquet: first the contract's, in its order, then the rest.
 COLUMNS: Final = (
-    "path", "pack", "category", "confidence", "top3", "label", "error_code", "error_message",
+    "path", "pack", "filed_as", "category", "confidence", "top3", "label", "error_code",
+    "error_message",
     "model_version", "file_size", "duration_seconds", "sample_rate_hz", "channels", "frame_count",
     "sample_type", "classified_at", "root", "vendor", "note", "tempo_bpm", "tempo_source",
     "musical_key", "key_source", "playback", "playback_source", "instrument", "instrument_source",
-    "evidence", "needs_review",
+    "evidence", "needs_review", "label_source", "labelled_by", "gone_at",
 )  # fmt: skip
 
 _VALUES: Final = attrgetter(
     *("file_size_bytes" if column == "file_size" else column for column in COLUMNS)
 )
 
-#: Of the table's category and confidence, which may have a question mark.
-_OTHER_WIDTHS: Final = (18, 5)
+#: Of the table's category, and of the confidence with its question mark or a label's source.
+_OTHER_WIDTHS: Final = (18, 6)
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -52,23 +53,39 @@ _ROWS_AT_ONCE: Final = 10_000
     show_default=True,
     help="json: one object a line. parquet: needs the [parquet] extra.",
 )
-@click.option("--category", type=click.Choice(CATEGORIES), metavar="C", help="Only this category.")
+@click.option(
+    "--category",
+    type=click.Choice(CATEGORIES),
+    metavar="C",
+    help="Only sounds that are filed as C: by their label, else by the model.",
+)
 @click.option(
     "--below",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Only sounds classified with a confidence below P.",
+    help="Only sounds without a label, classified with a confidence below P.",
 )
-@click.option("--failed", is_flag=True, help="Only sounds without a category, with the reason.")
+@click.option("--failed", is_flag=True, help="Only sounds that could not be read, with the reason.")
 @click.option("--needs-review", is_flag=True, help="Only sounds that need a review.")
+@click.option("--gone", is_flag=True, help="Sounds whose files are gone, instead of the others.")
 def results(
-    form: str, category: str | None, below: float | None, failed: bool, needs_review: bool
+    form: str,
+    category: str | None,
+    below: float | None,
+    failed: bool,
+    needs_review: bool,
+    gone: bool,
 ) -> None:
     """Print the results, in path order, on standard output.
+
+    A label wins: a sound is filed as it is labelled, else as the model says. The column category
+    is always the model's.
 
     With --below or --needs-review they come in the order of review: the least sure first.
 
     In the table a ? marks sounds that need a review: the model is not sure, and they have no label.
+    A sound with a label has the label's source (human, vendor, import) where others have the
+    model's confidence.
 
     In csv, a cell that a spreadsheet would run as a formula gets a ' in front.
     """
@@ -76,13 +93,20 @@ def results(
         raise click.UsageError("parquet is binary: send it to a file with > results.parquet")
     if failed and needs_review:
         raise click.UsageError("--failed and --needs-review exclude each other")
+    if gone and needs_review:
+        raise click.UsageError("--gone and --needs-review exclude each other")
 
     from db.engine import reading
     from db.results.queries import results as read_results
 
     with opened_database() as (_, database), reading(database) as connection:
         rows = read_results(
-            connection, category=category, below=below, failed=failed, unsure=needs_review
+            connection,
+            category=category,
+            below=below,
+            failed=failed,
+            unsure=needs_review,
+            gone=gone,
         )
         if form == "table":
             _print_table(rows, with_hint=not needs_review)
@@ -103,6 +127,7 @@ def _record(row: "SoundRow") -> dict[str, Any]:
         for category, probability in row.top3
     ]
     record["classified_at"] = iso_time(row.classified_at)
+    record["gone_at"] = None if row.gone_at is None else iso_time(row.gone_at)
     return record
 
 
@@ -127,21 +152,33 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
     if first is None:
         tell("no such sounds; `cratesort status` shows what there is")
         return
-    say(table_line(("PATH", "CATEGORY", "SURE"), widths, "<<<"))
+    say(table_line(("PATH", "FILED AS", "SURE"), widths, "<<<"))
     for row in chain((first,), rows):
         path = shortened(row.path, width and widths[0])
-        if row.category is None:
+        if row.error_code is not None:
             say(table_line((path, row.error_code, ""), widths, "<<<"))
             say(labelled("", row.error_message or "", 4))
+            if row.filed_as is not None:
+                say(labelled("", f"filed as {row.filed_as}: {_by_whom(row)}", 4))
         else:
             sure = f"{row.confidence:.2f}{'?' if row.needs_review else ''}"
-            say(table_line((path, row.category, sure), widths, "<<<"))
+            say(table_line((path, row.filed_as, row.label_source or sure), widths, "<<<"))
             to_review += row.needs_review
+            if row.label is not None:
+                say(labelled("", _by_whom(row), 4))
         if row.note:
             say(labelled("", f"note: {row.note}", 4))
     if to_review and with_hint:
         need = "sound needs" if to_review == 1 else "sounds need"
         tell(f"{to_review:,} {need} a review (?), listed by: cratesort results --needs-review")
+
+
+def _by_whom(row: "SoundRow") -> str:
+    """Return whose word a sound's category is, and the model's beside it."""
+    model = "" if row.category is None else f"the model: {row.category} {row.confidence:.2f}"
+    if row.label is None:
+        return model
+    return f"label by {row.labelled_by} ({row.label_source}){model and f'; {model}'}"
 
 
 class _CountedOutput(io.RawIOBase):

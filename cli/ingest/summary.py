@@ -36,14 +36,9 @@ def report(
     """
     seconds = time.monotonic() - run.started
     ignored = source.ignored
-    for line in source.bad_lines:
-        tell(f"manifest {line}")
-    if more := source.bad_line_count - len(source.bad_lines):
-        tell(f"manifest: {more:,} more lines could not be taken")
-    for folder in ignored.folders[:_SHOWN_FOLDERS]:
-        tell(f"warning: not walked: {folder}")
+    _warn(submission, source)
     if as_json:
-        counts = ("found", "skipped_unchanged", "ignored", "enqueued")
+        counts = ("found", "skipped_unchanged", "ignored", "enqueued", "gone", "moved")
         outcome = _as_dict(submission, counts, ended, seconds)
         outcome |= {
             "passed_over": dict(ignored.counts),
@@ -53,7 +48,11 @@ def report(
             outcome["bad_lines"] = source.bad_line_count
         print_json(outcome)
     else:
-        say(f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged")
+        left = {"gone": submission.gone, "moved": submission.moved}
+        say(
+            f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
+            + "".join(f", {count:,} {what}" for what, count in left.items() if count)
+        )
         if ignored.counts:
             say(_passed_over(ignored))
         if not submission.found:
@@ -61,8 +60,24 @@ def report(
         if submission.skipped_failed:
             say(f"{submission.skipped_failed:,} of the unchanged have no category")
         _print_ended(run, submission, ended, seconds)
+    if submission.empty:
+        return Exit.UNREACHABLE
     failed = submission.skipped_failed + (ended.failed if ended else 0)
     return Exit.SOME_FAILED if failed or source.bad_line_count or ignored.folders else Exit.DONE
+
+
+def _warn(submission: "Submission", source: "FileSource") -> None:
+    for line in source.bad_lines:
+        tell(f"manifest {line}")
+    if more := source.bad_line_count - len(source.bad_lines):
+        tell(f"manifest: {more:,} more lines could not be taken")
+    for folder in source.ignored.folders[:_SHOWN_FOLDERS]:
+        tell(f"warning: not walked: {folder}")
+    for folder, known in submission.empty.items():
+        tell(
+            f"{folder}: no sound is there, but the database knows {known:,} below it; is it "
+            "mounted? None is taken for gone. If they are: cratesort forget FOLDER"
+        )
 
 
 def _passed_over(ignored: "Ignored") -> str:

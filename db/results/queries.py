@@ -22,21 +22,28 @@ from sqlalchemy import (
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from db.dialects import first_rows_first
 from db.results.sounds import PROBABILITIES
+from db.states import SoundStatus
 from db.tables import FAILED, NEEDS_REVIEW, PRESENT, sounds
 
 
 @dataclass(frozen=True, slots=True)
 class SoundRow:
-    """One row of the results, as a person reads it."""
+    """One row of the results, as a person reads it.
+
+    - `filed_as`: the label where there is one, else the model's `category`.
+    """
 
     root: str
     path: str
     pack: str
     vendor: str
+    filed_as: str | None
     category: str | None
     confidence: float | None
     top3: tuple[tuple[str, float], ...]
     label: str | None
+    label_source: str | None
+    labelled_by: str | None
     error_code: str | None
     error_message: str | None
     note: str | None
@@ -58,12 +65,12 @@ class SoundRow:
     instrument_source: str | None
     evidence: str | None
     needs_review: bool
+    gone_at: datetime | None
 
 
-#: What a row says as its column does.
-_AS_STORED: Final = [
-    field.name for field in fields(SoundRow) if field.name not in ("top3", "needs_review")
-]
+#: What a row says otherwise than by a column.
+_DERIVED: Final = frozenset({"filed_as", "top3", "needs_review"})
+_AS_STORED: Final = [field.name for field in fields(SoundRow) if field.name not in _DERIVED]
 
 
 def needs_review() -> TextClause:
@@ -88,6 +95,7 @@ def results(
     below: float | None = None,
     failed: bool = False,
     unsure: bool = False,
+    gone: bool = False,
 ) -> Iterator[SoundRow]:
     """Stream the results in path order; the unsure ones in the order of review, least sure first.
 
@@ -96,18 +104,22 @@ def results(
 
     - `connection`: kept until the last row is read; rows are fetched by the thousand.
     - `category`: only sounds that are filed as this one.
-    - `below`: only classified sounds with a confidence below this, in the order of review.
-    - `failed`: only sounds without a category.
+    - `below`: only classified sounds without a label and with a confidence below this, in the order
+      of review.
+    - `failed`: only sounds whose latest visit failed.
     - `unsure`: only sounds that need a review, in the order of review.
+    - `gone`: sounds whose files are gone, instead of those that are there.
     """
     review = case((needs_review(), true()), else_=false()).label("review")
-    query: Select[Any] = select(sounds, review).where(text(PRESENT))
+    is_gone = sounds.c.gone_at.is_not(None)
+    query: Select[Any] = select(sounds, review).where(is_gone if gone else text(PRESENT))
     if category is not None:
         query = query.where(or_(*filed_as_either(category)))
     if below is not None:
-        query = query.where(sounds.c.confidence < below)
+        is_classified = sounds.c.status == SoundStatus.CLASSIFIED
+        query = query.where(is_classified, sounds.c.label.is_(None), sounds.c.confidence < below)
     if failed:
-        query = query.where(text(FAILED))
+        query = query.where(sounds.c.status == SoundStatus.FAILED if gone else text(FAILED))
     if unsure:
         query = query.where(needs_review())
     if unsure or below is not None:
@@ -117,7 +129,12 @@ def results(
     rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
     for row in rows:
         stored = {name: getattr(row, name) for name in _AS_STORED}
-        yield SoundRow(top3=_top3(row.probabilities), needs_review=bool(row.review), **stored)
+        yield SoundRow(
+            filed_as=row.category if row.label is None else row.label,
+            top3=_top3(row.probabilities),
+            needs_review=bool(row.review),
+            **stored,
+        )
 
 
 def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:

@@ -57,6 +57,12 @@ class Ignored:
         """How many files and folders."""
         return self.counts.total()
 
+    def leave_out(self, entry: os.DirEntry[bytes], kind: str) -> None:
+        """Count a file or folder that is not looked at."""
+        self.counts[kind] += 1
+        if entry.is_dir(follow_symlinks=False):
+            self.not_walked.add(entry.path)
+
     def add_file(self, name: bytes) -> None:
         """Count a file by its extension."""
         extension = extension_of(name)
@@ -122,15 +128,12 @@ def _walk(
                 continue
             is_folder = _answer(partial(entry.is_dir, follow_symlinks=False))
             if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
-                ignored.counts["excluded"] += 1
-                if is_folder:
-                    ignored.not_walked.add(entry.path)
+                ignored.leave_out(entry, "excluded")
             elif not is_folder:
                 if not _passed_over(entry, base, ignored):
                     yield location.sound(entry.name, _status(entry))
             elif kind := kind_of_no_sounds(entry.name):
-                ignored.counts[kind] += 1
-                ignored.not_walked.add(entry.path)
+                ignored.leave_out(entry, kind)
             else:
                 below.append((entry.path, exclusion))
         folders.extend(reversed(below))

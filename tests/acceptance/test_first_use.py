@@ -12,7 +12,7 @@ from classifier.categories import CATEGORIES
 
 INGEST_KEYS = {
     "ingest_id", "found", "skipped_unchanged", "ignored", "enqueued",
-    "classified", "failed", "seconds", "passed_over", "unsupported_format",
+    "classified", "failed", "seconds", "passed_over", "unsupported_format", "gone", "moved",
 }  # fmt: skip
 
 

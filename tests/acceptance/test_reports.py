@@ -14,9 +14,9 @@ from tests.support import processes, sounds
 from tests.support.command_line import parsed
 
 RESULT_COLUMNS = [
-    "path", "pack", "category", "confidence", "top3", "label", "error_code", "error_message",
-    "model_version", "file_size", "duration_seconds", "sample_rate_hz", "channels", "frame_count",
-    "sample_type", "classified_at",
+    "path", "pack", "filed_as", "category", "confidence", "top3", "label", "error_code",
+    "error_message", "model_version", "file_size", "duration_seconds", "sample_rate_hz",
+    "channels", "frame_count", "sample_type", "classified_at",
 ]  # fmt: skip
 
 

@@ -27,6 +27,6 @@ def predicted(path, category="drum", confidence=0.75, **changed):
     return replace(result, **changed)
 
 
-def failed(path, code=ErrorCode.TRUNCATED):
+def failed(path, code=ErrorCode.TRUNCATED, **changed):
     """A result of a sound that has no category."""
-    return predicted(path, header=None, outcome=Failure(code, "it is cut"))
+    return predicted(path, header=None, outcome=Failure(code, "it is cut"), **changed)

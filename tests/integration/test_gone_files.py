@@ -1,0 +1,356 @@
+"""Files that are gone, and files that moved: what a walk tells of rows it did not meet."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import select, update
+
+from classifier.errors import ErrorCode
+from classifier.files.safe_open import mtime_ns
+from db.reporting import counts
+from db.results import gone, labels, sounds
+from db.results.queries import results
+from db.states import LabelSource
+from db.tables import label_history
+from tasks.producer.discovery import Ignored
+from tasks.producer.file_source import FileSource
+from tasks.producer.gone_files import paired
+from tasks.producer.locator import Locator
+from tasks.producer.submission import submit_source
+from tests.support.sound_results import failed, predicted
+from workers.settings import Settings
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A library of three files of different sizes."""
+    for number, path in enumerate(("a/kick.wav", "a/snare.wav", "b/pad.wav"), start=1):
+        file = tmp_path / "library" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x" * number)
+    return tmp_path / "library"
+
+
+@pytest.fixture
+def settings(database_url, folder):
+    return Settings(database_url=SecretStr(database_url), library_roots={"main": folder})
+
+
+def key(path):
+    return sounds.sound_key("main", path)
+
+
+@pytest.fixture
+def visit(database, folder):
+    """Write rows of files as they are now, as a worker does."""
+
+    def visit(*paths):
+        with database.begin() as connection:
+            sounds.save(connection, [visited(path) for path in paths])
+
+    def visited(path):
+        status = (folder / path).stat()
+        stamp = {"file_size_bytes": status.st_size, "mtime_ns": mtime_ns(status)}
+        return predicted(path, root="main", **stamp)
+
+    return visit
+
+
+@pytest.fixture
+def walk(database, settings):
+    """Ingest folders, without classifying anything."""
+
+    def walk(*paths, during=lambda: None, exclude=()):
+        source = FileSource(list(map(str, paths)), Locator(settings), exclude=exclude)
+        return submit_source(
+            source, settings=settings, database=database, on_progress=lambda _: during()
+        )
+
+    return walk
+
+
+@pytest.fixture
+def known(visit, walk, folder):
+    """The library after its first ingest."""
+    visit("a/kick.wav", "a/snare.wav", "b/pad.wav")
+    assert walk(folder).skipped_unchanged == 3
+    return folder
+
+
+@pytest.fixture
+def listed(database):
+    """The paths that are listed; with gone=True, those that are gone."""
+
+    def listed(**narrowed):
+        with database.begin() as connection:
+            return [row.path for row in results(connection, **narrowed)]
+
+    return listed
+
+
+@pytest.fixture
+def label(database):
+    def label(path, category="vocal"):
+        given = [labels.GivenLabel(key(path), category, LabelSource.HUMAN)]
+        with database.begin() as connection:
+            labels.give(connection, given, labelled_by="ada")
+
+    return label
+
+
+@pytest.fixture
+def label_of(database):
+    def label_of(path):
+        with database.begin() as connection:
+            found = labels.labels_of(connection, [key(path)]).get(key(path))
+        return found and (found.category, found.source, found.labelled_by)
+
+    return label_of
+
+
+# Gone
+
+
+def test_a_file_that_is_gone_is_kept_out_of_lists_and_counts(known, walk, listed, label, database):
+    # Given a file with a label, which somebody deletes
+    label("a/kick.wav")
+    (known / "a/kick.wav").unlink()
+    # When its folder is walked again
+    submission = walk(known)
+    # Then it is gone, and still known
+    assert (submission.gone, submission.moved, submission.enqueued) == (1, 0, 0)
+    assert listed() == ["a/snare.wav", "b/pad.wav"]
+    assert listed(gone=True) == ["a/kick.wav"]
+    with database.begin() as connection:
+        (row,) = results(connection, gone=True)
+        counted = counts.sound_counts(connection)
+    assert (row.filed_as, row.category, row.label) == ("vocal", "drum", "vocal")
+    assert (counted.classified, counted.categories) == (2, {"drum": 2})
+    # And the next walk says nothing of it
+    assert walk(known).gone == 0
+
+
+def test_a_folder_that_is_gone_takes_its_files_along(known, walk, listed):
+    (known / "b/pad.wav").unlink()
+    (known / "b").rmdir()
+    assert walk(known).gone == 1
+    assert listed(gone=True) == ["b/pad.wav"]
+
+
+def test_a_file_that_is_there_again_is_gone_no_longer(known, walk, listed):
+    # Given a file that was gone for one walk
+    (known / "a/kick.wav").rename(known.parent / "kick.wav")
+    assert walk(known).gone == 1
+    # When it is back as it was
+    (known.parent / "kick.wav").rename(known / "a/kick.wav")
+    submission = walk(known)
+    # Then it is listed, without being classified again
+    assert submission.enqueued == 0
+    assert listed(gone=True) == []
+    assert "a/kick.wav" in listed()
+
+
+def test_a_result_says_that_a_file_is_there_unless_it_is_missing(
+    known, walk, visit, listed, database
+):
+    (known / "a/kick.wav").unlink()
+    walk(known)
+    with database.begin() as connection:
+        sounds.save(connection, [failed("a/kick.wav", ErrorCode.MISSING_FILE, root="main")])
+    assert listed(gone=True) == ["a/kick.wav"]
+    (known / "a/kick.wav").write_bytes(b"back")
+    visit("a/kick.wav")
+    assert listed(gone=True) == []
+
+
+def test_only_walked_folders_tell_what_is_gone(known, walk, listed):
+    # Given two files that are deleted, and a folder whose name begins like theirs
+    (known / "b 2").mkdir()
+    (known / "b 2/x.wav").write_bytes(b"other")
+    (known / "a/kick.wav").unlink()
+    (known / "b/pad.wav").unlink()
+    # When other folders are walked, and a file is named by itself
+    assert walk(known / "b 2").gone == 0
+    assert walk(known / "a/snare.wav").gone == 0
+    # Then nothing is gone
+    assert listed(gone=True) == []
+    assert walk(known / "a").gone == 1
+
+
+def test_a_folder_without_any_sound_says_nothing_where_sounds_are_known(known, walk, listed):
+    # Given a mount point without its mount
+    for path in ("a/kick.wav", "a/snare.wav"):
+        (known / path).unlink()
+    # When it is walked, beside a folder of which a file is gone
+    submission = walk(known / "a", known / "b")
+    # Then what is known below it stays
+    assert submission.empty == {str(known / "a"): 2}
+    assert submission.gone == 0
+    assert listed(gone=True) == []
+    # And the folder above it tells that its files are gone
+    assert walk(known).gone == 2
+
+
+@pytest.mark.parametrize("unknown", ["unreadable", "excluded", "hidden"])
+def test_a_folder_that_was_not_walked_says_nothing(
+    known, walk, visit, listed, monkeypatch, unknown
+):
+    # Given a file of a folder that is not walked
+    inner = known / (".hidden" if unknown == "hidden" else "inner")
+    inner.mkdir()
+    (inner / "x.wav").write_bytes(b"xyz" * 9)
+    visit(f"{inner.name}/x.wav")
+    (inner / "x.wav").unlink()
+    if unknown == "unreadable":
+        scandir = os.scandir
+
+        def fails(path):
+            if os.fspath(path) == os.fsencode(inner):
+                raise OSError(5, "Input/output error")
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", fails)
+    # When the folder above it is
+    submission = walk(known, exclude=["inner"] if unknown == "excluded" else ())
+    # Then it is not known whether the file is gone
+    assert submission.gone == 0
+    assert listed(gone=True) == []
+
+
+def test_a_file_that_a_walk_passes_over_is_there(known, walk, visit, listed):
+    (known / "a/odd.name").write_bytes(b"named by itself")
+    visit("a/odd.name")
+    assert walk(known).gone == 0
+    assert "a/odd.name" in listed()
+
+
+# Moved
+
+
+@pytest.mark.parametrize("order", ["result first", "walk first"])
+def test_a_moved_file_takes_its_label_history_and_holdout_along(
+    known, walk, visit, listed, label, label_of, database, order
+):
+    # Given a file with two labels, which is held out
+    label("a/kick.wav", "bass")
+    label("a/kick.wav", "vocal")
+    with database.begin() as connection:
+        connection.execute(
+            update(sounds.sounds)
+            .where(sounds.sounds.c.key == key("a/kick.wav"))
+            .values(held_out=True)
+        )
+    # When it moves, and a worker classifies it before or after the walk has ended
+    (known / "b/renamed.wav").parent.mkdir(exist_ok=True)
+    (known / "a/kick.wav").rename(known / "b/renamed.wav")
+    early = order == "result first"
+    submission = walk(known, during=(lambda: visit("b/renamed.wav")) if early else lambda: None)
+    if not early:
+        visit("b/renamed.wav")
+    # Then all that people said is at its new path, and nothing at the old one
+    assert (submission.moved, submission.gone, submission.enqueued) == (1, 0, 1)
+    assert label_of("b/renamed.wav") == ("vocal", "human", "ada")
+    assert listed() == ["a/snare.wav", "b/pad.wav", "b/renamed.wav"]
+    assert listed(gone=True) == []
+    with database.begin() as connection:
+        history = connection.execute(select(label_history.c.path, label_history.c.category)).all()
+        held_out = connection.execute(
+            select(sounds.sounds.c.held_out).where(sounds.sounds.c.key == key("b/renamed.wav"))
+        ).scalar_one()
+    assert history == [("b/renamed.wav", "bass"), ("b/renamed.wav", "vocal")]
+    assert held_out is True
+    # And a new file at the old path has no label
+    (known / "a/kick.wav").write_bytes(b"another")
+    visit("a/kick.wav")
+    assert label_of("a/kick.wav") is None
+
+
+def test_a_file_that_was_gone_for_a_walk_is_known_again_at_its_new_path(
+    known, walk, label, label_of, listed
+):
+    # Given a file that moved to a folder which is walked later
+    label("a/kick.wav")
+    (known / "a/kick.wav").rename(known / "b/kick.wav")
+    assert walk(known / "a").gone == 1
+    # When that one is walked
+    submission = walk(known / "b")
+    # Then it has moved
+    assert (submission.moved, submission.gone) == (1, 0)
+    assert label_of("b/kick.wav") == ("vocal", "human", "ada")
+    assert listed(gone=True) == []
+
+
+def test_a_copy_of_a_file_that_is_there_is_no_move(known, walk, label, label_of):
+    label("a/kick.wav")
+    stamp = (known / "a/kick.wav").stat()
+    (known / "b/kick.wav").write_bytes(b"x")
+    os.utime(known / "b/kick.wav", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert walk(known).moved == 0
+    assert label_of("b/kick.wav") is None
+
+
+def test_a_worker_that_writes_the_new_path_in_the_same_moment_loses_no_label(
+    known, walk, visit, label, label_of
+):
+    label("a/kick.wav")
+    (known / "a/kick.wav").rename(known / "b/kick.wav")
+    with ThreadPoolExecutor() as pool:
+        submission = walk(known, during=lambda: pool.submit(visit, "b/kick.wav"))
+    assert submission.moved == 1
+    assert label_of("b/kick.wav") == ("vocal", "human", "ada")
+
+
+def place(path):
+    return gone.NewPlace("main", path, "a pack", "a vendor")
+
+
+def left(path):
+    return gone.GoneFile(1, "main", path, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pairs"),
+    [
+        (["a/1.wav"], ["b/2.wav"], [("a/1.wav", "b/2.wav")]),
+        (["a/1.wav", "a/2.wav"], ["b/3.wav", "b/4.wav"], []),
+        (["a/1.wav"], ["b/1 copy.wav", "b/1.wav"], [("a/1.wav", "b/1.wav")]),
+        (["a/1.wav"], ["b/1.wav", "c/1.wav"], []),
+        (["a/1.wav", "b/1.wav"], ["c/1.wav"], []),
+        (
+            ["a/1.wav", "a/2.wav"],
+            ["b/2.wav", "b/1.wav"],
+            [("a/1.wav", "b/1.wav"), ("a/2.wav", "b/2.wav")],
+        ),
+    ],
+    ids=["one", "two renamed", "and a copy", "two copies", "two old ones", "a folder"],
+)
+def test_files_of_one_size_and_time_are_told_apart_by_name_or_not_at_all(old, new, pairs):
+    found = paired([left(path) for path in old], [place(path) for path in new])
+    assert [(file.path, at.path) for file, at in found] == pairs
+
+
+# Forgotten
+
+
+def test_a_forgotten_sound_has_no_row_and_its_label_comes_back_with_it(
+    known, visit, listed, label, label_of, database
+):
+    label("a/kick.wav")
+    with database.begin() as connection:
+        ids = gone.ids_below(connection, gone.Folder("main", "a/"))
+        assert gone.forget(connection, ids) == 2
+    assert listed() == ["b/pad.wav"]
+    visit("a/kick.wav")
+    assert label_of("a/kick.wav") == ("vocal", "human", "ada")
+
+
+def test_a_walk_says_which_folders_it_did_not_enter(known, settings):
+    ignored = Ignored()
+    (known / ".git").mkdir()
+    source = FileSource([str(known)], Locator(settings))
+    source.ignored = ignored
+    assert len(list(source)) == 3
+    assert ignored.not_walked == {os.fsencode(known / ".git")}
+    assert ignored.sounds_in == {os.fsencode(known): 3}
