@@ -229,9 +229,9 @@ def test_a_file_that_a_walk_passes_over_is_there(known, walk, visit, listed):
 # Moved
 
 
-@pytest.mark.parametrize("order", ["result first", "walk first"])
+@pytest.mark.parametrize("first", ["result", "walk"])
 def test_a_moved_file_takes_its_label_history_and_holdout_along(
-    known, walk, visit, listed, label, label_of, database, order
+    known, walk, visit, listed, label, label_of, database, first
 ):
     # Given a file with two labels, which is held out
     label("a/kick.wav", "bass")
@@ -245,7 +245,7 @@ def test_a_moved_file_takes_its_label_history_and_holdout_along(
     # When it moves, and a worker classifies it before or after the walk has ended
     (known / "b/renamed.wav").parent.mkdir(exist_ok=True)
     (known / "a/kick.wav").rename(known / "b/renamed.wav")
-    early = order == "result first"
+    early = first == "result"
     submission = walk(known, during=(lambda: visit("b/renamed.wav")) if early else lambda: None)
     if not early:
         visit("b/renamed.wav")
