@@ -82,11 +82,11 @@ _STAMPED: Final = re.compile(
 )
 #: What programs add to the end of a name: of a copy, a take, a rendered file.
 _SUFFIX: Final = re.compile(
-    r"(?:(?<=[\d\])])(?:-\d{1,2}|[ _]?\(\d{1,2}\))|~\d{1,2}"
+    r"(?:(?<=[\d\])])(?:-[1-5]?\d|[ _]?\([1-5]?\d\))|~\d{1,2}"
     r"|[ _]?\((?:another|\d{1,2}(?:st|nd|rd|th)) copy\)"
     r"|[ _.-][\[(]?(?:copy|copia|copie|kopie|kopia|duplicate|render(?:ed)?|glued|merged|bip"
-    r"|consolidated|bounced?|frozen|freeze|export(?:ed)?|converted)"
-    r"(?:[ _-]{0,3}\(?\d{1,4}\)?)?[\])]?(?:[ _-]{0,3}\(?\d{1,4}\)?)?)$",
+    r"|consolidated|freeze|export(?:ed)?|converted)"
+    r"(?:[ _-]{0,3}\(?(?:[1-5]?\d|0\d{1,3})\)?)?[\])]?(?:[ _-]{0,3}\(?(?:[1-5]?\d|0\d{1,3})\)?)?)$",
     re.IGNORECASE,
 )
 _MOST_SUFFIXES: Final = 4
@@ -96,10 +96,10 @@ _QUANTITIES: Final = tuple(
     re.compile(pattern)
     for pattern in (
         # Rates, times, sizes and levels, also apart from their number.
-        rf"(?i:(?<!\d)(?<!\d[.,]){_NUMBER}[ _-]?"
-        r"(?:[km]?hz|kbps|kbits?|bytes?|msecs?|ms|secs?|seconds?|minutes?|hours?|inch(?:es)?|met(?:er"
-        r"|re)s?|feet|rpm|ips|fps|dpi|dbfs|lufs|semitones?|cents|percent|deg(?:rees?)?|watts?|volts?"
-        r"|ohms?)(?![a-z]))",
+        rf"(?i:(?<!\d)(?<!\d[.,])(?<!bpm)(?<!bpm[ _-]){_NUMBER}[ _-]?"
+        r"(?:[km]?hz|kbps|kbits?|bytes|msecs?|ms|secs?|seconds?|minutes|hours|inch(?:es)?|meters"
+        r"|metres|feet|rpm|ips|fps|dpi|dbfs|lufs|semitones|cents|percent|deg(?:rees)?|watts|volts"
+        r"|ohms)(?![a-z]))",
         r"(?i:(?<!\d)(?:16|20|24|32|64)[ _-]?bits?(?:[ _-]?float)?(?![a-z]))",
         r"(?i:(?<!\d)(?:[6-9]\d|\d{3})[ _-]?(?:bars|steps|samples|sounds)(?![a-z]))",
         # Short units only beside it. As written: Db, Gb and Cm are keys.

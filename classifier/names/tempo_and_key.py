@@ -36,7 +36,7 @@ _BESIDE_BPM: Final = tuple(
 )
 
 #: A key as programs for DJs write it.
-_CAMELOT_KEY: Final = re.compile("(1[0-2]|[1-9])([AB])")
+_CAMELOT_KEY: Final = re.compile("(0?[1-9]|1[0-2])([AB])")
 #: Roots of the keys 1A to 12A and 1B to 12B.
 _CAMELOT_ROOTS: Final = {
     "A": ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "Db"),

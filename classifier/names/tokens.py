@@ -32,7 +32,7 @@ _CHUNK = re.compile(r"(?:[^\W_]|#)+")
 #: The same of a text in ASCII, as nearly all names are, in a third of the time.
 _ASCII_CHUNK = re.compile(r"[A-Za-z0-9#]+")
 #: A variant's number, or a key as programs for DJs write it: ``4A``.
-_VARIANT = r"(?<!\d)[0-3]?[0-9][A-G](?![A-Za-z\d#])"
+_VARIANT = r"(?<!\d)(?:0?[1-9]|1[0-2])[AB](?![A-Za-z\d#])"
 # Variants; runs of digits; capitals that do not begin a word; a word; letters of other scripts.
 _PIECE = re.compile(rf"{_VARIANT}|\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _ACCIDENTAL = r"(?:#|b|sharp|flat)"

@@ -98,7 +98,14 @@ def test_what_programs_add_to_a_name_is_dropped(file_name):
 
 @pytest.mark.parametrize(
     "file_name",
-    ["copy.wav", "Bounce 2.wav", "Copy That Kick.wav", "Kick-1.wav", "Loop 1984-120.wav"],
+    [
+        "copy.wav",
+        "Bounce 2.wav",
+        "Copy That Kick.wav",
+        "Kick-1.wav",
+        "Loop 1984-120.wav",
+        "Beat-3-79.wav",
+    ],
 )
 def test_what_only_looks_like_a_stamp_stays(file_name):
     assert f"{plain(file_name)}.wav" == file_name
@@ -132,6 +139,7 @@ def test_a_number_with_its_unit_is_dropped(quantity):
     [
         *("Loop 120 Db", "Loop 120 Gb", "Loop 90 Cm", "Loop_120_Fmin", "120bpm Loop", "808s"),
         *("riser 8bars", "Kick 8-bit", "Loop 120 Beat", "90 Keys", "4x4 Beat", "Loop 120 in Am"),
+        *("Bpm127 Hz mix", "drum track bounce 125", "export_125"),
     ],
 )
 def test_a_number_before_a_word_or_a_key_stays(name):

@@ -131,8 +131,7 @@ def test_a_key_a_root_or_a_note_is_stated(name, key):
         ("Bass 12A 124.wav", "Db minor"),
         ("Bass 1B 124 B.wav", None),
         ("1A Bass 124 G#m.wav", "G# minor"),
-        ("Bass 13A 124.wav", None),
-        ("Bass 4D 124.wav", None),
+        ("Bass 08A 124.wav", "A minor"),
     ],
 )
 def test_a_letter_alone_counts_where_a_tempo_is_stated_and_roots_stand(name, key):
