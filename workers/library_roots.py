@@ -36,7 +36,7 @@ class LibraryRoot:
                 f"the ledger names the library root {name!r}, which this host does not know: "
                 f"add {name}=/its/folder to {PREFIX}LIBRARY_ROOTS"
             )
-        if settings.library_roots or not settings.in_process:
+        if not settings.reads_absolute_paths:
             raise ConfigurationError(
                 "the ledger names a path without a library root, which only a process without "
                 "a broker and without CRATESORT_LIBRARY_ROOTS reads"

@@ -156,6 +156,11 @@ class Settings(BaseSettings):
         """Whether work runs in the calling process, because no broker is set."""
         return self.broker_url is None
 
+    @property
+    def reads_absolute_paths(self) -> bool:
+        """Whether sounds of no library root can be read: without a broker and without roots."""
+        return self.in_process and not self.library_roots
+
     @cached_property
     def database(self) -> str:
         """The database URL, with its password."""

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from workers.settings import Settings
+
+#: Of the sounds of one machine in the database of a fleet.
+NOT_READ: Final = "which are not read where a broker or library roots are set"
+ROOT_ADVICE: Final = (
+    "copy them into a new database, as paths of a library root: cratesort db copy FROM TO "
+    "--root NAME=/their/folder"
+)
 
 
 @contextmanager

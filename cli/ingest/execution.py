@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
 from cli.console.output import on_terminal, tell
-from cli.console.session import opened_database
+from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Run:
         if wait is None:
             wait = settings.in_process or on_terminal()
         with opened_database(settings) as (_, database):
+            _warn_of_absolute_paths(settings, database)
             yield cls(settings, database, wait, started)
 
     def submit_and_wait(self, submit: Submit) -> Ended:
@@ -197,3 +198,15 @@ class Run:
 
         with reading(self.database) as connection:
             return progress(connection, ingest_id=ingest_id)[0]
+
+
+def _warn_of_absolute_paths(settings: "Settings", database: "Engine") -> None:
+    if settings.reads_absolute_paths:
+        return
+    from db.engine import reading
+    from db.reporting.counts import sounds_without_root
+
+    with reading(database) as connection:
+        count = sounds_without_root(connection)
+    if count:
+        tell(f"warning: {count:,} sounds here have absolute paths, {NOT_READ}; {ROOT_ADVICE}")

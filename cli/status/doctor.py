@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cli.console.exit_codes import Exit, explain
 from cli.console.options import json_option
 from cli.console.output import print_json, say
-from cli.console.session import opened_database
+from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
 from cli.console.text_tables import labelled
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _roots(settings: "Settings") -> Iterator[Check]:
 def _database(name: str, settings: "Settings") -> Check:
     from db.engine import is_missing, reading, shown
     from db.migrate import current
-    from db.reporting.counts import ledger_counts, sound_counts
+    from db.reporting.counts import ledger_counts, sound_counts, sounds_without_root
 
     url = shown(settings.database)
     if is_missing(settings.database):
@@ -180,11 +180,15 @@ def _database(name: str, settings: "Settings") -> Check:
         with reading(database) as connection:
             sounds = sound_counts(connection)
             ledger = ledger_counts(connection)
+            without_root = sounds_without_root(connection)
     batches = ", ".join(f"{count:,} {state}" for state, count in ledger.batches.items())
     detail = (
         f"{url}, revision {revision}\n"
         f"{sounds.classified:,} sounds classified, {sounds.failed:,} failed; batches: {batches}"
     )
+    if without_root and not settings.reads_absolute_paths:
+        detail += f"\n{without_root:,} sounds have absolute paths, {NOT_READ}"
+        return _look(name, detail, ROOT_ADVICE)
     if database.dialect.name == "sqlite" and not settings.in_process:
         return _look(
             name,
@@ -196,7 +200,7 @@ def _database(name: str, settings: "Settings") -> Check:
 
 
 def _queue(name: str, settings: "Settings") -> Check:
-    from cli.status.health import stuck_sentence
+    from cli.status.health import fault_of
     from db.engine import reading
     from db.reporting.counts import waiting
 
@@ -204,18 +208,21 @@ def _queue(name: str, settings: "Settings") -> Check:
         work = waiting(connection)
     if not work.batches:
         return _good(name, "no work waits")
+    fault = fault_of(work, settings)
+    if work.without_root and not settings.reads_absolute_paths:
+        return _bad(name, str(fault), ROOT_ADVICE)
     if settings.in_process:
         return _look(
             name,
             f"{work.batches:,} batches wait that an earlier run left",
             "any `cratesort ingest` goes on with them",
         )
-    if work.unclaimed_seconds <= settings.stuck_seconds:
+    if fault is None:
         unclaimed = f"unclaimed for {work.unclaimed_seconds:.0f} s"
         return _good(name, f"{work.batches:,} batches wait, {unclaimed}")
     return _bad(
         name,
-        stuck_sentence(work.batches, work.unclaimed_seconds),
+        fault,
         "see whether workers run, and what their logs say of Redis and the library roots",
         Exit.UNREACHABLE,
     )
@@ -240,13 +247,38 @@ def _broker(name: str, _: "Settings") -> Check:
 
 
 def _workers(name: str, settings: "Settings") -> Check:
-    from workers.celery_ext.app import build_app
+    from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, build_app
 
-    replies = build_app(settings).control.ping(timeout=_PING_SECONDS)
-    workers = sorted(worker for reply in replies for worker in reply)
-    if not workers:
-        return _look(name, "no worker answers", "start one: cratesort worker --concurrency 2")
-    return _good(name, f"{len(workers)} answer: {', '.join(workers)}")
+    answers = build_app(settings).control.inspect(timeout=_PING_SECONDS).active_queues() or {}
+    kinds = {worker: {_kind(queue) for queue in queues} for worker, queues in answers.items()}
+    takes = [worker for worker in kinds if kinds[worker] & {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}]
+    holding = [worker for worker in kinds if not kinds[worker]]
+    hold = f"{len(holding)} take no messages: {', '.join(sorted(holding))}"
+    why = "see their logs: their database or a library root is away"
+    if takes:
+        detail = f"{len(takes)} take work: {', '.join(sorted(takes))}"
+        return _look(name, f"{detail}\n{hold}", why) if holding else _good(name, detail)
+    if holding:
+        return _bad(name, hold, why, Exit.UNREACHABLE)
+    what = "no worker answers" if not kinds else "no worker that answers classifies"
+    advice = "start one: cratesort worker --concurrency 2"
+    if _work_is_left(settings):
+        return _bad(name, f"{what}, and work waits", advice, Exit.UNREACHABLE)
+    return _look(name, what, advice)
+
+
+def _kind(queue: dict[str, Any]) -> str:
+    return str(queue["name"]).partition(".")[0]
+
+
+def _work_is_left(settings: "Settings") -> bool:
+    from db.engine import is_missing, reading
+    from db.reporting.counts import open_sounds
+
+    if is_missing(settings.database):
+        return False
+    with opened_database(settings) as (_, database), reading(database) as connection:
+        return open_sounds(connection) > 0
 
 
 def _model(name: str, settings: "Settings") -> Check:

@@ -1,13 +1,18 @@
 """``cratesort health``: whether work gets done, for a container's or a load balancer's check."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.console.exit_codes import Exit
 from cli.console.options import json_option
 from cli.console.output import print_json, say
-from cli.console.session import opened_database
+from cli.console.session import NOT_READ, opened_database
+
+if TYPE_CHECKING:
+    from db.reporting.counts import Waiting
+    from workers.settings import Settings
 
 
 @click.command()
@@ -31,21 +36,21 @@ def health(of_inbox: bool, as_json: bool) -> None:
     from workers.settings import load_settings
 
     settings = load_settings()
-    work = Waiting(0, 0.0)
+    work = Waiting(0, 0, 0.0)
     if not is_missing(settings.database):
         with opened_database(settings) as (_, database), reading(database) as connection:
             work = waiting(connection)
-    stuck = work.unclaimed_seconds > settings.stuck_seconds
+    stuck = fault_of(work, settings)
     if as_json:
         print_json(
             {
-                "healthy": not stuck,
+                "healthy": stuck is None,
                 "waiting_batches": work.batches,
                 "unclaimed_seconds": round(work.unclaimed_seconds, 1),
             }
         )
     elif stuck:
-        say(f"stuck: {stuck_sentence(work.batches, work.unclaimed_seconds)}")
+        say(f"stuck: {stuck}")
     elif work.batches:
         say(f"healthy: {work.batches:,} batches wait, unclaimed for {work.unclaimed_seconds:.0f} s")
     else:
@@ -70,6 +75,13 @@ def _of_inbox(as_json: bool) -> Exit:
     return Exit.DONE if served else Exit.UNREACHABLE
 
 
-def stuck_sentence(batches: int, seconds: float) -> str:
-    """Return the sentence about work that no worker claims."""
-    return f"work exists ({batches:,} batches) and nothing has been claimed for {seconds:,.0f} s"
+def fault_of(work: "Waiting", settings: "Settings") -> str | None:
+    """Return the sentence about work that is not done; None when all is well."""
+    if work.without_root and not settings.reads_absolute_paths:
+        return f"{work.without_root:,} batches have absolute paths, {NOT_READ}"
+    if work.unclaimed_seconds > settings.stuck_seconds:
+        return (
+            f"work exists ({work.batches:,} batches) and nothing has been claimed for "
+            f"{work.unclaimed_seconds:,.0f} s"
+        )
+    return None

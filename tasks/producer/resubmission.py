@@ -12,6 +12,7 @@ from db.results import sounds
 from db.results.sounds import FailedSound
 from tasks.producer.notifier import Notifier
 from tasks.producer.submission import Submission
+from workers.library_roots import ABSOLUTE_ROOT
 from workers.settings import Settings
 
 
@@ -40,6 +41,8 @@ def submit_failed(
             failed = sounds.failed_after(connection, last_id, code=code, limit=settings.batch_size)
             is_last = len(failed) < settings.batch_size
             last_id = failed[-1].id if failed else last_id
+            if not settings.reads_absolute_paths:  # they would wait without end
+                failed = [sound for sound in failed if sound.root != ABSOLUTE_ROOT]
             for (root, suspect), group in groupby(sorted(failed, key=_kind), key=_kind):
                 entries = [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in group]
                 for batch in [[entry] for entry in entries] if suspect else [entries]:

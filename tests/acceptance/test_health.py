@@ -124,8 +124,35 @@ def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
     assert done.code == 3
     assert "BAD   queue      work exists (1 batches) and nothing has been claimed" in done.stdout
     assert "-> see whether workers run" in done.stdout
-    # Who looks in words looks at the same as who looks in JSON
-    assert queue_line(run_cli("doctor", "--json", settings=fleet | AT_ONCE))["finding"] == "bad"
+    # Who looks in words looks at the same as who looks in JSON; and no worker is no better a
+    # moment earlier
+    for settings, name in ((fleet | AT_ONCE, "queue"), (fleet, "workers")):
+        done = run_cli("doctor", "--json", settings=settings)
+        checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+        assert (done.code, checks[name]["finding"]) == (3, "bad")
+    assert checks["workers"]["detail"] == "no worker answers, and work waits"
+
+
+def test_sounds_of_one_machine_are_named_in_a_fleet_which_cannot_read_them(
+    run_cli, fleet, folder, sqlite_url
+):
+    # Given a database of one machine, with a failed sound that is to be tried again
+    one_machine = {"CRATESORT_DATABASE_URL": sqlite_url}
+    (folder / "empty.wav").touch()
+    run_cli("ingest", folder, settings=one_machine)
+    run_cli("retry", "--failed", "--no-wait", settings=one_machine)
+    # When a fleet uses it, then its batch is found to be nobody's
+    done = run_cli("health", settings=fleet)
+    assert done.code == 3
+    assert done.stdout.startswith("stuck: 1 batches have absolute paths, which are not read")
+    done = run_cli("doctor", settings=fleet)
+    assert done.code == 3
+    assert "2 sounds have absolute paths, which are not read" in done.stdout
+    assert "cratesort db copy FROM TO --root" in done.stdout
+    # And a retry does not wait for it without end
+    done = run_cli("retry", "--failed", "--wait", settings=fleet)
+    assert "no sound failed like that" in done.stdout
+    assert "warning: 2 sounds here have absolute paths" in done.stderr
 
 
 # cratesort health --inbox

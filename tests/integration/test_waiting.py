@@ -35,7 +35,7 @@ def date_back(database):
 
 
 def test_nothing_waits_in_an_empty_ledger(take):
-    assert take(waiting) == Waiting(0, 0.0)
+    assert take(waiting) == Waiting(0, 0, 0.0)
 
 
 def test_nothing_waits_when_all_is_running_or_done(add_batches, claim, take, date_back):
@@ -45,7 +45,7 @@ def test_nothing_waits_when_all_is_running_or_done(add_batches, claim, take, dat
     take(ledger.finish, 1, token="ours", classified=1, failed=0)
     date_back(1, "started_at", 60)
     date_back(2, "started_at", 60)
-    assert take(waiting) == Waiting(0, 0.0)
+    assert take(waiting) == Waiting(0, 0, 0.0)
 
 
 def test_a_new_batch_has_not_waited_yet(add_batches, waits):
@@ -117,4 +117,4 @@ def test_a_claim_by_a_clock_that_was_put_back_since_is_no_negative_time(
     add_batches(1, 1)
     claim(1)
     date_back(1, "started_at", -60)
-    assert take(waiting) == Waiting(1, 0.0)
+    assert take(waiting) == Waiting(1, 0, 0.0)
