@@ -44,6 +44,13 @@ _CAMELOT_ROOTS: Final = {
 }
 _CAMELOT_MODES: Final = {"A": "minor", "B": "major"}
 
+#: The number behind one of these says which it is.
+_COUNTED: Final = frozenset(
+    {"audio", "bank", "chapter", "clip", "file", "layer", "nr", "number", "page", "part", "patch"}
+    | {"preset", "rec", "recording", "sample", "scene", "slice", "take", "track", "untitled"}
+    | {"v", "vel", "velocity", "version", "vol", "volume"}
+)
+
 _MODES: Final = {"min": "minor", "minor": "minor", "maj": "major", "major": "major"}
 #: Between root and mode: *F harmonic minor*.
 _KINDS_OF_MODE: Final = frozenset({"harmonic", "melodic", "natural"})
@@ -69,9 +76,15 @@ def stated_tempo_bpm(name: str) -> float | None:
 def possible_tempos_bpm(name: str) -> tuple[int, ...]:
     """Return the bare numbers of a name that may be its tempo, in order, each once.
 
-    Those from 60 to 200 without leading zero that are no drum machine's.
+    Those from 60 to 200 without leading zero that are no drum machine's and count nothing.
     """
-    return tuple(dict.fromkeys(filter(None, map(_possible_tempo_bpm, name_pieces(name)))))
+    pieces = name_pieces(name)
+    values = (
+        _possible_tempo_bpm(piece)
+        for before, piece in zip(("", *pieces), pieces, strict=False)
+        if before.lower() not in _COUNTED
+    )
+    return tuple(dict.fromkeys(filter(None, values)))
 
 
 @functools.lru_cache(maxsize=8192)  # the pieces of a pack's names are few

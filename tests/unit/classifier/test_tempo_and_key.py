@@ -61,6 +61,8 @@ def test_a_tempo_beside_the_word_bpm_is_stated(name, tempo_bpm):
         ("loop_٦٦.wav", ()),
         ("Vocal Take 96kHz.wav", ()),
         ("Juno-60 loop.wav", ()),
+        ("Take 100.wav", ()),
+        ("piano_vel127_120.wav", (120,)),
         ("9" * 5000, ()),
     ],
 )
