@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "ingest": "cli.ingest.command:ingest",
     "status": "cli.status.command:status",
     "results": "cli.results:results",
+    "forget": "cli.forget:forget",
     "retry": "cli.ingest.retry:retry",
     "explain": "cli.models.explain:explain",
     "predict": "cli.models.predict:predict",

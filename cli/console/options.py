@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import partial
 from typing import Any, Final
 
@@ -10,6 +10,12 @@ from classifier.tables.columns import SOUND_COLUMNS
 
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
+#: More sounds than these are changed at once only with --yes.
+_MOST_UNASKED: Final = 100
+
+yes_option: Final = click.option(
+    "--yes", is_flag=True, help=f"Also for more than {_MOST_UNASKED} sounds."
 )
 wait_option: Final = click.option(
     "--wait/--no-wait",
@@ -67,3 +73,9 @@ report_option: Final = partial(
 seed_option: Final = click.option(
     "--seed", default=0, show_default=True, help="Of every split and fit."
 )
+
+
+def require_yes(sounds: Sized, verb: str, *, yes: bool) -> None:
+    """Raise click.UsageError where many sounds would be changed without --yes."""
+    if len(sounds) > _MOST_UNASKED and not yes:
+        raise click.UsageError(f"these are {len(sounds):,} sounds; to {verb} them all add --yes")

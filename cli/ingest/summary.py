@@ -174,6 +174,8 @@ def _print_table(database: "Engine", failed: int) -> None:
             ],
             "<><",
         )
+        if labelled := sum(counts.labelled.values()):
+            say(f"  {labelled:,} of them by their label, the others by the model")
     if counts.errors and failed:
         say()
         say("Without a category:")

@@ -9,7 +9,7 @@ import click
 from classifier.categories import category_named
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
-from cli.console.options import json_option
+from cli.console.options import json_option, require_yes, yes_option
 from cli.console.output import iso_time, print_json, say
 from cli.console.session import opened_database
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled_at")
 
 _SOURCES: Final = ("human", "vendor", "import")
-
-#: More sounds than these are labelled at once only with --yes.
-_MOST_UNASKED: Final = 100
 
 
 class UnknownPathError(CratesortError):
@@ -64,7 +61,7 @@ def giver_of(by: str | None) -> str:
     show_default=True,
     help="Who vouches for it.",
 )
-@click.option("--yes", is_flag=True, help=f"Also for more than {_MOST_UNASKED} sounds.")
+@yes_option
 @by_option
 @json_option
 def set_label(
@@ -97,8 +94,7 @@ def set_label(
     with opened_database() as (settings, database):
         finder = SoundFinder(settings, database)
         keys = sorted({*_named(finder, paths), *_below(finder, folders)})
-        if len(keys) > _MOST_UNASKED and not yes:
-            raise click.UsageError(f"these are {len(keys):,} sounds; to label them all add --yes")
+        require_yes(keys, "label", yes=yes)
         with database.begin() as connection:
             earlier = labels_of(connection, keys)
             labels = [GivenLabel(key, category, LabelSource(source)) for key in keys]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from classifier.files.paths import from_printed, path_text, printable
 from db.engine import reading
 from db.queue.ledger import roots
-from db.results.sounds import keys_below, known_keys, sound_key
+from db.results.folders import folder_of, keys_below
+from db.results.sounds import known_keys, sound_key
 from tasks.producer.locator import Locator, OutsideRootsError
 from workers.library_roots import ABSOLUTE_ROOT
 from workers.settings import Settings
@@ -68,11 +69,15 @@ class SoundFinder:
             sounds[index] = next((key for key in located if key in known), None)
         return sounds
 
-    def below(self, folder: bytes) -> list[bytes] | AmbiguousPath:
+    def below(self, folder: bytes, *, with_gone: bool = False) -> list[bytes] | AmbiguousPath:
         """Return the keys of the sounds below a folder, which is written as a path of `find`."""
+
+        def keys(root: str, path: str) -> list[bytes]:
+            return keys_below(connection, folder_of(root, path), with_gone=with_gone)
+
         with reading(self._database) as connection:
             printed = from_printed(path_text(folder).rstrip("/"))
-            by_root = {root: keys_below(connection, root, printed) for root in self._roots}
+            by_root = {root: keys(root, printed) for root in self._roots}
             having = [root for root, keys in by_root.items() if keys]
             if len(having) > 1:
                 return AmbiguousPath(tuple(having))
@@ -84,7 +89,7 @@ class SoundFinder:
             except OutsideRootsError:
                 return []
             below = "" if resolved == root.folder else root.path_of(resolved)
-            return keys_below(connection, root.name, below)
+            return keys(root.name, below)
 
     def _as_printed(self, path: WrittenPath) -> Iterator[dict[str, bytes]]:
         """Yield the keys by root, for each text that may have been printed."""

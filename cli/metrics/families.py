@@ -190,9 +190,16 @@ def _of_sounds(sounds: SoundNumbers) -> Iterator[Metric]:
     )
     yield _gauges(
         "classified_sounds",
-        "Sounds whose latest visit ended with a category, by category; as old as failed_sounds.",
+        "Sounds whose latest visit ended with a category, by what they are filed as: their label, "
+        "else the model's category; as old as failed_sounds.",
         "category",
-        {category: sounds.categories.get(category, 0) for category in CATEGORIES},
+        {category: sounds.categories.filed.get(category, 0) for category in CATEGORIES},
+    )
+    yield _gauges(
+        "labelled_sounds",
+        "Those of classified_sounds that are filed by a label.",
+        "category",
+        {category: sounds.categories.labelled.get(category, 0) for category in CATEGORIES},
     )
 
 

@@ -18,7 +18,7 @@ from db.registry.bundles import serving_version
 from db.registry.training_runs import TrainingRun
 from db.reporting import batch_metrics, counts
 from db.reporting.batch_metrics import Measures
-from db.reporting.counts import LedgerCounts
+from db.reporting.counts import CategoryCounts, LedgerCounts
 from tasks.inbox.redis_lists import InboxCounts, count_entries
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import queue_lengths
@@ -50,10 +50,10 @@ class DatabaseNumbers:
 
 @dataclass(frozen=True, slots=True)
 class SoundNumbers:
-    """Failed sounds by error code, and classified sounds by category."""
+    """Failed sounds by error code, and classified sounds by what they are filed as."""
 
     errors: dict[str, int]
-    categories: dict[str, int]
+    categories: CategoryCounts
 
 
 @dataclass(frozen=True, slots=True)

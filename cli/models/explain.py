@@ -1,6 +1,6 @@
 """``cratesort explain``: why a sound has the category it has.
 
-The file is read again; nothing is read from the results and nothing is written.
+The file is read again; of the results only its label is read, and nothing is written.
 """
 
 import os
@@ -18,6 +18,10 @@ from cli.models.explain_text import lines
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
     from workers.library_roots import LibraryRoot
     from workers.settings import Settings
 
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 def explain(paths: tuple[str, ...], as_json: bool) -> None:
     """Show why each file has its category.
 
-    The file is read again as ingest reads it: what the category rests on, the tokens of the name
+    The file is read again as ingest reads it: what the model says rests on, the tokens of the name
     and the effect of each word, the header, the folder's other names, and what else is known of
     the sound. Nothing is written.
 
@@ -45,13 +49,14 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     from workers.serving.serving_model import ServingModel
 
     set_up_logging("WARNING")
+    encoded = map(os.fsencode, paths)
     with opened_database() as (settings, database):
         classifier = ServingModel(settings.engine).current(database)
+        files = [(path, _root_of(path, settings)) for path in map(os.path.realpath, encoded)]
+        labels = _labels_of(database, [(root.name, root.path_of(path)) for path, root in files])
     folders = FolderCache()
     sounds: list[dict[str, Any]] = []
-    for path in paths:
-        resolved = os.path.realpath(os.fsencode(path))
-        root = _root_of(resolved, settings)
+    for (resolved, root), label in zip(files, labels, strict=True):
         with root.opened() as opened:
             sound = explanation(
                 opened,
@@ -60,6 +65,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
                 folders=folders,
                 settings=settings,
             )
+        sound |= label | {"filed_as": label["label"] or sound["category"]}
         if not as_json:
             if sounds:
                 say()
@@ -74,6 +80,28 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
 
 def _shown(path: str) -> str:
     return printable(path_text(path))
+
+
+def _labels_of(
+    database: "Engine", sounds: "Sequence[tuple[str, str]]"
+) -> "list[dict[str, str | None]]":
+    """Return the label that each sound has, by root and path, and whose it is."""
+    from db.engine import reading
+    from db.results.labels import labels_of
+    from db.results.sounds import sound_key
+
+    keys = [sound_key(*sound) for sound in sounds]
+    with reading(database) as connection:
+        known = labels_of(connection, keys)
+    labels = map(known.get, keys)
+    return [
+        {
+            "label": None if label is None else label.category,
+            "label_source": None if label is None else label.source,
+            "labelled_by": None if label is None else label.labelled_by,
+        }
+        for label in labels
+    ]
 
 
 def _root_of(resolved: bytes, settings: "Settings") -> "LibraryRoot":

@@ -21,11 +21,15 @@ _DECIDED: Final = {
 def lines(sound: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about one sound of `workers.serving.explanation`."""
     yield shortened(sound["path"], output_width())
+    if sound["label"] is not None:
+        whose = f"the label of {sound['labelled_by']} ({sound['label_source']})"
+        yield _field("Filed as", f"{sound['label']}: {whose}")
     if sound["error_code"] is not None:
         yield _field("No category", f"{sound['error_code']}: {sound['error_message']}")
         return
     best, *others = sound["top3"]
-    yield _field("Category", f"{_said(best)}, then {', '.join(map(_said, others))}")
+    by = "Category" if sound["label"] is None else "The model"
+    yield _field(by, f"{_said(best)}, then {', '.join(map(_said, others))}")
     yield _field("Review", _review(sound))
     yield _field("Decided by", f"{sound['evidence']}: {_DECIDED[sound['evidence']]}")
     if sound["note"]:
@@ -69,6 +73,8 @@ def _said(answer: Mapping[str, Any]) -> str:
 def _review(sound: Mapping[str, Any]) -> str:
     if sound["evidence"] == Evidence.FORMAT:
         return "not needed: its format decides"
+    if sound["label"] is not None:
+        return "not needed: it has a label"
     if sound["needs_review"]:
         return f"needed: the model is not sure below {sound['review_below']:.2f}"
     return f"not needed: the model is sure from {sound['review_below']:.2f} on"

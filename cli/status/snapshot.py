@@ -85,8 +85,9 @@ class InboxStatus:
 class Status:
     """The state of a library and of the work on it; docs/operations.md lists the keys.
 
-    Workers are by host, and those of the last minute. `categories` and `errors` count sounds, the
-    most frequent first. `inbox` is None without a broker.
+    Workers are by host, and those of the last minute. `categories`, by what sounds are filed as,
+    `labelled`, those of them by their label, and `errors` count sounds, the most frequent first.
+    `inbox` is None without a broker.
     """
 
     sounds: SoundsStatus
@@ -95,6 +96,7 @@ class Status:
     workers: dict[str, HostAtWork]
     ingests: list[IngestStatus]
     categories: dict[str, int]
+    labelled: dict[str, int]
     errors: dict[str, int]
     model_version: str
     training: TrainingStatus | None
@@ -130,6 +132,7 @@ def read_status(database: "Engine", settings: "Settings") -> Status:
             for ingest in ingests
         ],
         categories=sounds.categories,
+        labelled=sounds.labelled,
         errors=sounds.errors,
         model_version=version,
         training=None

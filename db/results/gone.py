@@ -5,17 +5,15 @@ locked in the order of their keys, as `db.results.sounds.save` does.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    and_,
     bindparam,
     delete,
     func,
     null,
-    or_,
     select,
     text,
     update,
@@ -24,21 +22,14 @@ from sqlalchemy import (
 from db.bulk import one_of
 from db.dialects import now
 from db.results import sounds as results
+from db.results.folders import Folder, is_below
 from db.results.upsert import Upsert
 from db.tables import PRESENT, label_history, sounds
 
+T = TypeVar("T")
+
 #: Rows a statement; SQLite takes 32,766 values in one.
 ROWS_AT_ONCE: Final = 5000
-
-
-class Folder(NamedTuple):
-    """A folder of a library root.
-
-    - `prefix`: of the paths below it, with its slash; empty for the whole root.
-    """
-
-    root: str
-    prefix: str
 
 
 class GoneFile(NamedTuple):
@@ -63,44 +54,27 @@ class NewPlace(NamedTuple):
 _COLUMNS: Final = tuple(sounds.c[name] for name in GoneFile._fields)
 
 
-def _below(folders: Sequence[Folder]) -> ColumnElement[bool]:
-    # Not LIKE, which has wildcards, and on SQLite takes upper for lower case.
-    return or_(
-        *(
-            and_(
-                sounds.c.root == folder.root,
-                func.substr(sounds.c.path, 1, len(folder.prefix)) == folder.prefix,
-            )
-            for folder in folders
-        )
-    )
-
-
 def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
     """Return how many rows below the folders are of files that are there, and the sum of their ids.
 
     Who met as many rows with the same sum met all of them.
     """
     query = select(func.count(), func.coalesce(func.sum(sounds.c.id), 0))
-    count, id_sum = connection.execute(query.where(_below(folders), text(PRESENT))).one()
+    count, id_sum = connection.execute(query.where(is_below(folders), text(PRESENT))).one()
     return int(count), int(id_sum)
 
 
 def present_keys(connection: Connection, folders: Sequence[Folder]) -> Iterator[tuple[bytes, int]]:
     """Stream key and id of each row below the folders whose file is there."""
-    query = select(sounds.c.key, sounds.c.id).where(_below(folders), text(PRESENT))
+    query = select(sounds.c.key, sounds.c.id).where(is_below(folders), text(PRESENT))
     for key, sound_id in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         yield bytes(key), sound_id
 
 
-def ids_below(connection: Connection, folder: Folder) -> list[int]:
-    """Return the ids of all rows below a folder."""
-    return list(connection.scalars(select(sounds.c.id).where(_below([folder]))))
-
-
-def gone_ids(connection: Connection) -> list[int]:
-    """Return the ids of the rows whose file is gone."""
-    return list(connection.scalars(select(sounds.c.id).where(sounds.c.gone_at.is_not(None))))
+def gone_keys(connection: Connection) -> list[bytes]:
+    """Return the keys of the sounds whose files are gone."""
+    query = select(sounds.c.key).where(sounds.c.gone_at.is_not(None))
+    return list(map(bytes, connection.scalars(query)))
 
 
 def files(connection: Connection, ids: Sequence[int]) -> Sequence[GoneFile]:
@@ -135,11 +109,11 @@ def mark(connection: Connection, ids: Sequence[int], *, gone: bool) -> int:
     return marked
 
 
-def forget(connection: Connection, ids: Sequence[int]) -> int:
+def forget(connection: Connection, keys: Sequence[bytes]) -> int:
     """Remove rows; return how many. Labels stay in the history, for a file that comes back."""
     removed = 0
-    for chunk in _chunks(ids):
-        locked = _locked(connection, sounds.c.id, chunk)
+    for chunk in _chunks(keys):
+        locked = _locked(connection, sounds.c.key, chunk)
         if locked:
             connection.execute(delete(sounds).where(one_of(connection, sounds.c.id, locked)))
         removed += len(locked)
@@ -154,9 +128,9 @@ def _locked(
     return list(connection.scalars(query.order_by(sounds.c.key).with_for_update()))
 
 
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), ROWS_AT_ONCE):
-        yield ids[start : start + ROWS_AT_ONCE]
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), ROWS_AT_ONCE):
+        yield values[start : start + ROWS_AT_ONCE]
 
 
 # Moving

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, select, text, update
 
 from classifier.categories import category_index
 from classifier.errors import CratesortError
@@ -18,7 +18,7 @@ from db.bulk import one_of
 from db.dialects import insert, now
 from db.results.sounds import sound_key
 from db.states import LabelSource
-from db.tables import label_history, sounds
+from db.tables import PRESENT, label_history, sounds
 
 #: Sounds a statement; SQLite takes 32,766 values in one.
 LABELS_AT_ONCE: Final = 5000
@@ -167,13 +167,16 @@ class CurrentLabel:
 
 
 def current(connection: Connection) -> Iterator[CurrentLabel]:
-    """Stream the current labels in path order, without those that only follow another.
+    """Stream the current labels in path order.
+
+    Without those that only follow another, and those of files that are gone: where the labels are
+    imported, nobody would know these files.
 
     - `connection`: kept until the last is read; rows are fetched by the thousand.
     """
     query = (
         _current_labels()
-        .where(sounds.c.label_source != LabelSource.COPY)
+        .where(sounds.c.label_source != LabelSource.COPY, text(PRESENT))
         .order_by(sounds.c.root, sounds.c.path)
     )
     for row in connection.execute(query.execution_options(yield_per=1000)):

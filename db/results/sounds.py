@@ -14,7 +14,7 @@ from classifier.errors import ErrorCode
 from db.bulk import one_of, rows_of
 from db.results.upsert import Upsert
 from db.states import SoundStatus
-from db.tables import FAILED, PRESENT, label_history, sounds
+from db.tables import FAILED, label_history, sounds
 
 if TYPE_CHECKING:
     # Read by those who wrote them; who only counts need not load libsndfile for it.
@@ -219,16 +219,6 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
         query = select(sounds.c.key).where(one_of(connection, sounds.c.key, chunk))
         in_table.update(map(bytes, connection.scalars(query)))
     return in_table
-
-
-def keys_below(connection: Connection, root: str, folder: str) -> list[bytes]:
-    """Return the keys of the sounds that are there below a folder; empty: of the whole root."""
-    start = f"{folder}/" if folder else ""
-    query = select(sounds.c.key, sounds.c.path).where(
-        text(PRESENT), sounds.c.root == root, sounds.c.path.startswith(start, autoescape=True)
-    )
-    # SQLite takes capitals for small letters here.
-    return [bytes(key) for key, path in connection.execute(query) if path.startswith(start)]
 
 
 def save(connection: Connection, results: Sequence[SoundResult]) -> None:

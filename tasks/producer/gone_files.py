@@ -22,7 +22,8 @@ from sqlalchemy import Engine
 from classifier.files.paths import path_text, printable
 from db.engine import reading
 from db.results import gone
-from db.results.gone import ROWS_AT_ONCE, Folder, GoneFile, NewPlace
+from db.results.folders import Folder
+from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace
 from db.scratch_table import scratch_table
 from tasks.producer.batching import chunks
 from tasks.producer.discovery import Ignored

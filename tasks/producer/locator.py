@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 from classifier.files.safe_open import mtime_ns
-from db.results.gone import Folder
+from db.results.folders import Folder, folder_of
 from workers.library_roots import ABSOLUTE, LibraryRoot
 from workers.settings import Settings
 
@@ -110,9 +110,8 @@ class Locator:
     def parts_of(self, folder: bytes) -> list[Folder]:
         """Return where the sounds below a resolved folder are: in its root, and roots within it."""
         root = self.library_root(folder)
-        prefix = root.path_of(folder)
         return [
-            Folder(root.name, f"{prefix.rstrip('/')}/" if prefix else ""),
+            folder_of(root.name, root.path_of(folder)),
             *(
                 Folder(other.name, "")
                 for other in self._roots

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from classifier.errors import ErrorCode
 from classifier.files.safe_open import mtime_ns
 from db.reporting import counts
-from db.results import gone, labels, sounds
+from db.results import folders, gone, labels, sounds
 from db.results.queries import results
 from db.states import LabelSource
 from db.tables import label_history
@@ -339,8 +339,8 @@ def test_a_forgotten_sound_has_no_row_and_its_label_comes_back_with_it(
 ):
     label("a/kick.wav")
     with database.begin() as connection:
-        ids = gone.ids_below(connection, gone.Folder("main", "a/"))
-        assert gone.forget(connection, ids) == 2
+        keys = folders.keys_below(connection, folders.folder_of("main", "a"))
+        assert gone.forget(connection, keys) == 2
     assert listed() == ["b/pad.wav"]
     visit("a/kick.wav")
     assert label_of("a/kick.wav") == ("vocal", "human", "ada")

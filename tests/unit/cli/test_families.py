@@ -11,7 +11,7 @@ from cli.metrics.families import RUN_STATES, CratesortCollector
 from cli.metrics.readings import BrokerNumbers, DatabaseNumbers, SoundNumbers
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS, Measures
-from db.reporting.counts import LedgerCounts
+from db.reporting.counts import CategoryCounts, LedgerCounts
 from db.states import BatchState, RunState, RunTrigger, RunVerdict
 from tasks.inbox.redis_lists import InboxCounts
 from tests.support.places import REPOSITORY
@@ -77,7 +77,7 @@ class FullReader:
         )
 
     def sounds(self):
-        return SoundNumbers({ErrorCode.TRUNCATED: 1}, {"drum": 1})
+        return SoundNumbers({ErrorCode.TRUNCATED: 1}, CategoryCounts({"drum": 1}, {}))
 
     def broker(self):
         return BrokerNumbers({"classify": 1}, InboxCounts(waiting=1, taken=0, dead=0, intakes=1))

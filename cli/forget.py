@@ -1,0 +1,56 @@
+"""``cratesort forget``: remove sounds from the results."""
+
+import os
+
+import click
+
+from classifier.files.paths import path_text, printable
+from cli.console.options import json_option, require_yes, yes_option
+from cli.console.output import print_json, say
+from cli.console.session import opened_database
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--gone", is_flag=True, help="All sounds whose files are gone, too.")
+@yes_option
+@json_option
+def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None:
+    """Remove the sound at each PATH, or all sounds below it, from the results.
+
+    PATH as `cratesort results` prints it, or as it is on this machine. Files are left alone: an
+    ingest that finds one classifies it again. Labels that were ever given stay in the history, and
+    are current again once their sound is; until then no model learns from them.
+    """
+    if not paths and not gone:
+        raise click.UsageError("name a sound or a folder, or use --gone")
+
+    from cli.labels.by_hand import UnknownPathError
+    from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
+    from db.engine import reading
+    from db.results import gone as gone_rows
+
+    with opened_database() as (settings, database):
+        finder = SoundFinder(settings, database)
+        keys: set[bytes] = set()
+        written = [WrittenPath((os.fsencode(path),)) for path in paths]
+        for path, sound in zip(paths, finder.find(written), strict=True):
+            known = [sound] if isinstance(sound, bytes) else sound
+            if known is None:
+                known = finder.below(os.fsencode(path), with_gone=True)
+            shown = printable(path_text(path))
+            if isinstance(known, AmbiguousPath):
+                raise UnknownPathError(f"{shown}: {known}; give the path as it is on this machine")
+            if not known:
+                raise UnknownPathError(f"{shown}: no such sound or folder in the database")
+            keys.update(known)
+        if gone:
+            with reading(database) as connection:
+                keys.update(gone_rows.gone_keys(connection))
+        require_yes(keys, "forget", yes=yes)
+        with database.begin() as connection:
+            forgotten = gone_rows.forget(connection, sorted(keys))
+    if as_json:
+        print_json({"forgotten": forgotten})
+    else:
+        say(f"{forgotten:,} {'sound' if forgotten == 1 else 'sounds'} forgotten")

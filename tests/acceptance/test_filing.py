@@ -1,0 +1,170 @@
+"""A label wins wherever a person reads; files that are gone are out of sight, and can be forgotten."""
+
+import csv
+import io
+import json
+import os
+
+import pytest
+
+from tests.support import sounds
+from tests.support.command_line import parsed
+
+WIDTH = 80
+
+
+@pytest.fixture
+def crate(tmp_path):
+    """Four sounds, whose names say what they are."""
+    names = ("Kick.wav", "Snare.wav", "Bass 120bpm loop.wav", "sub/Vocal dry.wav")
+    for channels, name in enumerate(names, start=1):
+        file = tmp_path / "crate" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(sounds.encoded(channels=channels))
+    return tmp_path / "crate"
+
+
+@pytest.fixture
+def run(run_cli):
+    def run(*arguments, code=0, **options):
+        done = run_cli(*arguments, **options)
+        assert done.code == code, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def listed(run):
+    """The rows of ``cratesort results``, by the path's last part."""
+
+    def listed(*options):
+        rows = parsed(run("results", "--format", "json", *options).stdout)
+        return {os.path.basename(row["path"]): row for row in rows}
+
+    return listed
+
+
+@pytest.fixture
+def corrected(run, crate):
+    """The crate after an ingest, with a kick that ada calls a vocal."""
+    run("ingest", crate)
+    run("labels", "set", crate / "Kick.wav", "vocal", "--by", "ada")
+    return crate
+
+
+def test_a_label_wins_in_rows_and_the_model_s_own_stands_beside_it(run, listed, corrected):
+    rows = listed()
+    kick = rows["Kick.wav"]
+    assert (kick["filed_as"], kick["category"], kick["label"]) == ("vocal", "drum", "vocal")
+    assert (kick["label_source"], kick["labelled_by"]) == ("human", "ada")
+    assert kick["needs_review"] is False
+    assert all(row["filed_as"] == row["category"] for row in rows.values() if not row["label"])
+    (cells,) = (
+        cells
+        for cells in csv.DictReader(io.StringIO(run("results", "--format", "csv").stdout))
+        if cells["path"].endswith("Kick.wav")
+    )
+    assert (cells["filed_as"], cells["category"]) == ("vocal", "drum")
+
+
+def test_a_label_wins_in_filters_and_counts(run, listed, corrected):
+    status = json.loads(run("status", "--json").stdout)
+    vocals = listed("--category", "vocal")
+    assert {"Kick.wav", "Vocal dry.wav"} <= set(vocals)
+    assert "Kick.wav" not in listed("--category", "drum")
+    assert "Kick.wav" not in listed("--below", "1")
+    assert (status["categories"]["vocal"], status["labelled"]) == (len(vocals), {"vocal": 1})
+    again = run("ingest", corrected).stdout
+    assert "1 of them by their label, the others by the model" in again
+
+
+def test_the_table_shows_whose_word_a_category_is_in_80_columns(run, corrected):
+    shown = run("results", settings={"COLUMNS": str(WIDTH)}).stdout
+    lines = shown.splitlines()
+    assert all(len(line) <= WIDTH for line in lines)
+    at = next(number for number, line in enumerate(lines) if "Kick.wav" in line)
+    assert lines[at].split()[-2:] == ["vocal", "human"]
+    assert lines[at + 1].startswith("    label by ada (human); the model: drum 0.")
+
+
+def test_explain_tells_the_label_and_what_the_model_says(run, corrected):
+    (sound,) = json.loads(run("explain", "--json", corrected / "Kick.wav").stdout)["sounds"]
+    assert (sound["filed_as"], sound["category"], sound["labelled_by"]) == ("vocal", "drum", "ada")
+    shown = run("explain", corrected / "Kick.wav").stdout
+    assert "Filed as    vocal: the label of ada (human)" in shown
+    assert "The model   drum" in shown
+    assert "not needed: it has a label" in shown
+
+
+def test_only_sounds_without_a_label_are_classified_again_as_unsure(run, corrected, listed):
+    done = run("ingest", "--json", "--reclassify", "--below", "1", corrected)
+    unsure = [row for row in listed().values() if not row["label"] and row["confidence"] < 1]
+    assert json.loads(done.stdout)["enqueued"] == len(unsure)
+
+
+def test_a_failure_stands_beside_what_was_known(run, listed, corrected):
+    # Given a labelled sound whose file is overwritten with a letter
+    (corrected / "Kick.wav").write_text("Dear Sir\n")
+    # When it is ingested again
+    run("ingest", corrected, code=1)
+    # Then it has failed, and all that was known is there
+    kick = listed("--failed")["Kick.wav"]
+    assert (kick["error_code"], kick["filed_as"], kick["category"]) == (
+        "not_audio",
+        "vocal",
+        "drum",
+    )
+    assert kick["duration_seconds"] is not None
+    shown = run("results", "--failed").stdout
+    assert "filed as vocal: label by ada (human); the model: drum 0." in shown
+    status = json.loads(run("status", "--json").stdout)
+    assert (status["sounds"]["failed"], status["sounds"]["classified"]) == (1, 3)
+
+
+# Gone
+
+
+def test_files_that_are_gone_or_moved_are_counted_listed_and_forgotten(run, listed, corrected):
+    # Given a file that is deleted, and the labelled one, which is renamed
+    (corrected / "Snare.wav").unlink()
+    (corrected / "Kick.wav").rename(corrected / "sub" / "strange.wav")
+    # When the folder is ingested again
+    done = run("ingest", corrected)
+    # Then both are told, and the label is at the new path
+    assert "3 sounds found, 2 unchanged, 1 gone, 1 moved" in done.stdout
+    assert listed()["strange.wav"]["filed_as"] == "vocal"
+    assert set(listed("--gone")) == {"Snare.wav"}
+    assert listed("--gone")["Snare.wav"]["gone_at"] is not None
+    # And what is gone can be forgotten
+    assert run("forget", "--gone").stdout == "1 sound forgotten\n"
+    assert listed("--gone") == {}
+
+
+def test_a_folder_without_its_mount_is_refused_in_one_line(run, listed, corrected):
+    # Given a folder whose files are not to be seen
+    corrected.rename(corrected.parent / "elsewhere")
+    corrected.mkdir()
+    # When it is ingested
+    done = run("ingest", corrected, code=3)
+    # Then it says what to do, and no file is gone
+    (line,) = done.stderr.splitlines()
+    assert "no sound is there, but the database knows 4 below it; is it mounted?" in line
+    assert len(listed()) == 4
+
+
+def test_a_sound_or_a_folder_is_forgotten_by_its_path(run, listed, corrected):
+    assert json.loads(run("forget", "--json", corrected / "sub").stdout) == {"forgotten": 1}
+    run("forget", corrected / "Kick.wav", corrected / "Snare.wav")
+    assert set(listed()) == {"Bass 120bpm loop.wav"}
+    done = run("forget", corrected / "nothing.wav", code=2)
+    assert "nothing.wav: no such sound or folder in the database" in done.stderr
+
+
+def test_many_sounds_are_forgotten_with_yes_only(run, listed, label_settings, save):
+    save(*(f"{number}.wav" for number in range(101)))
+    packs = label_settings["CRATESORT_LIBRARY_ROOTS"].partition("=")[2]
+    done = run("forget", packs, settings=label_settings, code=2)
+    assert "these are 101 sounds; to forget them all add --yes" in done.stderr
+    done = run("forget", packs, "--yes", settings=label_settings)
+    assert done.stdout == "101 sounds forgotten\n"
