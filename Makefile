@@ -25,9 +25,12 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES)
 
 # The database of ingest, results and train lies in the clone too, unless the
 # environment or a .env file here names another one (one for docker compose does not).
-ifeq ($(shell grep -s '^CRATESORT_DATABASE_URL=.' .env),)
-CRATESORT_DATABASE_URL ?= sqlite:///$(CURDIR)/.cratesort/cratesort.db
-ingest results status retry train: export CRATESORT_DATABASE_URL := $(CRATESORT_DATABASE_URL)
+# The example library has one of its own, which is shown until there is yours.
+INGESTED := $(CURDIR)/.cratesort$(if $(DIR),,/example)
+SHOWN := $(CURDIR)/.cratesort$(if $(wildcard .cratesort/cratesort.db),,/example)
+ifeq ($(CRATESORT_DATABASE_URL)$(shell grep -s '^CRATESORT_DATABASE_URL=.' .env),)
+ingest: export CRATESORT_DATABASE_URL := sqlite:///$(INGESTED)/cratesort.db
+results status retry train: export CRATESORT_DATABASE_URL := sqlite:///$(SHOWN)/cratesort.db
 endif
 
 # Where it is set, every process would compile every module again.
@@ -46,14 +49,15 @@ help: ## show this help
 setup: $(VENV)/.base ## make .venv and install cratesort into it
 
 ingest: $(VENV)/.base ## classify a folder of sounds: DIR=/path/to/sounds
-## (without DIR: a small library of synthesised sounds)
+## (without DIR: a small library of synthesised sounds, in a
+## database of its own)
 ## fails when a file of this run got no category: cratesort
 ## itself then says 1, and make, as for every failure, 2
 	@mkdir -p .cratesort
 	@if [ -z "$$DIR" ]; then $(BIN)/python examples/make_library.py .cratesort/library; fi
 	@case "$$DIR" in "~/"*) DIR="$$HOME/$${DIR#??}";; esac; \
 	    $(BIN)/cratesort ingest "$${DIR:-.cratesort/library}" $(ARGS); code=$$?; \
-	    echo 'To type cratesort in this shell: export PATH="$(CURDIR)/$(BIN):$$PATH" CRATESORT_DATA_FOLDER="$(CURDIR)/.cratesort"' >&2; \
+	    echo 'To type cratesort in this shell: export PATH="$(CURDIR)/$(BIN):$$PATH" CRATESORT_DATA_FOLDER="$(INGESTED)"' >&2; \
 	    exit $$code
 
 results: $(VENV)/.base ## show what `make ingest` found out: ARGS='--format csv'

@@ -1,4 +1,4 @@
-"""A label wins wherever a person reads; files that are gone are out of sight, and can be forgotten."""
+"""A label wins wherever a person reads; files that are gone are out of sight until forgotten."""
 
 import csv
 import io

@@ -29,6 +29,7 @@ def run(home):
         (("ingest", "nowhere"), 2),
         (("status",), 0),
         (("results",), 0),
+        (("forget", "--gone"), 0),
         (("retry", "--failed"), 1),
         (("explain", "sounds/kick.wav"), 0),
         (("predict", "--from-csv", "table.csv"), 0),
