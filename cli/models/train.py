@@ -69,7 +69,7 @@ def train(
 
             read = read_counted(table, renamed=columns, group=group)
             tell(read[1].grouping)
-        tell("loading TensorFlow")
+            tell("loading TensorFlow")
         finished = _trained(read, folder, seed, settings, database)
     if as_json:
         print_json(_as_dict(finished))
@@ -100,7 +100,9 @@ def _trained(
     with shown_phases() as phases:
         return perform(
             database,
-            retrain_labels if table is None else partial(train_from_table, *table),
+            partial(retrain_labels, announce=lambda line: tell(labelled("", line, 0)))
+            if table is None
+            else partial(train_from_table, *table),
             trigger=RunTrigger.HAND,
             slot=None,
             seed=seed,
@@ -126,6 +128,9 @@ def _as_dict(finished: "FinishedRun") -> dict[str, Any]:
 
 
 def _print_retraining(finished: "FinishedRun") -> None:
+    from db.states import RunVerdict
+    from training.runs.from_labels import VERDICTS
+
     run, result = finished.run, finished.result
     sizes, metrics = result.sizes, result.metrics
     say(
@@ -138,10 +143,10 @@ def _print_retraining(finished: "FinishedRun") -> None:
     )
     say()
     _print_compared(metrics, result.version)
-    say(f"Model {result.version}: {run.verdict}")
+    say(f"Model {result.version} is {VERDICTS[RunVerdict(run.verdict or '')]}")
     say(labelled("", run.reason or "", 2))
-    if run.verdict != "promoted":
-        say("  it is stored; to let it serve anyway:")
+    if run.verdict != RunVerdict.PROMOTED:
+        say("  to let the new one serve:")
         say(f"  cratesort models promote {result.version} --yes")
 
 

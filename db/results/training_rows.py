@@ -21,6 +21,7 @@ class LabelledSound:
     """A labelled sound, as training reads it.
 
     - `header`: all None where the header could not be read.
+    - `first_label_id`: of the entry of the labels' history that first labelled it.
     - `held_out`: None while it is not decided; `freeze_holdout` decides it for good.
     """
 
@@ -32,6 +33,7 @@ class LabelledSound:
     header: "AudioHeader"
     label: str
     source: LabelSource
+    first_label_id: int
     held_out: bool | None
 
     @property
@@ -54,6 +56,11 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
     from classifier.headers.reader import AudioHeader
 
     table = sounds.c
+    first_label = (
+        select(func.min(label_history.c.id))
+        .where(label_history.c.key == table.key)
+        .scalar_subquery()
+    )
     query = (
         select(
             table.id,
@@ -70,6 +77,7 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
             table.label,
             table.label_source,
             table.held_out,
+            func.coalesce(first_label, 0).label("first_label_id"),
         )
         .where(table.label.is_not(None), table.label_source != LabelSource.COPY, table.id > last_id)
         .order_by(table.id)
@@ -92,6 +100,7 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
             ),
             row.label,
             LabelSource(row.label_source),
+            row.first_label_id,
             row.held_out,
         )
         for row in connection.execute(query)

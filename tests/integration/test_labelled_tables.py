@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from classifier.headers.reader import AudioHeader
 from db.engine import reading
+from db.results import training_rows
 from db.tables import sounds
 from tests.support.labelled_rows import add_labelled
 from training.data import from_database
@@ -20,7 +21,7 @@ def header(seconds=1.0):
     return AudioHeader(frames * 2, seconds, 44_100, 1, frames, "PCM_16")
 
 
-def rows(n_vendors=12, n_packs=3, of_each=4, label="drum"):
+def rows(n_vendors=24, n_packs=3, of_each=4, label="drum"):
     return [
         (f"vendor {v}", f"pack {p}", f"kick_{v}_{p}_{i}.wav", header(1 + i), label)
         for v in range(n_vendors)
@@ -36,7 +37,7 @@ def names(sounds):
 def test_every_sound_is_learned_or_held_out_and_a_pack_is_never_on_both_sides(database):
     add_labelled(database, rows())
     tables = read_labelled(database)
-    assert len(tables.learned) + len(tables.held_out) == tables.n_labelled == 144
+    assert len(tables.learned) + len(tables.held_out) == tables.n_labelled == 288
     both = [set(zip(side.vendors, side.packs, strict=True)) for side in
             (tables.learned, tables.held_out)]  # fmt: skip
     assert both[0] & both[1] == set()
@@ -56,6 +57,24 @@ def test_what_was_decided_is_written_into_the_rows(database):
     read_labelled(database)
     with reading(database) as connection:
         assert None not in set(connection.execute(select(sounds.c.held_out)).scalars())
+
+
+def test_in_a_library_of_too_few_packs_none_is_held_out_and_nothing_is_decided(database):
+    # Given packs of which fewer than five would be held out, however many sounds these have
+    add_labelled(database, rows(n_vendors=1, n_packs=8, of_each=60))
+    tables = read_labelled(database)
+    assert (len(tables.learned), len(tables.held_out)) == (480, 0)
+    with reading(database) as connection:
+        assert set(connection.execute(select(sounds.c.held_out)).scalars()) == {None}
+
+
+def test_each_learned_sound_comes_with_the_label_it_first_had(database):
+    add_labelled(database, rows(n_vendors=1, n_packs=1, of_each=2, label="bass"))
+    with reading(database) as connection:
+        last = training_rows.last_label_id(connection)
+    add_labelled(database, rows(n_vendors=1, n_packs=1, of_each=3, label="drum"))
+    ids = read_labelled(database).first_label_ids
+    assert [bool(one > last) for one in ids] == [False, False, True]
 
 
 def test_copies_of_a_file_count_once(database):
@@ -112,9 +131,9 @@ def test_no_labels_are_no_tables(database):
 
 
 def test_more_than_a_chunk_is_read_to_its_end(database, monkeypatch):
-    monkeypatch.setattr(from_database, "_CHUNK_ROWS", 50)
+    monkeypatch.setattr(from_database, "_CHUNK_ROWS", 100)
     add_labelled(database, rows())
     seen = []
     tables = read_labelled(database, on_chunk=seen.append)
-    assert seen == [50, 100, 144]
-    assert tables.n_labelled == 144
+    assert seen == [100, 200, 288]
+    assert tables.n_labelled == 288

@@ -17,7 +17,7 @@ from classifier.headers.reader import AudioHeader
 from db.engine import create_engine
 from db.migrate import upgrade
 from db.registry import bundles
-from db.states import RunVerdict
+from db.states import RunTrigger, RunVerdict
 from db.tables import models
 from tests.support.bundles import called
 from tests.support.databases import connected
@@ -28,6 +28,7 @@ from training.errors import TrainingError
 from training.fit.stack_fit import StackFitter
 from training.phase_progress import no_progress
 from training.runs.from_labels import retrain_labels
+from training.runs.run import perform
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("small_fits")]
 
@@ -52,10 +53,8 @@ def coded(vendors, n_packs=8, of_each=4, codes=CODES):
     return rows
 
 
-def retrain(database, **options):
-    return retrain_labels(
-        database, version="challenger", seed=0, progress=options.pop("progress", no_progress)
-    )
+def retrain(database, progress=no_progress, **options):
+    return retrain_labels(database, version="challenger", seed=0, progress=progress, **options)
 
 
 @pytest.fixture
@@ -63,6 +62,24 @@ def database(sqlite_url):
     """SQLite alone: that labels are read alike from both is `test_labelled_tables`' subject."""
     with connected(sqlite_url) as engine:
         yield engine
+
+
+@pytest.fixture
+def take_run(database):
+    """Write a result as the run does that computed it; its model then serves."""
+
+    def write(result):
+        perform(
+            database,
+            lambda *_, **__: result,
+            trigger=RunTrigger.HAND,
+            slot=None,
+            seed=0,
+            lease_seconds=60,
+            time_limit_seconds=60,
+        )
+
+    return write
 
 
 @pytest.fixture(scope="module")
@@ -132,15 +149,42 @@ def test_the_next_run_is_measured_on_the_same_sounds_and_gains_nothing(outcome):
 
 
 def test_vendors_that_the_champion_was_trained_on_are_no_strangers(database):
-    # Given labels of vendors of the starter's alone, some of whom are held out
+    # Given labels of vendors of the starter's alone
     vendors = read_manifest(starter_bundle()).training["vendors"]
     add_labelled(database, coded(vendors, n_packs=2, of_each=1))
-    result = retrain(database)
-    # Then there is nothing to compare on, though sounds are held out
-    assert result.sizes["held_out"] > 0
-    assert result.verdict == RunVerdict.KEPT
-    assert result.reason.startswith("too little is held out to compare on: 0 sounds")
+    told = []
+    result = retrain(database, announce=told.append)
+    # Then there is nothing to compare on, and that is said before and after
+    assert result.verdict == RunVerdict.STORED
+    assert result.reason.startswith("there is nothing to compare on: of ")
     assert "nothing to compare on" in result.report_html
+    assert "fewer than 50 sounds in 5 folders decide nothing" in told[-2], told
+
+
+# A small library
+
+
+def test_one_pack_of_one_producer_promotes_what_is_better_out_of_fold(database, take_run):
+    # Given eight folders of one pack whose words the starter cannot know
+    rows = [
+        (vendor, "all", f"{pack}/{name}", *rest) for vendor, pack, name, *rest in coded(["mine"])
+    ]
+    add_labelled(database, rows)
+    # When a model learns them
+    told = []
+    result = retrain(database, announce=told.append)
+    # Then it is promoted for what it says of folders it has not learned
+    assert result.verdict == RunVerdict.PROMOTED, result.reason
+    assert "on 96 of your own sounds that neither model had learned, by folder" in result.reason
+    assert (result.sizes["learned"], result.sizes["held_out"]) == (96, 0)
+    assert read_manifest(result.bundle).training["holdout"] == "none"
+    assert told[0].startswith("96 labelled sounds; to learn from: 32 drum, 32 effects, 32 vocal")
+    assert told[1].startswith("no labels yet of: bass, ")
+    # And the next one has nothing to be compared on until there are new labels
+    take_run(result)
+    again = retrain(database)
+    assert again.verdict == RunVerdict.STORED
+    assert "0 are new to the model that serves" in again.reason
 
 
 # Bad cases
@@ -163,15 +207,8 @@ def test_labels_that_all_contradict_each_other_train_nothing(database):
         for vendor, category in (("one", "drum"), ("two", "bass"))
     ]
     add_labelled(database, rows)
-    with pytest.raises(TrainingError, match="all 2 labelled sounds are held out, contradict"):
+    with pytest.raises(TrainingError, match="all 2 labelled sounds contradict each other"):
         retrain(database)
-
-
-def test_one_vendor_that_is_the_whole_table_trains_a_model(database):
-    add_labelled(database, coded(["vendor 0"], n_packs=12))
-    result = retrain(database)
-    assert result.bundle is not None
-    assert result.metrics["by_vendor"] is None
 
 
 def test_a_category_with_a_single_sound_is_no_obstacle(database):

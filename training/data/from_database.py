@@ -21,7 +21,7 @@ from db.engine import reading
 from db.results import training_rows
 from db.results.training_rows import LabelledSound
 from training.data.dataset import LabelledSounds
-from training.data.holdout import held_out
+from training.data.holdout import FEWEST_SOUNDS, held_out, is_enough
 
 #: Rows of one query, and of one transaction that freezes who is held out.
 _CHUNK_ROWS: Final = 5_000
@@ -42,7 +42,8 @@ class LabelledTables:
     `n_labelled` sounds, `n_copies` are left out because an equal name and header is there already,
     `n_contradictory` because equal names and headers have different labels, and `n_surplus` because
     there are more than are learned from. `last_label_id` is the newest entry of the labels' history
-    when reading began.
+    when reading began; `first_label_ids` (int64) has the entry that first labelled each that is
+    learned.
     """
 
     learned: LabelledSounds
@@ -52,6 +53,7 @@ class LabelledTables:
     n_contradictory: int
     n_surplus: int
     last_label_id: int
+    first_label_ids: NDArray[np.int64]
 
 
 def read_labelled(
@@ -59,28 +61,48 @@ def read_labelled(
 ) -> LabelledTables:
     """Read every labelled sound; decide and store which are held out where that is not decided yet.
 
+    None is held out, and nothing stored, where too few would be to compare models on.
+
     `on_chunk` is called with the number of rows read so far.
     """
     with reading(database) as connection:
         last_label_id = training_rows.last_label_id(connection)
     chunks: list[pd.DataFrame] = []
+    undecided: list[dict[int, bool]] = []
     last_id = n_read = 0
     while True:
         with reading(database) as connection:
             rows = training_rows.labelled_after(connection, last_id, _CHUNK_ROWS)
         if rows:
-            chunks.append(_frozen(database, rows))
+            chunks.append(_frame(rows))
+            undecided.append(_undecided(rows, chunks[-1]))
             last_id, n_read = rows[-1].id, n_read + len(rows)
             on_chunk(n_read)
         if len(rows) < _CHUNK_ROWS:
-            return _tables(chunks, last_label_id)
+            break
+    table = _joined(chunks)
+    if _has_holdout(table):
+        for decisions in filter(None, undecided):
+            with database.begin() as connection:
+                training_rows.freeze_holdout(connection, decisions)
+    else:
+        table["held_out"] = False
+    return _tables(table, last_label_id)
 
 
-def _frozen(database: Engine, rows: list[LabelledSound]) -> pd.DataFrame:
-    """Return a chunk whose holdout is decided, and stored where that is new."""
+def _has_holdout(table: pd.DataFrame) -> bool:
+    """Whether enough is held out to compare models on, or was when that was decided."""
+    out, kept = table[table["held_out"]], table[table["held_out"] & table["decided"]]
+    n_packs = out.groupby(["vendor", "pack"], observed=True).ngroups
+    return is_enough(len(out), n_packs) or min(len(kept), len(table) - len(out)) >= FEWEST_SOUNDS
+
+
+def _frame(rows: list[LabelledSound]) -> pd.DataFrame:
+    """Return a chunk in which it is said who is, or would be, held out."""
     frame = pd.DataFrame(header_matrix([row.header for row in rows]), columns=list(HEADER_COLUMNS))
     frame["name"] = [readable_name(row.name) for row in rows]
     frame["category"] = np.array([category_index(row.label) for row in rows], dtype=np.int8)
+    frame["first_label_id"] = np.array([row.first_label_id for row in rows], dtype=np.int64)
     # Categorical: a million rows repeat a few hundred texts.
     frame["vendor"] = pd.Categorical([row.vendor for row in rows])
     frame["pack"] = pd.Categorical([row.pack for row in rows])
@@ -89,29 +111,38 @@ def _frozen(database: Engine, rows: list[LabelledSound]) -> pd.DataFrame:
         np.array([row.vendor for row in rows], dtype=object),
         np.array([row.pack for row in rows], dtype=object),
     )
-    undecided = {
-        row.id: bool(draw) for row, draw in zip(rows, drawn, strict=True) if row.held_out is None
-    }
-    if undecided:
-        with database.begin() as connection:
-            training_rows.freeze_holdout(connection, undecided)
-    frame["held_out"] = [
-        bool(draw) if row.held_out is None else row.held_out
-        for row, draw in zip(rows, drawn, strict=True)
-    ]
+    frame["held_out"] = np.array(
+        [
+            draw if row.held_out is None else row.held_out
+            for row, draw in zip(rows, drawn, strict=True)
+        ],
+        dtype=np.bool_,
+    )
+    frame["decided"] = np.array([row.held_out is not None for row in rows], dtype=np.bool_)
     return frame
 
 
-def _tables(chunks: list[pd.DataFrame], last_label_id: int) -> LabelledTables:
-    if not chunks:
-        nothing = LabelledSounds.from_rows([], [], [], [])
-        return LabelledTables(nothing, nothing, 0, 0, 0, 0, last_label_id)
+def _undecided(rows: list[LabelledSound], frame: pd.DataFrame) -> dict[int, bool]:
+    return {
+        row.id: bool(draw)
+        for row, draw in zip(rows, frame["held_out"], strict=True)
+        if row.held_out is None
+    }
+
+
+def _joined(chunks: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return one table of all chunks, which are given up."""
+    chunks = chunks or [_frame([])]
     for column in ("vendor", "pack", "folder"):
         known = pd.api.types.union_categoricals([chunk[column] for chunk in chunks]).categories
         for chunk in chunks:
             chunk[column] = chunk[column].cat.set_categories(known)
     table = pd.concat(chunks, ignore_index=True)
     chunks.clear()
+    return table
+
+
+def _tables(table: pd.DataFrame, last_label_id: int) -> LabelledTables:
     n_labelled = len(table)
     table["file"] = pd.util.hash_pandas_object(table[_FILE], index=False)
     n_labels = table.groupby("file", sort=False)["category"].transform("nunique")
@@ -130,6 +161,7 @@ def _tables(chunks: list[pd.DataFrame], last_label_id: int) -> LabelledTables:
         n_contradictory,
         len(learned) - len(chosen),
         last_label_id,
+        chosen["first_label_id"].to_numpy(dtype=np.int64),
     )
 
 

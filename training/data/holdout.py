@@ -4,6 +4,9 @@ One vendor in eight is held out whole, to show how a model does on unseen vendor
 vendors one pack in eight, for most sounds that arrive are of known vendors. A hash of the names
 decides, so that any host decides alike in any year. The decision is then stored in the sound's row,
 whatever its vendor is called later.
+
+A library in which too few sounds or packs would be held out has no holdout: models are compared out
+of fold there (`training.runs.out_of_fold`), and learn every label.
 """
 
 import hashlib
@@ -14,6 +17,16 @@ from numpy.typing import NDArray
 
 #: One vendor in so many, and of the other vendors one pack in so many.
 ONE_IN: Final = 8
+
+
+#: Fewer held-out sounds, or packs, than these prove nothing either way.
+FEWEST_SOUNDS: Final = 50
+FEWEST_PACKS: Final = 5
+
+
+def is_enough(n_sounds: int, n_packs: int) -> bool:
+    """Whether so many sounds of so many packs may decide between two models."""
+    return n_sounds >= FEWEST_SOUNDS and n_packs >= FEWEST_PACKS
 
 
 def held_out(vendors: NDArray[np.object_], packs: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -55,11 +55,14 @@ def render_training_report(
     champion: Evaluation | None,
     champion_version: str,
     sizes: Mapping[str, Any],
+    is_out_of_fold: bool,
     **run: str,
 ) -> str:
     """Return the page of a retraining run.
 
-    Both evaluations are of the same sounds, and None where there were too few. Mappings among
+    Both evaluations are of the same sounds, and None where there were too few; `is_out_of_fold`
+    says that these are the library's own, and the challenger's answers of models that had not
+    learned them. Mappings among
     `sizes` become tables by category. `run` has the run's version, verdict, reason and date.
     """
     models: list[tuple[str, Evaluation]] = []
@@ -72,8 +75,14 @@ def render_training_report(
         models,
         sizes,
         compared=bool(models),
-        title="Champion and challenger on the same held-out sounds",
-        explanation="Neither model learned any of them.",
+        title="Champion and challenger on the same sounds",
+        explanation=(
+            "They are the library's own. The champion learned none of them; for the challenger "
+            "answer models like it that learned the other folders, or names. The figures say how "
+            "it does on further sounds of this library, and nothing of another vendor's."
+            if is_out_of_fold
+            else "They are held out: neither model learned any of them."
+        ),
         nothing="There was nothing to compare on that neither model may have learned.",
         **run,
     )

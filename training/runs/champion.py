@@ -12,27 +12,46 @@ from classifier.bundle.load import load_classifier, read_manifest
 from classifier.bundle.starter import starter_bundle
 from classifier.errors import BundleError
 from classifier.model.classifier import Classifier
-from db.registry import bundles
+from db.registry import bundles, training_runs
 from training.data.dataset import LabelledSounds
+from training.data.from_database import LabelledTables
 from training.data.row_mates import mates_in
 from training.data.splits import Rows
 
-#: In a manifest: the model learned nothing of the frozen holdout, so it may be measured there.
+#: In a manifest, of a model that learned labels of the database: nothing of the frozen holdout, so
+#: it may be measured there; or all of them.
 FROZEN: Final = "frozen"
+NO_HOLDOUT: Final = "none"
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The model that serves; `training` is what its manifest states of its training."""
+    """The model that serves; `training` is what its manifest states of its training.
+
+    `last_label_id` is the newest entry of the labels' history that it may have learned; None: no
+    training run of this database made it.
+    """
 
     version: str
     classifier: Classifier
     training: Mapping[str, Any]
+    last_label_id: int | None = None
 
     @property
     def vendors(self) -> frozenset[str]:
         """The vendors whose sounds it may have learned."""
         return vendors_of(self.training)
+
+    def rows_not_learned(self, tables: LabelledTables, from_starter: frozenset[str]) -> Rows:
+        """Return the rows of ``tables.learned`` that it has not learned, nor the starter."""
+        sounds = tables.learned
+        if self.training.get("holdout") not in (FROZEN, NO_HOLDOUT):
+            return rows_of_others(sounds, from_starter | self.vendors)
+        if self.last_label_id is None:
+            return np.empty(0, dtype=np.int64)
+        is_new = tables.first_label_ids > self.last_label_id
+        others = rows_of_others(sounds, from_starter)
+        return others[is_new[others]]
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
         """Return the probabilities of each sound's categories; sounds of a folder are mates."""
@@ -47,7 +66,12 @@ def read_champion(connection: Connection) -> Champion:
     if bundle is None:
         raise BundleError(f"model {version} serves and is not in the database")
     classifier = load_classifier(bundle)
-    return Champion(version or classifier.version, classifier, read_manifest(bundle).training)
+    return Champion(
+        version or classifier.version,
+        classifier,
+        read_manifest(bundle).training,
+        None if version is None else training_runs.label_id_read_for(connection, version),
+    )
 
 
 def starter_vendors() -> frozenset[str]:

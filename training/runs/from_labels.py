@@ -1,39 +1,62 @@
 """Retraining: from the labels of the database to a challenger and the verdict on it.
 
-The challenger starts from what the starter knows, learns the labelled sounds that are not held
-out, and is compared with the champion on those that are. It is published as a bundle either way;
-the verdict decides whether it serves.
+The challenger starts from what the starter knows and learns the labelled sounds that are not held
+out. It is compared with the champion on those that are, or, where too few are, out of fold on those
+it learns. It is published as a bundle either way; the verdict decides whether it serves.
 """
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from classifier.bundle.publish import publish
+from classifier.categories import CATEGORIES
 from db.engine import reading
 from db.states import RunVerdict
-from training.data.dataset import LabelledSounds
 from training.data.from_database import LabelledTables, read_labelled
+from training.data.holdout import FEWEST_PACKS, FEWEST_SOUNDS, is_enough
+from training.data.splits import Rows
 from training.errors import TrainingError
 from training.evaluation.metrics import evaluate
 from training.fit.stack_fit import StackFitter
 from training.phase_progress import Progress, counter
 from training.prior.pretrained import starter_prior
 from training.reports.html import render_training_report
-from training.runs.champion import FROZEN, Champion, read_champion, rows_of_others, starter_vendors
-from training.runs.promotion_gate import GateDecision, judge
+from training.runs.champion import (
+    FROZEN,
+    NO_HOLDOUT,
+    read_champion,
+    rows_of_others,
+    starter_vendors,
+)
+from training.runs.out_of_fold import compare_out_of_fold, groups_of
+from training.runs.promotion_gate import judge
 from training.runs.result import RunResult
 
+#: What became of the new model, for people.
+VERDICTS: Final = {
+    RunVerdict.PROMOTED: "promoted: it serves now",
+    RunVerdict.KEPT: "not promoted: the model that serves stays",
+    RunVerdict.STORED: "stored: it waits for your decision",
+}
 
-def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progress) -> RunResult:
+
+def retrain_labels(
+    database: Engine,
+    *,
+    version: str,
+    seed: int,
+    progress: Progress,
+    announce: Callable[[str], None] = lambda _: None,
+) -> RunResult:
     """Train a challenger of this version from the database's labels, and judge it.
 
-    The seed is that of folds, fits and the gate's draws. Raises `TrainingError` for no labels or
-    labels of one category, and `BundleError` if the champion cannot be loaded to compare with, or
-    the engines disagree about the challenger.
+    The seed is that of folds, fits and the gate's draws. Before anything is fitted `announce` is
+    told what there is, a line at a time. Raises `TrainingError` for no labels or labels of one
+    category, and `BundleError` if the champion cannot be loaded to compare with, or the engines
+    disagree about the challenger.
     """
     # First, because it is quick and may end the run.
     with reading(database) as connection:
@@ -43,15 +66,39 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
     tables = read_labelled(database, on_chunk=lambda _: progress("reading labels", 0, 1))
     progress("reading labels", 1, 1)
     _require_labels(tables)
+    from_starter = starter_vendors()
+    known = from_starter
+    if champion.training.get("holdout") != FROZEN:
+        known |= champion.vendors
+    rows = rows_of_others(tables.held_out, known)
+    compared = tables.held_out.take(rows)
+    packs = compared.vendors + "\0" + compared.packs
+    is_held_out = is_enough(len(compared), len(set(packs)))
+    new_to_champion = champion.rows_not_learned(tables, from_starter)
+    for line in _summary(tables, len(compared) if is_held_out else None, new_to_champion):
+        announce(line)
+    announce("loading TensorFlow")
     # TensorFlow takes seconds to load: labels that cannot be learned are refused before.
     fitter = StackFitter(starter_prior(), seed=seed)
+    # Before the fit of the model that is published: each fit changes the LSTM of those before it.
+    decision = None
+    if not is_held_out:
+        decision = compare_out_of_fold(
+            tables.learned,
+            new_to_champion,
+            champion.probabilities,
+            fitter,
+            seed=seed,
+            progress=progress,
+        )
     advance = counter(progress, "fitting", fitter.n_epochs(tables.learned))
     models = fitter.fit(tables.learned, advance)
-    progress("comparing", 0, 1)
-    from_starter = starter_vendors()
     challenger = models.probabilities(tables.held_out)
-    decision = _judge(tables.held_out, champion, challenger, from_starter, seed)
-    progress("comparing", 1, 1)
+    if decision is None:
+        progress("comparing", 0, 1)
+        truth, old = compared.category_indices, champion.probabilities(compared)
+        decision = judge(truth, packs, old, challenger[rows], seed=seed)
+        progress("comparing", 1, 1)
     learned_vendors = from_starter | set(map(str, tables.learned.vendors))
     unseen = rows_of_others(tables.held_out, learned_vendors)
     metrics = {
@@ -73,23 +120,27 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
         training={
             **models.summary(tables.learned, seed=seed),
             "vendors": sorted(learned_vendors),
-            "holdout": FROZEN,
+            "holdout": FROZEN if len(tables.held_out) else NO_HOLDOUT,
             "temperature": models.temperature,
         },
         metrics=metrics,
     )
     progress("publishing", 1, 1)
     sizes = _sizes(tables)
+    verdict = RunVerdict.PROMOTED if decision.promote else RunVerdict.KEPT
+    if not decision.is_proven:
+        verdict = RunVerdict.STORED
     return RunResult(
         version=version,
         bundle=bundle,
         sizes=sizes,
         metrics=metrics,
-        verdict=RunVerdict.PROMOTED if decision.promote else RunVerdict.KEPT,
+        verdict=verdict,
         reason=decision.reason,
         report_html=render_training_report(
             version=version,
-            verdict="promoted" if decision.promote else "kept",
+            verdict=VERDICTS[verdict],
+            is_out_of_fold=not is_held_out,
             reason=decision.reason,
             challenger=decision.challenger,
             champion=decision.champion,
@@ -104,8 +155,7 @@ def retrain_labels(database: Engine, *, version: str, seed: int, progress: Progr
 def _require_labels(tables: LabelledTables) -> None:
     if not len(tables.learned):
         reason = (
-            f"all {tables.n_labelled:,} labelled sounds are held out, contradict each other, or "
-            "are copies of such"
+            f"all {tables.n_labelled:,} labelled sounds contradict each other"
             if tables.n_labelled
             else "give some with `cratesort labels import`"
         )
@@ -113,27 +163,33 @@ def _require_labels(tables: LabelledTables) -> None:
     tables.learned.require_two_categories()
 
 
-def _judge(
-    held_out: LabelledSounds,
-    champion: Champion,
-    challenger: NDArray[np.float32],
-    from_starter: frozenset[str],
-    seed: int,
-) -> GateDecision:
-    """Compare the predictions of both models for the vendors that neither may have learned."""
-    known = from_starter
-    if champion.training.get("holdout") != FROZEN:
-        known |= champion.vendors
-    rows = rows_of_others(held_out, known)
-    sounds = held_out.take(rows)
-    packs = sounds.vendors + "\0" + sounds.packs
-    return judge(
-        sounds.category_indices,
-        packs,
-        champion.probabilities(sounds),
-        challenger[rows],
-        seed=seed,
+def _summary(
+    tables: LabelledTables, n_compared: int | None, new_to_champion: Rows
+) -> Iterator[str]:
+    """Yield what there is to learn from and to compare on, and what is lacking."""
+    learned = tables.learned
+    counts = {name: count for name, count in learned.per_category().items() if count}
+    yield (
+        f"{tables.n_labelled:,} labelled sounds; to learn from: "
+        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
     )
+    if lacking := [name for name in CATEGORIES if name not in counts]:
+        yield f"no labels yet of: {', '.join(lacking)}; what the starter knows of these stays"
+    if n_compared is not None:
+        yield f"the new model is compared on {n_compared:,} sounds that are held out"
+        return
+    groups, unit = groups_of(learned)
+    n_groups = len(set(groups[new_to_champion]))
+    yield (
+        f"too few packs to hold some out: the new model is compared out of fold, on "
+        f"{len(new_to_champion):,} sounds in {n_groups:,} {unit}s that the serving model has not "
+        "learned"
+    )
+    if not is_enough(len(new_to_champion), n_groups):
+        yield (
+            f"fewer than {FEWEST_SOUNDS} sounds in {FEWEST_PACKS} {unit}s decide nothing: the new "
+            "model will be stored, and you decide"
+        )
 
 
 def _sizes(tables: LabelledTables) -> dict[str, Any]:

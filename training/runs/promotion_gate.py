@@ -7,18 +7,15 @@ because the sounds of a pack are right or wrong together: a hundred takes of one
 of evidence, not a hundred.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
+from training.data.holdout import FEWEST_PACKS, FEWEST_SOUNDS, is_enough
 from training.evaluation.metrics import Evaluation, evaluate
-
-#: Fewer held-out sounds, or packs, than these prove nothing either way.
-FEWEST_SOUNDS: Final = 50
-FEWEST_PACKS: Final = 5
 
 #: A category with at least so many held-out sounds may not lose more F1 than the margin.
 ENOUGH_SUPPORT: Final = 20
@@ -38,6 +35,7 @@ class GateDecision:
 
     Both evaluations are of the same sounds, and None where there are too few. `share_better` is the
     share of the bootstrap's draws of packs in which the challenger has the higher macro F1.
+    `is_proven` is False where there was too little to decide either way.
     """
 
     promote: bool
@@ -45,6 +43,11 @@ class GateDecision:
     champion: Evaluation | None = None
     challenger: Evaluation | None = None
     share_better: float | None = None
+    is_proven: bool = True
+
+    def because(self, reason: str) -> "GateDecision":
+        """Return the same decision with another reason."""
+        return replace(self, reason=reason)
 
 
 def judge(
@@ -54,6 +57,7 @@ def judge(
     challenger: NDArray[np.float32],
     *,
     seed: int,
+    unit: str = "pack",
 ) -> GateDecision:
     """Compare two models' predictions for the same held-out sounds.
 
@@ -62,24 +66,25 @@ def judge(
     category_indices : ndarray of shape (n_sounds,), int64
         The truth.
     packs : ndarray of shape (n_sounds,), object
-        `str` of vendor and pack; the bootstrap draws whole packs.
+        `str` of vendor and pack; the bootstrap draws whole packs. `unit` is what they are called.
     champion, challenger : ndarray of shape (n_sounds, 12), float32
         Probabilities.
     """
     n_packs = len(set(packs))
-    if len(packs) < FEWEST_SOUNDS or n_packs < FEWEST_PACKS:
+    if not is_enough(len(packs), n_packs):
         return GateDecision(
             False,
             f"too little is held out to compare on: {_count(len(packs), 'sound')} of "
-            f"{_count(n_packs, 'pack')} that neither model knows, at least {FEWEST_SOUNDS} of "
+            f"{_count(n_packs, unit)} that neither model knows, at least {FEWEST_SOUNDS} of "
             f"{FEWEST_PACKS} are needed",
+            is_proven=False,
         )
     old, new = evaluate(category_indices, champion), evaluate(category_indices, challenger)
     share = _share_better(category_indices, packs, champion, challenger, seed)
-    return GateDecision(*_decide(old, new, share), old, new, share)
+    return GateDecision(*_decide(old, new, share, unit), old, new, share)
 
 
-def _decide(old: Evaluation, new: Evaluation, share_better: float) -> tuple[bool, str]:
+def _decide(old: Evaluation, new: Evaluation, share_better: float, unit: str) -> tuple[bool, str]:
     figures = (
         f"macro F1 {old.macro_f1:.3f} -> {new.macro_f1:.3f}, "
         f"macro precision {old.macro_precision:.3f} -> {new.macro_precision:.3f}"
@@ -100,9 +105,9 @@ def _decide(old: Evaluation, new: Evaluation, share_better: float) -> tuple[bool
     if share_better < _CONFIDENCE:
         return False, (
             f"the difference may be chance: better in {share_better:.0%} of {_DRAWS:,} draws of "
-            f"packs, {_CONFIDENCE:.0%} are needed ({figures})"
+            f"{unit}s, {_CONFIDENCE:.0%} are needed ({figures})"
         )
-    return True, f"better in {share_better:.0%} of {_DRAWS:,} draws of packs ({figures})"
+    return True, f"better in {share_better:.0%} of {_DRAWS:,} draws of {unit}s ({figures})"
 
 
 def _share_better(

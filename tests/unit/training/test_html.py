@@ -58,6 +58,7 @@ def training_page(**changes):
         "champion": evaluation(0.7),
         "champion_version": "starter-1",
         "sizes": {"learned": 1200, "sounds_per_category": {"drum": 700}},
+        "is_out_of_fold": False,
         "created": "2026-11-26 10:15 UTC",
     }
     return render_training_report(**(content | changes))

@@ -1,0 +1,108 @@
+"""Comparing champion and challenger where nothing is held out: on the owner's own labels.
+
+A small library has too few packs to keep some from every model. Instead the labelled sounds are
+dealt into folds by folder, or by name where there are few folders; a model fitted to the other
+folds answers for each. What is measured is how the new model does on further sounds of this
+library; it says nothing of another vendor's.
+"""
+
+import posixpath
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.names.numbered import name_without_number
+from training.data.dataset import LabelledSounds
+from training.data.holdout import FEWEST_PACKS, is_enough
+from training.data.splits import Rows, vendor_folds
+from training.evaluation.experiment import Experiment, Split, System
+from training.evaluation.metrics import evaluate
+from training.fit.stack_fit import StackFitter
+from training.phase_progress import Progress
+from training.runs.promotion_gate import GateDecision, judge
+
+_N_FOLDS: Final = 3
+
+#: Of more sounds one fold alone is tested: each costs a fit.
+_MOST_OF_ALL_FOLDS: Final = 2_000
+
+
+def groups_of(sounds: LabelledSounds) -> tuple[NDArray[np.object_], str]:
+    """Return what no fold may tear apart, a text for each sound, and what such a group is called.
+
+    Folders where there are enough of them, else names but for their numbers: takes of one sound
+    are right or wrong together.
+    """
+    if len(set(sounds.folders)) >= FEWEST_PACKS:
+        return sounds.folders, "folder"
+    stems = [posixpath.splitext(name)[0] for name in sounds.names]
+    names = [
+        f"{folder}\0{name_without_number(stem) or stem}"
+        for folder, stem in zip(sounds.folders, stems, strict=True)
+    ]
+    return np.array(names, dtype=object), "name"
+
+
+def compare_out_of_fold(
+    sounds: LabelledSounds,
+    rows: Rows,
+    champion: Callable[[LabelledSounds], NDArray[np.float32]],
+    fitter: StackFitter,
+    *,
+    seed: int,
+    progress: Progress,
+) -> GateDecision:
+    """Compare on those `rows` of the sounds that the champion has not learned.
+
+    Parameters
+    ----------
+    champion : callable
+        Returns its probabilities, shape (n_sounds, 12), for all of the sounds.
+    """
+    groups, unit = groups_of(sounds)
+    n_groups = len(set(groups[rows]))
+    splits = _splits(sounds, groups, rows, seed) if n_groups >= FEWEST_PACKS else []
+    if not splits:
+        return GateDecision(
+            False,
+            f"there is nothing to compare on: of {len(sounds):,} labelled sounds {len(rows):,} are "
+            f"new to the model that serves, in {n_groups:,} {unit}s, and at least {FEWEST_PACKS} "
+            "are needed",
+            is_proven=False,
+        )
+    system = System("challenger", "challenger", fitter.fit, fitter.n_epochs)
+    experiment = Experiment(sounds, splits, [system])
+    (result,) = experiment.run(progress, "comparing")
+    tested = experiment.tested
+    truth = sounds.category_indices[tested]
+    old, new = champion(sounds)[tested], result.probabilities
+    basis = f"{len(tested):,} of your own sounds that neither model had learned, by {unit}"
+    if is_enough(len(tested), len(set(groups[tested]))):
+        decision = judge(truth, groups[tested], old, new, seed=seed, unit=unit)
+        return decision.because(f"{decision.reason}; on {basis}")
+    right = [int((probabilities.argmax(axis=1) == truth).sum()) for probabilities in (new, old)]
+    return GateDecision(
+        False,
+        f"too little to decide on: the new model has {right[0]:,} right and the one that serves "
+        f"{right[1]:,}, of {basis}",
+        evaluate(truth, old),
+        evaluate(truth, new),
+        is_proven=False,
+    )
+
+
+def _splits(
+    sounds: LabelledSounds, groups: NDArray[np.object_], rows: Rows, seed: int
+) -> list[Split]:
+    folds = vendor_folds(groups, sounds.category_indices, _N_FOLDS, seed=seed)
+    if len(sounds) > _MOST_OF_ALL_FOLDS:
+        folds = folds[:1]
+    return [
+        Split(sounds.take(learned), tested)
+        for learned, tested in (
+            (learned, np.intersect1d(tested, rows)) for learned, tested in folds
+        )
+        if len(tested) and len(set(sounds.category_indices[learned])) > 1
+    ]
