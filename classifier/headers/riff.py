@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.headers import loop_metadata, midi
+from classifier.headers import loop_metadata, midi, mpeg
 from classifier.headers.chunks import (
     BIG_ENDIAN,
     LITTLE_ENDIAN,
@@ -19,10 +19,11 @@ from classifier.headers.chunks import (
 )
 from classifier.headers.layout import FilePart, Layout, StandIn, StreamInfo
 
+_MP3: Final = 0x0055
 # mmreg.h: PCM, MS ADPCM, IEEE float, A-law, mu-law, GSM 6.10.
-_TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031})
+_TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031, _MP3})
 _EXTENSIBLE: Final = 0xFFFE
-_TAG_NAMES: Final = {0x0011: "IMA ADPCM", 0x0055: "MP3 inside WAV", 0x0161: "Windows Media"}
+_TAG_NAMES: Final = {0x0011: "IMA ADPCM", 0x0161: "Windows Media"}
 #: MS ADPCM with its seven pairs of coefficients, the longest format that is read.
 _MAX_FORMAT_BYTES: Final = 50
 
@@ -75,9 +76,9 @@ def wav(file: FilePart) -> Layout:
         if fmt and extent is not None:
             end = max(body + length + length % 2, extent.end)
             break
-    _require_format(fmt, "WAV", order)
-    if extent is None:
-        raise missing_chunk("WAV", "data")
+    tag, extent = _required(fmt, extent, "WAV", order)
+    if tag == _MP3:
+        return _mp3("WAV", file, extent)
     loop_chunks.read_after(file, end, header, loop_metadata.OF_WAV)
     return Layout(
         "WAV",
@@ -86,6 +87,17 @@ def wav(file: FilePart) -> Layout:
         loop_metadata.of_wav(loop_chunks, order),
         extent.note,
     )
+
+
+def _mp3(container: str, file: FilePart, extent: Extent) -> Layout:
+    """Read the layout of a file whose sound is the frames of an MP3."""
+    layout = mpeg.mpeg(file.after(extent.end - extent.there))
+    if layout is None:
+        raise SoundError(
+            ErrorCode.INVALID_HEADER, f"its {container} header states MP3, but no frames follow it"
+        )
+    note = extent.note or layout.note
+    return layout._replace(container=container, missing_bytes=extent.missing, note=note)
 
 
 def rmid(file: FilePart) -> Layout:
@@ -144,9 +156,9 @@ def w64(file: FilePart) -> Layout:
             extent = extent or Extent.of(body, length, file.size_bytes, outer_end)
         if fmt and extent is not None:
             break
-    _require_format(fmt, "W64", "<")
-    if extent is None:
-        raise missing_chunk("W64", "data")
+    tag, extent = _required(fmt, extent, "W64", "<")
+    if tag == _MP3:
+        return _mp3("W64", file, extent)
     stated = _W64_CHUNK.pack(_W64_FMT, 24 + len(fmt)) + fmt + b"\0" * (-len(fmt) % 8)
     stated += _W64_CHUNK.pack(_W64_DATA, 24 + extent.there)
     start = _W64_CHUNK.pack(W64_RIFF, 40 + len(stated) + extent.there) + W64_WAVE
@@ -154,7 +166,8 @@ def w64(file: FilePart) -> Layout:
     return Layout("W64", stand_in, extent.missing, note=extent.note)
 
 
-def _require_format(fmt: bytes, container: str, order: str) -> None:
+def _required(fmt: bytes, extent: Extent | None, container: str, order: str) -> tuple[int, Extent]:
+    """Return the format tag, if it is one that is read, and the extent of the sound."""
     if len(fmt) < 2:
         raise missing_chunk(container, "fmt ")
     tag = struct.unpack_from(order + "H", fmt)[0]
@@ -165,5 +178,8 @@ def _require_format(fmt: bytes, container: str, order: str) -> None:
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its WAV format tag is 0x{tag:04x} ({name}); expected PCM, float, A-law, mu-law, "
-            "MS ADPCM or GSM 6.10",
+            "MS ADPCM, GSM 6.10 or MP3",
         )
+    if extent is None:
+        raise missing_chunk(container, "data")
+    return tag, extent

@@ -66,6 +66,7 @@ def made() -> list[Seed]:
         ("WAV", riff(chunk(b"bext", bytes(603)), fmt, data, chunk(b"smpl", bytes(60)))),
         ("WAV", riff(fmt, acid(beats=8, tempo_bpm=126.0), smpl(n_loops=1), hints, data)),
         ("WAV", riff(fmt, data, smpl(note=48), hints, acid(flags=3, note=57))),
+        ("WAV", riff(chunk(b"fmt ", b"\x55" + fmt[9:]), chunk(b"data", sounds.encoded("MP3")))),
         ("AIFF", form(basc(), aiff[b"COMM"], aiff[b"SSND"], inst(play_mode=1))),
         ("MIDI", sounds.midi(n_tracks=2)),
         ("MP3", tag + sounds.encoded("MP3")),

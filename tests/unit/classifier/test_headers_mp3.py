@@ -13,6 +13,7 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.headers import mpeg
 from classifier.headers.reader import read_header
 from tests.support import sounds
+from tests.support.riff_chunks import chunk, riff
 
 
 def frames(*headers_and_lengths, n=1):
@@ -93,6 +94,23 @@ def test_a_flac_is_found_behind_a_tag(header_of):
 )
 def test_where_no_two_frames_follow_one_another_is_no_mp3(refusal_of, content):
     assert refusal_of(content).code is ErrorCode.NOT_AUDIO
+
+
+def wav_of(content):
+    fmt = struct.pack("<HHIIHHHHIHHH", 0x55, 2, 44100, 16000, 1, 0, 12, 1, 2, 417, 1, 1393)
+    return riff(chunk(b"fmt ", fmt), chunk(b"data", content))
+
+
+def test_an_mp3_in_a_wav_is_counted_too(header_of):
+    reading = header_of(wav_of(TEN_FRAMES))
+    assert (reading.header.frame_count, reading.note) == (10 * FRAME_SAMPLES, None)
+    assert reading.header.sample_type == "MPEG_LAYER_III"
+
+
+def test_a_wav_without_the_mp3_it_states_is_refused(refusal_of):
+    refused = refusal_of(wav_of(bytes(5000)))
+    assert refused.code is ErrorCode.INVALID_HEADER
+    assert "states MP3" in refused.message
 
 
 # How long it is
