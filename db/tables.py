@@ -63,6 +63,9 @@ ingests: Final = Table(
     Column("submitted_at", _TIME),
 )
 
+#: Batches that need a message, in the words of their index.
+PENDING: Final = text("state = 'pending'")
+
 batches: Final = Table(
     "batches",
     metadata,
@@ -106,6 +109,14 @@ batches: Final = Table(
         "id",
         postgresql_where=text("state <> 'done'"),
         sqlite_where=text("state <> 'done'"),
+    ),
+    # Asked for at every dispatch, root by root.
+    Index(
+        "ix_batches_pending_root",
+        "root",
+        "id",
+        postgresql_where=PENDING,
+        sqlite_where=PENDING,
     ),
     # Asked for at every dispatch, and nearly always empty.
     Index(

@@ -4,11 +4,13 @@ import logging
 
 from celery.exceptions import Retry
 
-from db.errors import plain
+from db.errors import DATABASE_AWAY, is_away, plain
+from db.queue import ledger
 from workers import child_process, classification
 from workers.celery_ext.app import CLASSIFY_TASK, app
 from workers.celery_ext.dispatch import MESSAGE_VERSION, dispatch
-from workers.errors import BatchReturnedError
+from workers.context import WorkContext
+from workers.errors import BatchReturnedError, UnclaimedError
 from workers.faults import Fault
 from workers.logging_setup import BatchLogger
 from workers.memory import release_memory
@@ -20,15 +22,16 @@ log = logging.getLogger(__name__)
 def classify(
     version: int,
     batch_id: int,
-    root: str,  # noqa: ARG001
+    root: str,
     paths: list[str],  # noqa: ARG001
 ) -> classification.BatchOutcome | None:
     """Classify the ledger's batch `batch_id`, then publish the next pending one.
 
     Returns what Flower shows. Raises Retry, a state of Celery, when the batch went back.
 
-    `root` and `paths` are for display (Flower, logs). The files that are read come from the ledger:
-    a forged or stale message can make a worker claim a batch early, but never read another file.
+    `root` decides whether it is left to other workers. `paths` are for display (Flower, logs). The
+    files that are read come from the ledger: a forged or stale message can make a worker claim a
+    batch early, but never read another file.
     """
     if version != MESSAGE_VERSION:
         # A newer producer during an upgrade. The batch stays queued, and sweeps publish it again
@@ -37,13 +40,33 @@ def classify(
         return None
     context = child_process.context()
     try:
+        if not child_process.database_answers():
+            raise UnclaimedError("the database does not answer")
+        if not child_process.has_root(root):
+            _leave(batch_id, context)
+            raise BatchReturnedError("its library root is away, or not of this host")
         outcome = classification.classify_batch(batch_id, context)
     except Exception as error:
         if Fault.of(error) is Fault.BUG:
             raise
+        child_process.report(error, root)
         BatchLogger(log, batch_id).error("back to the ledger: %s", plain(error))
-        # The ledger publishes it again when it is due, so that no retry is sent from here.
-        raise Retry(exc=BatchReturnedError(plain(error))) from None
-    dispatch(app, context.database, context.settings)
+        # The ledger publishes it again when it is due, so that no retry is sent from here. Of a
+        # batch that may not have been claimed the message goes back.
+        unclaimed = isinstance(error, UnclaimedError) or is_away(error)
+        kind = UnclaimedError if unclaimed else BatchReturnedError
+        raise Retry(exc=kind(plain(error))) from None
+    try:
+        dispatch(app, context.database, context.settings)
+    except DATABASE_AWAY as error:
+        child_process.report(error, root)
+        log.warning("what is next is left to a sweep: %s", plain(error))
     release_memory()
     return outcome
+
+
+def _leave(batch_id: int, context: WorkContext) -> None:
+    """Have a batch announced again, in the queue of its root."""
+    with context.database.begin() as connection:
+        ledger.unqueue(connection, [batch_id])
+    dispatch(app, context.database, context.settings)

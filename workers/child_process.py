@@ -7,19 +7,27 @@ import contextlib
 import functools
 import logging
 import os
+import time
 from typing import Any, Final
 
 from celery import signals
 from sqlalchemy import Engine
 
 from db.engine import create_engine
-from db.errors import plain
+from db.errors import is_away, plain
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
+from workers.errors import LibraryRootAwayError
 from workers.memory import collect_garbage_rarely, memory_limit
+from workers.recovery.shared_health import shared_health
 from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
+
+#: Longer than the parent takes to notice that the database is away.
+_PATIENCE_SECONDS: Final = 1.0
+#: How long the sounds of a root that seems to be away are left to other workers.
+_ROOT_SECONDS: Final = 10.0
 
 #: The queues the worker was started for; its children inherit them. Celery's own list is empty
 #: while the database is away, and a child may be forked then.
@@ -43,6 +51,32 @@ def database() -> Engine:
 def context() -> WorkContext:
     """Return what this process classifies with, created at its first use."""
     return _context_of(os.getpid())
+
+
+def database_answers() -> bool:
+    """Whether the database answers; waits a moment for it.
+
+    The parent takes no messages while it does not. Some may be in hand when it learns of that.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not shared_health().database.is_up:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PATIENCE_SECONDS / 10)
+    return True
+
+
+def has_root(root: str) -> bool:
+    """Whether a library root, named by a message, is there."""
+    return any(health.is_up for name, health in shared_health().roots.items() if name == root)
+
+
+def report(error: Exception, root: str) -> None:
+    """Have the parent take no more messages for a while of what an error says is away."""
+    if is_away(error):
+        shared_health().database.report_down()
+    elif isinstance(error, LibraryRootAwayError) and has_root(root):
+        shared_health().roots[root].hold(_ROOT_SECONDS)
 
 
 def _is_no_childs_end(record: logging.LogRecord) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from classifier.errors import SoundError
 from db.engine import reading
 from db.errors import plain
-from db.queue import ledger
+from db.queue import ledger, root_names
 from db.queue.batch import ClaimedBatch
 from db.reporting import batch_metrics
 from db.reporting.batch_metrics import BatchTimes
@@ -204,7 +204,7 @@ def _require_storage(
 
     def known() -> list[str]:
         with reading(context.database) as connection:
-            return ledger.known_names(connection, claimed.root)
+            return root_names.known_names(connection, claimed.root)
 
     paths = [entry.path for entry in claimed.entries]
     fault = host_fault(root, paths, readings, seen=claimed.seen, known=known)

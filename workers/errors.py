@@ -13,3 +13,7 @@ class BatchReturnedError(CratesortError):
     def __repr__(self) -> str:
         """Return the reason first: Flower shows the beginning."""
         return f"handed back: {self}"
+
+
+class UnclaimedError(BatchReturnedError):
+    """A batch was not claimed, for the database is away; its message goes back to Redis."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from classifier.files.paths import from_printed, path_text, printable
 from db.engine import reading
-from db.queue.ledger import roots
+from db.queue.root_names import roots
 from db.results.folders import folder_of, keys_below
 from db.results.sounds import known_keys, sound_key
 from tasks.producer.locator import Locator, OutsideRootsError

@@ -13,6 +13,7 @@ from cli.metrics.background_query import BackgroundQuery
 from db import dialects
 from db.engine import create_engine, is_missing, reading
 from db.migrate import require_current
+from db.queue import root_names
 from db.registry import training_runs
 from db.registry.bundles import serving_version
 from db.registry.training_runs import TrainingRun
@@ -74,6 +75,8 @@ class MetricReader:
         self._counting = BackgroundQuery("counting the sounds", self._count_sounds)
         self._broker = BackgroundQuery("Redis", self._read_broker)
         self._sounds: SoundNumbers | None = None
+        #: Queued batches by library root; this host may lack some of the roots.
+        self._roots: dict[str, int] = {}
         self._next_count = 0.0
 
     def database(self) -> DatabaseNumbers | None:
@@ -100,6 +103,7 @@ class MetricReader:
 
     def _read_database(self) -> DatabaseNumbers:
         with reading(self._engine) as connection, dialects.limited(connection, _TIMEOUT_SECONDS):
+            self._roots = root_names.queued(connection)
             return DatabaseNumbers(
                 ledger=counts.ledger_counts(connection),
                 unclaimed_seconds=counts.waiting(connection).unclaimed_seconds,
@@ -127,4 +131,6 @@ class MetricReader:
         url = self._settings.broker_url
         if url is None:  # pragma: no cover - called only when there is one
             raise AssertionError("no broker to read")
-        return BrokerNumbers(queue_lengths(self._app), count_entries(url.get_secret_value()))
+        return BrokerNumbers(
+            queue_lengths(self._app, self._roots), count_entries(url.get_secret_value())
+        )

@@ -5,15 +5,16 @@ pending --take--> queued --claim--> running --finish--> done. The steps back are
 checks the state it expects in the statement that changes it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
     TextClause,
-    func,
+    and_,
     insert,
     literal,
     or_,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 
 from db.dialects import now, skip_locked
+from db.queue import root_names
 from db.queue.batch import (
     BatchEntry,
     ClaimedBatch,
@@ -33,9 +35,7 @@ from db.queue.batch import (
     is_held_by,
 )
 from db.states import BatchState
-from db.tables import batches, ingests
-
-_BATCHES_REMEMBERED: Final = 256
+from db.tables import PENDING, batches, ingests
 
 
 def open_ingest(connection: Connection, source: str) -> int:
@@ -138,7 +138,9 @@ def has_pending(connection: Connection) -> bool:
 
 
 def take_pending(connection: Connection, *, window: int, limit: int) -> list[QueuedBatch]:
-    """Mark pending batches `queued`, while fewer than `window` are in flight.
+    """Mark pending batches `queued`, while fewer than `window` of a library root are in flight.
+
+    Of a root, because one that no worker has must not keep the others from being announced.
 
     Those that somebody waits for go first and are not held back by the window: they are few, and
     behind a night's work there may be no room in it for hours.
@@ -147,26 +149,24 @@ def take_pending(connection: Connection, *, window: int, limit: int) -> list[Que
     Redis, so an exact count under a lock would buy nothing.
 
     - `connection`: in a transaction; messages are sent after its commit.
-    - `window`: most batches queued or running at once.
-    - `limit`: most batches to take now.
+    - `window`: most batches of a root queued or running at once.
+    - `limit`: most batches of a root to take now.
 
-    Returns those that somebody waits for, then the others; oldest first.
+    Returns those that somebody waits for, then the others by root; oldest first.
     """
     waited_for = text("interactive AND state = 'pending'")  # in the words of the index
-    in_flight, hurry = connection.execute(
-        select(
-            select(func.count())
-            .where(batches.c.state.in_((BatchState.QUEUED, BatchState.RUNNING)))
-            .scalar_subquery(),
-            select(literal(1)).select_from(batches).where(waited_for).exists(),
-        )
-    ).one()
+    in_flight = root_names.in_flight(connection)
     taken: list[QueuedBatch] = []
-    if hurry:
+    if connection.execute(
+        select(literal(1)).select_from(batches).where(waited_for).limit(1)
+    ).first():
         taken = _take(connection, waited_for, limit)
-    wanted = min(limit, window - in_flight) - len(taken)
-    if wanted > 0:
-        taken += _take(connection, batches.c.state == BatchState.PENDING, wanted)
+    urgent = Counter(batch.root for batch in taken)
+    root = None
+    while (root := root_names.next_pending_root(connection, root)) is not None:
+        wanted = min(limit, window - in_flight.get(root, 0)) - urgent[root]
+        if wanted > 0:
+            taken += _take(connection, and_(PENDING, batches.c.root == root), wanted)
     return taken
 
 
@@ -229,12 +229,6 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
         for row in rows
     ]
     return sorted(taken, key=lambda batch: batch.id)
-
-
-def count_queued(connection: Connection) -> int:
-    """Count the batches that should have a message waiting."""
-    query = select(func.count()).where(batches.c.state == BatchState.QUEUED)
-    return int(connection.execute(query).scalar_one())
 
 
 def unqueue(connection: Connection, batch_ids: Sequence[int]) -> None:
@@ -355,27 +349,3 @@ def has_open_batches(connection: Connection, ingest_id: int) -> bool:
         batches.c.ingest_id == ingest_id, batches.c.state != BatchState.DONE
     )
     return connection.execute(query.limit(1)).first() is not None
-
-
-def roots(connection: Connection) -> list[str]:
-    """Return the names of all library roots that sounds came from, in order.
-
-    Asked of the ledger: it has one row where the table of sounds has hundreds.
-    """
-    query = select(batches.c.root).distinct().order_by(batches.c.root)
-    return list(connection.scalars(query))
-
-
-def known_names(connection: Connection, root: str) -> list[str]:
-    """Return names directly below a library root, of files and folders that were classified.
-
-    Of the latest batches, for the ledger has one row where the table of sounds has hundreds.
-    """
-    query = (
-        select(batches.c.paths)
-        .where(batches.c.root == root, batches.c.state == BatchState.DONE, batches.c.classified > 0)
-        .order_by(batches.c.id.desc())
-        .limit(_BATCHES_REMEMBERED)
-    )
-    firsts = (path for paths in connection.scalars(query) for path in paths[:1])
-    return list(dict.fromkeys(path.partition("/")[0] for path in firsts))

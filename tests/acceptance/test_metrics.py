@@ -128,7 +128,7 @@ def test_messages_and_work_that_wait_are_counted(run_cli, folder, fleet, printed
     assert run_cli("ingest", folder, "--no-wait", settings=fleet).code == 0
     series = printed(fleet)
     assert series["cratesort_broker_up"] == 1
-    assert series['cratesort_broker_messages{queue="classify"}'] == 1
+    assert series['cratesort_broker_messages{queue="classify.main"}'] == 1
     assert series['cratesort_broker_messages{queue="training"}'] == 0
     assert series['cratesort_inbox_entries{list="waiting"}'] == 0
     assert series['cratesort_batches{state="queued"}'] == 1

@@ -19,7 +19,9 @@ from tests.chaos.handing_in import HandingIn
 from tests.chaos.services import Service
 from tests.chaos.world import World
 from tests.support.servers.lifecycle import living_processes
-from workers.celery_ext.app import CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE
+from workers.celery_ext.app import HOUSEKEEPING_QUEUE, queue_of
+
+_CLASSIFY_QUEUE: Final = queue_of("library").name
 
 #: Beyond the lease: at test settings about as long as a sweep takes to come.
 _PAST_THE_LEASE: Final = (0.5, 3.0)
@@ -225,7 +227,7 @@ def _kill_redis(scene: Scene, drawn: Drawn) -> str:
 
 def _empty_redis(scene: Scene, drawn: Drawn) -> str:
     with scene.client as client:
-        held = client.llen(CLASSIFY_QUEUE)
+        held = client.llen(_CLASSIFY_QUEUE)
         client.flushall()
     return f"{held} messages waited"
 
@@ -282,13 +284,13 @@ def _kill_ingest(scene: Scene, drawn: Drawn) -> str:
 
 def _double_messages(scene: Scene, drawn: Drawn) -> str:
     with scene.client as client:
-        waiting = client.lrange(CLASSIFY_QUEUE, 0, 4)
+        waiting = client.lrange(_CLASSIFY_QUEUE, 0, 4)
         # What a worker has in hand: the message, its exchange and its routing key.
         in_hand = [json.dumps(json.loads(held)[0]).encode() for held in client.hvals("unacked")]
         # And of batches that are long done, or pending, or do not exist yet.
         first = 1 + int(drawn.pick * 200)
         stray = [_message(scene, batch_id=batch_id) for batch_id in range(first, first + 5)]
-        client.lpush(CLASSIFY_QUEUE, *4 * (waiting + in_hand + stray))
+        client.lpush(_CLASSIFY_QUEUE, *4 * (waiting + in_hand + stray))
     return f"{len(waiting)} waiting, {len(in_hand)} in hand, {len(stray)} others; four times"
 
 
@@ -318,19 +320,19 @@ def _send_malformed(scene: Scene, drawn: Drawn) -> str:
     for headers in forged:
         _push(scene, _changed(template, headers=headers))
     with scene.client as client:
-        client.lpush(CLASSIFY_QUEUE, _message(scene, version=99, batch_id=1))
+        client.lpush(_CLASSIFY_QUEUE, _message(scene, version=99, batch_id=1))
     return "ten in each queue, and one of version 99"
 
 
 def _send_non_json(scene: Scene, drawn: Drawn) -> str:
     with scene.client as client:
-        client.lpush(CLASSIFY_QUEUE, b"\xff no JSON")
+        client.lpush(_CLASSIFY_QUEUE, b"\xff no JSON")
     return "one entry"
 
 
 def _push(scene: Scene, message: dict[str, Any]) -> None:
     with scene.client as client:
-        for queue in (CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE):
+        for queue in (_CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE):
             client.lpush(queue, json.dumps(message))
 
 

@@ -30,7 +30,7 @@ from tests.support.command_line import clean_environment
 from tests.support.places import REPOSITORY
 from tests.support.servers import PostgresServer, RedisServer, running
 from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
-from workers.celery_ext.app import CLASSIFY_QUEUE, CLASSIFY_TASK, build_app
+from workers.celery_ext.app import CLASSIFY_TASK, build_app, queue_of
 from workers.settings import PREFIX, Settings
 
 #: Leases and sweeps short enough that a run of a minute sees many of them end.
@@ -239,7 +239,8 @@ class World:
 def _message(broker: Celery, url: str) -> dict[str, Any]:
     """Return a message as it lies in Redis: of a batch that does not exist."""
     arguments = {"version": 1, "batch_id": 0, "root": "library", "paths": []}
-    broker.send_task(CLASSIFY_TASK, kwargs=arguments, queue=CLASSIFY_QUEUE)
+    queue = queue_of("library")
+    broker.send_task(CLASSIFY_TASK, kwargs=arguments, queue=queue)
     with redis.Redis.from_url(url) as client:
-        message: dict[str, Any] = json.loads(client.rpop(CLASSIFY_QUEUE))
+        message: dict[str, Any] = json.loads(client.rpop(queue.name))
     return message

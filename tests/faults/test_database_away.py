@@ -65,9 +65,9 @@ def test_messages_outlast_an_outage(fleet, postgres_server):
     fleet.submit()
     patient = {"CRATESORT_STALE_SECONDS": "600"}  # nobody sends a message again
     with redis.Redis.from_url(fleet.broker_url) as client:
-        messages = client.lrange("classify:3", 0, -1)
+        messages = client.lrange("classify.library:3", 0, -1)
         assert len(messages) == 10
-        client.delete("classify:3")
+        client.delete("classify.library:3")
         with fleet.worker(settings=patient) as worker:
             # Given a worker that has noticed that the database is away
             postgres_server.kill()
@@ -75,8 +75,10 @@ def test_messages_outlast_an_outage(fleet, postgres_server):
 
             # When there are messages, then they stay where they are: one that was taken by a call
             # that had begun before is put back
-            client.rpush("classify:3", *messages)
-            wait_until(lambda: client.llen("classify:3") == 10, "all messages are there", 60)
+            client.rpush("classify.library:3", *messages)
+            wait_until(
+                lambda: client.llen("classify.library:3") == 10, "all messages are there", 60
+            )
             assert "batch" not in worker.log()
 
             # And all of them are obeyed when it is back

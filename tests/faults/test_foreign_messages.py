@@ -23,7 +23,7 @@ def test_a_message_cannot_give_itself_more_time(fleet):
     fleet.submit()
     message = {"version": 1, "batch_id": 1, "root": "library", "paths": []}
     with redis.Redis.from_url(fleet.broker_url) as client:
-        client.delete("classify:3")
+        client.delete("classify.library:3")
     with build_app(Settings(broker_url=fleet.broker_url)) as app:
         app.send_task(
             "tasks.classify",
@@ -92,7 +92,7 @@ def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(fleet):
     fleet.add(count=4)
     with fleet.worker() as worker, redis.Redis.from_url(fleet.broker_url) as client:
         parent = worker.pid
-        for queue in ("classify", "classify:3", "housekeeping"):
+        for queue in ("classify", "classify.library:3", "housekeeping"):
             before = worker.log().count("is dropped")
             client.lpush(queue, *ENTRIES)
             wait_until(

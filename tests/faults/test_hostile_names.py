@@ -95,7 +95,7 @@ def test_a_library_root_with_such_a_name_is_said_to_be_away_escaped(fleet, tmp_p
     fleet.submit()
     away = {"CRATESORT_LIBRARY_ROOTS": f"library={tmp_path}/away {HOSTILE[0]}{HOSTILE[2]}"}
     with fleet.worker(settings=TALKATIVE | away) as worker:
-        wait_until(lambda: "cannot be opened" in worker.log(), "the worker says so", 60)
+        wait_until(lambda: "cannot be listed" in worker.log(), "the worker says so", 60)
         log = worker.log()
     doctor = fleet.cli("doctor", **away)
     assert raw(log + doctor.stdout + doctor.stderr) == []
@@ -108,8 +108,8 @@ def test_a_message_with_such_a_name_is_dropped_escaped(fleet):
     with fleet.worker(settings=TALKATIVE) as worker:
         with redis.Redis.from_url(fleet.broker_url) as client:
             for hostile in HOSTILE:
-                client.rpush("classify:3", hostile.encode())
-                client.rpush("classify:3", json.dumps({"headers": {"task": hostile}}))
+                client.rpush("classify.library:3", hostile.encode())
+                client.rpush("classify.library:3", json.dumps({"headers": {"task": hostile}}))
         fleet.submit()
         fleet.wait_until_done()
         log = worker.log()

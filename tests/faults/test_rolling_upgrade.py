@@ -59,7 +59,7 @@ def test_a_message_of_another_version_is_left_for_who_knows_it(fleet, monkeypatc
         with engine.begin() as connection:
             connection.execute(text("UPDATE batches SET state = 'pending'"))
         with app.connection_for_write() as connection:
-            connection.default_channel.client.delete("classify", "classify:3")
+            connection.default_channel.client.delete("classify.library", "classify.library:3")
         monkeypatch.setattr(dispatch, "MESSAGE_VERSION", 99)
         assert dispatch.dispatch(app, engine, settings).published == 1
     # When the worker gets it

@@ -142,7 +142,7 @@ def test_a_path_costs_redis_less_than_twice_its_length(database_url, library, se
         paths = [path for row in connection.scalars(select(batches.c.paths)) for path in row]
     assert len(paths) == 100
     with redis.Redis.from_url(redis_url) as client:
-        messages = client.lrange("classify:3", 0, -1)
+        messages = client.lrange("classify.main:3", 0, -1)
     assert len(messages) == 2
     a_path = len(json.dumps(paths)) * 4 / 3 / 100  # kombu writes bodies in base64
     assert sum(map(len, messages)) < 100 * a_path + 2 * 1500

@@ -105,7 +105,7 @@ def test_a_sweep_announces_batches_again_whose_messages_were_lost(stale, client)
 
     # Then each batch has one again
     assert swept.republished == 3
-    assert client.llen("classify:3") == 3
+    assert client.llen("classify.library:3") == 3
 
 
 def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
@@ -116,4 +116,4 @@ def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
 
     # Then it sends none a second time
     assert swept.republished == 0
-    assert client.llen("classify:3") == 3
+    assert client.llen("classify.library:3") == 3

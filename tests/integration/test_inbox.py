@@ -122,7 +122,7 @@ def test_a_round_is_in_the_ledger_and_announced_and_nowhere_else(
     (batch,) = batch_rows()
     assert (batch["root"], batch["paths"]) == ("main", ["a/0.wav", "a/1.wav"])
     assert batch["state"] == "queued"
-    assert client.llen("classify:3") == 1
+    assert client.llen("classify.main:3") == 1
     assert lists() == set()
 
 

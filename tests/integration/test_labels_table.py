@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
-from db.queue.ledger import roots
+from db.queue.root_names import roots
 from db.reporting.label_counts import CategoryCount, label_counts
 from db.results import labels, sounds, training_rows
 from db.results.labels import Given, GivenLabel, UnknownSoundError

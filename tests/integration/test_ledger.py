@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.queue import ledger, recovery
+from db.queue import ledger, recovery, root_names
 from db.queue.recovery import AttemptOutcome
 from db.states import BatchState
 
@@ -63,8 +63,8 @@ def test_a_root_is_known_by_what_was_classified_below_it(add_batches, claim, tak
         entries = claim(batch_id).entries
         counts = {"classified": classified, "failed": 1 - classified}
         take(ledger.finish, batch_id, token="ours", entries=entries, **counts)
-    assert take(ledger.known_names, "library") == ["0"]
-    assert take(ledger.known_names, "another") == []
+    assert take(root_names.known_names, "library") == ["0"]
+    assert take(root_names.known_names, "another") == []
 
 
 def test_nobody_else_finishes_it(add_batches, claim, take, states):

@@ -32,7 +32,7 @@ def message(fleet, app, run_cli, library):
     settings = {**fleet, "CRATESORT_BATCH_SIZE": "1000"}
     assert run_cli("ingest", library, "--no-wait", settings=settings).code == 0
     with redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]) as client:
-        return json.loads(client.rpop("classify:3"))
+        return json.loads(client.rpop("classify.library:3"))
 
 
 def forged(message):

@@ -48,7 +48,7 @@ def settings(database_url, redis_url, folder):
 
 def messages(redis_url):
     with redis.Redis.from_url(redis_url) as client:
-        return [json.loads(message) for message in client.lrange("classify:3", 0, -1)]
+        return [json.loads(message) for message in client.lrange("classify.main:3", 0, -1)]
 
 
 def test_every_file_is_in_the_ledger_relative_to_its_root(settings, folder, batch_rows):
@@ -164,7 +164,7 @@ def test_what_somebody_waits_for_goes_past_a_full_window(
     states = [(row["paths"], row["state"]) for row in batch_rows()]
     assert states[2:] == [(["b/2.wav"], "pending"), (["now.wav"], "queued")]
     with redis.Redis.from_url(redis_url) as client:
-        (message,) = map(json.loads, client.lrange("interactive", 0, -1))
+        (message,) = map(json.loads, client.lrange("interactive.main", 0, -1))
     assert message["headers"]["kwargsrepr"] == "batch 4 of ingest 2: 1 sounds from main/now.wav"
     assert len(messages(redis_url)) == 2
 

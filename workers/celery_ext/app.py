@@ -18,8 +18,10 @@ from workers.training_schedule import parse_schedule
 #: Imported by a worker, never by this module: workers must not depend on tasks.
 TASK_MODULES: Final = ("tasks.classify", "tasks.sweep", "tasks.retrain")
 
+#: A worker that serves this queue takes its batches from the queues of its library roots
+#: (`queue_of`); this one itself has messages of an earlier version.
 CLASSIFY_QUEUE: Final = "classify"
-#: Batches that a user waits for; workers may serve this queue alone.
+#: The same for batches that a user waits for; workers may serve this queue alone.
 INTERACTIVE_QUEUE: Final = "interactive"
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 TRAINING_QUEUE: Final = "training"
@@ -44,6 +46,11 @@ class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
 
     Request = "workers.celery_ext.message_validation:LimitedRequest"
     Strategy = "workers.celery_ext.message_validation:strict_strategy"
+
+
+def queue_of(root: str, *, interactive: bool = False) -> Queue:
+    """Return the queue of a library root's batches; only workers that have the root serve it."""
+    return _queue(f"{INTERACTIVE_QUEUE if interactive else CLASSIFY_QUEUE}.{root}")
 
 
 def build_app(settings: Settings) -> Celery:
@@ -97,7 +104,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
             # No retries inside a publish: the ledger has the work, and a sweep publishes it.
             "max_retries": 0,
             # Batches of dead workers and interactive batches go before the rest. kombu keeps a
-            # Redis list for each priority; the second is called ``classify:3``.
+            # Redis list for each priority; the second is called ``classify.ROOT:3``.
             "priority_steps": [FIRST_PRIORITY, BULK_PRIORITY],
             "sep": ":",
         },
@@ -117,6 +124,11 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_queues": [
             _queue(name)
             for name in (CLASSIFY_QUEUE, INTERACTIVE_QUEUE, HOUSEKEEPING_QUEUE, TRAINING_QUEUE)
+        ]
+        + [
+            queue_of(root, interactive=interactive)
+            for root in settings.library_roots
+            for interactive in (True, False)
         ],
         "task_routes": {
             CLASSIFY_TASK: {"queue": CLASSIFY_QUEUE},

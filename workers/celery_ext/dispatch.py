@@ -6,7 +6,7 @@ again. After a crash between the two a queued batch has no message; a sweep publ
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from workers.celery_ext.app import (
     CLASSIFY_TASK,
     FIRST_PRIORITY,
     INTERACTIVE_QUEUE,
+    queue_of,
 )
 from workers.faults import BROKER_AWAY
 from workers.settings import Settings
@@ -72,21 +73,30 @@ def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Disp
     return Dispatched(len(taken))
 
 
-def messages_waiting(app: Celery) -> int:
-    """Return how many messages of batches wait in Redis; 0 when Redis is away."""
+def messages_waiting(app: Celery, roots: Iterable[str]) -> int:
+    """Return how many messages of batches of these roots wait in Redis; 0 when Redis is away."""
+    queues = {CLASSIFY_QUEUE, INTERACTIVE_QUEUE, *_queues_of(roots)}
     try:
         with app.connection_for_read() as connection:
             channel = connection.default_channel
-            return sum(_length(channel, queue) for queue in (CLASSIFY_QUEUE, INTERACTIVE_QUEUE))
+            return sum(_length(channel, queue) for queue in queues)
     except BROKER_AWAY:
         return 0
 
 
-def queue_lengths(app: Celery) -> dict[str, int]:
-    """Return how many messages wait in each queue, or raise one of `BROKER_AWAY`."""
+def queue_lengths(app: Celery, roots: Iterable[str]) -> dict[str, int]:
+    """Return how many messages wait in each queue, or raise one of `BROKER_AWAY`.
+
+    - `roots`: library roots that this host may not have.
+    """
+    queues = dict.fromkeys([*(queue.name for queue in app.conf.task_queues), *_queues_of(roots)])
     with app.connection_for_read() as connection:
         channel = connection.default_channel
-        return {queue.name: _length(channel, queue.name) for queue in app.conf.task_queues}
+        return {queue: _length(channel, queue) for queue in queues}
+
+
+def _queues_of(roots: Iterable[str]) -> list[str]:
+    return [queue_of(root, interactive=urgent).name for root in roots for urgent in (True, False)]
 
 
 def _length(channel: Any, queue: str) -> int:
@@ -111,7 +121,7 @@ def _send(app: Celery, batch: QueuedBatch) -> None:
         },
         # A batch may be published again: each message needs an id of its own.
         task_id=f"batch-{batch.id}-{uuid.uuid4().hex[:8]}",
-        queue=INTERACTIVE_QUEUE if batch.interactive else CLASSIFY_QUEUE,
+        queue=queue_of(batch.root, interactive=batch.interactive),
         priority=FIRST_PRIORITY if batch.again or batch.interactive else BULK_PRIORITY,
         # What Flower and the logs show in place of 256 paths.
         argsrepr="()",

@@ -18,6 +18,8 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 from celery.worker.strategy import default
 
+from workers.errors import UnclaimedError
+
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,13 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: ARG002
         """Report a process that is killed for its time limit; the supervisor logs it."""
         self._report_killed(f"over the time limit of {timeout:g} s")
+
+    def on_retry(self, exc_info: Any) -> None:
+        """Put the message back of a batch that could not be claimed: the ledger has it queued."""
+        if isinstance(exc_info.exception.exc, UnclaimedError):
+            self._on_reject(log, self._connection_errors, True)
+            self.acknowledged = True
+        super().on_retry(exc_info)
 
     def on_failure(self, exc_info: Any, **options: Any) -> Any:
         """Report a process that was killed; Celery would log it again, with a traceback."""

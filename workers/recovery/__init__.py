@@ -2,7 +2,7 @@
 
 1. `crash_marker`: a child records which file it is reading, in memory that outlives it.
 2. `bootsteps` start the `supervisor` beside a worker. It notices a dead child, and reports whether
-   the database answers (`database_health`).
+   the database answers (`shared_health`).
 3. `crash_recovery` reads a dead child's marker and returns its batch; the file that was being read
    gets a batch of its own. Batches of hosts that are gone come back in `ledger_sweep`, when their
    leases expire (`expired_leases`): whole the first time, then in halves.

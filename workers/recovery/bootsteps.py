@@ -1,8 +1,8 @@
 """Celery bootsteps of a worker's parent process.
 
 The parent starts the supervisor and restarts it when it ends. It takes no messages while the
-database is away, interrupts a training run when it is told to stop, and ends within a second on a
-second Ctrl-C.
+database is away, nor of library roots that are not there. It interrupts a training run when it is
+told to stop, and ends within a second on a second Ctrl-C.
 """
 
 import logging
@@ -17,9 +17,11 @@ from typing import Any, Final
 from celery import Celery, bootsteps, signals
 from celery.worker.state import active_requests
 
-from workers.celery_ext.app import RETRAIN_TASK
-from workers.recovery.database_health import DatabaseHealth
+from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, RETRAIN_TASK, queue_of
+from workers.library_roots import LibraryRoot
+from workers.recovery.shared_health import SharedHealth, shared_health
 from workers.recovery.supervisor import SIGNALS, STOP_NOW
+from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ _STOP_TIMEOUT_SECONDS: Final = 0.8
 #: A batch ends within its time limit and the supervisor's grace.
 _SHUTDOWN_MARGIN_SECONDS: Final = 5.0
 
+#: A mount that hangs must not keep a worker from its start.
+_ROOTS_SECONDS: Final = 1.0
+
 _INTERRUPTED: Final = 130
 
 
@@ -38,9 +43,13 @@ class _SupervisorProcess:
     """The supervisor as its parent sees it."""
 
     def __init__(self) -> None:
-        self.health = DatabaseHealth.create()
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
+
+    @property
+    def health(self) -> SharedHealth:
+        """What the supervisor reports to its parent."""
+        return shared_health()
 
     def ensure(self) -> None:
         """Start the supervisor if none runs."""
@@ -52,7 +61,7 @@ class _SupervisorProcess:
         if ended is not None:
             log.error("the supervisor ended with code %d; another one is started", ended)
         self._started = time.monotonic()
-        self.health.expect_supervisor()
+        self.health.database.expect_supervisor()
         # The new process inherits the blocked signals, so that a Ctrl-C does not end it before it
         # handles them. Signals to this process are delivered after they are unblocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -80,25 +89,26 @@ class _SupervisorProcess:
 _supervisor: Final = _SupervisorProcess()
 
 
-class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Takes no messages while the database does not answer.
+class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Takes messages while the database answers, and of library roots that are there.
 
     Without a database a batch cannot even be claimed. Its message would be used up, and the batch
-    would wait until a sweep publishes it again.
+    would wait until a sweep publishes it again. Without its root it would come back.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
-        self._held: list[str] = []
+        #: The queues the worker was started for.
+        self._queues: list[str] = []
+        self._holds = False
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
         """Poll from now on; called again after each lost connection."""
-        _supervisor.ensure()
-        # After a lost connection Celery consumes only from the queues that were not held.
-        self._release(consumer)
+        self._queues = self._queues or list(consumer.app.amqp.queues.consume_from)
+        self._poll(consumer)
         self._timer = consumer.timer.call_repeatedly(_POLL_SECONDS, self._poll, (consumer,))
 
     def stop(self, consumer: Any) -> None:  # noqa: ARG002  (Celery's signature)
@@ -108,30 +118,47 @@ class HoldWhileDatabaseIsAway(bootsteps.StartStopStep):  # type: ignore[misc]  #
 
     def _poll(self, consumer: Any) -> None:
         _supervisor.ensure()
-        if not _supervisor.health.is_up:
-            self._hold(consumer)
-        elif self._held:
-            log.warning("the database is back: messages are taken again")
-            self._release(consumer)
-
-    def _hold(self, consumer: Any) -> None:
-        queues = list(consumer.app.amqp.queues.consume_from)
-        if queues:
+        holds = not _supervisor.health.database.is_up
+        if holds and not self._holds:
             log.warning("the database is away: no messages are taken until it answers")
-        for queue in queues:
-            self._held.append(queue)
-            consumer.cancel_task_queue(queue)
+        wanted = [] if holds else [*self._queues, *self._queues_of_roots()]
+        # What Celery consumes from, also after a lost connection. If Redis fails here, the next
+        # poll goes on.
+        consumed = list(consumer.app.amqp.queues.consume_from)
+        for queue in consumed:
+            if queue not in wanted:
+                consumer.cancel_task_queue(queue)
+        for queue in wanted:
+            if queue not in consumed:
+                consumer.add_task_queue(queue)
+        if self._holds and not holds:
+            log.warning("the database is back: messages are taken again")
+        self._holds = holds
 
-    def _release(self, consumer: Any) -> None:
-        while self._held:
-            consumer.add_task_queue(self._held[0])
-            # Only after re-subscribing succeeded: if Redis fails here, it is tried again.
-            del self._held[0]
+    def _queues_of_roots(self) -> list[str]:
+        return [
+            queue_of(root, interactive=kind == INTERACTIVE_QUEUE).name
+            for kind in (INTERACTIVE_QUEUE, CLASSIFY_QUEUE)
+            if kind in self._queues
+            for root, health in _supervisor.health.roots.items()
+            if health.is_up
+        ]
+
+
+def _look_at_roots() -> None:
+    """Find the roots that are not there, for the time until the supervisor has loaded."""
+    settings = load_settings()
+    for name, health in _supervisor.health.roots.items():
+        if LibraryRoot.named(name, settings).fault(()) is not None:
+            health.report_down()
 
 
 def install(app: Celery) -> None:
     """Add the steps to an app that is about to run a worker."""
-    app.steps["consumer"].add(HoldWhileDatabaseIsAway)
+    app.steps["consumer"].add(ConsumeWhatCanBeDone)
+    look = threading.Thread(target=_look_at_roots, daemon=True)
+    look.start()
+    look.join(_ROOTS_SECONDS)
 
     @signals.worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:

@@ -13,7 +13,7 @@ from celery import Celery
 from sqlalchemy import Engine
 
 from db.engine import reading
-from db.queue import ledger
+from db.queue import ledger, root_names
 from db.queue.recovery import AttemptOutcome
 from db.registry import training_runs
 from workers.celery_ext.dispatch import dispatch, messages_waiting, publish
@@ -66,8 +66,8 @@ def _republish_lost(app: Celery, database: Engine, settings: Settings) -> int:
     duplicates faster than workers can discard them.
     """
     with reading(database) as connection:
-        queued = ledger.count_queued(connection)
-    missing = queued - messages_waiting(app) if queued else 0
+        queued = root_names.queued(connection)
+    missing = sum(queued.values()) - messages_waiting(app, queued) if queued else 0
     if missing <= 0:
         return 0
     with database.begin() as connection:

@@ -7,13 +7,16 @@ answer. So the parent starts this process (``python -m workers.recovery.supervis
 - hands back batches that children could not hand back while the database was away;
 - kills a child that exceeds its time limit, if the parent does not (it is shutting down, or dead);
 - sweeps, so that recovery depends neither on beat nor on Redis;
-- reports to the parent, through shared memory, whether the database answers.
+- reports to the parent, through shared memory, whether the database answers and which library
+  roots are there.
 
 It outlives the parent until all children are gone. On SIGUSR1 it kills the children and returns
 their batches with no attempt counted.
 """
 
+import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -23,17 +26,20 @@ from typing import Final
 
 from celery import Celery
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import create_engine, reading
 from db.errors import plain
+from db.queue import root_names
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import dispatch
 from workers.faults import Fault
+from workers.library_roots import LibraryRoot
 from workers.logging_setup import set_up_logging
 from workers.recovery.crash_marker import MarkerContent, live_markers
 from workers.recovery.crash_recovery import recover_batches
-from workers.recovery.database_health import DatabaseHealth
 from workers.recovery.ledger_sweep import sweep
+from workers.recovery.shared_health import SharedHealth
 from workers.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -50,6 +56,10 @@ _POLL_SECONDS: Final = 0.25
 #: After STOP_NOW it waits this long for the database; after that the leases expire.
 _STOP_TIMEOUT_SECONDS: Final = 10.0
 _PING_SECONDS: Final = 1.0
+_ROOT_SECONDS: Final = 2.0
+#: How old the catalogue's names may be by which a root is known.
+_KNOWN_SECONDS: Final = 60.0
+_ROOT_PATIENCE_SECONDS: Final = 600.0
 #: The pool kills a child over its limit itself; the supervisor only if that did not happen.
 _POOLS_GRACE_SECONDS: Final = 2.0
 
@@ -58,7 +68,7 @@ class Supervisor:
     """Supervises the children of the process `parent_pid`."""
 
     def __init__(
-        self, app: Celery, settings: Settings, health: DatabaseHealth, parent_pid: int
+        self, app: Celery, settings: Settings, health: SharedHealth, parent_pid: int
     ) -> None:
         self._app = app
         self._settings = settings
@@ -85,6 +95,9 @@ class Supervisor:
         # In a thread of its own: the loop below may wait for Redis, or for a long sweep, and the
         # parent must not take that for a database that is away.
         threading.Thread(target=self._watch_database, name="database", daemon=True).start()
+        for name in self._settings.library_roots:
+            root = LibraryRoot.named(name, self._settings)
+            threading.Thread(target=self._watch_root, args=(root,), daemon=True).start()
         while not self._stopping.wait(_POLL_SECONDS):
             is_last = os.getppid() != self._parent_pid and not self._children()
             self._poll()
@@ -127,15 +140,41 @@ class Supervisor:
             if not self._database_away:
                 log.warning("the database does not answer: %s", plain(error))
             self._database_away = True
-            self._health.report_down()
+            self._health.database.report_down()
             return
-        self._health.report_up()
+        self._health.database.report_up()
         if self._database_away:
             self._database_away = False
             # Delay the next sweep, so that leases which expired during the outage are not
             # counted as crashes: their holders get a moment to finish, or to hand back.
             self._swept = time.monotonic()
             log.warning("the database answers again")
+
+    def _watch_root(self, root: LibraryRoot) -> None:
+        """Report whether a library root is there; of a mount that hangs nothing is reported."""
+        health = self._health.roots[root.name]
+        known: list[str] = []
+        known_at = -math.inf
+        away_since: float | None = None
+        while True:
+            moment = time.monotonic()
+            if moment - known_at > _KNOWN_SECONDS and not self._database_away:
+                with contextlib.suppress(SQLAlchemyError), reading(self._database) as connection:
+                    known, known_at = root_names.known_names(connection, root.name), moment
+            fault = root.fault(known)
+            if fault is not None and away_since is None:
+                away_since = moment
+                log.warning("library root %r: %s: left to workers that have it", root.name, fault)
+            elif fault is None and away_since is not None:
+                away_since = None
+                log.warning("library root %r is there: its sounds are classified", root.name)
+            # After a while its batches are tried nevertheless. They come back, and if it stays so
+            # on every host, their sounds get their rows at last (`workers.reading.host_faults`).
+            if away_since is None or moment - away_since > _ROOT_PATIENCE_SECONDS:
+                health.report_up()
+            else:
+                health.report_down()
+            time.sleep(_ROOT_SECONDS)
 
     def _children(self) -> list[MarkerContent]:
         return [
@@ -158,8 +197,8 @@ def main() -> None:
     """Supervise the children of the process whose id is the second argument."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    health = DatabaseHealth(int(sys.argv[1]))
     settings = load_settings()
+    health = SharedHealth(int(sys.argv[1]), settings.library_roots)
     set_up_logging(settings.log_level, settings.log_format)
     # An argument and not os.getppid(): the parent may be gone by now.
     supervisor = Supervisor(build_app(settings), settings, health, int(sys.argv[2]))

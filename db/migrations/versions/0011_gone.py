@@ -12,6 +12,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+_PENDING = sa.text("state = 'pending'")
 _PRESENT = sa.text("gone_at IS NULL")
 _GONE = sa.text("gone_at IS NOT NULL")
 _LABELLED = sa.text("label IS NOT NULL")
@@ -32,6 +33,13 @@ def upgrade() -> None:
     op.add_column("batches", sa.Column("reason", sa.Text))
     seen = sa.Column("seen", sa.Boolean, nullable=False, server_default=sa.true())
     op.add_column("batches", seen)
+    op.create_index(
+        "ix_batches_pending_root",
+        "batches",
+        ["root", "id"],
+        postgresql_where=_PENDING,
+        sqlite_where=_PENDING,
+    )
     op.add_column("sounds", sa.Column("gone_at", sa.DateTime(timezone=True)))
     for name, columns, condition in (
         ("ix_sounds_failed_present", ["status", "error_code", "gone_at"], _FAILED),
@@ -74,5 +82,6 @@ def downgrade() -> None:
     ):
         op.drop_index(name, table_name="sounds")
     op.drop_column("sounds", "gone_at")
+    op.drop_index("ix_batches_pending_root", table_name="batches")
     op.drop_column("batches", "seen")
     op.drop_column("batches", "reason")

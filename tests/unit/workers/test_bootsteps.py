@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from workers.recovery import bootsteps
-from workers.recovery.bootsteps import HoldWhileDatabaseIsAway
+from workers.recovery.bootsteps import ConsumeWhatCanBeDone
+from workers.recovery.shared_health import SharedHealth
 
 
 class Consumer:
@@ -41,23 +42,53 @@ def consumer():
 
 
 @pytest.fixture
-def look(consumer, monkeypatch):
+def health():
+    return SharedHealth.create(["packs", "more"])
+
+
+@pytest.fixture
+def look(consumer, health, monkeypatch):
     """Let the step look, while the database answers or does not; a failure starts it anew."""
-    health = SimpleNamespace(is_up=True)
     monkeypatch.setattr(
         bootsteps, "_supervisor", SimpleNamespace(health=health, ensure=lambda: None)
     )
-    step = HoldWhileDatabaseIsAway(consumer)
+    step = ConsumeWhatCanBeDone(consumer)
     step.start(consumer)
 
-    def once(*, database_answers):
-        health.is_up = database_answers
+    def once(*, database_answers=True):
+        (health.database.report_up if database_answers else health.database.report_down)()
         try:
             step._poll(consumer)
         except ConnectionError:
             step.start(consumer)
 
     return once
+
+
+BASE = ["classify", "housekeeping", "interactive"]
+OF_PACKS = ["classify.packs", "interactive.packs"]
+OF_MORE = ["classify.more", "interactive.more"]
+
+
+def test_batches_are_taken_of_the_roots_that_are_there(consumer, health, look):
+    look()
+    assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
+    # When a root is away, then its batches are left to other workers
+    health.roots["packs"].report_down()
+    look()
+    assert sorted(consumer.consumed) == sorted(BASE + OF_MORE)
+    # Until it is back
+    health.roots["packs"].report_up()
+    look()
+    assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
+
+
+def test_a_worker_for_urgent_files_takes_no_others(look, consumer):
+    consumer.consumed[:] = []
+    other = Consumer("interactive")
+    step = ConsumeWhatCanBeDone(other)
+    step.start(other)
+    assert sorted(other.consumed) == ["interactive", "interactive.more", "interactive.packs"]
 
 
 def test_no_queue_is_forgotten_when_redis_fails_as_they_are_taken_again(consumer, look):
@@ -68,7 +99,7 @@ def test_no_queue_is_forgotten_when_redis_fails_as_they_are_taken_again(consumer
     # When the worker has connected again
     look(database_answers=True)
     # Then it takes messages from all of them
-    assert sorted(consumer.consumed) == ["classify", "housekeeping", "interactive"]
+    assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
 
 
 def test_a_queue_that_is_taken_again_is_held_when_the_database_goes_away_once_more(consumer, look):
@@ -78,13 +109,13 @@ def test_a_queue_that_is_taken_again_is_held_when_the_database_goes_away_once_mo
     with pytest.raises(ConnectionError):
         look(database_answers=True)
     del consumer._ask_redis
-    assert consumer.consumed == ["interactive"]
+    assert len(consumer.consumed) == 1
     # When the database is away again
     look(database_answers=False)
     # Then nothing is taken, and all of it when both are there
     assert consumer.consumed == []
     look(database_answers=True)
-    assert sorted(consumer.consumed) == ["classify", "housekeeping", "interactive"]
+    assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
 
 
 def _fails_behind(successes):

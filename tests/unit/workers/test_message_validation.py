@@ -12,7 +12,7 @@ from kombu.message import Message
 from tasks.classify import classify
 from workers.celery_ext.dispatch import MESSAGE_VERSION
 from workers.celery_ext.message_validation import LimitedRequest, fault_of
-from workers.errors import LibraryRootAwayError
+from workers.errors import BatchReturnedError, LibraryRootAwayError, UnclaimedError
 
 
 def message(payload=((), {}, {}), **headers):
@@ -108,8 +108,19 @@ def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
 
     monkeypatch.setattr("workers.classification.classify_batch", classify_batch)
     monkeypatch.setattr("workers.child_process.context", lambda: None)
+    monkeypatch.setattr("workers.child_process.has_root", lambda _root: True)
     # When its task ends, then Flower shows this, and no failure
     with pytest.raises(Retry) as ended:
         classify(MESSAGE_VERSION, 7, "packs", ["a.wav"])
     reason = "handed back: the library root 'packs' (/mnt/packs) cannot be opened"
     assert repr(ended.value.exc) == reason
+
+
+@pytest.mark.parametrize("kind", [UnclaimedError, BatchReturnedError])
+def test_the_message_of_a_batch_that_was_not_claimed_goes_back(request_of, kind):
+    requeued, sent = [], []
+    request = request_of(sent)
+    request._on_reject = lambda _log, _errors, requeue: requeued.append(requeue)
+    request.on_retry(SimpleNamespace(exception=Retry(exc=kind("away")), traceback=""))
+    assert requeued == ([True] if kind is UnclaimedError else [])
+    assert ("task-retried", "handed back: away") in sent

@@ -1,4 +1,4 @@
-"""When the database last answered, as two processes see it."""
+"""What answers a worker, as its processes see it."""
 
 import subprocess
 import sys
@@ -7,12 +7,17 @@ import time
 import pytest
 
 from tests.support.command_line import clean_environment
-from workers.recovery.database_health import DatabaseHealth
+from workers.recovery.shared_health import SharedHealth
 
 
 @pytest.fixture
-def health():
-    return DatabaseHealth.create()
+def shared():
+    return SharedHealth.create(["packs"])
+
+
+@pytest.fixture
+def health(shared):
+    return shared.database
 
 
 def test_it_beats_from_the_beginning(health):
@@ -53,20 +58,32 @@ def test_it_stops_by_itself_when_nobody_writes_any_more(health, monkeypatch):
     assert not health.is_up
 
 
+def test_what_is_held_is_away_though_it_answers(shared, monkeypatch):
+    packs = shared.roots["packs"]
+    packs.hold(10)
+    packs.report_up()
+    assert not packs.is_up
+    assert shared.database.is_up
+    later = time.monotonic() + 11
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert packs.is_up
+
+
 @pytest.mark.parametrize(("order", "up"), [("report_down", False), ("report_up", True)])
-def test_what_another_process_notes_is_seen_here(health, tmp_path, order, up):
+def test_what_another_process_notes_is_seen_here(shared, tmp_path, order, up):
     # Given a parent that thinks the contrary
-    (health.report_up if up else health.report_down)()
+    packs = shared.roots["packs"]
+    (packs.report_down if up else packs.report_up)()
     # When the process that inherited the memory says how it is
     program = (
-        "import sys; from workers.recovery.database_health import DatabaseHealth; "
-        f"DatabaseHealth(int(sys.argv[1])).{order}()"
+        "import sys; from workers.recovery.shared_health import SharedHealth; "
+        f"SharedHealth(int(sys.argv[1]), ['packs']).roots['packs'].{order}()"
     )
     subprocess.run(
-        [sys.executable, "-c", program, str(health.fd)],
+        [sys.executable, "-c", program, str(shared.fd)],
         env=clean_environment(tmp_path, {}),
-        pass_fds=[health.fd],
+        pass_fds=[shared.fd],
         check=True,
     )
     # Then the parent sees it
-    assert health.is_up is up
+    assert packs.is_up is up

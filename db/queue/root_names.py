@@ -1,0 +1,59 @@
+"""Library roots by the names that batches have, and what is known directly below them."""
+
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from db.states import BatchState
+from db.tables import PENDING, batches
+
+_BATCHES_REMEMBERED: Final = 256
+
+
+def roots(connection: Connection) -> list[str]:
+    """Return the names of all library roots that sounds came from, in order.
+
+    Asked of the ledger: it has one row where the table of sounds has hundreds.
+    """
+    query = select(batches.c.root).distinct().order_by(batches.c.root)
+    return list(connection.scalars(query))
+
+
+def known_names(connection: Connection, root: str) -> list[str]:
+    """Return names directly below a library root, of files and folders that were classified."""
+    query = (
+        select(batches.c.paths)
+        .where(batches.c.root == root, batches.c.state == BatchState.DONE, batches.c.classified > 0)
+        .order_by(batches.c.id.desc())
+        .limit(_BATCHES_REMEMBERED)
+    )
+    firsts = (path for paths in connection.scalars(query) for path in paths[:1])
+    return list(dict.fromkeys(path.partition("/")[0] for path in firsts))
+
+
+def next_pending_root(connection: Connection, after: str | None) -> str | None:
+    """Return the next library root, by name, that a pending batch is of; first with None."""
+    query = select(func.min(batches.c.root)).where(PENDING)
+    if after is not None:
+        query = query.where(batches.c.root > after)
+    name: str | None = connection.execute(query).scalar_one()
+    return name
+
+
+def in_flight(connection: Connection) -> dict[str, int]:
+    """Count the batches that are queued or running by library root."""
+    return _counts(connection, BatchState.QUEUED, BatchState.RUNNING)
+
+
+def queued(connection: Connection) -> dict[str, int]:
+    """Count the batches that should have a message waiting by library root."""
+    return _counts(connection, BatchState.QUEUED)
+
+
+def _counts(connection: Connection, *states: BatchState) -> dict[str, int]:
+    query = (
+        select(batches.c.root, func.count().label("n"))
+        .where(batches.c.state.in_(states))
+        .group_by(batches.c.root)
+    )
+    return {row.root: row.n for row in connection.execute(query)}

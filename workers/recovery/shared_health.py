@@ -1,0 +1,100 @@
+"""What answers a worker: the database and its library roots, in memory that its processes share.
+
+The supervisor writes when each of them last answered; the parent takes no messages of what is away.
+A child that meets an error writes so at once. Nobody waits for another, so nobody can hang another.
+"""
+
+import functools
+import math
+import mmap
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Collection
+from typing import Final
+
+from workers.settings import load_settings
+
+#: Seconds of the machine's monotonic clock: the last answer, and until when it counts as away.
+_LAYOUT: Final = struct.Struct("<dd")
+_UNTIL: Final = struct.Struct("<d")
+#: What has not answered for this long is away: a busy database answers sooner.
+_DATABASE_TIMEOUT_SECONDS: Final = 5.0
+#: Listing a root may take long on slow storage.
+_ROOT_TIMEOUT_SECONDS: Final = 20.0
+#: Longer than a supervisor takes to load, even on a machine that starts many of them.
+_START_SECONDS: Final = 60.0
+
+
+class Health:
+    """Whether one of them answered recently."""
+
+    def __init__(self, memory: mmap.mmap, place: int, timeout_seconds: float) -> None:
+        self._memory = memory
+        self._offset = place * _LAYOUT.size
+        self._timeout_seconds = timeout_seconds
+
+    def expect_supervisor(self) -> None:
+        """Count as an answer until a supervisor that is being started reports for the first time.
+
+        The database answered just before: a worker checks it. That the supervisor takes seconds to
+        load is no news of the database.
+        """
+        self._write(time.monotonic() + _START_SECONDS)
+
+    def report_up(self) -> None:
+        """Record that it has just answered."""
+        self._write(time.monotonic())
+
+    def report_down(self) -> None:
+        """Record that it is known to be away."""
+        self._write(-math.inf)
+
+    def hold(self, seconds: float) -> None:
+        """Count as away for this long, even if it answers the supervisor."""
+        until = time.monotonic() + seconds
+        _UNTIL.pack_into(self._memory, self._offset + _UNTIL.size, until)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it answered recently."""
+        answered, held_until = _LAYOUT.unpack_from(self._memory, self._offset)
+        now = time.monotonic()
+        return bool(now - answered < self._timeout_seconds and now >= held_until)
+
+    def _write(self, answered: float) -> None:
+        _UNTIL.pack_into(self._memory, self._offset, answered)
+
+
+class SharedHealth:
+    """The health of all of them, behind an inherited descriptor `fd`.
+
+    - `roots`: names of the host's library roots.
+    """
+
+    def __init__(self, fd: int, roots: Collection[str]) -> None:
+        self.fd = fd
+        memory = mmap.mmap(fd, _LAYOUT.size * (1 + len(roots)))
+        self.database = Health(memory, 0, _DATABASE_TIMEOUT_SECONDS)
+        self.roots = {
+            name: Health(memory, place, _ROOT_TIMEOUT_SECONDS)
+            for place, name in enumerate(sorted(roots), start=1)
+        }
+
+    @classmethod
+    def create(cls, roots: Collection[str] = ()) -> "SharedHealth":
+        """Return a new one, for the parent, in which everything answers for now."""
+        # Not memfd_create, which macOS lacks, nor an anonymous mapping, which has no descriptor.
+        with tempfile.TemporaryFile() as file:
+            os.pwrite(file.fileno(), bytes(_LAYOUT.size * (1 + len(roots))), 0)
+            health = cls(os.dup(file.fileno()), roots)
+        for one in (health.database, *health.roots.values()):
+            one.expect_supervisor()
+        return health
+
+
+@functools.cache
+def shared_health() -> SharedHealth:
+    """Return that of this worker: created by its parent, and inherited by its children."""
+    return SharedHealth.create(load_settings().library_roots)
