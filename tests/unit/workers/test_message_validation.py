@@ -5,6 +5,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy.exc
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.exceptions import Retry
 from kombu.message import Message
@@ -13,6 +14,7 @@ from tasks.classify import classify
 from workers.celery_ext.dispatch import MESSAGE_VERSION
 from workers.celery_ext.message_validation import LimitedRequest, fault_of
 from workers.errors import BatchReturnedError, LibraryRootAwayError, UnclaimedError
+from workers.recovery.shared_health import SharedHealth
 
 
 def message(payload=((), {}, {}), **headers):
@@ -108,12 +110,37 @@ def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
 
     monkeypatch.setattr("workers.classification.classify_batch", classify_batch)
     monkeypatch.setattr("workers.child_process.context", lambda: None)
-    monkeypatch.setattr("workers.child_process.has_root", lambda _root: True)
+    health = SharedHealth.create(["packs"])
+    monkeypatch.setattr("workers.child_process.shared_health", lambda: health)
     # When its task ends, then Flower shows this, and no failure
     with pytest.raises(Retry) as ended:
         classify(MESSAGE_VERSION, 7, "packs", ["a.wav"])
     reason = "handed back: the library root 'packs' (/mnt/packs) cannot be opened"
     assert repr(ended.value.exc) == reason
+    # And the parent takes no more of that root for a while
+    assert not health.roots["packs"].is_up
+    assert health.database.is_up
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_without_its_database_a_message_goes_back_and_the_parent_knows(monkeypatch, known):
+    # Given a database that goes away, or has gone
+    def classify_batch(_batch_id, _context):
+        raise sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("away"))
+
+    health = SharedHealth.create(["packs"])
+    if known:
+        health.database.report_down()
+    monkeypatch.setattr("workers.classification.classify_batch", classify_batch)
+    monkeypatch.setattr("workers.child_process.context", lambda: None)
+    monkeypatch.setattr("workers.child_process.shared_health", lambda: health)
+    monkeypatch.setattr("workers.child_process._PATIENCE_SECONDS", 0.01)
+    # When a batch is to be classified, then its message goes back to Redis
+    with pytest.raises(Retry) as ended:
+        classify(MESSAGE_VERSION, 7, "packs", ["a.wav"])
+    assert isinstance(ended.value.exc, UnclaimedError)
+    # And nothing more is taken
+    assert not health.database.is_up
 
 
 @pytest.mark.parametrize("kind", [UnclaimedError, BatchReturnedError])
