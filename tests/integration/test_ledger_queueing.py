@@ -29,6 +29,14 @@ def test_no_more_are_taken_than_the_window_leaves_room_for(add_batches, claim, t
     assert states()[-1] == BatchState.PENDING
 
 
+def test_a_root_that_nobody_serves_keeps_no_other_from_being_taken(add_batches, database, take):
+    add_batches(1, 1)
+    assert [batch.id for batch in take(ledger.take_pending, window=1, limit=9)] == [1]
+    with database.begin() as connection:
+        ledger.add_batch(connection, 1, "packs", [BatchEntry("a.wav", "a pack", "a vendor")])
+    assert [batch.id for batch in take(ledger.take_pending, window=1, limit=9)] == [3]
+
+
 @pytest.fixture
 def add_interactive(database):
     """Write a batch that somebody waits for, of this many sounds."""
