@@ -48,7 +48,12 @@ def csv_writer(stream: TextIO) -> Any:
 
 def print_csv(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
     """Print a table on standard output that spreadsheets can open."""
-    writer = csv_writer(sys.stdout)
+    write_csv(sys.stdout, columns, records)
+
+
+def write_csv(stream: TextIO, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table that spreadsheets can open."""
+    writer = csv_writer(stream)
     writer.writerow(columns)
     for record in records:
         writer.writerow([spreadsheet_safe(record[column]) for column in columns])

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -86,9 +86,13 @@ class _TimeLeft(ProgressColumn):
         return Text(time_left(task.elapsed, task.completed, task.total), style="cyan")
 
 
+#: The first steps also load libraries and compile.
+_LEAST_SHARE_DONE: Final = 0.05
+
+
 def time_left(elapsed_seconds: float, done: float, total: float) -> str:
-    """Return how long the rest takes at the pace so far; empty where nothing tells."""
-    if not 0 < done < total:
+    """Return how long the rest takes at the pace so far; empty while too little tells."""
+    if not _LEAST_SHARE_DONE * total <= done < total:
         return ""
     seconds = elapsed_seconds * (total - done) / done
     if seconds < 60:

@@ -1,11 +1,13 @@
 """``cratesort study``: the published comparison again, on any table, by vendor and at random."""
 
+import io
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from cli.console.csv_cells import write_csv
 from cli.console.options import (
     group_option,
     json_option,
@@ -18,14 +20,21 @@ from cli.console.output import print_json, say, tell
 from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
+    from training.data.dataset import LabelledSounds
     from training.evaluation.experiment import SystemResult
+    from training.study.comparison import Study
+
+#: One row for each tested sound of each split, in the report's folder.
+_PREDICTIONS: Final = "predictions.csv"
 
 
 @click.command()
 @labelled_table_option(required=True)
 @labelled_columns_option
 @group_option
-@report_option(required=True, help="Where report.html, metrics.json and the figures go.")
+@report_option(
+    required=True, help="Where report.html, metrics.json, predictions.csv and the figures go."
+)
 @seed_option
 @click.option(
     "--folds",
@@ -62,7 +71,7 @@ def study(
     require_training_extra()
     from cli.console.progress import shown_phases
     from training.data.csv_tables import read_counted
-    from training.reports.atomic_write import require_writable
+    from training.reports.atomic_write import require_writable, write_whole
 
     require_writable(folder)
     sounds, counts = read_counted(table, renamed=columns, group=group)
@@ -82,6 +91,7 @@ def study(
         )
     moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     source = os.path.basename(table)
+    write_whole(os.path.join(folder, _PREDICTIONS), _predictions(comparison, sounds))
     files = write_report(folder, comparison, sounds, source=source, created=moment)
     if as_json:
         print_json(comparison.as_dict())
@@ -95,7 +105,22 @@ def study(
     say("Vendors already known (random split, as published)")
     _print(comparison.at_random)
     say()
+    say(f"Without a part of what cratesort reads ({comparison.ablated_split})")
+    _print((*comparison.ablations, comparison.headline[-1]))
+    say()
+    say(f"Each prediction: {os.path.join(folder, _PREDICTIONS)}")
     say(f"The whole report: {os.path.join(folder, files[-1])}")
+
+
+def _predictions(comparison: "Study", sounds: "LabelledSounds") -> bytes:
+    """Return the table of all predictions; names are the bytes that the study's table had."""
+    from training.study.row_findings import prediction_columns, prediction_rows
+
+    text = io.StringIO()
+    splits = {"by_vendor": comparison.by_vendor, "random": comparison.at_random}
+    columns = prediction_columns(comparison.at_random)
+    write_csv(text, columns, prediction_rows(sounds, splits))
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _print(results: "tuple[SystemResult, ...]") -> None:
@@ -104,12 +129,13 @@ def _print(results: "tuple[SystemResult, ...]") -> None:
             (
                 result.system.title,
                 result.evaluation.macro_precision,
+                result.evaluation.macro_recall,
                 result.evaluation.macro_f1,
                 result.evaluation.accuracy,
                 f"{result.fit_seconds:,.1f}",
             )
             for result in results
         ],
-        "<>>>>",
-        ("", "macro precision", "macro F1", "accuracy", "fit, s"),
+        "<>>>>>",
+        ("", "macro prec.", "recall", "F1", "accuracy", "fit, s"),
     )

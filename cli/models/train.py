@@ -197,14 +197,17 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
         f"{evaluation['macro_precision']:.3f}   macro F1 {evaluation['macro_f1']:.3f}   "
         f"({evaluation['n_sounds']:,} sounds)"
     )
-    print_table(
-        [
-            (score["category"], score["precision"], score["recall"], score["f1"], score["support"])
-            for score in evaluation["categories"]
-        ],
-        "<>>>>",
-        ("", "precision", "recall", "F1", "sounds"),
-    )
+    figures = ("precision", "recall", "f1")
+    rows = [
+        (score["category"], *map(score.get, figures), score["support"])
+        for score in evaluation["categories"]
+    ]
+    # Models of earlier versions state fewer means.
+    means = [
+        (f"{mean} mean", *(evaluation.get(f"{mean}_{figure}") for figure in figures), None)
+        for mean in ("macro", "weighted")
+    ]
+    print_table([*rows, *means], "<>>>>", ("", "precision", "recall", "F1", "sounds"))
 
 
 def print_confusion(evaluation: Mapping[str, Any]) -> None:

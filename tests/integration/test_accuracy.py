@@ -12,15 +12,15 @@ pytest.importorskip("sklearn")
 
 from tests.support import labelled_tables
 from tests.support.fitted import fits_made_small
-from training.maintainer import accuracy
-from training.maintainer.accuracy_text import as_text
-from training.maintainer.confident_errors import (
+from training.evaluation.confident_errors import (
     N_EXAMPLES,
     N_SUREST,
     Example,
     KindOfMistake,
     surest_mistakes,
 )
+from training.maintainer import accuracy
+from training.maintainer.accuracy_text import as_text
 from training.maintainer.corpus_pair import read_two_tables
 from training.maintainer.measurement import OURS, REFERENCE, SYSTEMS, Measurement, Table, measure
 from training.phase_progress import no_progress

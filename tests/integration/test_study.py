@@ -1,5 +1,6 @@
 """A study from a table to a folder: what is compared with what, and what is left on disk."""
 
+import csv
 import json
 import re
 import resource
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("jinja2")
@@ -16,6 +18,7 @@ from tests.support import labelled_tables
 from tests.support.command_line import clean_environment
 from tests.support.fitted import REFERENCE_BATCH_SIZE, fits_made_small
 from tests.support.places import REPOSITORY
+from training.baselines.published_method import EPOCHS
 from training.data.csv_tables import read_counted
 from training.errors import TrainingError
 from training.phase_progress import no_progress
@@ -161,6 +164,37 @@ def test_the_stacks_fit_includes_its_lstms(three_vendors):
         assert seconds["reference_stack_in_sample"] > seconds["reference_lstm"]
 
 
+def test_each_system_is_told_fold_by_fold_and_vendor_by_vendor(three_vendors):
+    sounds, found = three_vendors
+    for result in found.by_vendor:
+        shares = [fold.accuracy * fold.n_sounds for fold in result.by_split]
+        assert len(shares) == found.n_folds == 2
+        assert sum(shares) == pytest.approx(result.evaluation.accuracy * len(sounds))
+        right = [v.accuracy[result.system.name] * v.sounds for v in found.vendor_accuracies]
+        assert sum(right) == pytest.approx(result.evaluation.accuracy * len(sounds))
+        spread = result.spread("accuracy")
+        assert spread.lowest <= spread.mean <= spread.highest
+
+
+def test_our_system_is_measured_without_each_part_of_what_it_reads(three_vendors):
+    _, found = three_vendors
+    by_name = {result.system.name: result for result in found.ablations}
+    assert list(by_name) == ["name_only", "header_only", "no_mates", "no_general_lstm"]
+    # Given two kinds of headers, a model of headers alone gives two answers in a fold
+    header_only = by_name["header_only"]
+    for fold in range(found.n_folds):
+        answers = header_only.probabilities[header_only.split_of == fold]
+        assert len(np.unique(answers, axis=0)) == 2
+    # And names that say all need no header
+    assert by_name["name_only"].evaluation.accuracy > header_only.evaluation.accuracy
+
+
+def test_the_reference_lstm_is_measured_after_each_epoch(three_vendors):
+    first, *_, last = three_vendors[1].lstm_epochs
+    assert len(three_vendors[1].lstm_epochs) == EPOCHS
+    assert last.loss < first.loss
+
+
 def test_progress_reaches_its_total_in_both_phases(three_vendors, phases):
     assert list(dict.fromkeys(phase for phase, _, _ in phases)) == [
         "vendors kept out",
@@ -237,6 +271,30 @@ def test_too_little_to_compare_is_refused_in_words(studied, lines, reason):
 # What is left on disk
 
 
+def test_each_prediction_is_a_row_with_its_truth_its_vendor_and_its_fold(report, three_vendors):
+    with (report[0] / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sounds, found = three_vendors
+    for split, results in (("by_vendor", found.by_vendor), ("random", found.at_random)):
+        of_split = [row for row in rows if row["split"] == split]
+        assert len(of_split) == results[0].evaluation.n_sounds
+        for result in results:
+            name = result.system.name
+            right = [row[name] == row["truth"] for row in of_split]
+            assert np.mean(right) == pytest.approx(result.evaluation.accuracy)
+            assert all(0 < float(row[f"{name}_confidence"]) <= 1 for row in of_split)
+    vendors = dict(zip(sounds.names, sounds.vendors, strict=True))
+    assert all(row["vendor"] == vendors[row["file"]] for row in rows)
+    folds = {(row["vendor"], row["fold"]) for row in rows if row["split"] == "by_vendor"}
+    assert len(folds) == len(set(sounds.vendors))
+
+
+def test_the_page_says_that_ours_also_reads_pack_mates(report, names_alone_page):
+    told = "the names of a sound&#39;s pack-mates"
+    assert told in (report[0] / "report.html").read_text()
+    assert told in (names_alone_page / "report.html").read_text()
+
+
 def test_the_folder_holds_the_page_the_numbers_and_every_figure(report):
     folder, names = report
     assert sorted(names) == sorted(path.name for path in folder.iterdir())
@@ -296,12 +354,13 @@ def documented():
 
 def test_the_numbers_are_as_documented(report):
     metrics = json.loads((report[0] / "metrics.json").read_text())
-    results = [*metrics["by_vendor"], *metrics["random"]]
+    results = [*metrics["by_vendor"], *metrics["random"], *metrics["ablations"]]
     evaluations = [result["evaluation"] for result in results]
     evaluations += [result["validation"] for result in metrics["random"]]
     objects = {
         "The file": [metrics],
         "A result": results,
+        "A fold": [one for result in results for one in result["folds"]],
         "An evaluation": evaluations,
         "A bin of confidence": [one for e in evaluations for one in e["reliability"]],
         "A category's score": [one for e in evaluations for one in e["categories"]],
@@ -309,6 +368,10 @@ def test_the_numbers_are_as_documented(report):
         "A category's rows": metrics["analysis"]["categories"],
         "A header's statistics": metrics["analysis"]["headers"],
         "A vendor's rows": metrics["analysis"]["vendors"],
+        "An epoch of the LSTM": metrics["lstm_epochs"],
+        "A vendor's accuracy": metrics["vendor_accuracies"],
+        "A kind of mistake": metrics["surest_mistakes"],
+        "A suspected label": metrics["suspected_labels"],
     }
     assert set(documented()) == set(objects)
     for section, types in documented().items():

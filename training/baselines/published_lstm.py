@@ -68,7 +68,7 @@ class ReferenceLstm:
 
         The seed is that of the order of the rows, which differs in each epoch. The published batch
         size is 1; an epoch's last batch has the rows that are left over. `on_epoch` is called after
-        each epoch.
+        each epoch, when `probabilities` are those of the weights so far.
 
         Parameters
         ----------
@@ -83,8 +83,8 @@ class ReferenceLstm:
             order = rng.permutation(len(ids))
             for call in _calls(ids[order], categories[order], batch_size):
                 state = _steps(*call, *state)
+            self.model.set_weights([weight.numpy() for weight in state[1]])
             on_epoch()
-        self.model.set_weights([weight.numpy() for weight in state[1]])
 
     def probabilities(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the probability of each category, shape (n_sounds, n_categories)."""

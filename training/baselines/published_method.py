@@ -8,6 +8,7 @@ to a name (cut it at the first dot, drop the first tokens of a long one) is kept
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -28,6 +29,9 @@ FOREST_TREES: Final = 200
 VOCABULARY: Final = 500
 SEQUENCE_LENGTH: Final = 6
 EPOCHS: Final = 20
+
+#: Keras's, below which no logarithm is taken.
+_LEAST_PROBABILITY: Final = 1e-7
 
 _PADDING: Final = 0
 _UNKNOWN: Final = 1
@@ -77,8 +81,21 @@ def fit_tfidf_forest(sounds: LabelledSounds, *, seed: int) -> TfidfSystem:
     return TfidfSystem(sounds, _forest(seed))
 
 
+@dataclass(frozen=True)
+class LstmEpoch:
+    """Loss and accuracy after an epoch, on the sounds learned and on others."""
+
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
 class NameLstm:
-    """The LSTM over the words of names; the published batch size is 1."""
+    """The LSTM over the words of names; the published batch size is 1.
+
+    With sounds to validate on, `epochs` are measured.
+    """
 
     def __init__(
         self,
@@ -87,6 +104,7 @@ class NameLstm:
         seed: int,
         batch_size: int,
         on_epoch: Callable[[], None] = lambda: None,
+        validated: LabelledSounds | None = None,
     ) -> None:
         # TensorFlow takes seconds to load, and the other systems do not need it.
         from training.baselines.published_lstm import ReferenceLstm
@@ -96,6 +114,13 @@ class NameLstm:
         # and the unknown word take the first two of the 500 ids.
         common = [word for word, _ in counts.most_common(VOCABULARY - 2)]
         self._ids = {word: 2 + i for i, word in enumerate(common)}
+        self.epochs: list[LstmEpoch] = []
+
+        def after_epoch() -> None:
+            if validated is not None and len(validated):
+                self.epochs.append(LstmEpoch(*self._measured(sounds), *self._measured(validated)))
+            on_epoch()
+
         self._lstm = ReferenceLstm(VOCABULARY, SEQUENCE_LENGTH, N_CATEGORIES, seed=seed)
         self._lstm.fit(
             self._encode(sounds.names.tolist()),
@@ -103,12 +128,19 @@ class NameLstm:
             seed=seed,
             batch_size=batch_size,
             epochs=EPOCHS,
-            on_epoch=on_epoch,
+            on_epoch=after_epoch,
         )
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
         """See `FittedSystem`."""
         return self._lstm.probabilities(self._encode(sounds.names.tolist()))
+
+    def _measured(self, sounds: LabelledSounds) -> tuple[float, float]:
+        """Return the mean cross-entropy and the accuracy."""
+        probabilities, truth = self.probabilities(sounds), sounds.category_indices
+        of_truth = np.maximum(probabilities[np.arange(len(truth)), truth], _LEAST_PROBABILITY)
+        is_right = probabilities.argmax(axis=1) == truth
+        return float(-np.log(of_truth).mean()), float(is_right.mean())
 
     def _encode(self, names: Sequence[str]) -> NDArray[np.int32]:
         ids = np.full((len(names), SEQUENCE_LENGTH), _PADDING, dtype=np.int32)
@@ -143,21 +175,36 @@ class InSampleStack:
 
 
 class PublishedStack:
-    """Fits the LSTM, and the stack on the LSTM fitted last if that learned the same sounds."""
+    """Fits the LSTM, and the stack on the LSTM fitted last if that learned the same sounds.
+
+    The `epochs` of an LSTM are measured if there are `validated` sounds when it is fitted.
+    """
 
     def __init__(self, *, seed: int, batch_size: int) -> None:
         self._seed = seed
         self._batch_size = batch_size
         self._last: tuple[LabelledSounds, NameLstm] | None = None
+        self.validated: LabelledSounds | None = None
 
     @staticmethod
     def n_epochs(_: LabelledSounds) -> int:
         """Return how often a fit of the LSTM calls `on_epoch`."""
         return EPOCHS
 
+    @property
+    def epochs(self) -> tuple[LstmEpoch, ...]:
+        """What was measured of the LSTM fitted last, epoch after epoch."""
+        return () if self._last is None else tuple(self._last[1].epochs)
+
     def fit_lstm(self, sounds: LabelledSounds, on_epoch: Callable[[], None]) -> NameLstm:
         """Fit the LSTM."""
-        lstm = NameLstm(sounds, seed=self._seed, batch_size=self._batch_size, on_epoch=on_epoch)
+        lstm = NameLstm(
+            sounds,
+            seed=self._seed,
+            batch_size=self._batch_size,
+            on_epoch=on_epoch,
+            validated=self.validated,
+        )
         self._last = sounds, lstm
         return lstm
 

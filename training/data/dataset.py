@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
+from classifier.files.paths import printable
 from classifier.headers.reader import AudioHeader
 from classifier.model.header_features import HEADER_COLUMNS, header_matrix
 from training.errors import TrainingError
@@ -100,6 +101,11 @@ class LabelledSounds:
 
     def _columns(self) -> list[NDArray[Any]]:
         return [getattr(self, field.name) for field in fields(self)]
+
+
+def displayed(name: str) -> str:
+    """Return a name as text: control characters and bytes that are no UTF-8 are escaped."""
+    return printable(name.encode("utf-8", "backslashreplace").decode())
 
 
 def header_values(headers: NDArray[np.float32]) -> NDArray[np.float64]:

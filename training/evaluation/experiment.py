@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +46,29 @@ class Split:
     validated: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
+class Spread(NamedTuple):
+    """One figure over the splits; `std` is of all of them, not of a sample."""
+
+    mean: float
+    std: float
+    lowest: float
+    highest: float
+
+
 @dataclass(frozen=True)
 class SystemResult:
     """One system on all splits of an experiment.
 
     Attributes
     ----------
+    tested : ndarray of shape (n_tested,), int64
+        Rows of the experiment's sounds, split after split.
+    split_of : ndarray of shape (n_tested,), int64
+        Which split tested each, from 0.
     probabilities : ndarray of shape (n_tested, 12), float32
-        In the order of `Experiment.tested`; `evaluation` is of these.
+        In the order of `tested`; `evaluation` is of these.
+    by_split : tuple of Evaluation
+        The same, split by split.
     validation : Evaluation or None
         None without validated rows.
     n_fits : int
@@ -60,13 +76,21 @@ class SystemResult:
     """
 
     system: System
+    tested: Rows = field(repr=False, compare=False)
+    split_of: NDArray[np.int64] = field(repr=False, compare=False)
     probabilities: NDArray[np.float32] = field(repr=False, compare=False)
     evaluation: Evaluation
+    by_split: tuple[Evaluation, ...]
     validation: Evaluation | None
     n_fits: int
     fit_seconds: float
     predict_seconds: float
     n_predicted: int
+
+    def spread(self, measure: str) -> Spread:
+        """Return how a figure of `Evaluation` differs from split to split."""
+        figures = [getattr(evaluation, measure) for evaluation in self.by_split]
+        return Spread(float(np.mean(figures)), float(np.std(figures)), min(figures), max(figures))
 
 
 def splits_of(sounds: LabelledSounds, folds: Sequence[Fold]) -> list[Split]:
@@ -117,8 +141,11 @@ class Experiment:
         return tuple(
             SystemResult(
                 system,
+                tested,
+                np.repeat(np.arange(len(self.splits)), [len(s.tested) for s in self.splits]),
                 probabilities[system.name][tested],
                 self._evaluation(probabilities[system.name], tested),
+                tuple(self._evaluation(probabilities[system.name], s.tested) for s in self.splits),
                 self._evaluation(probabilities[system.name], validated) if len(validated) else None,
                 len(self.splits),
                 fit_seconds[system.name] + fit_seconds[system.reuses],

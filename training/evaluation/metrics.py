@@ -32,7 +32,7 @@ class Evaluation:
     """Figures over a set of test rows.
 
     Macro figures are means over the categories *present* in the test rows: one that was never
-    predicted counts as 0, one that is absent does not count. `weighted_f1` is the mean by sounds.
+    predicted counts as 0, one that is absent does not count. Weighted figures are means by sounds.
     `top3_accuracy` counts the truth among the three most probable. `calibration_error` is the
     expected calibration error over `reliability`. `categories` holds those present, in the order of
     `CATEGORIES`. ``confusion[i][j]`` counts the sounds of category i that were predicted as j.
@@ -41,7 +41,10 @@ class Evaluation:
     n_sounds: int
     accuracy: float
     macro_precision: float
+    macro_recall: float
     macro_f1: float
+    weighted_precision: float
+    weighted_recall: float
     weighted_f1: float
     top3_accuracy: float
     coverage_at_95_precision: float
@@ -79,8 +82,11 @@ def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.floa
         n_sounds=len(category_indices),
         accuracy=float(is_right.mean()),
         macro_precision=float(precision[present].mean()),
+        macro_recall=float(recall[present].mean()),
         macro_f1=float(f1[present].mean()),
-        weighted_f1=float((f1 * support).sum() / support.sum()),
+        weighted_precision=float(np.average(precision, weights=support)),
+        weighted_recall=float(np.average(recall, weights=support)),
+        weighted_f1=float(np.average(f1, weights=support)),
         top3_accuracy=float((best_three == category_indices[:, None]).any(axis=1).mean()),
         coverage_at_95_precision=coverage_at_precision(confidence, is_right, 0.95),
         calibration_error=calibration_error(bins),

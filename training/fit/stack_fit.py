@@ -15,8 +15,8 @@ vendors uses forests fitted without a fold's rows (`calibration`).
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import joblib
 import numpy as np
@@ -38,6 +38,7 @@ from classifier.model.vocabulary import Vocabulary
 from training.data.dataset import LabelledSounds
 from training.data.row_mates import summaries_of, tokens_of
 from training.data.splits import Fold, Rows, random_folds, vendor_folds
+from training.fit.blind_forest import BlindForest, without_columns
 from training.fit.calibration import ALWAYS_REVIEW, fit_temperature, review_threshold
 from training.prior.generation import GENERATED_VENDOR
 from training.prior.pretrained import Prior
@@ -126,15 +127,20 @@ class FittedModels:
 class StackFitter:
     """Fits the models to labelled sounds; the same prior, seed and sounds give the same models.
 
-    All fits share one LSTM: each changes the LSTM of the models that were fitted before.
+    All fits share one LSTM: each changes the LSTM of the models that were fitted before. With
+    `ablatable`, the `last` models and the inputs of their forest are kept for `without`.
     """
 
-    def __init__(self, prior: Prior, *, seed: int) -> None:
+    last: FittedModels
+    _last_fit: "_StackFit"
+
+    def __init__(self, prior: Prior, *, seed: int, ablatable: bool = False) -> None:
         from classifier.model.name_lstm import SequenceModel  # TensorFlow takes seconds to load
 
         self._prior = prior
         self._seed = seed
         self._sequence = SequenceModel(seed)
+        self._ablatable = ablatable
 
     def n_epochs(self, sounds: LabelledSounds) -> int:
         """Return how often `fit` will call `on_epoch` for these sounds."""
@@ -145,7 +151,19 @@ class StackFitter:
         self, sounds: LabelledSounds, on_epoch: Callable[[], None] = lambda: None
     ) -> FittedModels:
         """Fit all models but the general LSTM to at least two sounds, and calibrate."""
-        return _StackFit(sounds, self._sequence, self._prior, self._seed, on_epoch).models()
+        fit = _StackFit(sounds, self._sequence, self._prior, self._seed, on_epoch)
+        models = fit.models()
+        if self._ablatable:
+            self.last, self._last_fit = models, fit
+        return models
+
+    def without(self, hidden: slice) -> FittedModels:
+        """Return the models fitted last, with a forest that sees none of the `hidden` inputs.
+
+        The LSTMs are not fitted again. For predictions only: the models cannot be published.
+        """
+        forest = self._last_fit.blind_forest(hidden)
+        return replace(self.last, forest=cast("RandomForestClassifier", forest))
 
 
 class _StackFit:
@@ -177,7 +195,7 @@ class _StackFit:
     def models(self) -> FittedModels:
         """Fit everything; the LSTM last, on all sounds."""
         self._sequence.start_from(self._prior.start)
-        views = self._views()
+        self._forest_views = views = self._views()
         temperature, review_below = self._calibration(views)
         return FittedModels(
             temperature=temperature,
@@ -245,6 +263,11 @@ class _StackFit:
             older=self._prior.forest,
             n_kept=self._recipe.kept_trees,
         )
+
+    def blind_forest(self, hidden: slice) -> BlindForest:
+        """Fit a forest that does not see some of the inputs, once `models` has run."""
+        views = [without_columns(view, hidden) for view in self._forest_views]
+        return BlindForest(self._fit_forest(views, np.arange(len(self._stacked))), hidden)
 
     def _calibration(self, views: list[NDArray[np.float32]]) -> tuple[float, float]:
         """Return the temperature and the confidence below which to review."""

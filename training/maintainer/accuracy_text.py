@@ -3,7 +3,7 @@
 from typing import Final
 
 from classifier.files.paths import printable
-from training.maintainer.confident_errors import N_SUREST, KindOfMistake
+from training.evaluation.confident_errors import N_SUREST, KindOfMistake
 from training.maintainer.corpus_pair import CAP
 from training.maintainer.measurement import Measurement, Table, TableResult
 

@@ -13,9 +13,9 @@ from classifier.bundle.manifest import installed_libraries
 from training.baselines.keywords import load_keywords
 from training.baselines.published_method import PublishedStack
 from training.data.splits import random_split
+from training.evaluation.confident_errors import KindOfMistake, surest_mistakes
 from training.evaluation.experiment import Experiment, System, SystemResult, splits_of
 from training.fit.stack_fit import StackFitter
-from training.maintainer.confident_errors import KindOfMistake, surest_mistakes
 from training.maintainer.corpus_pair import TwoTables, splits_by_vendor
 from training.phase_progress import Progress
 from training.prior.pretrained import generated_prior

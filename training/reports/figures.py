@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES
-from classifier.files.paths import printable
+from training.data.dataset import displayed
 from training.evaluation.metrics import Evaluation
 
 #: Colours of a PNG, and the variable for each on a page (``templates/page.html.j2``).
@@ -187,6 +187,25 @@ def comparison(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
     return _drawn(draw, 0.4 + 0.25 * len(names))
 
 
+def learning_curves(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Drawing:
+    """Draw lines over epochs, one panel per title; in each the last line stands out."""
+
+    def draw(figure: Figure) -> None:
+        for axes, (title, lines) in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+        ):
+            colours = [_OTHER] * (len(lines) - 1) + [_MARK]
+            for (name, values), colour in zip(lines.items(), colours, strict=True):
+                axes.plot(range(1, len(values) + 1), values, color=colour, label=name)
+            axes.set_title(title)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.set_xlabel("epoch")
+            axes.tick_params(labelcolor=_SOFT)
+            axes.legend(frameon=False, fontsize=7.5)
+
+    return _drawn(draw, 2.3)
+
+
 def confusion(evaluation: Evaluation) -> Drawing:
     """Draw the confusion matrix: rows are the truth, shades the shares of the row."""
     counts = np.array(evaluation.confusion)
@@ -262,5 +281,5 @@ def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
 
     A vendor's name may hold bytes that are no text, and control characters.
     """
-    name = printable(name.encode("utf-8", "backslashreplace").decode())
+    name = displayed(name)
     return name if len(name) <= longest else name[: longest - 1] + "…"

@@ -33,7 +33,7 @@ def render(template: str, **content: Any) -> str:
         "inline": _inline,
         "count": lambda number: f"{number:,}",
         "share": lambda value: f"{value:.3f}",
-        "percent": lambda value: f"{100 * value:.0f} %",
+        "percent": lambda value: f"{100 * value:.0f}\N{NO-BREAK SPACE}%",
         "number": _number,
     }
     page = environment.get_template(template).render(**content)

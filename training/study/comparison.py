@@ -5,19 +5,32 @@ is the published one, of vendors already known: a third is held out, the rest di
 rows to learn from and rows to validate on.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from classifier.bundle.manifest import installed_libraries
-from training.baselines.published_method import PublishedStack, fit_naive_bayes, fit_tfidf_forest
+from training.baselines.published_method import (
+    LstmEpoch,
+    PublishedStack,
+    fit_naive_bayes,
+    fit_tfidf_forest,
+)
 from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds
 from training.data.splits import NO_VENDORS, Fold, random_split, vendor_folds
 from training.errors import TrainingError
+from training.evaluation.confident_errors import KindOfMistake, surest_mistakes
 from training.evaluation.experiment import Experiment, Split, System, SystemResult, splits_of
 from training.fit.stack_fit import StackFitter
 from training.phase_progress import Progress
 from training.prior.pretrained import generated_prior
+from training.study.ablations import ablations
+from training.study.row_findings import (
+    SuspectedLabel,
+    VendorAccuracy,
+    suspected_labels,
+    vendor_accuracies,
+)
 from training.study.table_profile import Analysis, analyse
 
 #: Raised whenever a reader of the old `Study.as_dict` would misread the new one.
@@ -25,6 +38,9 @@ SCHEMA_VERSION: Final = 1
 
 #: Of the rows that are not held out, as published.
 _VALIDATION_SHARE: Final = 0.2
+
+#: What is told of each fold.
+_OF_FOLDS: Final = ("n_sounds", "accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 #: A fit needs two training rows; with five sounds the random split leaves exactly two.
 _FEWEST_LEARNED: Final = 2
@@ -39,6 +55,9 @@ class Study:
 
     `by_vendor` is over all sounds, each predicted by models that had not seen its vendor. If it was
     skipped, it is empty, `n_folds` is 0 and `by_vendor_skipped` says why. Our system is the last.
+    `ablations` are our system without a part of what it reads, on the splits of `headline`; so are
+    the mistakes, which are our system's, and the suspected labels. `lstm_epochs` are those of the
+    reference LSTM on the random split.
     """
 
     seed: int
@@ -48,6 +67,21 @@ class Study:
     by_vendor: tuple[SystemResult, ...]
     by_vendor_skipped: str | None
     at_random: tuple[SystemResult, ...]
+    ablations: tuple[SystemResult, ...]
+    lstm_epochs: tuple[LstmEpoch, ...]
+    vendor_accuracies: tuple[VendorAccuracy, ...]
+    surest_mistakes: tuple[KindOfMistake, ...]
+    suspected_labels: tuple[SuspectedLabel, ...]
+
+    @property
+    def headline(self) -> tuple[SystemResult, ...]:
+        """The results by vendor; where they were skipped, those at random."""
+        return self.by_vendor or self.at_random
+
+    @property
+    def ablated_split(self) -> str:
+        """What `ablations` were measured on, in words."""
+        return "vendors never seen" if self.by_vendor else "vendors already known"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON values; ``docs/metrics-schema.md`` explains them."""
@@ -61,6 +95,11 @@ class Study:
             "by_vendor": [_as_dict(result) for result in self.by_vendor],
             "by_vendor_skipped": self.by_vendor_skipped,
             "random": [_as_dict(result) for result in self.at_random],
+            "ablations": [_as_dict(result) for result in self.ablations],
+            "lstm_epochs": [asdict(epoch) for epoch in self.lstm_epochs],
+            "vendor_accuracies": [asdict(vendor) for vendor in self.vendor_accuracies],
+            "surest_mistakes": [kind.as_dict() for kind in self.surest_mistakes],
+            "suspected_labels": [asdict(label) for label in self.suspected_labels],
         }
 
 
@@ -70,6 +109,7 @@ def _as_dict(result: SystemResult) -> dict[str, Any]:
         "title": result.system.title,
         "evaluation": result.evaluation.as_dict(),
         "validation": result.validation.as_dict() if result.validation else None,
+        "folds": [{name: getattr(fold, name) for name in _OF_FOLDS} for fold in result.by_split],
         "n_fits": result.n_fits,
         "fit_seconds": round(result.fit_seconds, 3),
         "predict_seconds": round(result.predict_seconds, 3),
@@ -97,25 +137,37 @@ def run_study(
             f"a study needs at least {_FEWEST_SOUNDS} labelled sounds with names of their own, "
             f"got {len(sounds)}"
         )
-    systems = _five_systems(seed, reference_batch_size)
+    stack = PublishedStack(seed=seed, batch_size=reference_batch_size)
+    ours = StackFitter(generated_prior(), seed=seed, ablatable=True)
+    systems, parts = _five_systems(seed, stack, ours), ablations(ours)
     folds, skipped = _vendor_folds(sounds, counts.ungrouped or NO_VENDORS, n_folds, seed)
     rest, held_out = random_split(len(sounds), seed=seed)
     learned, validated = random_split(len(rest), seed=seed, test_share=_VALIDATION_SHARE)
     split = Split(sounds.take(rest[learned]), held_out, rest[validated])
+    experiment = Experiment(sounds, splits_of(sounds, folds), [*systems, *parts])
+    by_vendor = experiment.run(progress, "vendors kept out")
+    stack.validated = sounds.take(split.validated)
+    compared = systems if by_vendor else [*systems, *parts]
+    at_random = Experiment(sounds, [split], compared).run(progress, "random split")
+    headline, n_systems = by_vendor or at_random, len(systems)
+    tested, our_result = sounds.take(headline[0].tested), headline[n_systems - 1]
     return Study(
         seed,
         len(folds),
         reference_batch_size,
         analyse(sounds, counts),
-        Experiment(sounds, splits_of(sounds, folds), systems).run(progress, "vendors kept out"),
+        by_vendor[:n_systems],
         skipped,
-        Experiment(sounds, [split], systems).run(progress, "random split"),
+        at_random[:n_systems],
+        headline[n_systems:],
+        stack.epochs,
+        vendor_accuracies(sounds, by_vendor[:n_systems]) if by_vendor else (),
+        surest_mistakes(tested, our_result.probabilities),
+        suspected_labels(sounds, headline[:n_systems], headline[n_systems]),
     )
 
 
-def _five_systems(seed: int, reference_batch_size: int) -> list[System]:
-    stack = PublishedStack(seed=seed, batch_size=reference_batch_size)
-    ours = StackFitter(generated_prior(), seed=seed)
+def _five_systems(seed: int, stack: PublishedStack, ours: StackFitter) -> list[System]:
     return [
         System("naive_bayes", "TF-IDF + naive Bayes", lambda sounds, _: fit_naive_bayes(sounds)),
         System(

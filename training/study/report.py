@@ -5,6 +5,7 @@ import os
 from typing import Final
 
 from training.data.dataset import LabelledSounds
+from training.evaluation.confident_errors import N_SUREST
 from training.evaluation.experiment import SystemResult
 from training.reports import figures
 from training.reports.atomic_write import write_whole
@@ -44,6 +45,7 @@ def write_report(
         created=created,
         published=PUBLISHED,
         column_titles=_COLUMN_TITLES,
+        n_surest=N_SUREST,
     )
     files: dict[str, bytes] = {
         **{f"{name}.png": drawing.png for name, drawing in drawings.items()},
@@ -75,6 +77,18 @@ def draw_study(study: Study, sounds: LabelledSounds) -> dict[str, Drawing]:
     }
     if study.by_vendor:
         drawings |= _draw_split("by-vendor", study.by_vendor)
+    if study.lstm_epochs:
+        drawings["lstm-epochs"] = figures.learning_curves(
+            {
+                measure: {
+                    "learned": [getattr(epoch, measure) for epoch in study.lstm_epochs],
+                    "validated": [
+                        getattr(epoch, f"validation_{measure}") for epoch in study.lstm_epochs
+                    ],
+                }
+                for measure in ("loss", "accuracy")
+            }
+        )
     return drawings | _draw_split("random", study.at_random)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
-from classifier.files.paths import printable
 from classifier.model.header_features import HEADER_COLUMNS, SAMPLE_TYPES
 from training.data.csv_tables import TableCounts
-from training.data.dataset import LabelledSounds, header_values
+from training.data.dataset import LabelledSounds, displayed, header_values
 
 #: The columns of `header_values` that are numbers.
 _NUMBERS: Final = tuple(name.removeprefix("log_") for name in HEADER_COLUMNS[:-1])
@@ -21,7 +20,7 @@ NOT_STATED: Final = "not stated"
 
 @dataclass(frozen=True)
 class HeaderStatistics:
-    """One number of the headers, over the sounds that state it."""
+    """One number of the headers, over the sounds that state it; `std` is of a sample (n - 1)."""
 
     column: str
     stated: int
@@ -31,6 +30,7 @@ class HeaderStatistics:
     three_quarters: float
     highest: float
     mean: float
+    std: float
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,18 @@ class Analysis:
     """What a table holds.
 
     `rows` of the file, those `labelled`, of these the `duplicates` of a name, and the `sounds` that
-    are left. `categories` has all twelve; `sample_types` starts with the commonest and includes
-    `NOT_STATED`; `headers` has the numbers that are stated anywhere; `vendors` starts with the
-    largest.
+    are left. `grouped_by` describes what tells vendors apart, "" where nothing does. `nulls` counts
+    by column how many of the sounds have no value there. `categories` has all twelve;
+    `sample_types` starts with the commonest and includes `NOT_STATED`; `headers` has the numbers
+    that are stated anywhere; `vendors` starts with the largest.
     """
 
     rows: int
     labelled: int
     duplicates: int
     sounds: int
+    grouped_by: str
+    nulls: dict[str, int]
     categories: tuple[CategoryRows, ...]
     sample_types: dict[str, int]
     headers: tuple[HeaderStatistics, ...]
@@ -91,6 +94,8 @@ def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
         labelled=counts.labelled,
         duplicates=counts.duplicates,
         sounds=len(sounds),
+        grouped_by=counts.grouped_by,
+        nulls=_nulls(sounds),
         categories=tuple(
             CategoryRows(
                 category,
@@ -103,7 +108,9 @@ def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
         sample_types=_sample_types(sounds),
         headers=tuple(_statistics(name, values) for name, values in stated_numbers(sounds).items()),
         vendors=tuple(
-            VendorRows(_shown(names[i]), int(crossed[i].sum()), int((crossed[i] > 0).sum()))
+            VendorRows(
+                displayed(names[i]) or "(none)", int(crossed[i].sum()), int((crossed[i] > 0).sum())
+            )
             for i in np.argsort(-crossed.sum(axis=1), kind="stable")
         ),
     )
@@ -120,6 +127,15 @@ def stated_numbers(sounds: LabelledSounds) -> dict[str, NDArray[np.float64]]:
     return columns
 
 
+def _nulls(sounds: LabelledSounds) -> dict[str, int]:
+    missing = np.isnan(sounds.headers).sum(axis=0).tolist()
+    counts = dict(zip((*_NUMBERS, "sample_type"), missing, strict=True))
+    return counts | {
+        "vendor": int((sounds.vendors == "").sum()),
+        "folder": int((sounds.folders == "").sum()),
+    }
+
+
 def _sample_types(sounds: LabelledSounds) -> dict[str, int]:
     counts = Counter(
         NOT_STATED if np.isnan(code) else SAMPLE_TYPES[int(code)]
@@ -130,10 +146,5 @@ def _sample_types(sounds: LabelledSounds) -> dict[str, int]:
 
 def _statistics(name: str, values: NDArray[np.float64]) -> HeaderStatistics:
     low, quarter, median, upper, high = map(float, np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
-    mean = float(values.mean())
-    return HeaderStatistics(name, len(values), low, quarter, median, upper, high, mean)
-
-
-def _shown(vendor: str) -> str:
-    # A name may hold bytes that are no UTF-8 (`csv_tables` keeps them), which nothing can draw.
-    return printable(vendor.encode("utf-8", "backslashreplace").decode()) or "(none)"
+    mean, std = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return HeaderStatistics(name, len(values), low, quarter, median, upper, high, mean, std)

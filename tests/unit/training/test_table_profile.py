@@ -47,9 +47,22 @@ def test_header_numbers_are_measured_where_they_are_stated(analysis):
     columns = {one.column: one for one in analysis.headers}
     size = columns["file_size_bytes"]
     assert (size.stated, size.lowest, size.median, size.highest) == (3, 1_000, 2_000, 3_000)
-    assert size.mean == 2_000
+    assert (size.mean, size.std) == (2_000, 1_000)
     assert columns["sample_rate_hz"].lowest == 44_100
     assert columns["duration_seconds"].mean == pytest.approx(7 / 3, rel=1e-5)
+
+
+def test_missing_values_are_counted_by_column(analysis):
+    assert analysis.nulls == {
+        "file_size_bytes": 1,
+        "duration_seconds": 1,
+        "sample_rate_hz": 1,
+        "channels": 1,
+        "frame_count": 1,
+        "sample_type": 1,
+        "vendor": 0,
+        "folder": 4,
+    }
 
 
 def test_vendors_come_largest_first_by_names_that_can_be_shown(analysis):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES
-from training.data.dataset import LabelledSounds
+from training.data.dataset import LabelledSounds, displayed
 
 #: So many of the surest mistakes are grouped.
 N_SUREST: Final = 50
@@ -66,7 +66,11 @@ def surest_mistakes(
             len(rows),
             int(((sounds.category_indices == truth) & (answers == answer)).sum()),
             tuple(
-                Example(str(sounds.names[row]), str(sounds.vendors[row]), float(confidence[row]))
+                Example(
+                    displayed(sounds.names[row]),
+                    displayed(sounds.vendors[row]),
+                    float(confidence[row]),
+                )
                 for row in _unlike(sounds, rows)[:N_EXAMPLES]
             ),
         )
