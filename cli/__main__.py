@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from classifier.files.paths import printable
-from cli.console.exit_codes import DISK_FULL, Exit, explain
+from cli.console.exit_codes import Exit, explain
 
 #: Command name to "module:attribute"; loaded on demand, so that --help stays fast.
 COMMANDS: Final = {
@@ -115,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         explained = explain(error)
         if explained is None:
             raise
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        try:
+            sys.stdout.flush()
+        except OSError:
             _discard_output()  # where the disk is full, it could not be written at exit either
         message, code = explained
         safe = "\n".join(map(printable, message.splitlines()))

@@ -1,6 +1,8 @@
 """What a database's errors mean: whether it is away, and what to tell a person."""
 
+import errno
 import re
+import sqlite3
 from typing import Final
 
 import sqlalchemy.exc
@@ -12,6 +14,14 @@ DATABASE_AWAY: Final = (
     sqlalchemy.exc.TimeoutError,
 )
 
+_REFUSED: Final = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry"
+    r'|(role|database) ".*" does not exist|not permitted to log in|permission denied for database'
+)
+
+#: The second when there is no room for the file of shared memory beside the database.
+_SQLITE_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+
 
 def is_away(error: BaseException) -> bool:
     """Whether the database does not answer, or answers that it may not be written now."""
@@ -21,6 +31,26 @@ def is_away(error: BaseException) -> bool:
         read_only = getattr(error.orig, "sqlstate", None) == "25006"  # a standby, or being moved
         return bool(error.connection_invalidated) or read_only
     return False
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a disk has no room: the database's, or any other."""
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    if isinstance(cause, OSError):
+        return cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) in _SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == "53100"  # said by PostgreSQL
+
+
+def refuses_user(error: BaseException) -> bool:
+    """Whether PostgreSQL refuses user, password, name of the database or a right: no outage."""
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    if getattr(error.orig, "sqlstate", None) in ("28000", "28P01", "3D000", "42501"):
+        return True
+    # When it connects, libpq passes on the sentence and not the code.
+    return _REFUSED.search(str(error.orig)) is not None
 
 
 def plain(error: BaseException) -> str:

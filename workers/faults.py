@@ -8,7 +8,7 @@ import kombu.exceptions
 import redis.exceptions
 
 from classifier.errors import CratesortError, SoundError
-from db.errors import is_away
+from db.errors import is_away, refuses_user
 from workers.errors import LibraryRootAwayError
 
 #: Errors of the machine whatever it opens or reads: descriptors, memory, room.
@@ -77,4 +77,5 @@ class Fault(Enum):
             return cls.TRANSIENT
         if isinstance(error, SoundError):
             return cls.FILE
-        return cls.OPERATOR if isinstance(error, CratesortError) else cls.BUG
+        is_operators = isinstance(error, CratesortError) or refuses_user(error)
+        return cls.OPERATOR if is_operators else cls.BUG

@@ -1,8 +1,6 @@
 """Exit codes, and the errors that are shown as one line instead of a traceback."""
 
-import errno
 from enum import IntEnum
-from typing import Final
 
 from classifier.errors import CratesortError
 from training.errors import DatabaseAwayError
@@ -21,22 +19,18 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
 def explain(error: Exception) -> tuple[str, Exit] | None:
     """Return the message for the user and the exit code; None for a bug."""
     if isinstance(error, CratesortError):
         away = isinstance(error, (DatabaseAwayError, LibraryRootAwayError))
+        away = away or (error.__cause__ is not None and _is_disk_full(error.__cause__))
         return str(error), Exit.UNREACHABLE if away else Exit.USAGE
     if isinstance(error, ModuleNotFoundError):
         return _explain_missing(error)
 
     import redis.exceptions
-    import sqlalchemy.exc
 
-    from db.engine import DatabaseUrlError
-    from db.errors import is_away, plain
+    from db.errors import plain
     from workers.faults import BROKER_AWAY
 
     if isinstance(error, redis.exceptions.AuthenticationError):
@@ -45,20 +39,8 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
             "redis://:PASSWORD@HOST:6379/0",
             Exit.USAGE,
         )
-    if type(error) is sqlalchemy.exc.DatabaseError:
-        return (
-            f"the database cannot be used: {plain(error)}\n"
-            "Look at CRATESORT_DATABASE_URL; does it name another program's file?",
-            Exit.USAGE,
-        )
-    if isinstance(error, DatabaseUrlError):
-        return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
-    if is_away(error):
-        return (
-            f"the database cannot be used: {plain(error)}\n"
-            "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable.",
-            Exit.UNREACHABLE,
-        )
+    if explained := _explain_database_error(error):
+        return explained
     if isinstance(error, BROKER_AWAY):
         return (
             f"Redis cannot be reached: {plain(error)}\n"
@@ -70,18 +52,62 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
     return None
 
 
+def _explain_database_error(error: Exception) -> tuple[str, Exit] | None:
+    import sqlalchemy.exc
+
+    from db.engine import DatabaseUrlError
+    from db.errors import is_away, plain, refuses_user
+
+    if type(error) is sqlalchemy.exc.DatabaseError:
+        return (
+            f"the database cannot be used: {plain(error)}\n"
+            "Look at CRATESORT_DATABASE_URL; does it name another program's file?",
+            Exit.USAGE,
+        )
+    if isinstance(error, DatabaseUrlError):
+        return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
+    if refuses_user(error):
+        said = plain(error).rpartition("failed: ")[2].removeprefix("FATAL: ")
+        return f"the database refuses the login of CRATESORT_DATABASE_URL: {said}", Exit.USAGE
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and _is_disk_full(error):
+        return (
+            f"the disk of the database or of temporary files is full ({plain(error)}): free some "
+            "space, or set CRATESORT_DATA_FOLDER or TMPDIR",
+            Exit.UNREACHABLE,
+        )
+    if is_away(error):
+        return (
+            f"the database cannot be used: {plain(error)}\n"
+            "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable.",
+            Exit.UNREACHABLE,
+        )
+    return None
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    from db.errors import is_disk_full  # loads SQLAlchemy
+
+    return is_disk_full(error)
+
+
 def _explain_system_error(error: OSError) -> tuple[str, Exit] | None:
     from classifier.files.paths import path_text, printable
     from workers.faults import STORAGE_ERRNOS
 
+    if _is_disk_full(error):
+        file = error.filename or "the output or a temporary file"
+        return (
+            f"{file} could not be written whole: {error.strerror}; free some space there",
+            Exit.UNREACHABLE,
+        )
     is_storage = isinstance(error, ConnectionError | TimeoutError) or error.errno in STORAGE_ERRNOS
     code = Exit.UNREACHABLE if is_storage else Exit.USAGE
     if isinstance(error.filename, str | bytes):
         return f"{printable(path_text(error.filename))}: {error.strerror}", code
     if is_storage:
         return f"the storage of a file does not answer: {error.strerror or error}", code
-    if error.errno in DISK_FULL:
-        return f"the output could not be written whole: {error.strerror}", code
+    if "temporary" in str(error.strerror):  # tempfile's words; it has tried to write
+        return f"{error.strerror}: free some space, or set TMPDIR", Exit.UNREACHABLE
     return None
 
 

@@ -1,6 +1,7 @@
 """Wrong usage and services that are away: one clear line, and an exit code scripts can trust."""
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.support import sounds
 from tests.support.servers.lifecycle import free_port
@@ -136,12 +137,12 @@ def test_a_database_that_is_away_is_exit_code_3(run_cli, fleet, nobody, argument
 
 
 @pytest.mark.parametrize("arguments", [["ingest", "library"], ["worker"], ["status"]], ids=" ".join)
-def test_a_wrong_password_is_exit_code_3_and_not_repeated(
+def test_a_wrong_password_is_exit_code_2_and_not_repeated(
     run_cli, fleet, postgres_server, arguments
 ):
     url = postgres_server.url.replace(postgres_server.password, PASSWORD)
     done = run_cli(*arguments, settings={**fleet, "CRATESORT_DATABASE_URL": url})
-    assert done.code == 3
+    assert done.code == 2
     assert "password authentication failed" in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
 
@@ -174,3 +175,20 @@ def test_help_and_version_are_exit_code_0(run_cli):
     assert "ingest" in run_cli("--help").stdout
     assert run_cli("--version").stdout.startswith("cratesort, version ")
     assert run_cli("ingest", "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "said"),
+    [
+        ("username", "nobody", "password authentication failed"),
+        ("database", "nothing", 'database "nothing" does not exist'),
+    ],
+)
+def test_what_postgresql_refuses_is_a_wrong_setting(run_cli, postgres_server, part, wrong, said):
+    url = make_url(postgres_server.database_url("postgres")).set(**{part: wrong})
+    settings = {"CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False)}
+    done = run_cli("status", settings=settings)
+    assert done.code == 2
+    assert done.stderr.startswith("cratesort: the database refuses the login of CRATESORT_DATABASE")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -87,9 +87,10 @@ class CrashMarker:
             # Written, not only truncated to this size: on a full disk that would be a SIGBUS later.
             os.pwrite(fd, bytes(_LAYOUT.size), 0)
             memory = mmap.mmap(fd, _LAYOUT.size)
-        except OSError:
+        except OSError as error:
             path.unlink()
             os.close(fd)
+            error.filename = str(path)
             raise
         self.worker, self.path, self._fd, self._memory = worker, path, fd, memory
         self.clear()

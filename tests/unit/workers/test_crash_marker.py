@@ -1,5 +1,6 @@
 """The note that says which file a process was reading when it died."""
 
+import errno
 import math
 import os
 import signal
@@ -320,7 +321,7 @@ def test_where_no_new_marker_can_be_written_the_old_one_stays_in_use(folder, mar
     worker = marker.worker
 
     def full(*_):
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="no space left"):

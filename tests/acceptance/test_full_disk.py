@@ -1,0 +1,61 @@
+"""A full disk in one process: one line with what to do, and exit code 3."""
+
+import errno
+import os
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from cli.console.exit_codes import Exit, explain
+from db.scratch_table import ScratchSpaceError, scratch_table
+from tests.support import sounds
+from tests.support.databases import connected
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    (folder / "kick.wav").write_bytes(sounds.encoded())
+    return folder
+
+
+def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", write)
+    done = run_cli("ingest", folder)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert ".note could not be written whole: No space left on device; free some" in done.stderr
+
+
+def test_where_the_database_is(sqlite_url):
+    with connected(sqlite_url) as engine:
+        # Given a database that may not grow
+        @event.listens_for(engine, "connect")
+        def _(connection, _record):
+            connection.execute("PRAGMA max_page_count = 1")
+
+        with engine.begin() as connection, pytest.raises(OperationalError) as full:
+            connection.exec_driver_sql("CREATE TABLE much AS SELECT randomblob(1000000)")
+    message, code = explain(full.value)
+    assert code == Exit.UNREACHABLE
+    assert "(database or disk is full): free some space" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_where_temporary_files_are():
+    many = ((number,) for number in range(10_000))
+
+    def fill():
+        with scratch_table("n INT PRIMARY KEY", cache_kib=1) as table:
+            table.execute("PRAGMA max_page_count = 1")
+            table.executemany("INSERT INTO scratch VALUES (?)", many)
+
+    with pytest.raises(ScratchSpaceError) as full:
+        fill()
+    message, code = explain(full.value)
+    assert code == Exit.UNREACHABLE
+    assert "TMPDIR" in message
