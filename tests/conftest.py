@@ -183,6 +183,12 @@ def shared_audio() -> Path:
     return _shared(SHARED / "audio")
 
 
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of odd files, names and folders, with what independent readers find in them."""
+    return _shared(SHARED / "cases")
+
+
 # Processes
 
 
