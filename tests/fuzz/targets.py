@@ -16,7 +16,7 @@ from classifier.model.header_features import SAMPLE_TYPES
 from classifier.model.vocabulary import Vocabulary
 from classifier.names import tokens
 
-#: The most that any file may make us read: a walk over pages, checksums and libmpg123's share.
+#: The most that any file may make us read: a walk over pages and checksums, or over frames.
 MOST_BYTES_READ = 16 << 20
 MOST_READS = 50_000
 
