@@ -95,10 +95,20 @@ def _of_ledger(numbers: DatabaseNumbers) -> Iterator[Metric]:
     )
     yield _gauge(
         "unclaimed_seconds",
-        "Time for which work has waited and no batch was claimed; 0 when none waits. What "
-        "`cratesort health` judges.",
-        numbers.unclaimed_seconds,
+        "Time for which work of a library root has waited and none was claimed; 0 when none "
+        "waits. What `cratesort health` judges.",
+        numbers.work.unclaimed_seconds,
     )
+    returned = GaugeMetricFamily(
+        "cratesort_returned_batches",
+        "Batches that came back after a transient fault and are not done, with the reason of the "
+        "one that came back most often.",
+        labels=["root", "reason"],
+    )
+    for work in numbers.work.roots:
+        if work.returned:
+            returned.add_metric([work.root, printable(work.reason or "")], work.returned)
+    yield returned
 
 
 def _of_measures(measures: Measures) -> Iterator[Metric]:

@@ -20,6 +20,7 @@ from db.registry.training_runs import TrainingRun
 from db.reporting import batch_metrics, counts
 from db.reporting.batch_metrics import Measures
 from db.reporting.counts import CategoryCounts, LedgerCounts
+from db.reporting.open_work import OpenWork, open_work
 from tasks.inbox.redis_lists import InboxCounts, count_entries
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import queue_lengths
@@ -43,7 +44,7 @@ class DatabaseNumbers:
     """All numbers of the database but those of the sounds."""
 
     ledger: LedgerCounts
-    unclaimed_seconds: float
+    work: OpenWork
     measures: Measures
     model_version: str
     run: TrainingRun | None
@@ -106,7 +107,7 @@ class MetricReader:
             self._roots = root_names.queued(connection)
             return DatabaseNumbers(
                 ledger=counts.ledger_counts(connection),
-                unclaimed_seconds=counts.waiting(connection).unclaimed_seconds,
+                work=open_work(connection),
                 measures=batch_metrics.totals(connection),
                 model_version=serving_version(connection),
                 run=training_runs.latest(connection),

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from classifier.errors import CratesortError
 from cli.console.exit_codes import Exit, explain
 from cli.console.options import json_option
 from cli.console.output import print_json, say
@@ -19,6 +20,7 @@ from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
 from cli.console.text_tables import labelled
 
 if TYPE_CHECKING:
+    from db.reporting.open_work import RootWork
     from workers.settings import Settings
 
 _PING_SECONDS: Final = 2.0
@@ -96,8 +98,8 @@ def _checks() -> Iterator[Check]:
         yield _failed("settings", error)
         return
     yield _settings(settings)
-    yield from _roots(settings)
     database = _guarded("database", _database, settings)
+    yield from _roots(settings, _known_names(settings))
     yield database
     if database.finding is not Finding.BAD and not is_missing(settings.database):
         yield _guarded("queue", _queue, settings)
@@ -148,7 +150,25 @@ def _settings(settings: "Settings") -> Check:
     return _good("settings", f"work is done {where}\n{sources}")
 
 
-def _roots(settings: "Settings") -> Iterator[Check]:
+def _known_names(settings: "Settings") -> dict[str, list[str]]:
+    """Return what is known directly below each library root; nothing without a database."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from db.engine import is_missing, reading
+    from db.queue.root_names import known_names
+
+    try:
+        if is_missing(settings.database):
+            return {}
+        with opened_database(settings) as (_, database), reading(database) as connection:
+            return {root: known_names(connection, root) for root in settings.library_roots}
+    except (CratesortError, SQLAlchemyError):
+        return {}  # another check says what is wrong
+
+
+def _roots(settings: "Settings", known: dict[str, list[str]]) -> Iterator[Check]:
+    from workers.library_roots import LibraryRoot
+
     if not settings.library_roots and not settings.in_process:
         yield _bad(
             "roots",
@@ -156,14 +176,18 @@ def _roots(settings: "Settings") -> Iterator[Check]:
             "set CRATESORT_LIBRARY_ROOTS, for example main=/library, on every host",
         )
     for name, folder in settings.library_roots.items():
-        if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir():
+        advice = "mount it, or correct CRATESORT_LIBRARY_ROOTS"
+        if not (os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()):
+            detail = f"{name} = {folder} is not a folder this user can read"
+            yield _bad("root", detail, advice)
+            continue
+        fault = LibraryRoot.named(name, settings).fault(known.get(name, ()))
+        if fault is None:
             yield _good("root", f"{name} = {folder}")
+        elif known.get(name):
+            yield _bad("root", f"{name}: {fault}", advice, Exit.UNREACHABLE)
         else:
-            yield _bad(
-                "root",
-                f"{name} = {folder} is not a folder this user can read",
-                "mount it, or correct CRATESORT_LIBRARY_ROOTS",
-            )
+            yield _look("root", f"{name}: {fault}", advice)
 
 
 def _database(name: str, settings: "Settings") -> Check:
@@ -202,24 +226,24 @@ def _database(name: str, settings: "Settings") -> Check:
 def _queue(name: str, settings: "Settings") -> Check:
     from cli.status.health import fault_of
     from db.engine import reading
-    from db.reporting.counts import waiting
+    from db.reporting.open_work import open_work
 
     with opened_database(settings) as (_, database), reading(database) as connection:
-        work = waiting(connection)
-    if not work.batches:
-        return _good(name, "no work waits")
+        work = open_work(connection)
     fault = fault_of(work, settings)
+    if not work.waiting and fault is None:
+        return _good(name, "no work waits")
     if work.without_root and not settings.reads_absolute_paths:
         return _bad(name, str(fault), ROOT_ADVICE)
     if settings.in_process:
         return _look(
             name,
-            f"{work.batches:,} batches wait that an earlier run left",
+            f"{work.waiting:,} batches wait that an earlier run left",
             "any `cratesort ingest` goes on with them",
         )
     if fault is None:
         unclaimed = f"unclaimed for {work.unclaimed_seconds:.0f} s"
-        return _good(name, f"{work.batches:,} batches wait, {unclaimed}")
+        return _good(name, f"{work.waiting:,} batches wait, {unclaimed}")
     return _bad(
         name,
         fault,
@@ -256,13 +280,22 @@ def _workers(name: str, settings: "Settings") -> Check:
     hold = f"{len(holding)} take no messages: {', '.join(sorted(holding))}"
     why = "see their logs: their database or a library root is away"
     if takes:
+        served = {_root(queue) for queues in answers.values() for queue in queues}
+        unserved = sorted({work.root for work in _work_left(settings) if work.root} - served)
+        if unserved:
+            return _bad(
+                name,
+                f"work waits of a library root that no worker takes: {', '.join(unserved)}",
+                "start a worker on a host that has it, or mount it",
+                Exit.UNREACHABLE,
+            )
         detail = f"{len(takes)} take work: {', '.join(sorted(takes))}"
         return _look(name, f"{detail}\n{hold}", why) if holding else _good(name, detail)
     if holding:
         return _bad(name, hold, why, Exit.UNREACHABLE)
     what = "no worker answers" if not kinds else "no worker that answers classifies"
     advice = "start one: cratesort worker --concurrency 2"
-    if _work_is_left(settings):
+    if _work_left(settings):
         return _bad(name, f"{what}, and work waits", advice, Exit.UNREACHABLE)
     return _look(name, what, advice)
 
@@ -271,14 +304,18 @@ def _kind(queue: dict[str, Any]) -> str:
     return str(queue["name"]).partition(".")[0]
 
 
-def _work_is_left(settings: "Settings") -> bool:
+def _root(queue: dict[str, Any]) -> str:
+    return str(queue["name"]).partition(".")[2]
+
+
+def _work_left(settings: "Settings") -> "Sequence[RootWork]":
     from db.engine import is_missing, reading
-    from db.reporting.counts import open_sounds
+    from db.reporting.open_work import open_work
 
     if is_missing(settings.database):
-        return False
+        return ()
     with opened_database(settings) as (_, database), reading(database) as connection:
-        return open_sounds(connection) > 0
+        return open_work(connection).roots
 
 
 def _model(name: str, settings: "Settings") -> Check:

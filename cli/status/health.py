@@ -1,7 +1,9 @@
 """``cratesort health``: whether work gets done, for a container's or a load balancer's check."""
 
 import sys
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,8 +13,16 @@ from cli.console.output import print_json, say
 from cli.console.session import NOT_READ, opened_database
 
 if TYPE_CHECKING:
-    from db.reporting.counts import Waiting
+    from pathlib import Path
+
+    from db.reporting.open_work import OpenWork
     from workers.settings import Settings
+
+#: A batch that came back so often in a row does so for a reason that does not go away.
+_OFTEN: Final = 3
+
+#: A mount that hangs must not keep a health check from its end.
+_ROOT_SECONDS: Final = 2.0
 
 
 @click.command()
@@ -21,38 +31,44 @@ if TYPE_CHECKING:
 )
 @json_option
 def health(of_inbox: bool, as_json: bool) -> None:
-    """Check whether waiting work is being claimed.
+    """Check whether waiting work is being claimed, and this host's library roots.
 
-    Only the database is read: a worker that runs and claims nothing is not healthy. With --inbox
-    only Redis is read: whether any intake has served the inbox within its lease.
+    Of the services only the database is read: a worker that runs and claims nothing is not
+    healthy. With --inbox only Redis is read: whether any intake has served the inbox within its
+    lease.
 
-    Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing was claimed for
-    CRATESORT_STUCK_SECONDS, no intake serves, or the database or Redis is unreachable.
+    Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing of a library root was
+    claimed for CRATESORT_STUCK_SECONDS, batches keep coming back, a library root of this host is
+    empty or another folder, no intake serves, or the database or Redis is unreachable.
     """
     if of_inbox:
         sys.exit(_of_inbox(as_json))
     from db.engine import is_missing, reading
-    from db.reporting.counts import Waiting, waiting
+    from db.queue.root_names import known_names
+    from db.reporting.open_work import OpenWork, open_work
     from workers.settings import load_settings
 
     settings = load_settings()
-    work = Waiting(0, 0, 0.0)
+    work = OpenWork()
+    known: dict[str, list[str]] = {}
     if not is_missing(settings.database):
         with opened_database(settings) as (_, database), reading(database) as connection:
-            work = waiting(connection)
-    stuck = fault_of(work, settings)
+            work = open_work(connection)
+            known = {root: known_names(connection, root) for root in settings.library_roots}
+    stuck = fault_of(work, settings) or next(_root_faults(settings, known), None)
     if as_json:
         print_json(
             {
                 "healthy": stuck is None,
-                "waiting_batches": work.batches,
+                "waiting_batches": work.waiting,
                 "unclaimed_seconds": round(work.unclaimed_seconds, 1),
+                "fault": stuck,
             }
         )
     elif stuck:
         say(f"stuck: {stuck}")
-    elif work.batches:
-        say(f"healthy: {work.batches:,} batches wait, unclaimed for {work.unclaimed_seconds:.0f} s")
+    elif work.waiting:
+        say(f"healthy: {work.waiting:,} batches wait, unclaimed for {work.unclaimed_seconds:.0f} s")
     else:
         say("healthy: no work waits")
     sys.exit(Exit.UNREACHABLE if stuck else Exit.DONE)
@@ -75,13 +91,43 @@ def _of_inbox(as_json: bool) -> Exit:
     return Exit.DONE if served else Exit.UNREACHABLE
 
 
-def fault_of(work: "Waiting", settings: "Settings") -> str | None:
+def fault_of(work: "OpenWork", settings: "Settings") -> str | None:
     """Return the sentence about work that is not done; None when all is well."""
     if work.without_root and not settings.reads_absolute_paths:
         return f"{work.without_root:,} batches have absolute paths, {NOT_READ}"
-    if work.unclaimed_seconds > settings.stuck_seconds:
-        return (
-            f"work exists ({work.batches:,} batches) and nothing has been claimed for "
-            f"{work.unclaimed_seconds:,.0f} s"
-        )
+    for root in work.roots:
+        of_root = f" of the library root {root.root!r}" if root.root else ""
+        if root.unclaimed_seconds > settings.stuck_seconds:
+            return (
+                f"work exists ({root.waiting:,} batches{of_root}) and nothing has been claimed for "
+                f"{root.unclaimed_seconds:,.0f} s"
+            )
+        if root.setbacks >= _OFTEN:
+            return (
+                f"{root.returned:,} batches{of_root} came back, up to {root.setbacks} times in a "
+                f"row: {root.reason or 'a version of cratesort that records no reason'}"
+            )
     return None
+
+
+def _root_faults(settings: "Settings", known: dict[str, list[str]]) -> Iterator[str]:
+    """Yield what is wrong with the library roots that are folders of this host.
+
+    Others are no fault of this host: a beat, say, needs none.
+    """
+    from workers.library_roots import LibraryRoot
+
+    def look(name: str, folder: "Path") -> None:
+        if folder.is_dir() and known.get(name):
+            faults[name] = LibraryRoot.named(name, settings).fault(known[name])
+        else:
+            faults[name] = None
+
+    for name, folder in settings.library_roots.items():
+        faults: dict[str, str | None] = {}
+        thread = threading.Thread(target=look, args=(name, folder), daemon=True)
+        thread.start()
+        thread.join(_ROOT_SECONDS)
+        fault = faults.get(name, f"{folder} does not answer")
+        if fault is not None:
+            yield f"the library root {name!r}: {fault}; is it mounted?"

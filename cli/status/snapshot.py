@@ -9,6 +9,7 @@ from db.engine import reading
 from db.registry import training_runs
 from db.registry.bundles import serving_version
 from db.reporting import counts, ingest_progress, throughput
+from db.reporting.open_work import open_work
 from db.reporting.throughput import HostAtWork
 
 if TYPE_CHECKING:
@@ -82,6 +83,22 @@ class InboxStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RootStatus:
+    """A library root with work that is not done (`db.reporting.open_work.RootWork`).
+
+    `unserved`: whether none of it was claimed for CRATESORT_STUCK_SECONDS.
+    """
+
+    root: str
+    waiting: int
+    unclaimed_seconds: float
+    unserved: bool
+    returned: int
+    setbacks: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of a library and of the work on it; docs/operations.md lists the keys.
 
@@ -93,6 +110,7 @@ class Status:
     sounds: SoundsStatus
     batches: dict[str, int]
     oldest_waiting_seconds: float | None
+    roots: list[RootStatus]
     workers: dict[str, HostAtWork]
     ingests: list[IngestStatus]
     categories: dict[str, int]
@@ -114,6 +132,7 @@ def read_status(database: "Engine", settings: "Settings") -> Status:
         ingests = ingest_progress.progress(connection)
         version = serving_version(connection)
         run = training_runs.latest(connection)
+        left = open_work(connection)
     for host in work.hosts.values():
         host.files_per_second = round(host.files_per_second, 2)
     given_up = sum(sounds.errors.get(code, 0) for code in GIVEN_UP)
@@ -121,6 +140,16 @@ def read_status(database: "Engine", settings: "Settings") -> Status:
         sounds=_filled(SoundsStatus, sounds, given_up=given_up),
         batches=ledger.batches,
         oldest_waiting_seconds=ledger.oldest_seconds,
+        roots=[
+            _filled(
+                RootStatus,
+                root,
+                unclaimed_seconds=round(root.unclaimed_seconds, 1),
+                unserved=not settings.in_process
+                and root.unclaimed_seconds > settings.stuck_seconds,
+            )
+            for root in left.roots
+        ],
         workers=work.hosts,
         ingests=[
             _filled(

@@ -14,7 +14,13 @@ from db.errors import is_away, plain
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from cli.status.snapshot import InboxStatus, IngestStatus, Status, TrainingStatus
+    from cli.status.snapshot import (
+        InboxStatus,
+        IngestStatus,
+        RootStatus,
+        Status,
+        TrainingStatus,
+    )
 
 _REFRESH_SECONDS: Final = 1.0
 _BAR_CELLS: Final = 16
@@ -23,7 +29,7 @@ _NARROW_COLUMNS: Final = 70
 
 _STYLES: Final = {
     r"^(cratesort .*|Latest ingests|Workers, last minute|Without a category)$": "bold",
-    r"^(the database does|what follows).*": "red",
+    r"^(the database does|what follows|Unserved |Returned ).*": "red",
     r"[1-9][\d,]* failed": "red",
     r"[\d,]+/s( .* left)?": "cyan",
     "█+": "green",
@@ -43,6 +49,8 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
     ]
     if status.oldest_waiting_seconds is not None:
         lines.append(f"Waiting   the oldest for {_duration(status.oldest_waiting_seconds)}")
+    for root in status.roots:
+        lines += _root_lines(root)
     if status.inbox is not None:
         lines.append(_inbox_line(status.inbox))
     if status.training is not None:
@@ -66,6 +74,22 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
             f"{sounds.given_up:,} given up (tried in vain); once the cause is fixed: "
             "cratesort retry --failed",
         ]
+    return lines
+
+
+def _root_lines(root: "RootStatus") -> list[str]:
+    """Return a line about a root that nobody serves, and one about batches that came back."""
+    of_root = f" of {root.root!r}" if root.root else ""
+    lines = []
+    if root.unserved:
+        seconds = _duration(root.unclaimed_seconds)
+        lines.append(f"Unserved  nothing{of_root} claimed for {seconds}: does a worker have it?")
+    if root.returned:
+        reason = printable(root.reason or "no reason is recorded")
+        lines.append(
+            f"Returned  {root.returned:,} batches{of_root}, up to {root.setbacks} times in a row: "
+            f"{reason}"
+        )
     return lines
 
 

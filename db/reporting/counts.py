@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, func, literal, select, text, union_all
+from sqlalchemy import Connection, func, literal, select, text, union_all
 
 from classifier.categories import CATEGORIES
 from db.dialects import now
@@ -137,47 +137,6 @@ def sound_counts(connection: Connection) -> SoundCounts:
         categories=categories.filed,
         labelled=categories.labelled,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Work that nobody has taken in hand, for health checks.
-
-    - `batches`: pending or queued.
-    - `without_root`: those of them that have absolute paths, which only a process without a broker
-      reads.
-    - `unclaimed_seconds`: since any batch was last claimed, or since the oldest of these was
-      written if that is shorter; zero when none waits.
-    """
-
-    batches: int
-    without_root: int
-    unclaimed_seconds: float
-
-
-def waiting(connection: Connection) -> Waiting:
-    """Return how much work waits, and for how long nobody has claimed any, by one clock."""
-    waits = batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED))
-    count, without_root, oldest = connection.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(case((batches.c.root == "", 1), else_=0)), 0),
-            func.min(batches.c.created_at),
-        ).where(waits)
-    ).one()
-    if not count:
-        return Waiting(0, 0, 0.0)
-    # Ordered and not max(): SQLite and PostgreSQL then read one entry of the index.
-    claimed_last = (
-        select(batches.c.started_at)
-        .where(batches.c.started_at.is_not(None))
-        .order_by(batches.c.started_at.desc())
-        .limit(1)
-    )
-    claimed = connection.execute(claimed_last).scalar_one_or_none()
-    moment = connection.execute(select(now())).scalar_one()
-    since = oldest if claimed is None else max(oldest, claimed)
-    return Waiting(count, int(without_root), max(0.0, (moment - since).total_seconds()))
 
 
 def sounds_without_root(connection: Connection) -> int:

@@ -6,8 +6,11 @@ Not here: a worker that is frozen (`tests.faults`).
 import json
 
 import pytest
+from sqlalchemy import update
 
+from db.tables import batches
 from tests.support import sounds
+from tests.support.databases import connected
 from tests.support.servers.lifecycle import free_port
 
 #: Whatever waits when a command is typed has waited for longer.
@@ -53,6 +56,40 @@ def test_work_that_nobody_takes_is_exit_code_3_and_a_sentence(run_cli, waiting):
     assert "work exists (1 batches) and nothing has been claimed for" in done.stdout
 
 
+@pytest.fixture
+def rooted(folder):
+    """The settings of one process that knows the folder as a library root."""
+    return {"CRATESORT_LIBRARY_ROOTS": f"main={folder}"}
+
+
+def test_a_root_that_is_empty_though_sounds_are_known_below_it_is_a_fault(run_cli, rooted, folder):
+    run_cli("ingest", folder, settings=rooted)
+    assert run_cli("health", settings=rooted).code == 0
+    (folder / "kick.wav").unlink()
+    done = run_cli("health", settings=rooted)
+    assert done.code == 3
+    assert done.stdout == f"stuck: the library root 'main': {folder} is empty; is it mounted?\n"
+    done = run_cli("doctor", settings=rooted)
+    assert done.code == 3
+    assert f"BAD   root       main: {folder} is empty" in done.stdout
+    # One that is not there is named by doctor; a host that classifies nothing needs none
+    folder.rmdir()
+    assert run_cli("health", settings=rooted).code == 0
+    assert run_cli("doctor", settings=rooted).code == 2
+
+
+def test_work_that_keeps_coming_back_is_a_fault_with_its_reason(run_cli, rooted, folder, tmp_path):
+    run_cli("ingest", folder, "--no-wait", settings=rooted)
+    url = f"sqlite:///{tmp_path}/.local/share/cratesort/cratesort.db"
+    with connected(url) as engine, engine.begin() as connection:
+        connection.execute(update(batches).values(setbacks=3, reason="not mounted"))
+    done = run_cli("health", settings=rooted)
+    assert done.code == 3
+    came_back = "1 batches of the library root 'main' came back, up to 3 times in a row"
+    assert done.stdout == f"stuck: {came_back}: not mounted\n"
+    assert "Returned  1 batches of 'main'" in run_cli("status", settings=rooted).stdout
+
+
 def test_work_that_waits_a_moment_is_healthy(run_cli, waiting):
     done = run_cli("health")
     assert done.code == 0, done.stdout
@@ -74,7 +111,7 @@ def test_json_says_the_same_with_the_same_exit_code(run_cli, waiting, settings, 
     done = run_cli("health", "--json", settings=settings)
     report = json.loads(done.stdout)
     assert (done.code, report["healthy"], report["waiting_batches"]) == (code, healthy, 1)
-    assert list(report) == ["healthy", "waiting_batches", "unclaimed_seconds"]
+    assert list(report) == ["healthy", "waiting_batches", "unclaimed_seconds", "fault"]
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
@@ -122,7 +159,7 @@ def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
     run_cli("ingest", folder, "--no-wait", settings=fleet)
     done = run_cli("doctor", settings=fleet | AT_ONCE)
     assert done.code == 3
-    assert "BAD   queue      work exists (1 batches) and nothing has been claimed" in done.stdout
+    assert "BAD   queue      work exists (1 batches of the library root" in done.stdout
     assert "-> see whether workers run" in done.stdout
     # Who looks in words looks at the same as who looks in JSON; and no worker is no better a
     # moment earlier

@@ -6,7 +6,8 @@ from sqlalchemy import update
 from db.dialects import now
 from db.engine import reading
 from db.queue import ledger, recovery
-from db.reporting.counts import Waiting, waiting
+from db.queue.batch import BatchEntry
+from db.reporting.open_work import OpenWork, open_work
 from db.tables import batches
 
 
@@ -16,8 +17,8 @@ def waits(database):
 
     def look():
         with reading(database) as connection:
-            told = waiting(connection)
-        return told.batches, round(told.unclaimed_seconds / 60)
+            told = open_work(connection)
+        return told.waiting, round(told.unclaimed_seconds / 60)
 
     return look
 
@@ -35,17 +36,17 @@ def date_back(database):
 
 
 def test_nothing_waits_in_an_empty_ledger(take):
-    assert take(waiting) == Waiting(0, 0, 0.0)
+    assert take(open_work) == OpenWork()
 
 
-def test_nothing_waits_when_all_is_running_or_done(add_batches, claim, take, date_back):
+def test_nothing_waits_when_all_is_running_or_done(add_batches, claim, take, waits, date_back):
     add_batches(1, 1)
     claim(1)
     claim(2)
     take(ledger.finish, 1, token="ours", classified=1, failed=0)
     date_back(1, "started_at", 60)
     date_back(2, "started_at", 60)
-    assert take(waiting) == Waiting(0, 0, 0.0)
+    assert waits() == (0, 0)
 
 
 def test_a_new_batch_has_not_waited_yet(add_batches, waits):
@@ -117,4 +118,33 @@ def test_a_claim_by_a_clock_that_was_put_back_since_is_no_negative_time(
     add_batches(1, 1)
     claim(1)
     date_back(1, "started_at", -60)
-    assert take(waiting) == Waiting(1, 0, 0.0)
+    assert take(open_work).unclaimed_seconds == 0.0
+
+
+def test_a_root_that_nobody_takes_waits_though_others_are_taken(
+    add_batches, claim, database, take, waits, date_back
+):
+    # Given a root of which nothing was claimed for an hour, and another of which just now
+    add_batches(1, 1)
+    with database.begin() as connection:
+        ledger.add_batch(connection, 1, "packs", [BatchEntry("a.wav", "a pack", "a vendor")])
+    claim(1)
+    date_back(3, "created_at", 60)
+    assert waits() == (2, 60)
+    library, packs = take(open_work).roots
+    assert (library.root, library.waiting, round(library.unclaimed_seconds / 60)) == (
+        "library",
+        1,
+        0,
+    )
+    assert (packs.root, packs.waiting, round(packs.unclaimed_seconds / 60)) == ("packs", 1, 60)
+
+
+def test_what_keeps_coming_back_is_told_with_its_reason(add_batches, claim, take):
+    add_batches(1, 1)
+    for reason in ("slow", "not mounted"):
+        claim(1)
+        take(recovery.hand_back, 1, token="ours", after_seconds=0)
+        take(recovery.record_reason, 1, reason)
+    (work,) = take(open_work).roots
+    assert (work.returned, work.setbacks, work.reason) == (1, 2, "not mounted")

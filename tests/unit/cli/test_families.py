@@ -12,6 +12,7 @@ from cli.metrics.readings import BrokerNumbers, DatabaseNumbers, SoundNumbers
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS, Measures
 from db.reporting.counts import CategoryCounts, LedgerCounts
+from db.reporting.open_work import OpenWork, RootWork
 from db.states import BatchState, RunState, RunTrigger, RunVerdict
 from tasks.inbox.redis_lists import InboxCounts
 from tests.support.places import REPOSITORY
@@ -60,7 +61,7 @@ class FullReader:
     def database(self):
         return DatabaseNumbers(
             ledger=LedgerCounts(dict.fromkeys(map(str, BatchState), 1), 1, 1, 1, 1.0),
-            unclaimed_seconds=1.0,
+            work=OpenWork((RootWork("packs", 1, 1.0, 1, 3, "not\nmounted"),)),
             measures=Measures(
                 batches=1,
                 waited=(1,) * len(WAIT_BOUNDS_SECONDS),

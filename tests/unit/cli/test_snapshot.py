@@ -3,13 +3,21 @@
 import re
 from dataclasses import fields
 
-from cli.status.snapshot import InboxStatus, IngestStatus, SoundsStatus, Status, TrainingStatus
+from cli.status.snapshot import (
+    InboxStatus,
+    IngestStatus,
+    RootStatus,
+    SoundsStatus,
+    Status,
+    TrainingStatus,
+)
 from db.reporting.throughput import HostAtWork
 from tests.support.places import REPOSITORY
 
 PARTS = {
     "": Status,
     "sounds": SoundsStatus,
+    "roots": RootStatus,
     "workers": HostAtWork,
     "ingests": IngestStatus,
     "training": TrainingStatus,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.status.snapshot import IngestStatus, SoundsStatus, Status
+from cli.status.snapshot import IngestStatus, RootStatus, SoundsStatus, Status
 from cli.status.view import screen, status_lines
 from db.reporting.throughput import HostAtWork
 
@@ -23,9 +23,11 @@ def status(**changes):
         "sounds": SoundsStatus(classified=240, failed=10, needs_review=3, given_up=0),
         "batches": {"pending": 2, "queued": 1, "running": 1, "done": 1},
         "oldest_waiting_seconds": 75.0,
+        "roots": [],
         "workers": {"host-a": HostAtWork(processes=2, batches_in_hand=1, files_per_second=50.0)},
         "ingests": [ingest(1)],
         "categories": {"drum": 240},
+        "labelled": {},
         "errors": {"not_audio": 10},
         "model_version": "starter-3",
         "training": None,
@@ -111,3 +113,11 @@ def test_each_ingest_says_how_it_stands(changes, pace):
     (line,) = [line for line in status_lines(status(ingests=[ingest(1, **changes)]), None)
                if "/mnt/packs/Acme" in line]  # fmt: skip
     assert line.endswith(f"10 failed {pace} /mnt/packs/Acme")
+
+
+def test_a_root_that_nobody_serves_and_what_comes_back_have_a_line_each():
+    root = RootStatus("packs", 3, 150.0, True, 2, 4, "not mounted\x1b[2J")
+    lines = status_lines(status(roots=[root]), None)
+    assert "Unserved  nothing of 'packs' claimed for 0:02:30: does a worker have it?" in lines
+    returned = "Returned  2 batches of 'packs', up to 4 times in a row: not mounted\\x1b[2J"
+    assert returned in lines
