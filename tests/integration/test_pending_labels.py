@@ -6,11 +6,11 @@ from sqlalchemy import func, select
 from db.results import labels, pending_labels, sounds
 from db.results.labels import GivenLabel
 from db.results.sounds import sound_key
-from db.states import LabelSource
+from db.states import GIVEN_SOURCES
 from db.tables import label_history
 from tests.support.sound_results import failed, predicted
 
-HUMAN, VENDOR, IMPORT = LabelSource
+HUMAN, VENDOR, IMPORT = GIVEN_SOURCES
 
 
 @pytest.fixture
