@@ -289,8 +289,8 @@ sounds: Final = Table(
     ),
 )
 
-# Every label that was ever given; rows are only added. It names sounds by root and path, so that it
-# outlives rows of `sounds`.
+# Every label that was ever given; rows are only added, and follow a file that moves. It names
+# sounds by root and path, so that it outlives rows of `sounds`.
 label_history: Final = Table(
     "label_history",
     metadata,

@@ -39,10 +39,10 @@ _STYLES: Final = {
 
 def status_lines(status: "Status", width: int | None) -> list[str]:
     """Return a status as text, the sources of ingests cut to `width` cells of a terminal."""
-    sounds = status.sounds
+    sounds, labelled = status.sounds, sum(status.labelled.values())
     lines = [
         f"Sounds    {sounds.classified:,} classified, {sounds.failed:,} failed, "
-        f"{sounds.needs_review:,} to review",
+        f"{sounds.needs_review:,} to review" + (f", {labelled:,} with a label" if labelled else ""),
         "Batches   " + ", ".join(f"{count:,} {state}" for state, count in status.batches.items()),
         f"Pace      {status.files_per_second:,.0f} files/s over the last minute",
         f"Model     {printable(status.model_version)}",

@@ -43,14 +43,14 @@ class Ignored:
     - `unsupported_format`: how many of them are named like audio of a format that is not read.
     - `folders`: those that were not walked, each with the reason.
     - `not_walked`: these, and folders that were left out.
-    - `sounds_in`: how many sounds were found below each folder that was given.
+    - `sounds_in`: how many sounds were found below each folder that was given, by their root.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     unsupported_format: int = 0
     folders: list[str] = field(default_factory=list)
     not_walked: set[bytes] = field(default_factory=set)
-    sounds_in: Counter[bytes] = field(default_factory=Counter)
+    sounds_in: dict[bytes, Counter[str]] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -97,10 +97,10 @@ def find(
         if path in named:
             yield locator.sound(locator.library_root(path), path)
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
-            ignored.sounds_in[path] = 0
+            by_root = ignored.sounds_in[path] = Counter()
             base = path.rstrip(b"/")
             for sound in _walk(base, locator, ignored, named, Exclusion(exclude, base)):
-                ignored.sounds_in[path] += 1
+                by_root[sound.root] += 1
                 yield sound
 
 

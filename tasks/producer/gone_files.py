@@ -129,14 +129,14 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
     folders: list[Folder] = []
     empty: dict[str, int] = {}
     for base, found in walked.sounds_in.items():
-        parts = locator.parts_of(base)
-        if found:
-            folders += parts
-        elif base not in walked.not_walked:
-            with reading(database) as connection:
-                known, _ = gone.tally(connection, parts)
-            if known:
-                empty[printable(path_text(base))] = known
+        for path, part in locator.parts_of(base).items():
+            if found[part.root]:
+                folders.append(part)
+            elif path not in walked.not_walked:
+                with reading(database) as connection:
+                    known, _ = gone.tally(connection, [part])
+                if known:
+                    empty[printable(path_text(path))] = known
     if not folders:
         return Settled(0, 0, empty)
     gone_ids, moved = _told_apart(database, met, folders, _Absence(locator, walked.not_walked))

@@ -107,17 +107,14 @@ class Locator:
             f"find it. To allow it: CRATESORT_LIBRARY_ROOTS={more}{name}={shown}"
         )
 
-    def parts_of(self, folder: bytes) -> list[Folder]:
-        """Return where the sounds below a resolved folder are: in its root, and roots within it."""
+    def parts_of(self, folder: bytes) -> dict[bytes, Folder]:
+        """Return a resolved folder and the roots within it, each as rows of its sounds have it."""
         root = self.library_root(folder)
-        return [
-            folder_of(root.name, root.path_of(folder)),
-            *(
-                Folder(other.name, "")
-                for other in self._roots
-                if other.folder.startswith(folder.rstrip(b"/") + b"/")
-            ),
-        ]
+        parts = {folder: folder_of(root.name, root.path_of(folder))}
+        for other in self._roots:
+            if other.folder.startswith(folder.rstrip(b"/") + b"/"):
+                parts[other.folder] = folder_of(other.name, "")
+        return parts
 
     def known_root(self, name: str) -> LibraryRoot | None:
         """Return the root of this name; None where this host does not know it."""

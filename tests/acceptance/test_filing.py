@@ -75,6 +75,7 @@ def test_a_label_wins_in_filters_and_counts(run, listed, corrected):
     assert "Kick.wav" not in listed("--category", "drum")
     assert "Kick.wav" not in listed("--below", "1")
     assert (status["categories"]["vocal"], status["labelled"]) == (len(vocals), {"vocal": 1})
+    assert ", 1 with a label" in run("status").stdout
     again = run("ingest", corrected).stdout
     assert "1 of them by their label, the others by the model" in again
 

@@ -193,6 +193,18 @@ def test_a_folder_without_any_sound_says_nothing_where_sounds_are_known(known, w
     assert walk(known).gone == 2
 
 
+def test_a_root_without_any_sound_within_a_walked_one_says_nothing(known, walk, settings, database):
+    # Given that a folder of the root is a root of its own, whose mount is away
+    settings.library_roots["inner"] = known / "inner"
+    (known / "inner").mkdir()
+    with database.begin() as connection:
+        sounds.save(connection, [predicted("x.wav", root="inner")])
+    # When the root around it is walked
+    submission = walk(known)
+    # Then its sounds are not gone
+    assert (submission.gone, submission.empty) == (0, {str(known / "inner"): 1})
+
+
 @pytest.mark.parametrize("unknown", ["unreadable", "excluded", "hidden"])
 def test_a_folder_that_was_not_walked_says_nothing(
     known, walk, visit, listed, monkeypatch, unknown
@@ -353,4 +365,4 @@ def test_a_walk_says_which_folders_it_did_not_enter(known, settings):
     source.ignored = ignored
     assert len(list(source)) == 3
     assert ignored.not_walked == {os.fsencode(known / ".git")}
-    assert ignored.sounds_in == {os.fsencode(known): 3}
+    assert ignored.sounds_in == {os.fsencode(known): {"main": 3}}
