@@ -19,7 +19,7 @@ from classifier.headers.layout import FilePart, Layout, StandIn
 
 _AIFC_TYPES: Final = frozenset(
     {
-        *(b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42ni", b"23ni"),
+        *(b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42n1", b"23ni"),
         *(b"fl32", b"FL32", b"fl64", b"FL64", b"alaw", b"ALAW", b"ulaw", b"ULAW"),
     }
 )
@@ -79,6 +79,8 @@ def _extent(file: FilePart, body: int, length: int) -> Extent:
     # Eight bytes come first: how far behind them the sound starts, and the size of its blocks.
     offset = int.from_bytes(file.at(body, 4), "big")
     start = body + 8 + offset
+    if 0 < length <= 8 + offset:
+        return Extent(0, 0, start)
     outer_end = 8 + int.from_bytes(file.head[4:8], "big")
     return Extent.of(start, max(0, length - 8 - offset), file.size_bytes, outer_end)
 

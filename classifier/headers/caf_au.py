@@ -13,6 +13,8 @@ from classifier.headers.layout import FilePart, Layout, StandIn, StreamInfo
 _CAF_CHUNK: Final = struct.Struct(">4sQ")
 _CAF_FORMATS: Final = frozenset({b"lpcm", b"alaw", b"ulaw", b"alac"})
 _CAF_DESCRIPTION_BYTES: Final = 32
+_CAF_PACKETS_BYTES: Final = 16
+_CAF_COOKIE_BYTES: Final = 48
 _ALAC_BITS: Final = {1: 16, 2: 20, 3: 24, 4: 32}
 
 # Sun audio encodings: mu-law, 8- to 32-bit PCM, float, double, A-law.
@@ -36,37 +38,45 @@ def caf(file: FilePart) -> Layout:
             f"its CAF format is {kind!r}; expected PCM, A-law, mu-law or ALAC",
         )
     is_alac = kind == b"alac"
-    alac_info = None
+    has_bits = description[15] in _ALAC_BITS
+    packets = cookie = b""
     extent = None
     for name, body, length in walk(file, 8, _CAF_CHUNK, alignment=1):
         if name == b"data" and extent is None:
             # The first four bytes count edits and are not sound.
             extent = Extent.of(body + 4, max(0, length - 4), file.size_bytes)
-        elif name == b"pakt" and is_alac:
-            alac_info = _alac_info(description, file.at(body, min(length, 16)))
-        if extent is not None and (alac_info is not None or not is_alac):
+        elif name == b"pakt":
+            packets = file.at(body, min(length, _CAF_PACKETS_BYTES))
+        elif name == b"kuki":
+            cookie = file.at(body, min(length, _CAF_COOKIE_BYTES))
+        if extent is not None and (not is_alac or (packets and (has_bits or cookie))):
             break
     if extent is None:
         raise missing_chunk("CAF", "data")
-    if is_alac and alac_info is None:
-        raise missing_chunk("CAF", "pakt")
+    if is_alac:
+        alac = _alac_info(description, packets, cookie)
+        return Layout("CAF", alac, extent.missing, note=extent.note)
     start = b"caff" + struct.pack(">HH", 1, 0)
     start += _CAF_CHUNK.pack(b"desc", len(description)) + description
     start += _CAF_CHUNK.pack(b"data", 4 + extent.there) + bytes(4)
-    source = alac_info or StandIn(start, extent.there)
-    return Layout("CAF", source, extent.missing, note=extent.note)
+    return Layout("CAF", StandIn(start, extent.there), extent.missing, note=extent.note)
 
 
-def _alac_info(description: bytes, packets: bytes) -> StreamInfo:
+def _alac_info(description: bytes, packets: bytes, cookie: bytes) -> StreamInfo:
     """Return the numbers of Apple's lossless codec, whose chunk of packets counts the frames.
 
     libsndfile counts them by decoding the last packet, and a decoder is what hostile files aim at.
     """
     rate_hz, _, flags, _, _, channels = struct.unpack_from(">d4sIIII", description)
-    if len(packets) < 16 or flags not in _ALAC_BITS or not 0 < rate_hz < 2**31:
+    if len(packets) < _CAF_PACKETS_BYTES:
+        raise missing_chunk("CAF", "pakt")
+    # ffmpeg states the bits in the codec's own header alone, and puts that behind two of MPEG-4's.
+    of_codec = cookie[24:] if cookie[4:8] == b"frma" else cookie
+    bits = _ALAC_BITS.get(flags, of_codec[5] if len(of_codec) > 5 else 0)
+    if bits not in _ALAC_BITS.values() or not 0 < rate_hz < 2**31:
         raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no valid numbers of ALAC")
     n_frames = struct.unpack_from(">q", packets, 8)[0]
-    return StreamInfo(round(rate_hz), channels, max(0, n_frames), f"ALAC_{_ALAC_BITS[flags]}")
+    return StreamInfo(round(rate_hz), channels, max(0, n_frames), f"ALAC_{bits}")
 
 
 def au(file: FilePart) -> Layout:
@@ -74,18 +84,16 @@ def au(file: FilePart) -> Layout:
     head = file.head[:_AU_HEADER_BYTES]
     if len(head) < _AU_HEADER_BYTES:
         raise SoundError(ErrorCode.INVALID_HEADER, "its AU header is not whole")
-    body, stated, encoding = struct.unpack_from(">III", head, 4)
+    # Digital Equipment's machines wrote it in their own order of bytes.
+    order = "<" if head[:4] == b"dns." else ">"
+    body, stated, encoding = struct.unpack_from(order + "III", head, 4)
     if encoding not in _AU_ENCODINGS:
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its AU encoding is {encoding}; expected PCM, float, A-law or mu-law",
         )
-    if body < _AU_HEADER_BYTES:
-        raise SoundError(
-            ErrorCode.INVALID_HEADER, "its AU header states that the sound begins within the header"
-        )
-    extent = Extent.of(body, stated, file.size_bytes)
+    extent = Extent.of(max(body, _AU_HEADER_BYTES), stated, file.size_bytes)
     # A length of all ones is as long as the file, also where 32 bits would not be enough.
-    start = b".snd" + struct.pack(">II", _AU_HEADER_BYTES, 0xFFFFFFFF)
+    start = head[:4] + struct.pack(order + "II", _AU_HEADER_BYTES, 0xFFFFFFFF)
     stand_in = StandIn(start + head[12:], extent.there)
     return Layout("AU", stand_in, extent.missing, note=extent.note)

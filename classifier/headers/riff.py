@@ -162,8 +162,8 @@ def w64(file: FilePart) -> Layout:
     stated = _W64_CHUNK.pack(_W64_FMT, 24 + len(fmt)) + fmt + b"\0" * (-len(fmt) % 8)
     stated += _W64_CHUNK.pack(_W64_DATA, 24 + extent.there)
     start = _W64_CHUNK.pack(W64_RIFF, 40 + len(stated) + extent.there) + W64_WAVE
-    stand_in = StandIn(start + stated, extent.there)
-    return Layout("W64", stand_in, extent.missing, note=extent.note)
+    source = _stream_info(fmt, extent.there, "<") or StandIn(start + stated, extent.there)
+    return Layout("W64", source, extent.missing, note=extent.note)
 
 
 def _required(fmt: bytes, extent: Extent | None, container: str, order: str) -> tuple[int, Extent]:

@@ -37,6 +37,7 @@ _READERS: Final[dict[bytes, Callable[[FilePart], Layout]]] = {
     b"fLaC": flac.flac,
     b"OggS": ogg.ogg,
     b".snd": caf_au.au,
+    b"dns.": caf_au.au,
     b"caff": caf_au.caf,
     b"MThd": midi.midi,
 }
