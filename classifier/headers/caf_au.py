@@ -4,6 +4,7 @@ Sources: Apple Core Audio Format 1.0; Sun audio.
 """
 
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
@@ -13,8 +14,8 @@ from classifier.headers.layout import FilePart, Layout, StandIn, StreamInfo
 _CAF_CHUNK: Final = struct.Struct(">4sQ")
 _CAF_FORMATS: Final = frozenset({b"lpcm", b"alaw", b"ulaw", b"alac"})
 _CAF_DESCRIPTION_BYTES: Final = 32
-_CAF_PACKETS_BYTES: Final = 16
-_CAF_COOKIE_BYTES: Final = 48
+_CAF_PACKETS: Final = struct.Struct(">qq")
+_ALAC_CHUNKS: Final = frozenset({b"data", b"pakt", b"kuki"})
 _ALAC_BITS: Final = {1: 16, 2: 20, 3: 24, 4: 32}
 
 # Sun audio encodings: mu-law, 8- to 32-bit PCM, float, double, A-law.
@@ -37,46 +38,66 @@ def caf(file: FilePart) -> Layout:
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its CAF format is {kind!r}; expected PCM, A-law, mu-law or ALAC",
         )
-    is_alac = kind == b"alac"
-    has_bits = description[15] in _ALAC_BITS
-    packets = cookie = b""
-    extent = None
+    chunks: dict[bytes, tuple[int, int]] = {}
+    sought = _ALAC_CHUNKS if kind == b"alac" else {b"data"}
     for name, body, length in walk(file, 8, _CAF_CHUNK, alignment=1):
-        if name == b"data" and extent is None:
-            # The first four bytes count edits and are not sound.
-            extent = Extent.of(body + 4, max(0, length - 4), file.size_bytes)
-        elif name == b"pakt":
-            packets = file.at(body, min(length, _CAF_PACKETS_BYTES))
-        elif name == b"kuki":
-            cookie = file.at(body, min(length, _CAF_COOKIE_BYTES))
-        if extent is not None and (not is_alac or (packets and (has_bits or cookie))):
+        chunks.setdefault(name, (body, length))
+        if sought <= chunks.keys():
             break
-    if extent is None:
+    if b"data" not in chunks:
         raise missing_chunk("CAF", "data")
-    if is_alac:
-        alac = _alac_info(description, packets, cookie)
-        return Layout("CAF", alac, extent.missing, note=extent.note)
+    body, length = chunks[b"data"]
+    # The first four bytes count edits and are not sound.
+    extent = Extent.of(body + 4, max(0, length - 4), file.size_bytes)
+    if kind == b"alac":
+        info = _alac(file, description, chunks, extent.end)
+        return Layout("CAF", info, extent.missing, note=extent.note)
     start = b"caff" + struct.pack(">HH", 1, 0)
     start += _CAF_CHUNK.pack(b"desc", len(description)) + description
     start += _CAF_CHUNK.pack(b"data", 4 + extent.there) + bytes(4)
     return Layout("CAF", StandIn(start, extent.there), extent.missing, note=extent.note)
 
 
-def _alac_info(description: bytes, packets: bytes, cookie: bytes) -> StreamInfo:
+def _alac(
+    file: FilePart, description: bytes, chunks: Mapping[bytes, tuple[int, int]], end: int
+) -> StreamInfo:
     """Return the numbers of Apple's lossless codec, whose chunk of packets counts the frames.
 
     libsndfile counts them by decoding the last packet, and a decoder is what hostile files aim at.
+    `end` is that of the sound.
     """
-    rate_hz, _, flags, _, _, channels = struct.unpack_from(">d4sIIII", description)
-    if len(packets) < _CAF_PACKETS_BYTES:
+    rate_hz, _, flags, _, most_frames, channels = struct.unpack_from(">d4sIIII", description)
+    start, length = chunks.get(b"pakt", (0, 0))
+    counts = file.at(start, min(length, _CAF_PACKETS.size))
+    if len(counts) < _CAF_PACKETS.size:
         raise missing_chunk("CAF", "pakt")
-    # ffmpeg states the bits in the codec's own header alone, and puts that behind two of MPEG-4's.
-    of_codec = cookie[24:] if cookie[4:8] == b"frma" else cookie
-    bits = _ALAC_BITS.get(flags, of_codec[5] if len(of_codec) > 5 else 0)
+    # ffmpeg states the bits in the codec's own header alone, behind two of MPEG-4's.
+    start_of_codec, _ = chunks.get(b"kuki", (file.size_bytes, 0))
+    if file.at(start_of_codec + 4, 4) == b"frma":
+        start_of_codec += 24
+    bits = _ALAC_BITS.get(flags) or int.from_bytes(file.at(start_of_codec + 5, 1), "big")
     if bits not in _ALAC_BITS.values() or not 0 < rate_hz < 2**31:
         raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no valid numbers of ALAC")
-    n_frames = struct.unpack_from(">q", packets, 8)[0]
+    n_packets, n_frames = _CAF_PACKETS.unpack(counts)
+    if n_frames == n_packets * most_frames:
+        # It counts the last packet as full, as ffmpeg does.
+        n_frames -= most_frames - _last_alac_packet_frames(file, start + length, end, most_frames)
     return StreamInfo(round(rate_hz), channels, max(0, n_frames), f"ALAC_{bits}")
+
+
+def _last_alac_packet_frames(file: FilePart, table_end: int, end: int, most_frames: int) -> int:
+    # The table of packets ends with the last one's length: seven bits a byte, all but its last
+    # byte with the highest bit set.
+    length, shift = 0, 0
+    for byte in reversed(file.at(table_end - 5, 5)):
+        if shift and not byte & 0x80:
+            break
+        length |= (byte & 0x7F) << shift
+        shift += 7
+    # A packet starts with 19 bits, one that is set if it is not full, three more, and its frames.
+    packet = int.from_bytes(file.at(end - length, 7), "big")
+    n_frames = packet >> 1 & 0xFFFFFFFF
+    return n_frames if packet >> 36 & 1 and n_frames < most_frames else most_frames
 
 
 def au(file: FilePart) -> Layout:

@@ -1,6 +1,6 @@
 """FLAC: the numbers of the first block, STREAMINFO; a walk over the other metadata blocks.
 
-Tags, pictures and tables are never read (decision 13). Source: RFC 9639, 8.1 and 8.2.
+Tags, pictures and tables are never read (decision 13). Source: RFC 9639, 8.1, 8.2 and 9.1.
 """
 
 from typing import Final
@@ -14,6 +14,11 @@ _MAX_BLOCKS: Final = 256
 _STREAMINFO: Final = 0
 _STREAMINFO_BYTES: Final = 34
 _IS_LAST: Final = 0x80
+
+#: The longest header of a frame, and where the last frame is searched for.
+_FRAME_HEADER_BYTES: Final = 16
+_TAIL_BYTES: Final = 65536
+_MAX_FALSE_FRAMES: Final = 256
 
 _FEWEST_BITS: Final = 4
 #: Bits of a sample, and what libsndfile calls them.
@@ -44,6 +49,8 @@ def flac(file: FilePart) -> Layout:
     info = info or stream_info(b"")
     if offset >= file.size_bytes:
         raise _cut()
+    if info.frame_count is None:
+        info = info._replace(frame_count=_counted_by_last_frame(file, offset))
     return Layout("FLAC", info)
 
 
@@ -70,6 +77,56 @@ def stream_info(streaminfo: bytes) -> StreamInfo:
     frames = packed & (1 << 36) - 1
     # No frames: not stated.
     return StreamInfo(rate_hz, (packed >> 41 & 0x7) + 1, frames or None, sample_type)
+
+
+def _counted_by_last_frame(file: FilePart, offset: int) -> int | None:
+    """Return the samples up to the end of the last frame; None if none is found near the end.
+
+    An encoder that writes to a pipe cannot state them. `offset` is that of the first frame.
+    """
+    start = file.at(offset, _FRAME_HEADER_BYTES)
+    first = _frame(start)
+    if first is None:
+        return None
+    tail = file.at(max(offset, file.size_bytes - _TAIL_BYTES), _TAIL_BYTES)
+    at = len(tail)
+    for _ in range(_MAX_FALSE_FRAMES):
+        at = tail.rfind(start[:2], 0, at)
+        if at < 0:
+            break
+        header = tail[at : at + _FRAME_HEADER_BYTES]
+        frame = _frame(header)
+        if frame is not None and header[3] & 0xF == start[3] & 0xF:  # the bits of a sample
+            number, samples = frame
+            # Frames that vary in length are numbered by their first sample.
+            return (number if start[1] & 1 else number * first[1]) + samples
+    return None
+
+
+def _frame(header: bytes) -> tuple[int, int] | None:
+    """Return a frame's number and its samples; None if its header is wrong (RFC 9639, 9.1)."""
+    header = header.ljust(_FRAME_HEADER_BYTES, b"\0")
+    size, rate = header[2] >> 4, header[2] & 0xF
+    # The number is written as UTF-8 writes a character: the first byte counts the others.
+    number, n_more = header[4], 0
+    if number >= 0x80:
+        n_more = max(0, 7 - (number ^ 0xFF).bit_length())
+        number &= 0x3F >> n_more
+    end = 5 + n_more
+    for byte in header[5:end]:
+        number = number << 6 | byte & 0x3F
+    if size in (6, 7):
+        samples = int.from_bytes(header[end : end + size - 5], "big") + 1
+        end += size - 5
+    else:
+        samples = 192 if size == 1 else 576 << size - 2 if size < 6 else 256 << size - 8
+    end += {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    remainder = 0
+    for byte in header[:end]:
+        remainder ^= byte
+        for _ in range(8):
+            remainder = remainder << 1 ^ (0x107 if remainder & 0x80 else 0)
+    return (number, samples) if size and remainder == header[end] else None
 
 
 def _cut() -> SoundError:

@@ -230,11 +230,12 @@ def _first_page_of_sound(
             end = [*ends, page.end - page.body][header_packets - 1]
             start = max(start, end - _SETUP_TAIL_BYTES)
             setup = (setup + file.at(page.body + start, end - start))[-_SETUP_TAIL_BYTES:]
-        if len(ends) > header_packets:
+        # Decoders drop a page that does not check; here it decides where the sound starts.
+        if len(ends) > header_packets and _is_whole(file, page):
             body = file.at(page.body, page.end - page.body)
             packets = [body[start:end] for start, end in zip(starts, ends, strict=False)]
             return page, packets[max(header_packets, page.flags & _CONTINUED) :], setup
-        header_packets -= len(ends)
+        header_packets = max(0, header_packets - len(ends))
     raise SoundError(ErrorCode.TRUNCATED, "it ends before its first page of sound")
 
 
@@ -295,7 +296,7 @@ def _last_granule_position(file: FilePart, first: _Page) -> int | None:
 
 def _require_no_cut_page(file: FilePart, last: _Page) -> None:
     after = file.at(last.end, _MAX_PAGE_HEADER_BYTES)
-    if not after or not after.startswith(b"OggS"[: len(after)]):
+    if not after or after[:5] != b"OggS\0"[: len(after)]:
         return
     page = _page_at(file, last.end)
     if (page is None and len(after) < _MAX_PAGE_HEADER_BYTES) or (

@@ -24,6 +24,8 @@ MAX_SAMPLE_RATE_HZ: Final = 1_000_000
 MAX_FRAME_COUNT: Final = 2**43
 
 _SFE_MALLOC_FAILED: Final = 17
+#: An encoding that libsndfile does not know, such as samples of 64-bit integers.
+_SFE_UNIMPLEMENTED: Final = 18
 
 # SF_COUNT_MAX, which libsndfile reports when a container does not state its length.
 _FRAMES_UNSTATED: Final = 2**63 - 1
@@ -119,7 +121,7 @@ class _VirtualFile:
 def read_stand_in(stand_in: StandIn, container: str) -> StreamInfo:
     """Return what libsndfile reads from a stand-in.
 
-    Raises SoundError: `INVALID_HEADER`, with libsndfile's reason.
+    Raises SoundError: `INVALID_HEADER` or `UNSUPPORTED_FORMAT`, with libsndfile's reason.
     """
     try:
         with soundfile.SoundFile(_VirtualFile(stand_in), mode="r") as sound:
@@ -133,10 +135,10 @@ def read_stand_in(stand_in: StandIn, container: str) -> StreamInfo:
     except soundfile.LibsndfileError as error:
         if error.code == _SFE_MALLOC_FAILED:
             raise MemoryError from error
+        is_unknown = error.code == _SFE_UNIMPLEMENTED
+        code = ErrorCode.UNSUPPORTED_FORMAT if is_unknown else ErrorCode.INVALID_HEADER
         reason = printable(error.error_string.strip().rstrip("."))
-        raise SoundError(
-            ErrorCode.INVALID_HEADER, f"its {container} header cannot be read: {reason}"
-        ) from error
+        raise SoundError(code, f"its {container} header cannot be read: {reason}") from error
 
 
 def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader:
