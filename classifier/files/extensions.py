@@ -4,7 +4,7 @@ from typing import Final
 
 #: By container, lower case, no dot.
 EXTENSIONS: Final[dict[str, frozenset[str]]] = {
-    "WAV": frozenset({"wav", "wave", "bwf", "rf64"}),
+    "WAV": frozenset({"wav", "wave", "bwf", "rf64", "bw64"}),
     "AIFF": frozenset({"aif", "aiff", "aifc", "afc"}),
     "FLAC": frozenset({"flac", "fla"}),
     "OGG": frozenset({"ogg", "oga", "opus", "spx"}),

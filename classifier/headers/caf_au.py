@@ -97,7 +97,8 @@ def _last_alac_packet_frames(file: FilePart, table_end: int, end: int, most_fram
     # A packet starts with 19 bits, one that is set if it is not full, three more, and its frames.
     packet = int.from_bytes(file.at(end - length, 7), "big")
     n_frames = packet >> 1 & 0xFFFFFFFF
-    return n_frames if packet >> 36 & 1 and n_frames < most_frames else most_frames
+    is_stated = length and packet >> 36 & 1
+    return n_frames if is_stated and n_frames < most_frames else most_frames
 
 
 def au(file: FilePart) -> Layout:

@@ -107,6 +107,8 @@ def _frame(header: bytes) -> tuple[int, int] | None:
     """Return a frame's number and its samples; None if its header is wrong (RFC 9639, 9.1)."""
     header = header.ljust(_FRAME_HEADER_BYTES, b"\0")
     size, rate = header[2] >> 4, header[2] & 0xF
+    if size == 0:
+        return None
     # The number is written as UTF-8 writes a character: the first byte counts the others.
     number, n_more = header[4], 0
     if number >= 0x80:
@@ -126,7 +128,7 @@ def _frame(header: bytes) -> tuple[int, int] | None:
         remainder ^= byte
         for _ in range(8):
             remainder = remainder << 1 ^ (0x107 if remainder & 0x80 else 0)
-    return (number, samples) if size and remainder == header[end] else None
+    return (number, samples) if remainder == header[end] else None
 
 
 def _cut() -> SoundError:

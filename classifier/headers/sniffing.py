@@ -22,7 +22,8 @@ _MAX_PADDING_BYTES: Final = 65536
 #: No real sound has as many before it.
 _MAX_TAGS: Final = 16
 
-#: Common formats that libsndfile does not read: named, so that users know what to convert.
+#: Formats that are not read, also some that libsndfile would: named, so that users know what to
+#: convert.
 _OTHERS: Final = (
     (4, b"ftyp", "MPEG-4 (m4a, mp4)"),
     (0, b"\x30\x26\xb2\x75", "Windows Media"),
@@ -31,6 +32,21 @@ _OTHERS: Final = (
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"Rar!", "a RAR archive"),
     (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"DSD ", "DSD"),
+    (0, b"TTA1", "True Audio"),
+    (8, b"8SVX", "Amiga 8SVX"),
+    (8, b"16SV", "Amiga 16SV"),
+    (0, b"Creative Voice File", "Creative VOC"),
+    (0, b"NIST_1A", "NIST SPHERE"),
+    *((0, b"\x64\xa3" + bytes([machine, 0]), "IRCAM") for machine in (1, 2, 3)),
+    (0, b"PVF1", "Portable Voice Format"),
+    (0, b"2BIT", "Audio Visual Research"),
+    (0, b" paf", "Ensoniq PARIS"),
+    (0, b"fap ", "Ensoniq PARIS"),
+    (0, b"\xf0\x7e\0\1", "a MIDI sample dump"),
 )
 
 _READERS: Final[dict[bytes, Callable[[FilePart], Layout]]] = {

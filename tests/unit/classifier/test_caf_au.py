@@ -1,7 +1,9 @@
 """Core Audio and Sun audio: how long a sound is, said or not said, and what is not shown."""
 
+import io
 import struct
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -52,6 +54,20 @@ def test_a_caf_that_does_not_know_its_length_is_as_long_as_its_file(header_of):
 @pytest.mark.parametrize("stated", [0xFFFFFFFF, 0])
 def test_an_au_that_does_not_know_its_length_is_as_long_as_its_file(header_of, stated):
     assert header_of(au_with(stated=stated)).header.frame_count == FRAMES
+
+
+@pytest.mark.parametrize("offset", [0, 20])
+def test_the_sound_of_an_au_starts_behind_its_header_at_least(header_of, offset):
+    assert header_of(au_with(offset=offset)).header.frame_count == FRAMES
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "ULAW"])
+def test_an_au_of_the_other_order_of_bytes_is_read(header_of, subtype):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(100), 44100, subtype, "LITTLE", "AU")
+    assert file.getvalue().startswith(b"dns.")
+    header = header_of(file.getvalue()).header
+    assert (header.frame_count, header.sample_type) == (100, subtype)
 
 
 def test_an_au_may_have_words_before_its_sound(header_of):
@@ -115,6 +131,19 @@ def test_the_chunk_of_packets_may_stand_behind_the_sound(header_of):
     assert header_of(content).header.frame_count == FRAMES
 
 
+def test_alac_as_ffmpeg_writes_it_is_read(header_of):
+    # Given the bits in the codec's header alone, behind two others, and the last packet counted as
+    # full
+    desc = ALAC[b"desc"][:24] + bytes(4) + ALAC[b"desc"][28:]
+    cookie = struct.pack(">I4s4sI4sI", 12, b"frma", b"alac", 36, b"alac", 0) + ALAC[b"kuki"][12:]
+    packets = chunk(b"pakt", struct.pack(">qqII", 1, 4096, 0, 0) + ALAC[b"pakt"][36:38])
+    content = caf(desc, chunk(b"kuki", cookie), ALAC[b"data"], packets)
+    # When its header is read
+    header = header_of(content).header
+    # Then the last packet says how full it is
+    assert (header.frame_count, header.channels, header.sample_type) == (FRAMES, 2, "ALAC_24")
+
+
 # What is refused
 
 
@@ -137,8 +166,6 @@ def alac(rate_hz=44100.0, flags=1, packets=None):
         alac(rate_hz=-1.0),
         alac(packets=chunk(b"pakt", b"")[:12]),
         AU[:20],
-        au_with(offset=0),
-        au_with(offset=23),
     ],
 )
 def test_a_header_that_makes_no_sense_is_refused(refusal_of, content):

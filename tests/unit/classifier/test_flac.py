@@ -1,8 +1,11 @@
 """FLAC, whose numbers stand in its first block; the tags and pictures behind it are walked over."""
 
+import io
 import os
 
+import numpy as np
 import pytest
+import soundfile
 
 from classifier.errors import ErrorCode
 from classifier.headers import flac
@@ -67,6 +70,39 @@ def test_more_blocks_than_any_sound_has_are_not_walked_through(refusal_of):
     refused = refusal_of(with_blocks(*[block(0)] * 300))
     assert refused.code is ErrorCode.LIMIT_EXCEEDED
     assert str(flac._MAX_BLOCKS) in refused.message
+
+
+# A stream of unknown length leaves its 36 bits of total samples at zero
+
+
+def streamed(frames, rate_hz=44100, channels=1):
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).normal(0, 0.1, (frames, channels))
+    soundfile.write(file, noise, rate_hz, format="FLAC")
+    content = bytearray(file.getvalue())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("frames", [1, 192, 4096, 4097, 700_000])
+@pytest.mark.parametrize(("rate_hz", "channels"), [(44100, 1), (48000, 2), (11025, 2), (50, 1)])
+def test_a_streamed_flac_is_as_long_as_its_last_frame_says(header_of, frames, rate_hz, channels):
+    content = streamed(frames, rate_hz, channels)
+    assert header_of(content).header.frame_count == frames
+    assert header_of(content + b"TAG" + bytes(125)).header.frame_count == frames
+
+
+@pytest.mark.parametrize("sound", [b"?", bytes(100), b"\xff\xf8" * 40_000, b"\xff" * 70_000])
+def test_without_a_frame_the_length_is_not_known(header_of, sound):
+    content = streamed(10)
+    content = content[: content.index(b"\xff\xf8")] + sound
+    assert header_of(content).header.frame_count is None
+
+
+def test_the_first_block_may_stand_behind_others(header_of):
+    content = b"fLaC" + block(8) + GOOD[4:]
+    assert header_of(content).header.frame_count == sounds.N_FRAMES
 
 
 @pytest.mark.parametrize(

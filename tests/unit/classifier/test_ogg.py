@@ -86,9 +86,55 @@ def test_libsndfile_is_not_asked(header_of, monkeypatch, long):
     assert header_of(long).header.frame_count == 400_000
 
 
-@pytest.mark.parametrize("behind", [b"TAG" + bytes(125), bytes(100_000)], ids=["tag", "zeros"])
+@pytest.mark.parametrize(
+    "behind",
+    [b"TAG" + bytes(125), bytes(100_000), b"OggS and so on"],
+    ids=["tag", "zeros", "a false page"],
+)
 def test_something_behind_the_last_page_does_no_harm(header_of, long, behind):
     assert header_of(long + behind).header.frame_count == 400_000
+
+
+# Pages as some writers leave them
+
+
+@pytest.mark.parametrize("gap", [bytes(1), bytes(966), b"OggS" + b"\xa5" * 300])
+def test_what_stands_between_pages_is_passed_over(header_of, long, gap):
+    assert header_of(gap.join(pages_of(long)) + gap).header.frame_count == 400_000
+
+
+def test_gaps_that_never_end_are_not_searched(refusal_of, long):
+    first, *rest = pages_of(long)
+    assert refusal_of(first + bytes(70_000) + b"".join(rest)).code is ErrorCode.INVALID_HEADER
+
+
+def merged(pages):
+    """Return these pages as one."""
+    heads = [each[27 : 27 + each[26]] for each in pages]
+    lengths = b"".join(heads)
+    bodies = b"".join(each[27 + len(head) :] for each, head in zip(pages, heads, strict=True))
+    return signed(pages[-1][:26] + bytes([len(lengths)]) + lengths + bodies)
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("n_first", [0, 1])
+def test_sound_may_start_on_a_page_of_headers(header_of, codec, n_first):
+    # Given a short sound, all pages of which but the first are one; or all
+    pages = pages_of(noise(codec, 1, frames=4_000))
+    one = merged(pages[n_first:])
+    if n_first == 0:
+        one = signed(one[:5] + bytes([FIRST | LAST]) + one[6:])
+    # When it is read, it is as long as before
+    assert header_of(b"".join(pages[:n_first]) + one).header.frame_count == 4_000
+
+
+def test_a_first_page_of_sound_that_does_not_check_is_no_sound(header_of, long):
+    pages = pages_of(long)
+    n_headers = 2
+    damaged = pages[n_headers][:-1] + bytes([pages[n_headers][-1] ^ 1])
+    content = b"".join([*pages[:n_headers], damaged, *pages[n_headers + 1 :]])
+    assert numbers_of(header_of(content).header) == according_to_libsndfile(content)
+    assert header_of(content).header.frame_count < 400_000
 
 
 # What libvorbis would not survive
@@ -191,6 +237,12 @@ def ogg_flac():
 def test_flac_in_ogg_is_read(header_of):
     header = header_of(ogg_flac()).header
     assert numbers_of(header) == (sounds.N_FRAMES, 44100, 2, "PCM_16")
+
+
+def test_flac_in_ogg_that_states_no_length_is_as_long_as_its_last_page_says(header_of):
+    head, sound = pages_of(ogg_flac())
+    unstated = head[:28] + head[28:].replace(sounds.N_FRAMES.to_bytes(4, "big"), bytes(4))
+    assert header_of(signed(unstated) + sound).header.frame_count == 2205
 
 
 # What is refused

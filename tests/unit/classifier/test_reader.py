@@ -89,16 +89,6 @@ def test_a_wav_that_was_streamed_is_as_long_as_its_file(header_of, riff_length, 
     assert header_of(streamed).header.frame_count == FRAMES
 
 
-def test_a_flac_that_was_streamed_has_no_length_and_is_no_fault(header_of):
-    # Given a FLAC whose STREAMINFO leaves its 36 bits of total samples at zero
-    streamed = bytearray(sounds.encoded("FLAC"))
-    streamed[21] &= 0xF0
-    streamed[22:26] = bytes(4)
-    # When its header is read
-    header = header_of(bytes(streamed)).header
-    # Then the rest is known all the same
-    assert (header.frame_count, header.duration_seconds) == (None, None)
-    assert (header.sample_rate_hz, header.channels, header.sample_type) == (44100, 1, "PCM_16")
 
 
 # Files that are cut short

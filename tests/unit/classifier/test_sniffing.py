@@ -39,6 +39,25 @@ def test_a_container_that_is_read_is_told_by_its_first_bytes(layout_of, written_
     assert (layout.container, layout.missing_bytes) == (container, 0)
 
 
+TAG = b"ID3\3\0\0\0\0\1\x48" + b"TIT2\0\0\0\x08\0\0\0made up".ljust(200, b"\0")
+
+
+@pytest.mark.parametrize(
+    "container", ["WAV", "RF64", "AIFF", "FLAC", "OGG", "AU", "CAF", "W64", "MIDI"]
+)
+def test_tags_before_a_sound_change_nothing_of_it(layout_of, container):
+    content = sounds.midi() if container == "MIDI" else sounds.encoded(container)
+    for tags in (TAG, TAG + TAG, TAG[:10].ljust(9000, b"\0")):
+        assert layout_of(tags + content) == layout_of(content)
+
+
+def test_midi_in_riff_is_midi(layout_of, refusal_of):
+    content = riff(chunk(b"LIST", b"INFO"), chunk(b"data", sounds.midi()), form=b"RMID")
+    assert layout_of(content).container == "MIDI"
+    assert refusal_of(content[:-3]).code is ErrorCode.TRUNCATED
+    assert refusal_of(riff(form=b"RMID")).code is ErrorCode.INVALID_HEADER
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
@@ -49,6 +68,9 @@ def test_a_container_that_is_read_is_told_by_its_first_bytes(layout_of, written_
         (b"PK\x03\x04\x14\0", "ZIP"),
         (b"Rar!\x1a\x07", "RAR"),
         (b"\x1a\x45\xdf\xa3\x01", "WebM"),
+        (b"FORM\0\0\0\0" + b"8SVX", "Amiga"),
+        (b"Creative Voice File\x1a", "Creative"),
+        (b"\xff\xf1\x50\x80", "AAC"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
