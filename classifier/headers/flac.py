@@ -35,7 +35,8 @@ def flac(file: FilePart) -> Layout:
     for _ in range(_MAX_BLOCKS):
         block = file.at(offset, 4)
         if len(block) < 4:
-            raise _cut()
+            offset = file.size_bytes
+            break
         if info is None and block[0] & ~_IS_LAST == _STREAMINFO:
             info = stream_info(file.at(offset + 4, _STREAMINFO_BYTES))
         offset += 4 + int.from_bytes(block[1:], "big")

@@ -19,7 +19,7 @@ from classifier.names.other_scripts import in_latin_letters
 #: Wider than what is ingested (`files.extensions.AUDIO_EXTENSIONS`): tables name other files, too.
 DROPPED_EXTENSIONS: Final = frozenset(
     {
-        *("wav", "wave", "bwf", "w64", "rf64", "aif", "aiff", "aifc", "afc", "flac", "fla"),
+        *("wav", "wave", "bwf", "w64", "rf64", "bw64", "aif", "aiff", "aifc", "afc", "flac", "fla"),
         *("ogg", "oga", "opus", "spx", "mp1", "mp2", "mp3", "mpa", "mpga", "au", "snd", "caf"),
         *("sd2", "voc", "svx", "8svx", "iff", "nist", "sph", "pvf", "xi", "htk", "avr", "wve"),
         *("mat", "mpc", "raw", "m4a", "mp4", "aac", "wma", "alac", "ape", "wv", "rx2", "rex"),

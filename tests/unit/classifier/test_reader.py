@@ -89,8 +89,6 @@ def test_a_wav_that_was_streamed_is_as_long_as_its_file(header_of, riff_length, 
     assert header_of(streamed).header.frame_count == FRAMES
 
 
-
-
 # Files that are cut short
 
 

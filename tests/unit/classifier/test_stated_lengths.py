@@ -147,5 +147,8 @@ def test_a_chunk_of_odd_length_may_lack_its_padding(header_of, name):
     for content in (riff(odd, FMT, DATA), riff(FMT, odd, DATA)):
         assert of(header_of(content, "kick")) == (FRAMES, None)
     odd = chunk(name, b"x" * 27, order=">")[:-1]
-    for content in (form(odd, AIFF[b"COMM"], AIFF[b"SSND"]), form(AIFF[b"COMM"], odd, AIFF[b"SSND"])):
+    for content in (
+        form(odd, AIFF[b"COMM"], AIFF[b"SSND"]),
+        form(AIFF[b"COMM"], odd, AIFF[b"SSND"]),
+    ):
         assert of(header_of(content, "kick")) == (FRAMES, None)
