@@ -75,6 +75,7 @@ def study(
 
     require_writable(folder)
     sounds, counts = read_counted(table, renamed=columns, group=group)
+    sounds.require_two_categories()
     tell(counts.grouping)
     tell("loading TensorFlow")
     from training.study.comparison import run_study

@@ -68,6 +68,7 @@ def train(
             from training.data.csv_tables import read_counted
 
             read = read_counted(table, renamed=columns, group=group)
+            read[0].require_two_categories()
             tell(read[1].grouping)
             tell("loading TensorFlow")
         finished = _trained(read, folder, seed, settings, database)

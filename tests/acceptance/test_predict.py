@@ -78,6 +78,12 @@ def test_a_compressed_table_is_read_as_it_is(predict):
     assert parsed(predict(gzip.compress(table(*ROWS)), name="table.csv.gz")) == plain
 
 
+def test_columns_may_have_other_names(predict, run_cli):
+    content = table(*ROWS).replace(b"file_path", b"Filename").replace(b",", b";")
+    done = run_cli("predict", "--from-csv", "-", "--column", "file_path=Filename", stdin=content)
+    assert parsed(done) == parsed(predict(table(*ROWS)))
+
+
 def test_a_table_may_come_by_standard_input(predict, run_cli):
     plain = parsed(predict(table(*ROWS)))
     assert parsed(run_cli("predict", "--from-csv", "-", stdin=table(*ROWS))) == plain

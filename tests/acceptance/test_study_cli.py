@@ -67,3 +67,17 @@ def test_a_table_that_contradicts_itself_is_refused_by_its_line(run_at_home, hom
     done = run_at_home("study", "--from-csv", path, "--report", "bad")
     assert done.code == 2
     assert "line 2: unknown category 'drumm'" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["study", "--report", "other"], ["train"]], ids=" ".join)
+def test_columns_of_other_names_are_asked_for_before_tensorflow_is_loaded(
+    run_at_home, home, command
+):
+    path = labelled_tables.write(home / "other.csv", ["kick.wav;Drums"], "Filename;Label")
+    done = run_at_home(*command, "--from-csv", path)
+    assert done.code == 2
+    assert "got filename, label. If it has another name there: --column category=" in done.stderr
+    renamed = ["--column", "category=label", "--column", "file_path=filename"]
+    done = run_at_home(*command, "--from-csv", path, *renamed)
+    assert "are drum: at least two categories are needed" in done.stderr
+    assert "loading TensorFlow" not in done.stderr

@@ -30,7 +30,8 @@ class Example:
 class KindOfMistake:
     """Mistakes with one truth and one answer: how many of the `N_SUREST`, and of all.
 
-    The examples start with the surest; of names that differ by a number alone, one is there.
+    Of a vendor's names that differ by numbers alone, one is among the surest. The examples start
+    with the surest.
     """
 
     truth: str
@@ -55,9 +56,9 @@ def surest_mistakes(
     """
     answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != sounds.category_indices)
-    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:N_SUREST]
+    surest_first = wrong[np.argsort(-confidence[wrong], kind="stable")]
     kinds: dict[tuple[int, int], list[int]] = {}
-    for row in surest.tolist():
+    for row in _unlike(sounds, surest_first.tolist())[:N_SUREST]:
         kinds.setdefault((int(sounds.category_indices[row]), int(answers[row])), []).append(row)
     by_kind = [
         KindOfMistake(
@@ -71,7 +72,7 @@ def surest_mistakes(
                     displayed(sounds.vendors[row]),
                     float(confidence[row]),
                 )
-                for row in _unlike(sounds, rows)[:N_EXAMPLES]
+                for row in rows[:N_EXAMPLES]
             ),
         )
         for (truth, answer), rows in kinds.items()
@@ -80,7 +81,12 @@ def surest_mistakes(
 
 
 def _unlike(sounds: LabelledSounds, rows: list[int]) -> list[int]:
-    first: dict[str, int] = {}
+    first: dict[tuple[str, str], int] = {}
     for row in rows:
-        first.setdefault(re.sub(r"\d+", "", sounds.names[row]), row)
+        first.setdefault((sounds.vendors[row], without_numbers(sounds.names[row])), row)
     return list(first.values())
+
+
+def without_numbers(name: str) -> str:
+    """Return what names have in common that differ by numbers alone."""
+    return re.sub(r"\d+", "", name)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from training.data.dataset import LabelledSounds, displayed
+from training.evaluation.confident_errors import without_numbers
 from training.evaluation.experiment import SystemResult
 
 _MOST_SUSPECTED: Final = 40
@@ -27,7 +28,10 @@ class VendorAccuracy:
 
 @dataclass(frozen=True)
 class SuspectedLabel:
-    """A sound that our system is sure is of another category, as `agreeing` others answer."""
+    """A sound that our system is sure is of another category, as `agreeing` others answer.
+
+    `alike` sounds are suspected of which the vendor's names differ by numbers alone, itself one.
+    """
 
     name: str
     vendor: str
@@ -35,6 +39,7 @@ class SuspectedLabel:
     answer: str
     confidence: float
     agreeing: int
+    alike: int
 
 
 def vendor_accuracies(sounds: LabelledSounds, results: Results) -> tuple[VendorAccuracy, ...]:
@@ -79,7 +84,12 @@ def suspected_labels(
         [result.probabilities.argmax(axis=1) == answers for result in results[:-1]], axis=0
     )
     rows = np.flatnonzero(suspect)
-    surest = rows[np.lexsort((-confidence[rows], -agreeing[rows]))][:_MOST_SUSPECTED]
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for row in rows[np.lexsort((-confidence[rows], -agreeing[rows]))].tolist():
+        stem = without_numbers(tested.names[row])
+        key = (tested.vendors[row], stem, truth[row], answers[row])
+        alike.setdefault(key, []).append(row)
+    groups = list(alike.values())[:_MOST_SUSPECTED]
     return tuple(
         SuspectedLabel(
             displayed(tested.names[row]),
@@ -88,8 +98,10 @@ def suspected_labels(
             CATEGORIES[answers[row]],
             float(confidence[row]),
             int(agreeing[row]),
+            len(group),
         )
-        for row in surest.tolist()
+        for group in groups
+        for row in group[:1]
     )
 
 

@@ -41,19 +41,19 @@ def results(sounds, *answers):
 
 
 def test_a_label_is_suspected_where_the_sure_answer_is_another_and_the_name_says_so_too():
-    names = ["kick.wav", "snare.wav", "vox.wav", "choir.wav", "odd.wav"]
-    labels = ["drum", "drum", "vocal", "vocal", "vocal"]
-    sounds = LabelledSounds.from_rows(names, [NOTHING] * 5, labels, ["a"] * 5)
+    names = ["kick.wav", "snare.wav", "vox.wav", "choir.wav", "odd 1.wav", "odd 2.wav"]
+    labels = ["drum", "drum", "vocal", "vocal", "vocal", "vocal"]
+    sounds = LabelledSounds.from_rows(names, [NOTHING] * 6, labels, ["a"] * 6)
     right = {name: (label, 0.8) for name, label in zip(names, labels, strict=True)}
-    sure = {**right, "odd.wav": ("drum", 0.9)}
-    unsure = {**right, "odd.wav": ("drum", 0.7)}
+    sure = {**right, "odd 1.wav": ("drum", 0.9), "odd 2.wav": ("drum", 0.85)}
+    unsure = {**right, "odd 1.wav": ("drum", 0.7)}
 
     def suspected(ours, by_name):
         *systems, name_only = results(sounds, right, sure, ours, by_name)
         return suspected_labels(sounds, systems, name_only)
 
     [suspect] = suspected(sure, sure)
-    assert (suspect.name, suspect.label, suspect.answer) == ("odd.wav", "vocal", "drum")
-    assert (suspect.agreeing, round(suspect.confidence, 2)) == (1, 0.9)
+    assert (suspect.name, suspect.label, suspect.answer) == ("odd 1.wav", "vocal", "drum")
+    assert (suspect.agreeing, suspect.alike, round(suspect.confidence, 2)) == (1, 2, 0.9)
     # And not where it is less sure than of drums, or the name alone says less
     assert suspected(unsure, sure) == suspected(sure, unsure) == suspected(sure, right) == ()
