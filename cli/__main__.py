@@ -95,12 +95,24 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _open_what_is_closed() -> None:
+    """Let output that the caller has closed (``>&-``) go nowhere, and not into the next file."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    # Standard input stays None: a command that reads it says that it is closed.
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; a command may raise SystemExit with one."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
-        if stream is not None:  # None: closed by the parent process
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = cratesort.main(arguments, "cratesort", standalone_mode=False)
     except click.exceptions.Abort:

@@ -3,6 +3,8 @@
 What a record is about (`batch`, `ingest`, ...) is in its sentence and, in JSON, also a member.
 """
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -10,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 from classifier.files.paths import printable
 
@@ -39,12 +41,18 @@ def set_up_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send log records to standard error."""
     if log_format == "auto":
         log_format = "text" if sys.stderr is not None and sys.stderr.isatty() else "json"
-    handler = _StderrHandler()
     if log_format == "json":
+        stream = sys.stderr.stream if isinstance(sys.stderr, _JsonLines) else sys.stderr
+        handler = _StderrHandler(stream)
         handler.setFormatter(JsonFormatter())
+        # Whatever writes there itself (Python's tracebacks, a library) writes records.
+        sys.stderr = sys.__stderr__ = _JsonLines(stream, handler)  # type: ignore[assignment,misc]
     else:
+        handler = _StderrHandler()
         handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # For loggers that are kept apart, as billiard's is.
+    logging.lastResort = handler
     logging.captureWarnings(True)  # Python would write them itself, in its own format
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
@@ -64,15 +72,51 @@ class BatchLogger(logging.LoggerAdapter[logging.Logger]):
         return super().process(self._prefix + msg, kwargs)
 
 
+def log_from_signal(message: str) -> None:
+    """Log from a signal's handler, which may interrupt Python in the middle of a record."""
+    record = logging.LogRecord("signal", logging.WARNING, "", 0, message, (), None)
+    for handler in logging.getLogger().handlers:
+        with contextlib.suppress(OSError):  # standard error is closed
+            os.write(2, (handler.format(record) + "\n").encode())
+
+
 class _StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, which a progress display replaces."""
+    """Writes to a stream, or to the current `sys.stderr`, which a progress display replaces."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__()
+        self._stream = stream
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         try:
-            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201
+            print(self.format(record), file=self._stream or sys.stderr, flush=True)
         except Exception:
             self.handleError(record)
+
+
+class _JsonLines(io.TextIOBase):
+    """A standard error that makes a record of each line written to it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO, handler: logging.Handler) -> None:
+        self.stream = stream
+        self._handler = handler
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        """Log the lines that end here."""
+        *lines, self._line = (self._line + text).split("\n")
+        for line in filter(str.strip, lines):
+            self._handler.handle(
+                logging.LogRecord("stderr", logging.WARNING, "", 0, line, (), None)
+            )
+        return len(text)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self.stream.fileno()
 
 
 class OneLineFormatter(logging.Formatter):

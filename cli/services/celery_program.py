@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.console.exit_codes import Exit
-from workers.logging_setup import set_up_logging
+from workers.logging_setup import log_from_signal, set_up_logging
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -80,12 +80,23 @@ def _run(app: "Celery", name: str, *options: str) -> None:
     if name not in _OF_CELERY_ITSELF:
         app.start(["--quiet", name, *options])
         return
+    if name == "worker":
+        setattr(import_module("celery.apps.worker"), "safe_say", _say_in_a_signal)  # noqa: B010
     # `app.start` loads all programs, with a shell and Flower: a fifth of a worker's start.
     from celery.bin.base import CLIContext
 
     program = getattr(import_module(f"celery.bin.{name}"), name)
     context = CLIContext(app, no_color="NO_COLOR" in os.environ, workdir=None, quiet=True)
     program.main(list(options), f"cratesort {name}", standalone_mode=False, obj=context)
+
+
+def _say_in_a_signal(message: str, *_: Any) -> None:
+    """Replace what Celery prints of signals: it is no record, and frightens without need."""
+    if "Ctrl+C" in message:
+        message = "Ctrl-C again ends the worker at once; its batches go back and nothing is lost"
+    elif "Warm" in message:
+        message = "stopping: batches in hand are finished first"
+    log_from_signal(message)
 
 
 def _log_start(settings: "Settings", consumer: Any) -> None:

@@ -1,6 +1,5 @@
 """``cratesort intake``: the process that serves the inbox."""
 
-import os
 import signal
 import sys
 import threading
@@ -13,7 +12,7 @@ from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
 from cli.console.session import opened_database
 from cli.services.preflight import require_broker
-from workers.logging_setup import set_up_logging
+from workers.logging_setup import log_from_signal, set_up_logging
 
 
 class NoRootsError(CratesortError):
@@ -49,11 +48,7 @@ def intake() -> None:
             told_to_stop.set()
             if number == signal.SIGINT:
                 code = Exit.INTERRUPTED
-                try:
-                    # Not by print: a handler may run in the middle of another one.
-                    os.write(2, b"finishing what was read; Ctrl-C again ends it at once\n")
-                except OSError:
-                    pass  # standard error is closed
+                log_from_signal("finishing what was read; Ctrl-C again ends it at once")
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)

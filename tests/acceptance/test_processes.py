@@ -73,3 +73,26 @@ def test_output_that_a_full_disk_does_not_take_is_said_to_be_cut(run, home, argu
         "cratesort: the output or a temporary file could not be written whole: "
         "No space left on device; free some space there\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "stderr"),
+    [
+        (">&-", ("status",), 0, ""),
+        (">&- 2>&- <&-", ("results",), 0, ""),
+        ("<&-", ("ingest", "--manifest", "-"), 2, "standard input is closed"),
+    ],
+    ids=["output", "everything", "input"],
+)
+def test_what_the_caller_closed_is_no_fault(home, closed, arguments, code, stderr):
+    command = [sys.executable, "-m", "cli", *arguments]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        cwd=home,
+        env=clean_environment(home, {}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert stderr in done.stderr
+    assert "Traceback" not in done.stderr

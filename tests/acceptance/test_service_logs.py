@@ -1,6 +1,7 @@
 """What a worker logs: JSON where no person reads it, one line a batch, and nothing twice."""
 
 import json
+import signal
 
 from tests.support import sounds
 from tests.support.servers.lifecycle import wait_until
@@ -25,6 +26,8 @@ def test_a_worker_says_what_it_is_and_one_line_a_batch(
         # When it has done a batch
         assert run_cli("ingest", folder, "--wait", settings=settings).code == 1
         wait_until(lambda: '"batch"' in worker.log(), "it says so", 30)
+        # And is stopped with Ctrl-C
+        worker.stop(signal.SIGINT)
         log = worker.log()
     # Then each line is an object, and one of them is about the batch
     records = [json.loads(line) for line in log.splitlines()]
@@ -35,5 +38,7 @@ def test_a_worker_says_what_it_is_and_one_line_a_batch(
     # And the first says what runs, with no password
     (first,) = [record for record in records if "a worker with" in record["message"]]
     assert "serves interactive, classify, housekeeping; engine onnx" in first["message"]
+    # And Ctrl-C frightens nobody
+    assert "Ctrl-C again ends the worker at once; its batches go back and nothing is lost" in log
     # And of no file there is a line
     assert "letter.wav" not in log

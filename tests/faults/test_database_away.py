@@ -140,7 +140,7 @@ def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgr
         postgres_server.freeze()
         try:
             os.killpg(worker.pid, signal.SIGINT)
-            wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "it was understood", 60)
+            wait_until(lambda: "Ctrl-C again" in worker.log(), "it was understood", 60)
             os.killpg(worker.pid, signal.SIGINT)
             wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
         finally:

@@ -71,7 +71,7 @@ def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(f
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         # As a terminal sends it: to the whole foreground group
         os.killpg(worker.pid, signal.SIGINT)
-        wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "the first was understood", 60)
+        wait_until(lambda: "Ctrl-C again" in worker.log(), "the first was understood", 60)
         os.killpg(worker.pid, signal.SIGINT)
         wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
     # Then the batch waits for the next worker, and nobody is blamed

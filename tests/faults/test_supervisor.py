@@ -147,7 +147,7 @@ def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
         os.kill(worker.pid, signal.SIGTERM)
-        wait_until(lambda: "Warm shutdown" in worker.log(), "it was understood", 60)
+        wait_until(lambda: "batches in hand are finished" in worker.log(), "it was understood", 60)
         fleet.open_gate()
         assert exit_code_of(worker) == 0
     fleet.assert_nothing_is_lost()
@@ -160,7 +160,7 @@ def test_a_second_ctrl_c_is_exit_code_130(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
         os.killpg(worker.pid, signal.SIGINT)
-        wait_until(lambda: "Hitting Ctrl+C again" in worker.log(), "the first was understood", 60)
+        wait_until(lambda: "Ctrl-C again" in worker.log(), "the first was understood", 60)
         os.killpg(worker.pid, signal.SIGINT)
         assert exit_code_of(worker) == 130
 

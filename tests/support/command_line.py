@@ -159,6 +159,7 @@ def _surroundings(folder: Path, environment: Mapping[str, str]) -> Iterator[None
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     root = logging.getLogger()
     logs, level = list(root.handlers), root.level
+    unheard, standard_error = logging.lastResort, sys.__stderr__
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -172,6 +173,7 @@ def _surroundings(folder: Path, environment: Mapping[str, str]) -> Iterator[None
             signal.signal(number, handler)
         root.handlers[:] = logs
         root.setLevel(level)
+        logging.lastResort, sys.__stderr__ = unheard, standard_error  # type: ignore[misc]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 
 import pytest
 
@@ -16,6 +17,8 @@ def logged(capsys):
     """What reaches standard error of one record, line by line."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    streams = sys.stderr, sys.__stderr__
+    unheard = logging.lastResort
 
     def log(log_format, *args, **kwargs):
         set_up_logging("INFO", log_format)
@@ -25,6 +28,8 @@ def logged(capsys):
     yield log
     logging.captureWarnings(False)
     root.handlers, root.level = handlers, level
+    sys.stderr, sys.__stderr__ = streams
+    logging.lastResort = unheard
 
 
 def test_for_a_program_a_record_is_one_object_a_line(logged):
@@ -68,3 +73,20 @@ def test_where_no_person_reads_it_is_for_a_program(logged):
 def test_no_field_hides_one_of_logging_s_own(logged):
     record = logging.makeLogRecord({})
     assert [name for name in FIELDS if hasattr(record, name)] == []
+
+
+def test_what_a_library_prints_by_itself_is_a_record_too(logged, capsys):
+    logged("json", "set up")
+    # When something is printed, in two parts, and a logger is used that has no handler
+    print("something ", end="", file=sys.__stderr__)
+    sys.stderr.write("is odd\n\nin a library\n")
+    apart = logging.getLogger("kept.apart")
+    apart.propagate = False
+    apart.error("a process ended")
+    # Then each line is an object
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    assert [record["message"] for record in lines] == [
+        "something is odd",
+        "in a library",
+        "a process ended",
+    ]
