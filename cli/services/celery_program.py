@@ -108,7 +108,8 @@ def _log_start(settings: "Settings", consumer: Any) -> None:
         "cratesort %s: a worker with %d children serves %s; engine %s, database %s, Redis %s",
         version("cratesort"),
         consumer.controller.concurrency,
-        ", ".join(consumer.app.amqp.queues.consume_from),
+        # Those of its roots have a name of two parts.
+        ", ".join(queue for queue in consumer.app.amqp.queues.consume_from if "." not in queue),
         settings.engine,
         shown(settings.database),
         consumer.app.connection().as_uri(),

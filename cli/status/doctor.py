@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -274,38 +274,27 @@ def _workers(name: str, settings: "Settings") -> Check:
     from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, build_app
 
     answers = build_app(settings).control.inspect(timeout=_PING_SECONDS).active_queues() or {}
-    kinds = {worker: {_kind(queue) for queue in queues} for worker, queues in answers.items()}
-    takes = [worker for worker in kinds if kinds[worker] & {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}]
-    holding = [worker for worker in kinds if not kinds[worker]]
-    hold = f"{len(holding)} take no messages: {', '.join(sorted(holding))}"
-    why = "see their logs: their database or a library root is away"
-    if takes:
-        served = {_root(queue) for queues in answers.values() for queue in queues}
-        unserved = sorted({work.root for work in _work_left(settings) if work.root} - served)
-        if unserved:
-            return _bad(
-                name,
-                f"work waits of a library root that no worker takes: {', '.join(unserved)}",
-                "start a worker on a host that has it, or mount it",
-                Exit.UNREACHABLE,
-            )
-        detail = f"{len(takes)} take work: {', '.join(sorted(takes))}"
-        return _look(name, f"{detail}\n{hold}", why) if holding else _good(name, detail)
-    if holding:
-        return _bad(name, hold, why, Exit.UNREACHABLE)
-    what = "no worker answers" if not kinds else "no worker that answers classifies"
-    advice = "start one: cratesort worker --concurrency 2"
-    if _work_left(settings):
-        return _bad(name, f"{what}, and work waits", advice, Exit.UNREACHABLE)
-    return _look(name, what, advice)
-
-
-def _kind(queue: dict[str, Any]) -> str:
-    return str(queue["name"]).partition(".")[0]
-
-
-def _root(queue: dict[str, Any]) -> str:
-    return str(queue["name"]).partition(".")[2]
+    served = {worker: {queue["name"] for queue in queues} for worker, queues in answers.items()}
+    takes = sorted(worker for worker in served if any("." in queue for queue in served[worker]))
+    of_batches = {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}
+    holds = sorted(
+        worker
+        for worker in served.keys() - set(takes)
+        if not served[worker] or served[worker] & of_batches
+    )
+    roots = {queue.partition(".")[2] for queues in served.values() for queue in queues}
+    unserved = sorted({work.root for work in _work_left(settings)} - roots)
+    lines = [f"{len(takes)} take work: {', '.join(takes)}"] if takes else ["no worker takes work"]
+    advice = "" if takes else "start one: cratesort worker --concurrency 2"
+    if holds:
+        lines.append(f"{len(holds)} take no messages: {', '.join(holds)}")
+        advice = "see their logs: their database or their library root is away"
+    if unserved:
+        lines.append(f"work waits for a worker that has {', '.join(map(repr, unserved))}")
+    detail = "\n".join(lines)
+    if unserved or (holds and not takes):
+        return _bad(name, detail, advice or "start one with this root", Exit.UNREACHABLE)
+    return _look(name, detail, advice) if advice else _good(name, detail)
 
 
 def _work_left(settings: "Settings") -> "Sequence[RootWork]":

@@ -167,7 +167,9 @@ def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
         done = run_cli("doctor", "--json", settings=settings)
         checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
         assert (done.code, checks[name]["finding"]) == (3, "bad")
-    assert checks["workers"]["detail"] == "no worker answers, and work waits"
+    assert checks["workers"]["detail"] == (
+        f"no worker takes work\nwork waits for a worker that has '{folder.name}'"
+    )
 
 
 def test_sounds_of_one_machine_are_named_in_a_fleet_which_cannot_read_them(
