@@ -283,7 +283,7 @@ def _workers(name: str, settings: "Settings") -> Check:
         if not served[worker] or served[worker] & of_batches
     )
     roots = {queue.partition(".")[2] for queues in served.values() for queue in queues}
-    unserved = sorted({work.root for work in _work_left(settings)} - roots)
+    unserved = sorted({work.root for work in _work_left(settings) if work.root} - roots)
     lines = [f"{len(takes)} take work: {', '.join(takes)}"] if takes else ["no worker takes work"]
     advice = "" if takes else "start one: cratesort worker --concurrency 2"
     if holds:
