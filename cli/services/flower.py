@@ -76,7 +76,10 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
             "another place"
         ) from error
     if file.stat().st_size == 0:
-        file.unlink()  # an empty file is no database; it was only a test
+        file.unlink()  # it was only a test
+    from cli.services import flower_history
+
+    flower_history.install()
     start(
         "flower",
         f"--address={address}",

@@ -5,7 +5,9 @@ import sys
 from contextlib import ExitStack
 
 import pytest
+import redis
 
+from tasks.sweep import sweep
 from tests.support.command_line import clean_environment
 from tests.support.servers.lifecycle import wait_until
 
@@ -33,11 +35,13 @@ def start_beat(tmp_path, fleet):
         yield start
 
 
-def test_two_beats_of_one_host_both_go_on_sending(start_beat, tmp_path):
+def test_two_beats_of_one_host_both_go_on_sending(start_beat, tmp_path, fleet):
     # Given one beat at work
     def sent(name):
         return (tmp_path / f"{name}.log").read_text().count("sent sweep")
 
+    events = redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]).pubsub()
+    events.psubscribe("*celeryev*")
     beats = [start_beat("first")]
     wait_until(lambda: sent("first") > 0, "the first beat sends")
 
@@ -49,3 +53,8 @@ def test_two_beats_of_one_host_both_go_on_sending(start_beat, tmp_path):
     before = sent("first")
     wait_until(lambda: sent("first") > before + 2, "the first beat goes on")
     assert [beat.poll() for beat in beats] == [None, None]
+    # And Flower hears of none: sweeps would soon be all that it remembers
+    assert events.get_message(timeout=1)["type"] == "psubscribe"
+    assert events.get_message() is None
+    assert not sweep.send_events
+    events.close()
