@@ -18,7 +18,8 @@ def worker(celery_options: tuple[str, ...]) -> None:
     """Classify what is in the queue until stopped.
 
     CELERY_OPTIONS go to Celery's worker: --concurrency 4, --hostname NAME, ...  A worker serves the
-    queues interactive, classify and housekeeping unless --queues says otherwise. With --queues
+    queues interactive, classify and housekeeping unless --queues says otherwise; the first two for
+    each library root that is there. With --queues
     interactive it is always free for urgent files (ingest --now); with --queues
     training it is the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C:
     the current batch is finished first, a training run is interrupted.
