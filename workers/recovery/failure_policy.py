@@ -133,6 +133,7 @@ def carry_out(
                 outcome = recovery.isolate(connection, batch.id, token=batch.token, index=index)
             if outcome is AttemptOutcome.GIVE_UP:
                 _close(connection, batch, settings, Failure(code, reason))
+                return outcome
     if outcome is not None and reason:
         # Printable: a name in it may hold what a column cannot.
         recovery.record_reason(connection, batch.id, printable(reason)[:_REASON_CHARACTERS])
