@@ -20,24 +20,35 @@ def knows(worker):
     return "the database does not answer" in worker.log() and holds(worker)
 
 
-def test_a_batch_that_could_not_be_written_is_done_again_without_blame(fleet, postgres_server):
-    """Without the marker, the batch runs until its lease ends, and an attempt counts."""
-    fleet.add("gate.wav", count=11)
+def test_what_was_in_hand_and_what_waited_is_done_without_blame(fleet, postgres_server):
+    """Without the marker, the batch runs until its lease ends, and an attempt counts.
+
+    Without the news of the child, further messages are used up, and nobody sends them again.
+    """
+    fleet.add("gate.wav", *(f"kick {number:02}.wav" for number in range(39)))
     fleet.shut_gate()
     fleet.submit()
-    with fleet.worker(settings=PATIENT) as worker:
-        # Given a batch in hand when the database stops
-        fleet.wait_for_the_gate()
+    unrepeated = PATIENT | {"CRATESORT_STALE_SECONDS": "600"}
+    with (
+        fleet.worker(settings=unrepeated) as worker,
+        redis.Redis.from_url(fleet.broker_url) as client,
+    ):
+        # Given a batch in hand, and others behind it, when the database stops
+        wait_until(fleet.at_the_gate, "the first batch is in hand", 60)
         postgres_server.kill()
         fleet.open_gate()
         wait_until(lambda: "cannot be given back now" in worker.log(), "the batch failed", 60)
+        # Then the messages of the others go back, or stay where they are
+        waiting = ("classify.library", "classify.library:3")
+        wait_until(lambda: sum(map(client.llen, waiting)) >= 9, "all of them are there", 60)
 
         # When it is back
         postgres_server.start()
 
-        # Then the batch is done at last, and no attempt is counted
+        # Then all is done, and no attempt is counted
         fleet.wait_until_done()
         assert "handed back, now that the database answers" in worker.log()
+        assert "Traceback" not in worker.log()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
     assert not any(row["suspect"] for row in fleet.batches())
