@@ -146,11 +146,13 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
 
 
 def _look_at_roots() -> None:
-    """Find the roots that are not there, for the time until the supervisor has loaded."""
+    """Find the roots that are there, for the time until the supervisor has loaded."""
     settings = load_settings()
+    for health in _supervisor.health.roots.values():
+        health.report_down()  # a mount that hangs is not there either
     for name, health in _supervisor.health.roots.items():
-        if LibraryRoot.named(name, settings).fault(()) is not None:
-            health.report_down()
+        if LibraryRoot.named(name, settings).fault(()) is None:
+            health.expect_supervisor()
 
 
 def install(app: Celery) -> None:

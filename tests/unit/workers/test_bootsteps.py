@@ -7,6 +7,7 @@ import pytest
 from workers.recovery import bootsteps
 from workers.recovery.bootsteps import ConsumeWhatCanBeDone
 from workers.recovery.shared_health import SharedHealth
+from workers.settings import Settings
 
 
 class Consumer:
@@ -143,3 +144,16 @@ def test_a_second_ctrl_c_in_the_moment_of_the_first_ends_the_worker_at_once(monk
     # When Celery's handler was still in place and tells of a cold shutdown, then it is ours
     with pytest.raises(EndedError, match="130"):
         bootsteps._shut_down("Cold", limit_seconds=3600)
+
+
+def test_a_worker_begins_with_the_roots_that_are_there(tmp_path, monkeypatch):
+    for name in ("there", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "there" / "kick.wav").touch()
+    names = ("there", "empty", "missing")
+    settings = Settings(library_roots={name: tmp_path / name for name in names})
+    health = SharedHealth.create(names)
+    monkeypatch.setattr(bootsteps, "load_settings", lambda: settings)
+    monkeypatch.setattr(bootsteps, "_supervisor", SimpleNamespace(health=health))
+    bootsteps._look_at_roots()
+    assert [name for name in names if health.roots[name].is_up] == ["there"]
