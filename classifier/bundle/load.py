@@ -1,11 +1,13 @@
 """Loading a bundle: every bound and every hash is checked before anything is deserialised."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from classifier.bundle.archive import Archive
 from classifier.bundle.golden import replay_golden
 from classifier.bundle.manifest import (
+    CALIBRATION,
     COMPILED,
     GOLDEN,
     MANIFEST,
@@ -20,6 +22,7 @@ from classifier.bundle.starter import starter_bundle
 from classifier.errors import BundleError
 from classifier.model.classifier import Classifier
 from classifier.model.engines import Engine, EngineName, KerasEngine, OnnxEngine
+from classifier.model.evidence import Calibration
 from classifier.model.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 #: What an engine deserialises; every other member is hashed and left alone.
 _READ_BY: Final = {
-    "onnx": frozenset({VOCABULARY, GOLDEN, COMPILED}),
+    "onnx": frozenset({VOCABULARY, GOLDEN, COMPILED, CALIBRATION}),
     "keras": frozenset({VOCABULARY, GOLDEN, *ORIGINALS}),
 }
 
@@ -41,7 +44,7 @@ class Originals:
     learned: "SequenceModel"
     scaler: Any
     forest: Any
-    temperature: float
+    calibration: Calibration
 
 
 def read_manifest(bundle: bytes) -> Manifest:
@@ -64,11 +67,16 @@ def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifi
     """
     manifest, members = _verified(bundle, engine_name)
     vocabulary, engine = _deserialised(manifest, members, engine_name)
-    classifier = Classifier(
-        vocabulary, engine, version=manifest.version, review_below=manifest.review_below
+    classifier = partial(
+        Classifier,
+        vocabulary,
+        engine,
+        version=manifest.version,
+        review_below=manifest.review_below,
     )
-    replay_golden(members[GOLDEN], classifier.predict, engine_name)
-    return classifier
+    # Which words are evidence may change with the package; what the models predict may not.
+    replay_golden(members[GOLDEN], classifier().predict, engine_name)
+    return classifier(calibration=_calibration(manifest, members))
 
 
 def load_starter(engine_name: EngineName = "onnx") -> Classifier:
@@ -90,7 +98,7 @@ def load_originals(bundle: bytes) -> Originals:
         engine.learned,
         engine.scaler,
         engine.forest,
-        engine.temperature,
+        engine.calibration,
     )
 
 
@@ -106,6 +114,13 @@ def _verified(bundle: bytes, engine_name: EngineName) -> tuple[Manifest, dict[st
         if name in _READ_BY[engine_name]:
             members[name] = content
     return manifest, members
+
+
+def _calibration(manifest: Manifest, members: dict[str, bytes]) -> Calibration:
+    try:
+        return Calibration.from_json(members[CALIBRATION])
+    except ValueError as error:
+        raise BundleError(f"{CALIBRATION} of bundle {manifest.version}: {error}") from error
 
 
 def _deserialised(

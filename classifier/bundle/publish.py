@@ -50,7 +50,7 @@ def publish(
     encoder = NameEncoder(Vocabulary.from_json(members[VOCABULARY]), engine)
     sounds = golden_sounds()
     inputs = (
-        encoder.token_ids(sounds.names, sounds.pack_mates),
+        encoder.token_ids(encoder.tokens(sounds.names, sounds.pack_mates)),
         encoder.summaries(sounds.pack_mates),
         header_matrix(sounds.headers),
     )

@@ -1,9 +1,11 @@
 """The arrays that models take and return; one row per sound or name."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from classifier.categories import N_CATEGORIES
 
 #: Shape (n, 12), float32, in the order of `CATEGORIES`; rows sum to 1.
 Probabilities: TypeAlias = NDArray[np.float32]
@@ -18,3 +20,8 @@ TokenIds: TypeAlias = NDArray[np.int64]
 
 #: Shape (n, 6), float32, from `header_features.header_matrix`: unscaled, NaN where not stated.
 HeaderMatrix: TypeAlias = NDArray[np.float32]
+
+#: Shape (n, 14), float32: of each name 1, whether it has a word that speaks for a category, and
+#: whether all such words speak for each category; of a folder the sums over its names.
+WordCounts: TypeAlias = NDArray[np.float32]
+N_WORD_COUNTS: Final = 2 + N_CATEGORIES

@@ -12,10 +12,14 @@ from classifier.headers.reader import AudioHeader
 from classifier.model.arrays import HeaderMatrix, Probabilities
 from classifier.model.encoder import MOST_ROWS, NameEncoder
 from classifier.model.engines import Engine
+from classifier.model.evidence import Calibration, kinds_of, word_counts
 from classifier.model.header_features import header_matrix
 from classifier.model.pooling import PackMateSummary, mean_over_lstms, pooled
 from classifier.model.vocabulary import Vocabulary, token_counts
 from classifier.names.pack_mates import PackMates
+
+#: Leaves the engine's confidence as it is.
+UNCHANGED: Final = Calibration(1.0)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Answers:
     by_pack_mates: Probabilities
     #: Shape (n_sounds, 2): how many tokens of each name were read, how many of these are unknown.
     tokens: NDArray[np.int64]
+    #: Shape (n_sounds,): what each prediction rests on, as index of `evidence.KINDS`.
+    kinds: NDArray[np.int64]
 
 
 class Classifier:
@@ -37,15 +43,23 @@ class Classifier:
 
     - `version`: version of the bundle, stored with every row it classifies.
     - `review_below` (float, 0 to 1): confidence below which the user should review a prediction.
+    - `calibration`: what corrects the engine's confidence by the kind of evidence.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, engine: Engine, *, version: str, review_below: float
+        self,
+        vocabulary: Vocabulary,
+        engine: Engine,
+        *,
+        version: str,
+        review_below: float,
+        calibration: Calibration = UNCHANGED,
     ) -> None:
         self.version: Final = version
         self.review_below: Final = review_below
-        self._encoder = NameEncoder(vocabulary, engine)
+        self._encoder = NameEncoder(vocabulary, engine, calibration.learned)
         self._engine = engine
+        self._calibration = calibration
 
     def predict(
         self,
@@ -82,13 +96,19 @@ class Classifier:
             by_name=np.zeros(shape, np.float32),
             by_pack_mates=np.zeros(shape, np.float32),
             tokens=np.zeros((len(names), 2), np.int64),
+            kinds=np.zeros(len(names), np.int64),
         )
         for start in range(0, len(names), MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
-            ids = self._encoder.token_ids(names[rows], pack_mates[rows])
+            tokens = self._encoder.tokens(names[rows], pack_mates[rows])
+            ids = self._encoder.token_ids(tokens)
             summary = self._encoder.summaries(pack_mates[rows])
             probabilities, logs = self._engine.answers(ids, summary, headers[rows])
-            answers.probabilities[rows] = probabilities
+            best = probabilities.argmax(axis=1)
+            words = word_counts(tokens, self._calibration.learned)
+            kinds = kinds_of(best, words, summary.words)
+            answers.probabilities[rows] = self._calibration.applied(probabilities, kinds)
+            answers.kinds[rows] = kinds
             unknown = PackMateSummary.unknown(len(logs))
             answers.by_name[rows] = mean_over_lstms(pooled(logs, unknown))
             answers.by_pack_mates[rows] = mean_over_lstms(pooled(logs, summary))

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from classifier.model.arrays import TokenIds
 from classifier.model.engines import Engine
+from classifier.model.evidence import word_counts
 from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, confident_shares
 from classifier.model.vocabulary import Vocabulary
 from classifier.names.pack_mates import PackMates
+from classifier.names.sound_words import LearnedWords
 from classifier.names.tokens import tokenise
 
 #: Rows of one inference call: a few MB of intermediate arrays, however many folders a batch has.
@@ -27,22 +29,27 @@ _MOST_CACHED: Final = 1024
 class NameEncoder:
     """Encodes names for one engine, whose LSTMs read the pack-mates. Not shared between threads."""
 
-    def __init__(self, vocabulary: Vocabulary, engine: Engine) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, engine: Engine, learned: LearnedWords = frozenset()
+    ) -> None:
         self._vocabulary = vocabulary
         self._engine = engine
-        #: Mean logs and confident shares: a row of `PackMateSummary`.
-        self._cache: OrderedDict[PackMates, tuple[NDArray[np.float32], NDArray[np.float32]]] = (
-            OrderedDict()
-        )
+        self._learned = learned
+        #: Mean logs, confident shares and word counts: a row of `PackMateSummary`.
+        self._cache: OrderedDict[PackMates, tuple[NDArray[np.float32], ...]] = OrderedDict()
 
-    def token_ids(self, names: Sequence[str], pack_mates: Sequence[PackMates | None]) -> TokenIds:
+    def tokens(
+        self, names: Sequence[str], pack_mates: Sequence[PackMates | None]
+    ) -> list[list[str]]:
+        """Return the names' tokens."""
+        return [
+            tokenise(name, frozenset() if mates is None else mates.counting(name))
+            for name, mates in zip(names, pack_mates, strict=True)
+        ]
+
+    def token_ids(self, tokens: Sequence[Sequence[str]]) -> TokenIds:
         """Return the ids of the names' tokens."""
-        return self._vocabulary.encode(
-            [
-                tokenise(name, frozenset() if mates is None else mates.counting(name))
-                for name, mates in zip(names, pack_mates, strict=True)
-            ]
-        )
+        return self._vocabulary.encode(tokens)
 
     def summaries(self, pack_mates: Sequence[PackMates | None]) -> PackMateSummary:
         """Return the LSTMs' predictions for the pack-mates of each sound."""
@@ -55,7 +62,8 @@ class NameEncoder:
                 distinct[id(mates)] = mates
         self._summarise(dict.fromkeys(distinct.values()))
         for identity, rows in rows_of.items():
-            summary.logs[rows], summary.shares[rows] = self._cache[distinct[identity]]
+            cached = self._cache[distinct[identity]]
+            summary.logs[rows], summary.shares[rows], summary.words[rows] = cached
         while len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return summary
@@ -79,9 +87,11 @@ class NameEncoder:
         for start in range(0, len(names), MOST_ROWS):
             rows = slice(start, start + MOST_ROWS)
             logs_of[rows] = self._engine.name_logs(self._vocabulary.encode(names[rows]))
-        logs = logs_of[[place_of[name] for name in tokens]]
+        places = [place_of[name] for name in tokens]
+        logs, words = logs_of[places], word_counts(names, self._learned)[places]
         end = 0
         for mates in new:
             start, end = end, end + len(mates.names)
             mean = logs[start:end].mean(axis=0, dtype=np.float64).astype(np.float32)
-            self._cache[mates] = mean, confident_shares(logs[start:end])
+            folder_words = words[start:end].sum(axis=0)
+            self._cache[mates] = mean, confident_shares(logs[start:end]), folder_words

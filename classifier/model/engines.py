@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
 from classifier.model.arrays import ByLstm, HeaderMatrix, Probabilities, TokenIds
+from classifier.model.evidence import Calibration
 from classifier.model.forest import (
     calibrated,
     forest_inputs,
     forest_probabilities,
     is_steady,
-    temperature_from_json,
 )
 from classifier.model.header_features import N_HEADER_COLUMNS
 from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, name_logs, pooled
@@ -104,13 +104,13 @@ class KerasEngine:
         learned: "SequenceModel",
         scaler: Any,
         forest: Any,
-        temperature: float,
+        calibration: Calibration,
     ) -> None:
         self.general: Final = general
         self.learned: Final = learned
         self.scaler: Final = scaler
         self.forest: Final = forest
-        self.temperature: Final = temperature
+        self.calibration: Final = calibration
 
     @classmethod
     def from_bytes(
@@ -126,7 +126,7 @@ class KerasEngine:
             SequenceModel.from_bytes(learned),
             joblib.load(io.BytesIO(scaler)),
             joblib.load(io.BytesIO(forest)),
-            temperature_from_json(calibration),
+            Calibration.from_json(calibration),
         )
 
     def name_logs(self, token_ids: TokenIds) -> ByLstm:
@@ -144,7 +144,7 @@ class KerasEngine:
         logs = self.name_logs(token_ids)
         inputs = forest_inputs(pooled(logs, pack_mates), header_matrix, self.scaler)
         probabilities = forest_probabilities(self.forest, inputs)
-        return calibrated(probabilities, self.temperature), logs
+        return calibrated(probabilities, self.calibration.temperature), logs
 
     def is_steady(
         self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix

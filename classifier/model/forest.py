@@ -8,8 +8,6 @@ scikit-learn is imported inside the functions that fit: a worker on the default 
 it.
 """
 
-import json
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -136,17 +134,3 @@ def calibrated(probabilities: Probabilities, temperature: float) -> Probabilitie
     """
     raised = np.power(probabilities, np.float32(1.0 / temperature))
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def temperature_to_json(temperature: float) -> bytes:
-    """Return a temperature as a bundle's member."""
-    return json.dumps({"temperature": temperature}).encode("ascii")
-
-
-def temperature_from_json(document: bytes) -> float:
-    """Read what `temperature_to_json` wrote; ValueError for anything else."""
-    content = json.loads(document)
-    value = content.get("temperature") if isinstance(content, dict) else None
-    if not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ValueError("a calibration is an object with a temperature above 0")
-    return float(value)

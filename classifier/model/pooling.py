@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
-from classifier.model.arrays import ByLstm, Probabilities
+from classifier.model.arrays import N_WORD_COUNTS, ByLstm, Probabilities, WordCounts
 
 #: LSTMs that read a name, and the columns of their joined predictions.
 N_LSTMS: Final = 2
@@ -52,6 +52,8 @@ class PackMateSummary(NamedTuple):
     logs: ByLstm
     #: `confident_shares` of them, shape (n_sounds, 12), float32; ones where they are not known.
     shares: NDArray[np.float32]
+    #: What the known words of each sound's pack-mates speak for; zeros where they are not known.
+    words: WordCounts
 
     @classmethod
     def unknown(cls, n_sounds: int) -> "PackMateSummary":
@@ -59,6 +61,7 @@ class PackMateSummary(NamedTuple):
         return cls(
             np.full((n_sounds, N_NAME_LOGS), np.nan, dtype=np.float32),
             np.ones((n_sounds, N_CATEGORIES), dtype=np.float32),
+            np.zeros((n_sounds, N_WORD_COUNTS), dtype=np.float32),
         )
 
 

@@ -11,9 +11,10 @@ _INDENT: Final = 14
 
 _DECIDED: Final = {
     Evidence.FOLDER: "the name says nothing; its folders' words do",
-    Evidence.NAME: "the name alone gives the same category",
-    Evidence.PACK_MATES: "only the name beside its pack-mates' gives it",
-    Evidence.HEADER: "no name gives it; the header's figures do",
+    Evidence.NAME: "words of the name speak for it",
+    Evidence.PACK_MATES: "the name says nothing; its pack-mates' words do",
+    Evidence.CONTRADICTED: "words of the name or of its pack-mates speak against it",
+    Evidence.NONE: "no word speaks for it: a guess",
     Evidence.FORMAT: "a MIDI file holds notes and no sound, whatever its name says",
 }
 

@@ -1,10 +1,10 @@
 """A model's manifest for people, in 80 columns; ``--json`` prints it whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.console.output import say
-from cli.console.text_tables import labelled
+from cli.console.text_tables import labelled, print_table
 from cli.models.train import print_evaluation
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None")
         _say("Run", f"number {run.id}, {run.verdict}: {run.reason}")
     _say("Learned", _learned(training))
     _say("Review", f"below a confidence of {manifest.review_below:.1%}")
+    if training.get("by_evidence"):
+        say()
+        _print_by_evidence(training["by_evidence"])
     for name, title in _MEASURED.items():
         if metrics.get(name):
             say()
@@ -43,6 +46,26 @@ def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None")
     more = [f"and {len(vendors) - _SHOWN_VENDORS:,} more"] if len(vendors) > _SHOWN_VENDORS else []
     _say("Vendors", ", ".join(vendors[:_SHOWN_VENDORS] + more))
     _say("Libraries", ", ".join(f"{name} {text}" for name, text in manifest.libraries.items()))
+
+
+def _print_by_evidence(kinds: Sequence[Mapping[str, Any]]) -> None:
+    """Print how right predictions of vendors kept out are, by what they rest on."""
+    say("Vendors kept out while fitting, by evidence")
+    print_table(
+        [
+            (
+                kind["evidence"],
+                kind["n_sounds"],
+                kind["confidence"],
+                kind["accuracy"],
+                kind["n_unreviewed"],
+                kind["unreviewed_accuracy"],
+            )
+            for kind in kinds
+        ],
+        "<>>>>>",
+        ("", "sounds", "confidence", "accuracy", "unreviewed", "accuracy"),
+    )
 
 
 def _learned(training: Mapping[str, Any]) -> str:

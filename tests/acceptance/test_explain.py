@@ -114,7 +114,7 @@ def test_beneath_a_library_root_the_path_is_the_roots(explain, crate):
     inside, outside = explain(
         crate / "Kicks" / "01.wav", crate / "one" / "Kick 01.wav", settings=settings
     )
-    assert (inside["root"], inside["path"], inside["evidence"]) == ("packs", "01.wav", "name")
+    assert (inside["root"], inside["path"], inside["evidence"]) == ("packs", "01.wav", "none")
     assert (outside["root"], outside["path"]) == ("", str(crate / "one" / "Kick 01.wav"))
 
 

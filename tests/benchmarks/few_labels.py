@@ -60,7 +60,7 @@ def main() -> None:
             start=base.learned.state(),
             scaler=base.scaler,
             forest=base.forest,
-            temperature=base.temperature,
+            calibration=base.calibration,
         )
         print(f"{vendor}: {len(theirs):,} files")
         print(f"  base         {_line(base, sides)}")

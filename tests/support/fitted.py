@@ -84,7 +84,7 @@ def prior_after(models: "FittedModels", prior: "Prior") -> "Prior":
         start=models.learned.state(),
         scaler=models.scaler,
         forest=models.forest,
-        temperature=models.temperature,
+        calibration=models.calibration,
         review_below=models.review_below,
     )
 

@@ -8,6 +8,7 @@ nearly equal.
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.model.arrays import WordCounts
 from classifier.model.pooling import PackMateSummary, confident_shares
 from classifier.names.pack_mates import PackMates, pack_mates_of
 from classifier.names.tokens import tokenise
@@ -32,7 +33,9 @@ def mates_in(sounds: LabelledSounds) -> list[PackMates | None]:
     return [mates.get(folder) for folder in sounds.folders]
 
 
-def summaries_of(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> PackMateSummary:
+def summaries_of(
+    groups: NDArray[np.object_], logs: NDArray[np.float32], words: WordCounts
+) -> PackMateSummary:
     """Summarise for each row the predictions for its group, itself among them.
 
     Parameters
@@ -41,13 +44,23 @@ def summaries_of(groups: NDArray[np.object_], logs: NDArray[np.float32]) -> Pack
         `str`; "" belongs to no group.
     logs : ndarray of shape (n_rows, 24), float32
         From `classifier.model.pooling.name_logs`.
+    words : ndarray of shape (n_rows, 14), float32
+        From `classifier.model.evidence.word_counts`.
     """
     _, group = np.unique(groups.astype(str), return_inverse=True)
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(group))[:-1])
     shares = np.stack([confident_shares(logs[rows]) for rows in members])[group]
     shares[groups == ""] = 1.0
-    return PackMateSummary(means_over(groups, logs), shares)
+    return PackMateSummary(means_over(groups, logs), shares, folder_words(groups, words))
+
+
+def folder_words(groups: NDArray[np.object_], words: WordCounts) -> WordCounts:
+    """Return for each row the sums over its group; zeros in rows without a group."""
+    _, group = np.unique(groups.astype(str), return_inverse=True)
+    sums = np.zeros((group.max() + 1, words.shape[1]), np.float32)
+    np.add.at(sums, group, words)
+    return np.where((groups == "")[:, None], np.float32(0), sums[group])
 
 
 def means_over(groups: NDArray[np.object_], values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.model.evidence import KINDS, needs_review
+
 #: Bins of equal width, as in Guo et al. (2017), so that figures compare with theirs.
 N_BINS: Final = 15
 
@@ -49,6 +51,56 @@ def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     """Return the expected calibration error (Naeini et al. 2015): the mean gap, by sounds."""
     total = sum(part.n_sounds for part in bins)
     return sum(part.n_sounds * abs(part.accuracy - part.confidence) for part in bins) / total
+
+
+@dataclass(frozen=True)
+class KindReliability:
+    """How right the predictions with one kind of evidence are, and those left unreviewed."""
+
+    evidence: str
+    n_sounds: int
+    confidence: float
+    accuracy: float
+    n_unreviewed: int
+    #: None where all are to be reviewed.
+    unreviewed_accuracy: float | None
+
+
+def reliability_by_kind(
+    category_indices: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    kinds: NDArray[np.int64],
+    *,
+    review_below: float,
+) -> list[KindReliability]:
+    """Return the reliability of each kind of evidence that occurs.
+
+    Parameters
+    ----------
+    category_indices : ndarray of shape (n_sounds,), int64
+        The truth.
+    probabilities : ndarray of shape (n_sounds, 12), float32
+        Calibrated.
+    kinds : ndarray of shape (n_sounds,), int64
+        Indices of `classifier.model.evidence.KINDS`.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    is_right = probabilities.argmax(axis=1) == category_indices
+    found = []
+    for index in np.unique(kinds).tolist():
+        rows = kinds == index
+        unreviewed = rows & ~needs_review(kinds, confidence, review_below)
+        found.append(
+            KindReliability(
+                str(KINDS[index]),
+                int(rows.sum()),
+                float(confidence[rows].mean()),
+                float(is_right[rows].mean()),
+                int(unreviewed.sum()),
+                float(is_right[unreviewed].mean()) if unreviewed.any() else None,
+            )
+        )
+    return found
 
 
 def lowest_confidence(

@@ -15,7 +15,7 @@ vendors uses forests fitted without a fold's rows (`calibration`).
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import joblib
@@ -24,23 +24,28 @@ from numpy.typing import NDArray
 
 from classifier.bundle import manifest
 from classifier.categories import N_CATEGORIES
+from classifier.model.arrays import WordCounts
+from classifier.model.evidence import Calibration, kinds_of, word_counts
 from classifier.model.forest import (
     calibrated,
     fit_forest,
     fit_scaler,
     forest_inputs,
     forest_probabilities,
-    temperature_to_json,
 )
 from classifier.model.onnx_export import compile_models
 from classifier.model.pooling import PackMateSummary, name_logs, pooled
 from classifier.model.vocabulary import Vocabulary
+from classifier.names.sound_words import LearnedWords
 from training.data.dataset import LabelledSounds
-from training.data.row_mates import summaries_of, tokens_of
+from training.data.row_mates import folder_words, summaries_of, tokens_of
 from training.data.splits import Fold, Rows, random_folds, vendor_folds
 from training.fit.blind_forest import BlindForest, without_columns
-from training.fit.calibration import ALWAYS_REVIEW, fit_temperature, review_threshold
+from training.fit.calibration import ALWAYS_REVIEW, fit_calibration
+from training.fit.learned_words import learned_words
+from training.fit.reliability import KindReliability, reliability_by_kind
 from training.prior.generation import GENERATED_VENDOR
+from training.prior.naming import load_naming
 from training.prior.pretrained import Prior
 
 if TYPE_CHECKING:
@@ -72,26 +77,42 @@ class FittedModels:
     learned: "SequenceModel"
     scaler: "StandardScaler"
     forest: "RandomForestClassifier"
-    temperature: float
+    calibration: Calibration
     review_below: float
+    #: On vendors kept out while fitting; empty where there was one vendor.
+    reliability: list[KindReliability]
 
     def probabilities(
         self, sounds: LabelledSounds, beside: LabelledSounds | None = None
     ) -> NDArray[np.float32]:
-        """Return the probabilities of each sound's categories, shape (n_sounds, 12).
+        """Return the probabilities of each sound's categories, shape (n_sounds, 12)."""
+        return self.answers(sounds, beside)[0]
+
+    def answers(
+        self, sounds: LabelledSounds, beside: LabelledSounds | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the probabilities of each sound's categories, and the kinds of evidence.
 
         Sounds of one folder are pack-mates of each other. `beside` are further sounds that may be
         pack-mates; only their names are read.
         """
         if not len(sounds):
             # scikit-learn refuses to scale no rows.
-            return np.zeros((0, N_CATEGORIES), dtype=np.float32)
+            return np.zeros((0, N_CATEGORIES), dtype=np.float32), np.zeros(0, dtype=np.int64)
         everyone = sounds if beside is None else sounds.joined(beside)
-        ids = self.vocabulary.encode(tokens_of(everyone))
+        tokens = tokens_of(everyone)
+        ids, words = self.vocabulary.encode(tokens), word_counts(tokens, self.calibration.learned)
         logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
-        names = pooled(logs, summaries_of(everyone.folders, logs))[: len(sounds)]
-        inputs = forest_inputs(names, sounds.headers, self.scaler)
-        return calibrated(forest_probabilities(self.forest, inputs), self.temperature)
+        summary = summaries_of(everyone.folders, logs, words)
+        names = pooled(logs, summary)[: len(sounds)]
+        uncalibrated = forest_probabilities(
+            self.forest, forest_inputs(names, sounds.headers, self.scaler)
+        )
+        kinds = kinds_of(
+            uncalibrated.argmax(axis=1), words[: len(sounds)], summary.words[: len(sounds)]
+        )
+        over_all = calibrated(uncalibrated, self.calibration.temperature)
+        return self.calibration.applied(over_all, kinds), kinds
 
     def summary(self, sounds: LabelledSounds, *, seed: int) -> dict[str, Any]:
         """Return what a manifest says of the fit on these sounds."""
@@ -103,6 +124,7 @@ class FittedModels:
             "vendors": sorted(set(map(str, sounds.vendors))),
             "words": len(self.vocabulary.words),
             "forest_nodes": int(sum(tree.tree_.node_count for tree in self.forest.estimators_)),
+            "by_evidence": [asdict(of_kind) for of_kind in self.reliability],
         }
 
     def members(self) -> dict[str, bytes]:
@@ -113,13 +135,13 @@ class FittedModels:
             manifest.LSTM: self.learned.to_bytes(),
             manifest.SCALER: _pickled(self.scaler),
             manifest.FOREST: _pickled(self.forest),
-            manifest.CALIBRATION: temperature_to_json(self.temperature),
+            manifest.CALIBRATION: self.calibration.to_json(),
             manifest.COMPILED: compile_models(
                 self.general.weights(),
                 self.learned.weights(),
                 self.scaler,
                 self.forest,
-                self.temperature,
+                self.calibration.temperature,
             ),
         }
 
@@ -188,6 +210,7 @@ class _StackFit:
         # Nine in ten of the generated names are not among those the LSTM learned.
         self._stacked = sounds.joined(prior.stacked)
         self._tokens = tokens_of(sounds) + tokens_of(prior.stacked)
+        self._words = word_counts(self._tokens)
         self._replayed_tokens = tokens_of(prior.replayed)
         # Trees that are kept split on header numbers scaled by their own scaler.
         self._scaler = prior.scaler or fit_scaler(self._stacked.headers)
@@ -196,16 +219,23 @@ class _StackFit:
         """Fit everything; the LSTM last, on all sounds."""
         self._sequence.start_from(self._prior.start)
         self._forest_views = views = self._views()
-        temperature, review_below = self._calibration(views)
+        calibration, review_below, reliability = self._calibration(views)
         return FittedModels(
-            temperature=temperature,
+            calibration=replace(calibration, learned=self._learned_words()),
             review_below=review_below,
+            reliability=reliability,
             forest=self._fit_forest(views, np.arange(len(self._stacked))),
             vocabulary=self._fit_sequence(np.arange(len(self._sounds))),
             general=self._prior.general,
             learned=self._sequence,
             scaler=self._scaler,
         )
+
+    def _learned_words(self) -> LearnedWords:
+        """Return the words that a library's labels teach; public tables know no library's words."""
+        if self._prior.calibration is None:
+            return frozenset()
+        return learned_words(self._sounds, load_naming())
 
     def _fit_sequence(self, rows: Rows) -> Vocabulary:
         """Fit the LSTM on these real rows and the replayed ones, from the prior."""
@@ -233,7 +263,7 @@ class _StackFit:
         views = []
         for folds in self._rounds:
             logs = name_logs(general, self._out_of_fold(folds))
-            views += _views(self._stacked, logs, self._scaler)
+            views += _views(self._stacked, logs, self._words, self._scaler)
         return views
 
     def _out_of_fold(self, folds: list[Fold]) -> NDArray[np.float32]:
@@ -269,20 +299,30 @@ class _StackFit:
         views = [without_columns(view, hidden) for view in self._forest_views]
         return BlindForest(self._fit_forest(views, np.arange(len(self._stacked))), hidden)
 
-    def _calibration(self, views: list[NDArray[np.float32]]) -> tuple[float, float]:
-        """Return the temperature and the confidence below which to review."""
-        if self._prior.temperature is not None and len(self._rounds) == 1:
+    def _calibration(
+        self, views: list[NDArray[np.float32]]
+    ) -> tuple[Calibration, float, list[KindReliability]]:
+        """Return the calibration, the confidence below which to review, and what they give."""
+        if self._prior.calibration is not None and len(self._rounds) == 1:
             # The sounds of one vendor do not show how sure to be of another's.
-            return self._prior.temperature, self._prior.review_below or ALWAYS_REVIEW
-        truth = self._sounds.category_indices
+            return self._prior.calibration, self._prior.review_below or ALWAYS_REVIEW, []
+        truth, n_sounds = self._sounds.category_indices, len(self._sounds)
         as_served = views[-len(_VIEW_WEIGHTS)]
-        generated = np.arange(len(self._sounds), len(self._stacked))
-        probabilities = np.zeros((len(self._sounds), N_CATEGORIES), dtype=np.float32)
+        generated = np.arange(n_sounds, len(self._stacked))
+        predicted = np.zeros((n_sounds, N_CATEGORIES), dtype=np.float32)
         for learned, left_out in self._rounds[-1]:
             forest = self._fit_forest(views, np.concatenate([learned, generated]))
-            probabilities[left_out] = forest_probabilities(forest, as_served[left_out])
-        temperature = fit_temperature(truth, probabilities, self._weights)
-        return temperature, review_threshold(truth, calibrated(probabilities, temperature))
+            predicted[left_out] = forest_probabilities(forest, as_served[left_out])
+        words = self._words[:n_sounds]
+        folders = folder_words(self._sounds.folders, words)
+        kinds = kinds_of(predicted.argmax(axis=1), words, folders)
+        calibration, review_below = fit_calibration(
+            truth, predicted, kinds, self._weights, self._prior.calibration
+        )
+        over_all = calibrated(predicted, calibration.temperature)
+        found = calibration.applied(over_all, kinds)
+        reliability = reliability_by_kind(truth, found, kinds, review_below=review_below)
+        return calibration, review_below, reliability
 
 
 #: Weights of what `_views` returns, in its order.
@@ -294,15 +334,15 @@ _VIEW_WEIGHTS: Final = tuple(
 
 
 def _views(
-    sounds: LabelledSounds, logs: NDArray[np.float32], scaler: "StandardScaler"
+    sounds: LabelledSounds, logs: NDArray[np.float32], words: WordCounts, scaler: "StandardScaler"
 ) -> list[NDArray[np.float32]]:
     """Return the forest's inputs for the same sounds in each situation, the most frequent first."""
     no_headers = np.full_like(sounds.headers, np.nan)
     # Generated sounds have no packs: a folder is all there is of their makers.
     packs = np.where(sounds.vendors == GENERATED_VENDOR, sounds.folders, sounds.packs)
     summaries = [
-        summaries_of(sounds.folders, logs),
-        summaries_of(packs, logs),
+        summaries_of(sounds.folders, logs, words),
+        summaries_of(packs, logs, words),
         PackMateSummary.unknown(len(logs)),
     ]
     return [

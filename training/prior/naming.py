@@ -110,6 +110,7 @@ class _NamingPage(BaseModel, extra="forbid"):
     articulations: _Words
     rounds: _Words
     lyrics: _Words
+    unspecific: _Words
     patterns: dict[str, _Patterns]
     categories: dict[Category, _CategoryTable]
 
@@ -137,13 +138,14 @@ class Naming:
 
     `tempos` and `keys` hold ``{0}`` where the number or the root goes. `lists` has what the fields
     of these names draw from: ``descriptor``, ``phrase``, ... `categories` is in the order of
-    `CATEGORIES`.
+    `CATEGORIES`. `unspecific` are words of categories that are no evidence of them.
     """
 
     separators: tuple[str, ...]
     tempos: tuple[str, ...]
     keys: tuple[str, ...]
     lists: Mapping[str, tuple[str, ...]]
+    unspecific: frozenset[str]
     categories: Mapping[str, CategoryNaming]
 
 
@@ -168,6 +170,7 @@ def parse_naming(text: str) -> Naming:
         tempos=page.tempos,
         keys=page.keys,
         lists={name.removesuffix("s"): getattr(page, name) for name in _LISTS},
+        unspecific=frozenset(page.unspecific),
         categories={name: _category(page, name) for name in CATEGORIES},
     )
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from classifier.bundle.load import load_originals, read_manifest
 from classifier.bundle.starter import starter_bundle
 from classifier.categories import N_CATEGORIES
+from classifier.model.evidence import Calibration
 from training.data.dataset import LabelledSounds
 from training.prior.generation import generate_folders, generate_sounds
 from training.prior.naming import load_naming
@@ -88,7 +89,7 @@ class Prior:
     start: tuple[NDArray[np.float32], ...]
     scaler: "StandardScaler | None" = None
     forest: "RandomForestClassifier | None" = None
-    temperature: float | None = None
+    calibration: Calibration | None = None
     review_below: float | None = None
 
     def recipe(self, sounds: LabelledSounds) -> Recipe:
@@ -139,7 +140,7 @@ def starter_prior() -> Prior:
         starter.learned.state(),
         starter.scaler,
         starter.forest,
-        starter.temperature,
+        starter.calibration,
         read_manifest(bundle).review_below,
     )
 

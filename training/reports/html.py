@@ -56,14 +56,16 @@ def render_training_report(
     champion_version: str,
     sizes: Mapping[str, Any],
     is_out_of_fold: bool,
+    by_evidence: Sequence[Mapping[str, Any]],
     **run: str,
 ) -> str:
     """Return the page of a retraining run.
 
     Both evaluations are of the same sounds, and None where there were too few; `is_out_of_fold`
     says that these are the library's own, and the challenger's answers of models that had not
-    learned them. Mappings among
-    `sizes` become tables by category. `run` has the run's version, verdict, reason and date.
+    learned them. Mappings among `sizes` become tables by category. `by_evidence` has the fields of
+    `training.fit.reliability.KindReliability`. `run` has the run's version, verdict, reason and
+    date.
     """
     models: list[tuple[str, Evaluation]] = []
     if challenger is not None and champion is not None:
@@ -84,6 +86,7 @@ def render_training_report(
             else "They are held out: neither model learned any of them."
         ),
         nothing="There was nothing to compare on that neither model may have learned.",
+        by_evidence=by_evidence,
         **run,
     )
 
@@ -94,6 +97,7 @@ def render_table_report(
     random_split: Evaluation,
     champion: Evaluation | None = None,
     sizes: Mapping[str, Any],
+    by_evidence: Sequence[Mapping[str, Any]],
     **run: str,
 ) -> str:
     """Return the page of a training run from a table; see `render_training_report`.
@@ -114,6 +118,7 @@ def render_table_report(
         explanation="The stored model itself is fitted on all rows.",
         nothing="",
         verdict="stored",
+        by_evidence=by_evidence,
         **run,
     )
 
@@ -123,6 +128,7 @@ def _training_page(
     sizes: Mapping[str, Any],
     *,
     compared: bool,
+    by_evidence: Sequence[Mapping[str, Any]],
     **content: str,
 ) -> str:
     """Render evaluations of models; with `compared`, of two on the same sounds."""
@@ -132,6 +138,7 @@ def _training_page(
         tables={name: value for name, value in sizes.items() if isinstance(value, Mapping)},
         models=models,
         compared=compared,
+        by_evidence=by_evidence,
         scores=[{score.category: score for score in model.categories} for _, model in models],
         comparison=figures.comparison(models) if models else None,
         reliability=figures.reliability(models) if models else None,

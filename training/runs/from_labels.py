@@ -112,17 +112,18 @@ def retrain_labels(
             else None
         ),
     }
+    training = {
+        **models.summary(tables.learned, seed=seed),
+        "vendors": sorted(learned_vendors),
+        "holdout": FROZEN if len(tables.held_out) else NO_HOLDOUT,
+        "temperature": models.calibration.temperature,
+    }
     progress("publishing", 0, 1)
     bundle = publish(
         models.members(),
         version=version,
         review_below=models.review_below,
-        training={
-            **models.summary(tables.learned, seed=seed),
-            "vendors": sorted(learned_vendors),
-            "holdout": FROZEN if len(tables.held_out) else NO_HOLDOUT,
-            "temperature": models.temperature,
-        },
+        training=training,
         metrics=metrics,
     )
     progress("publishing", 1, 1)
@@ -146,6 +147,7 @@ def retrain_labels(
             champion=decision.champion,
             champion_version=champion.version,
             sizes=sizes,
+            by_evidence=training["by_evidence"],
             created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         ),
         last_label_id=tables.last_label_id,

@@ -192,6 +192,7 @@ def train_from_table(
             random_split=outcome.random_split,
             champion=outcome.beside.champion if outcome.beside else None,
             sizes=sizes,
+            by_evidence=outcome.manifest.training["by_evidence"],
             created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         ),
         last_label_id=last_label_id,

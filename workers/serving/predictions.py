@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from classifier.categories import CATEGORIES
 from classifier.files.paths import readable_name
 from classifier.headers.reader import AudioHeader
-from classifier.model.evidence import Evidence, evidence_of
+from classifier.model.evidence import Evidence, evidence_of, needs_review
 from classifier.model.header_features import header_matrix
 from classifier.names import folder_context
 from classifier.names.attributes import Attributes, attributes_of
@@ -103,22 +103,23 @@ def predictions(
 def _by_model(
     classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
 ) -> list[Prediction]:
-    best, by_name, by_pack_mates = (
-        probabilities.argmax(axis=1).tolist()
-        for probabilities in (answers.probabilities, answers.by_name, answers.by_pack_mates)
-    )
-    version, review_below = classifier.version, classifier.review_below
-    rows, tokens = answers.probabilities.tolist(), answers.tokens.tolist()
+    confidence = answers.probabilities.max(axis=1, initial=0)
+    unsure = needs_review(answers.kinds, confidence, classifier.review_below)
     return [
         Prediction(
             tuple(row),
-            version,
-            evidence_of(category, name, pack_mates, has_folder_words=sound.has_folder_words),
-            row[category] < review_below,
+            classifier.version,
+            evidence_of(kind, has_folder_words=sound.has_folder_words),
+            is_unsure,
             *counts,
         )
-        for sound, row, category, name, pack_mates, counts in zip(
-            inputs, rows, best, by_name, by_pack_mates, tokens, strict=True
+        for sound, row, kind, is_unsure, counts in zip(
+            inputs,
+            answers.probabilities.tolist(),
+            answers.kinds.tolist(),
+            unsure.tolist(),
+            answers.tokens.tolist(),
+            strict=True,
         )
     ]
 

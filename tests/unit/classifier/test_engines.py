@@ -68,7 +68,11 @@ def test_both_engines_answer_made_up_sounds_alike(originals):
     from_compiled = load_starter("onnx").predict(names, headers, mates)
     # Then they agree wherever an input does not lie on the very border of two grid points
     encoder = originals._encoder
-    given = (encoder.token_ids(names, mates), encoder.summaries(mates), header_matrix(headers))
+    given = (
+        encoder.token_ids(encoder.tokens(names, mates)),
+        encoder.summaries(mates),
+        header_matrix(headers),
+    )
     steady = originals._engine.is_steady(*given)
     assert steady.mean() > 0.8
     assert np.abs(from_originals - from_compiled)[steady].max() < 1e-5

@@ -1,32 +1,119 @@
-"""What a category rests on: the first of folder, name, mates, header that suffices."""
+"""What a category rests on: words that makers of sounds use, in the name or its pack-mates'."""
 
+import numpy as np
 import pytest
 
-from classifier.model.evidence import Evidence, evidence_of
+from classifier.categories import CATEGORIES, N_CATEGORIES
+from classifier.model.evidence import (
+    KINDS,
+    Calibration,
+    Evidence,
+    KindCalibration,
+    evidence_of,
+    kinds_of,
+    needs_review,
+    word_counts,
+)
+from classifier.names.tokens import tokenise
 
-DRUM, VOCAL, BASS = range(3)
+KICKS = [f"Kick {number}" for number in range(1, 9)]
+
+
+def kind(name, category, mates=()):
+    """The evidence for this category of a name among these, which include it."""
+    own = word_counts([tokenise(name)])
+    folder = word_counts([tokenise(mate) for mate in mates]).sum(axis=0, keepdims=True)
+    predicted = np.array([CATEGORIES.index(category)])
+    return KINDS[kinds_of(predicted, own, folder)[0]]
 
 
 @pytest.mark.parametrize(
-    ("by_name", "by_pack_mates", "has_folder_words", "evidence"),
+    ("name", "category", "evidence"),
     [
-        (DRUM, DRUM, False, Evidence.NAME),
-        (DRUM, VOCAL, False, Evidence.NAME),
-        (DRUM, None, False, Evidence.NAME),
-        (DRUM, VOCAL, True, Evidence.FOLDER),
-        (VOCAL, DRUM, False, Evidence.PACK_MATES),
-        (VOCAL, DRUM, True, Evidence.PACK_MATES),
-        (VOCAL, BASS, False, Evidence.HEADER),
-        (VOCAL, None, False, Evidence.HEADER),
-        (VOCAL, VOCAL, True, Evidence.HEADER),
+        ("Kick 01", "drum", Evidence.NAME),
+        ("Bobby Brown Clap", "drum", Evidence.NAME),
+        ("Bobby Brown Clap", "vocal", Evidence.CONTRADICTED),
+        ("Kit 03 Clap", "kits-n-templates", Evidence.CONTRADICTED),
+        ("Bass Clarinet C3", "instruments", Evidence.NAME),
+        ("Bass C3", "instruments", Evidence.CONTRADICTED),
+        ("Kick Loop 124", "drum-loop", Evidence.NAME),
+        ("Kick Loop 124", "drum", Evidence.CONTRADICTED),
+        ("SD0025", "drum", Evidence.NAME),
+        ("SQ - Behind the Scenes", "vocal", Evidence.NONE),
+        ("Tokyo Nights", "vocal", Evidence.NONE),
+        ("New Recording 5", "effects", Evidence.NONE),
+        ("\u30ad\u30c3\u30af 01", "drum", Evidence.NAME),
     ],
 )
-def test_the_first_that_suffices_is_the_evidence(
-    by_name, by_pack_mates, has_folder_words, evidence
-):
-    assert evidence_of(DRUM, by_name, by_pack_mates, has_folder_words=has_folder_words) is evidence
+def test_only_words_of_sound_makers_speak_for_a_category(name, category, evidence):
+    assert kind(name, category) is evidence
 
 
-def test_the_first_category_is_not_taken_for_mates_nobody_knows():
-    assert evidence_of(0, 1, None) is Evidence.HEADER
-    assert evidence_of(0, 1, 0) is Evidence.PACK_MATES
+def test_a_name_without_such_words_rests_on_those_of_its_mates():
+    assert kind("Tokyo Nights", "drum", [*KICKS, "Tokyo Nights"]) is Evidence.PACK_MATES
+    assert kind("Tokyo Nights", "vocal", [*KICKS, "Tokyo Nights"]) is Evidence.NONE
+    assert kind("Tokyo Nights", "drum", ["Kick 1", "Tokyo Nights"]) is Evidence.NONE
+    assert kind("01", "drum", [*KICKS[:4], *map(str, range(9))]) is Evidence.NONE
+
+
+def test_a_word_is_contradicted_by_a_folder_of_something_else_not_by_a_mixed_one():
+    assert kind("Bass 1", "bass", [*KICKS, "Bass 1"]) is Evidence.CONTRADICTED
+    assert kind("Kick 1", "drum", [*KICKS, "Bass 1"]) is Evidence.NAME
+    mixed = ["Bass 1", "Kick 1", "Kick 2", "Vocal Chop", "Riser"]
+    assert kind("Bass 1", "bass", mixed) is Evidence.NAME
+
+
+def test_words_of_folders_before_a_name_are_called_so():
+    named, none = (KINDS.index(found) for found in (Evidence.NAME, Evidence.NONE))
+    assert evidence_of(named, has_folder_words=True) is Evidence.FOLDER
+    assert evidence_of(named, has_folder_words=False) is Evidence.NAME
+    assert evidence_of(none, has_folder_words=True) is Evidence.NONE
+
+
+def test_without_evidence_the_surest_needs_a_review():
+    kinds = np.array([KINDS.index(Evidence.NONE), KINDS.index(Evidence.NAME)])
+    assert needs_review(kinds, np.array([0.99, 0.99]), 0.9).tolist() == [True, False]
+
+
+def test_each_kind_is_corrected_by_itself_and_no_category_changes():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(N_CATEGORIES), 40).astype(np.float32)
+    kinds = np.arange(40) % len(KINDS)
+    calibration = Calibration(1.2, {Evidence.NONE: KindCalibration(1.5, 0.6)})
+    found = calibration.applied(probabilities, kinds)
+    is_none = kinds == KINDS.index(Evidence.NONE)
+    assert (found[~is_none] == probabilities[~is_none]).all()
+    assert found[is_none].max() <= 0.6 + 0.4 / N_CATEGORIES
+    assert (found.argmax(axis=1) == probabilities.argmax(axis=1)).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_calibration_comes_back_from_a_bundle_as_it_was():
+    calibration = Calibration(1.2345678901234567, {Evidence.NONE: KindCalibration(1.5, 0.6)})
+    assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+def test_a_word_that_labels_taught_speaks_as_the_others_do():
+    learned = frozenset({("zorp", ("drum",))})
+    assert Calibration.from_json(Calibration(1.0, {}, learned).to_json()).learned == learned
+    known, unknown = word_counts([["zorp", "<index>"]], learned), word_counts([["zorp"]])
+    predicted, alone = np.array([CATEGORIES.index("drum")]), np.zeros_like(unknown)
+    assert KINDS[kinds_of(predicted, known, alone)[0]] is Evidence.NAME
+    assert KINDS[kinds_of(predicted, unknown, alone)[0]] is Evidence.NONE
+
+
+def test_a_bundle_with_one_temperature_is_read_as_before():
+    assert Calibration.from_json(b'{"temperature": 1.5}') == Calibration(1.5)
+
+
+@pytest.mark.parametrize(
+    "document", [b"1.5", b"{}", b'{"temperature": 0}', b'{"temperature": "x"}',
+                 b'{"temperature": Infinity}', b'{"temperature": NaN}',
+                 b'{"temperature": 1, "by_kind": {"name": {"temperature": 1}}}',
+                 b'{"temperature": 1, "by_kind": {"name": {"temperature": -1, "trust": 1}}}',
+                 b'{"temperature": 1, "by_kind": {"name": {"temperature": 1, "trust": 0}}}',
+                 b'{"temperature": 1, "by_kind": {"rumour": {"temperature": 1, "trust": 1}}}'],
+)  # fmt: skip
+def test_what_is_no_calibration_is_refused(document):
+    with pytest.raises(ValueError, match=r"calibration|could not convert|not a valid Evidence"):
+        Calibration.from_json(document)

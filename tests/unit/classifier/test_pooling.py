@@ -22,7 +22,9 @@ def logs_of(*categories):
 def folder_of(*categories):
     """The summary of a folder of such confident names, as for one sound of it."""
     logs = logs_of(*categories)
-    return PackMateSummary(logs.mean(axis=0, keepdims=True), confident_shares(logs)[None])
+    return PackMateSummary.unknown(1)._replace(
+        logs=logs.mean(axis=0, keepdims=True), shares=confident_shares(logs)[None]
+    )
 
 
 def answer(own, summary):
@@ -60,6 +62,8 @@ def test_what_each_lstm_says_is_pooled_apart_and_sums_to_one():
     rng = np.random.default_rng(0)
     said = [rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32) for _ in range(4)]
     shares = rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32)
-    summary = PackMateSummary(name_logs(*said[2:]), shares)
+    summary = PackMateSummary.unknown(len(shares))._replace(
+        logs=name_logs(*said[2:]), shares=shares
+    )
     probabilities = pooled(name_logs(*said[:2]), summary)
     np.testing.assert_allclose(probabilities.reshape(9, 2, N_CATEGORIES).sum(axis=2), 1, rtol=1e-5)

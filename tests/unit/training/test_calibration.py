@@ -1,14 +1,17 @@
-"""Temperatures: found on answers, applied to answers, kept in a bundle."""
+"""Calibration: found on answers, by what they rest on."""
 
 import numpy as np
 import pytest
 
 from classifier.categories import N_CATEGORIES
-from classifier.model.forest import calibrated, temperature_from_json, temperature_to_json
+from classifier.model.evidence import KINDS, Calibration, Evidence, KindCalibration
+from classifier.model.forest import calibrated
 from training.fit.calibration import (
     ALWAYS_REVIEW,
+    FEWEST_OF_A_KIND,
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
+    fit_calibration,
     fit_temperature,
     review_threshold,
 )
@@ -64,19 +67,6 @@ def test_calibration_changes_no_category_and_keeps_what_is_impossible_impossible
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
-def test_a_temperature_comes_back_from_a_bundle_as_it_was():
-    assert temperature_from_json(temperature_to_json(1.2345678901234567)) == 1.2345678901234567
-
-
-@pytest.mark.parametrize(
-    "document", [b"1.5", b"{}", b'{"temperature": 0}', b'{"temperature": "1"}',
-                 b'{"temperature": Infinity}', b'{"temperature": NaN}'],
-)  # fmt: skip
-def test_what_is_no_temperature_is_refused(document):
-    with pytest.raises(ValueError, match="temperature above 0"):
-        temperature_from_json(document)
-
-
 def test_what_is_sure_enough_to_be_left_alone_is_found_where_precision_falls():
     # Given a thousand sure answers, 98 % of them right, and as many less sure, half of them right
     sure_truth, sure_answers = answers(0.9, 0.98)
@@ -88,5 +78,55 @@ def test_what_is_sure_enough_to_be_left_alone_is_found_where_precision_falls():
 
 
 def test_answers_of_one_confidence_are_left_alone_together_or_not_at_all():
-    truth, probabilities = answers(0.9, 0.9)
+    truth, probabilities = answers(0.9, 0.85)
     assert review_threshold(truth, probabilities) == ALWAYS_REVIEW
+
+
+def test_where_answers_are_nearly_right_enough_not_all_are_reviewed():
+    # Given answers of which no surer half is right often enough
+    truth, probabilities = answers(0.9, 0.93)
+    # When the threshold is looked for, then the nearest precision counts
+    assert review_threshold(truth, probabilities) == pytest.approx(0.9)
+
+
+def answers_by_kind(*kinds):
+    """Answers of (kind of evidence, confidence, accuracy), a thousand or so many of each."""
+    parts = [answers(confidence, accuracy, *n) for _, confidence, accuracy, *n in kinds]
+    truth, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
+    indices = [KINDS.index(kind) for kind, *_ in kinds]
+    return truth, probabilities, np.repeat(indices, [len(part[0]) for part in parts])
+
+
+def calibrated_by_kind(*kinds, prior=None):
+    truth, probabilities, indices = answers_by_kind(*kinds)
+    calibration, review_below = fit_calibration(
+        truth, probabilities, indices, np.ones(len(truth)), prior
+    )
+    over_all = calibrated(probabilities, calibration.temperature)
+    found = calibration.applied(over_all, indices).max(axis=1)
+    surest = {KINDS[index]: float(found[indices == index].max()) for index in set(indices)}
+    return calibration, review_below, surest
+
+
+def test_one_threshold_holds_for_each_kind_of_evidence():
+    # Given answers that are equally sure, right with a word in the name, often wrong without
+    _, review_below, surest = calibrated_by_kind(
+        (Evidence.NAME, 0.9, 0.96), (Evidence.PACK_MATES, 0.9, 0.97),
+        (Evidence.CONTRADICTED, 0.9, 0.6), (Evidence.NONE, 0.9, 0.97),
+    )  # fmt: skip
+    # Then those are left alone, these reviewed, and so is whatever has no evidence, if right or not
+    assert surest[Evidence.NAME] >= review_below
+    assert surest[Evidence.PACK_MATES] >= review_below
+    assert surest[Evidence.CONTRADICTED] < review_below
+    assert surest[Evidence.NONE] < review_below
+
+
+def test_a_kind_that_is_rare_in_a_small_table_is_calibrated_as_before():
+    prior = Calibration(1.0, {Evidence.PACK_MATES: KindCalibration(2.0, 0.7)})
+    calibration, *_ = calibrated_by_kind(
+        (Evidence.NAME, 0.9, 0.97),
+        (Evidence.PACK_MATES, 0.9, 0.1, FEWEST_OF_A_KIND - 1),
+        prior=prior,
+    )
+    assert calibration.by_kind.keys() == {Evidence.NAME, Evidence.PACK_MATES}
+    assert calibration.by_kind[Evidence.PACK_MATES] == KindCalibration(2.0, 0.7)

@@ -1,6 +1,7 @@
 """Pages of reports: everything in one file, nothing fetched, no name that is more than text."""
 
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,7 @@ pytest.importorskip("jinja2")
 
 from classifier.categories import N_CATEGORIES
 from training.evaluation.metrics import evaluate
+from training.fit.reliability import KindReliability
 from training.reports.html import render_table_report, render_training_report
 
 HOSTILE = '<script>alert("x")</script>\u202e\x1b[2J'
@@ -59,6 +61,7 @@ def training_page(**changes):
         "champion_version": "starter-1",
         "sizes": {"learned": 1200, "sounds_per_category": {"drum": 700}},
         "is_out_of_fold": False,
+        "by_evidence": [asdict(KindReliability("mates", 1234, 0.9, 0.95, 1000, 0.987))],
         "created": "2026-11-26 10:15 UTC",
     }
     return render_training_report(**(content | changes))
@@ -150,10 +153,17 @@ def test_a_run_from_a_table_shows_both_its_measurements():
         by_vendor=by_vendor,
         random_split=at_random,
         sizes={"sounds": 120},
+        by_evidence=[],
         created="today",
     )
     assert f"{by_vendor.macro_precision:.3f}" in page
     assert f"{at_random.macro_precision:.3f}" in page
+
+
+def test_confidence_is_shown_by_kind_of_evidence(page):
+    assert "Confidence by evidence" in page
+    assert "<th>mates</th><td>1,234</td>" in page
+    assert "0.987" in page
 
 
 def test_equal_figures_are_equal_pages():

@@ -8,8 +8,12 @@ from importlib import resources
 
 from classifier.categories import CATEGORIES
 from training.errors import NamingError
+from training.prior import sound_words
 from training.prior.naming import load_naming, parse_naming
 
+SOUND_WORDS = (
+    resources.files("classifier.names").joinpath("sound_words.toml").read_text(encoding="utf-8")
+)
 PAGE = resources.files("training.prior").joinpath("naming.toml").read_text(encoding="utf-8")
 
 
@@ -17,6 +21,11 @@ def test_every_category_has_words_and_patterns():
     naming = load_naming()
     assert tuple(naming.categories) == CATEGORIES
     assert all(own.heads and own.patterns for own in naming.categories.values())
+
+
+def test_the_words_that_speak_for_a_category_are_those_of_today_s_page():
+    # A change of naming.toml: `python -m training.prior.sound_words`.
+    assert sound_words.page_of(load_naming()) == SOUND_WORDS
 
 
 def test_only_what_repeats_with_the_bar_is_measured_in_bars():

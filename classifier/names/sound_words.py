@@ -1,0 +1,109 @@
+"""The words of a name that speak for categories: those that makers of sounds use.
+
+All other words (artists, places, sung phrases, what a recorder calls its files) are no evidence of
+a category, whatever a model makes of them, unless labels have taught that they are.
+"""
+
+import functools
+import tomllib
+from collections.abc import Sequence, Set
+from importlib.resources import files
+from typing import Final, NamedTuple, TypeAlias
+
+from classifier.categories import CATEGORIES, category_index
+
+#: Written by `training.prior.sound_words`.
+PAGE: Final = "sound_words.toml"
+
+_MOST_PARTS: Final = 3
+#: An abbreviation counts in names without a longer word.
+LONGEST_ABBREVIATION: Final = 3
+
+#: Words that labels have taught, each with the categories it speaks for.
+LearnedWords: TypeAlias = frozenset[tuple[str, tuple[str, ...]]]
+
+#: Categories as the bits of a number.
+_EVERY: Final = 2 ** len(CATEGORIES) - 1
+
+
+def _bits(names: Sequence[str]) -> int:
+    return sum(1 << category_index(name) for name in names)
+
+
+#: What is called a loop is no one-shot; of which instrument, another word says.
+_NO_ONE_SHOTS: Final = _EVERY - _bits(["bass", "drum", "instruments", "synth"])
+
+
+#: A stem is of an instrument, whose word does not contradict it.
+_STEMS: Final = _bits(["stems-n-midi"])
+
+
+class Spoken(NamedTuple):
+    """What the words of a name speak for."""
+
+    #: Whether there is a word that speaks for a category.
+    is_known: bool
+    #: The categories that all such words speak for, as bits.
+    categories: int
+
+    def speaks_for(self, category: int) -> bool:
+        """Return whether all known words speak for the category of this index."""
+        return self.is_known and bool(self.categories >> category & 1)
+
+
+@functools.cache
+def _page() -> tuple[dict[str, int], dict[str, int]]:
+    """Return the categories of each word or phrase, and of each abbreviation."""
+    page = tomllib.loads(files("classifier.names").joinpath(PAGE).read_text(encoding="utf-8"))
+    words, abbreviations = (
+        {
+            " ".join(word.split()): _bits(categories.split())
+            for categories, text in page[part].items()
+            for word in text.split(",")
+        }
+        for part in ("words", "abbreviations")
+    )
+    return words, abbreviations
+
+
+def known_words() -> Set[str]:
+    """Return the words and phrases of the page."""
+    return _page()[0].keys()
+
+
+@functools.lru_cache(maxsize=16)
+def _bits_of(learned: LearnedWords) -> dict[str, int]:
+    return {word: _bits(categories) for word, categories in learned}
+
+
+@functools.lru_cache(maxsize=8192)  # the names of a pack differ by their numbers
+def spoken(tokens: tuple[str, ...], learned: LearnedWords = frozenset()) -> Spoken:
+    """Return what the tokens of a name speak for; the longest phrase at each place counts.
+
+    >>> spoken(("deep", "kick", "<index>")).speaks_for(CATEGORIES.index("drum"))
+    True
+    >>> spoken(("tokyo", "nights")).is_known
+    False
+    """
+    words, abbreviations = _page()
+    learned_bits = _bits_of(learned)
+    is_short = all(len(token) <= LONGEST_ABBREVIATION or token[0] == "<" for token in tokens)
+    is_known, is_stem, categories, place = False, False, _EVERY, 0
+    while place < len(tokens):
+        for n_parts in range(min(_MOST_PARTS, len(tokens) - place), 0, -1):
+            phrase = " ".join(tokens[place : place + n_parts])
+            stem = phrase.removesuffix("s")
+            if stem.endswith("loop"):
+                categories &= _NO_ONE_SHOTS
+                phrase_bits = words.get(phrase) or words.get(stem.removesuffix("loop"))
+            else:
+                phrase_bits = words.get(phrase) or words.get(stem)
+            if phrase_bits is None and is_short:
+                phrase_bits = abbreviations.get(phrase)
+            phrase_bits = phrase_bits or learned_bits.get(phrase)
+            if phrase_bits is not None:
+                is_known, categories = True, categories & phrase_bits
+                is_stem |= phrase_bits == _STEMS
+                break
+        place += n_parts
+    return Spoken(is_known, _STEMS if is_stem else categories)
