@@ -67,6 +67,8 @@ def test_every_answer_says_whether_it_needs_a_review(starter):
     questions = [asked(f"{name}.wav") for name in ("Kick Hard", "Vocal Adlib", "zzq", "x", "01")]
     said = predict(starter, questions)
     assert [one.needs_review for one in said] == [False, False, True, True, True]
+    for one in said:
+        assert one.needs_review == (one.probabilities[one.best] < starter.review_below)
 
 
 def test_an_answer_depends_on_no_other_question(starter):
