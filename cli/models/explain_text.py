@@ -76,6 +76,8 @@ def _review(sound: Mapping[str, Any]) -> str:
         return "not needed: its format decides"
     if sound["label"] is not None:
         return "not needed: it has a label"
+    if sound["evidence"] in (Evidence.CONTRADICTED, Evidence.NONE):
+        return "needed: no word that makers of sounds use supports it"
     if sound["needs_review"]:
         return f"needed: the model is not sure below {sound['review_below']:.2f}"
     return f"not needed: the model is sure from {sound['review_below']:.2f} on"
