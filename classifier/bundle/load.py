@@ -21,8 +21,8 @@ from classifier.bundle.manifest import (
 from classifier.bundle.starter import starter_bundle
 from classifier.errors import BundleError
 from classifier.model.classifier import Classifier
+from classifier.model.confidence import Calibration
 from classifier.model.engines import Engine, EngineName, KerasEngine, OnnxEngine
-from classifier.model.evidence import Calibration
 from classifier.model.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

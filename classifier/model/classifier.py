@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from classifier.categories import N_CATEGORIES
 from classifier.headers.reader import AudioHeader
 from classifier.model.arrays import HeaderMatrix, Probabilities
+from classifier.model.confidence import Calibration, kinds_of, word_counts
 from classifier.model.encoder import MOST_ROWS, NameEncoder
 from classifier.model.engines import Engine
-from classifier.model.evidence import Calibration, kinds_of, word_counts
 from classifier.model.header_features import header_matrix
 from classifier.model.pooling import PackMateSummary, mean_over_lstms, pooled
 from classifier.model.vocabulary import Vocabulary, token_counts

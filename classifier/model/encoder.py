@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.model.arrays import TokenIds
+from classifier.model.confidence import word_counts
 from classifier.model.engines import Engine
-from classifier.model.evidence import word_counts
 from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, confident_shares
 from classifier.model.vocabulary import Vocabulary
 from classifier.names.pack_mates import PackMates

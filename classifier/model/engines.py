@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
 from classifier.model.arrays import ByLstm, HeaderMatrix, Probabilities, TokenIds
-from classifier.model.evidence import Calibration
+from classifier.model.confidence import Calibration
 from classifier.model.forest import (
     calibrated,
     forest_inputs,

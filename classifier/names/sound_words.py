@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from classifier.categories import CATEGORIES, category_index
 
-#: Written by `training.prior.sound_words`.
+#: Written by `training.prior.word_page`.
 PAGE: Final = "sound_words.toml"
 
 _MOST_PARTS: Final = 3

@@ -45,7 +45,7 @@ def summaries_of(
     logs : ndarray of shape (n_rows, 24), float32
         From `classifier.model.pooling.name_logs`.
     words : ndarray of shape (n_rows, 14), float32
-        From `classifier.model.evidence.word_counts`.
+        From `classifier.model.confidence.word_counts`.
     """
     _, group = np.unique(groups.astype(str), return_inverse=True)
     order = np.argsort(group, kind="stable")

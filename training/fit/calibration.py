@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.categories import N_CATEGORIES
-from classifier.model.evidence import KINDS, Calibration, Evidence, KindCalibration
+from classifier.model.confidence import Calibration, KindCalibration
+from classifier.model.evidence import KINDS, Evidence
 from classifier.model.forest import calibrated
 from training.fit.reliability import lowest_confidence
 

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.model.evidence import KINDS, needs_review
+from classifier.model.confidence import needs_review
+from classifier.model.evidence import KINDS
 
 #: Bins of equal width, as in Guo et al. (2017), so that figures compare with theirs.
 N_BINS: Final = 15

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from classifier.bundle import manifest
 from classifier.categories import N_CATEGORIES
 from classifier.model.arrays import WordCounts
-from classifier.model.evidence import Calibration, kinds_of, word_counts
+from classifier.model.confidence import Calibration, kinds_of, word_counts
 from classifier.model.forest import (
     calibrated,
     fit_forest,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from classifier.bundle.load import load_originals, read_manifest
 from classifier.bundle.starter import starter_bundle
 from classifier.categories import N_CATEGORIES
-from classifier.model.evidence import Calibration
+from classifier.model.confidence import Calibration
 from training.data.dataset import LabelledSounds
 from training.prior.generation import generate_folders, generate_sounds
 from training.prior.naming import load_naming

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from classifier.categories import CATEGORIES
 from classifier.files.paths import readable_name
 from classifier.headers.reader import AudioHeader
-from classifier.model.evidence import Evidence, evidence_of, needs_review
+from classifier.model.confidence import needs_review
+from classifier.model.evidence import Evidence, evidence_of
 from classifier.model.header_features import header_matrix
 from classifier.names import folder_context
 from classifier.names.attributes import Attributes, attributes_of

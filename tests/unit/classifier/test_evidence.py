@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
-from classifier.model.evidence import (
-    KINDS,
+from classifier.model.confidence import (
     Calibration,
-    Evidence,
     KindCalibration,
-    evidence_of,
     kinds_of,
     needs_review,
     word_counts,
 )
+from classifier.model.evidence import KINDS, Evidence, evidence_of
 from classifier.names.tokens import tokenise
 
 KICKS = [f"Kick {number}" for number in range(1, 9)]

@@ -5,7 +5,7 @@ import pytest
 from classifier.bundle.load import load_starter
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
-from classifier.model.evidence import needs_review
+from classifier.model.confidence import needs_review
 from classifier.model.header_features import header_matrix
 from classifier.names.pack_mates import pack_mates_of
 

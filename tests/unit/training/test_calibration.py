@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from classifier.categories import N_CATEGORIES
-from classifier.model.evidence import KINDS, Calibration, Evidence, KindCalibration
+from classifier.model.confidence import Calibration, KindCalibration
+from classifier.model.evidence import KINDS, Evidence
 from classifier.model.forest import calibrated
 from training.fit.calibration import (
     ALWAYS_REVIEW,

@@ -8,7 +8,7 @@ from importlib import resources
 
 from classifier.categories import CATEGORIES
 from training.errors import NamingError
-from training.prior import sound_words
+from training.prior import word_page
 from training.prior.naming import load_naming, parse_naming
 
 SOUND_WORDS = (
@@ -24,8 +24,8 @@ def test_every_category_has_words_and_patterns():
 
 
 def test_the_words_that_speak_for_a_category_are_those_of_today_s_page():
-    # A change of naming.toml: `python -m training.prior.sound_words`.
-    assert sound_words.page_of(load_naming()) == SOUND_WORDS
+    # A change of naming.toml: `python -m training.prior.word_page`.
+    assert word_page.page_of(load_naming()) == SOUND_WORDS
 
 
 def test_only_what_repeats_with_the_bar_is_measured_in_bars():

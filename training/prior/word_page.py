@@ -1,4 +1,4 @@
-"""Write the words that speak for a category: ``python -m training.prior.sound_words``.
+"""Write the words that speak for a category: ``python -m training.prior.word_page``.
 
 For maintainers, after a change of ``naming.toml``. What the sounds of a category are called there
 is evidence of the category in a name, but for the `unspecific` words.
@@ -29,7 +29,7 @@ _OF_MACHINES: Final = ("drum", "drum-loop")
 
 _HEAD: Final = """\
 # The words and phrases that speak for categories, written from training/prior/naming.toml by
-# `python -m training.prior.sound_words`: change that page, not this one.
+# `python -m training.prior.word_page`: change that page, not this one.
 """
 
 
