@@ -31,14 +31,14 @@ def flac(file: FilePart) -> Layout:
     Raises SoundError: `INVALID_HEADER`, `LIMIT_EXCEEDED` or `TRUNCATED`.
     """
     offset = 4
-    info = None
+    streaminfo = b""
     for _ in range(_MAX_BLOCKS):
         block = file.at(offset, 4)
         if len(block) < 4:
             offset = file.size_bytes
             break
-        if info is None and block[0] & ~_IS_LAST == _STREAMINFO:
-            info = stream_info(file.at(offset + 4, _STREAMINFO_BYTES))
+        if not streaminfo and block[0] & ~_IS_LAST == _STREAMINFO:
+            streaminfo = file.at(offset + 4, _STREAMINFO_BYTES)
         offset += 4 + int.from_bytes(block[1:], "big")
         if block[0] & _IS_LAST:
             break
@@ -47,12 +47,18 @@ def flac(file: FilePart) -> Layout:
             ErrorCode.LIMIT_EXCEEDED,
             f"it has over {_MAX_BLOCKS} blocks of metadata; no real sound does",
         )
-    info = info or stream_info(b"")
+    info = stream_info(streaminfo)
     if offset >= file.size_bytes:
         raise _cut()
-    if info.frame_count is None:
-        info = info._replace(frame_count=_counted_by_last_frame(file, offset))
-    return Layout("FLAC", info)
+    counted = _counted_by_last_frame(file, offset, streaminfo[:2] == streaminfo[2:4])
+    stated = info.frame_count or counted
+    note = None
+    if stated and counted and abs(stated - counted) > stated / 100:
+        note = (
+            f"its header states {stated / info.sample_rate_hz:,.2f} s of sound, but it holds "
+            f"{counted / info.sample_rate_hz:,.2f} s"
+        )
+    return Layout("FLAC", info._replace(frame_count=counted if note else stated), note=note)
 
 
 def stream_info(streaminfo: bytes) -> StreamInfo:
@@ -80,16 +86,22 @@ def stream_info(streaminfo: bytes) -> StreamInfo:
     return StreamInfo(rate_hz, (packed >> 41 & 0x7) + 1, frames or None, sample_type)
 
 
-def _counted_by_last_frame(file: FilePart, offset: int) -> int | None:
+def _counted_by_last_frame(file: FilePart, offset: int, is_fixed: bool) -> int | None:
     """Return the samples up to the end of the last frame; None if none is found near the end.
 
-    An encoder that writes to a pipe cannot state them. `offset` is that of the first frame.
+    An encoder that writes to a pipe cannot state them, and those of a file that was cut are fewer
+    than it states.
+
+    - `offset`: of the first frame.
+    - `is_fixed`: whether the shortest block is stated to be as long as the longest.
     """
     start = file.at(offset, _FRAME_HEADER_BYTES)
     first = _frame(start)
-    if first is None:
+    # Before FLAC 1.2 frames did not say by what they are numbered.
+    if first is None or not (is_fixed or start[1] & 1):
         return None
-    tail = file.at(max(offset, file.size_bytes - _TAIL_BYTES), _TAIL_BYTES)
+    tail_offset = max(offset, file.size_bytes - _TAIL_BYTES)
+    tail = file.at(tail_offset, file.size_bytes - tail_offset)
     at = len(tail)
     for _ in range(_MAX_FALSE_FRAMES):
         at = tail.rfind(start[:2], 0, at)
@@ -97,7 +109,8 @@ def _counted_by_last_frame(file: FilePart, offset: int) -> int | None:
             break
         header = tail[at : at + _FRAME_HEADER_BYTES]
         frame = _frame(header)
-        if frame is not None and header[3] & 0xF == start[3] & 0xF:  # the bits of a sample
+        # The same rate and bits of a sample.
+        if frame is not None and (header[2] ^ start[2] | header[3] ^ start[3]) & 0xF == 0:
             number, samples = frame
             # Frames that vary in length are numbered by their first sample.
             return (number if start[1] & 1 else number * first[1]) + samples

@@ -113,23 +113,34 @@ def ogg(file: FilePart) -> Layout:
         raise _broken("its first page does not hold a whole packet")
     body = file.at(first.body, ends[0])
     if body[:7] == b"\x01vorbis":
-        info = _vorbis(file, first, body)
+        read = _vorbis
     elif body[:8] == b"OpusHead":
-        info = _opus(file, first, body)
+        read = _opus
     elif body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC":
-        info = flac.stream_info(body[17:])
-        if info.frame_count is None:
-            info = info._replace(frame_count=_last_granule_position(file, first))
+        read = _flac
     else:
         what = next((name for magic, name in _OTHERS if body.startswith(magic)), "not known here")
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its first Ogg stream is {what}; expected Vorbis, Opus or FLAC",
         )
-    return Layout("OGG", info, note=_NO_LENGTH if info.frame_count is None else None)
+    last = _last_page(file, first)
+    info = read(file, first, body, last.granule_position if last else None)
+    following = _page_at(file, last.end) if last else None
+    note = None
+    if info.frame_count is None:
+        note = _NO_LENGTH
+    elif following and following.flags & _FIRST:
+        note = "another sound follows it in the same file, and only the first is counted"
+    return Layout("OGG", info, note=note)
 
 
-def _vorbis(file: FilePart, first: _Page, body: bytes) -> StreamInfo:
+def _flac(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamInfo:
+    info = flac.stream_info(body[17:])
+    return info._replace(frame_count=info.frame_count or end)
+
+
+def _vorbis(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamInfo:
     if len(body) < 30 or body[7:11] != bytes(4) or not body[29] & 1:
         raise _broken("its first packet is not a whole Vorbis header")
     channels, rate_hz = struct.unpack_from("<BI", body, 11)
@@ -151,7 +162,6 @@ def _vorbis(file: FilePart, first: _Page, body: bytes) -> StreamInfo:
     start = max(0, page.granule_position - samples) if modes else 0
     if page.flags & _LAST and page.granule_position <= samples:
         start = 0
-    end = _last_granule_position(file, first)
     return StreamInfo(rate_hz, channels, None if end is None else max(0, end - start), "VORBIS")
 
 
@@ -177,7 +187,7 @@ def _long_modes(setup: bytes) -> list[bool]:
     return longest
 
 
-def _opus(file: FilePart, first: _Page, body: bytes) -> StreamInfo:
+def _opus(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamInfo:
     if len(body) < 19 or body[8] > 1:
         raise _broken("its first packet is not a whole Opus header")
     channels, skipped, stated_rate_hz = struct.unpack_from("<BHI", body, 9)
@@ -193,7 +203,6 @@ def _opus(file: FilePart, first: _Page, body: bytes) -> StreamInfo:
         start = 0  # the last page may end early: that is how Opus states a length
     if samples == 0 or start < 0:
         raise _broken("its first page of sound states fewer samples than it holds")
-    end = _last_granule_position(file, first)
     # Opus is decoded at any of its rates; libsndfile takes the lowest that loses nothing.
     rate_hz = next((rate for rate in _OPUS_RATES_HZ if stated_rate_hz <= rate), _OPUS_RATES_HZ[-1])
     # Positions count at the highest, whatever is stated.
@@ -273,8 +282,8 @@ def _page_in(file: FilePart, content: bytes, start: int) -> _Page | None:
     return None
 
 
-def _last_granule_position(file: FilePart, first: _Page) -> int | None:
-    """Return the last granule position of the first stream; None when it is far from the end."""
+def _last_page(file: FilePart, first: _Page) -> _Page | None:
+    """Return the last page of the first stream with a position; None if it is far from the end."""
     for length in (_NEAR_END_BYTES, _FAR_END_BYTES):
         start = max(0, file.size_bytes - length)
         tail = file.at(start, length)
@@ -285,7 +294,7 @@ def _last_granule_position(file: FilePart, first: _Page) -> int | None:
             if page is not None and _is_whole(file, page):
                 if page.serial == first.serial and page.granule_position != -1:
                     _require_no_cut_page(file, page)
-                    return page.granule_position
+                    return page
             else:
                 false_pages += 1
             at = tail.rfind(b"OggS", 0, at)

@@ -93,6 +93,25 @@ def test_a_streamed_flac_is_as_long_as_its_last_frame_says(header_of, frames, ra
     assert header_of(content + b"TAG" + bytes(125)).header.frame_count == frames
 
 
+def test_a_flac_that_was_cut_has_a_note(header_of):
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).normal(0, 0.1, 100_000)
+    soundfile.write(whole, noise, 44100, format="FLAC")
+    content = whole.getvalue()
+    assert header_of(content, "kick").note is None
+    reading = header_of(content[: len(content) // 2], "kick")
+    assert 0.48 < reading.header.frame_count / 100_000 < 0.56
+    assert reading.note.startswith("its header states 2.27 s of sound, but it holds 1.")
+
+
+def test_frames_that_do_not_say_by_what_they_are_numbered_are_not_counted(header_of):
+    # Given frames as programs before FLAC 1.2 wrote them, of various lengths
+    content = bytearray(streamed(20_000))
+    content[8:10] = b"\0\x10"
+    # When the header is read, it states no length
+    assert header_of(bytes(content)).header.frame_count is None
+
+
 @pytest.mark.parametrize("sound", [b"?", bytes(100), b"\xff\xf8" * 40_000, b"\xff" * 70_000])
 def test_without_a_frame_the_length_is_not_known(header_of, sound):
     content = streamed(10)
