@@ -135,7 +135,7 @@ def ogg(file: FilePart) -> Layout:
     return Layout("OGG", info, note=note)
 
 
-def _flac(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamInfo:
+def _flac(_file: FilePart, _first: _Page, body: bytes, end: int | None) -> StreamInfo:
     info = flac.stream_info(body[17:])
     return info._replace(frame_count=info.frame_count or end)
 
