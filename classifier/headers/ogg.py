@@ -13,7 +13,7 @@ Sources: RFC 3533 (Ogg), Vorbis I 2015 4.2 and A.2, RFC 7845 and 6716 (Opus), Og
 import itertools
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -112,6 +112,7 @@ def ogg(file: FilePart) -> Layout:
     if not ends:
         raise _broken("its first page does not hold a whole packet")
     body = file.at(first.body, ends[0])
+    read: Callable[[FilePart, _Page, bytes, int | None], StreamInfo]
     if body[:7] == b"\x01vorbis":
         read = _vorbis
     elif body[:8] == b"OpusHead":
