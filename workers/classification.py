@@ -119,11 +119,15 @@ def _return_batch(
         with context.database.begin() as connection:
             carry_out(decision, connection, claimed, settings, index=index, detail=detail)
     except Exception as second:
-        batch_log.warning("cannot be given back now: %s", plain(second))
+        if not settings.in_process:  # there the user reads the error itself
+            batch_log.warning("cannot be given back now: %s", plain(second))
         if isinstance(decision, HandBack):
             try:
                 marker.hand_back_later()
             except OSError as third:
+                if settings.in_process:
+                    marker.leave()  # this process ends with the error; the next run returns it
+                    return
                 batch_log.warning("returns when its lease ends: %s", plain(third))
     marker.clear()
 

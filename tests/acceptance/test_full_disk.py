@@ -11,6 +11,7 @@ from cli.console.exit_codes import Exit, explain
 from db.scratch_table import ScratchSpaceError, scratch_table
 from tests.support import sounds
 from tests.support.databases import connected
+from workers.recovery.crash_marker import CrashMarker
 
 
 @pytest.fixture
@@ -29,6 +30,29 @@ def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):
     done = run_cli("ingest", folder)
     assert (done.code, done.stdout, done.stderr.count("\n")) == (3, "", 1)
     assert ".note could not be written whole: No space left on device; free some" in done.stderr
+
+
+def test_in_the_middle_of_a_run_and_the_next_goes_on_at_once(run_cli, folder, monkeypatch):
+    # Given a disk that is full when a batch is to be written, and when it is to be handed back
+    def full(*_args, **_more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cratesort.db")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.classification.sounds.save", full)
+        patched.setattr("workers.recovery.failure_policy.recovery.hand_back", full)
+        patched.setattr(CrashMarker, "hand_back_later", full)
+        done = run_cli("ingest", folder)
+    assert (done.code, done.stderr) == (
+        3,
+        "cratesort: cratesort.db could not be written whole: No space left on device; "
+        "free some space there\n",
+    )
+    # When there is room again, then nobody waits for a lease
+    done = run_cli("ingest", folder, "--json")
+    assert done.code == 0
+    assert done.stderr == (
+        "finishing 1 sounds that an earlier run left in the ledger\ndone with the earlier run\n"
+    )
 
 
 def test_where_the_database_is(sqlite_url):

@@ -127,11 +127,14 @@ class CrashMarker:
         cannot be written (OSError), the old one is still in use.
         """
         memory, fd = self._memory, self._fd
-        batch_id = _READING.unpack_from(memory)[0]
         self._create(self.path.parent, new_worker_name())
-        _LAYOUT.pack_into(memory, 0, batch_id, _NOTHING, _HANDED_BACK, self._parent_pid)
+        _leave(memory)
         memory.close()
         os.close(fd)
+
+    def leave(self) -> None:
+        """Leave the batch to be handed back when this process has ended, with none counted."""
+        _leave(self._memory)
 
     def close(self) -> None:
         """Delete the marker, unless a batch is in progress: then it stays for recovery."""
@@ -139,6 +142,11 @@ class CrashMarker:
             self.path.unlink(missing_ok=True)
         self._memory.close()
         os.close(self._fd)
+
+
+def _leave(memory: mmap.mmap) -> None:
+    batch_id, _, _, parent_pid = _LAYOUT.unpack_from(memory)
+    _LAYOUT.pack_into(memory, 0, batch_id, _NOTHING, _HANDED_BACK, parent_pid)
 
 
 def _create_locked(path: Path) -> int:

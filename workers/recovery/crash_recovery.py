@@ -107,6 +107,8 @@ def _return_batches(
                 transient_failures=batch.transient_failures,
             )
             outcome = carry_out(decision, connection, batch, settings, index=index)
+            if marker.awaits_hand_back and settings.in_process:
+                continue  # its user has read why
             if marker.awaits_hand_back:
                 what = "handed back, now that the database answers"
             else:
