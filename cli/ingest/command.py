@@ -73,7 +73,7 @@ def ingest(
     are skipped. Without a broker (CRATESORT_BROKER_URL) everything happens in this process.
 
     Exit code: 0 done; 1 done, but some files have no category; 2 wrong usage or configuration;
-    3 a service is unreachable.
+    3 a service, or the storage of the sounds, is unreachable.
     """
     if not paths and manifest is None:
         raise click.UsageError("name a folder or a file, or use --manifest")

@@ -252,3 +252,16 @@ def test_where_nothing_can_be_read_a_line_says_so_and_the_next_run_goes_on(
     monkeypatch.undo()
     assert run_cli("ingest", pack).code == 0
     assert all(row["category"] for row in read_results())
+
+
+def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_classified(
+    run_cli, read_results, pack, fail_to_read
+):
+    shutil.copytree(pack, pack.with_name("Second Pack"))
+    for sound in pack.with_name("Second Pack").iterdir():
+        sound.rename(sound.with_name(sound.name.replace("kick", "snare")))
+    fail_to_read("kick")
+    done = run_cli("ingest", pack.parent, settings={"CRATESORT_BATCH_SIZE": "3"})
+    assert done.code == 3
+    names = [os.path.basename(row["path"]) for row in read_results()]
+    assert names == ["snare 0.wav", "snare 1.wav", "snare 2.wav"]
