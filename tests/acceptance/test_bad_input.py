@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import struct
 
 import pytest
