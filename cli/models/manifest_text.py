@@ -17,7 +17,7 @@ _SHOWN_VENDORS: Final = 40
 #: Measurements of a manifest, and what they are called.
 _MEASURED: Final = {
     "by_vendor": "Vendors kept out: each sound is tested by a model that never saw its vendor",
-    "champion": "The champion of that time, on sounds that neither had learned",
+    "champion": "The champion of that time, on sounds of vendors that it did not list as learned",
     "challenger": "This model, or models like it, on the same sounds",
     "random_split": "Random split: vendors already known",
 }

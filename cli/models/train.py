@@ -181,7 +181,7 @@ def _print_table_run(finished: "FinishedRun") -> None:
     say("Random split: vendors already known, so these figures say nothing of a new one")
     print_evaluation(metrics["random_split"])
     say()
-    say(f"Beside the champion {metrics['champion_version']}, on vendors it has not learned")
+    say(f"Beside the champion {metrics['champion_version']} (no vendor that it lists as learned)")
     say(labelled("", metrics["gate"], 2))
     _print_compared(metrics, result.version)
     say(

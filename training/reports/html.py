@@ -106,7 +106,7 @@ def render_table_report(
     """
     models = [("vendors already known (random split)", random_split)]
     if champion is not None:
-        models.append(("the champion, on sounds of vendors it has not learned", champion))
+        models.append(("the champion (no vendor that it lists as learned)", champion))
     if by_vendor is not None:
         # Last, where the figures highlight it.
         models.append(("vendors never seen", by_vendor))

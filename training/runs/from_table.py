@@ -34,8 +34,8 @@ class BesideChampion:
     """Models like the new one and the champion, on the same sounds.
 
     They are the sounds tested by vendor (without vendors: at random), of vendors that the champion
-    has not learned; both evaluations are None if there are none. `gate` is the promotion gate's
-    reason.
+    does not list as learned; it may know one by another name. Both evaluations are None if there
+    are none. `gate` is the promotion gate's reason.
     """
 
     champion_version: str
@@ -124,7 +124,7 @@ def train_bundle(
 def _beside(
     champion: Champion, table: LabelledSounds, tested: Rows, result: SystemResult, *, seed: int
 ) -> BesideChampion:
-    """Compare with the champion on the tested sounds whose vendors it has not learned."""
+    """Compare with the champion on the tested sounds whose vendors it does not list as learned."""
     rows = rows_of_others(table.take(tested), champion.vendors)
     if not len(rows):
         why = "not compared, for it has learned from all of these vendors"
