@@ -17,7 +17,7 @@ from cli.console.options import (
     seed_option,
 )
 from cli.console.output import print_json, say, tell
-from cli.console.text_tables import print_table
+from cli.console.text_tables import labelled, print_table
 
 if TYPE_CHECKING:
     from training.data.dataset import LabelledSounds
@@ -101,7 +101,8 @@ def study(
         say("Vendors never seen")
         _print(comparison.by_vendor)
     else:
-        say(f"Vendors never seen: not measured, {comparison.by_vendor_skipped}")
+        say("Vendors never seen: not measured")
+        say(labelled("", comparison.by_vendor_skipped or "", 2))
     say()
     say("Vendors already known (random split, as published)")
     _print(comparison.at_random)

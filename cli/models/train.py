@@ -176,7 +176,8 @@ def _print_table_run(finished: "FinishedRun") -> None:
         print_confusion(metrics["by_vendor"])
         say()
     else:
-        say(f"Vendors kept out: not measured, {metrics['by_vendor_skipped']}")
+        say("Vendors kept out: not measured")
+        say(labelled("", metrics["by_vendor_skipped"], 2))
         say()
     say("Random split: vendors already known, so these figures say nothing of a new one")
     print_evaluation(metrics["random_split"])
