@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.names.cleaning import clean_name
+from classifier.names.sound_words import spoken
 
 #: Letters, perhaps with a number, before a separator and at least one more word.
 _CODE: Final = re.compile(r"([A-Za-z]{2,6})\d{0,3}[ _-]+(?=.*[A-Za-z])")
@@ -21,8 +22,8 @@ def codes_of(
 ) -> NDArray[np.object_] | None:
     """Return the code of each name, "" where it has none; None where names have no codes.
 
-    A first word that occurs in one category only may be the name of the sound, as in
-    ``Kick_hard_01``, and is no code.
+    A first word that speaks for a category is no code (``BD_hard_01``), nor is one in small letters
+    that occurs in one category only: it may be what the sound is called.
 
     Parameters
     ----------
@@ -30,10 +31,17 @@ def codes_of(
     category_indices : ndarray of shape (n_sounds,), int64
     """
     first = [_CODE.match(clean_name(name)) for name in names]
-    words = ["" if match is None else match[1].upper() for match in first]
+    spelled = ["" if match is None else match[1] for match in first]
+    words, capitals = [word.upper() for word in spelled], {*filter(str.isupper, spelled)}
     categories: dict[str, set[int]] = defaultdict(set)
     for word, category in zip(words, category_indices.tolist(), strict=True):
         categories[word].add(category)
-    codes = {word for word in categories if word and len(categories[word]) > 1}
+    codes = {
+        word
+        for word in categories
+        if word
+        and (word in capitals or len(categories[word]) > 1)
+        and not spoken((word.lower(),)).is_known
+    }
     coded = np.array([word if word in codes else "" for word in words], dtype=object)
     return coded if len(codes) > 1 and (coded != "").mean() >= _LEAST_CODED else None
