@@ -15,7 +15,7 @@ DATABASE_AWAY: Final = (
 )
 
 _REFUSED: Final = re.compile(
-    r"authentication failed|no password supplied|no pg_hba\.conf entry"
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects"
     r'|(role|database) ".*" does not exist|not permitted to log in|permission denied for database'
 )
 

@@ -48,6 +48,10 @@ def start(name: str, *options: str) -> None:
 
     settings = load_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    # At each loss of Redis Celery warns of a setting's default, and ours is set.
+    logging.getLogger("py.warnings").addFilter(
+        lambda record: "CPendingDeprecationWarning" not in record.getMessage()
+    )
 
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:

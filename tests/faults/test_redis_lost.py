@@ -16,12 +16,16 @@ def in_mid_run(fleet):
 def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
     """Without republishing, the queued batches wait for messages that are gone."""
     in_mid_run(fleet)
-    with fleet.worker():
+    with fleet.worker() as worker:
         wait_until(lambda: len(fleet.outcomes()) > 2, "some are done", 60)
         redis_server.kill()
         fleet.open_gate()
         redis_server.start()
         fleet.wait_until_done()
+        # And the loss is told without Celery's warning of a default that is not used
+        wait_until(lambda: "Connection to broker lost" in worker.log(), "it is told", 60)
+        assert "DeprecationWarning" not in worker.log()
+        assert "Traceback" not in worker.log()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
 
