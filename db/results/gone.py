@@ -15,7 +15,6 @@ from sqlalchemy import (
     func,
     null,
     select,
-    text,
     update,
 )
 
@@ -24,7 +23,7 @@ from db.dialects import now
 from db.results import sounds as results
 from db.results.folders import Folder, is_below
 from db.results.upsert import Upsert
-from db.tables import PRESENT, label_history, sounds
+from db.tables import label_history, sounds
 
 T = TypeVar("T")
 
@@ -60,13 +59,13 @@ def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
     Who met as many rows with the same sum met all of them.
     """
     query = select(func.count(), func.coalesce(func.sum(sounds.c.id), 0))
-    count, id_sum = connection.execute(query.where(is_below(folders), text(PRESENT))).one()
+    count, id_sum = connection.execute(query.where(is_below(folders))).one()
     return int(count), int(id_sum)
 
 
 def present_keys(connection: Connection, folders: Sequence[Folder]) -> Iterator[tuple[bytes, int]]:
     """Stream key and id of each row below the folders whose file is there."""
-    query = select(sounds.c.key, sounds.c.id).where(is_below(folders), text(PRESENT))
+    query = select(sounds.c.key, sounds.c.id).where(is_below(folders))
     for key, sound_id in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         yield bytes(key), sound_id
 
