@@ -16,9 +16,15 @@ _LEAST_OVERHEAD_BYTES: Final = 24
 _MOST_OVERHEAD_BYTES: Final = 512
 _MOST_OVERHEAD_SHARE: Final = 0.02
 
-#: MP3 needs fewer bytes a sample; lossless and other lossy files can be told by their names.
+#: MP3 needs fewer bytes a sample than PCM, whatever the name ends in.
 _MOST_MP3_BYTES: Final = 0.75
-_OTHER_COMPRESSED: Final = (".flac", ".ogg", ".opus", ".caf", ".aif", ".aiff", ".aifc")
+
+#: Compressed files that the name tells, if not always their sample type.
+_BY_EXTENSION: Final = {
+    ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS", ".opus": "OPUS", ".flac": None,
+}  # fmt: skip
+#: Containers that may hold compressed sound other than MP3.
+_MIXED: Final = (".caf", ".aif", ".aiff", ".aifc")
 
 #: Of libsndfile's own numbers (sndfile.h) those that no list of a few types comes to.
 _LIBSNDFILE: Final = {
@@ -32,14 +38,15 @@ def numbered_sample_type(number: int, name: str, header: AudioHeader) -> str | N
     """Return the sample type of a row that has a number for it, None where that stays unknown."""
     if number in _LIBSNDFILE:
         return _LIBSNDFILE[number]
-    if name.lower().endswith(".mp3"):
-        return "MPEG_LAYER_III"
+    extension = f".{name.lower().rpartition('.')[2]}"
+    if extension in _BY_EXTENSION:
+        return _BY_EXTENSION[extension]
     size, samples = header.file_size_bytes, (header.frame_count or 0) * (header.channels or 0)
     if size and samples:
         fitting = [width for width in _BY_BYTES if _fits(size, samples * width)]
         if len(fitting) == 1:
             return _BY_BYTES[fitting[0]]
-        if size < _MOST_MP3_BYTES * samples and not name.lower().endswith(_OTHER_COMPRESSED):
+        if size < _MOST_MP3_BYTES * samples and extension not in _MIXED:
             return "MPEG_LAYER_III"
     return None
 
