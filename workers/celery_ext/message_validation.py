@@ -53,7 +53,8 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
         if isinstance(error, TimeLimitExceeded):
             return None  # the pool calls `on_timeout`, too
         if isinstance(error, WorkerLostError):
-            return self._report_killed(str(error).removeprefix("Worker exited prematurely: "))
+            how = str(error).removeprefix("Worker exited prematurely: ").partition(" Job:")[0]
+            return self._report_killed(how)
         return super().on_failure(exc_info, **options)
 
     def _report_killed(self, reason: str) -> None:

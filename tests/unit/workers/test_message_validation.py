@@ -44,7 +44,7 @@ def test_a_killed_child_is_named_as_such_and_its_message_used_up(request_of):
     sent = []
     error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 3.")
     request_of(sent).on_failure(SimpleNamespace(exception=error))
-    event = ("task-failed", "its process was killed: signal 9 (SIGKILL) Job: 3.")
+    event = ("task-failed", "its process was killed: signal 9 (SIGKILL)")
     assert sent == ["acknowledged", event]
 
 
