@@ -1,5 +1,6 @@
 """``cratesort metrics``: the truth of the rows, in Prometheus' format, whoever else is away."""
 
+import json
 import os
 import shutil
 import signal
@@ -77,7 +78,7 @@ def serving(tmp_path):
             text=True,
         )
         try:
-            address = process.stderr.readline().split()[-1]
+            address = json.loads(process.stderr.readline())["message"].split()[-1]
 
             def page():
                 with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310  (http, and ours)
