@@ -1,5 +1,6 @@
 """``cratesort metrics``: what the database and Redis hold, in the format that Prometheus reads."""
 
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cli.console.exit_codes import Exit
-from cli.console.output import say, tell
+from cli.console.output import say
 
 if TYPE_CHECKING:
     from cli.metrics.families import CratesortCollector
+
+log = logging.getLogger(__name__)
 
 #: In Prometheus' list of ports no exporter that a fleet is likely to run has it.
 _PORT: Final = 9808
@@ -74,5 +77,5 @@ def _serve(collector: "CratesortCollector", host: str, port: int) -> None:
             "another address of this host"
         ) from error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.DONE))
-    tell(f"metrics at http://{host}:{server.server_port}/metrics")
+    log.info("metrics at http://%s:%d/metrics", host, server.server_port)
     thread.join()
