@@ -11,6 +11,7 @@ from classifier.headers.chunks import (
     BIG_ENDIAN,
     Extent,
     LoopChunks,
+    after_chunk,
     missing_chunk,
     packed_chunk,
     walk,
@@ -47,7 +48,7 @@ def aiff(file: FilePart) -> Layout:
         elif name in loop_metadata.OF_AIFF:
             loop_chunks.read(file, name, body, length)
         if comm and extent is not None:
-            end = max(body + length + length % 2, extent.end)
+            end = max(after_chunk(file, body, length), extent.end)
             break
     if len(comm) < _PLAIN_COMM_BYTES:
         raise missing_chunk("AIFF", "COMM")

@@ -34,7 +34,9 @@ _OPEN_MARGIN: Final = 2**20
 _HEADER_BYTES: Final = 80
 
 #: Chunks that are looked for.
-_SOUGHT: Final = frozenset({b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND"})
+_SOUGHT: Final = loop_metadata.OF_WAV.union(
+    loop_metadata.OF_AIFF, {b"fmt ", b"data", b"fact", b"COMM", b"SSND"}
+)
 
 
 class Extent(NamedTuple):
@@ -109,11 +111,15 @@ def walk(
         yield name, offset, max(0, length)
         if length < 0:
             return
-        offset += length
-        padding = -length % alignment
-        # Some writers forget it.
-        if padding and file.at(offset, 4) not in _SOUGHT:
-            offset += padding
+        offset = after_chunk(file, offset, length, alignment)
+
+
+def after_chunk(file: FilePart, body: int, length: int, alignment: int = 2) -> int:
+    """Return where the chunk after this one starts."""
+    end = body + length
+    padding = -length % alignment
+    # Some writers forget it.
+    return end if padding and file.at(end, 4) in _SOUGHT else end + padding
 
 
 class LoopChunks(dict[bytes, bytes]):

@@ -13,6 +13,7 @@ from classifier.headers.chunks import (
     LITTLE_ENDIAN,
     Extent,
     LoopChunks,
+    after_chunk,
     missing_chunk,
     packed_chunk,
     walk,
@@ -74,7 +75,7 @@ def wav(file: FilePart) -> Layout:
         elif name in loop_metadata.OF_WAV:
             loop_chunks.read(file, name, body, length)
         if fmt and extent is not None:
-            end = max(body + length + length % 2, extent.end)
+            end = max(after_chunk(file, body, length), extent.end)
             break
     tag, extent = _required(fmt, extent, "WAV", order)
     if tag == _MP3:

@@ -6,7 +6,7 @@ import pytest
 
 from classifier.errors import ErrorCode
 from tests.support import sounds
-from tests.support.riff_chunks import chunk, chunks_of, form, riff, wav
+from tests.support.riff_chunks import acid, chunk, chunks_of, form, riff, wav
 
 FMT, DATA = wav()
 SOUND = DATA[8 : 8 + 2 * sounds.N_FRAMES]
@@ -146,6 +146,9 @@ def test_a_chunk_of_odd_length_may_lack_its_padding(header_of, name):
     odd = chunk(name, b"x" * 27)[:-1]
     for content in (riff(odd, FMT, DATA), riff(FMT, odd, DATA)):
         assert of(header_of(content, "kick")) == (FRAMES, None)
+    odd_data = chunk(b"data", DATA[8:-1])[:-1]
+    reading = header_of(riff(FMT, odd_data, acid(1)), "kick")
+    assert reading.header.loop_info.is_one_shot
     odd = chunk(name, b"x" * 27, order=">")[:-1]
     for content in (
         form(odd, AIFF[b"COMM"], AIFF[b"SSND"]),
