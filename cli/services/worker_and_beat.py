@@ -39,13 +39,15 @@ def worker(celery_options: tuple[str, ...]) -> None:
     options = list(celery_options)
     default_queues = (INTERACTIVE_QUEUE, CLASSIFY_QUEUE, HOUSEKEEPING_QUEUE)
     set_default(options, "-Q", "--queues", ",".join(default_queues))
-    if TRAINING_QUEUE in ",".join(option_values(options, "-Q", "--queues")).split(","):
+    queues = ",".join(option_values(options, "-Q", "--queues")).split(",")
+    if TRAINING_QUEUE in queues:
         _set_trainer_defaults(options)
     # Two workers of one host must differ, or they answer each other's mail.
     set_default(options, "-n", "--hostname", f"worker-{os.getpid()}@%h")
     from workers.recovery import bootsteps
 
-    bootsteps.install(app)
+    classifies = not {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}.isdisjoint(queues)
+    bootsteps.install(app, classifies=classifies)
     # Gossip and mingle are for clusters that elect; here they only cost start-up and traffic.
     start("worker", "--without-gossip", "--without-mingle", *options)
 

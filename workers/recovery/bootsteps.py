@@ -43,6 +43,8 @@ class _SupervisorProcess:
     """The supervisor as its parent sees it."""
 
     def __init__(self) -> None:
+        #: The library roots it looks at; none beside a worker that does not classify.
+        self.roots: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
@@ -67,8 +69,8 @@ class _SupervisorProcess:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         module, fd = "workers.recovery.supervisor", str(self.health.fd)
         try:
-            self._process = subprocess.Popen(  # noqa: S603  (ourselves, and two numbers)
-                [sys.executable, "-P", "-m", module, fd, str(os.getpid())],
+            self._process = subprocess.Popen(  # noqa: S603  (ourselves, numbers, names)
+                [sys.executable, "-P", "-m", module, fd, str(os.getpid()), *self.roots],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[self.health.fd],
             )
@@ -155,12 +157,14 @@ def _look_at_roots() -> None:
             health.expect_supervisor()
 
 
-def install(app: Celery) -> None:
+def install(app: Celery, *, classifies: bool) -> None:
     """Add the steps to an app that is about to run a worker."""
     app.steps["consumer"].add(ConsumeWhatCanBeDone)
-    look = threading.Thread(target=_look_at_roots, daemon=True)
-    look.start()
-    look.join(_ROOTS_SECONDS)
+    if classifies:
+        _supervisor.roots = sorted(_supervisor.health.roots)
+        look = threading.Thread(target=_look_at_roots, daemon=True)
+        look.start()
+        look.join(_ROOTS_SECONDS)
 
     @signals.worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:

@@ -22,6 +22,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from celery import Celery
@@ -65,10 +66,15 @@ _POOLS_GRACE_SECONDS: Final = 2.0
 
 
 class Supervisor:
-    """Supervises the children of the process `parent_pid`."""
+    """Supervises the children of the process `parent_pid`, and looks at these library roots."""
 
     def __init__(
-        self, app: Celery, settings: Settings, health: SharedHealth, parent_pid: int
+        self,
+        app: Celery,
+        settings: Settings,
+        health: SharedHealth,
+        parent_pid: int,
+        roots: Sequence[str],
     ) -> None:
         self._app = app
         self._settings = settings
@@ -76,6 +82,7 @@ class Supervisor:
         self._folder = settings.running_folder
         self._health = health
         self._parent_pid = parent_pid
+        self._roots = roots
         self._swept = time.monotonic()
         self._database_away = False
         self._stopping = threading.Event()
@@ -95,7 +102,7 @@ class Supervisor:
         # In a thread of its own: the loop below may wait for Redis, or for a long sweep, and the
         # parent must not take that for a database that is away.
         threading.Thread(target=self._watch_database, name="database", daemon=True).start()
-        for name in self._settings.library_roots:
+        for name in self._roots:
             root = LibraryRoot.named(name, self._settings)
             threading.Thread(target=self._watch_root, args=(root,), daemon=True).start()
         while not self._stopping.wait(_POLL_SECONDS):
@@ -194,14 +201,19 @@ def _kill(pid: int) -> None:
 
 
 def main() -> None:
-    """Supervise the children of the process whose id is the second argument."""
+    """Supervise the children of the process whose id is the second argument.
+
+    The first is the descriptor of the shared memory, those after it are names of library roots.
+    """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     settings = load_settings()
     health = SharedHealth(int(sys.argv[1]), settings.library_roots)
     set_up_logging(settings.log_level, settings.log_format)
     # An argument and not os.getppid(): the parent may be gone by now.
-    supervisor = Supervisor(build_app(settings), settings, health, int(sys.argv[2]))
+    supervisor = Supervisor(
+        build_app(settings), settings, health, int(sys.argv[2]), roots=sys.argv[3:]
+    )
     signal.signal(STOP_NOW, lambda *_: supervisor.stop_now())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     supervisor.run()
