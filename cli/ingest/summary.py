@@ -47,7 +47,7 @@ def report(
         if source.bad_line_count:
             outcome["bad_lines"] = source.bad_line_count
         print_json(outcome)
-    else:
+    elif submission.found or not submission.empty:
         left = {"gone": submission.gone, "moved": submission.moved}
         say(
             f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"

@@ -130,20 +130,21 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
 
     - `walked`: what the walk says of itself, at its end.
     """
+    absence = _Absence(locator, walked.not_walked)
     folders: list[Folder] = []
     empty: dict[str, int] = {}
     for base, found in walked.sounds_in.items():
         for path, part in locator.parts_of(base).items():
             if found[part.root]:
                 folders.append(part)
-            elif path not in walked.not_walked:
+            elif not absence.is_unknown(path):
                 with reading(database) as connection:
                     known, _ = gone.tally(connection, [part])
                 if known:
                     empty[printable(path_text(path))] = known
     if not folders:
         return Settled(0, 0, empty)
-    gone_ids, moved = _told_apart(database, met, folders, _Absence(locator, walked.not_walked))
+    gone_ids, moved = _told_apart(database, met, folders, absence)
     moved_count = gone_count = 0
     for places in chunks(moved.items(), _MOVED_AT_ONCE):
         with database.begin() as connection:
@@ -214,7 +215,7 @@ class _Absence:
         self._locator = locator
         self._not_walked = not_walked
         #: Whether a folder was not walked; whether it is gone, and all of its files with it.
-        self._is_unknown = lru_cache(_FOLDERS_REMEMBERED)(self._lies_in_unknown)
+        self.is_unknown = lru_cache(_FOLDERS_REMEMBERED)(self._lies_in_unknown)
         self._is_gone = lru_cache(_FOLDERS_REMEMBERED)(_is_no_file)
 
     def of(self, file: GoneFile) -> bool:
@@ -224,7 +225,7 @@ class _Absence:
             return False
         path = root.on_disk(file.path)
         folder = os.path.dirname(path)
-        if self._is_unknown(folder):
+        if self.is_unknown(folder):
             return False
         return self._is_gone(folder) or _is_no_file(path, or_folder=False)
 

@@ -149,7 +149,7 @@ def test_a_folder_without_its_mount_is_refused_in_one_line(run, listed, correcte
     # When it is ingested
     done = run("ingest", corrected, code=3)
     # Then it says what to do, and no file is gone
-    (line,) = done.stderr.splitlines()
+    (line,) = (done.stdout + done.stderr).splitlines()
     assert "no sound is there, but the database knows 4 below it; is it mounted?" in line
     assert len(listed()) == 4
 

@@ -203,6 +203,8 @@ def test_a_root_without_any_sound_within_a_walked_one_says_nothing(known, walk, 
     submission = walk(known)
     # Then its sounds are not gone
     assert (submission.gone, submission.empty) == (0, {str(known / "inner"): 1})
+    # Unless it is within a folder that is not walked
+    assert walk(known, exclude=["inner"]).empty == {}
 
 
 @pytest.mark.parametrize("unknown", ["unreadable", "excluded", "hidden"])
