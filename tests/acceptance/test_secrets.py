@@ -79,7 +79,7 @@ def test_of_a_postgres_that_is_away(assert_untold, redis_url, arguments):
 @pytest.mark.parametrize("arguments", [*COMMANDS, SERVICES[0]], ids=" ".join)
 def test_of_a_postgres_that_refuses_it(assert_untold, redis_url, postgres_server, arguments):
     url = password_of(postgres_server)
-    assert_untold(arguments, 3, CRATESORT_BROKER_URL=redis_url, CRATESORT_DATABASE_URL=url)
+    assert_untold(arguments, 2, CRATESORT_BROKER_URL=redis_url, CRATESORT_DATABASE_URL=url)
 
 
 @pytest.mark.parametrize("arguments", [("doctor",), ("db", "upgrade")], ids=" ".join)
