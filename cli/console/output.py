@@ -1,5 +1,6 @@
 """Output: a command's answer on standard output, everything else on standard error."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,8 +17,14 @@ def say(message: str = "") -> None:
 
 
 def tell(message: str) -> None:
-    """Print a line about the work to standard error."""
-    click.echo(message, err=True)
+    """Print a line about the work to standard error; where nobody reads it the work goes on."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(message, err=True)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: ``1 sound``, ``1,200 sounds``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,7 @@
 """Submitting and waiting: classified in this process, or by the workers."""
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 _POLL_SECONDS: Final = 0.25
+#: What Redis answers to a wrong password or user, or to none.
+_LOGIN_REFUSED: Final = re.compile(r"WRONGPASS|NOAUTH|username-password|Authentication required")
 #: After this long without progress, the user reads what may be missing.
 _PATIENCE_SECONDS: Final = 10.0
 
@@ -119,9 +122,12 @@ class Run:
         """Hand over to the workers, and wait for them if `wait`."""
         submission = self._submit(submit, progress)
         if submission.broker_away is not None:
+            fault = "cannot be reached"
+            if _LOGIN_REFUSED.search(submission.broker_away):
+                fault = "refuses the login of CRATESORT_BROKER_URL"
             tell(
-                f"warning: Redis cannot be reached ({submission.broker_away}). The ledger has the "
-                "work; it will be published when Redis is back."
+                f"warning: Redis {fault} ({submission.broker_away}). The ledger has the work; it "
+                "will be published when Redis takes it."
             )
         if not self.wait:
             return submission, None

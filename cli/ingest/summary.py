@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from classifier.files.extensions import UNREAD_AUDIO_EXTENSIONS
 from classifier.files.paths import printable
 from cli.console.exit_codes import Exit
-from cli.console.output import print_json, say, tell
+from cli.console.output import counted, print_json, say, tell
 from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def report(
     elif submission.found or not submission.empty:
         left = {"gone": submission.gone, "moved": submission.moved}
         say(
-            f"{submission.found:,} sounds found, {submission.skipped_unchanged:,} unchanged"
+            f"{counted(submission.found, 'sound')} found, "
+            f"{submission.skipped_unchanged:,} unchanged"
             + "".join(f", {count:,} {what}" for what, count in left.items() if count)
         )
         if ignored.counts:
@@ -87,7 +88,7 @@ def _passed_over(ignored: "Ignored") -> str:
     )
     parts = [_counted(*kind) for kind in kinds[:_SHOWN_KINDS]]
     if more := sum(count for _, count in kinds[_SHOWN_KINDS:]):
-        parts.append(f"{more:,} of other kinds")
+        parts.append(f"{more:,} of rarer kinds")
     lines = ["passed over:"]
     for part in parts:
         end = "" if part is parts[-1] else ","
@@ -118,7 +119,7 @@ def report_retry(
     if as_json:
         print_json(_as_dict(submission, ("enqueued",), ended, seconds))
     elif submission.enqueued:
-        say(f"{submission.enqueued:,} sounds without a category are tried again")
+        say(f"tried again: {counted(submission.enqueued, 'sound')} without a category")
         _print_ended(run, submission, ended, seconds)
     else:
         say("no sound failed like that; there is nothing to try again")

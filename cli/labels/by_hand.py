@@ -133,6 +133,8 @@ def _named(finder: "SoundFinder", paths: tuple[str, ...]) -> list[bytes]:
                 "a column root"
             )
         if sound is None:
+            if path and finder.below(os.fsencode(path)):
+                raise UnknownPathError(f"{shown} is a folder: label all below it with --folder")
             raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
         keys.append(sound)
     return keys

@@ -12,7 +12,7 @@ from classifier.files.paths import path_text, printable
 from cli.console.csv_cells import print_csv
 from cli.console.exit_codes import Exit
 from cli.console.options import column_option, json_option
-from cli.console.output import print_json, say, tell
+from cli.console.output import counted, print_json, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import print_table
 from cli.labels.by_hand import COLUMNS, by_option, giver_of, record_of, say_copies, set_label
@@ -194,9 +194,14 @@ def _print_counts(counts: "LabelCounts") -> None:
     if not counts.labelled:
         say("no sound has a label yet; `cratesort labels import FILE.csv` gives them")
         return
-    say(f"{counts.labelled:,} sounds have a label ({counts.history:,} were given)")
+    copies = counts.sources.get("copy", 0)
+    say(
+        f"{counted(counts.labelled, 'sound')} labelled"
+        + (f", and {copies:,} copies that follow" if copies else "")
+        + f" ({counted(counts.history, 'label')} given so far)"
+    )
     say(f"  by source:  {', '.join(f'{n:,} {source}' for source, n in counts.sources.items())}")
-    say(f"  held out:   {counts.held_out:,}; {counts.undecided:,} not read by a training run yet")
+    say(f"  held out:   {counts.held_out:,}, to measure models; undecided of {counts.undecided:,}")
     say()
     rows = [
         (category, count.labelled, _share(count.agreeing, count.compared))

@@ -11,6 +11,9 @@ from cli.console.exit_codes import Exit
 from cli.console.output import say
 
 if TYPE_CHECKING:
+    from threading import Thread
+    from wsgiref.simple_server import WSGIServer
+
     from cli.metrics.families import CratesortCollector
 
 log = logging.getLogger(__name__)
@@ -48,11 +51,16 @@ def metrics(host: str, port: int, to_stdout: bool) -> None:
     from workers.settings import load_settings
 
     settings = load_settings()
-    set_up_logging(settings.log_level, settings.log_format)
     collector = CratesortCollector(MetricReader(settings))
     if to_stdout:
+        set_up_logging(settings.log_level, settings.log_format)
         sys.exit(_print(collector))
-    _serve(collector, host, port)
+    server, thread = _serve(collector, host, port)
+    # After what may be refused, for that is said in words.
+    set_up_logging(settings.log_level, settings.log_format)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.DONE))
+    log.info("metrics at http://%s:%d/metrics", host, server.server_port)
+    thread.join()
 
 
 def _print(collector: "CratesortCollector") -> Exit:
@@ -62,7 +70,7 @@ def _print(collector: "CratesortCollector") -> Exit:
     return Exit.DONE if collector.database_answered else Exit.UNREACHABLE
 
 
-def _serve(collector: "CratesortCollector", host: str, port: int) -> None:
+def _serve(collector: "CratesortCollector", host: str, port: int) -> "tuple[WSGIServer, Thread]":
     from prometheus_client import CollectorRegistry, start_http_server
 
     # Not the library's own registry: it adds the memory and threads of this process to the metrics
@@ -70,12 +78,9 @@ def _serve(collector: "CratesortCollector", host: str, port: int) -> None:
     registry = CollectorRegistry()
     registry.register(collector)
     try:
-        server, thread = start_http_server(port, host, registry)
+        return start_http_server(port, host, registry)
     except OSError as error:
         raise click.UsageError(
             f"cannot listen at {host}:{port}: {error.strerror or error}; --host and --port choose "
             "another address of this host"
         ) from error
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.DONE))
-    log.info("metrics at http://%s:%d/metrics", host, server.server_port)
-    thread.join()

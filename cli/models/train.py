@@ -139,8 +139,8 @@ def _print_retraining(finished: "FinishedRun") -> None:
         f"{sizes['held_out']:,} held out"
     )
     say(
-        f"left out: {sizes['copies']:,} copies, {sizes['contradictory']:,} that contradict each "
-        f"other, {sizes['surplus']:,} too many"
+        f"left out: {sizes['copies']:,} of equal name and header, {sizes['contradictory']:,} that "
+        f"contradict each other, {sizes['surplus']:,} too many"
     )
     say()
     _print_compared(metrics, result.version)

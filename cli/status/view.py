@@ -1,6 +1,7 @@
 """The text of ``cratesort status``, printed once or updated every second."""
 
 import re
+import textwrap
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ _REFRESH_SECONDS: Final = 1.0
 _BAR_CELLS: Final = 16
 #: On a narrow terminal the numbers matter more than the bar.
 _NARROW_COLUMNS: Final = 70
+
+#: What became of the model of a training run.
+_VERDICTS: Final = {"promoted": "promoted", "kept": "not promoted", "stored": "not decided"}
 
 _STYLES: Final = {
     r"^(cratesort .*|Latest ingests|Workers, last minute|Without a category)$": "bold",
@@ -54,7 +58,8 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
     if status.inbox is not None:
         lines.append(_inbox_line(status.inbox))
     if status.training is not None:
-        lines.append(printable(_training_line(status.training)))
+        line = f"Training  {printable(_training_line(status.training))}"
+        lines += textwrap.wrap(line, width, subsequent_indent=" " * 10) if width else [line]
     lines += ["", *_ingest_lines(status.ingests, width)]
     if status.workers:
         hosts = [
@@ -94,13 +99,14 @@ def _root_lines(root: "RootStatus") -> list[str]:
 
 
 def _training_line(run: "TrainingStatus") -> str:
-    number = f"Training  run {run.run_id}"
+    number = f"run {run.run_id}"
     if run.silent:
         return f"{number} fell silent ({run.stage or 'at its beginning'}); it will be closed"
     if run.state == "running":
         return f"{number} since {run.started_at}: {run.stage or 'beginning'}"
-    model = "" if run.model_version is None else f" model {run.model_version}"
-    return f"{number} {run.verdict or 'failed'}{model}, {run.finished_at}: {run.reason}"
+    model = "" if run.model_version is None else f": model {run.model_version}"
+    outcome = _VERDICTS.get(run.verdict or "", "failed")
+    return f"{number}{model} {outcome}, {run.finished_at}: {run.reason}"
 
 
 def _inbox_line(inbox: "InboxStatus") -> str:

@@ -56,7 +56,7 @@ def test_kinds_of_what_was_passed_over_fit_80_columns_and_audio_that_is_not_read
     assert done.code == 0, done.stderr
     assert all(len(line) < 80 for line in done.stdout.splitlines())
     assert "passed over: 1 .m4a (audio that is not read yet), 2 .kind" in done.stdout
-    assert "8 of other kinds" in done.stdout
+    assert "8 of rarer kinds" in done.stdout
 
 
 def test_audio_that_is_not_read_is_counted_and_exit_code_1_only_if_asked(run_cli, tmp_path):

@@ -129,6 +129,7 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
         (["a.wav", "drum", "--source", "model"], "'model' is not one of"),
         (["--folder", "kits", "drum"], "kits: no sounds below it in the database"),
         (["drum"], "name a sound, or use --folder"),
+        (["packs", "drum"], "packs is a folder: label all below it with --folder"),
         (["a.wav", "drum", "--by", " "], "say who gives the labels"),
     ],
     ids=ascii,
@@ -283,7 +284,7 @@ def test_stats_count_labels_and_how_often_the_model_agrees(save, labels):
     assert counts["vendors"] == {"a vendor": 3}
     assert counts["categories"]["drum"] == {"labelled": 2, "compared": 1, "agreeing": 0}
     shown = labels("stats").stdout
-    assert "3 sounds have a label" in shown
+    assert "3 sounds labelled" in shown
     assert "50.0%" in shown
 
 

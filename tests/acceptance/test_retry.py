@@ -110,7 +110,7 @@ def test_a_file_that_was_mended_without_a_trace_is_classified(ingest, retry, fol
 
     # Then it has its category
     assert done.code == 0, done.stderr
-    assert "1 sounds without a category are tried again" in done.stdout
+    assert "tried again: 1 sound without a category" in done.stdout
     assert "1 classified, 0 failed" in done.stdout
     assert outcomes() == {"kick.wav": True, "broken.wav": True}
 

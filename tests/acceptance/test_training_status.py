@@ -82,7 +82,8 @@ def test_a_run_that_ended_says_its_verdict_and_why(ask, run, database):
         )  # fmt: skip
     line, training = ask()
     assert line == (
-        f"Training  run 1 kept model v2, {training['finished_at']}: macro F1 fell from 0.90 to 0.80"
+        f"Training  run 1: model v2 not promoted, {training['finished_at']}: macro F1 fell from "
+        "0.90 to 0.80"
     )
     assert (training["verdict"], training["model_version"]) == ("kept", "v2")
 

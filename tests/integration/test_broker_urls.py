@@ -107,5 +107,5 @@ def test_both_clients_reach_redis(server, form):
     )
     # When both ask, then both have an answer
     settings = Settings(broker_url=SecretStr(url))
-    assert queue_lengths(build_app(settings))["classify"] == 0
+    assert queue_lengths(build_app(settings), ["main"])["classify.main"] == 0
     assert count_entries(url) is not None
