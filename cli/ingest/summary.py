@@ -54,6 +54,8 @@ def report(
             f"{submission.skipped_unchanged:,} unchanged"
             + "".join(f", {count:,} {what}" for what, count in left.items() if count)
         )
+        if submission.gone > submission.found:
+            say("more are gone than found: if a mount is away, they return with the next ingest")
         if ignored.counts:
             say(_passed_over(ignored))
         if not submission.found:
@@ -75,9 +77,11 @@ def _warn(submission: "Submission", source: "FileSource") -> None:
     for folder in source.ignored.folders[:_SHOWN_FOLDERS]:
         tell(f"warning: not walked: {folder}")
     for folder, known in submission.empty.items():
+        held = f", which removes {counted(known.labels, 'label')} with them" if known.labels else ""
         tell(
-            f"{folder}: no sound is there, but the database knows {known:,} below it; is it "
-            "mounted? None is taken for gone. If they are: cratesort forget FOLDER"
+            f"{folder}: no sound is there, but the database knows {known.sounds:,} below it; is it "
+            "mounted? None is taken for gone. If they are: ingest the folder above it, which keeps "
+            f"labels, or cratesort forget FOLDER{held}"
         )
 
 

@@ -1,11 +1,15 @@
 """The sounds below a folder, by their paths."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from db.tables import sounds
+
+#: That a file is there, for reading the table as a whole. In other words than the indexes'
+#: conditions: by one of them SQLite would look up each row, which takes several times as long.
+IS_PRESENT: Final = case((sounds.c.gone_at.is_(None), 1), else_=0) == 1
 
 
 class Folder(NamedTuple):
@@ -16,6 +20,10 @@ class Folder(NamedTuple):
 
     root: str
     prefix: str
+
+    def holds(self, root: str, path: str) -> bool:
+        """Whether a path of a root is below this folder."""
+        return root == self.root and path.startswith(self.prefix)
 
 
 def folder_of(root: str, path: str) -> Folder:
@@ -37,9 +45,7 @@ def is_below(folders: Sequence[Folder], *, with_gone: bool = False) -> ColumnEle
     )
     if with_gone:
         return below
-    # In other words than the indexes' conditions: by one of them SQLite would look up each row,
-    # which takes several times as long as reading the table.
-    return and_(below, case((sounds.c.gone_at.is_(None), 1), else_=0) == 1)
+    return and_(below, IS_PRESENT)
 
 
 def keys_below(connection: Connection, folder: Folder, *, with_gone: bool = False) -> list[bytes]:

@@ -11,9 +11,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
+    case,
     delete,
+    exists,
     func,
     null,
+    or_,
     select,
     update,
 )
@@ -21,8 +24,9 @@ from sqlalchemy import (
 from db.bulk import one_of
 from db.dialects import now
 from db.results import sounds as results
-from db.results.folders import Folder, is_below
+from db.results.folders import IS_PRESENT, Folder, is_below
 from db.results.upsert import Upsert
+from db.states import LabelSource
 from db.tables import label_history, sounds
 
 T = TypeVar("T")
@@ -41,6 +45,16 @@ class GoneFile(NamedTuple):
     mtime_ns: int | None
 
 
+class Vanished(NamedTuple):
+    """What is known below a folder in which nothing is found any more.
+
+    - `labels`: how many of the `sounds` were given one themselves.
+    """
+
+    sounds: int
+    labels: int
+
+
 class NewPlace(NamedTuple):
     """Where a file is that was at another path."""
 
@@ -52,6 +66,11 @@ class NewPlace(NamedTuple):
 
 _COLUMNS: Final = tuple(sounds.c[name] for name in GoneFile._fields)
 
+#: That a sound has no label but that of a sound it is a copy of.
+_NO_OWN_LABEL: Final = or_(
+    sounds.c.label_source.is_(None), sounds.c.label_source == LabelSource.COPY
+)
+
 
 def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
     """Return how many rows below the folders are of files that are there, and the sum of their ids.
@@ -61,6 +80,12 @@ def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
     query = select(func.count(), func.coalesce(func.sum(sounds.c.id), 0))
     count, id_sum = connection.execute(query.where(is_below(folders))).one()
     return int(count), int(id_sum)
+
+
+def vanished(connection: Connection, folder: Folder) -> Vanished:
+    """Return how many rows below a folder are of files that are there, as far as is known."""
+    query = select(func.count(), func.count(case((~_NO_OWN_LABEL, 1))))
+    return Vanished(*connection.execute(query.where(is_below([folder]))).one())
 
 
 def present_keys(connection: Connection, folders: Sequence[Folder]) -> Iterator[tuple[bytes, int]]:
@@ -90,6 +115,33 @@ def gone_files(connection: Connection) -> Iterator[GoneFile]:
     query = select(*_COLUMNS).where(sounds.c.gone_at.is_not(None), sounds.c.mtime_ns.is_not(None))
     for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         yield GoneFile(*row)
+
+
+def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int], NewPlace]]:
+    """Stream where a labelled file that is gone may be: its size and time, and the place.
+
+    These are rows of files that are there, without a label of their own. Reads all rows where any
+    labelled file is gone.
+    """
+    lost = sounds.alias("lost")
+    is_lost = (
+        lost.c.gone_at.is_not(None),
+        lost.c.label_source != LabelSource.COPY,
+        lost.c.mtime_ns.is_not(None),
+    )
+    if connection.execute(select(lost.c.id).where(*is_lost).limit(1)).first() is None:
+        return
+    same = (
+        lost.c.file_size_bytes == sounds.c.file_size_bytes,
+        lost.c.mtime_ns == sounds.c.mtime_ns,
+    )
+    query = select(
+        sounds.c.file_size_bytes,
+        sounds.c.mtime_ns,
+        *(sounds.c[name] for name in NewPlace._fields),
+    ).where(IS_PRESENT, _NO_OWN_LABEL, exists().where(*is_lost, *same))
+    for size, mtime, *place in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
+        yield (size, mtime), NewPlace(*place)
 
 
 def mark(connection: Connection, ids: Sequence[int], *, gone: bool) -> int:
@@ -135,6 +187,7 @@ def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 # Moving
 
 _CARRIED: Final = (*results.RESULT_COLUMNS, "held_out")
+_LABEL: Final = ("label", "label_source", "labelled_by", "labelled_at")
 
 # A worker may write the row of the new path at the same time. Whichever comes second waits for the
 # other's commit, for the key is unique: either this finds that row, or the worker this one.
@@ -152,6 +205,8 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
 
     - `places`: the new place by the id of the old row; at most `ROWS_AT_ONCE`.
 
+    A label that the new path has of its own stays; one that only follows another does not.
+
     Until the file is classified at its new path, the row there says what the old one said. Returns
     how many were moved: another process may have moved some in the meantime.
     """
@@ -162,6 +217,7 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
         return 0
     carried: dict[bytes, tuple[Any, ...]] = {}
     renamed: list[dict[str, Any]] = []
+    labelled: list[dict[str, Any]] = []
     for row in rows:
         place = place_of[row.id]
         key = results.sound_key(place.root, place.path)
@@ -169,8 +225,17 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
         carried[key] = (key, place.root, place.path, *(known[name] for name in _CARRIED))
         old = {"old_key": bytes(row.key)}
         renamed.append(old | {"new_key": key, "new_root": place.root, "new_path": place.path})
+        if row.label_source not in (None, LabelSource.COPY):
+            labelled.append({"at": key, **{f"its_{name}": known[name] for name in _LABEL}})
     keys = sorted(carried)
     _CARRY.execute(connection, [carried[key] for key in keys])
+    if labelled:
+        connection.execute(
+            update(sounds)
+            .where(sounds.c.key == bindparam("at"), _NO_OWN_LABEL)
+            .values({name: bindparam(f"its_{name}") for name in _LABEL}),
+            labelled,
+        )
     history = label_history.c
     connection.execute(
         update(label_history)

@@ -13,7 +13,7 @@ from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
 from db.bulk import one_of, rows_of
 from db.results.upsert import Upsert
-from db.states import SoundStatus
+from db.states import LabelSource, SoundStatus
 from db.tables import FAILED, label_history, sounds
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ _KNOWN_COLUMNS: Final = (
     sounds.c.error_code,
     sounds.c.confidence,
     sounds.c.model_version,
-    sounds.c.label,
+    sounds.c.label_source,
     sounds.c.gone_at,
 )
 
@@ -172,7 +172,10 @@ class SoundResult:
 
 
 class KnownSound(NamedTuple):
-    """What the table already says of a sound, for deciding whether to visit it again."""
+    """What the table already says of a sound, for deciding whether to visit it again.
+
+    - `has_own_label`: whether it does not only follow the label of another.
+    """
 
     id: int
     file_size_bytes: int | None
@@ -182,6 +185,7 @@ class KnownSound(NamedTuple):
     confidence: float | None
     model_version: str | None
     has_label: bool
+    has_own_label: bool
     is_gone: bool
 
 
@@ -196,16 +200,17 @@ def known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSou
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):
         chunk = keys[start : start + LOOK_UP_AT_ONCE]
         rows: Iterable[Any] = rows_of(connection, _KNOWN_COLUMNS, sounds.c.key, chunk)
-        for key, sound_id, size, mtime, status, code, confidence, version, label, gone_at in rows:
+        for key, sound_id, size, mtime, status, code, sure, version, origin, gone_at in rows:
             known_sounds[bytes(key)] = KnownSound(
                 sound_id,
                 size,
                 mtime,
                 _STATUSES[status],
                 None if code is None else ErrorCode(code),
-                confidence,
+                sure,
                 version,
-                label is not None,
+                origin is not None,
+                origin not in (None, LabelSource.COPY),
                 gone_at is not None,
             )
     return known_sounds

@@ -23,7 +23,7 @@ from classifier.files.extensions import (
 from classifier.files.paths import path_text, printable
 from classifier.headers.sniffing import looks_like_audio
 from tasks.producer.exclusion import IGNORE_FILE, Exclusion, kind_of_no_sounds
-from tasks.producer.locator import FoundSound, Locator
+from tasks.producer.locator import FoundSound, Locator, target_of
 
 _EXTENSION: Final = re.compile(r"\.[a-z0-9_-]{1,8}")
 
@@ -89,7 +89,7 @@ def find(
 
     Raises OutsideRootsError: a path lies in no root.
     """
-    resolved = {os.path.realpath(os.fsencode(path)) for path in paths}
+    resolved = {target_of(os.fsencode(path)) for path in paths}
     folders = set(filter(os.path.isdir, resolved))
     # Taken even where the walk of a folder above would pass them over.
     named = resolved - folders

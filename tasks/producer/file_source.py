@@ -12,7 +12,7 @@ from db.results.sounds import sound_key
 from db.scratch_table import scratch_table
 from tasks.producer.discovery import Ignored, find
 from tasks.producer.file_lists import ListedFile, listed_sound, read_file_list
-from tasks.producer.locator import FoundSound, Locator
+from tasks.producer.locator import FoundSound, Locator, target_of
 
 #: How many bad lines are kept; the others are counted.
 _BAD_LINES_KEPT: Final = 10
@@ -51,7 +51,7 @@ class FileSource:
         exclude: Sequence[str] = (),
     ) -> None:
         for path in paths:
-            locator.library_root(os.path.realpath(os.fsencode(path)))
+            locator.library_root(target_of(os.fsencode(path)))
         self._paths = paths
         self._exclude = exclude
         self.locator = locator

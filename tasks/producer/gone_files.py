@@ -1,7 +1,8 @@
 """What a walk tells of files it did not meet: they are gone, or they are at another path now.
 
 Only of folders that were walked to their ends. A walk that finds no sound where the table knows
-some says nothing of them: its folder may be a mount point without its mount.
+some takes none for gone, unless it finds all of them elsewhere: its folder may be a mount point
+without its mount.
 """
 
 import os
@@ -9,7 +10,7 @@ import posixpath
 import stat
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,10 +21,11 @@ from typing import Final, TypeAlias
 from sqlalchemy import Engine
 
 from classifier.files.paths import path_text, printable
+from classifier.files.safe_open import mtime_ns
 from db.engine import reading
 from db.results import gone
 from db.results.folders import Folder
-from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace
+from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
 from db.scratch_table import scratch_table
 from tasks.producer.batching import chunks
 from tasks.producer.discovery import Ignored
@@ -53,12 +55,13 @@ class Settled:
     """What became of the rows of files that a walk did not meet.
 
     - `moved`: those that are at another path now; not among `gone`.
-    - `empty`: folders in which no sound was found, although the table knows so many there.
+    - `empty`: folders in which no sound was found, although the table knows some there that were
+      not found elsewhere.
     """
 
     gone: int
     moved: int
-    empty: dict[str, int]
+    empty: dict[str, Vanished]
 
 
 class MetFiles:
@@ -99,6 +102,8 @@ class MetFiles:
     def missed(self, database: Engine, folders: Sequence[Folder]) -> "array[int]":
         """Return the ids of the rows below some folders whose files are there but were not met."""
         keys, ids = array("q"), array("q")
+        if not folders:
+            return ids
         with reading(database) as connection:
             if gone.tally(connection, folders) == (self._rows, self._id_sum):
                 return ids
@@ -128,37 +133,91 @@ def met_files() -> Iterator[MetFiles]:
 def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -> Settled:
     """Mark the files that are gone, and carry what is known of moved ones to their new paths.
 
+    Where the new path was ingested before, a label is carried to it nevertheless.
+
     - `walked`: what the walk says of itself, at its end.
     """
     absence = _Absence(locator, walked.not_walked)
     folders: list[Folder] = []
-    empty: dict[str, int] = {}
+    emptied: dict[str, Folder] = {}
     for base, found in walked.sounds_in.items():
         for path, part in locator.parts_of(base).items():
             if found[part.root]:
                 folders.append(part)
             elif not absence.is_unknown(path):
-                with reading(database) as connection:
-                    known, _ = gone.tally(connection, [part])
-                if known:
-                    empty[printable(path_text(path))] = known
-    if not folders:
-        return Settled(0, 0, empty)
-    gone_ids, moved = _told_apart(database, met, folders, absence)
-    moved_count = gone_count = 0
-    for places in chunks(moved.items(), _MOVED_AT_ONCE):
-        with database.begin() as connection:
-            moved_count += gone.move(connection, places)
+                emptied[printable(path_text(path))] = part
+    empty = _vanished(database, emptied)
+    emptied = {path: emptied[path] for path in empty}
+    searched = list(emptied.values()) if met.has_new else []
+    gone_ids, moved = _told_apart(database, met, folders, searched, absence)
+    moved_count = _move(database, moved)
+    gone_count = 0
     for ids in chunks((row_id for row_id in gone_ids if row_id not in moved), ROWS_AT_ONCE):
         with database.begin() as connection:
             gone_count += gone.mark(connection, ids, gone=True)
-    return Settled(gone_count, moved_count, empty)
+    if folders:
+        earlier = _known_places(database, absence)
+        moved_count += _move(database, earlier)
+        gone_count -= sum(row_id in earlier for row_id in gone_ids)
+    return Settled(gone_count, moved_count, _vanished(database, emptied))
+
+
+def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, Vanished]:
+    """Return what is known below those of some folders without a sound where any is."""
+    found = {}
+    for path, folder in emptied.items():
+        with reading(database) as connection:
+            found[path] = gone.vanished(connection, folder)
+    return {path: known for path, known in found.items() if known.sounds}
+
+
+def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
+    count = 0
+    for places in chunks(moved.items(), _MOVED_AT_ONCE):
+        with database.begin() as connection:
+            count += gone.move(connection, places)
+    return count
+
+
+def _known_places(database: Engine, absence: "_Absence") -> dict[int, NewPlace]:
+    """Return where files are that are gone and have labels, among those known for longer.
+
+    Not in the folder they were in: a file that is renamed there is new to the walk that misses the
+    old one, and packs have many files of one size and time.
+    """
+    places: defaultdict[_Stamp, list[NewPlace]] = defaultdict(list)
+    left: defaultdict[_Stamp, list[GoneFile]] = defaultdict(list)
+    with reading(database) as connection:
+        for stamp, place in gone.places_of_labelled(connection):
+            if absence.is_at(place, stamp):
+                places[stamp].append(place)
+        for file in gone.gone_files(connection) if places else ():
+            known_stamp = (file.file_size_bytes or 0, file.mtime_ns or 0)
+            if known_stamp in places and absence.of(file):
+                left[known_stamp].append(file)
+    found: dict[int, NewPlace] = {}
+    for stamp, files in left.items():
+        folders = set(map(_folder_of, files))
+        elsewhere = [place for place in places[stamp] if _folder_of(place) not in folders]
+        found |= {file.id: place for file, place in paired(files, elsewhere)}
+    return found
+
+
+def _folder_of(file: GoneFile | NewPlace) -> tuple[str, str]:
+    return file.root, posixpath.dirname(file.path)
 
 
 def _told_apart(
-    database: Engine, met: MetFiles, folders: Sequence[Folder], absence: "_Absence"
+    database: Engine,
+    met: MetFiles,
+    folders: Sequence[Folder],
+    emptied: Sequence[Folder],
+    absence: "_Absence",
 ) -> tuple["array[int]", dict[int, NewPlace]]:
-    """Return the rows whose files are gone, and the new places of those that moved."""
+    """Return the rows whose files are gone, and the new places of those that moved.
+
+    - `emptied`: folders without a sound: their files may have moved, but none is gone.
+    """
     gone_ids = array("q")
     places: dict[_Stamp, list[NewPlace]] = {}
     left: defaultdict[_Stamp, list[GoneFile]] = defaultdict(list)
@@ -172,11 +231,12 @@ def _told_apart(
             places[stamp] = new
             left[stamp].append(file)
 
-    for ids in chunks(met.missed(database, folders), ROWS_AT_ONCE):
+    for ids in chunks(met.missed(database, [*folders, *emptied]), ROWS_AT_ONCE):
         with reading(database) as connection:
             files = gone.files(connection, ids)
         for file in filter(absence.of, files):
-            gone_ids.append(file.id)
+            if not any(folder.holds(file.root, file.path) for folder in emptied):
+                gone_ids.append(file.id)
             note(file)
     if met.has_new:
         with reading(database) as connection:
@@ -228,6 +288,17 @@ class _Absence:
         if self.is_unknown(folder):
             return False
         return self._is_gone(folder) or _is_no_file(path, or_folder=False)
+
+    def is_at(self, place: NewPlace, stamp: _Stamp) -> bool:
+        """Whether there is a file of this size and time; False where that cannot be told."""
+        root = self._locator.known_root(place.root)
+        if root is None:
+            return False
+        try:
+            status = os.lstat(root.on_disk(place.path))
+        except OSError:
+            return False
+        return (status.st_size, mtime_ns(status)) == stamp
 
     def _lies_in_unknown(self, folder: bytes) -> bool:
         while folder not in self._not_walked:

@@ -23,6 +23,7 @@ class FoundSound(NamedTuple):
 
     - `file_size_bytes`, `mtime_ns`: None when the file could not be looked at: a worker writes the
       row that says why.
+    - `is_there`: False where there is nothing of that name, not even a link to nothing.
     """
 
     root: str
@@ -31,10 +32,20 @@ class FoundSound(NamedTuple):
     vendor: str
     file_size_bytes: int | None
     mtime_ns: int | None
+    is_there: bool = True
 
 
 #: Groups found sounds: a look-up and a batch are of one root.
 root_of: Final = attrgetter("root")
+
+
+def target_of(path: bytes) -> bytes:
+    """Return the resolved path of a file or folder; of a link to nothing, that of the link."""
+    target = os.path.realpath(path)
+    if os.path.lexists(target):
+        return target
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(folder), name)
 
 
 class Locator:
@@ -62,7 +73,7 @@ class Locator:
         resolved = os.path.join(real_folder(folder), name)
         # Within roots a link keeps its own name: the worker decides whether it stays inside.
         if self.absolute and os.path.islink(resolved):
-            return os.path.realpath(resolved)
+            return target_of(resolved)
         return resolved
 
     def below(self, root: str, path: bytes) -> bytes:
@@ -128,7 +139,8 @@ class Locator:
             status = os.stat(resolved)
         except OSError:
             status = None
-        return self.folder_location(root, folder, folder).sound(name, status, vendor)
+        found = self.folder_location(root, folder, folder).sound(name, status, vendor)
+        return found._replace(is_there=status is not None or os.path.lexists(resolved))
 
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
         """Return what all files directly in a folder have in common.

@@ -17,6 +17,7 @@ from db.migrate import require_current
 from db.queue import ledger
 from db.registry import bundles
 from db.results import sounds
+from db.results.gone import Vanished
 from tasks.producer.batching import BatchWriter, chunks
 from tasks.producer.file_source import FileSource
 from tasks.producer.gone_files import met_files, settle
@@ -43,7 +44,7 @@ class Submission:
     - `skipped_failed`: those of them whose row is a failure.
     - `enqueued`: sounds in new batches.
     - `gone`, `moved`: sounds of earlier ingests that are not there any more, or at another path.
-    - `empty`: walked folders in which there is no sound, with how many the table knows there.
+    - `empty`: walked folders in which there is no sound, with what the table knows there.
     - `broker_away`: why no (more) messages were sent. The work waits in the ledger.
     """
 
@@ -55,7 +56,7 @@ class Submission:
     enqueued: int = 0
     gone: int = 0
     moved: int = 0
-    empty: dict[str, int] = field(default_factory=dict)
+    empty: dict[str, Vanished] = field(default_factory=dict)
     broker_away: str | None = None
 
     def record(self, connection: Connection, *, submitted: bool) -> None:

@@ -29,7 +29,9 @@ class Compared:
     """Sounds that were found, beside their rows.
 
     - `keys`: of all; `row_ids`: of the rows that are not (or no longer) gone.
-    - `stale`: those to classify; `new`: those of them without a row.
+    - `stale`: those to classify.
+    - `new`: those that may have been at another path: files without a row, and files that have
+      changed or are there again, and have no label of their own.
     - `skipped_failed`: how many of the others are failures.
     """
 
@@ -60,11 +62,15 @@ def compare_with_rows(
             compared.new.append(sound)
             compared.stale.append(sound)
             continue
-        if row.is_gone and sound.file_size_bytes is not None:
+        is_back = row.is_gone and sound.is_there
+        if is_back:
             back.append(row.id)
-        if not row.is_gone or sound.file_size_bytes is not None:
+        if is_back or not row.is_gone:
             compared.row_ids.append(row.id)
-        if _has_changed(sound, row) or _again(row, reclassify, champion):
+        has_changed = _has_changed(sound, row)
+        if (is_back or has_changed) and not row.has_own_label:
+            compared.new.append(sound)
+        if has_changed or _again(row, reclassify, champion):
             compared.stale.append(sound)
         else:
             compared.skipped_failed += row.status is SoundStatus.FAILED

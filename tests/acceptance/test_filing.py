@@ -151,7 +151,20 @@ def test_a_folder_without_its_mount_is_refused_in_one_line(run, listed, correcte
     # Then it says what to do, and no file is gone
     (line,) = (done.stdout + done.stderr).splitlines()
     assert "no sound is there, but the database knows 4 below it; is it mounted?" in line
+    assert "which removes 1 label with them" in line
     assert len(listed()) == 4
+
+
+def test_when_more_are_gone_than_found_a_line_says_what_it_may_be(run, corrected):
+    # Given a folder of which most files are away
+    for path in corrected.glob("*.wav"):
+        path.unlink()
+    # When it is ingested
+    lines = run("ingest", corrected).stdout.splitlines()
+    # Then the summary says that they may come back
+    assert lines[0] == "1 sound found, 1 unchanged, 3 gone"
+    assert lines[1].startswith("more are gone than found: if a mount is away, they return")
+    assert len(lines[1]) < WIDTH
 
 
 def test_a_sound_or_a_folder_is_forgotten_by_its_path(run, listed, corrected):

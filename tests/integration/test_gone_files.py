@@ -92,8 +92,8 @@ def listed(database):
 
 @pytest.fixture
 def label(database):
-    def label(path, category="vocal"):
-        given = [labels.GivenLabel(key(path), category, LabelSource.HUMAN)]
+    def label(path, category="vocal", source=LabelSource.HUMAN):
+        given = [labels.GivenLabel(key(path), category, source)]
         with database.begin() as connection:
             labels.give(connection, given, labelled_by="ada")
 
@@ -152,6 +152,29 @@ def test_a_file_that_is_there_again_is_gone_no_longer(known, walk, listed):
     assert "a/kick.wav" in listed()
 
 
+def test_a_link_to_nothing_that_is_there_again_is_gone_no_longer(known, walk, listed, database):
+    # Given a link to nothing, which was gone for a walk
+    link = known / "a/link.wav"
+    link.symlink_to("nothing.wav")
+    missing = failed("a/link.wav", ErrorCode.MISSING_FILE, root="main")
+    with database.begin() as connection:
+        sounds.save(connection, [missing])
+    link.unlink()
+    assert walk(known).gone == 1
+    # When it is back, and a worker finds nothing behind it
+    link.symlink_to("nothing.wav")
+    assert walk(known).enqueued == 1
+    with database.begin() as connection:
+        sounds.save(connection, [missing])
+    # Then it is there
+    assert listed(gone=True) == []
+    # And to name a file that is not there does not bring it back
+    link.unlink()
+    walk(known)
+    walk(link)
+    assert listed(gone=True) == ["a/link.wav"]
+
+
 def test_a_result_says_that_a_file_is_there_unless_it_is_missing(
     known, walk, visit, listed, database
 ):
@@ -186,7 +209,7 @@ def test_a_folder_without_any_sound_says_nothing_where_sounds_are_known(known, w
     # When it is walked, beside a folder of which a file is gone
     submission = walk(known / "a", known / "b")
     # Then what is known below it stays
-    assert submission.empty == {str(known / "a"): 2}
+    assert submission.empty == {str(known / "a"): (2, 0)}
     assert submission.gone == 0
     assert listed(gone=True) == []
     # And the folder above it tells that its files are gone
@@ -202,7 +225,7 @@ def test_a_root_without_any_sound_within_a_walked_one_says_nothing(known, walk, 
     # When the root around it is walked
     submission = walk(known)
     # Then its sounds are not gone
-    assert (submission.gone, submission.empty) == (0, {str(known / "inner"): 1})
+    assert (submission.gone, submission.empty) == (0, {str(known / "inner"): (1, 0)})
     # Unless it is within a folder that is not walked
     assert walk(known, exclude=["inner"]).empty == {}
 
@@ -294,6 +317,102 @@ def test_a_file_that_was_gone_for_a_walk_is_known_again_at_its_new_path(
     assert (submission.moved, submission.gone) == (1, 0)
     assert label_of("b/kick.wav") == ("vocal", "human", "ada")
     assert listed(gone=True) == []
+
+
+@pytest.fixture
+def ingested_elsewhere(known, walk, visit, label):
+    """A labelled file that moved to a folder which was ingested before the old one."""
+    label("a/kick.wav")
+    (known / "a/kick.wav").rename(known / "b/moved.wav")
+    walk(known / "b")
+    visit("b/moved.wav")
+    return known
+
+
+@pytest.mark.parametrize("has_copied_label", [False, True])
+def test_a_label_goes_to_the_new_path_that_another_walk_has_met_before(
+    ingested_elsewhere, walk, label, label_of, listed, has_copied_label
+):
+    # Given that the new path has no label, or follows that of another sound
+    if has_copied_label:
+        label("b/moved.wav", "bass", source=LabelSource.COPY)
+    # When the old folder is ingested
+    submission = walk(ingested_elsewhere / "a")
+    # Then it has moved
+    assert (submission.moved, submission.gone) == (1, 0)
+    assert label_of("b/moved.wav") == ("vocal", "human", "ada")
+    assert listed(gone=True) == []
+
+
+def test_a_label_that_the_new_path_has_of_its_own_stays(ingested_elsewhere, walk, label, label_of):
+    label("b/moved.wav", "bass")
+    submission = walk(ingested_elsewhere / "a")
+    assert (submission.moved, submission.gone) == (0, 1)
+    assert label_of("b/moved.wav") == ("bass", "human", "ada")
+
+
+def test_a_file_that_was_changed_or_deleted_since_its_visit_gets_no_label(
+    ingested_elsewhere, walk, label_of
+):
+    (ingested_elsewhere / "b/moved.wav").write_bytes(b"another")
+    assert walk(ingested_elsewhere / "a").gone == 1
+    assert label_of("b/moved.wav") is None
+
+
+def test_a_neighbour_of_the_same_size_and_time_gets_no_label(known, walk, visit, label, label_of):
+    # Given two files of a folder that are of one size and time, one with a label
+    os.truncate(known / "a/snare.wav", 1)
+    for name in ("kick.wav", "snare.wav"):
+        os.utime(known / "a" / name, ns=(10**18, 10**18))
+    visit("a/kick.wav", "a/snare.wav")
+    label("a/kick.wav")
+    # When that one is deleted
+    (known / "a/kick.wav").unlink()
+    # Then it is gone, and the other is no copy of it
+    assert (walk(known).gone, label_of("a/snare.wav")) == (1, None)
+
+
+@pytest.mark.parametrize("there", ["gone", "overwritten"])
+def test_a_label_goes_to_a_path_that_has_a_row_without_one(
+    known, walk, label, label_of, listed, there
+):
+    # Given a labelled file, which moves to a path where another one was or is
+    label("a/kick.wav")
+    if there == "gone":
+        (known / "b/pad.wav").unlink()
+        (known / "b/new.wav").write_bytes(b"new")
+        walk(known)
+        os.rename(known / "b/new.wav", known.parent / "new.wav")
+    (known / "a/kick.wav").rename(known / "b/pad.wav")
+    # When both are walked
+    assert walk(known).moved == 1
+    # Then the label is there
+    assert label_of("b/pad.wav") == ("vocal", "human", "ada")
+    assert listed(gone=True) == []
+
+
+def test_a_folder_whose_sounds_are_all_found_elsewhere_has_moved(
+    known, walk, label, label_of, listed
+):
+    # Given a folder from which all files moved
+    label("a/kick.wav")
+    (known / "c").mkdir()
+    for name in ("kick.wav", "snare.wav"):
+        (known / "a" / name).rename(known / "c" / name)
+    # When it is walked beside the new one
+    submission = walk(known / "a", known / "c")
+    # Then that is no mount point without its mount
+    assert (submission.empty, submission.moved, submission.gone) == ({}, 2, 0)
+    assert label_of("c/kick.wav") == ("vocal", "human", "ada")
+
+
+def test_an_empty_folder_tells_what_was_not_found_elsewhere_and_its_labels(known, walk, label):
+    label("a/kick.wav")
+    label("a/snare.wav")
+    (known / "a/snare.wav").rename(known / "b/snare.wav")
+    (known / "a/kick.wav").unlink()
+    submission = walk(known / "a", known / "b")
+    assert (submission.empty, submission.moved) == ({str(known / "a"): (1, 1)}, 1)
 
 
 def test_a_copy_of_a_file_that_is_there_is_no_move(known, walk, label, label_of):

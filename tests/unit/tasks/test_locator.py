@@ -50,6 +50,17 @@ def test_with_roots_a_file_right_below_one_has_the_roots_folder_for_a_pack(put, 
     assert places(found("sounds", library_roots=roots)) == [("main", "a.wav", "sounds", "sounds")]
 
 
+@pytest.mark.parametrize("roots", [{}, {"main": "."}], ids=["no roots", "roots"])
+def test_a_link_to_nothing_has_its_own_path_however_it_is_named(put, found, tmp_path, roots):
+    put("sounds/a.wav")
+    (tmp_path / "sounds/link.wav").symlink_to("../../nowhere/b.wav")
+    library_roots = {name: tmp_path / folder for name, folder in roots.items()}
+    walked = found("sounds", library_roots=library_roots)
+    named = found("sounds/link.wav", library_roots=library_roots)
+    assert named == [sound for sound in walked if sound.path.endswith("link.wav")]
+    assert named[0].is_there
+
+
 def test_a_root_may_be_given_by_a_link(put, found, tmp_path):
     put("sounds/pack/a.wav")
     (tmp_path / "mount").symlink_to("sounds")
