@@ -225,10 +225,9 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
         carried[key] = (key, place.root, place.path, *(known[name] for name in _CARRIED))
         old = {"old_key": bytes(row.key)}
         renamed.append(old | {"new_key": key, "new_root": place.root, "new_path": place.path})
-        if row.label_source not in (None, LabelSource.COPY):
+        if row.label is not None:
             labelled.append({"at": key, **{f"its_{name}": known[name] for name in _LABEL}})
-    keys = sorted(carried)
-    _CARRY.execute(connection, [carried[key] for key in keys])
+    _CARRY.execute(connection, [carried[key] for key in sorted(carried)])
     if labelled:
         connection.execute(
             update(sounds)
@@ -243,6 +242,5 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
         .values(key=bindparam("new_key"), root=bindparam("new_root"), path=bindparam("new_path")),
         renamed,
     )
-    results.make_pending_labels_current(connection, keys)
     connection.execute(delete(sounds).where(one_of(connection, sounds.c.id, [r.id for r in rows])))
     return len(rows)
