@@ -239,10 +239,10 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
     rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
     keys = sorted(rows)
     _UPSERT.execute(connection, [rows[key] for key in keys])
-    make_pending_labels_current(connection, keys)
+    _make_pending_labels_current(connection, keys)
 
 
-def make_pending_labels_current(connection: Connection, keys: Sequence[bytes]) -> None:
+def _make_pending_labels_current(connection: Connection, keys: Sequence[bytes]) -> None:
     """Make pending labels (`db.results.pending_labels`) of these sounds current."""
     latest: dict[bytes, int] = {}
     columns = (label_history.c.key, label_history.c.id)
