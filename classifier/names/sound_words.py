@@ -53,7 +53,7 @@ class Spoken(NamedTuple):
 
 @functools.cache
 def _page() -> tuple[dict[str, int], dict[str, int]]:
-    """Return the categories of each word or phrase, and of each abbreviation."""
+    """Return the categories of each word or phrase, none of some, and of each abbreviation."""
     page = tomllib.loads(files("classifier.names").joinpath(PAGE).read_text(encoding="utf-8"))
     words, abbreviations = (
         {
@@ -100,10 +100,12 @@ def spoken(tokens: tuple[str, ...], learned: LearnedWords = frozenset()) -> Spok
                 phrase_bits = words.get(phrase) or words.get(stem)
             if phrase_bits is None and is_short:
                 phrase_bits = abbreviations.get(phrase)
-            phrase_bits = phrase_bits or learned_bits.get(phrase)
-            if phrase_bits is not None:
+            if phrase_bits is None:
+                phrase_bits = learned_bits.get(phrase)
+            if phrase_bits:
                 is_known, categories = True, categories & phrase_bits
                 is_stem |= phrase_bits == _STEMS
-                break
+            if phrase_bits is not None:
+                break  # a phrase of no category hides its words: *vocal memo*
         place += n_parts
     return Spoken(is_known, _STEMS if is_stem else categories)

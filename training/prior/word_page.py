@@ -1,7 +1,8 @@
 """Write the words that speak for a category: ``python -m training.prior.word_page``.
 
 For maintainers, after a change of ``naming.toml``. What the sounds of a category are called there
-is evidence of the category in a name, but for the `unspecific` words.
+is evidence of the category in a name, but for the `unspecific` words. An unspecific phrase hides
+the words that it holds: a vocal memo is no vocal.
 `classifier.names.sound_words` reads the page that is written here.
 """
 
@@ -43,6 +44,7 @@ def main() -> None:
 def page_of(naming: Naming) -> str:
     """Return the page: the words and phrases of each set of categories, then the abbreviations."""
     words: dict[str, set[str]] = defaultdict(set)
+    words.update((phrase, set()) for phrase in naming.unspecific if " " in phrase)
     short: dict[str, set[str]] = defaultdict(set)
     machines = set(_read(naming.lists["machine"], naming))
     for name, category in naming.categories.items():

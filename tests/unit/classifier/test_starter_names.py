@@ -19,6 +19,15 @@ SAY_NOTHING = {
         Recording 12, Neue Aufnahme 3, Nouvel enregistrement 7, Nueva grabaci\u00f3n 2, Memo
         3, \u5f55\u97f3 3, \u0417\u0430\u043f\u0438\u0441\u044c 4
     """,
+    "recorders of voices": """
+        Voice 001, Voice_210304_001, VOICE001, Voice Memo 4, My voice 3, Voice Recorder 3,
+        VoiceNote_001, Memo vocal 3, M\u00e9mo vocal 12, Enregistrement vocal 3, Message
+        vocal 4, Vocal memo 2, Nota de voz 3, Voix 003, Voce 003, Stimme 3,
+        \u0413\u043e\u043b\u043e\u0441 003, \u0417\u0430\u043f\u0438\u0441\u044c
+        \u0433\u043e\u043b\u043e\u0441\u0430 3, \u8a9e\u97f3 003,
+        \u8bed\u97f3\u5907\u5fd8\u5f55 2, \uc74c\uc131 \uba54\ubaa8 4,
+        \u30dc\u30a4\u30b9 003
+    """,
     "programs": """
         Audio 1, 01-Audio, 2-Audio 0003, Audio 1_03, Take 3, Take_12, untitled, Untitled 2,
         unnamed, Track 4, Tr1, bounce 1, Bounce 12, mixdown, export_final, Freeze 1,
@@ -65,7 +74,7 @@ PLAIN = {
     """,
     "synth": "Synth Pad C4, super saw lead, Pluck A3, Synth Stab 02",
     "bass": "sub bass C1, Reese Bass F#, 808_bass_A",
-    "vocal": "Vocal Chop 07, vox_female_02, Vocal Adlib 3",
+    "vocal": "Vocal Chop 07, vox_female_02, Vocal Adlib 3, Female Voice Chant, Vox Hook",
 }
 LOOPS = {
     "drum-loop": """
