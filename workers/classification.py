@@ -21,7 +21,7 @@ from workers.errors import LibraryRootAwayError
 from workers.faults import Fault
 from workers.library_roots import LibraryRoot, OpenRoot
 from workers.logging_setup import BatchLogger
-from workers.reading.host_faults import HOST_TRIES, host_fault
+from workers.reading.host_faults import HOST_TRIES, folders_are_gone, host_fault
 from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
 from workers.serving.predictions import model_input, predict, sound_attributes
@@ -145,6 +145,7 @@ def _classify_claimed(
         marker.stop_reading(claimed.id)
         if claimed.transient_failures < HOST_TRIES:
             _require_storage(root, claimed, readings, context)
+        are_gone = claimed.seen and folders_are_gone(root, paths, readings)
         read = time.perf_counter()
         read_files = [
             (path, reading.outcome)
@@ -173,7 +174,8 @@ def _classify_claimed(
             connection, claimed.id, token=claimed.token, entries=claimed.entries, **counts
         ):
             raise LeaseLostError
-        sounds.save(connection, results)
+        # A row that was moved or forgotten since the batch was written does not come back.
+        sounds.save(connection, results, only_known=are_gone)
         seconds = {
             "headers_seconds": read - started,
             "folders_seconds": listed - read,

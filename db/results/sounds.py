@@ -226,10 +226,14 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     return in_table
 
 
-def save(connection: Connection, results: Sequence[SoundResult]) -> None:
+def save(
+    connection: Connection, results: Sequence[SoundResult], *, only_known: bool = False
+) -> None:
     """Write one row per sound over what an earlier visit wrote; its label stays.
 
     A failure stands beside what was known of the file and of its sound: that is kept.
+
+    - `only_known`: write no row for a sound that has none.
 
     Rows go in by key order: two batches that hold the same sounds then wait for each other
     instead of deadlocking.
@@ -237,7 +241,7 @@ def save(connection: Connection, results: Sequence[SoundResult]) -> None:
     if not results:
         return
     rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
-    keys = sorted(rows)
+    keys = sorted(known_keys(connection, list(rows)) if only_known else rows)
     _UPSERT.execute(connection, [rows[key] for key in keys])
     _make_pending_labels_current(connection, keys)
 

@@ -9,6 +9,8 @@ from sqlalchemy import update
 from db.engine import create_engine
 from db.queue import ledger
 from db.queue.batch import BatchEntry
+from db.results import gone
+from db.results.sounds import sound_key
 from db.states import BatchState
 from db.tables import batches
 from tests.support import sounds
@@ -175,6 +177,40 @@ def test_sounds_that_are_all_missing_where_nothing_else_is_are_the_hosts_fault(
     (row,) = batch_rows()
     assert (row["state"], row["setbacks"]) == (BatchState.PENDING, 1)
     assert outcomes() == {}
+
+
+def test_sounds_whose_folder_was_renamed_end_at_once_and_add_no_row(
+    root, try_batch, outcomes, context
+):
+    # Given a library of two packs
+    (root / "Other").mkdir()
+    (root / "Other" / "kick.wav").write_bytes(sounds.encoded())
+    try_batch(["Other/kick.wav"])
+    try_batch()
+    # When one is renamed while a batch of it waits, and a row is forgotten
+    (root / "Pack").rename(root / "New")
+    with context.database.begin() as connection:
+        gone.forget(connection, [sound_key("main", NAMES[0])])
+    outcome = try_batch()
+    # Then the batch ends, and the forgotten row stays away
+    assert outcome.failed == len(NAMES)
+    assert outcomes().keys() == {*NAMES[1:], "Other/kick.wav"}
+
+
+@pytest.mark.parametrize("left", ["an empty folder", "a link to nothing"])
+def test_a_mount_within_a_root_that_is_away_is_the_hosts_fault(root, try_batch, outcomes, left):
+    (root / "Other.wav").write_bytes(sounds.encoded())
+    try_batch(["Other.wav"])
+    (root / "Pack").rename(root.parent / "Pack")
+    if left == "an empty folder":
+        (root / "Pack").mkdir()
+    else:
+        (root / "Pack").symlink_to("nothing")
+    with pytest.raises(LibraryRootAwayError, match="mounted"):
+        try_batch()
+    with pytest.raises(LibraryRootAwayError, match="mounted"):
+        try_batch(["Pack/below/kick.wav"])
+    assert outcomes().keys() == {"Other.wav"}
 
 
 def test_after_many_tries_they_are_recorded_as_missing(root, try_batch, outcomes):

@@ -8,7 +8,7 @@ from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
 from classifier.files.extensions import is_named_like_a_sound
-from classifier.files.paths import path_text, printable
+from classifier.files.paths import path_bytes, path_text, printable
 from workers.library_roots import OpenRoot
 from workers.reading.sound_headers import SoundReading, read_sound, storage_failed
 
@@ -34,7 +34,8 @@ def host_fault(
 ) -> str | None:
     """Return why it is the host, and not the sounds, if some could not be found or read.
 
-    None when it is the sounds: others of the batch can be read, or others of their folders.
+    None when it is the sounds: others of the batch can be read, or others of their folders, or
+    their folders are gone from a root that is the right one.
 
     - `seen`: whether the producer saw any of them.
     - `known`: returns the names that the catalogue has directly below the root.
@@ -49,11 +50,52 @@ def host_fault(
         return _sentence(root, good, again) if _is_away(again) else None
     if not seen and not any(map(storage_failed, readings)):
         return None
-    if not root.root.is_absolute and (fault := root.root.fault(known())):
-        return f"the library root {root.root.name!r}: {fault}; is it mounted?"
+    if not root.root.is_absolute:
+        names = known()
+        if fault := root.root.fault(names):
+            return f"the library root {root.root.name!r}: {fault}; is it mounted?"
+        if names and folders_are_gone(root, paths, readings):
+            return None
     if any(_can_be_read(root, path) for path in _others(root, paths)):
         return None
     return _sentence(root, paths[0], readings[0])
+
+
+def folders_are_gone(
+    root: OpenRoot, paths: Sequence[str], readings: Sequence[SoundReading]
+) -> bool:
+    """Return whether all sounds are missing because their folders were renamed or removed.
+
+    A mount that is away leaves its empty folder, or a link to nothing. Never for absolute paths:
+    there a medium may be away with the folder it is mounted on.
+    """
+    missing = ErrorCode.MISSING_FILE
+    return (
+        not root.root.is_absolute
+        and all(
+            isinstance(reading.outcome, SoundError) and reading.outcome.code is missing
+            for reading in readings
+        )
+        and all(_is_gone(root, folder) for folder in set(map(posixpath.dirname, paths)))
+    )
+
+
+def _is_gone(root: OpenRoot, folder: str) -> bool:
+    """Return whether a folder, or one above it, is absent from a folder that is not empty."""
+    while folder:
+        folder, name = posixpath.split(folder)
+        try:
+            fd, _ = root.open_folder(folder)
+        except (OSError, SoundError):
+            continue
+        try:
+            names = os.listdir(fd)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return bool(names) and os.fsdecode(path_bytes(name)) not in names
+    return False
 
 
 def _is_away(reading: SoundReading) -> bool:
