@@ -24,6 +24,8 @@ def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None
     """
     if not paths and not gone:
         raise click.UsageError("name a sound or a folder, or use --gone")
+    if "" in paths:
+        raise click.UsageError("a path is empty; name a sound or a folder")
 
     from cli.labels.by_hand import UnknownPathError
     from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath

@@ -166,8 +166,7 @@ batch_measures: Final = Table(
 #: index of such rows.
 PRESENT: Final = "gone_at IS NULL"
 
-#: How the latest visit of a file that is there ended.
-CLASSIFIED: Final = f"status = 'classified' AND {PRESENT}"
+#: That the latest visit of a file that is there failed.
 FAILED: Final = f"status = 'failed' AND {PRESENT}"
 
 #: That a person should look at a sound: the model was unsure when it classified it, and it has no

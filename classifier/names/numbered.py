@@ -4,32 +4,34 @@ import re
 import unicodedata
 from typing import Final
 
+from classifier.categories import category_index
+from classifier.names.sound_words import spoken
+from classifier.names.tokens import tokenise
+
 #: At the end of a name, once or several times: a number, in brackets or not; what file managers
 #: call a copy.
 _NUMBER: Final = re.compile(
     r"(?:[\s._-]*(?:\(\s*\d+\s*\)|\[\s*\d+\s*\]|#?\d+|copy|kopie|copie))+\s*$"
 )
 
-_WORD: Final = re.compile(r"[^\W\d_]{3,}")
-
-#: Words by which recorders and programs name whatever there is: two such files are no takes of one
-#: sound.
-_OF_ANYTHING: Final = frozenset(
-    {"audio", "beat", "bounce", "bounced", "clip", "demo", "export", "file", "final", "freeze"}
-    | {"frozen", "idea", "loop", "master", "memo", "mic", "mix", "mixdown", "new", "one", "output"}
-    | {"project", "rec", "recorded", "recording", "render", "rendered", "sample", "session"}
-    | {"shot", "song", "sound", "ste", "take", "tape", "temp", "test", "the", "track", "unnamed"}
-    | {"untitled", "voice", "wav", "wave", "zoom"}
-)
+_LETTERS: Final = re.compile(r"[^\W\d_]{2,}")
 
 
 def name_without_number(stem: str) -> str | None:
     """Return what a name without extension has in common with its takes and copies, in lower case.
 
-    None where too little is left to tell that two such files hold the same kind of sound: no word
-    of three letters, or only words that are given to anything (`Audio 3`, `Untitled 2`).
+    None where no word is left.
     """
     folded = unicodedata.normalize("NFC", stem).lower()
     base = re.sub(r"[\s._-]+", " ", _NUMBER.sub("", folded)).strip()
-    words = {word.removesuffix("s") for word in _WORD.findall(base)}
-    return base if words - _OF_ANYTHING else None
+    return base if _LETTERS.search(base) else None
+
+
+def tells_what_it_is(base: str) -> bool:
+    """Whether a name of `name_without_number` tells that all that are called so sound alike.
+
+    It must have a word that makers of sounds use: `Audio 3`, `Insert 2` and `Titan 001` may be
+    anything, and so may the stems of a song.
+    """
+    told = spoken(tuple(tokenise(base)))
+    return told.is_known and not told.speaks_for(category_index("stems-n-midi"))

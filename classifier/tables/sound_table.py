@@ -29,6 +29,9 @@ from classifier.tables.strict_csv import (
 
 _NAME: Final = "file_path (or path)"
 
+#: As spreadsheets of many languages write 0.5.
+_DECIMAL_COMMA: Final = re.compile(r"[0-9]+,[0-9]+")
+
 _INTEGER: Final = re.compile(r"[0-9]{1,9}(\.0*)?")  # pandas writes 2.0 beside empty cells
 
 
@@ -83,6 +86,8 @@ def _number(cells: Mapping[str, str], column: str) -> float | None:
     cell = cells.get(column, "").strip()
     if not cell:
         return None
+    if column == "duration" and _DECIMAL_COMMA.fullmatch(cell):
+        cell = cell.replace(",", ".")
     try:
         # float() would also take 1_000, and digits of other scripts.
         value = float(cell) if cell.isascii() and "_" not in cell else math.nan

@@ -90,6 +90,8 @@ def set_label(
         raise click.UsageError(unknown_category(spelled))
     if not paths and not folders:
         raise click.UsageError("name a sound, or use --folder")
+    if "" in folders:
+        raise click.UsageError("--folder is empty; name a folder")
     giver = giver_of(by)
     with opened_database() as (settings, database):
         finder = SoundFinder(settings, database)

@@ -29,7 +29,7 @@ from cli.console.csv_cells import unguarded
 from db.states import GIVEN_SOURCES, LabelSource
 
 #: Columns that only `cratesort results` and `predict` write: the category is then the model's.
-_COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version")
+_COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "filed_as", "evidence")
 
 _NEEDED: Final[tuple[str, ...]] = ("path", "category")
 _READ: Final[tuple[str, ...]] = (*_NEEDED, "source", "root")
@@ -111,8 +111,11 @@ def read_label_table(
         delimiter = delimiter_of(header, (*_NEEDED, *renamed.values()))
         cells = header_cells(header, delimiter)
         columns = column_places(cells, renamed, name)
+        of_model = renamed.get("category") in _COLUMNS_OF_RESULTS
         is_results = "label" in columns or (
-            "category" in renamed and any(column in columns for column in _COLUMNS_OF_RESULTS)
+            not of_model
+            and "category" in renamed
+            and any(column in columns for column in _COLUMNS_OF_RESULTS)
         )
         if "label" in columns:
             columns["category"] = columns["label"]

@@ -200,8 +200,8 @@ def _of_sounds(sounds: SoundNumbers) -> Iterator[Metric]:
     )
     yield _gauges(
         "classified_sounds",
-        "Sounds whose latest visit ended with a category, by what they are filed as: their label, "
-        "else the model's category; as old as failed_sounds.",
+        "Sounds by what they are filed as: their label, else the model's category, also of an "
+        "earlier visit than one that failed; as old as failed_sounds.",
         "category",
         {category: sounds.categories.filed.get(category, 0) for category in CATEGORIES},
     )

@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, literal, select, text, union_all
+from sqlalchemy import Connection, case, func, literal, select, text, union_all
 
 from classifier.categories import CATEGORIES
 from db.dialects import now
 from db.results.queries import filed_as_either, needs_review
-from db.states import BatchState
-from db.tables import CLASSIFIED, FAILED, batches, sounds
+from db.states import BatchState, SoundStatus
+from db.tables import FAILED, PRESENT, batches, sounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +91,46 @@ def error_counts(connection: Connection) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class CategoryCounts:
-    """Classified sounds by what they are filed as, commonest first.
+    """Sounds by what they are filed as, commonest first, whatever their latest visit said.
 
     - `labelled`: those of them whose label says so; the others are filed as the model says.
+    - `classified`: how many of all of them were classified at their latest visit.
     """
 
     filed: dict[str, int]
     labelled: dict[str, int]
+    classified: int
 
 
 def category_counts(connection: Connection) -> CategoryCounts:
-    """Count the classified sounds by what they are filed as.
+    """Count the sounds by what they are filed as.
 
     One by one in one statement: that takes half of the time of GROUP BY, which compares each entry
     of the index with the one before it.
     """
+    is_classified = case((sounds.c.status == SoundStatus.CLASSIFIED, 1), else_=0)
     query = union_all(
         *(
-            select(literal(category).label("category"), literal(by).label("by"), func.count())
+            select(
+                literal(category).label("category"),
+                literal(by).label("by"),
+                func.count(),
+                func.coalesce(func.sum(is_classified), 0),
+            )
             .select_from(sounds)
-            .where(text(CLASSIFIED), is_category)
+            .where(text(PRESENT), is_category)
             for category in CATEGORIES
             for by, is_category in zip(("label", "model"), filed_as_either(category), strict=True)
         )
     )
     counted: dict[str, Counter[str]] = {"label": Counter(), "model": Counter()}
-    for category, by, count in connection.execute(query):
+    classified = 0
+    for category, by, count, of_these in connection.execute(query):
         counted[by][category] += count
+        classified += int(of_these)
     labelled = +counted["label"]
-    return CategoryCounts(commonest_first(labelled + counted["model"]), commonest_first(labelled))
+    filed = commonest_first(labelled + counted["model"])
+    return CategoryCounts(filed, commonest_first(labelled), classified)
 
 
 def sound_counts(connection: Connection) -> SoundCounts:
@@ -130,7 +141,7 @@ def sound_counts(connection: Connection) -> SoundCounts:
         select(func.count()).select_from(sounds).where(needs_review())
     ).scalar_one()
     return SoundCounts(
-        classified=sum(categories.filed.values()),
+        classified=categories.classified,
         failed=sum(errors.values()),
         needs_review=unsure,
         errors=errors,

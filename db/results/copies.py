@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, text
 
-from classifier.names.numbered import name_without_number
+from classifier.names.numbered import name_without_number, tells_what_it_is
 from db.bulk import one_of
 from db.results.labels import LABELS_AT_ONCE, Given, GivenLabel, give
 from db.states import LabelSource
@@ -41,8 +41,8 @@ class Labelled(NamedTuple):
 #: Which of some sounds have the content of the first one.
 SameContent = Callable[[Labelled, Sequence[Labelled]], Collection[Labelled]]
 
-#: As `name_without_number` has it, with its root and folder.
-_Family = tuple[str, str, str]
+#: Its name as `name_without_number` has it and its extension, with its root and folder.
+_Family = tuple[str, str, str, str]
 
 
 def label_copies(
@@ -93,7 +93,9 @@ def _by_content(
 def _by_name(
     connection: Connection, labelled: Iterable[Labelled]
 ) -> Iterator[tuple[str, Collection[Labelled]]]:
-    families = {family for sound in labelled if (family := _family(sound))}
+    families = {
+        family for sound in labelled if (family := _family(sound)) and tells_what_it_is(family[2])
+    }
     members: dict[_Family, list[Labelled]] = defaultdict(list)
     for sound in _in_folders(connection, {family[:2] for family in families}):
         family = _family(sound)
@@ -107,8 +109,9 @@ def _by_name(
 
 def _family(sound: Labelled) -> _Family | None:
     folder, name = posixpath.split(sound.path)
-    base = name_without_number(posixpath.splitext(name)[0])
-    return None if base is None else (sound.root, folder, base)
+    stem, extension = posixpath.splitext(name)
+    base = name_without_number(stem)
+    return None if base is None else (sound.root, folder, base, extension.lower())
 
 
 def _in_folders(connection: Connection, folders: Collection[tuple[str, str]]) -> Iterator[Labelled]:

@@ -99,7 +99,7 @@ def find(
         elif not any(path.startswith(other.rstrip(b"/") + b"/") for other in folders - {path}):
             by_root = ignored.sounds_in[path] = Counter()
             base = path.rstrip(b"/")
-            for sound in _walk(base, locator, ignored, named, Exclusion(exclude, base)):
+            for sound in _walk(base, locator, ignored, named, Exclusion.of_walk(exclude, base)):
                 by_root[sound.root] += 1
                 yield sound
 

@@ -5,10 +5,12 @@ against the path below the folder it was given for, any other against each name;
 slash is for folders only.
 """
 
+import contextlib
 import fnmatch
 import os
 import re
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -35,12 +37,11 @@ _NO_SOUNDS: Final = frozenset(
         "$recycle.bin",
         "__macosx",
         "__pycache__",
+        "@__thumb",
         "found.000",
         "lost+found",
         "network trash folder",
         "node_modules",
-        "recycled",
-        "recycler",
         "system volume information",
         "temporary items",
         "thevolumesettingsfolder",
@@ -74,6 +75,17 @@ class Exclusion:
     ) -> None:
         self._rules: tuple[_Rule, ...] = () if above is None else above._rules
         self._rules += tuple(_rule(pattern, folder) for pattern in patterns)
+
+    @classmethod
+    def of_walk(cls, patterns: Iterable[str], base: bytes) -> "Exclusion":
+        """Return given patterns with those of the ignore files in the folders above `base`."""
+        exclusion = cls(patterns, base)
+        above = os.path.dirname(base)
+        while above:
+            with contextlib.suppress(OSError):  # none there, or none that can be read
+                exclusion = exclusion.with_ignore_file(above)
+            above = os.path.dirname(above) if above != b"/" else b""
+        return exclusion
 
     def excludes(self, path: bytes, name: bytes, *, is_folder: bool) -> bool:
         """Whether a pattern matches an entry of the folder."""
@@ -111,5 +123,7 @@ def _lines(path: bytes) -> list[str]:
         content = file.read(_MAX_IGNORE_FILE_BYTES + 1)
     if len(content) > _MAX_IGNORE_FILE_BYTES:
         raise OSError(0, f"{IGNORE_FILE.decode()} is larger than 64 KiB")
-    lines = (line.strip() for line in path_text(content).splitlines())
+    lines = [line.strip() for line in path_text(content.removeprefix(BOM_UTF8)).splitlines()]
+    if any(line.startswith("!") for line in lines):
+        raise OSError(0, f"{IGNORE_FILE.decode()} has a pattern with !, which is not known here")
     return [line for line in lines if line and not line.startswith("#")]

@@ -129,6 +129,7 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
         (["a.wav", "drum", "--source", "model"], "'model' is not one of"),
         (["--folder", "kits", "drum"], "kits: no sounds below it in the database"),
         (["drum"], "name a sound, or use --folder"),
+        (["--folder", "", "drum"], "--folder is empty"),
         (["packs", "drum"], "packs is a folder: label all below it with --folder"),
         (["a.wav", "drum", "--by", " "], "say who gives the labels"),
     ],

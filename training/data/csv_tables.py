@@ -23,6 +23,9 @@ DURATION_TOLERANCE_SECONDS: Final = 0.05
 _LINES_NAMED: Final = 5
 
 
+#: Columns that only `cratesort predict` writes.
+_OF_PREDICTIONS: Final = frozenset({"confidence", "top3"})
+
 #: What tells vendors apart unless the user names a column.
 _VENDOR_COLUMNS: Final = ("vendor", "pack")
 
@@ -75,6 +78,11 @@ def read_counted(
             raise TableError(
                 f"{path}, line 1: there is no column {group} (of --group) in: "
                 f"{', '.join(map(shown, table.columns))}"
+            )
+        if set(table.columns) >= _OF_PREDICTIONS:
+            raise TableError(
+                f"{path} looks like the output of `cratesort predict`: its categories are what a "
+                "model says, and a model must not learn from itself"
             )
         sounds = SoundRows(table, *(_VENDOR_COLUMNS if group is None else (group,)))
         for line, cells in table:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier.names.numbered import name_without_number
+from classifier.names.numbered import name_without_number, tells_what_it_is
 
 
 @pytest.mark.parametrize(
@@ -28,21 +28,31 @@ def test_takes_and_copies_of_a_sound_have_one_name(stem):
         ("Kick Soft 01", "Kick Hard 01"),
         ("Kick 01 Dry", "Kick 01 Wet"),
         ("Snare 1", "Snares 1"),
-        ("Bass A", "Bass B"),
+        ("Bass Low", "Bass High"),
     ],
 )
 def test_names_that_differ_in_words_are_two(one, other):
     assert name_without_number(one) != name_without_number(other)
 
 
+@pytest.mark.parametrize("stem", ["01", "(1)", "a1", "copy", ""])
+def test_without_a_word_nothing_is_left(stem):
+    assert name_without_number(stem) is None
+
+
+@pytest.mark.parametrize("base", ["kick", "snare soft", "vox adlib", "bass loop", "riser"])
+def test_a_word_of_makers_of_sounds_tells_what_all_of_a_name_are(base):
+    assert tells_what_it_is(base)
+
+
 @pytest.mark.parametrize(
-    "stem",
-    ["01", "Audio 3", "Untitled 2", "DR0000_0123", "Sample 12", "Samples 12", "Take 4", "New 2"],
+    "base",
+    ["audio", "untitled", "sample", "new recording", "take", "insert", "channel", "slice", "stem"],
 )
-def test_a_name_that_anything_may_have_has_no_takes(stem):
-    assert name_without_number(stem) is None
+def test_a_name_that_anything_may_have_tells_nothing(base):
+    assert not tells_what_it_is(base)
 
 
-@pytest.mark.parametrize("stem", ["a1", "New Recording 5", "STE-001", "(1)", "copy", ""])
-def test_nor_has_one_without_a_word(stem):
-    assert name_without_number(stem) is None
+@pytest.mark.parametrize("base", ["midi", "instrument", "pattern", "cymatics titan", "aufnahme"])
+def test_nor_does_a_name_of_programs_and_of_vendors(base):
+    assert not tells_what_it_is(base)

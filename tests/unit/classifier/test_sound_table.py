@@ -67,6 +67,10 @@ def test_a_header_is_read_from_its_columns():
     )
 
 
+def test_a_duration_may_have_a_decimal_comma():
+    assert header_of({"path": "a.wav", "duration": "0,5"}).duration_seconds == 0.5
+
+
 def test_an_empty_cell_and_an_absent_column_are_unknown():
     unknown = AudioHeader(None, None, None, None, None, None)
     assert header_in("a.wav,, ,,,,") == unknown

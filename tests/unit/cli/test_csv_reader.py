@@ -125,6 +125,12 @@ def test_a_column_label_is_read_where_there_is_no_category():
     assert rows(b"path,label\na.wav,drum\n") == [(2, "a.wav", "drum")]
 
 
+def test_what_results_file_a_sound_as_is_no_label_under_another_name():
+    table = b"path,category,filed_as,confidence\na.wav,drum,drum,0.9\n"
+    with pytest.raises(TableError, match="a model must not learn from itself"):
+        list(read_label_table(io.BytesIO(table), "t.csv", {"category": "filed_as"}))
+
+
 def test_a_source_of_copies_is_nothing_to_give():
     fault = the_fault(b"path,category,source\na.wav,drum,copy\n")
     assert fault.reason == "unknown source 'copy'; expected human, vendor, import"
@@ -187,7 +193,9 @@ def test_what_drives_a_terminal_is_shown_escaped():
 # Tables that are refused whole
 
 
-@pytest.mark.parametrize("column", ["confidence", "top3", "model_version", "Confidence"])
+@pytest.mark.parametrize(
+    "column", ["confidence", "top3", "model_version", "filed_as", "evidence", "Confidence"]
+)
 def test_one_column_of_predictions_gives_them_away(column):
     with pytest.raises(TableError, match="a model must not learn from itself"):
         read(f"path;category;{column}\n".encode())

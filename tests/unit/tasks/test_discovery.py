@@ -171,13 +171,21 @@ def test_an_ignore_file_holds_in_its_folder_and_below(put, found, folder):
     assert paths(found("sounds")) == [f"{folder}/hat.wav", f"{folder}/c/hat.wav"]
 
 
-@pytest.mark.parametrize("fault", ["too large", "a pipe"])
+def test_an_ignore_file_above_the_walked_folder_holds_too(put, found, folder):
+    put("sounds/a/b/hat.wav", "sounds/a/b/kick.wav")
+    put("sounds/.cratesortignore", content=b"\xef\xbb\xbfhat*\r\n")
+    assert paths(found("sounds/a/b")) == [f"{folder}/a/b/kick.wav"]
+
+
+@pytest.mark.parametrize("fault", ["too large", "a pipe", "a pattern with !"])
 def test_a_folder_whose_ignore_file_cannot_be_read_is_not_walked_and_said(
     put, found, ignored, folder, fault
 ):
     put("sounds/a/hat.wav", "sounds/kick.wav")
     if fault == "a pipe":
         os.mkfifo(folder / "a" / ".cratesortignore")
+    elif fault == "a pattern with !":
+        put("sounds/a/.cratesortignore", content=b"*\n!kick.wav")
     else:
         put("sounds/a/.cratesortignore", content=b"x" * 65_537)
     assert paths(found("sounds")) == [f"{folder}/kick.wav"]

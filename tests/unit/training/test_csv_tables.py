@@ -46,6 +46,11 @@ def test_of_rows_with_one_name_the_first_is_kept_and_unlabelled_rows_are_left_ou
     assert [CATEGORIES[index] for index in sounds.category_indices] == ["drum"]
 
 
+def test_what_a_model_predicted_is_nothing_to_learn(table):
+    with pytest.raises(TableError, match="a model must not learn from itself"):
+        read_table(table("file_path,category,confidence,top3", "kick.wav,drum,0.9,drum:0.9"))
+
+
 def test_names_that_look_like_missing_values_are_names(table):
     assert read_table(table(HEADER, "vocal,NA,,,,,,,a")).names.tolist() == ["NA"]
 
