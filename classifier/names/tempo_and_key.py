@@ -34,6 +34,18 @@ _BESIDE_BPM: Final = tuple(
         rf"(?<![a-z])bpm{_BETWEEN}{_NUMBER}(?!\d)",
     )
 )
+#: `128-130 bpm`, `bpm 90 to 120`.
+_RANGE: Final = re.compile(
+    r"(?<!\d)[1-9]\d{1,2}(?: ?[-\u2013\u2014~] ?| to )[1-9]\d{1,2}[ _]?bpm(?![a-z])"
+    r"|(?<![a-z])bpm[ _]?[1-9]\d{1,2}(?: ?[-\u2013\u2014~] ?| to )[1-9]\d{1,2}(?!\d)",
+    re.IGNORECASE | re.ASCII,
+)
+#: In the name as it is written: cleaned, it has no such sign. `F#120` is a pitch and a tempo.
+_NUMBERED: Final = re.compile(r"(?:\u2116|(?<![A-Ga-g])#)\s?(\d{2,3})(?!\d)", re.ASCII)
+#: `150 drums`, and nothing more.
+_THINGS: Final = re.compile(r"\d{2,3} [A-Za-z]+[A-RT-Za-rt-z]s", re.ASCII)
+#: `Temp 90F`.
+_DEGREES: Final = re.compile(r"(?<![A-Za-z\d])(\d{2,3})[CF](?![A-Za-z\d#])", re.ASCII)
 
 #: A key as programs for DJs write it.
 _CAMELOT_KEY: Final = re.compile("(0?[1-9]|1[0-2])([AB])")
@@ -50,21 +62,37 @@ _COUNTED: Final = frozenset(
     | {"preset", "rec", "recording", "sample", "scene", "slice", "take", "track", "untitled"}
     | {"v", "vel", "velocity", "version", "vol", "volume"}
 )
+_NO_TEMPO_BEHIND: Final = _COUNTED | {
+    *("no", "note", "of", "p", "pitch", "rr", "temp", "temperature"),
+}
+#: What a number before one of these counts or measures. A number beside *bpm* is no bare one.
+_UNITS: Final = frozenset(
+    {"bpm", "cycles", "days", "grams", "hertz", "hrs", "kg", "km", "kmh", "kph", "lbs", "meter"}
+    | {"miles", "min", "mins", "minute", "mph", "of", "pcs", "pieces", "tracks", "years"}
+)
+#: The letter behind one of these, or of what counts, says which it is.
+_LETTERED: Final = _COUNTED | {
+    *("act", "alt", "camera", "channel", "class", "deck", "grade", "group", "mic", "option", "plan"),
+    *("pt", "section", "series", "side", "team", "type", "variation", "vitamin"),
+}
+#: `A4 paper`, `F1 car`.
+_NO_SOUNDERS: Final = frozenset({"car", "cars", "engine", "paper", "race", "racing", "sheet"})
 
 _MODES: Final = {"min": "minor", "minor": "minor", "maj": "major", "major": "major"}
 #: Between root and mode: *F harmonic minor*.
 _KINDS_OF_MODE: Final = frozenset({"harmonic", "melodic", "natural"})
 _FLATS: Final = ("b", "flat")
+_ACCIDENTALS: Final = ("sharp", "flat")
 
 
 def stated_tempo_bpm(name: str) -> float | None:
     """Return the tempo beside the word *bpm* in a base name or a folder's, from 20 to 400.
 
-    None when there is none, or two equally certain ones differ.
+    None when there is none, two equally certain ones differ, or it is a range.
     """
     text = clean_name(name)
-    if "bpm" not in text.lower():
-        return None  # as with most: cheaper than four patterns
+    if "bpm" not in text.lower() or _RANGE.search(text):
+        return None  # the first as with most: cheaper than four patterns
     for pattern in _BESIDE_BPM:
         values = {float(number.replace(",", ".")) for number in pattern.findall(text)}
         values = {value for value in values if LOWEST_STATED_BPM <= value <= HIGHEST_STATED_BPM}
@@ -79,12 +107,21 @@ def possible_tempos_bpm(name: str) -> tuple[int, ...]:
     Those from 60 to 200 without leading zero that are no drum machine's and count nothing.
     """
     pieces = name_pieces(name)
-    values = (
-        _possible_tempo_bpm(piece)
-        for before, piece in zip(("", *pieces), pieces, strict=False)
-        if before.lower() not in _COUNTED
+    values = dict.fromkeys(
+        value
+        for before, piece, after in zip(("", *pieces), pieces, (*pieces[1:], ""), strict=False)
+        if (value := _possible_tempo_bpm(piece))
+        and before.lower() not in _NO_TEMPO_BEHIND
+        and after.lower() not in _UNITS
     )
-    return tuple(dict.fromkeys(filter(None, values)))
+    if not values:
+        return ()  # as in most
+    text = clean_name(name)
+    if _RANGE.search(text) or _THINGS.fullmatch(text):
+        return ()
+    for number in (*_NUMBERED.findall(name), *_DEGREES.findall(name)):
+        values.pop(int(number), None)
+    return tuple(values)
 
 
 @functools.lru_cache(maxsize=8192)  # the pieces of a pack's names are few
@@ -130,6 +167,7 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     pieces = name_pieces(name)
     if not any(map(_may_be_a_pitch, pieces)):
         return None  # as in most
+    pieces = _with_accidentals(pieces)
     statements = [
         statement
         for place, piece in enumerate(pieces)
@@ -164,6 +202,21 @@ def _may_be_a_pitch(piece: str) -> bool:
     )
 
 
+def _with_accidentals(pieces: Sequence[str]) -> Sequence[str]:
+    """Return the pieces with *C sharp* as one. *A sharp knife* holds no pitch."""
+    joined: list[str] = []
+    for place, piece in enumerate(pieces):
+        word = piece.lower()
+        root = joined[-1] if joined and len(joined[-1]) == 1 else ""
+        has_mode = "".join(pieces[place + 1 : place + 2]).lower() in _MODES
+        is_root = pitch_token(root) is not None and (root != "A" or len(joined) > 1)
+        if word in _ACCIDENTALS and (is_root or (has_mode and is_root_before_mode(root))):
+            joined[-1] = root + word
+        else:
+            joined.append(piece)
+    return joined
+
+
 def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
     piece = pieces[place]
     if camelot := _CAMELOT_KEY.fullmatch(piece):
@@ -185,6 +238,8 @@ def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
             return None
         return _parsed(piece, kind.strip("<>"))
     if kind == "<note>":
+        if "".join(after[:1]) in _NO_SOUNDERS:
+            return None
         root = _parsed(piece[:-1]).root
         return _Statement(root + piece[-1], root, _Certainty.OCTAVE, is_capital=piece[0].isupper())
     if len(piece) > 1:
@@ -201,6 +256,10 @@ def _has_small_letters(pieces: Sequence[str]) -> bool:
 def _stands_like_a_root(pieces: Sequence[str], place: int) -> bool:
     """Whether a letter stands where names have a root, not within words: *this is A test*."""
     beside = [*pieces[max(0, place - 1) : place], *pieces[place + 1 : place + 2]]
+    if any(len(word) == 1 and word.isalpha() for word in beside):
+        return False  # "B P M"
+    if place and pieces[place - 1].lower() in _LETTERED:
+        return False
     at_an_end = place in (0, len(pieces) - 1)
     return at_an_end or any(word.isdecimal() or word.lower() == "bpm" for word in beside)
 
