@@ -72,7 +72,19 @@ _UNITS: Final = frozenset(
 )
 #: The letter behind one of these, or of what counts, says which it is.
 _LETTERED: Final = _COUNTED | {
-    *("act", "alt", "camera", "channel", "class", "deck", "grade", "group", "mic", "option", "plan"),
+    *(
+        "act",
+        "alt",
+        "camera",
+        "channel",
+        "class",
+        "deck",
+        "grade",
+        "group",
+        "mic",
+        "option",
+        "plan",
+    ),
     *("pt", "section", "series", "side", "team", "type", "variation", "vitamin"),
 }
 #: `A4 paper`, `F1 car`.
@@ -167,7 +179,7 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
     pieces = name_pieces(name)
     if not any(map(_may_be_a_pitch, pieces)):
         return None  # as in most
-    pieces = _with_accidentals(pieces)
+    pieces = tuple(_with_accidentals(pieces))
     statements = [
         statement
         for place, piece in enumerate(pieces)
@@ -202,7 +214,7 @@ def _may_be_a_pitch(piece: str) -> bool:
     )
 
 
-def _with_accidentals(pieces: Sequence[str]) -> Sequence[str]:
+def _with_accidentals(pieces: Sequence[str]) -> list[str]:
     """Return the pieces with *C sharp* as one. *A sharp knife* holds no pitch."""
     joined: list[str] = []
     for place, piece in enumerate(pieces):
