@@ -130,6 +130,7 @@ def parse_broker_url(url: str) -> BrokerUrl:
         hosts = tuple((part.hostname or "localhost", part.port or default_port) for part in parts)
     except ValueError:
         raise ValueError(f"{_EXPECTED}, with a number for a port; {_ENCODE}") from None
+    _require(all(part.port != 0 for part in parts), f"{_EXPECTED}; no server has the port 0")
     _require(not any(part.fragment for part in parts), f"{_EXPECTED}; {_ENCODE}")
     query = {
         name: value

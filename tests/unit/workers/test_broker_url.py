@@ -51,6 +51,7 @@ def test_each_sentinel_has_the_login_for_celery_goes_from_one_to_the_next():
     [
         ("amqp://host", "expected a Redis URL"),
         ("redis://a;redis://b", "a number for a database"),
+        ("redis://secret:0/0", "no server has the port 0"),
         ("redis://:a#secret@host", "%40 %2F %23"),
         ("redis://user:1?secret@host", "%40 %2F %23"),
         ("redis://:secret@host/first", "a number for a database"),
