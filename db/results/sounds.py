@@ -78,6 +78,7 @@ def _merged(new: Any) -> Mapping[str, ColumnElement[Any]]:
         **{name: new[name] for name in (*_OF_A_VISIT, _CLOCK)},
         **{name: func.coalesce(new[name], known[name]) for name in _OF_A_FILE},
         **{name: case((failed, known[name]), else_=new[name]) for name in _OF_A_SOUND},
+        "note": case((failed, func.coalesce(new.note, known.note)), else_=new.note),
         # A file that was looked at is there again.
         "gone_at": case((missing, known.gone_at)),
     }

@@ -202,9 +202,15 @@ def test_a_failure_stands_beside_all_that_was_known(save, ask, full):
 
     # Then the failure, its pack and its file's new size are told, and nothing else has changed
     (row,) = ask()
-    told = {"pack": "a pack", "vendor": "a vendor", "note": None, "file_size_bytes": 1234}
+    told = {"pack": "a pack", "vendor": "a vendor", "file_size_bytes": 1234}
     told |= {"error_code": "truncated", "error_message": "it is cut", "needs_review": False}
     assert row == replace(before, **told, classified_at=row.classified_at)
+
+
+def test_a_failure_with_a_note_of_its_own_replaces_the_earlier_one(save, ask):
+    save(predicted("kick.wav", note="odd"))
+    save(replace(failed("kick.wav"), note="its own"))
+    assert [row.note for row in ask()] == ["its own"]
 
 
 def test_a_file_that_cannot_be_opened_keeps_the_size_and_time_it_had(save, known):
