@@ -4,6 +4,7 @@ import importlib.util
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _PING_SECONDS: Final = 2.0
 _INDENT: Final = 17
+_PROBE_BYTES: Final = 65536
 
 
 class Finding(StrEnum):
@@ -64,7 +66,7 @@ def doctor(as_json: bool) -> None:
     """Check the installation, the settings, the services and the model.
 
     Exit code: 0 when work can be done; 2 when a setting must change; 3 when a service is
-    unreachable.
+    unreachable, or the disk is full.
     """
     checks: list[Check] = []
     for check in _checks():
@@ -98,6 +100,7 @@ def _checks() -> Iterator[Check]:
         yield _failed("settings", error)
         return
     yield _settings(settings)
+    yield _guarded("data", _data, settings)
     database = _guarded("database", _database, settings)
     yield from _roots(settings, _known_names(settings))
     yield database
@@ -148,6 +151,32 @@ def _settings(settings: "Settings") -> Check:
         sources += "; and a .env file here"
     where = "in this process" if settings.in_process else "through Redis, by workers"
     return _good("settings", f"work is done {where}\n{sources}")
+
+
+def _data(name: str, settings: "Settings") -> Check:
+    from sqlalchemy import make_url
+
+    from db.errors import is_disk_full
+
+    wanted = [settings.data_folder]
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database:
+        wanted.append(Path(url.database).parent)
+    # A check must not create them; they will be made in the folder above.
+    folders = [
+        next(folder for folder in (path, *path.parents) if folder.is_dir())
+        for path in (path.absolute() for path in wanted)
+    ]
+    for folder in dict.fromkeys(folders):
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(_PROBE_BYTES))
+        except OSError as error:
+            detail = f"{folder} cannot be written: {error.strerror}"
+            if is_disk_full(error):
+                return _bad(name, detail, "free some space there", Exit.UNREACHABLE)
+            return _look(name, detail, "make it writable, or set CRATESORT_DATA_FOLDER")
+    return _good(name, f"{', '.join(map(str, dict.fromkeys(folders)))} can be written")
 
 
 def _known_names(settings: "Settings") -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event
@@ -20,6 +21,18 @@ def folder(tmp_path):
     folder.mkdir()
     (folder / "kick.wav").write_bytes(sounds.encoded())
     return folder
+
+
+def test_where_the_data_folder_is_doctor_finds_it(run_cli, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("cli.status.doctor.tempfile", SimpleNamespace(TemporaryFile=full))
+    done = run_cli("doctor")
+    assert done.code == 3
+    assert "BAD   data" in done.stdout
+    assert "No space left on device" in done.stdout
+    assert "Ready." not in done.stdout
 
 
 def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):

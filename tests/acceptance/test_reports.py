@@ -172,7 +172,7 @@ def test_doctor_as_json_names_each_check_and_finds_all_good(ask):
     report = json.loads(ask("doctor", "--json").stdout)
     assert report["ok"] is True
     findings = {check["name"]: check["finding"] for check in report["checks"]}
-    checks = ("install", "settings", "root", "database", "queue", "model")
+    checks = ("install", "settings", "data", "root", "database", "queue", "model")
     assert findings == dict.fromkeys(checks, "good")
 
 
