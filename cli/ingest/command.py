@@ -81,9 +81,17 @@ def ingest(
         raise click.UsageError("--below and --model-older go with --reclassify")
     if below is not None and model_older:
         raise click.UsageError("--below and --model-older exclude each other")
+    from workers.faults import STORAGE_ERRNOS
+
     for path in paths:
-        if not os.path.lexists(path):
-            raise click.UsageError(f"{printable(path_text(path))}: no such file or folder")
+        try:
+            os.stat(path)
+        except OSError as error:
+            if error.errno in STORAGE_ERRNOS:
+                raise
+            if not os.path.lexists(path):
+                shown = printable(path_text(path))
+                raise click.UsageError(f"{shown}: no such file or folder") from None
 
     from tasks.producer.file_source import FileSource
     from tasks.producer.locator import Locator

@@ -58,12 +58,12 @@ def report(
             say("more are gone than found: if a mount is away, they return with the next ingest")
         if ignored.counts:
             say(_passed_over(ignored))
-        if not submission.found:
+        if not submission.found and not ignored.storage_failed:
             say("nothing here looks like a sound")
         if submission.skipped_failed:
             say(f"{submission.skipped_failed:,} of the unchanged have no category")
         _print_ended(run, submission, ended, seconds)
-    if submission.empty:
+    if submission.empty or ignored.storage_failed:
         return Exit.UNREACHABLE
     failed = submission.skipped_failed + (ended.failed if ended else 0)
     return Exit.SOME_FAILED if failed or source.bad_line_count or ignored.folders else Exit.DONE

@@ -41,8 +41,14 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     for path in paths:
         if os.path.isdir(path):
             raise click.UsageError(f"{_shown(path)} is a folder: name files in it")
-        if not os.path.lexists(path):
-            raise click.UsageError(f"{_shown(path)}: no such file; name files that are there")
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise click.UsageError(
+                f"{_shown(path)}: no such file; name files that are there"
+            ) from None
+        except OSError:
+            pass  # read below, which says why it cannot be
 
     from workers.reading.folder_cache import FolderCache
     from workers.serving.explanation import explanation

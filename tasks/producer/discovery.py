@@ -24,6 +24,7 @@ from classifier.files.paths import path_text, printable
 from classifier.headers.sniffing import looks_like_audio
 from tasks.producer.exclusion import IGNORE_FILE, Exclusion, kind_of_no_sounds
 from tasks.producer.locator import FoundSound, Locator, target_of
+from workers.faults import STORAGE_ERRNOS
 
 _EXTENSION: Final = re.compile(r"\.[a-z0-9_-]{1,8}")
 
@@ -42,6 +43,7 @@ class Ignored:
       ``excluded``, ``.zip``, ``unreadable folders`` ...
     - `unsupported_format`: how many of them are named like audio of a format that is not read.
     - `folders`: those that were not walked, each with the reason.
+    - `storage_failed`: whether one of these was given, and its storage failed.
     - `not_walked`: these, and folders that were left out.
     - `sounds_in`: how many sounds were found below each folder that was given, by their root.
     """
@@ -49,6 +51,7 @@ class Ignored:
     counts: Counter[str] = field(default_factory=Counter)
     unsupported_format: int = 0
     folders: list[str] = field(default_factory=list)
+    storage_failed: bool = False
     not_walked: set[bytes] = field(default_factory=set)
     sounds_in: dict[bytes, Counter[str]] = field(default_factory=dict)
 
@@ -119,6 +122,8 @@ def _walk(
             ignored.counts["unreadable folders"] += 1
             ignored.folders.append(f"{printable(path_text(folder))}: {error.strerror}")
             ignored.not_walked.add(folder)
+            is_given = folder == (base or b"/")
+            ignored.storage_failed |= is_given and error.errno in STORAGE_ERRNOS
             continue
         # For each folder: a root may lie within another one.
         location = locator.folder_location(locator.library_root(folder), folder, base)

@@ -135,12 +135,15 @@ class Locator:
     def sound(self, root: LibraryRoot, resolved: bytes, vendor: str | None = None) -> FoundSound:
         """Return a file that was named by itself; arguments as `FolderLocation.sound`."""
         folder, name = os.path.split(resolved)
+        status, is_there = None, True
         try:
             status = os.stat(resolved)
-        except OSError:
-            status = None
+        except OSError as error:
+            from workers.faults import STORAGE_ERRNOS  # loads clients of Redis
+
+            is_there = error.errno in STORAGE_ERRNOS or os.path.lexists(resolved)
         found = self.folder_location(root, folder, folder).sound(name, status, vendor)
-        return found._replace(is_there=status is not None or os.path.lexists(resolved))
+        return found._replace(is_there=is_there)
 
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
         """Return what all files directly in a folder have in common.

@@ -1,6 +1,7 @@
 """What bad input gets: one row each with a code of the closed list, never a traceback."""
 
 import errno
+import json
 import os
 import shutil
 import struct
@@ -238,6 +239,46 @@ def test_a_file_that_the_storage_does_not_give_gets_its_row(
     assert sorted(rows) == ["kick 0.wav", "kick 1.wav", "kick 2.wav"]
     assert [name for name, row in rows.items() if row["error_code"]] == ["kick 1.wav"]
     assert rows["kick 1.wav"]["error_code"] == "storage_error"
+
+
+@pytest.fixture
+def fail_to_look(monkeypatch):
+    """Make the storage fail for whatever has this name."""
+
+    def fail(name, calls):
+        def failing(call):
+            def look(path, *more, **options):
+                if isinstance(path, str | bytes) and os.path.basename(os.fsencode(path)) == name:
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+                return call(path, *more, **options)
+
+            return look
+
+        for call in calls:
+            monkeypatch.setattr(os, call, failing(getattr(os, call)))
+
+    return fail
+
+
+@pytest.mark.parametrize(("name", "calls"), [(b"Pack", ("stat", "lstat")), (b"Pack", ("scandir",))])
+def test_ingest_of_a_folder_that_the_storage_does_not_give_names_the_reason(
+    run_cli, pack, fail_to_look, name, calls
+):
+    fail_to_look(name, calls)
+    done = run_cli("ingest", pack)
+    assert done.code == 3
+    assert "Pack: Stale file handle" in done.stderr
+    assert "nothing here" not in done.stdout
+
+
+def test_explain_of_a_file_that_the_storage_does_not_give_shows_the_failure(
+    run_cli, pack, fail_to_look, fail_to_read
+):
+    fail_to_look(b"kick 1.wav", ("stat", "lstat"))
+    fail_to_read("kick 1")
+    done = run_cli("explain", "--json", pack / "kick 1.wav")
+    assert done.code == 1
+    assert json.loads(done.stdout)["sounds"][0]["error_code"] == "storage_error"
 
 
 def test_where_nothing_can_be_read_a_line_says_so_and_the_next_run_goes_on(
