@@ -76,13 +76,16 @@ def _warn(submission: "Submission", source: "FileSource") -> None:
         tell(f"manifest: {more:,} more lines could not be taken")
     for folder in source.ignored.folders[:_SHOWN_FOLDERS]:
         tell(f"warning: not walked: {folder}")
-    for folder, known in submission.empty.items():
+    for folder, known in list(submission.empty.items())[:_SHOWN_FOLDERS]:
         held = f", which removes {counted(known.labels, 'label')} with them" if known.labels else ""
         tell(
-            f"{folder}: no sound is there, but the database knows {known.sounds:,} below it; is it "
-            "mounted? None is taken for gone. If they are: ingest the folder above it, which keeps "
-            f"labels, or cratesort forget FOLDER{held}"
+            f"{folder}: no sound is there of the {known.sounds:,} that the database knows below "
+            "it; is it mounted? None is taken for gone. If they are: remove the folder if it is "
+            "empty and ingest the one above it, which keeps labels, or cratesort forget "
+            f"FOLDER{held}"
         )
+    if (more := len(submission.empty) - _SHOWN_FOLDERS) > 0:
+        tell(f"{counted(more, 'more folder')} like that")
 
 
 def _passed_over(ignored: "Ignored") -> str:

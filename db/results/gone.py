@@ -88,6 +88,23 @@ def vanished(connection: Connection, folder: Folder) -> Vanished:
     return Vanished(*connection.execute(query.where(is_below([folder]))).one())
 
 
+def known_before(connection: Connection, folder: Folder, newest_id: int) -> int:
+    """Return how many rows below a folder, up to an id, are of files that are there."""
+    query = select(func.count()).where(is_below([folder]), sounds.c.id <= newest_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def newest_id(connection: Connection) -> int:
+    """Return the id of the newest row; 0 without any."""
+    return int(connection.execute(select(func.coalesce(func.max(sounds.c.id), 0))).scalar_one())
+
+
+def own_labels(connection: Connection, ids: Sequence[int]) -> int:
+    """Return how many of some rows were given a label themselves; at most `ROWS_AT_ONCE`."""
+    query = select(func.count()).where(one_of(connection, sounds.c.id, ids), ~_NO_OWN_LABEL)
+    return int(connection.execute(query).scalar_one())
+
+
 def present_keys(connection: Connection, folders: Sequence[Folder]) -> Iterator[tuple[bytes, int]]:
     """Stream key and id of each row below the folders whose file is there."""
     query = select(sounds.c.key, sounds.c.id).where(is_below(folders))

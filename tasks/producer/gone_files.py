@@ -1,32 +1,28 @@
 """What a walk tells of files it did not meet: they are gone, or they are at another path now.
 
-Only of folders that were walked to their ends. A walk that finds no sound where the table knows
-some takes none for gone, unless it finds all of them elsewhere: its folder may be a mount point
-without its mount.
+Only of folders that were walked to their ends. A folder may be a mount point without its mount:
+where none of its known sounds is there, none is taken for gone, unless all are found elsewhere.
 """
 
-import os
 import posixpath
-import stat
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
 from sqlite3 import Connection as ScratchTable
-from typing import Final, TypeAlias
+from typing import Final
 
 from sqlalchemy import Engine
 
 from classifier.files.paths import path_text, printable
-from classifier.files.safe_open import mtime_ns
 from db.engine import reading
 from db.results import gone
 from db.results.folders import Folder
 from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
 from db.scratch_table import scratch_table
+from tasks.producer.absence import Absence, Stamp, without_away
 from tasks.producer.batching import chunks
 from tasks.producer.discovery import Ignored
 from tasks.producer.locator import Locator
@@ -41,13 +37,8 @@ _SHARES: Final = 8
 
 _CACHE_KIB: Final = 8 * 1024
 
-_FOLDERS_REMEMBERED: Final = 1024
-
 #: Their new rows are locked until all of them are written, and workers wait that long.
 _MOVED_AT_ONCE: Final = 1000
-
-#: What a moved file keeps: its size and its time of change.
-_Stamp: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +46,8 @@ class Settled:
     """What became of the rows of files that a walk did not meet.
 
     - `moved`: those that are at another path now; not among `gone`.
-    - `empty`: folders in which no sound was found, although the table knows some there that were
-      not found elsewhere.
+    - `empty`: folders that may be mounts that are away, and the sounds that the table knows there
+      and that were not found elsewhere.
     """
 
     gone: int
@@ -65,9 +56,13 @@ class Settled:
 
 
 class MetFiles:
-    """The files that an ingest met: in 16 bytes each, and the new ones in a temporary table."""
+    """The files that an ingest met: in 16 bytes each, and the new ones in a temporary table.
 
-    def __init__(self, new: ScratchTable) -> None:
+    - `newest_id`: of the rows that were there before it.
+    """
+
+    def __init__(self, new: ScratchTable, newest_id: int) -> None:
+        self.newest_id = newest_id
         self._parts = array("q")
         self._rows = 0
         self._id_sum = 0
@@ -92,7 +87,7 @@ class MetFiles:
         """Whether any file had no row."""
         return self._new.execute("SELECT 1 FROM scratch LIMIT 1").fetchone() is not None
 
-    def new_files(self, stamp: _Stamp) -> list[NewPlace]:
+    def new_files(self, stamp: Stamp) -> list[NewPlace]:
         """Return the new files of this size and time."""
         found = self._new.execute(
             "SELECT root, path, pack, vendor FROM scratch WHERE size = ? AND mtime = ?", stamp
@@ -122,12 +117,15 @@ class MetFiles:
 
 
 @contextmanager
-def met_files() -> Iterator[MetFiles]:
-    """Make the memory of what an ingest meets; raise ScratchSpaceError where there is no room."""
+def met_files(newest_id: int) -> Iterator[MetFiles]:
+    """Make the memory of what an ingest meets; raise ScratchSpaceError where there is no room.
+
+    - `newest_id`: of the table of sounds, before it.
+    """
     columns = "size INTEGER, mtime INTEGER, root TEXT, path TEXT, pack TEXT, vendor TEXT"
     key = "PRIMARY KEY (size, mtime, root, path)"
     with scratch_table(f"{columns}, {key}", cache_kib=_CACHE_KIB) as new:
-        yield MetFiles(new)
+        yield MetFiles(new, newest_id)
 
 
 def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -> Settled:
@@ -137,29 +135,31 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
 
     - `walked`: what the walk says of itself, at its end.
     """
-    absence = _Absence(locator, walked.not_walked)
-    folders: list[Folder] = []
+    absence = Absence(locator, walked.not_walked)
+    walked_to_end: dict[bytes, Folder] = {}
     emptied: dict[str, Folder] = {}
     for base, found in walked.sounds_in.items():
         for path, part in locator.parts_of(base).items():
             if found[part.root]:
-                folders.append(part)
+                walked_to_end[path] = part
             elif not absence.is_unknown(path):
                 emptied[printable(path_text(path))] = part
     empty = _vanished(database, emptied)
     emptied = {path: emptied[path] for path in empty}
     searched = list(emptied.values()) if met.has_new else []
-    gone_ids, moved = _told_apart(database, met, folders, searched, absence)
+    folders = list(walked_to_end.values())
+    missed, moved = _told_apart(database, met, folders, searched, absence)
+    gone_ids, away = without_away(database, met.newest_id, walked_to_end, missed, moved, absence)
     moved_count = _move(database, moved)
     gone_count = 0
-    for ids in chunks((row_id for row_id in gone_ids if row_id not in moved), ROWS_AT_ONCE):
+    for ids in chunks(gone_ids, ROWS_AT_ONCE):
         with database.begin() as connection:
             gone_count += gone.mark(connection, ids, gone=True)
     if folders:
         earlier = _known_places(database, absence)
         moved_count += _move(database, earlier)
         gone_count -= sum(row_id in earlier for row_id in gone_ids)
-    return Settled(gone_count, moved_count, _vanished(database, emptied))
+    return Settled(gone_count, moved_count, _vanished(database, emptied) | away)
 
 
 def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, Vanished]:
@@ -179,14 +179,14 @@ def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
     return count
 
 
-def _known_places(database: Engine, absence: "_Absence") -> dict[int, NewPlace]:
+def _known_places(database: Engine, absence: Absence) -> dict[int, NewPlace]:
     """Return where files are that are gone and have labels, among those known for longer.
 
     Not in the folder they were in: a file that is renamed there is new to the walk that misses the
     old one, and packs have many files of one size and time.
     """
-    places: defaultdict[_Stamp, list[NewPlace]] = defaultdict(list)
-    left: defaultdict[_Stamp, list[GoneFile]] = defaultdict(list)
+    places: defaultdict[Stamp, list[NewPlace]] = defaultdict(list)
+    left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
     with reading(database) as connection:
         for stamp, place in gone.places_of_labelled(connection):
             if absence.is_at(place, stamp):
@@ -212,15 +212,15 @@ def _told_apart(
     met: MetFiles,
     folders: Sequence[Folder],
     emptied: Sequence[Folder],
-    absence: "_Absence",
+    absence: Absence,
 ) -> tuple["array[int]", dict[int, NewPlace]]:
     """Return the rows whose files are gone, and the new places of those that moved.
 
     - `emptied`: folders without a sound: their files may have moved, but none is gone.
     """
     gone_ids = array("q")
-    places: dict[_Stamp, list[NewPlace]] = {}
-    left: defaultdict[_Stamp, list[GoneFile]] = defaultdict(list)
+    places: dict[Stamp, list[NewPlace]] = {}
+    left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
 
     def note(file: GoneFile) -> None:
         if file.file_size_bytes is None or file.mtime_ns is None:
@@ -262,58 +262,3 @@ def paired(
         name = posixpath.basename(file.path)
         if names[0][name] == names[1][name] == 1:
             yield file, by_name[name]
-
-
-class _Absence:
-    """Looks whether files are really not there.
-
-    A walk leaves out more than it says: a link, or a file with another extension that was once
-    named by itself. Those are there.
-    """
-
-    def __init__(self, locator: Locator, not_walked: Set[bytes]) -> None:
-        self._locator = locator
-        self._not_walked = not_walked
-        #: Whether a folder was not walked; whether it is gone, and all of its files with it.
-        self.is_unknown = lru_cache(_FOLDERS_REMEMBERED)(self._lies_in_unknown)
-        self._is_gone = lru_cache(_FOLDERS_REMEMBERED)(_is_no_file)
-
-    def of(self, file: GoneFile) -> bool:
-        """Whether a file is gone; False, too, where that cannot be told."""
-        root = self._locator.known_root(file.root)
-        if root is None:
-            return False
-        path = root.on_disk(file.path)
-        folder = os.path.dirname(path)
-        if self.is_unknown(folder):
-            return False
-        return self._is_gone(folder) or _is_no_file(path, or_folder=False)
-
-    def is_at(self, place: NewPlace, stamp: _Stamp) -> bool:
-        """Whether there is a file of this size and time; False where that cannot be told."""
-        root = self._locator.known_root(place.root)
-        if root is None:
-            return False
-        try:
-            status = os.lstat(root.on_disk(place.path))
-        except OSError:
-            return False
-        return (status.st_size, mtime_ns(status)) == stamp
-
-    def _lies_in_unknown(self, folder: bytes) -> bool:
-        while folder not in self._not_walked:
-            above = os.path.dirname(folder)
-            if above == folder:
-                return False
-            folder = above
-        return True
-
-
-def _is_no_file(path: bytes, *, or_folder: bool = True) -> bool:
-    try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return not or_folder and stat.S_ISDIR(status.st_mode)

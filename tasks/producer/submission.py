@@ -16,7 +16,7 @@ from db.engine import create_engine
 from db.migrate import require_current
 from db.queue import ledger
 from db.registry import bundles
-from db.results import sounds
+from db.results import gone, sounds
 from db.results.gone import Vanished
 from tasks.producer.batching import BatchWriter, chunks
 from tasks.producer.file_source import FileSource
@@ -44,7 +44,7 @@ class Submission:
     - `skipped_failed`: those of them whose row is a failure.
     - `enqueued`: sounds in new batches.
     - `gone`, `moved`: sounds of earlier ingests that are not there any more, or at another path.
-    - `empty`: walked folders in which there is no sound, with what the table knows there.
+    - `empty`: folders in which no sound is there of those that the table knows, with these.
     - `broker_away`: why no (more) messages were sent. The work waits in the ledger.
     """
 
@@ -119,10 +119,11 @@ def submit_source(
     notifier = Notifier(settings, database)
     with database.begin() as connection:
         serving = bundles.serving_version(connection) if reclassify else None
+        newest_id = gone.newest_id(connection)
         state = Submission(ledger.open_ingest(connection, source.description))
     batches = BatchWriter(state.ingest_id, settings, interactive=interactive)
     recorded = time.monotonic()
-    with met_files() as met:
+    with met_files(newest_id) as met:
         for portion in _portions(source):
             with database.begin() as connection:
                 compared = compare_with_rows(connection, portion, reclassify, serving)

@@ -150,7 +150,7 @@ def test_a_folder_without_its_mount_is_refused_in_one_line(run, listed, correcte
     done = run("ingest", corrected, code=3)
     # Then it says what to do, and no file is gone
     (line,) = (done.stdout + done.stderr).splitlines()
-    assert "no sound is there, but the database knows 4 below it; is it mounted?" in line
+    assert "no sound is there of the 4 that the database knows below it; is it mounted?" in line
     assert "which removes 1 label with them" in line
     assert len(listed()) == 4
 

@@ -212,8 +212,36 @@ def test_a_folder_without_any_sound_says_nothing_where_sounds_are_known(known, w
     assert submission.empty == {str(known / "a"): (2, 0)}
     assert submission.gone == 0
     assert listed(gone=True) == []
-    # And the folder above it tells that its files are gone
+    # Nor when it is met within the folder above it
+    assert (walk(known).empty, listed(gone=True)) == ({str(known / "a"): (2, 0)}, [])
+    # But without it that one tells that its files are gone
+    (known / "a").rmdir()
     assert walk(known).gone == 2
+
+
+@pytest.mark.parametrize("names", ["two folders", "loose files"])
+def test_a_stray_file_in_a_mount_point_does_not_make_the_library_gone(
+    known, walk, listed, label, names
+):
+    # Given that a mount is away, and a program has written a sound into the mount point
+    label("a/kick.wav")
+    walked = known if names == "two folders" else known / "a"
+    walked.rename(known.parent / "away")
+    walked.mkdir(parents=True)
+    (walked / "stray.wav").write_bytes(b"stray")
+    # When it is walked
+    submission = walk(walked)
+    # Then nothing is gone, and the stray is classified
+    assert submission.empty == {str(walked): (3 if walked == known else 2, 1)}
+    assert (submission.gone, submission.enqueued) == (0, 1)
+    assert listed(gone=True) == []
+
+
+def test_a_folder_of_one_known_name_is_no_mount_point(known, walk, listed):
+    # Given a folder with one sound, which is replaced by another
+    (known / "b/pad.wav").unlink()
+    (known / "b/other.wav").write_bytes(b"another")
+    assert (walk(known / "b").empty, listed(gone=True)) == ({}, ["b/pad.wav"])
 
 
 def test_a_root_without_any_sound_within_a_walked_one_says_nothing(known, walk, settings, database):
