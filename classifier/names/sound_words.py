@@ -95,9 +95,9 @@ def spoken(tokens: tuple[str, ...], learned: LearnedWords = frozenset()) -> Spok
             stem = phrase.removesuffix("s")
             if stem.endswith("loop"):
                 categories &= _NO_ONE_SHOTS
-                phrase_bits = words.get(phrase) or words.get(stem.removesuffix("loop"))
+                phrase_bits = words.get(phrase, words.get(stem.removesuffix("loop")))
             else:
-                phrase_bits = words.get(phrase) or words.get(stem)
+                phrase_bits = words.get(phrase, words.get(stem))
             if phrase_bits is None and is_short:
                 phrase_bits = abbreviations.get(phrase)
             if phrase_bits is None:

@@ -72,20 +72,8 @@ _UNITS: Final = frozenset(
 )
 #: The letter behind one of these, or of what counts, says which it is.
 _LETTERED: Final = _COUNTED | {
-    *(
-        "act",
-        "alt",
-        "camera",
-        "channel",
-        "class",
-        "deck",
-        "grade",
-        "group",
-        "mic",
-        "option",
-        "plan",
-    ),
-    *("pt", "section", "series", "side", "team", "type", "variation", "vitamin"),
+    *("act", "alt", "camera", "channel", "class", "deck", "grade", "group", "mic", "option"),
+    *("plan", "pt", "section", "series", "side", "team", "type", "variation", "vitamin"),
 }
 #: `A4 paper`, `F1 car`.
 _NO_SOUNDERS: Final = frozenset({"car", "cars", "engine", "paper", "race", "racing", "sheet"})

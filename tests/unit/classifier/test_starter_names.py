@@ -34,6 +34,10 @@ SAY_NOTHING = {
         Consolidated, Master, Stereo Out, Insert 1, Bus 3, Inst 4, Clip 01, Region 2, MIDI
         5, Senza titolo, Unbenannt, sans titre 2, Sample 12, Project 12, Song 1, demo 4
     """,
+    "things that are called like instruments": """
+        Cowboy Hat, Pad Thai, Mouse Pad 2, Brake Pads, Kit Kat, First Aid Kit, Tom Hanks,
+        Pacific Rim, Crash Bandicoot 3, Car Crash, Lead Balloon, Train Ride, SD card
+    """,
     "numbers": """
         1, 12, 007, 114, 0815, 48000, 1234567, 001_002, A, x, zzz, q1w2, xk3j2, 9e107d9d, _,
         -
