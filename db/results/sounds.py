@@ -239,10 +239,10 @@ def save(
     Rows go in by key order: two batches that hold the same sounds then wait for each other
     instead of deadlocking.
     """
-    if not results:
-        return
     rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
     keys = sorted(known_keys(connection, list(rows)) if only_known else rows)
+    if not keys:
+        return
     _UPSERT.execute(connection, [rows[key] for key in keys])
     _make_pending_labels_current(connection, keys)
 

@@ -179,22 +179,23 @@ def test_sounds_that_are_all_missing_where_nothing_else_is_are_the_hosts_fault(
     assert outcomes() == {}
 
 
+@pytest.mark.parametrize("forgotten", [1, 4])
 def test_sounds_whose_folder_was_renamed_end_at_once_and_add_no_row(
-    root, try_batch, outcomes, context
+    root, try_batch, outcomes, context, forgotten
 ):
     # Given a library of two packs
     (root / "Other").mkdir()
     (root / "Other" / "kick.wav").write_bytes(sounds.encoded())
     try_batch(["Other/kick.wav"])
     try_batch()
-    # When one is renamed while a batch of it waits, and a row is forgotten
+    # When one is renamed while a batch of it waits, and some of its rows are forgotten, or all
     (root / "Pack").rename(root / "New")
     with context.database.begin() as connection:
-        gone.forget(connection, [sound_key("main", NAMES[0])])
+        gone.forget(connection, [sound_key("main", name) for name in NAMES[:forgotten]])
     outcome = try_batch()
-    # Then the batch ends, and the forgotten row stays away
+    # Then the batch ends, and the forgotten rows stay away
     assert outcome.failed == len(NAMES)
-    assert outcomes().keys() == {*NAMES[1:], "Other/kick.wav"}
+    assert outcomes().keys() == {*NAMES[forgotten:], "Other/kick.wav"}
 
 
 @pytest.mark.parametrize("left", ["an empty folder", "a link to nothing"])
