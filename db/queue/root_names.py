@@ -8,6 +8,7 @@ from db.states import BatchState
 from db.tables import PENDING, batches
 
 _BATCHES_REMEMBERED: Final = 256
+_OPEN_BATCHES_READ: Final = 8  # with all of their paths; those that are done keep one
 
 
 def roots(connection: Connection) -> list[str]:
@@ -20,15 +21,22 @@ def roots(connection: Connection) -> list[str]:
 
 
 def known_names(connection: Connection, root: str) -> list[str]:
-    """Return names directly below a library root, of files and folders that were classified."""
-    query = (
-        select(batches.c.paths)
-        .where(batches.c.root == root, batches.c.state == BatchState.DONE, batches.c.classified > 0)
-        .order_by(batches.c.id.desc())
-        .limit(_BATCHES_REMEMBERED)
-    )
-    firsts = (path for paths in connection.scalars(query) for path in paths[:1])
-    return list(dict.fromkeys(path.partition("/")[0] for path in firsts))
+    """Return names directly below a library root, of files and folders that were classified.
+
+    Then those that a producer has seen since: all that was classified may have been renamed.
+    """
+    latest = select(batches.c.paths).where(batches.c.root == root).order_by(batches.c.id.desc())
+    done = batches.c.state == BatchState.DONE
+    names: dict[str, None] = {}
+    for known, limit in (
+        (done & (batches.c.classified > 0), _BATCHES_REMEMBERED),
+        (~done & batches.c.seen, _OPEN_BATCHES_READ),
+    ):
+        for paths in connection.scalars(latest.where(known).limit(limit)):
+            names.update((path.partition("/")[0], None) for path in paths[:1])
+        if not names:
+            break
+    return list(names)
 
 
 def next_pending_root(connection: Connection, after: str | None) -> str | None:

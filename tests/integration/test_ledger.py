@@ -67,6 +67,14 @@ def test_a_root_is_known_by_what_was_classified_below_it(add_batches, claim, tak
     assert take(root_names.known_names, "another") == []
 
 
+def test_a_root_is_known_too_by_what_was_handed_in_since(add_batches, claim, take):
+    # Given a library of one folder, which was renamed and handed in again
+    add_batches(1)
+    take(ledger.finish, 1, token="ours", entries=claim(1).entries, classified=1, failed=0)
+    add_batches(1, 2, 3)
+    assert sorted(take(root_names.known_names, "library")) == ["0", "1", "2"]
+
+
 def test_nobody_else_finishes_it(add_batches, claim, take, states):
     add_batches(1)
     claim(1)
