@@ -167,12 +167,23 @@ def test_when_more_are_gone_than_found_a_line_says_what_it_may_be(run, corrected
     assert len(lines[1]) < WIDTH
 
 
+def test_a_sound_whose_file_broke_counts_where_it_is_listed(run, listed, corrected):
+    (corrected / "Kick.wav").write_bytes(b"no sound")
+    run("ingest", corrected, code=1)
+    status = json.loads(run("status", "--json").stdout)
+    vocals = listed("--category", "vocal")
+    assert vocals["Kick.wav"]["error_code"] == "not_audio"
+    assert (status["categories"]["vocal"], status["labelled"]) == (len(vocals), {"vocal": 1})
+    assert (status["sounds"]["classified"], status["sounds"]["failed"]) == (len(listed()) - 1, 1)
+
+
 def test_a_sound_or_a_folder_is_forgotten_by_its_path(run, listed, corrected):
     assert json.loads(run("forget", "--json", corrected / "sub").stdout) == {"forgotten": 1}
     run("forget", corrected / "Kick.wav", corrected / "Snare.wav")
     assert set(listed()) == {"Bass 120bpm loop.wav"}
     done = run("forget", corrected / "nothing.wav", code=2)
     assert "nothing.wav: no such sound or folder in the database" in done.stderr
+    assert "a path is empty" in run("forget", "", "--yes", code=2).stderr
 
 
 def test_many_sounds_are_forgotten_with_yes_only(run, listed, label_settings, save):
