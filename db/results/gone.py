@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     bindparam,
@@ -56,12 +57,16 @@ class Vanished(NamedTuple):
 
 
 class NewPlace(NamedTuple):
-    """Where a file is that was at another path."""
+    """Where a file is that was at another path.
+
+    - `is_overwritten`: whether another file was there, whose label is no longer that of the path.
+    """
 
     root: str
     path: str
     pack: str
     vendor: str
+    is_overwritten: bool = False
 
 
 _COLUMNS: Final = tuple(sounds.c[name] for name in GoneFile._fields)
@@ -134,6 +139,22 @@ def gone_files(connection: Connection) -> Iterator[GoneFile]:
         yield GoneFile(*row)
 
 
+def labelled_files(connection: Connection) -> Iterator[GoneFile]:
+    """Stream the files with labels that are there, as far as is known."""
+    query = select(*_COLUMNS).where(
+        sounds.c.label.is_not(None), sounds.c.gone_at.is_(None), sounds.c.mtime_ns.is_not(None)
+    )
+    for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+        yield GoneFile(*row)
+
+
+def counts_by_time(connection: Connection, times_ns: Sequence[int]) -> dict[int, int]:
+    """Return how many rows have each of some times of change; reads all rows."""
+    time = sounds.c.mtime_ns
+    query = select(time, func.count()).where(one_of(connection, time, times_ns)).group_by(time)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int], NewPlace]]:
     """Stream where a labelled file that is gone may be: its size and time, and the place.
 
@@ -155,7 +176,7 @@ def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int]
     query = select(
         sounds.c.file_size_bytes,
         sounds.c.mtime_ns,
-        *(sounds.c[name] for name in NewPlace._fields),
+        *(sounds.c[name] for name in ("root", "path", "pack", "vendor")),
     ).where(IS_PRESENT, _NO_OWN_LABEL, exists().where(*is_lost, *same))
     for size, mtime, *place in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
         yield (size, mtime), NewPlace(*place)
@@ -222,7 +243,8 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
 
     - `places`: the new place by the id of the old row; at most `ROWS_AT_ONCE`.
 
-    A label that the new path has of its own stays; one that only follows another does not.
+    A label that the new path has of its own stays, unless another file was there; one that only
+    follows another does not.
 
     Until the file is classified at its new path, the row there says what the old one said. Returns
     how many were moved: another process may have moved some in the meantime.
@@ -243,12 +265,16 @@ def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
         old = {"old_key": bytes(row.key)}
         renamed.append(old | {"new_key": key, "new_root": place.root, "new_path": place.path})
         if row.label is not None:
-            labelled.append({"at": key, **{f"its_{name}": known[name] for name in _LABEL}})
+            label = {f"its_{name}": known[name] for name in _LABEL}
+            labelled.append({"at": key, "wins": place.is_overwritten, **label})
     _CARRY.execute(connection, [carried[key] for key in sorted(carried)])
     if labelled:
         connection.execute(
             update(sounds)
-            .where(sounds.c.key == bindparam("at"), _NO_OWN_LABEL)
+            .where(
+                sounds.c.key == bindparam("at"),
+                or_(_NO_OWN_LABEL, bindparam("wins", type_=Boolean)),
+            )
             .values({name: bindparam(f"its_{name}") for name in _LABEL}),
             labelled,
         )

@@ -62,6 +62,13 @@ class Absence:
             return None
         return self._empty_from(os.path.dirname(root.on_disk(file.path)))
 
+    def may_be_away(self, file: GoneFile) -> bool:
+        """Whether a file that is not there may be on a mount that is away."""
+        root = self._locator.known_root(file.root)
+        if root is None or self.is_gone(root.folder or b"/"):
+            return True
+        return self.empty_folder(file) is not None
+
     def is_at(self, place: NewPlace, stamp: Stamp) -> bool:
         """Whether there is a file of this size and time; False where that cannot be told."""
         root = self._locator.known_root(place.root)

@@ -14,13 +14,14 @@ from itertools import chain
 from sqlite3 import Connection as ScratchTable
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from classifier.files.paths import path_text, printable
 from db.engine import reading
-from db.results import gone
+from db.results import gone, sounds
 from db.results.folders import Folder
 from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
+from db.results.sounds import sound_key
 from db.scratch_table import scratch_table
 from tasks.producer.absence import Absence, Stamp, without_away
 from tasks.producer.batching import chunks
@@ -74,10 +75,11 @@ class MetFiles:
         self._rows += len(compared.row_ids)
         self._id_sum += sum(compared.row_ids)
         self._new.executemany(
-            "INSERT OR IGNORE INTO scratch VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO scratch VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                (file.file_size_bytes, file.mtime_ns, *file[:4])
-                for file in compared.new
+                (file.file_size_bytes, file.mtime_ns, *file[:4], is_overwritten)
+                for is_overwritten, files in enumerate((compared.new, compared.overwritten))
+                for file in files
                 if file.mtime_ns is not None
             ),
         )
@@ -90,9 +92,19 @@ class MetFiles:
     def new_files(self, stamp: Stamp) -> list[NewPlace]:
         """Return the new files of this size and time."""
         found = self._new.execute(
-            "SELECT root, path, pack, vendor FROM scratch WHERE size = ? AND mtime = ?", stamp
+            "SELECT root, path, pack, vendor, is_overwritten FROM scratch "
+            "WHERE size = ? AND mtime = ?",
+            stamp,
         )
-        return [NewPlace(*place) for place in found]
+        return [
+            NewPlace(root, path, pack, vendor, bool(over))
+            for root, path, pack, vendor, over in found
+        ]
+
+    def is_time_shared(self, time_ns: int) -> bool:
+        """Whether more than one new file is of this time of change."""
+        query = "SELECT 1 FROM scratch WHERE mtime = ? LIMIT 2"
+        return len(self._new.execute(query, (time_ns,)).fetchall()) > 1
 
     def missed(self, database: Engine, folders: Sequence[Folder]) -> "array[int]":
         """Return the ids of the rows below some folders whose files are there but were not met."""
@@ -123,7 +135,8 @@ def met_files(newest_id: int) -> Iterator[MetFiles]:
     - `newest_id`: of the table of sounds, before it.
     """
     columns = "size INTEGER, mtime INTEGER, root TEXT, path TEXT, pack TEXT, vendor TEXT"
-    key = "PRIMARY KEY (size, mtime, root, path)"
+    columns += ", is_overwritten INTEGER"
+    key = "PRIMARY KEY (mtime, size, root, path)"
     with scratch_table(f"{columns}, {key}", cache_kib=_CACHE_KIB) as new:
         yield MetFiles(new, newest_id)
 
@@ -156,7 +169,7 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
         with database.begin() as connection:
             gone_count += gone.mark(connection, ids, gone=True)
     if folders:
-        earlier = _known_places(database, absence)
+        earlier = _known_places(database, met, absence)
         moved_count += _move(database, earlier)
         gone_count -= sum(row_id in earlier for row_id in gone_ids)
     return Settled(gone_count, moved_count, _vanished(database, emptied) | away)
@@ -179,7 +192,7 @@ def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
     return count
 
 
-def _known_places(database: Engine, absence: Absence) -> dict[int, NewPlace]:
+def _known_places(database: Engine, met: MetFiles, absence: Absence) -> dict[int, NewPlace]:
     """Return where files are that are gone and have labels, among those known for longer.
 
     Not in the folder they were in: a file that is renamed there is new to the walk that misses the
@@ -195,12 +208,12 @@ def _known_places(database: Engine, absence: Absence) -> dict[int, NewPlace]:
             known_stamp = (file.file_size_bytes or 0, file.mtime_ns or 0)
             if known_stamp in places and absence.of(file):
                 left[known_stamp].append(file)
-    found: dict[int, NewPlace] = {}
+    found: list[tuple[GoneFile, NewPlace]] = []
     for stamp, files in left.items():
         folders = set(map(_folder_of, files))
         elsewhere = [place for place in places[stamp] if _folder_of(place) not in folders]
-        found |= {file.id: place for file, place in paired(files, elsewhere)}
-    return found
+        found += paired(files, elsewhere)
+    return _without_doubtful(database, met, found)
 
 
 def _folder_of(file: GoneFile | NewPlace) -> tuple[str, str]:
@@ -240,10 +253,54 @@ def _told_apart(
             note(file)
     if met.has_new:
         with reading(database) as connection:
-            for file in gone.gone_files(connection):
+            for file in chain(
+                gone.gone_files(connection),
+                _labelled_elsewhere(connection, (*folders, *emptied), absence),
+            ):
                 note(file)
     pairs = chain.from_iterable(paired(files, places[stamp]) for stamp, files in left.items())
-    return gone_ids, {file.id: place for file, place in pairs}
+    return gone_ids, _without_doubtful(database, met, list(pairs))
+
+
+def _labelled_elsewhere(
+    connection: Connection, walked: Sequence[Folder], absence: Absence
+) -> Iterator[GoneFile]:
+    """Yield labelled files outside of walked folders that are on no mount that may be away.
+
+    Of a folder that was renamed, the old name may never be walked again.
+    """
+    for file in gone.labelled_files(connection):
+        is_walked = any(folder.holds(file.root, file.path) for folder in walked)
+        if not is_walked and not absence.may_be_away(file):
+            yield file
+
+
+def _without_doubtful(
+    database: Engine, met: MetFiles, pairs: Sequence[tuple[GoneFile, NewPlace]]
+) -> dict[int, NewPlace]:
+    """Return the new places by the ids of the old rows, where size and time are evidence enough.
+
+    Archives give many files one time, in whole seconds: there the name must be the same, too.
+    """
+    places: dict[int, NewPlace] = {}
+    doubtful: list[tuple[GoneFile, NewPlace, int]] = []
+    for file, place in pairs:
+        time_ns = file.mtime_ns or 0
+        if time_ns % 10**9 or posixpath.basename(file.path) == posixpath.basename(place.path):
+            places[file.id] = place
+        elif not met.is_time_shared(time_ns):
+            doubtful.append((file, place, time_ns))
+    for some in chunks(doubtful, ROWS_AT_ONCE):
+        keys = [sound_key(place.root, place.path) for _, place, _ in some]
+        with reading(database) as connection:
+            known = sounds.known(connection, keys)
+            counts = gone.counts_by_time(connection, [time_ns for *_, time_ns in some])
+        for (file, place, time_ns), key in zip(some, keys, strict=True):
+            # A worker may have written the row of the new path already.
+            its_own = 1 + (key in known and known[key].mtime_ns == time_ns)
+            if counts.get(time_ns, 0) <= its_own:
+                places[file.id] = place
+    return places
 
 
 def paired(

@@ -32,6 +32,8 @@ class Compared:
     - `stale`: those to classify.
     - `new`: those that may have been at another path: files without a row, and files that have
       changed or are there again, and have no label of their own.
+    - `overwritten`: files that have changed and have a label of their own: another file may have
+      been moved there.
     - `skipped_failed`: how many of the others are failures.
     """
 
@@ -39,6 +41,7 @@ class Compared:
     row_ids: list[int] = field(default_factory=list)
     stale: list[FoundSound] = field(default_factory=list)
     new: list[FoundSound] = field(default_factory=list)
+    overwritten: list[FoundSound] = field(default_factory=list)
     skipped_failed: int = 0
 
 
@@ -70,6 +73,8 @@ def compare_with_rows(
         has_changed = _has_changed(sound, row)
         if (is_back or has_changed) and not row.has_own_label:
             compared.new.append(sound)
+        elif has_changed and _stamp(row) not in ((None, None), _stamp(sound)):
+            compared.overwritten.append(sound)
         if has_changed or _again(row, reclassify, champion):
             compared.stale.append(sound)
         else:
@@ -83,7 +88,11 @@ def _has_changed(sound: FoundSound, row: KnownSound) -> bool:
     # Another look is cheap, and the cause may have been fixed.
     if row.file_size_bytes is None or row.error_code in NOT_OPENED:
         return True
-    return (sound.file_size_bytes, sound.mtime_ns) != (row.file_size_bytes, row.mtime_ns)
+    return _stamp(sound) != _stamp(row)
+
+
+def _stamp(file: FoundSound | KnownSound) -> tuple[int | None, int | None]:
+    return file.file_size_bytes, file.mtime_ns
 
 
 def _again(row: KnownSound, reclassify: Reclassify | None, champion: str | None) -> bool:

@@ -349,11 +349,11 @@ def test_a_file_that_was_gone_for_a_walk_is_known_again_at_its_new_path(
 
 @pytest.fixture
 def ingested_elsewhere(known, walk, visit, label):
-    """A labelled file that moved to a folder which was ingested before the old one."""
-    label("a/kick.wav")
+    """A file that moved to a folder which was ingested before its old path had a label."""
     (known / "a/kick.wav").rename(known / "b/moved.wav")
     walk(known / "b")
     visit("b/moved.wav")
+    label("a/kick.wav")
     return known
 
 
@@ -461,6 +461,85 @@ def test_a_worker_that_writes_the_new_path_in_the_same_moment_loses_no_label(
         submission = walk(known, during=lambda: pool.submit(visit, "b/kick.wav"))
     assert submission.moved == 1
     assert label_of("b/kick.wav") == ("vocal", "human", "ada")
+
+
+def test_labels_follow_a_folder_that_is_renamed_beside_the_walked_one(
+    known, walk, label, label_of, listed
+):
+    # Given a folder with a label, which is renamed
+    label("a/kick.wav")
+    (known / "a").rename(known / "c")
+    # When only the new name is walked
+    submission = walk(known / "c")
+    # Then the label is there
+    assert submission.moved == 1
+    assert label_of("c/kick.wav") == ("vocal", "human", "ada")
+    assert "a/kick.wav" not in listed()
+
+
+def test_labels_of_a_mount_that_is_away_do_not_go_to_copies(known, walk, label, label_of):
+    # Given a copy of a folder whose mount is away
+    label("a/kick.wav")
+    (known / "a").rename(known / "c")
+    (known / "a").mkdir()
+    # When the copy is walked
+    assert walk(known / "c").moved == 0
+    # Then the label waits for the mount
+    assert label_of("a/kick.wav") == ("vocal", "human", "ada")
+
+
+@pytest.mark.parametrize("other", ["known", "new"])
+def test_a_time_that_other_files_share_is_no_evidence_of_a_move(
+    known, walk, visit, label, label_of, other
+):
+    # Given a labelled file of a time in whole seconds
+    archive_time = 315_532_800 * 10**9
+
+    def unpack(path, size):
+        (known / path).write_bytes(b"x" * size)
+        os.utime(known / path, ns=(archive_time, archive_time))
+
+    unpack("a/kick.wav", 50)
+    visit("a/kick.wav")
+    label("a/kick.wav")
+    # And another file of that time and another size
+    unpack("b/other.wav", 70)
+    if other == "known":
+        visit("b/other.wav")
+    # When it is deleted, and a file of its time and size is added
+    (known / "a/kick.wav").unlink()
+    unpack("b/added.wav", 50)
+    submission = walk(known)
+    # Then that has nothing to do with it
+    assert (submission.moved, submission.gone) == (0, 1)
+    assert label_of("b/added.wav") is None
+    # Unless it has its name, too
+    unpack("b/kick.wav", 50)
+    assert walk(known).moved == 1
+    assert label_of("b/kick.wav") == ("vocal", "human", "ada")
+
+
+def test_a_file_of_a_time_of_its_own_is_known_again_by_it(known, walk, visit, label, label_of):
+    os.utime(known / "a/kick.wav", ns=(10**18, 10**18))
+    visit("a/kick.wav")
+    label("a/kick.wav")
+    (known / "a/kick.wav").rename(known / "b/renamed.wav")
+    assert walk(known, during=lambda: visit("b/renamed.wav")).moved == 1
+    assert label_of("b/renamed.wav") == ("vocal", "human", "ada")
+
+
+def test_a_file_that_is_moved_over_another_brings_its_label(known, walk, label, label_of, database):
+    # Given two labelled files
+    label("a/kick.wav", "vocal")
+    label("a/snare.wav", "bass")
+    # When one is moved over the other
+    (known / "a/snare.wav").rename(known / "a/kick.wav")
+    assert walk(known).moved == 1
+    # Then its label is there, and the history has both
+    assert label_of("a/kick.wav") == ("bass", "human", "ada")
+    with database.begin() as connection:
+        history = connection.execute(select(label_history.c.path, label_history.c.category)).all()
+    assert sorted(history) == [("a/kick.wav", "bass"), ("a/kick.wav", "vocal")]
 
 
 def place(path):
