@@ -78,7 +78,7 @@ class FullReader:
         )
 
     def sounds(self):
-        return SoundNumbers({ErrorCode.TRUNCATED: 1}, CategoryCounts({"drum": 1}, {}))
+        return SoundNumbers({ErrorCode.TRUNCATED: 1}, CategoryCounts({"drum": 1}, {}, 1))
 
     def broker(self):
         return BrokerNumbers({"classify": 1}, InboxCounts(waiting=1, taken=0, dead=0, intakes=1))
