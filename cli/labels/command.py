@@ -201,7 +201,9 @@ def _print_counts(counts: "LabelCounts") -> None:
         + f" ({counted(counts.history, 'label')} given so far)"
     )
     say(f"  by source:  {', '.join(f'{n:,} {source}' for source, n in counts.sources.items())}")
-    say(f"  held out:   {counts.held_out:,}, to measure models; undecided of {counts.undecided:,}")
+    say(
+        f"  held out:   {counts.held_out:,}, to measure models; not decided of {counts.undecided:,}"
+    )
     say()
     rows = [
         (category, count.labelled, _share(count.agreeing, count.compared))

@@ -5,6 +5,7 @@ locked in the order of their keys, as `db.results.sounds.save` does.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -44,6 +45,7 @@ class GoneFile(NamedTuple):
     path: str
     file_size_bytes: int | None
     mtime_ns: int | None
+    classified_at: datetime
 
 
 class Vanished(NamedTuple):

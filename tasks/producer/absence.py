@@ -6,8 +6,9 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from datetime import UTC
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Engine
 
@@ -56,18 +57,27 @@ class Absence:
         return self.is_gone(folder) or _is_no_file(path, or_folder=False)
 
     def empty_folder(self, file: GoneFile) -> bytes | None:
-        """Return the nearest folder above a file that is gone, if it is empty."""
+        """Return the nearest folder above a file that is gone, if it may be a mount that is away.
+
+        It is then empty, and has not changed since the file was visited: whoever deletes the last
+        file of a folder changes it.
+        """
         root = self._locator.known_root(file.root)
         if root is None:
             return None
-        return self._empty_from(os.path.dirname(root.on_disk(file.path)))
+        empty = self._empty_from(os.path.dirname(root.on_disk(file.path)))
+        if empty is None:
+            return None
+        visited = file.classified_at  # SQLite gives UTC without saying so
+        visited = visited.replace(tzinfo=visited.tzinfo or UTC)
+        return None if empty.changed_at > visited.timestamp() else empty.path
 
     def may_be_away(self, file: GoneFile) -> bool:
         """Whether a file that is not there may be on a mount that is away."""
         root = self._locator.known_root(file.root)
         if root is None or self.is_gone(root.folder or b"/"):
             return True
-        return self.empty_folder(file) is not None
+        return self._empty_from(os.path.dirname(root.on_disk(file.path))) is not None
 
     def is_at(self, place: NewPlace, stamp: Stamp) -> bool:
         """Whether there is a file of this size and time; False where that cannot be told."""
@@ -119,8 +129,9 @@ def without_away(
 ) -> tuple["array[int]", dict[str, Vanished]]:
     """Return the rows whose files are gone, and what is known in folders that may be mounts away.
 
-    These are folders within walked ones that are empty, and walked folders in which nothing is
-    there of what was known before: a file that was written into a mount point is no mount.
+    These are folders within walked ones that are empty and were not emptied since, and walked
+    folders in which nothing is there of what was known before: a file that was written into a mount
+    point is no mount.
     """
     away: defaultdict[bytes, array[int]] = defaultdict(lambda: array("q"))
     missed = {path: _Missed() for path in folders}
@@ -161,11 +172,19 @@ def without_away(
         }
 
 
-def _nearest_if_empty(folder: bytes) -> bytes | None:
+class _EmptyFolder(NamedTuple):
+    path: bytes
+    #: Seconds since 1970.
+    changed_at: float
+
+
+def _nearest_if_empty(folder: bytes) -> _EmptyFolder | None:
     while True:
         try:
             with os.scandir(folder) as entries:
-                return folder if next(entries, None) is None else None
+                if next(entries, None) is not None:
+                    return None
+            return _EmptyFolder(folder, os.stat(folder).st_mtime)
         except (FileNotFoundError, NotADirectoryError):
             folder = os.path.dirname(folder)
         except OSError:
