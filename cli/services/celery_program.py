@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 _OF_CELERY_ITSELF: Final = ("worker", "beat")
 
+#: They log an acknowledgement that Redis did not take, critical and with a traceback.
+_LOG_ACKNOWLEDGEMENTS: Final = ("celery.worker.request", "celery.worker.consumer.consumer")
+
 
 def option_values(options: list[str], short: str, long: str) -> list[str]:
     """Return the values of an option in any spelling: ``-Q a``, ``-Qa``, ``--queues=a``."""
@@ -39,6 +42,16 @@ def set_default(options: list[str], short: str, long: str, value: str) -> None:
         options += [long, value]
 
 
+def plain_if_redis_is_away(record: logging.LogRecord) -> bool:
+    """Log as one warning what could not be said to Redis while it is away; its messages return."""
+    from workers.faults import BROKER_AWAY
+
+    if record.exc_info and isinstance(record.exc_info[1], BROKER_AWAY):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 def start(name: str, *options: str) -> None:
     """Run one of Celery's programs, and exit with its code."""
     from celery import signals
@@ -52,6 +65,8 @@ def start(name: str, *options: str) -> None:
     logging.getLogger("py.warnings").addFilter(
         lambda record: "CPendingDeprecationWarning" not in record.getMessage()
     )
+    for logger in _LOG_ACKNOWLEDGEMENTS:
+        logging.getLogger(logger).addFilter(plain_if_redis_is_away)
 
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
@@ -99,7 +114,7 @@ def _say_in_a_signal(message: str, *_: Any) -> None:
     if "Ctrl+C" in message:
         message = "Ctrl-C again ends the worker at once; its batches go back and nothing is lost"
     elif "Warm" in message:
-        message = "stopping: batches in hand are finished first"
+        message = "stopping: running batches are finished first"
     log_from_signal(message)
 
 

@@ -148,7 +148,7 @@ def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
         os.kill(worker.pid, signal.SIGTERM)
-        wait_until(lambda: "batches in hand are finished" in worker.log(), "it was understood", 60)
+        wait_until(lambda: "running batches are finished" in worker.log(), "it was understood", 60)
         fleet.open_gate()
         assert exit_code_of(worker) == 0
     fleet.assert_nothing_is_lost()

@@ -1,8 +1,12 @@
-"""What a worker is told on the command line, and what a trainer is given besides."""
+"""The options of Celery's programs, the defaults of a trainer, and what they log of Redis."""
+
+import logging
+import sys
 
 import pytest
+import redis
 
-from cli.services.celery_program import option_values
+from cli.services.celery_program import option_values, plain_if_redis_is_away
 from cli.services.worker_and_beat import _set_trainer_defaults
 from training import extra
 
@@ -38,3 +42,25 @@ def test_what_the_operator_sets_stays(with_extra):
     options = ["-Qtraining", "-c2", "--max-tasks-per-child=7"]
     _set_trainer_defaults(options)
     assert options == ["-Qtraining", "-c2", "--max-tasks-per-child=7"]
+
+
+def record_of(error):
+    try:
+        raise error
+    except type(error):
+        return logging.LogRecord(
+            "celery", logging.CRITICAL, "", 0, "Couldn't ack %r", (7,), sys.exc_info()
+        )
+
+
+def test_an_acknowledgement_that_redis_did_not_take_is_one_warning():
+    record = record_of(redis.ConnectionError("Connection refused"))
+    assert plain_if_redis_is_away(record)
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+
+
+def test_another_failure_of_an_acknowledgement_keeps_its_traceback():
+    record = record_of(KeyError(7))
+    assert plain_if_redis_is_away(record)
+    assert record.levelname == "CRITICAL"
+    assert record.exc_info[0] is KeyError
