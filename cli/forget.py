@@ -6,7 +6,7 @@ import click
 
 from classifier.files.paths import path_text, printable
 from cli.console.options import json_option, require_yes, yes_option
-from cli.console.output import print_json, say
+from cli.console.output import counted, print_json, say
 from cli.console.session import opened_database
 
 
@@ -27,8 +27,12 @@ def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None
     if "" in paths:
         raise click.UsageError("a path is empty; name a sound or a folder")
 
-    from cli.labels.by_hand import UnknownPathError
-    from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
+    from cli.labels.sound_lookup import (
+        AmbiguousPath,
+        SoundFinder,
+        UnknownPathError,
+        WrittenPath,
+    )
     from db.engine import reading
     from db.results import gone as gone_rows
 
@@ -55,4 +59,4 @@ def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None
     if as_json:
         print_json({"forgotten": forgotten})
     else:
-        say(f"{forgotten:,} {'sound' if forgotten == 1 else 'sounds'} forgotten")
+        say(f"{counted(forgotten, 'sound')} forgotten")

@@ -23,10 +23,6 @@ COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled
 _SOURCES: Final = ("human", "vendor", "import")
 
 
-class UnknownPathError(CratesortError):
-    """A path of no sound in the database, or of several."""
-
-
 class NoUserNameError(CratesortError):
     """It is not known who gives the labels."""
 
@@ -123,7 +119,7 @@ def set_label(
 
 
 def _named(finder: "SoundFinder", paths: tuple[str, ...]) -> list[bytes]:
-    from cli.labels.sound_lookup import AmbiguousPath, WrittenPath
+    from cli.labels.sound_lookup import AmbiguousPath, UnknownPathError, WrittenPath
 
     keys = []
     written = [WrittenPath((os.fsencode(path),)) for path in paths]
@@ -143,7 +139,7 @@ def _named(finder: "SoundFinder", paths: tuple[str, ...]) -> list[bytes]:
 
 
 def _below(finder: "SoundFinder", folders: tuple[str, ...]) -> list[bytes]:
-    from cli.labels.sound_lookup import AmbiguousPath
+    from cli.labels.sound_lookup import AmbiguousPath, UnknownPathError
 
     keys = []
     for folder in folders:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from classifier.errors import CratesortError
 from classifier.files.paths import from_printed, path_text, printable
 from db.engine import reading
 from db.queue.root_names import roots
@@ -15,6 +16,10 @@ from workers.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+
+class UnknownPathError(CratesortError):
+    """A path of no sound in the database, or of several."""
 
 
 class WrittenPath(NamedTuple):

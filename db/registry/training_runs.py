@@ -251,15 +251,6 @@ def learned_label_id(connection: Connection) -> int:
     return connection.execute(query).scalar_one() or 0
 
 
-def label_id_read_for(connection: Connection, version: str) -> int | None:
-    """Return the newest entry of the labels' history that the run of a model had read."""
-    query = select(func.max(training_runs.c.last_label_id)).where(
-        training_runs.c.model_version == version
-    )
-    label_id: int | None = connection.execute(query).scalar_one()
-    return label_id
-
-
 def _is_held_by(run_id: int, token: str) -> ColumnElement[bool]:
     return and_(
         training_runs.c.id == run_id,

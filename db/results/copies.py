@@ -2,7 +2,7 @@
 
 A copy has the same content, or in the same folder the same name but for its number. Its label has
 the source `LabelSource.COPY`: it shows what a person said, and no model learns or is measured on
-it. A label that somebody gives the copy itself stands above it.
+it. A label that the copy itself is given stands above it.
 """
 
 import posixpath
@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, text
+from sqlalchemy import Connection, Select, false, select, text
 
 from classifier.names.numbered import name_without_number, tells_what_it_is
 from db.bulk import one_of
+from db.results.folders import folder_of, is_below
 from db.results.labels import LABELS_AT_ONCE, Given, GivenLabel, give
 from db.states import LabelSource
 from db.tables import PRESENT, sounds
@@ -34,7 +35,7 @@ class Labelled(NamedTuple):
 
     @property
     def is_given(self) -> bool:
-        """Whether somebody gave this sound itself its label."""
+        """Whether this sound itself was given its label."""
         return self.label is not None and self.label_source != LabelSource.COPY
 
 
@@ -117,17 +118,9 @@ def _family(sound: Labelled) -> _Family | None:
 def _in_folders(connection: Connection, folders: Collection[tuple[str, str]]) -> Iterator[Labelled]:
     query = _present()
     if len(folders) <= _MOST_FOLDERS:
-        within: list[ColumnElement[bool]] = [
-            # A database may take capitals for small letters here: `_family` compares again.
-            and_(sounds.c.root == root, sounds.c.path.startswith(_prefix(folder), autoescape=True))
-            for root, folder in folders
-        ]
-        query = query.where(or_(false(), *within))
+        within = [folder_of(root, folder) for root, folder in folders]
+        query = query.where(is_below(within, with_gone=True) if within else false())
     return _read(connection, query)
-
-
-def _prefix(folder: str) -> str:
-    return f"{folder.rstrip('/')}/" if folder else ""
 
 
 def _present() -> Select[Any]:

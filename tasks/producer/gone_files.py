@@ -7,7 +7,7 @@ where none of its known sounds is there, none is taken for gone, unless all are 
 import posixpath
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -235,12 +235,13 @@ def _told_apart(
     places: dict[Stamp, list[NewPlace]] = {}
     left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
 
-    def note(file: GoneFile) -> None:
+    def note(file: GoneFile, *, may_be_away: Callable[[GoneFile], bool] | None = None) -> None:
         if file.file_size_bytes is None or file.mtime_ns is None:
             return
         stamp = file.file_size_bytes, file.mtime_ns
         new = places.get(stamp) or met.new_files(stamp)
-        if new and absence.of(file):
+        # The disk is asked last: few files have the size and time of a new one.
+        if new and absence.of(file) and not (may_be_away and may_be_away(file)):
             places[stamp] = new
             left[stamp].append(file)
 
@@ -253,25 +254,21 @@ def _told_apart(
             note(file)
     if met.has_new:
         with reading(database) as connection:
-            for file in chain(
-                gone.gone_files(connection),
-                _labelled_elsewhere(connection, (*folders, *emptied), absence),
-            ):
+            for file in gone.gone_files(connection):
                 note(file)
+            for file in _labelled_elsewhere(connection, (*folders, *emptied)):
+                note(file, may_be_away=absence.may_be_away)
     pairs = chain.from_iterable(paired(files, places[stamp]) for stamp, files in left.items())
     return gone_ids, _without_doubtful(database, met, list(pairs))
 
 
-def _labelled_elsewhere(
-    connection: Connection, walked: Sequence[Folder], absence: Absence
-) -> Iterator[GoneFile]:
-    """Yield labelled files outside of walked folders that are on no mount that may be away.
+def _labelled_elsewhere(connection: Connection, walked: Sequence[Folder]) -> Iterator[GoneFile]:
+    """Yield labelled files outside of walked folders.
 
     Of a folder that was renamed, the old name may never be walked again.
     """
     for file in gone.labelled_files(connection):
-        is_walked = any(folder.holds(file.root, file.path) for folder in walked)
-        if not is_walked and not absence.may_be_away(file):
+        if not any(folder.holds(file.root, file.path) for folder in walked):
             yield file
 
 

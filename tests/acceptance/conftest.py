@@ -14,6 +14,7 @@ from db.results import sounds as sounds_table
 from db.results import training_rows
 from db.results.sounds import Failure, Prediction, SoundResult
 from tests.support.command_line import CliResult, parsed, run_in_process
+from tests.support.sounds import encoded
 
 
 @pytest.fixture
@@ -38,6 +39,15 @@ def ingest_json(run_cli) -> Callable[..., dict[str, Any]]:
         return dict(json.loads(done.stdout))
 
     return ingest
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A library of one good sound, where a module has none of its own."""
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    (folder / "kick.wav").write_bytes(encoded())
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from cli.console.exit_codes import Exit, explain
 from db.scratch_table import ScratchSpaceError, scratch_table
-from tests.support import sounds
 from tests.support.databases import connected
 from workers.recovery.crash_marker import CrashMarker
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    (folder / "kick.wav").write_bytes(sounds.encoded())
-    return folder
 
 
 def test_where_the_data_folder_is_doctor_finds_it(run_cli, monkeypatch):

@@ -9,20 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from db.tables import batches
-from tests.support import sounds
 from tests.support.databases import connected
 from tests.support.servers.lifecycle import free_port
 
 #: Whatever waits when a command is typed has waited for longer.
 AT_ONCE = {"CRATESORT_STUCK_SECONDS": "0.001"}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    (folder / "kick.wav").write_bytes(sounds.encoded())
-    return folder
 
 
 @pytest.fixture

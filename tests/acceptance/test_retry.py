@@ -15,15 +15,6 @@ SHIM = {"PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """The library: one good sound, so far."""
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    (folder / "kick.wav").write_bytes(sounds.encoded())
-    return folder
-
-
-@pytest.fixture
 def locked(folder):
     """A sound that this user may not read until it is mended."""
     path = folder / "locked.wav"

@@ -66,11 +66,12 @@ def read_champion(connection: Connection) -> Champion:
     if bundle is None:
         raise BundleError(f"model {version} serves and is not in the database")
     classifier = load_classifier(bundle)
+    run = None if version is None else training_runs.made(connection, version)
     return Champion(
         version or classifier.version,
         classifier,
         read_manifest(bundle).training,
-        None if version is None else training_runs.label_id_read_for(connection, version),
+        None if run is None else run.last_label_id,
     )
 
 

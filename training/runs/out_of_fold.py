@@ -8,6 +8,7 @@ library; it says nothing of another vendor's.
 
 import posixpath
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -81,7 +82,7 @@ def compare_out_of_fold(
     basis = f"{len(tested):,} of your own sounds that neither model had learned, by {unit}"
     if is_enough(len(tested), len(set(groups[tested]))):
         decision = judge(truth, groups[tested], old, new, seed=seed, unit=unit)
-        return decision.because(f"{decision.reason}; on {basis}")
+        return replace(decision, reason=f"{decision.reason}; on {basis}")
     right = [int((probabilities.argmax(axis=1) == truth).sum()) for probabilities in (new, old)]
     return GateDecision(
         False,

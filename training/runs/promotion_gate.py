@@ -7,7 +7,7 @@ because the sounds of a pack are right or wrong together: a hundred takes of one
 of evidence, not a hundred.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -44,10 +44,6 @@ class GateDecision:
     challenger: Evaluation | None = None
     share_better: float | None = None
     is_proven: bool = True
-
-    def because(self, reason: str) -> "GateDecision":
-        """Return the same decision with another reason."""
-        return replace(self, reason=reason)
 
 
 def judge(
