@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from tests.support.places import REPOSITORY
-from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers import PostgresServer, RedisServer, TcpProxy
 from tests.support.servers.lifecycle import is_alive, wait_until
 
 
@@ -105,6 +105,94 @@ def test_no_server_outlives_a_test_process_that_is_killed(
     pid, folder = done.stdout.split()
     wait_until(lambda: not is_alive(int(pid)), "the server followed its owner")
     subprocess.run(["rm", "-r", folder], check=True)
+
+
+@pytest.fixture
+def proxy(redis_server):
+    """A proxy in front of Redis."""
+    with TcpProxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def connect(proxy, redis_url):
+    """Clients behind the proxy, with one connection each, which wait half a second."""
+    clients = []
+
+    def connect():
+        client = redis.Redis.from_url(
+            proxy.redirected(redis_url),
+            socket_timeout=0.5,
+            retry=None,
+            single_connection_client=True,
+        )
+        clients.append(client)
+        return client
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+def test_a_frozen_connection_answers_nothing_while_new_ones_work(proxy, connect):
+    before = connect()
+    assert before.ping()
+    proxy.freeze()
+    with pytest.raises(redis.TimeoutError):
+        before.ping()
+    assert connect().ping()
+
+
+def test_all_connections_may_be_frozen_and_go_on_when_they_are_thawed(proxy, connect):
+    before = connect()
+    assert before.ping()
+    proxy.freeze(new=True)
+    with pytest.raises(redis.TimeoutError):
+        connect().ping()
+    proxy.thaw()
+    assert before.ping()
+
+
+def test_the_server_does_not_hear_that_the_client_of_a_frozen_connection_is_gone(
+    proxy, connect, redis_server
+):
+    with redis.Redis.from_url(redis_server.url) as direct:
+        client = connect()
+        client.client_setname("gone")
+        proxy.freeze()
+        client.close()
+        assert "gone" in {each["name"] for each in direct.client_list()}
+        proxy.cut()
+        wait_until(
+            lambda: "gone" not in {each["name"] for each in direct.client_list()}, "it is cut"
+        )
+
+
+def test_a_cut_connection_is_reset(proxy, connect):
+    client = connect()
+    assert client.ping()
+    proxy.cut()
+    with pytest.raises(redis.ConnectionError):
+        client.ping()
+
+
+def test_answers_come_too_late_or_too_slowly_for_a_client_that_waits_half_a_second(proxy, connect):
+    connect().set("large", bytes(100_000))
+    proxy.latency_seconds = 0.3  # in each direction
+    with pytest.raises(redis.TimeoutError):
+        connect().ping()
+    proxy.latency_seconds, proxy.bytes_per_second = 0, 10_000
+    with pytest.raises(redis.TimeoutError):
+        connect().get("large")
+    assert connect().ping()
+
+
+def test_a_server_that_is_away_refuses_through_the_proxy_too(connect, redis_server):
+    redis_server.stop()
+    with pytest.raises(redis.ConnectionError):
+        connect().ping()
+    redis_server.start()
+    assert connect().ping()
 
 
 def test_a_process_that_is_gone_is_not_alive():

@@ -13,5 +13,13 @@ Not here: which test gets which server (`tests/conftest.py`).
 from tests.support.servers.lifecycle import Server, ServerUnavailableError, running
 from tests.support.servers.postgres_server import PostgresServer
 from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.tcp_proxy import TcpProxy
 
-__all__ = ["PostgresServer", "RedisServer", "Server", "ServerUnavailableError", "running"]
+__all__ = [
+    "PostgresServer",
+    "RedisServer",
+    "Server",
+    "ServerUnavailableError",
+    "TcpProxy",
+    "running",
+]
