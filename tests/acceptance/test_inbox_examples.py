@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -17,7 +19,9 @@ from tasks.inbox.consumer import MOST_ENTRIES, ROUND_SECONDS
 from tasks.inbox.redis_lists import DEAD_KEPT, LEASE_SECONDS, LONGEST_ENTRY_BYTES
 from tests.support import sounds
 from tests.support.places import REPOSITORY
+from tests.support.servers import RedisServer, running
 from tests.support.servers.lifecycle import wait_until
+from tests.support.servers.redis_server import find_redis
 
 INBOX_PAGE = (REPOSITORY / "docs" / "inbox.md").read_text()
 OPERATIONS_PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
@@ -107,6 +111,41 @@ def test_python_pushes_a_path_and_an_object_with_a_label(run_example, taken, sql
         rows = connection.execute(select(label_history.c.path, label_history.c.category)).all()
     database.dispose()
     assert [tuple(row) for row in rows] == [("Acme/pad.wav", "synth")]
+
+
+class ServerOfThePage(RedisServer):
+    """A Redis with the users that the page gives it."""
+
+    def _launch(self):
+        users, _ = examples(INBOX_PAGE, "text")
+        users = users.replace("PUSH-PASSWORD", "only-pushes").replace(
+            ">PASSWORD", f">{self.password}"
+        )
+        (self.folder / "users.acl").write_text(users)
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        files = ["--dir", str(self.folder), "--aclfile", str(self.folder / "users.acl")]
+        return self._spawn([find_redis(), *options, *files], signal.SIGKILL)
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
+def test_the_user_that_can_only_push_pushes_and_reads_nothing():
+    _, push = examples(INBOX_PAGE, "text")
+    with running(ServerOfThePage()) as server:
+        here = f"-h 127.0.0.1 -p {server.port}"
+        push = push.replace("-h redis-host", here).replace("PUSH-PASSWORD", "only-pushes")
+        done = subprocess.run(shlex.split(push), capture_output=True, text=True, check=True)
+        assert done.stdout == "1\n"
+        with (
+            redis.Redis.from_url(
+                f"redis://inbox:only-pushes@127.0.0.1:{server.port}/0"
+            ) as producer,
+            redis.Redis.from_url(server.url) as application,
+        ):
+            assert producer.lpush("cratesort:inbox", "/mnt/packs/Acme/kick 01.wav") == 2
+            for refused in ("LRANGE cratesort:inbox 0 -1", "LPUSH cratesort:inbox:dead x", "INFO"):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    producer.execute_command(*refused.split())
+            assert application.llen("cratesort:inbox") == 2
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -2,7 +2,8 @@
 
 Builds the images, starts all services, scales to four workers, hands in a library, kills a worker,
 loses Redis with all its data, rolls the workers to another image, and checks that every file has
-exactly one row. All of it is removed at the end. Skips where no Docker engine answers.
+exactly one row. Then it fills a system of version 0.1.0 and upgrades that. All of it is removed at
+the end. Skips where no Docker engine answers.
 """
 
 import argparse
@@ -11,14 +12,22 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from classifier.files.extensions import is_named_like_a_sound
-from tests.compose.stack import ComposeError, Stack, missing, wait_for
+from tests.compose.stack import (
+    ComposeError,
+    Stack,
+    missing,
+    require,
+    say,
+    show_state,
+    wait_for,
+)
+from tests.compose.upgrade import upgrade
 from tests.support.places import REPOSITORY
 
 #: Enough that the run is still on when the workers are rolled.
@@ -27,20 +36,6 @@ _WORKERS = 4
 _MOST_IMAGE_BYTES = 450e6
 #: Of ours; the others are somebody else's images.
 _SERVICES = ("worker", "trainer", "beat", "intake", "metrics", "flower")
-
-_began = time.monotonic()
-
-
-def say(text: str) -> None:
-    """Print one line of the transcript."""
-    print(f"[{time.monotonic() - _began:5.0f} s] {text}", flush=True)
-
-
-def require(is_so: bool, what: str) -> None:
-    """Check one thing and print it."""
-    if not is_so:
-        raise ComposeError(f"not so: {what}")
-    say(f"  ok: {what}")
 
 
 def make_library(originals: Path, library: Path) -> int:
@@ -94,9 +89,9 @@ def main() -> None:
             run(stack, count)
             use(stack)
             stop(stack)
+            upgrade(folder, folder / "library", stack.tag)
         except BaseException:
-            print(stack.compose("ps", "--all", check=False))
-            print(stack.compose("logs", "--tail", "15", check=False))
+            show_state(stack)
             raise
         finally:
             say("removing all of it")
@@ -135,9 +130,9 @@ def start(stack: Stack) -> None:
     build = ("build", "--quiet", "--target", "worker", "--label", "cratesort.release=2", "--tag")
     stack.docker(*build, f"cratesort-worker:{stack.project}-2", ".")
     stack.listen()
-    say("docker compose up -d")
-    stack.compose("up", "--detach")
-    wait_for("all containers are healthy", lambda: not unhealthy(stack), 240)
+    say("docker compose up -d --wait")
+    stack.compose("up", "--detach", "--wait")
+    require(not unhealthy(stack), "it ends when all containers are healthy")
     say(f"docker compose up -d --scale worker={_WORKERS}")
     stack.compose("up", "--detach", "--scale", f"worker={_WORKERS}")
     wait_for("all containers are healthy", lambda: not unhealthy(stack), 240)
@@ -167,6 +162,7 @@ def look(stack: Stack) -> None:
         for binding in bindings or []
     }
     require(published == {"127.0.0.1"}, "nothing is published beyond 127.0.0.1")
+    stack.look_at_roles()
     mount = next(
         m for m in stack.containers("worker")[0]["Mounts"] if m["Destination"] == "/library"
     )
@@ -220,10 +216,9 @@ def run(stack: Stack, count: int) -> None:
 def use(stack: Stack) -> None:
     """Use what stands around the workers."""
     require("healthy" in stack.cratesort("health"), "cratesort health")
-    say("redis-cli LPUSH cratesort:inbox ...")
-    stack.compose(
-        "exec", "--no-TTY", "redis", "redis-cli", "LPUSH", "cratesort:inbox", "/library/a"
-    )
+    say("redis-cli --user inbox LPUSH cratesort:inbox ...")
+    producer = ("--user", "inbox", "--pass", stack.inbox_password)
+    stack.push("/library/a", *producer)
     wait_for(
         "what was pushed has a row",
         lambda: stack.sql("select error_code from sounds where path = 'a'") == [["missing_file"]],

@@ -20,8 +20,23 @@ from tests.support.servers.lifecycle import free_port
 _PATIENCE_SECONDS = 1800.0
 
 
+_began = time.monotonic()
+
+
 class ComposeError(Exception):
     """The system did not do what it should."""
+
+
+def say(text: str) -> None:
+    """Print one line of the transcript."""
+    print(f"[{time.monotonic() - _began:5.0f} s] {text}", flush=True)
+
+
+def require(is_so: bool, what: str) -> None:
+    """Check one thing and print it."""
+    if not is_so:
+        raise ComposeError(f"not so: {what}")
+    say(f"  ok: {what}")
 
 
 def missing() -> str | None:
@@ -47,12 +62,18 @@ class Stack:
         Mounted as /library.
     more : mapping of str to str
         Further lines of the .env file.
+    source : Path, optional
+        The clone whose compose file it is.
     """
 
-    def __init__(self, folder: Path, library: Path, more: Mapping[str, str]) -> None:
-        self.project = f"cratesort-test-{os.getpid()}"
+    def __init__(
+        self, folder: Path, library: Path, more: Mapping[str, str], source: Path = REPOSITORY
+    ) -> None:
+        self.source = source
+        self.project = f"cratesort-test-{secrets.token_hex(4)}"
         self.flower_port = free_port()
         self.flower_password = secrets.token_hex(12)
+        self.inbox_password = secrets.token_hex(24)
         self._environment = {
             key: value
             for key, value in os.environ.items()
@@ -60,14 +81,16 @@ class Stack:
         }
         self._settings = {
             "REDIS_PASSWORD": secrets.token_hex(24),
+            "INBOX_PASSWORD": self.inbox_password,
             "POSTGRES_PASSWORD": secrets.token_hex(24),
+            "DATABASE_PASSWORD": secrets.token_hex(24),
             "FLOWER_PASSWORD": self.flower_password,
             "GRAFANA_PASSWORD": secrets.token_hex(12),
             "FLOWER_PORT": str(self.flower_port),
             "LIBRARY": str(library),
             **more,
         }
-        self._env_file = folder / "env"
+        self._env_file = folder / f"{self.project}.env"
         self._ends_file = folder / "ends"
         self._listener: subprocess.Popen[bytes] | None = None
         self.use_tag(f"{self.project}-1")
@@ -90,7 +113,7 @@ class Stack:
         """Start a command of compose's and do not wait for it."""
         return subprocess.Popen(
             self._compose(*arguments),
-            cwd=REPOSITORY,
+            cwd=self.source,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -104,7 +127,7 @@ class Stack:
     def _run(self, *command: str, check: bool) -> str:
         done = subprocess.run(
             command,
-            cwd=REPOSITORY,
+            cwd=self.source,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -120,6 +143,15 @@ class Stack:
         """Run a command in a container, as the README says."""
         return self.compose("exec", "--no-TTY", service, "cratesort", *arguments)
 
+    def push(self, path: str, *options: str) -> str:
+        """Push a path to the inbox with redis-cli and return what it answers."""
+        redis_cli = ("exec", "--no-TTY", "redis", "redis-cli", *options)
+        return self.compose(*redis_cli, "LPUSH", "cratesort:inbox", path)
+
+    def ingest(self, *arguments: str) -> None:
+        """Hand sounds in, as the page says."""
+        self.compose("run", "--rm", "--no-TTY", "--no-deps", "worker", "ingest", *arguments)
+
     def status(self) -> dict[str, Any]:
         """Return what `cratesort status` says, asked where nothing is killed."""
         state: dict[str, Any] = json.loads(self.cratesort("status", "--json", service="metrics"))
@@ -130,6 +162,21 @@ class Stack:
         psql = ("psql", "--username", "cratesort", "--tuples-only", "--no-align", "--command")
         answer = self.compose("exec", "--no-TTY", "postgres", *psql, query)
         return [line.split("|") for line in answer.splitlines()]
+
+    def counted(self, query: str) -> int:
+        """Return the one number that a query answers."""
+        ((number,),) = self.sql(query)
+        return int(number)
+
+    def look_at_roles(self) -> None:
+        """Check that what is connected to the database is no superuser."""
+        connected = self.sql(
+            "select distinct usename, usesuper from pg_stat_activity join pg_user using (usename)"
+            " where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        )
+        require(
+            connected == [["cratesort_app", "f"]], "nothing of ours is a superuser in PostgreSQL"
+        )
 
     def containers(self, *services: str) -> list[dict[str, Any]]:
         """Return what the engine knows of the containers that run now."""
@@ -171,6 +218,12 @@ class Stack:
         images = self.docker("images", "--quiet", "--filter", reference).split()
         if images:
             self.docker("rmi", "--force", *sorted(set(images)), check=False)
+
+
+def show_state(stack: Stack) -> None:
+    """Print what helps to find out why something was not so."""
+    print(stack.compose("ps", "--all", check=False))
+    print(stack.compose("logs", "--tail", "15", check=False))
 
 
 def wait_for(what: str, is_so: Callable[[], bool], seconds: float) -> None:

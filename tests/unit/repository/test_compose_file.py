@@ -26,7 +26,7 @@ def ours(request):
 
 def test_all_services_of_a_fleet_are_there():
     assert {"migrate", "worker", "trainer", "beat", "intake", "metrics", "flower"} == OURS
-    assert set(SERVICES) - OURS == {"redis", "postgres", "prometheus", "grafana"}
+    assert set(SERVICES) - OURS == {"redis", "postgres", "roles", "prometheus", "grafana"}
 
 
 def test_it_can_be_scaled(service):
@@ -62,6 +62,27 @@ def test_the_tables_are_made_before_anything_of_ours_starts(ours):
         assert ours["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
+def test_what_ends_by_itself_is_waited_for_by_others():
+    # Else `docker compose up --wait` takes its end for a failure
+    conditions = {
+        (name, one["condition"])
+        for service in SERVICES.values()
+        for name, one in service.get("depends_on", {}).items()
+    }
+    ends = {name for name, service in SERVICES.items() if service["restart"] == "no"}
+    assert ends == {"roles", "migrate"}
+    assert {(name, "service_completed_successfully") for name in ends} <= conditions
+
+
+def test_only_what_makes_the_applications_role_logs_in_as_a_superuser():
+    given = {
+        name
+        for name, service in SERVICES.items()
+        if "${POSTGRES_PASSWORD" in str(service) and name != "postgres"
+    }
+    assert given == {"roles"}
+
+
 def test_the_library_is_mounted_read_only(service):
     mounts = [mount for mount in service.get("volumes", []) if "/library" in mount]
     assert all(mount.endswith(":/library:ro") for mount in mounts)
@@ -70,9 +91,13 @@ def test_the_library_is_mounted_read_only(service):
 def test_no_password_has_a_default():
     passwords = re.findall(r"\$\{(\w+_PASSWORD)([^}]*)\}", FILE.read_text())
     assert {name for name, _ in passwords} == {
-        f"{name}_PASSWORD" for name in ("REDIS", "POSTGRES", "FLOWER", "GRAFANA")
+        f"{name}_PASSWORD"
+        for name in ("REDIS", "INBOX", "POSTGRES", "DATABASE", "FLOWER", "GRAFANA")
     }
     for name, rest in passwords:
+        if name == "INBOX_PASSWORD":  # without it its user cannot log in
+            assert rest in (":+>", ":-resetpass")
+            continue
         says_what_to_do = rest.startswith(":?write ") and f"{name}=... into .env" in rest
         # Without a word where it was asked for above, or the line could not be reached.
         assert says_what_to_do or (not rest and name == "REDIS_PASSWORD")
