@@ -60,5 +60,12 @@ def plain(error: BaseException) -> str:
     # What PostgreSQL said; psycopg's own text goes on with a piece of the statement.
     said = getattr(getattr(error, "diag", None), "message_primary", None)
     # redis-py names a sentinel by all parameters of its client.
-    text = re.sub(r"<redis\..*> - ", "", said or str(error))
+    text = re.sub(r"<redis\..*> - ", "", said or _text(error))
     return " ".join(text.split()) or type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an error whose own text is a bug must not hide that it came
+        return ""

@@ -10,6 +10,7 @@ import os
 import time
 from typing import Any, Final
 
+from billiard.common import terminate_handler_fired
 from celery import signals
 from sqlalchemy import Engine
 
@@ -104,6 +105,7 @@ def _context_of(pid: int) -> WorkContext:
         _database_of(pid),
         time_limit_seconds=settings.time_limit_seconds,
         loading=limited if is_limited else contextlib.nullcontext,
+        is_told_to_stop=terminate_handler_fired,
     )
 
 

@@ -100,7 +100,7 @@ def _return_batch(
     claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, used_seconds: float
 ) -> None:
     cause: Fault | Ending
-    if isinstance(error, Exception):
+    if isinstance(error, Exception) or not context.is_told_to_stop():
         cause = Fault.of(error)
     # The pool sends SIGTERM a tenth of a second before it kills a child for its time limit, and
     # also when a worker is stopped in a hurry. The time used tells the two apart.

@@ -29,6 +29,8 @@ class WorkContext:
     #: How long a batch may take before the process is killed; infinite in the embedded mode.
     time_limit_seconds: float = math.inf
     folders: FolderCache = field(default_factory=FolderCache)
+    #: Whether a SystemExit or KeyboardInterrupt means that this process was told to stop.
+    is_told_to_stop: Callable[[], bool] = lambda: True
 
     @classmethod
     def create(
@@ -38,6 +40,7 @@ class WorkContext:
         *,
         time_limit_seconds: float = math.inf,
         loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+        is_told_to_stop: Callable[[], bool] = lambda: True,
     ) -> "WorkContext":
         """Return a context for the calling process; nothing is connected or loaded yet.
 
@@ -50,6 +53,7 @@ class WorkContext:
             model=ServingModel(settings.engine, loading),
             marker=CrashMarker(settings.running_folder),
             time_limit_seconds=time_limit_seconds,
+            is_told_to_stop=is_told_to_stop,
         )
 
     def close(self) -> None:

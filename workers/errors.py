@@ -1,6 +1,11 @@
 """Exceptions of this package."""
 
+from typing import Final
+
 from classifier.errors import CratesortError
+from db.errors import plain
+
+_SHOWN_CHARACTERS: Final = 1000
 
 
 class LibraryRootAwayError(CratesortError):
@@ -17,3 +22,13 @@ class BatchReturnedError(CratesortError):
 
 class UnclaimedError(BatchReturnedError):
     """A batch was not claimed, for the database is away; its message goes back to Redis."""
+
+
+class TaskFailedError(Exception):
+    """A task raised an error that was not expected; its message names the kind and the text."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "TaskFailedError":
+        """Return what is shown of an error."""
+        kind, text = type(error).__name__, plain(error)
+        return cls((kind if text == kind else f"{kind}: {text}")[:_SHOWN_CHARACTERS])

@@ -7,11 +7,14 @@ settings below bound redelivery, make publishing fail fast, and keep acknowledge
 
 from typing import Any, Final
 
+from billiard.common import terminate_handler_fired
 from celery import Celery, Task
+from celery.exceptions import Retry
 from kombu.entity import Exchange, Queue
 
 from workers.broker_url import parse_broker_url
 from workers.celery_ext import redis_transport
+from workers.errors import TaskFailedError
 from workers.settings import Settings, load_settings
 from workers.training_schedule import parse_schedule
 
@@ -42,10 +45,29 @@ VISIBILITY_TIMEOUT_SECONDS: Final = 900
 
 
 class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
-    """Base of every task: no message can harm the worker (see `message_validation`)."""
+    """Base of every task: no message, and no error of a task, can harm the worker.
+
+    See `message_validation` for messages.
+    """
 
     Request = "workers.celery_ext.message_validation:LimitedRequest"
     Strategy = "workers.celery_ext.message_validation:strict_strategy"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task in a child; the parent gets every error as a short text.
+
+        Celery gives some errors a meaning in the parent: a MemoryError ends the worker, a
+        SystemExit looks like a child that died, Reject puts the message back. Others cannot be
+        unpickled there, which ends the worker too, or carry the rows of a whole statement.
+        """
+        try:
+            return self.run(*args, **kwargs)
+        except (Retry, *self.throws):
+            raise
+        except BaseException as error:
+            if terminate_handler_fired():
+                raise  # this child was told to stop
+            raise TaskFailedError.of(error) from error
 
 
 def queue_of(root: str, *, interactive: bool = False) -> Queue:

@@ -18,7 +18,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 from celery.worker.strategy import default
 
-from workers.errors import UnclaimedError
+from workers.errors import TaskFailedError, UnclaimedError
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
         if isinstance(error, WorkerLostError):
             how = str(error).removeprefix("Worker exited prematurely: ").partition(" Job:")[0]
             return self._report_killed(how)
+        if isinstance(error, MemoryError):
+            # Raised outside the task's body. Celery takes it for the parent's own and ends it.
+            exc_info.exception = TaskFailedError.of(error)
         return super().on_failure(exc_info, **options)
 
     def _report_killed(self, reason: str) -> None:

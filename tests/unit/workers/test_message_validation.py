@@ -1,16 +1,21 @@
-"""What a worker believes of a message: its form, its time limit, its version."""
+"""What a worker believes of a message, and of the error that a child reports."""
 
 import json
 import logging
+import pickle
 from types import SimpleNamespace
 
 import pytest
 import sqlalchemy.exc
+from billiard.einfo import ExceptionInfo
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
-from celery.exceptions import Retry
+from celery import Celery
+from celery.app.trace import build_tracer
+from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate
 from kombu.message import Message
 
 from tasks.classify import classify
+from workers.celery_ext.app import LimitedTask
 from workers.celery_ext.dispatch import MESSAGE_VERSION
 from workers.celery_ext.message_validation import LimitedRequest, fault_of
 from workers.errors import BatchReturnedError, LibraryRootAwayError, UnclaimedError
@@ -55,6 +60,63 @@ def test_a_child_killed_for_its_time_limit_is_reported_once(request_of):
     request.on_timeout(soft=False, timeout=45.0)
     event = ("task-failed", "its process was killed: over the time limit of 45 s")
     assert sent == ["acknowledged", event]
+
+
+class _OnlyInItsChildError(Exception):
+    """Pickled, it ends whoever reads it; its text is a bug, too."""
+
+    def __reduce__(self):
+        return exec, ("raise MemoryError",)
+
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RecursionError("deep"),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        WorkerShutdown(0),
+        WorkerTerminate(),
+        Reject("again", requeue=True),
+        Ignore(),
+        _OnlyInItsChildError(),
+        sqlalchemy.exc.DataError("INSERT", {"rows": "x" * 1_000_000}, Exception("out of range")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_task_raises_its_parent_goes_on_and_reports_it(request_of, error):
+    """Celery ends the worker for some of these, and puts the message back for others."""
+
+    # Given a task that fails in a child
+    def failing():
+        raise error
+
+    app = Celery("test", task_cls=LimitedTask, set_as_current=False)
+    task = app.task(failing, name="failing")
+    traced = build_tracer(task.name, task, app=app)("an id", (), {}, {"id": "an id"})
+    reported = pickle.dumps((1, traced.retval, traced.runtime))
+    # When its parent learns of it, then the message is used up, with the reason
+    sent = []
+    request_of(sent).on_success(pickle.loads(reported))
+    acknowledged, (kind, reason) = sent
+    assert (acknowledged, kind) == ("acknowledged", "task-failed")
+    assert type(error).__name__ in reason
+    # And it gets no rows of a statement
+    assert len(reported) < 100_000
+
+
+def test_a_child_without_memory_for_its_message_does_not_end_its_parent(request_of):
+    sent = []
+    try:
+        raise MemoryError
+    except MemoryError:
+        request_of(sent).on_failure(ExceptionInfo())
+    assert sent == ["acknowledged", ("task-failed", "TaskFailedError('MemoryError')")]
 
 
 def test_a_message_of_our_own_is_taken():
