@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
+    Column,
     ColumnElement,
     Connection,
     DateTime,
+    Integer,
     Select,
     Table,
+    literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
@@ -52,6 +56,37 @@ def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
     # The very text SQLAlchemy stores for a datetime, so that stored times compare as strings.
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
+
+
+class json_items(FunctionElement[Any]):  # noqa: N801  (a SQL function, spelled as one)
+    """The items of a JSON list from position `first`, until before `behind`, as such a list."""
+
+    type = JSON()
+    inherit_cache = True
+    name = "cratesort_json_items"
+
+    def __init__(self, column: Column[Any], first: int, behind: int) -> None:
+        super().__init__(column, literal(first, Integer()), literal(behind, Integer()))
+
+
+@compiles(json_items, "postgresql")
+def _json_items_postgres(element: json_items, compiler: SQLCompiler, **kw: Any) -> str:
+    column, first, behind = (compiler.process(clause, **kw) for clause in element.clauses)
+    return (
+        "(SELECT json_agg(item.value ORDER BY item.place) "  # noqa: S608  (ours, no values)
+        f"FROM json_array_elements({column}) WITH ORDINALITY AS item(value, place) "
+        f"WHERE item.place > {first} AND item.place <= {behind})"
+    )
+
+
+@compiles(json_items, "sqlite")
+def _json_items_sqlite(element: json_items, compiler: SQLCompiler, **kw: Any) -> str:
+    column, first, behind = (compiler.process(clause, **kw) for clause in element.clauses)
+    return (
+        "(SELECT json_group_array(item.value) FROM "  # noqa: S608  (ours, no values)
+        f"(SELECT value FROM json_each({column}) "
+        f"WHERE key >= {first} AND key < {behind} ORDER BY key) AS item)"
+    )
 
 
 def clock(connection: Connection) -> datetime:

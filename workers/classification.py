@@ -11,7 +11,7 @@ from classifier.errors import SoundError
 from db.engine import reading
 from db.errors import plain
 from db.queue import ledger, root_names
-from db.queue.batch import ClaimedBatch
+from db.queue.batch import BatchEntry, ClaimedBatch, held_entries
 from db.reporting import batch_metrics
 from db.reporting.batch_metrics import BatchTimes
 from db.results import sounds
@@ -83,7 +83,11 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     context.marker.begin(batch_id, time_limit_seconds=left_seconds)
     outcome = None
     try:
-        outcome = _classify_claimed(claimed, classifier, context)
+        with reading(context.database) as connection:
+            entries = held_entries(connection, batch_id, token=claimed.token)
+        if not entries:
+            raise LeaseLostError
+        outcome = _classify_claimed(claimed, entries, classifier, context)
     except LeaseLostError:
         batch_log.warning(
             "the lease of %.0f s ran out before its end; whoever has it now writes it",
@@ -133,18 +137,21 @@ def _return_batch(
 
 
 def _classify_claimed(
-    claimed: ClaimedBatch, classifier: "Classifier", context: WorkContext
+    claimed: ClaimedBatch,
+    entries: list[BatchEntry],
+    classifier: "Classifier",
+    context: WorkContext,
 ) -> BatchOutcome:
     settings, marker = context.settings, context.marker
     folder_words = settings.folder_words
-    paths = [entry.path for entry in claimed.entries]
+    paths = [entry.path for entry in entries]
     started = time.perf_counter()
     with LibraryRoot.named(claimed.root, settings).opened() as root:
         readings = read_headers(root, paths, lambda index: marker.begin_reading(claimed.id, index))
         # Not when an error was raised: the marker then tells at which sound.
         marker.stop_reading(claimed.id)
         if claimed.transient_failures < HOST_TRIES:
-            _require_storage(root, claimed, readings, context)
+            _require_storage(root, claimed, paths, readings, context)
         are_gone = claimed.seen and folders_are_gone(root, paths, readings)
         read = time.perf_counter()
         read_files = [
@@ -162,7 +169,7 @@ def _classify_claimed(
         )
         for (path, outcome), of_folder in zip(read_files, pack_mates, strict=True)
     ]
-    results = _results(claimed, readings, predict(classifier, inputs), settings)
+    results = _results(claimed, entries, readings, predict(classifier, inputs), settings)
     predicted = time.perf_counter()
     errors = Counter(
         str(result.outcome.code) for result in results if isinstance(result.outcome, Failure)
@@ -171,7 +178,7 @@ def _classify_claimed(
     counts = {"classified": outcome.classified, "failed": outcome.failed}
     with context.database.begin() as connection:
         if not ledger.finish(
-            connection, claimed.id, token=claimed.token, entries=claimed.entries, **counts
+            connection, claimed.id, token=claimed.token, entries=entries, **counts
         ):
             raise LeaseLostError
         # A row that was moved or forgotten since the batch was written does not come back.
@@ -204,7 +211,11 @@ def _classify_claimed(
 
 
 def _require_storage(
-    root: OpenRoot, claimed: ClaimedBatch, readings: list[SoundReading], context: WorkContext
+    root: OpenRoot,
+    claimed: ClaimedBatch,
+    paths: list[str],
+    readings: list[SoundReading],
+    context: WorkContext,
 ) -> None:
     """Raise LibraryRootAwayError if it is this host that cannot see the sounds of a batch."""
 
@@ -212,7 +223,6 @@ def _require_storage(
         with reading(context.database) as connection:
             return root_names.known_names(connection, claimed.root)
 
-    paths = [entry.path for entry in claimed.entries]
     fault = host_fault(root, paths, readings, seen=claimed.seen, known=known)
     if fault is not None:
         raise LibraryRootAwayError(fault)
@@ -220,6 +230,7 @@ def _require_storage(
 
 def _results(
     claimed: ClaimedBatch,
+    entries: list[BatchEntry],
     readings: list[SoundReading],
     predictions: list[Prediction],
     settings: Settings,
@@ -227,7 +238,7 @@ def _results(
     """Return a row for each sound; `predictions` are those of the sounds with a header."""
     remaining = iter(predictions)
     results = []
-    for entry, sound in zip(claimed.entries, readings, strict=True):
+    for entry, sound in zip(entries, readings, strict=True):
         outcome: Prediction | Failure
         if isinstance(sound.outcome, SoundError):
             header, note, attributes = None, None, None

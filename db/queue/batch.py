@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, RowMapping, and_
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
 from db.states import BatchState
 from db.tables import batches
@@ -42,7 +42,9 @@ class QueuedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedBatch:
-    """A batch this worker holds, until its lease expires.
+    """A batch this worker holds, until its lease expires; without its sounds (`held_entries`).
+
+    They may be more than fit into this process. What counts its attempts must not read them.
 
     - `token`: proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
     - `attempts`: earlier claims that ended in silence.
@@ -54,12 +56,28 @@ class ClaimedBatch:
     id: int
     ingest_id: int
     root: str
-    entries: tuple[BatchEntry, ...]
+    sound_count: int
     token: str
     attempts: int
     transient_failures: int = 0
     seen: bool = True
     waited_seconds: float = 0.0
+
+
+#: Of which `claimed_batch` makes a batch: small, whatever is in it.
+CLAIM_COLUMNS: Final = (
+    batches.c.id,
+    batches.c.ingest_id,
+    batches.c.root,
+    batches.c.sound_count,
+    batches.c.token,
+    batches.c.attempts,
+    batches.c.setbacks,
+    batches.c.seen,
+    batches.c.interactive,
+    batches.c.created_at,
+    batches.c.started_at,
+)
 
 
 def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
@@ -84,21 +102,22 @@ def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
     return kept
 
 
-def entries_of(row: RowMapping) -> list[BatchEntry]:
-    """Return the sounds of a batch's row."""
-    return [
-        BatchEntry(path, pack, vendor)
-        for path, pack, vendor in zip(row["paths"], row["packs"], row["vendors"], strict=True)
-    ]
+def held_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:
+    """Return the sounds of a held batch, in their order; none when the lease was lost."""
+    query = select(batches.c.paths, batches.c.packs, batches.c.vendors)
+    row = connection.execute(query.where(is_held_by(batch_id, token))).one_or_none()
+    if row is None:
+        return []
+    return [BatchEntry(*entry) for entry in zip(row.paths, row.packs, row.vendors, strict=True)]
 
 
 def claimed_batch(row: RowMapping) -> ClaimedBatch:
-    """Return a running batch's row as its holder sees it."""
+    """Return a running batch's row (`CLAIM_COLUMNS`) as its holder sees it."""
     return ClaimedBatch(
         id=row["id"],
         ingest_id=row["ingest_id"],
         root=row["root"],
-        entries=tuple(entries_of(row)),
+        sound_count=row["sound_count"],
         token=row["token"],
         attempts=row["attempts"],
         transient_failures=row["setbacks"],

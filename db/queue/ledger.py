@@ -26,6 +26,7 @@ from sqlalchemy import (
 from db.dialects import now, skip_locked
 from db.queue import root_names
 from db.queue.batch import (
+    CLAIM_COLUMNS,
     BatchEntry,
     ClaimedBatch,
     QueuedBatch,
@@ -262,6 +263,9 @@ def claim(
 ) -> ClaimedBatch | None:
     """Take a queued batch under a lease, or learn that it is not to be had.
 
+    Its sounds are read after the commit (`db.queue.batch.held_entries`): a worker that dies of
+    their number holds the batch by then, so that the attempt counts.
+
     Returns None for a second copy of a message, and for a batch that is done.
     """
     row = (
@@ -275,7 +279,7 @@ def claim(
                 lease_expires_at=now(lease_seconds),
                 started_at=now(),
             )
-            .returning(batches)
+            .returning(*CLAIM_COLUMNS)
         )
         .mappings()
         .one_or_none()

@@ -5,20 +5,19 @@ and narrows the batch down to the sound that crashes its workers. `isolate` does
 the sound is known. `next_expired` finds batches whose worker no longer answers.
 """
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, insert, literal, select, update
 
-from db.dialects import now, skip_locked
+from db.dialects import json_items, now, skip_locked
 from db.queue.batch import (
-    BatchEntry,
+    CLAIM_COLUMNS,
     ClaimedBatch,
     QueuedBatch,
     claimed_batch,
     columns,
-    entries_of,
+    held_entries,
     is_held_by,
     released_claim,
 )
@@ -30,6 +29,10 @@ from db.tables import batches
 SPLIT_AFTER_ATTEMPTS: Final = 2
 #: The number of solo tries: a sound with so many attempts *alone* gets an error row.
 SOLO_ATTEMPTS: Final = 3
+
+#: What a half of a batch has a part of, and what it has in common with the other.
+_LISTS: Final = (batches.c.paths, batches.c.packs, batches.c.vendors)
+_SHARED: Final = (batches.c.ingest_id, batches.c.root, batches.c.seen, batches.c.interactive)
 
 
 class AttemptOutcome(StrEnum):
@@ -99,7 +102,7 @@ def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
 
 def _running(connection: Connection, condition: Any, limit: int) -> list[ClaimedBatch]:
     query = (
-        select(batches)
+        select(*CLAIM_COLUMNS)
         .where(batches.c.state == BatchState.RUNNING, condition)
         .order_by(batches.c.id)
         .limit(limit)
@@ -119,16 +122,24 @@ def isolate(
     row = _held_row(connection, batch_id, token)
     if row is None:
         return None
-    entries = entries_of(row)
-    if len(entries) == 1 or not 0 <= index < len(entries):
+    if row["sound_count"] == 1 or not 0 <= index < row["sound_count"]:
         return _count_attempt(connection, row)
+    entries = held_entries(connection, batch_id, token=token)
     suspect = entries.pop(index)
     connection.execute(
         update(batches)
         .where(batches.c.id == batch_id)
         .values(**released_claim(), **columns(entries), attempts=0)
     )
-    _add_beside(connection, row, [suspect], suspect=True)
+    add_batch(
+        connection,
+        row["ingest_id"],
+        row["root"],
+        [suspect],
+        seen=row["seen"],
+        suspect=True,
+        interactive=row["interactive"],
+    )
     return AttemptOutcome.ISOLATED
 
 
@@ -147,15 +158,7 @@ def _count_attempt(connection: Connection, row: RowMapping) -> AttemptOutcome:
     if row["sound_count"] == 1 and attempts >= SOLO_ATTEMPTS:
         return AttemptOutcome.GIVE_UP
     if row["sound_count"] > 1 and attempts >= SPLIT_AFTER_ATTEMPTS:
-        entries = entries_of(row)
-        half = len(entries) // 2
-        first, second = entries[:half], entries[half:]
-        connection.execute(
-            update(batches)
-            .where(batches.c.id == row["id"])
-            .values(**released_claim(), **columns(first), attempts=0, suspect=len(first) == 1)
-        )
-        _add_beside(connection, row, second, suspect=len(second) == 1)
+        _split(connection, row)
         return AttemptOutcome.SPLIT
     connection.execute(
         update(batches)
@@ -165,21 +168,32 @@ def _count_attempt(connection: Connection, row: RowMapping) -> AttemptOutcome:
     return AttemptOutcome.RETURNED
 
 
-def _add_beside(
-    connection: Connection, row: RowMapping, entries: Sequence[BatchEntry], *, suspect: bool
-) -> None:
-    """Write some sounds of a batch as a new batch."""
-    add_batch(
-        connection,
-        row["ingest_id"],
-        row["root"],
-        entries,
-        seen=row["seen"],
-        suspect=suspect,
-        interactive=row["interactive"],
+def _split(connection: Connection, row: RowMapping) -> None:
+    """Put the second half of a batch into one of its own, within the database.
+
+    The batch may be too large for this process.
+    """
+    count, half = row["sound_count"], row["sound_count"] // 2
+    second = {
+        **{column.name: json_items(column, half, count) for column in _LISTS},
+        "sound_count": literal(count - half),
+        "suspect": literal(count - half == 1),
+        "state": literal(BatchState.PENDING),
+        "created_at": now(),
+        **{column.name: column for column in _SHARED},
+    }
+    this = batches.c.id == row["id"]
+    connection.execute(
+        insert(batches).from_select(list(second), select(*second.values()).where(this))
+    )
+    first = {column.name: json_items(column, 0, half) for column in _LISTS}
+    connection.execute(
+        update(batches)
+        .where(this)
+        .values(**released_claim(), **first, sound_count=half, attempts=0, suspect=half == 1)
     )
 
 
 def _held_row(connection: Connection, batch_id: int, token: str) -> RowMapping | None:
-    query = select(batches).where(is_held_by(batch_id, token)).with_for_update()
+    query = select(*CLAIM_COLUMNS).where(is_held_by(batch_id, token)).with_for_update()
     return connection.execute(query).mappings().one_or_none()

@@ -49,3 +49,18 @@ def test_tried_again_alone_it_costs_nobody(fleet):
     assert '"enqueued": 2' in again.stdout
     # Then each was in a batch of its own
     assert [row["sound_count"] for row in fleet.batches() if row["ingest_id"] == 2] == [1, 1]
+
+
+def test_an_error_that_would_end_the_worker_ends_with_its_file(fleet):
+    """Celery ends a worker whose child reports a MemoryError; an exit was never counted."""
+    fleet.add("memory.wav", "exit.wav", count=6)
+    fleet.submit()
+    with fleet.worker() as worker:
+        fleet.wait_until_done()
+        log = worker.log()
+    fleet.assert_nothing_is_lost(
+        failed={"memory.wav": "internal_error", "exit.wav": "internal_error"}
+    )
+    assert "Unrecoverable error" not in log
+    # No child had to be replaced either
+    assert log.count("serving with model") == 1

@@ -17,6 +17,7 @@ from db.queue.batch import BatchEntry, ClaimedBatch
 from db.results.queries import SoundRow, results
 from db.states import BatchState
 from db.tables import batches, ingests
+from tests.support import ledger_model
 from tests.support.databases import connected
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import wait_until
@@ -61,7 +62,7 @@ def claim(database) -> Callable[..., ClaimedBatch | None]:
         with database.begin() as connection:
             ledger.take_pending(connection, window=100, limit=100)
         with database.begin() as connection:
-            return ledger.claim(
+            return ledger_model.claim(
                 connection, batch_id, token=token, worker=worker, lease_seconds=lease_seconds
             )
 

@@ -466,6 +466,50 @@ def test_a_sound_on_which_we_fail_three_times_gets_a_row_that_says_so(
     assert [batch["state"] for batch in batch_rows()] == [BatchState.DONE]
 
 
+def test_an_exit_that_nobody_asked_for_is_a_fault_of_our_own(
+    queued, context, all_names, monkeypatch, batch_rows
+):
+    def exiting(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(sound_headers, "read_header", exiting)
+    with pytest.raises(SystemExit):
+        classify_batch(queued([all_names[0]]), replace(context, is_told_to_stop=lambda: False))
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
+
+
+def test_a_batch_that_does_not_fit_into_its_worker_is_halved_until_it_does(
+    queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url
+):
+    # Given a process with room for the names of three sounds
+    held_entries = classification.held_entries
+
+    def short_of_memory(*arguments, **options):
+        entries = held_entries(*arguments, **options)
+        if len(entries) > 3:
+            raise MemoryError
+        return entries
+
+    monkeypatch.setattr(classification, "held_entries", short_of_memory)
+    queued(all_names)
+    # When it works until nothing is open
+    raised = 0
+    while any(batch["state"] != BatchState.DONE for batch in batch_rows()):
+        with context.database.begin() as connection:
+            batch_id = ledger.next_open(connection)
+        try:
+            classify_batch(batch_id, context)
+        except MemoryError:
+            raised += 1
+        assert raised <= 2 * len(all_names), "tries without end"
+    # Then each sound has its row, in the batch's order, and none is blamed
+    assert raised > 0
+    assert {row.path for row in read_rows(database_url)} == set(all_names)
+    assert sum(batch["sound_count"] for batch in batch_rows()) == len(all_names)
+    assert [row.path for row in read_rows(database_url) if row.error_code] == ["letter.wav"]
+
+
 def test_a_link_that_leads_out_of_the_root_is_not_read(
     queued, context, folder, tmp_path, read_rows, database_url
 ):

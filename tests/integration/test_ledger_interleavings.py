@@ -25,6 +25,7 @@ from tests.support.ledger_model import (
     QUEUED,
     RUNNING,
     blame_silent,
+    claim,
     claims_with_one_poison,
     close,
     committed_rows,
@@ -192,7 +193,7 @@ class Interleavings(RuleBasedStateMachine):
 
         self.processes.run(
             one,
-            lambda connection: ledger.claim(
+            lambda connection: claim(
                 connection, batch_id, token=token, worker=worker, lease_seconds=lease_seconds
             ),
             then,

@@ -21,6 +21,7 @@ from tests.support.databases import connected
 from tests.support.ledger_model import (
     DONE,
     blame_silent,
+    claim,
     claims_with_one_poison,
     close,
     committed_rows,
@@ -28,6 +29,7 @@ from tests.support.ledger_model import (
     drain,
     empty,
     entry,
+    read_batch,
     results,
     submit,
 )
@@ -144,8 +146,11 @@ class Crowd:
     def _sweep(self):
         while not self._stopped.is_set():
             with self.database.begin() as connection:
-                silent = recovery.next_expired(connection)
-                verdict = blame_silent(connection, silent) if silent is not None else None
+                silent = verdict = None
+                expired = recovery.next_expired(connection)
+                if expired is not None:
+                    silent = read_batch(connection, expired)
+                    verdict = blame_silent(connection, silent)
             self._record([silent] if verdict is AttemptOutcome.GIVE_UP else [])
 
     def _record(self, closed):
@@ -188,9 +193,7 @@ def _claim_next(database, token, lease_seconds=-1):
     if batch_id is None:
         return None
     with database.begin() as connection:
-        return ledger.claim(
-            connection, batch_id, token=token, worker="w", lease_seconds=lease_seconds
-        )
+        return claim(connection, batch_id, token=token, worker="w", lease_seconds=lease_seconds)
 
 
 @settings(either_database, max_examples=6, phases=[Phase.generate])

@@ -5,7 +5,7 @@ sweeper take in one transaction. Not here: in which order they are taken.
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from sqlalchemy import select, text, update
 
@@ -13,7 +13,7 @@ from classifier.categories import N_CATEGORIES
 from classifier.errors import ErrorCode
 from db.engine import reading
 from db.queue import ledger, recovery
-from db.queue.batch import BatchEntry
+from db.queue.batch import BatchEntry, ClaimedBatch, held_entries
 from db.queue.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
@@ -228,15 +228,36 @@ def results(entries, *, crashed=False):
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadBatch(ClaimedBatch):
+    """A batch with its sounds."""
+
+    entries: tuple[BatchEntry, ...]
+
+
+def read_batch(connection, held):
+    """Return a held batch with its sounds."""
+    values = {field.name: getattr(held, field.name) for field in fields(held)}
+    entries = held_entries(connection, held.id, token=held.token)
+    return ReadBatch(**values, entries=tuple(entries))
+
+
+def claim(connection, batch_id, **options):
+    """Claim a batch and read its sounds."""
+    claimed = ledger.claim(connection, batch_id, **options)
+    return None if claimed is None else read_batch(connection, claimed)
+
+
 def close(connection, claimed, *, crashed=False):
     """Finish a batch with a row for each of its sounds; say whether it was still held."""
-    size = len(claimed.entries)
+    size = claimed.sound_count
+    entries = held_entries(connection, claimed.id, token=claimed.token)
     classified, failed = (0, size) if crashed else (size, 0)
     held = ledger.finish(
         connection, claimed.id, token=claimed.token, classified=classified, failed=failed
     )
     if held:
-        sounds.save(connection, results(claimed.entries, crashed=crashed))
+        sounds.save(connection, results(entries, crashed=crashed))
     return held
 
 
@@ -285,7 +306,7 @@ def drain(database, poison, most_claims):
         claims += 1
         assert claims <= most_claims, "work without end"
         with database.begin() as connection:
-            claimed = ledger.claim(
+            claimed = claim(
                 connection, batch_id, token=f"drain {claims}", worker="drain", lease_seconds=-1
             )
         paths = {entry.path for entry in claimed.entries}
@@ -295,5 +316,5 @@ def drain(database, poison, most_claims):
                 assert close(connection, claimed)
             else:
                 silent = recovery.next_expired(connection)
-                assert silent == claimed
+                assert silent.token == claimed.token
                 blame_silent(connection, silent)

@@ -14,7 +14,7 @@ from classifier.errors import ErrorCode
 from classifier.files.paths import path_bytes, printable
 from classifier.files.safe_open import mtime_ns
 from db.queue import ledger, recovery
-from db.queue.batch import ClaimedBatch
+from db.queue.batch import ClaimedBatch, held_entries
 from db.queue.recovery import AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, SoundResult
@@ -145,7 +145,8 @@ def _close(
 ) -> None:
     """Write an error row for each sound of a batch and close it."""
     rows = []
-    for entry in batch.entries:
+    entries = held_entries(connection, batch.id, token=batch.token)
+    for entry in entries:
         # Recorded, so that the file is tried again only after it was replaced.
         size, mtime = _size_and_mtime(batch.root, entry.path, settings)
         rows.append(
@@ -154,7 +155,7 @@ def _close(
             )
         )
     counts = {"classified": 0, "failed": len(rows)}
-    if ledger.finish(connection, batch.id, token=batch.token, entries=batch.entries, **counts):
+    if ledger.finish(connection, batch.id, token=batch.token, entries=entries, **counts):
         sounds.save(connection, rows)
 
 

@@ -1,6 +1,7 @@
 """Makes the header reader misbehave, in every process that finds this folder on its PYTHONPATH.
 
-A file named ``abort*`` ends the process as libsndfile's asserts do. ``endless*`` is never read to
+A file named ``abort*`` ends the process as libsndfile's asserts do. ``memory*`` finds no memory and
+``exit*`` raises what ends a process. ``endless*`` is never read to
 its end; ``stuck*`` neither, and no signal handler of Python's runs meanwhile; ``gate*`` is not
 while the file that TEST_GATE names exists, beside which each process that comes to it leaves a file
 with its id. Each read leaves the names of all loaded modules in the
@@ -36,6 +37,10 @@ def read_header(fd: int, size_bytes: int, name: str) -> reader.HeaderReading:
     time.sleep(float(os.environ.get("TEST_READ_SECONDS", "0")))
     if name.startswith("abort"):
         os.abort()
+    if name.startswith("memory"):
+        raise MemoryError
+    if name.startswith("exit"):
+        raise SystemExit(1)
     if name.startswith("stuck"):
         # Taken twice, a lock waits for ever within the C library, as a decoder's loop would.
         lock = ctypes.create_string_buffer(64)
