@@ -97,7 +97,7 @@ def test_whatever_a_task_raises_its_parent_goes_on_and_reports_it(request_of, er
         raise error
 
     app = Celery("test", task_cls=LimitedTask, set_as_current=False)
-    task = app.task(failing, name="failing")
+    task = app.task(failing, name="failing", shared=False)
     traced = build_tracer(task.name, task, app=app)("an id", (), {}, {"id": "an id"})
     reported = pickle.dumps((1, traced.retval, traced.runtime))
     # When its parent learns of it, then the message is used up, with the reason
