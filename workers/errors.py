@@ -3,7 +3,6 @@
 from typing import Final
 
 from classifier.errors import CratesortError
-from db.errors import plain
 
 _SHOWN_CHARACTERS: Final = 1000
 
@@ -30,5 +29,7 @@ class TaskFailedError(Exception):
     @classmethod
     def of(cls, error: BaseException) -> "TaskFailedError":
         """Return what is shown of an error."""
+        from db.errors import plain  # loads SQLAlchemy, which `cratesort --help` does without
+
         kind, text = type(error).__name__, plain(error)
         return cls((kind if text == kind else f"{kind}: {text}")[:_SHOWN_CHARACTERS])
