@@ -26,6 +26,16 @@ _POSTGRES_OPTIONS: Final = (
     "-c plan_cache_mode=force_custom_plan -c timezone=utc"
 )
 
+#: What libpq reads of the environment beside the URL, and what it would then take from there
+#: (https://www.postgresql.org/docs/current/libpq-envars.html). Others fill in what a URL leaves
+#: open, as PGPASSWORD does, or are overridden by `_connect_args`.
+_REFUSED_VARIABLES: Final = {
+    "PGHOSTADDR": "another address than the URL's",
+    "PGSERVICE": "another server than the URL's",
+    "PGDATESTYLE": "a form of times that cannot be read",
+    "PGTZ": "another time zone than UTC",
+}
+
 
 class DatabaseUrlError(ValueError):
     """A database URL that is not one, or names a database that is not supported."""
@@ -67,6 +77,15 @@ def shown(url: str) -> str:
     return parse_url(url).set(query={}).render_as_string(hide_password=True)
 
 
+def connected_to(connection: Connection) -> str:
+    """Return where a connection leads, as `shown` does: libpq fills in what a URL leaves open."""
+    url = connection.engine.url
+    if connection.dialect.name == "postgresql":
+        info: Any = connection.connection.driver_connection.info  # type: ignore[union-attr]
+        url = url.set(host=info.host, port=info.port, username=info.user, database=info.dbname)
+    return shown(url.render_as_string(hide_password=False))
+
+
 def is_missing(url: str) -> bool:
     """Whether a URL names an SQLite file that is not there; to look must not be to make."""
     parsed = parse_url(url)
@@ -84,6 +103,8 @@ def create_engine(url: str) -> Engine:
     """
     parsed = parse_url(url)
     dialect = parsed.get_backend_name()
+    if dialect == "postgresql":
+        _refuse_variables()
     if dialect == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -111,6 +132,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def _refuse_variables() -> None:
+    for name, taken in _REFUSED_VARIABLES.items():
+        if os.environ.get(name):
+            raise DatabaseUrlError(f"{name} is set too and names {taken}: unset {name}")
+
+
 def _connect_args(dialect: str) -> dict[str, Any]:
     """Return what the driver is given when it connects."""
     if dialect == "postgresql":
@@ -122,6 +149,7 @@ def _connect_args(dialect: str) -> dict[str, Any]:
             "keepalives_interval": 3,
             "keepalives_count": 3,
             "application_name": "cratesort",
+            "client_encoding": "utf8",
         }
     return {"timeout": SQLITE_BUSY_SECONDS}
 

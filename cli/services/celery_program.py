@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OF_CELERY_ITSELF: Final = ("worker", "beat")
+_PROGRAMS: Final = {
+    "worker": "celery.bin.worker",
+    "beat": "celery.bin.beat",
+    "flower": "flower.command",
+}
 
 #: They log an acknowledgement that Redis did not take, critical and with a traceback.
 _LOG_ACKNOWLEDGEMENTS: Final = ("celery.worker.request", "celery.worker.consumer.consumer")
@@ -94,19 +98,28 @@ def start(name: str, *options: str) -> None:
 
 
 def _run(app: "Celery", name: str, *options: str) -> None:
-    """Run one of Celery's programs, as ``celery --quiet NAME OPTIONS`` does."""
-    # Quiet: its banner does not belong in a log.
-    if name not in _OF_CELERY_ITSELF:
-        app.start(["--quiet", name, *options])
-        return
-    if name == "worker":
-        setattr(import_module("celery.apps.worker"), "safe_say", _say_in_a_signal)  # noqa: B010
-    # `app.start` loads all programs, with a shell and Flower: a fifth of a worker's start.
+    """Run one of Celery's programs, as ``celery --quiet NAME OPTIONS`` does.
+
+    `app.start` would load them all, with a shell: a fifth of a worker's start. It also takes the
+    broker's URL and modules to import from BROKER_URL, APP, LOADER and CONFIG_MODULE.
+    """
+    import click
     from celery.bin.base import CLIContext
 
-    program = getattr(import_module(f"celery.bin.{name}"), name)
+    # What asks for the current app must not make one: that would read celeryconfig.py.
+    app.set_default()
+    if name == "worker":
+        setattr(import_module("celery.apps.worker"), "safe_say", _say_in_a_signal)  # noqa: B010
+    program = getattr(import_module(_PROGRAMS[name]), name)
+    # Quiet: its banner does not belong in a log.
     context = CLIContext(app, no_color="NO_COLOR" in os.environ, workdir=None, quiet=True)
-    program.main(list(options), f"cratesort {name}", standalone_mode=False, obj=context)
+    program.main(
+        list(options),
+        f"cratesort {name}",
+        standalone_mode=False,
+        obj=context,
+        parent=click.Context(click.Command("celery")),  # Flower looks at its options
+    )
 
 
 def _say_in_a_signal(message: str, *_: Any) -> None:

@@ -77,6 +77,8 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         ) from error
     if file.stat().st_size == 0:
         file.unlink()  # it was only a test
+    for name in [name for name in os.environ if name.startswith("FLOWER_")]:
+        del os.environ[name]  # Flower would take another login or address from there
     from cli.services import flower_history
 
     flower_history.install()
@@ -93,6 +95,6 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         f"--state-save-interval={_SAVE_SECONDS * 1000}",
         f"--max-tasks={_MOST_TASKS}",
         "--tasks-columns=name,kwargs,state,received,started,runtime,worker,result,exception",
-        # A file flowerconfig.py in the folder at hand would be run.
+        # A file flowerconfig.py in the current folder would be run.
         f"--conf={os.devnull}",
     )

@@ -150,6 +150,9 @@ def _settings(settings: "Settings") -> Check:
     if Path(".env").is_file():
         sources += "; and a .env file here"
     where = "in this process" if settings.in_process else "through Redis, by workers"
+    unread = sorted(name for name in os.environ if name.startswith(("CELERY_", "FLOWER_")))
+    if unread:
+        sources += f"\nset, and not read: {', '.join(unread)}"
     return _good("settings", f"work is done {where}\n{sources}")
 
 
@@ -220,17 +223,18 @@ def _roots(settings: "Settings", known: dict[str, list[str]]) -> Iterator[Check]
 
 
 def _database(name: str, settings: "Settings") -> Check:
-    from db.engine import is_missing, reading, shown
+    from db.engine import connected_to, is_missing, reading, shown
     from db.migrate import current
     from db.reporting.counts import ledger_counts, sound_counts, sounds_without_root
 
-    url = shown(settings.database)
     if is_missing(settings.database):
         # A check must not create the database: a mistyped path would become an empty library.
+        url = shown(settings.database)
         return _look(name, f"{url} is not there yet; the first ingest makes it")
     with opened_database(settings) as (_, database):
         revision = current(database)
         with reading(database) as connection:
+            url = connected_to(connection)
             sounds = sound_counts(connection)
             ledger = ledger_counts(connection)
             without_root = sounds_without_root(connection)
@@ -281,15 +285,17 @@ def _queue(name: str, settings: "Settings") -> Check:
     )
 
 
-def _broker(name: str, _: "Settings") -> Check:
+def _broker(name: str, settings: "Settings") -> Check:
     from cli.services.preflight import broker_url_for
     from workers.broker_url import parse_broker_url
+    from workers.celery_ext.app import build_app
 
     url = broker_url_for("a worker")
     with parse_broker_url(url).client(answer_seconds=_PING_SECONDS) as client:
         info = client.info()
     policy = info.get("maxmemory_policy", "unknown")
-    detail = f"Redis {info['redis_version']} answers; memory policy {policy}"
+    used = build_app(settings).connection_for_read().as_uri()
+    detail = f"{used}\nRedis {info['redis_version']} answers; memory policy {policy}"
     if info.get("maxmemory") and policy != "noeviction":
         return _look(
             name,

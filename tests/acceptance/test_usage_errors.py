@@ -192,3 +192,28 @@ def test_what_postgresql_refuses_is_a_wrong_setting(run_cli, postgres_server, pa
     assert done.stderr.startswith("cratesort: the database refuses the login of CRATESORT_DATABASE")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_doctor_names_the_server_that_the_environment_filled_in(run_cli, postgres_url):
+    url = make_url(postgres_url)
+    settings = {
+        "CRATESORT_DATABASE_URL": url.set(host=None, port=None).render_as_string(False),
+        "PGHOST": str(url.host),
+        "PGPORT": str(url.port),
+        # These would write names in another encoding, or end each statement at once.
+        "PGCLIENTENCODING": "LATIN1",
+        "PGOPTIONS": "-c statement_timeout=1ms",
+    }
+    done = run_cli("doctor", settings=settings)
+    assert done.code == 0, done.stdout
+    assert f"@{url.host}:{url.port}/{url.database}, revision" in done.stdout
+
+
+def test_a_variable_that_names_another_server_than_the_url_is_refused(run_cli, postgres_url):
+    settings = {"CRATESORT_DATABASE_URL": postgres_url, "PGHOSTADDR": "127.0.0.9"}
+    done = run_cli("status", settings=settings)
+    assert (done.code, done.stderr) == (
+        2,
+        "cratesort: CRATESORT_DATABASE_URL: PGHOSTADDR is set too and names another address than "
+        "the URL's: unset PGHOSTADDR\n",
+    )

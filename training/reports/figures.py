@@ -44,6 +44,7 @@ _FEW_VALUES: Final = 10
 
 #: Any: matplotlib types this as a dictionary of its three hundred names.
 _STYLE: Final[Any] = {
+    **mpl.rcParamsDefault,  # and not what a file matplotlibrc in the current folder says
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same drawing on every machine
     "font.size": 8.5,
     "axes.titlesize": 8.5,

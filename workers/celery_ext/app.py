@@ -5,11 +5,14 @@ that it has it. So the database is the queue of record, and Redis only wakes wor
 settings below bound redelivery, make publishing fail fast, and keep acknowledgements truthful.
 """
 
+import importlib
+from types import ModuleType
 from typing import Any, Final
 
 from billiard.common import terminate_handler_fired
 from celery import Celery, Task
 from celery.exceptions import Retry
+from celery.loaders.app import AppLoader
 from kombu.entity import Exchange, Queue
 
 from workers.broker_url import parse_broker_url
@@ -70,6 +73,30 @@ class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
             raise TaskFailedError.of(error) from error
 
 
+class _Loader(AppLoader):  # type: ignore[misc]  # Celery publishes no types
+    """Imports what is installed; Celery's own loader looks into the current folder first."""
+
+    def import_from_cwd(self, module: str, imp: Any = None, package: Any = None) -> ModuleType:  # noqa: ARG002
+        """Import a module; its name is Celery's."""
+        return importlib.import_module(module, package)
+
+    def read_configuration(self, env: str = "") -> None:
+        """Leave the module that CELERY_CONFIG_MODULE names alone."""
+
+
+class _App(Celery):  # type: ignore[misc]  # Celery publishes no types
+    """Celery's app, configured by our settings alone.
+
+    To Celery, CELERY_BROKER_URL, CELERY_BROKER_READ_URL, CELERY_BROKER_WRITE_URL and
+    CELERY_RESULT_BACKEND count more than its configuration.
+    """
+
+    backend_cls = "disabled"
+
+    def _connection(self, _url: str | None, **options: Any) -> Any:
+        return super()._connection(self.conf.first("broker_url"), **options)
+
+
 def queue_of(root: str, *, interactive: bool = False) -> Queue:
     """Return the queue of a library root's batches; only workers that have the root serve it."""
     return _queue(f"{INTERACTIVE_QUEUE if interactive else CLASSIFY_QUEUE}.{root}")
@@ -78,7 +105,14 @@ def queue_of(root: str, *, interactive: bool = False) -> Queue:
 def build_app(settings: Settings) -> Celery:
     """Return the app for these settings; without a broker it only defines tasks."""
     redis_transport.install()
-    app = Celery("cratesort", task_cls=LimitedTask, include=TASK_MODULES, set_as_current=False)
+    app = _App(
+        "cratesort",
+        loader=_Loader,  # CELERY_LOADER would name another one
+        fixups=[],  # Celery's own is Django's, which adds the current folder to sys.path
+        task_cls=LimitedTask,
+        include=TASK_MODULES,
+        set_as_current=False,
+    )
     app.conf.update(configuration(settings))
     if settings.broker_url is not None:
         broker = parse_broker_url(settings.broker_url.get_secret_value())

@@ -36,6 +36,13 @@ def test_a_url_is_shown_without_its_password_wherever_that_stands(options):
     assert url.endswith("host/name")
 
 
+@pytest.mark.parametrize("name", ["PGHOSTADDR", "PGSERVICE", "PGDATESTYLE", "PGTZ"])
+def test_a_variable_that_libpq_prefers_to_the_url_is_refused_by_its_name(monkeypatch, name):
+    monkeypatch.setenv(name, "anything")
+    with pytest.raises(DatabaseUrlError, match=f"^{name} is set too .*: unset {name}$"):
+        create_engine("postgresql://me@host/name")
+
+
 @pytest.mark.parametrize("path", ["{home}/a/b/c.db", "~/a/b/c.db"], ids=["absolute", "tilde"])
 def test_an_sqlite_file_is_made_with_the_folders_above_it(tmp_path, monkeypatch, path):
     monkeypatch.setenv("HOME", str(tmp_path))
