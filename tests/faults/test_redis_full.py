@@ -1,8 +1,12 @@
 """Redis that is full and evicts nothing: it refuses writes, and the work waits in the ledger."""
 
+import kombu
+import pytest
 import redis
 
 from tests.support.servers.lifecycle import wait_until
+from workers.celery_ext.app import build_app
+from workers.settings import Settings
 
 
 def test_the_work_waits_until_there_is_room(fleet):
@@ -27,3 +31,27 @@ def test_the_work_waits_until_there_is_room(fleet):
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
+
+
+def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused(fleet):
+    """Without it a worker of two children takes nothing any more after two refusals."""
+    # Given a message in hand where there may be one
+    app = build_app(Settings(broker_url=fleet.broker_url))
+    with redis.Redis.from_url(fleet.broker_url) as client, app.connection_for_read() as connection:
+        channel = connection.default_channel
+        queue = kombu.Queue("a queue", channel=channel)
+        queue.declare()
+        kombu.Producer(channel, routing_key=queue.name).publish({})
+        channel.basic_qos(0, 1, False)
+        message = queue.get()
+        assert not channel.qos.can_consume()
+        # When a full Redis refuses to forget it
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(redis.ResponseError, match="maxmemory"):
+                message.ack()
+        finally:
+            client.config_set("maxmemory", 0)
+        # Then there may be another one
+        assert channel.qos.can_consume()

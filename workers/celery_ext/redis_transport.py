@@ -13,7 +13,7 @@ import logging
 from typing import Any, Final
 
 import kombu.transport
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,19 @@ class _TolerantDelivery:
 
 
 class TolerantQoS(redis.QoS):
-    """Tracks unacknowledged messages; survives foreign entries among them."""
+    """Tracks unacknowledged messages; survives foreign entries among them, and refusals."""
+
+    def ack(self, delivery_tag: Any) -> None:
+        """Take a message from those in hand, even if Redis refuses to forget it.
+
+        Counted on, some of them would leave no room for another message. What Redis kept comes
+        again, and its batch is not to be claimed.
+        """
+        try:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+        except ResponseError:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+            raise
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put an unacknowledged message back on its list, or drop what is no message."""
