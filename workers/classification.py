@@ -1,5 +1,6 @@
 """One batch: claim it, read its headers, run the model once, write its rows, all or nothing."""
 
+import functools
 import logging
 import time
 import uuid
@@ -24,6 +25,7 @@ from workers.logging_setup import BatchLogger
 from workers.reading.host_faults import HOST_TRIES, folders_are_gone, host_fault
 from workers.reading.sound_headers import SoundReading, read_headers
 from workers.recovery.failure_policy import Ending, HandBack, Leave, carry_out, decide
+from workers.recovery.unwritable_rows import without_unwritable
 from workers.serving.predictions import model_input, predict, sound_attributes
 from workers.settings import Settings
 
@@ -170,27 +172,22 @@ def _classify_claimed(
         for (path, outcome), of_folder in zip(read_files, pack_mates, strict=True)
     ]
     results = _results(claimed, entries, readings, predict(classifier, inputs), settings)
-    predicted = time.perf_counter()
-    errors = Counter(
-        str(result.outcome.code) for result in results if isinstance(result.outcome, Failure)
+    seconds = {
+        "headers_seconds": read - started,
+        "folders_seconds": listed - read,
+        "model_seconds": time.perf_counter() - listed,
+    }
+    write = functools.partial(
+        _write, claimed, entries, context, seconds=seconds, only_known=are_gone
     )
-    outcome = BatchOutcome(len(results) - errors.total(), errors)
-    counts = {"classified": outcome.classified, "failed": outcome.failed}
-    with context.database.begin() as connection:
-        if not ledger.finish(
-            connection, claimed.id, token=claimed.token, entries=entries, **counts
-        ):
-            raise LeaseLostError
-        # A row that was moved or forgotten since the batch was written does not come back.
-        sounds.save(connection, results, only_known=are_gone)
-        seconds = {
-            "headers_seconds": read - started,
-            "folders_seconds": listed - read,
-            "model_seconds": predicted - listed,
-            "database_seconds": time.perf_counter() - predicted,
-        }
-        times = BatchTimes(waited_seconds=claimed.waited_seconds, **seconds)
-        batch_metrics.save(connection, claimed.id, times, results)
+    try:
+        outcome = write(results)
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        if Fault.of(error) is not Fault.BUG:
+            raise
+        outcome = write(without_unwritable(context.database, results))
     log.info(
         "batch %d of ingest %d: %r; headers %.0f ms, folders %.0f ms, "
         "model %.0f ms, database %.0f ms; model %s",
@@ -203,10 +200,40 @@ def _classify_claimed(
             "ingest": claimed.ingest_id,
             "batch": claimed.id,
             "model_version": classifier.version,
-            **counts,
+            "classified": outcome.classified,
+            "failed": outcome.failed,
             **{name: round(value, 4) for name, value in seconds.items()},
         },
     )
+    return outcome
+
+
+def _write(
+    claimed: ClaimedBatch,
+    entries: list[BatchEntry],
+    context: WorkContext,
+    results: list[SoundResult],
+    *,
+    seconds: dict[str, float],
+    only_known: bool,
+) -> BatchOutcome:
+    """Write a batch's rows and close it, or raise LeaseLostError; add what it took to `seconds`."""
+    started = time.perf_counter()
+    errors = Counter(
+        str(result.outcome.code) for result in results if isinstance(result.outcome, Failure)
+    )
+    outcome = BatchOutcome(len(results) - errors.total(), errors)
+    counts = {"classified": outcome.classified, "failed": outcome.failed}
+    with context.database.begin() as connection:
+        if not ledger.finish(
+            connection, claimed.id, token=claimed.token, entries=entries, **counts
+        ):
+            raise LeaseLostError
+        # A row that was moved or forgotten since the batch was written does not come back.
+        sounds.save(connection, results, only_known=only_known)
+        seconds["database_seconds"] = time.perf_counter() - started
+        times = BatchTimes(waited_seconds=claimed.waited_seconds, **seconds)
+        batch_metrics.save(connection, claimed.id, times, results)
     return outcome
 
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import sqlalchemy.exc
 from pydantic import SecretStr
 
 from classifier.errors import ErrorCode, SoundError
@@ -508,6 +509,73 @@ def test_a_batch_that_does_not_fit_into_its_worker_is_halved_until_it_does(
     assert {row.path for row in read_rows(database_url)} == set(all_names)
     assert sum(batch["sound_count"] for batch in batch_rows()) == len(all_names)
     assert [row.path for row in read_rows(database_url) if row.error_code] == ["letter.wav"]
+
+
+# Rows that the database refuses
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"frame_count": 2**70}, id="a number beyond its column"),
+        pytest.param({"note": "half of a pair \udcff"}, id="a text that is no Unicode"),
+        pytest.param({"note": "a NUL \0"}, id="a text that PostgreSQL does not take"),
+    ],
+)
+def test_a_row_that_cannot_be_written_is_an_error_row_and_costs_no_other(
+    queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url, changed
+):
+    # Given a sound among others of which we say what a column cannot hold
+    read_header, bad = sound_headers.read_header, all_names[2]
+
+    def reading(fd, size_bytes, name):
+        found = read_header(fd, size_bytes, name)
+        if name != bad:
+            return found
+        if "note" in changed:
+            return found._replace(note=changed["note"])
+        return found._replace(header=found.header._replace(**changed))
+
+    monkeypatch.setattr(sound_headers, "read_header", reading)
+    # When its batch is classified
+    outcome = classify_batch(queued(all_names), context)
+    # Then its row says so at once, and all others are as ever
+    rows = {row.path: row for row in read_rows(database_url)}
+    assert sorted(rows) == all_names
+    assert [name for name in all_names if not rows[name].category] in (
+        [bad, "letter.wav"],
+        ["letter.wav"],  # SQLite holds a NUL
+    )
+    if not rows[bad].category:
+        assert rows[bad].error_code == "internal_error"
+        assert rows[bad].error_message.startswith("its row cannot be written: ")
+        assert rows[bad].file_size_bytes > 0
+    (batch,) = batch_rows()
+    assert (batch["state"], batch["attempts"]) == (BatchState.DONE, 0)
+    assert (batch["classified"], batch["failed"]) == (outcome.classified, outcome.failed)
+
+
+def test_even_a_path_that_no_column_holds_ends_with_a_row(
+    queued, context, all_names, batch_rows, read_rows, database_url
+):
+    classify_batch(queued([all_names[0], "half \udcff.wav"]), context)
+    rows = {row.path: row.error_code for row in read_rows(database_url)}
+    assert rows == {all_names[0]: None, "half \\udcff.wav": "internal_error"}
+    assert [batch["state"] for batch in batch_rows()] == [BatchState.DONE]
+
+
+def test_a_table_that_takes_no_row_at_all_is_no_fault_of_the_sounds(
+    queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url
+):
+    def without_a_column(*_arguments, **_options):
+        raise sqlalchemy.exc.ProgrammingError("INSERT", {}, Exception("no such column"))
+
+    monkeypatch.setattr(classification.sounds, "save", without_a_column)
+    with pytest.raises(sqlalchemy.exc.ProgrammingError):
+        classify_batch(queued(all_names), context)
+    (row,) = batch_rows()
+    assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
+    assert read_rows(database_url) == []
 
 
 def test_a_link_that_leads_out_of_the_root_is_not_read(

@@ -11,15 +11,16 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection
 
 from classifier.errors import ErrorCode
-from classifier.files.paths import path_bytes, printable
+from classifier.files.paths import path_bytes
 from classifier.files.safe_open import mtime_ns
 from db.queue import ledger, recovery
 from db.queue.batch import ClaimedBatch, held_entries
 from db.queue.recovery import AttemptOutcome
 from db.results import sounds
-from db.results.sounds import Failure, SoundResult
+from db.results.sounds import Failure
 from workers.faults import Fault
 from workers.library_roots import LibraryRoot
+from workers.recovery.unwritable_rows import error_row, shown_reason
 from workers.settings import ConfigurationError, Settings
 
 _MESSAGES: Final = {
@@ -27,8 +28,6 @@ _MESSAGES: Final = {
     ErrorCode.TIMED_OUT: "reading it did not end within the time limit",
     ErrorCode.INTERNAL_ERROR: "cratesort itself failed on it, again and alone",
 }
-
-_REASON_CHARACTERS: Final = 1000
 
 
 class Ending(Enum):
@@ -135,8 +134,7 @@ def carry_out(
                 _close(connection, batch, settings, Failure(code, reason))
                 return outcome
     if outcome is not None and reason:
-        # Printable: a name in it may hold what a column cannot.
-        recovery.record_reason(connection, batch.id, printable(reason)[:_REASON_CHARACTERS])
+        recovery.record_reason(connection, batch.id, shown_reason(reason))
     return outcome
 
 
@@ -149,11 +147,7 @@ def _close(
     for entry in entries:
         # Recorded, so that the file is tried again only after it was replaced.
         size, mtime = _size_and_mtime(batch.root, entry.path, settings)
-        rows.append(
-            SoundResult(
-                batch.root, entry.path, entry.pack, entry.vendor, size, mtime, None, failure
-            )
-        )
+        rows.append(error_row(batch.root, entry, failure, file_size_bytes=size, mtime_ns=mtime))
     counts = {"classified": 0, "failed": len(rows)}
     if ledger.finish(connection, batch.id, token=batch.token, entries=entries, **counts):
         sounds.save(connection, rows)
