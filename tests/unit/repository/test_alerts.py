@@ -60,8 +60,8 @@ def stated(rule, key):
     return value
 
 
-def test_there_are_ten():
-    assert len(dict(RULES)) == len(RULES) == 10
+def test_there_are_eleven():
+    assert len(dict(RULES)) == len(RULES) == 11
 
 
 @each_rule
