@@ -1,5 +1,6 @@
 """Where the SQL of PostgreSQL and SQLite differs: clocks, locks, limits, inserts."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,6 +129,14 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
         yield
     finally:
         driver.set_progress_handler(None, _SQLITE_STEPS)
+
+
+def unlimited(connection: Connection) -> None:
+    """Let the statements of a transaction take as long as they need; SQLite's always may."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        driver: Any = connection.connection.dbapi_connection
+        driver.silence_seconds = math.inf
 
 
 def first_rows_first(connection: Connection) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
@@ -16,15 +16,27 @@ SQLITE_BUSY_SECONDS: Final = 60.0
 
 _SQLITE_CACHE_KIB: Final = 32 * 1024
 
-# One statement of ours never takes this long; a wait that does is a lock nobody releases.
-#
+
+class Patience(NamedTuple):
+    """How long a session may run one statement, wait for a lock, and idle in a transaction."""
+
+    statement_seconds: int
+    lock_seconds: int
+    idle_seconds: int
+
+
+#: No statement of a command takes longer; a wait that does is for a lock that is never released.
+#: Whoever reads `cratesort results` may pause in mid-stream.
+COMMAND: Final = Patience(statement_seconds=60, lock_seconds=20, idle_seconds=120)
+#: A worker's and an intake's take milliseconds, and what hangs should be tried again within 30 s:
+#: 10 s, the margin of `db.postgres_connection`, a back-off of 5 s, a sweep every 10 s. When they
+#: give a connection up, the server has released its locks.
+SERVICE: Final = Patience(statement_seconds=10, lock_seconds=5, idle_seconds=15)
+
 # Plans are made anew for each execution (0.1 ms): one that was made once, for the empty table of a
 # first ingest, reads all of it for each batch, and nothing tells it that there are two million rows
 # by now.
-_POSTGRES_OPTIONS: Final = (
-    "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=120s "
-    "-c plan_cache_mode=force_custom_plan -c timezone=utc"
-)
+_POSTGRES_OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c timezone=utc"
 
 #: What libpq reads of the environment beside the URL, and what it would then take from there
 #: (https://www.postgresql.org/docs/current/libpq-envars.html). Others fill in what a URL leaves
@@ -92,12 +104,13 @@ def is_missing(url: str) -> bool:
     return parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists()
 
 
-def create_engine(url: str) -> Engine:
+def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
     """Return a new engine; nothing is connected yet.
 
     Made once a process and *after* a fork: two processes must not share a connection.
 
     - `url`: as for `parse_url`. The folder of an SQLite file is created.
+    - `patience`: of PostgreSQL and with it; `COMMAND` or `SERVICE`.
 
     Raises DatabaseUrlError as `parse_url` does.
     """
@@ -110,7 +123,7 @@ def create_engine(url: str) -> Engine:
     try:
         engine = sqlalchemy.create_engine(
             parsed,
-            connect_args=_connect_args(dialect),
+            connect_args=_connect_args(dialect, patience),
             # A connection that died while idle is replaced, not handed to a batch.
             pool_pre_ping=dialect == "postgresql",
             # Errors must not print the rows they were about, nor a URL.
@@ -120,6 +133,8 @@ def create_engine(url: str) -> Engine:
         raise DatabaseUrlError(str(error)) from error
     if dialect == "sqlite":
         _prepare_sqlite(engine)
+    else:
+        _prepare_postgres(engine, patience)
     return engine
 
 
@@ -138,20 +153,35 @@ def _refuse_variables() -> None:
             raise DatabaseUrlError(f"{name} is set too and names {taken}: unset {name}")
 
 
-def _connect_args(dialect: str) -> dict[str, Any]:
+def _connect_args(dialect: str, patience: Patience) -> dict[str, Any]:
     """Return what the driver is given when it connects."""
     if dialect == "postgresql":
         return {
             "connect_timeout": 5,
-            "options": _POSTGRES_OPTIONS,
-            # A host that vanished is noticed in about 20 s instead of the kernel's two hours.
+            "options": f"{_POSTGRES_OPTIONS} -c statement_timeout={patience.statement_seconds}s "
+            f"-c lock_timeout={patience.lock_seconds}s "
+            f"-c idle_in_transaction_session_timeout={patience.idle_seconds}s",
+            # Packets that are lost are noticed in about 20 s: by the first three while nothing was
+            # sent (by default two hours), by the last while something is unacknowledged (16 min).
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
             "application_name": "cratesort",
             "client_encoding": "utf8",
         }
     return {"timeout": SQLITE_BUSY_SECONDS}
+
+
+def _prepare_postgres(engine: Engine, patience: Patience) -> None:
+    """Have new connections of `engine` notice a server that falls silent."""
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
+        # Here: SQLite needs no driver of PostgreSQL.
+        from db.postgres_connection import BoundedConnection
+
+        return BoundedConnection.open(patience.statement_seconds, *args, **parameters)
 
 
 def _prepare_sqlite(engine: Engine) -> None:

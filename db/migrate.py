@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Engine, inspect, select, text
 
 from classifier.errors import CratesortError
+from db.dialects import unlimited
 from db.engine import create_engine, reading
 from db.tables import compatibility
 
@@ -85,7 +86,7 @@ def upgrade_engine(engine: Engine) -> str | None:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
             # An index of a large table takes longer than any other statement of ours may.
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            unlimited(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, HEAD)

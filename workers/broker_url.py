@@ -7,6 +7,7 @@ sentinel://[[USER]:PASSWORD@]HOST[:PORT][;sentinel://HOST...][/DATABASE]?master_
 """
 
 import os
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -33,6 +34,18 @@ _PARAMETERS: Final = {
     "rediss": _DATABASE | _TLS,
     "redis+socket": {*_DATABASE, "username", "password"},
     "sentinel": {*_DATABASE, "master_name", "sentinel_username", "sentinel_password"},
+}
+#: For each connection: lost packets are noticed in about 10 s, while it is idle and while something
+#: is unacknowledged. Each system has its own selection of them.
+TCP_OPTIONS: Final = {
+    getattr(socket, name): value
+    for name, value in {
+        "TCP_KEEPIDLE": 4,
+        "TCP_KEEPINTVL": 2,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 10_000,  # milliseconds
+    }.items()
+    if hasattr(socket, name)
 }
 _YES_AND_NO: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -66,6 +79,8 @@ class BrokerUrl:
         patience: dict[str, Any] = {
             "socket_timeout": answer_seconds,
             "socket_connect_timeout": answer_seconds,
+            "socket_keepalive": True,
+            "socket_keepalive_options": TCP_OPTIONS,
             # The caller decides what to do when Redis is away.
             "retry": Retry(NoBackoff(), 0),
         }

@@ -14,7 +14,7 @@ from billiard.common import terminate_handler_fired
 from celery import signals
 from sqlalchemy import Engine
 
-from db.engine import create_engine
+from db.engine import COMMAND, SERVICE, create_engine
 from db.errors import is_away, plain
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
@@ -91,7 +91,9 @@ def _classifies() -> bool:
 # By process id: a forked process must not use what it inherited.
 @functools.lru_cache(maxsize=1)
 def _database_of(_pid: int) -> Engine:
-    return create_engine(load_settings().database)
+    # A training run reads large tables.
+    patience = COMMAND if TRAINING_QUEUE in _served else SERVICE
+    return create_engine(load_settings().database, patience)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from db.engine import Patience
     from workers.settings import Settings
 
 #: Of the sounds of one machine in the database of a fleet.
@@ -18,18 +19,21 @@ ROOT_ADVICE: Final = (
 
 
 @contextmanager
-def opened_database(settings: "Settings | None" = None) -> "Iterator[tuple[Settings, Engine]]":
+def opened_database(
+    settings: "Settings | None" = None, patience: "Patience | None" = None
+) -> "Iterator[tuple[Settings, Engine]]":
     """Give the settings and their database for the block, after checking its tables.
 
-    Settings are read from the environment when not given. SQLite's tables are created where there
-    are none; other tables of another version raise `db.migrate.SchemaError`.
+    Settings are read from the environment when not given, and `patience` is a command's. SQLite's
+    tables are created where there are none; other tables of another version raise
+    `db.migrate.SchemaError`.
     """
-    from db.engine import create_engine
+    from db.engine import COMMAND, create_engine
     from db.migrate import require_current
     from workers.settings import load_settings
 
     settings = settings or load_settings()
-    database = create_engine(settings.database)
+    database = create_engine(settings.database, patience or COMMAND)
     try:
         require_current(database)
         yield settings, database

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from classifier.errors import CratesortError
 from cli.metrics.background_query import BackgroundQuery
 from db import dialects
-from db.engine import create_engine, is_missing, reading
+from db.engine import SERVICE, create_engine, is_missing, reading
 from db.migrate import require_current
 from db.queue import root_names
 from db.registry import training_runs
@@ -98,7 +98,7 @@ class MetricReader:
     def _engine(self) -> Engine:
         if is_missing(self._settings.database):
             raise NoDatabaseError("its file is not there yet; the first ingest makes it")
-        engine = create_engine(self._settings.database)
+        engine = create_engine(self._settings.database, SERVICE)
         require_current(engine)
         return engine
 

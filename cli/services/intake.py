@@ -28,6 +28,7 @@ def intake() -> None:
     is written to the ledger first.
     """
     require_broker("an intake")
+    from db.engine import SERVICE
     from tasks.inbox.consumer import Intake
     from workers.celery_ext.app import build_app
     from workers.settings import load_settings
@@ -39,7 +40,7 @@ def intake() -> None:
             "CRATESORT_LIBRARY_ROOTS (packs=/mnt/packs), the same names on every host"
         )
     set_up_logging(settings.log_level, settings.log_format)
-    with opened_database(settings) as (_, database):
+    with opened_database(settings, SERVICE) as (_, database):
         told_to_stop = threading.Event()
         code = Exit.DONE
 

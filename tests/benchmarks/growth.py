@@ -25,6 +25,7 @@ from sqlalchemy import JSON, Connection, Engine, Table, insert, text
 
 from classifier.categories import CATEGORIES, N_CATEGORIES
 from classifier.errors import ErrorCode
+from db.dialects import unlimited
 from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.registry.bundles import champion_version
@@ -218,8 +219,9 @@ def fill(engine: Engine, count: int) -> None:
     postgres = engine.dialect.name == "postgresql"
     with engine.begin() as connection:
         # Or PostgreSQL would give up, and SQLite would read its indexes from disk all the time.
-        patient = "SET LOCAL statement_timeout = 0" if postgres else "PRAGMA cache_size = -1000000"
-        connection.execute(text(patient))
+        unlimited(connection)
+        if not postgres:
+            connection.execute(text("PRAGMA cache_size = -1000000"))
         for table, rows in made:
             if postgres:
                 _copy(connection, table, rows)
@@ -228,6 +230,7 @@ def fill(engine: Engine, count: int) -> None:
                 connection.execute(insert(table), some)
     if postgres:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            unlimited(connection)
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("VACUUM ANALYZE"))
             for table in (ingests, batches, sounds):  # their rows came with ids of their own

@@ -15,7 +15,7 @@ from celery.exceptions import Retry
 from celery.loaders.app import AppLoader
 from kombu.entity import Exchange, Queue
 
-from workers.broker_url import parse_broker_url
+from workers.broker_url import TCP_OPTIONS, parse_broker_url
 from workers.celery_ext import redis_transport
 from workers.errors import TaskFailedError
 from workers.settings import Settings, load_settings
@@ -155,8 +155,11 @@ def configuration(settings: Settings) -> dict[str, Any]:
             # Publishing to a frozen Redis fails after 5 s; without these it blocked over 30.
             "socket_timeout": 5,
             "socket_connect_timeout": 3,
-            "health_check_interval": 10,
+            # A connection that has not answered a BRPOP of 1 s for this much longer is replaced;
+            # looked for every 5 s, and before a command on a connection that was idle as long.
+            "health_check_interval": 5,
             "socket_keepalive": True,
+            "socket_keepalive_options": TCP_OPTIONS,
             # No retries inside a publish: the ledger has the work, and a sweep publishes it.
             "max_retries": 0,
             # Batches of dead workers and interactive batches go before the rest. kombu keeps a

@@ -54,9 +54,13 @@ class _SupervisorProcess:
         return shared_health()
 
     def ensure(self) -> None:
-        """Start the supervisor if none runs."""
+        """Start the supervisor if none runs; end one that has not finished a round for too long."""
         ended = None if self._process is None else self._process.poll()
         if self._process is not None and ended is None:
+            if not self.health.supervisor.is_up:
+                log.error("the supervisor stands still and is killed")
+                self._process.kill()
+                self.health.supervisor.expect_supervisor()  # logged once
             return
         if time.monotonic() - self._started < _RESTART_SECONDS:
             return
@@ -64,6 +68,7 @@ class _SupervisorProcess:
             log.error("the supervisor ended with code %d; another one is started", ended)
         self._started = time.monotonic()
         self.health.database.expect_supervisor()
+        self.health.supervisor.expect_supervisor()
         # The new process inherits the blocked signals, so that a Ctrl-C does not end it before it
         # handles them. Signals to this process are delivered after they are unblocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

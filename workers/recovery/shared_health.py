@@ -1,7 +1,8 @@
 """What answers a worker: the database and its library roots, in memory that its processes share.
 
-The supervisor writes when each of them last answered; the parent takes no messages of what is away.
-A child that meets an error writes so at once. Nobody waits for another, so nobody can hang another.
+The supervisor writes when each of them last answered, and when it last finished a round of its own;
+the parent takes no messages of what is away, and replaces a supervisor that stands still. A child
+that meets an error writes so at once. Nobody waits for another, so nobody can hang another.
 """
 
 import functools
@@ -23,6 +24,8 @@ _UNTIL: Final = struct.Struct("<d")
 _DATABASE_TIMEOUT_SECONDS: Final = 5.0
 #: Listing a root may take long on slow storage.
 _ROOT_TIMEOUT_SECONDS: Final = 20.0
+#: Longer than a round in which a connection is given up (`db.engine.SERVICE`).
+_SUPERVISOR_TIMEOUT_SECONDS: Final = 30.0
 #: Longer than a supervisor takes to load, even on a machine that starts many of them.
 _START_SECONDS: Final = 60.0
 
@@ -68,18 +71,19 @@ class Health:
 
 
 class SharedHealth:
-    """The health of all of them, behind an inherited descriptor `fd`.
+    """The health of all of them and of the supervisor, behind an inherited descriptor `fd`.
 
     - `roots`: names of the host's library roots.
     """
 
     def __init__(self, fd: int, roots: Collection[str]) -> None:
         self.fd = fd
-        memory = mmap.mmap(fd, _LAYOUT.size * (1 + len(roots)))
+        memory = mmap.mmap(fd, _LAYOUT.size * (2 + len(roots)))
         self.database = Health(memory, 0, _DATABASE_TIMEOUT_SECONDS)
+        self.supervisor = Health(memory, 1, _SUPERVISOR_TIMEOUT_SECONDS)
         self.roots = {
             name: Health(memory, place, _ROOT_TIMEOUT_SECONDS)
-            for place, name in enumerate(sorted(roots), start=1)
+            for place, name in enumerate(sorted(roots), start=2)
         }
 
     @classmethod
@@ -87,9 +91,9 @@ class SharedHealth:
         """Return a new one, for the parent, in which everything answers for now."""
         # Not memfd_create, which macOS lacks, nor an anonymous mapping, which has no descriptor.
         with tempfile.TemporaryFile() as file:
-            os.pwrite(file.fileno(), bytes(_LAYOUT.size * (1 + len(roots))), 0)
+            os.pwrite(file.fileno(), bytes(_LAYOUT.size * (2 + len(roots))), 0)
             health = cls(os.dup(file.fileno()), roots)
-        for one in (health.database, *health.roots.values()):
+        for one in (health.database, health.supervisor, *health.roots.values()):
             one.expect_supervisor()
         return health
 

@@ -29,7 +29,7 @@ from celery import Celery
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.engine import create_engine, reading
+from db.engine import SERVICE, create_engine, reading
 from db.errors import plain
 from db.queue import root_names
 from workers.celery_ext.app import build_app
@@ -78,7 +78,7 @@ class Supervisor:
     ) -> None:
         self._app = app
         self._settings = settings
-        self._database = create_engine(settings.database)
+        self._database = create_engine(settings.database, SERVICE)
         self._folder = settings.running_folder
         self._health = health
         self._parent_pid = parent_pid
@@ -108,6 +108,7 @@ class Supervisor:
         while not self._stopping.wait(_POLL_SECONDS):
             is_last = os.getppid() != self._parent_pid and not self._children()
             self._poll()
+            self._health.supervisor.report_up()
             if is_last:
                 return
         while self._children():

@@ -11,11 +11,13 @@ Not here: which test gets which server (`tests/conftest.py`).
 """
 
 from tests.support.servers.lifecycle import Server, ServerUnavailableError, running
+from tests.support.servers.network_namespace import NetworkNamespace
 from tests.support.servers.postgres_server import PostgresServer
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.tcp_proxy import TcpProxy
 
 __all__ = [
+    "NetworkNamespace",
     "PostgresServer",
     "RedisServer",
     "Server",

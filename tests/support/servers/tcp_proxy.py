@@ -7,8 +7,8 @@
 A frozen connection stays open and carries nothing: each end gets its packets acknowledged and never
 an answer, and does not hear when the other end closes. Options of TCP do not notice that.
 
-Not here: packets that are lost, which takes a network namespace, and servers that are frozen
-themselves (`lifecycle`).
+Not here: packets that are lost (`network_namespace`), and servers that are frozen themselves
+(`lifecycle`).
 """
 
 import asyncio
@@ -39,14 +39,16 @@ class _Link:
 class TcpProxy:
     """Forwards connections to a port of 127.0.0.1; its faults may be changed from any thread.
 
+    - `host`: where it listens.
     - `latency_seconds`: added to what is forwarded, in each direction.
     - `bytes_per_second`: of each connection, in each direction; None: unlimited.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, host: str = "127.0.0.1") -> None:
         self.latency_seconds = 0.0
         self.bytes_per_second: float | None = None
         self.port = 0
+        self._host = host
         self._server_port = server_port
         self._freezes_new = False
         self._links: set[_Link] = set()
@@ -66,14 +68,14 @@ class TcpProxy:
 
     def redirected(self, url: str) -> str:
         """Return the URL of the server as one that leads through the proxy."""
-        before, port, behind = url.rpartition(f":{self._server_port}")
-        assert port, "the URL of another server"
-        return f"{before}:{self.port}{behind}"
+        before, address, behind = url.rpartition(f"127.0.0.1:{self._server_port}")
+        assert address, "the URL of another server"
+        return f"{before}{self._host}:{self.port}{behind}"
 
     @property
-    def connections(self) -> int:
-        """How many connections are open, frozen ones included."""
-        return len(self._links)
+    def client_ports(self) -> list[int]:
+        """The clients' ports of all connections that are open, frozen ones included."""
+        return [link.writers[0].get_extra_info("peername")[1] for link in self._links]
 
     def freeze(self, *, new: bool = False) -> None:
         """Freeze the connections that are open; with `new`, also all that follow."""
@@ -94,7 +96,7 @@ class TcpProxy:
         return asyncio.run_coroutine_threadsafe(step, self._loop).result()
 
     async def _listen(self) -> int:
-        server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._forward, self._host, 0)
         port: int = server.sockets[0].getsockname()[1]
         return port
 
@@ -127,6 +129,8 @@ class TcpProxy:
             await asyncio.gather(
                 self._pump(link, reader, server), self._pump(link, answers, writer)
             )
+        except asyncio.CancelledError:
+            pass  # the proxy closes; asyncio would log this as an error
         finally:
             self._links.discard(link)
             link.cut()

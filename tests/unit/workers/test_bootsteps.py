@@ -1,5 +1,8 @@
 """A worker that holds while its database is away, and a Redis that fails meanwhile."""
 
+import signal
+import subprocess
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -157,3 +160,29 @@ def test_a_worker_begins_with_the_roots_that_are_there(tmp_path, monkeypatch):
     monkeypatch.setattr(bootsteps, "_supervisor", SimpleNamespace(health=health))
     bootsteps._look_at_roots()
     assert [name for name in names if health.roots[name].is_up] == ["there"]
+
+
+@pytest.fixture
+def supervisor(health, monkeypatch):
+    """A supervisor's process that stands still, as its parent sees it."""
+    monkeypatch.setattr(bootsteps, "shared_health", lambda: health)
+    supervisor = bootsteps._SupervisorProcess()
+    with subprocess.Popen(["sleep", "600"]) as process:
+        supervisor._process = process
+        yield supervisor
+        process.kill()
+
+
+def test_a_supervisor_that_finishes_its_rounds_is_left_alone(supervisor, health):
+    health.supervisor.report_up()
+    supervisor.ensure()
+    assert supervisor._process.poll() is None
+
+
+def test_a_supervisor_that_stands_still_is_killed_and_so_replaced(supervisor, health, monkeypatch):
+    """Without it, no batch of a dead child comes back and no message is taken, without end."""
+    health.supervisor.report_up()
+    later = time.monotonic() + 31
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    supervisor.ensure()
+    assert supervisor._process.wait() == -signal.SIGKILL
