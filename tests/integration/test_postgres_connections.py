@@ -16,6 +16,9 @@ from workers import child_process
 from workers.celery_ext.app import CLASSIFY_QUEUE, TRAINING_QUEUE
 from workers.faults import Fault
 
+#: What fails here mostly never ends.
+pytestmark = pytest.mark.timeout(30)
+
 
 @pytest.fixture
 def proxy(postgres_server):
