@@ -46,7 +46,8 @@ class FlowerError(CratesortError):
 @click.option(
     "--control",
     is_flag=True,
-    help="Let whoever is logged in stop workers and revoke tasks. Without it Flower only shows.",
+    help="Let whoever is logged in stop workers and revoke tasks, if those workers were started "
+    "with worker.enable_remote_control=true. Without it Flower only shows.",
 )
 def flower(address: str, port: int, state_file: Path | None, control: bool) -> None:
     """Watch workers and tasks in a browser, with Flower.
@@ -79,9 +80,13 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         file.unlink()  # it was only a test
     for name in [name for name in os.environ if name.startswith("FLOWER_")]:
         del os.environ[name]  # Flower would take another login or address from there
+    from flower.inspector import Inspector
+
     from cli.services import flower_history
 
     flower_history.install()
+    if not control:
+        Inspector.inspect_methods = ()  # no worker answers; Flower would wait, and warn
     start(
         "flower",
         f"--address={address}",
@@ -90,6 +95,7 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         # processes.
         f"--basic-auth={settings.flower_login.get_secret_value()}",
         f"--read-only={not control}",
+        "--enable-events=False",  # workers send them unasked
         "--persistent=True",
         f"--db={file}",
         f"--state-save-interval={_SAVE_SECONDS * 1000}",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from db.reporting.open_work import RootWork
     from workers.settings import Settings
 
-_PING_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 2.0
 _INDENT: Final = 17
 _PROBE_BYTES: Final = 65536
 
@@ -291,7 +291,7 @@ def _broker(name: str, settings: "Settings") -> Check:
     from workers.celery_ext.app import build_app
 
     url = broker_url_for("a worker")
-    with parse_broker_url(url).client(answer_seconds=_PING_SECONDS) as client:
+    with parse_broker_url(url).client(answer_seconds=_ANSWER_SECONDS) as client:
         info = client.info()
     policy = info.get("maxmemory_policy", "unknown")
     used = build_app(settings).connection_for_read().as_uri()
@@ -306,10 +306,14 @@ def _broker(name: str, settings: "Settings") -> Check:
 
 
 def _workers(name: str, settings: "Settings") -> Check:
-    from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, build_app
+    from cli.services.preflight import broker_url_for
+    from workers.broker_url import parse_broker_url
+    from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE
+    from workers.celery_ext.presence import announced
 
-    answers = build_app(settings).control.inspect(timeout=_PING_SECONDS).active_queues() or {}
-    served = {worker: {queue["name"] for queue in queues} for worker, queues in answers.items()}
+    url = broker_url_for("a worker")
+    with parse_broker_url(url).client(answer_seconds=_ANSWER_SECONDS) as client:
+        served = announced(client)
     takes = sorted(worker for worker in served if any("." in queue for queue in served[worker]))
     of_batches = {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}
     holds = sorted(

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import redis
 
 from tests.support import sounds
 from tests.support.command_line import clean_environment
@@ -125,10 +126,13 @@ def test_it_shows_to_who_is_logged_in_and_lets_nobody_do_anything(flower):
 def test_its_history_says_which_batch_a_task_was_and_survives_it(
     flower, fleet, worker_process, run_cli, folder, tmp_path
 ):
-    # Given a batch that was done while Flower ran
+    # Given a batch that was done while Flower ran, and what is no event
     (folder / "nothing.wav").touch()
     history = tmp_path / "history.db"
     first = flower("--state-file", str(history))
+    with redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]) as client:
+        for entry in (b"no JSON", b"[" * 100_000, b"{}"):
+            wait_until(lambda entry=entry: client.publish("/0.celeryev/x", entry), "it listens", 30)
     with worker_process("--concurrency", "1", settings=fleet):
         assert run_cli("ingest", folder, "--wait", settings=fleet).code == 1
         wait_until(lambda: first.tasks(), "Flower has heard of it", 30)

@@ -1,5 +1,6 @@
 """What nobody of ours would put into Redis: an unknown task, entries that are no messages."""
 
+import base64
 import json
 
 import redis
@@ -40,9 +41,14 @@ def test_a_message_cannot_give_itself_more_time(fleet):
 
 
 def test_an_unknown_task_is_dropped_and_the_work_goes_on(fleet):
-    """Without the registry of tasks, the worker runs what the message names."""
+    """Without the registry of tasks, the worker runs what the message names.
+
+    With Celery's remote control, it ends when any message says so.
+    """
     fleet.add(count=12)
     with fleet.worker() as worker:
+        with build_app(Settings(broker_url=fleet.broker_url)) as app:
+            app.control.broadcast("shutdown")
         send_unknown_task(fleet)
         wait_until(lambda: "unregistered task" in worker.log(), "it was read", 60)
         fleet.submit()
@@ -103,6 +109,24 @@ def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(fleet):
         fleet.submit()
         fleet.wait_until_done()
         assert parent in worker.processes()
+    fleet.assert_nothing_is_lost()
+
+
+def test_what_is_published_to_a_worker_that_obeys_remote_control_does_not_end_it(fleet):
+    """Without the careful transport, brackets that are published end all workers."""
+    fleet.add(count=4)
+    bodies = (b"", b"no JSON", b"[" * 100_000, b"5", b"[]", b'{"method": {}}', b'{"method": "x"}')
+    with (
+        fleet.worker("worker.enable_remote_control=true") as worker,
+        redis.Redis.from_url(fleet.broker_url) as client,
+        build_app(Settings(broker_url=fleet.broker_url)) as app,
+    ):
+        wait_until(lambda: app.control.ping(timeout=1), "it answers", 60)
+        for entry in (*ENTRIES, *(envelope(body=base64.b64encode(b).decode()) for b in bodies)):
+            assert client.publish("/0.celery.pidbox", entry) == 1
+        fleet.submit()
+        fleet.wait_until_done()
+        assert app.control.ping(timeout=5), worker.log()
     fleet.assert_nothing_is_lost()
 
 

@@ -1,5 +1,7 @@
 """Messages for batches: a Redis that is away, messages that were lost, and those that were not."""
 
+import base64
+import json
 import socketserver
 import threading
 
@@ -9,11 +11,14 @@ from pydantic import SecretStr
 from sqlalchemy import update
 
 from db.dialects import now
+from db.queue import ledger
+from db.queue.batch import BatchEntry
 from db.tables import batches
 from tasks.producer.notifier import Notifier
 from tests.support.servers.lifecycle import free_port
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import dispatch
+from workers.celery_ext.redis_transport import LONGEST_ENTRY_CHARACTERS
 from workers.recovery.ledger_sweep import sweep
 from workers.settings import Settings
 
@@ -117,3 +122,21 @@ def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
     # Then it sends none a second time
     assert swept.republished == 0
     assert client.llen("classify.library:3") == 3
+
+
+def test_paths_that_would_make_a_message_too_long_are_left_to_the_ledger(
+    redis_url, settings_for, database, client
+):
+    # Given a batch whose paths are as long as paths may be
+    entries = [BatchEntry(f"{number:04}" * 1_000, "a pack", "a vendor") for number in range(1_000)]
+    with database.begin() as connection:
+        ledger.add_batch(connection, ledger.open_ingest(connection, "a test"), "library", entries)
+    # When it is announced
+    settings = settings_for(redis_url)
+    with build_app(settings) as app:
+        assert dispatch(app, database, settings).published == 1
+    # Then its message is short enough for a worker, which reads the paths in the ledger
+    entry = client.rpop("classify.library:3")
+    assert len(entry) < LONGEST_ENTRY_CHARACTERS
+    _, keywords, _ = json.loads(base64.b64decode(json.loads(entry)["body"]))
+    assert keywords == {"version": 1, "batch_id": 1, "root": "library", "paths": []}

@@ -1,6 +1,7 @@
 """Messages that no producer of ours writes: a worker drops them and goes on."""
 
 import base64
+import bz2
 import json
 
 import pytest
@@ -24,6 +25,12 @@ HEADERS = {
     "a compression": {"compression": "application/x-bz2"},
     "a time in the next millennium": {"eta": "2999-01-01T00:00:00+00:00"},
 }
+#: A gigabyte of zeros in a kilobyte, for Python's codec of this name.
+ENVELOPES = {
+    "text in a codec of Python": {"content-type": "application/text", "content-encoding": "bz2"},
+    "an unknown form": {"content-type": "application/x-python-serialize"},
+}
+PACKED = base64.b64encode(bz2.compress(bytes(2**30 // 8)) * 8).decode()
 
 
 @pytest.fixture
@@ -40,6 +47,8 @@ def forged(message):
         yield message | {"body": base64.b64encode(json.dumps(body).encode()).decode()}
     for headers in HEADERS.values():
         yield message | {"headers": message["headers"] | headers}
+    for envelope in ENVELOPES.values():
+        yield message | envelope | {"body": PACKED}
 
 
 def test_a_worker_outlives_every_malformed_message(message, worker_process, fleet, wait_for_rows):
@@ -54,5 +63,5 @@ def test_a_worker_outlives_every_malformed_message(message, worker_process, flee
         wait_for_rows(fleet["CRATESORT_DATABASE_URL"])
 
         # Then it has dropped each with a line in its log, and done the work
-        assert worker.log().count("is dropped") == len(BODIES) + len(HEADERS)
+        assert worker.log().count("is dropped") == len(BODIES) + len(HEADERS) + len(ENVELOPES)
         assert worker.pid in worker.processes()

@@ -195,6 +195,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
             RETRAIN_TASK: {"queue": TRAINING_QUEUE},
         },
         # -- watching --------------------------------------------------------------------------
+        # A message could stop the worker, or let its pool grow without bound. Who wants it starts
+        # a worker with ``worker.enable_remote_control=true``.
+        "worker_enable_remote_control": False,
         # Without these Flower and exporters see nothing.
         "worker_send_task_events": True,
         "task_send_sent_event": True,

@@ -4,6 +4,7 @@ Batches are marked `queued` and committed first, then published; if that fails t
 again. After a crash between the two a queued batch has no message; a sweep publishes it again.
 """
 
+import json
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ from workers.celery_ext.app import (
     INTERACTIVE_QUEUE,
     queue_of,
 )
+from workers.celery_ext.redis_transport import LONGEST_ENTRY_CHARACTERS
 from workers.faults import BROKER_AWAY
 from workers.settings import Settings
 
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 
 #: Version of the message's arguments; a worker leaves versions it does not know to others.
 MESSAGE_VERSION: Final = 1
+
+#: In base64 and with the rest of the message, this is shorter than what is parsed.
+_LONGEST_PATHS: Final = LONGEST_ENTRY_CHARACTERS // 2
 
 #: What is shown of a path.
 _SHOWN_CHARACTERS: Final = 200
@@ -111,13 +116,16 @@ def _send(app: Celery, batch: QueuedBatch) -> None:
     first = printable(f"{batch.root}/{batch.paths[0]}".replace("//", "/", 1))
     if len(first) > _SHOWN_CHARACTERS:
         first = "..." + first[-_SHOWN_CHARACTERS:]
+    paths = list(batch.paths)
+    if len(json.dumps(paths)) > _LONGEST_PATHS:
+        paths = []  # a worker has them from the ledger
     app.send_task(
         CLASSIFY_TASK,
         kwargs={
             "version": MESSAGE_VERSION,
             "batch_id": batch.id,
             "root": batch.root,
-            "paths": list(batch.paths),
+            "paths": paths,
         },
         # A batch may be published again: each message needs an id of its own.
         task_id=f"batch-{batch.id}-{uuid.uuid4().hex[:8]}",

@@ -1,7 +1,8 @@
 """kombu's Redis transport, made tolerant of malformed entries and of a Redis that refuses commands.
 
 An entry that is not JSON, or lacks a part of the envelope, raises in kombu's event loop and ends
-the worker. Here it is dropped with one line in the log; the ledger still has the work.
+the worker; one of a few kilobytes may be gigabytes when it is decoded. Here both are dropped with
+one line in the log; the ledger still has the work. That holds for lists and for pub/sub.
 
 A Redis that answers with an error (full, a replica now, its disk gone) is a program error for kombu
 and ends the worker. Here it is a connection error: the worker reconnects until Redis works.
@@ -10,16 +11,26 @@ and ends the worker. Here it is a connection error: the worker reconnects until 
 import base64
 import binascii
 import logging
+from dataclasses import dataclass
 from typing import Any, Final
 
 import kombu.transport
 from kombu.transport import redis, virtual
+from kombu.utils import json
 from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
 
-#: What kombu raises when it reads an entry that is not JSON, or not the JSON it expects.
-_UNREADABLE: Final = (ValueError, TypeError, AttributeError, RecursionError)
+#: The longest entry that is parsed. Ours are shorter (`workers.celery_ext.dispatch`); parsed, one
+#: may take 25 times as much memory.
+LONGEST_ENTRY_CHARACTERS: Final = 4 * 1024 * 1024
+
+#: The only form of a body that is decoded. Another one may name a codec of Python that unpacks it
+#: (``bz2``), or a serialiser.
+_CONTENT: Final = {"content-type": "application/json", "content-encoding": "utf-8"}
+
+#: What kombu raises when an entry of those in hand is not what it expects.
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError)
 
 #: The parts of an envelope that kombu and Celery read without a check.
 _ENVELOPE: Final = {
@@ -35,11 +46,32 @@ _ENVELOPE: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Unparsed:
+    """Stands for an entry that is not parsed."""
+
+    reason: str
+
+
+def _loads(entry: str) -> Any:
+    if len(entry) > LONGEST_ENTRY_CHARACTERS:
+        return _Unparsed(f"it is longer than {LONGEST_ENTRY_CHARACTERS:,} characters")
+    try:
+        return json.loads(entry)  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever a parser, or a decoder of kombu's types, may raise
+        return _Unparsed(f"it is not JSON: {error}")
+
+
 def envelope_fault(message: Any) -> str | None:
     """Return what is wrong with the envelope of a parsed entry; None when nothing is."""
+    if isinstance(message, _Unparsed):
+        return message.reason
     fault = _missing_part(message, _ENVELOPE)
     if fault is not None:
         return fault
+    for name, expected in _CONTENT.items():
+        if message[name] != expected:
+            return f"its {name} is not {expected}"
     headers, properties = message["headers"], message["properties"]
     if not isinstance(headers.get("task", ""), str):
         return "its task is not text"
@@ -74,16 +106,12 @@ class _TolerantDelivery:
 
     connection_errors = (*redis.Transport.connection_errors, ResponseError)
 
-    #: Whether an error comes from the receivers of a message, and not from reading it.
-    delivering = False
-
     def _deliver(self, message: Any, queue: str) -> None:
         fault = envelope_fault(message)
         if fault is None:
-            self.delivering = True
             super()._deliver(message, queue)  # type: ignore[misc]  # the other base has it
         else:
-            log.error("an entry of the list %s is dropped: %s", queue, fault)
+            log.error("an entry of the list %s is dropped: %.500s", queue, fault)
 
 
 class TolerantQoS(redis.QoS):
@@ -112,25 +140,10 @@ class TolerantQoS(redis.QoS):
                 connection.hdel(self.unacked_key, tag)
 
 
-class _TolerantReading:
-    """For a channel: survives an entry that is not JSON, or not the JSON that kombu expects."""
+class Channel(redis.Channel):
+    """A channel of redis:// and rediss://."""
 
     QoS = TolerantQoS
-    connection: Any
-
-    def _brpop_read(self, **options: Any) -> Any:
-        self.connection.delivering = False
-        try:
-            return super()._brpop_read(**options)  # type: ignore[misc]  # the other base has it
-        except _UNREADABLE as error:
-            if self.connection.delivering:
-                raise
-            log.error("an entry of a list is dropped: it is not JSON: %s", error)
-            return True
-
-
-class Channel(_TolerantReading, redis.Channel):
-    """A channel of redis:// and rediss://."""
 
 
 class Transport(_TolerantDelivery, redis.Transport):
@@ -139,8 +152,10 @@ class Transport(_TolerantDelivery, redis.Transport):
     Channel = Channel
 
 
-class SentinelChannel(_TolerantReading, redis.SentinelChannel):
+class SentinelChannel(redis.SentinelChannel):
     """A channel of sentinel://."""
+
+    QoS = TolerantQoS
 
 
 class SentinelTransport(_TolerantDelivery, redis.SentinelTransport):
@@ -154,3 +169,5 @@ def install() -> None:
     own = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
     for scheme, name in own.items():
         kombu.transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{name}"
+    # What it parses entries of lists and of pub/sub with.
+    setattr(redis, "loads", _loads)  # noqa: B010

@@ -6,6 +6,7 @@ told to stop, and ends within a second on a second Ctrl-C.
 """
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any, Final
 from celery import Celery, bootsteps, signals
 from celery.worker.state import active_requests
 
+from workers.celery_ext import presence
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, RETRAIN_TASK, queue_of
 from workers.library_roots import LibraryRoot
 from workers.recovery.shared_health import SharedHealth, shared_health
@@ -26,6 +28,7 @@ from workers.settings import load_settings
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.5
+_ANNOUNCE_SECONDS: Final = 2.0
 #: A supervisor that ends at once is not restarted over and over.
 _RESTART_SECONDS: Final = 5.0
 #: How long a second Ctrl-C waits for the supervisor to return batches.
@@ -110,6 +113,8 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
         #: The queues the worker was started for.
         self._queues: list[str] = []
         self._holds = False
+        #: The queues that were announced, and when.
+        self._announced: tuple[list[str], float] = ([], -math.inf)
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
@@ -141,6 +146,10 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
         if self._holds and not holds:
             log.warning("the database is back: messages are taken again")
         self._holds = holds
+        queues, announced_at = self._announced
+        if queues != wanted or time.monotonic() - announced_at > _ANNOUNCE_SECONDS:
+            presence.announce(consumer.connection.default_channel, consumer.hostname, wanted)
+            self._announced = (wanted, time.monotonic())
 
     def _queues_of_roots(self) -> list[str]:
         return [
@@ -150,6 +159,20 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
             for root, health in _supervisor.health.roots.items()
             if health.is_up
         ]
+
+
+class PoolInEventLoop(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Lets the event loop look after the pool from its start.
+
+    Celery does so only when it consumes. A child that died while Redis refuses that, being full,
+    would end the worker: the pool does not give its pipes to the next one.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        """Register the pool, when it has started."""
+        worker.pool.register_with_event_loop(worker.hub)
 
 
 def _look_at_roots() -> None:
@@ -164,6 +187,7 @@ def _look_at_roots() -> None:
 
 def install(app: Celery, *, classifies: bool) -> None:
     """Add the steps to an app that is about to run a worker."""
+    app.steps["worker"].add(PoolInEventLoop)
     app.steps["consumer"].add(ConsumeWhatCanBeDone)
     if classifies:
         _supervisor.roots = sorted(_supervisor.health.roots)

@@ -21,6 +21,8 @@ class Consumer:
         self.failures = 0
         self.app = SimpleNamespace(amqp=SimpleNamespace(queues=self))
         self.timer = SimpleNamespace(call_repeatedly=lambda _seconds, poll, _args: poll)
+        self.hostname = "worker-1@host"
+        self.connection = SimpleNamespace(default_channel=None)
 
     @property
     def consume_from(self):
@@ -51,7 +53,17 @@ def health():
 
 
 @pytest.fixture
-def look(consumer, health, monkeypatch):
+def announced(monkeypatch):
+    """What the worker said last in Redis that it takes messages from."""
+    said = []
+    monkeypatch.setattr(
+        bootsteps.presence, "announce", lambda _channel, _worker, queues: said.append(queues)
+    )
+    return said
+
+
+@pytest.fixture
+def look(consumer, health, announced, monkeypatch):
     """Let the step look, while the database answers or does not; a failure starts it anew."""
     monkeypatch.setattr(
         bootsteps, "_supervisor", SimpleNamespace(health=health, ensure=lambda: None)
@@ -74,13 +86,15 @@ OF_PACKS = ["classify.packs", "interactive.packs"]
 OF_MORE = ["classify.more", "interactive.more"]
 
 
-def test_batches_are_taken_of_the_roots_that_are_there(consumer, health, look):
+def test_batches_are_taken_of_the_roots_that_are_there(consumer, health, look, announced):
     look()
     assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
+    assert sorted(announced[-1]) == sorted(consumer.consumed)
     # When a root is away, then its batches are left to other workers
     health.roots["packs"].report_down()
     look()
     assert sorted(consumer.consumed) == sorted(BASE + OF_MORE)
+    assert sorted(announced[-1]) == sorted(consumer.consumed)
     # Until it is back
     health.roots["packs"].report_up()
     look()

@@ -5,8 +5,13 @@ import json
 
 import kombu
 import pytest
+from kombu.transport import redis as kombu_redis
 
-from workers.celery_ext.redis_transport import envelope_fault
+from workers.celery_ext.redis_transport import (
+    LONGEST_ENTRY_CHARACTERS,
+    envelope_fault,
+    install,
+)
 
 
 @pytest.fixture
@@ -57,6 +62,34 @@ def test_a_property_that_is_missing_or_of_another_kind_is_named(envelope, name, 
 @pytest.mark.parametrize("body", ["x", "ä", "\ud800"])
 def test_a_body_that_is_not_base64_is_told(envelope, body):
     assert envelope_fault(envelope | {"body": body}) == "its body is not in its encoding"
+
+
+@pytest.mark.parametrize("form", ["application/text", "application/x-python-serialize", "text/x"])
+def test_a_body_in_another_form_than_json_is_told(envelope, form):
+    assert "content-type is not" in envelope_fault(envelope | {"content-type": form})
+
+
+@pytest.mark.parametrize("encoding", ["bz2", "zlib", "binary", "rot13", "utf-7", ""])
+def test_a_body_that_a_codec_of_python_would_unpack_is_told(envelope, encoding):
+    assert "content-encoding is not" in envelope_fault(envelope | {"content-encoding": encoding})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "",
+        "no JSON",
+        "[" * 100_000,
+        '{"__type__": "decimal", "__value__": "x"}',
+        '{"__type__": "bytes", "__value__": 5}',
+        '{"__type__": [], "__value__": 5}',
+        f'"{"x" * LONGEST_ENTRY_CHARACTERS}"',
+    ],
+    ids=lambda entry: entry[:30],
+)
+def test_what_is_no_json_or_too_long_is_dropped_and_raises_nothing(entry):
+    install()
+    assert envelope_fault(kombu_redis.loads(entry)).startswith(("it is not JSON", "it is longer"))
 
 
 def test_what_a_whole_envelope_holds_is_not_looked_at(envelope):

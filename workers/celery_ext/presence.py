@@ -1,0 +1,43 @@
+"""Which queues each worker takes messages from, as its parent says in Redis every few seconds.
+
+The ledger says what was claimed. This says who would claim, also while there is no work.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import ResponseError
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: The worker's name follows.
+_PREFIX: Final = "cratesort:worker:"
+#: Longer than a parent waits for a Redis that does not answer.
+_VALID_SECONDS: Final = 10
+
+
+def announce(channel: Any, worker: str, queues: Iterable[str]) -> None:
+    """Say which queues this worker takes messages from; `channel` is kombu's.
+
+    Raises what the channel takes for a lost connection.
+    """
+    try:
+        with channel.conn_or_acquire() as client:
+            client.set(_PREFIX + worker, ",".join(queues), ex=_VALID_SECONDS)
+    except ResponseError:
+        pass  # full, or a replica now: there is no work to announce either
+
+
+def announced(client: "Redis") -> dict[str, set[str]]:
+    """Return the queues of each worker that lives; raises `redis.exceptions.RedisError`."""
+    keys: list[Any] = list(client.scan_iter(match=f"{_PREFIX}*", count=1000))
+    values: Any = client.mget(keys) if keys else []
+    return {
+        key.decode(errors="replace").removeprefix(_PREFIX): set(
+            value.decode(errors="replace").split(",")
+        )
+        - {""}
+        for key, value in zip(keys, values, strict=True)
+        if value is not None  # it ended between the two questions
+    }
