@@ -4,8 +4,7 @@ Celery lets a message's ``timelimit`` header override the worker's limit: with 6
 worker limited to 2 s had not killed its task after 18 s. It also assumes that a message has the
 form its own producer gives it: a body of JSON's ``null`` ends the worker.
 
-These checks defend against accidents. Whoever can write to Redis can also shut workers down by
-Celery's remote control (SECURITY.md).
+Whoever can write to Redis can still stop the work (SECURITY.md).
 """
 
 import logging
