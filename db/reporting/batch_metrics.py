@@ -19,6 +19,12 @@ CONFIDENCE_BOUNDS: Final = tuple(percent / 100 for percent in CONFIDENCE_PERCENT
 #: Upper bounds of the histogram of waiting: from a worker that is there to a night's backlog.
 WAIT_BOUNDS_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
 
+#: What a batch costs whatever is in it, of the phases below (decision 27).
+_FIXED_SECONDS: Final = 0.02
+
+#: How far back a batch is looked for that tells what a sound costs.
+_LATEST_BATCHES: Final = 128
+
 _CONFIDENCE_COLUMNS: Final = [f"confidence_{percent}" for percent in CONFIDENCE_PERCENT]
 
 
@@ -65,18 +71,31 @@ def save(
     )
 
 
-def seconds_per_sound(connection: Connection, *, last: int = 16) -> float | None:
-    """Return what a sound took in the latest measured batches; None when none was measured."""
+def seconds_per_sound(connection: Connection, *, least_sounds: int, last: int = 16) -> float | None:
+    """Return what a further sound adds to a batch; None when no latest batch tells.
+
+    A batch of fewer than `least_sounds` shows its fixed cost and not its sounds'. Listing folders
+    is left out: the smaller the batches, the more often a folder is listed.
+    """
     latest = (
-        select(batch_measures).order_by(batch_measures.c.batch_id.desc()).limit(last).subquery()
+        select(batch_measures)
+        .order_by(batch_measures.c.batch_id.desc())
+        .limit(_LATEST_BATCHES)
+        .subquery()
     )
-    seconds = sum((latest.c[f"{phase}_seconds"] for phase in PHASES[1:]), latest.c.headers_seconds)
-    total, count = connection.execute(
-        select(func.sum(seconds), func.sum(batches.c.sound_count)).join_from(
-            latest, batches, batches.c.id == latest.c.batch_id
-        )
+    seconds = latest.c.headers_seconds + latest.c.model_seconds + latest.c.database_seconds
+    large = (
+        select(seconds.label("seconds"), batches.c.sound_count)
+        .join_from(latest, batches, batches.c.id == latest.c.batch_id)
+        .where(batches.c.sound_count >= least_sounds)
+        .order_by(latest.c.batch_id.desc())
+        .limit(last)
+        .subquery()
+    )
+    total, count, sounds = connection.execute(
+        select(func.sum(large.c.seconds), func.count(), func.sum(large.c.sound_count))
     ).one()
-    return float(total) / int(count) if count else None
+    return max(0.0, float(total) - count * _FIXED_SECONDS) / int(sounds) if count else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def batch_size(connection: Connection, settings: Settings) -> int:
     It follows how long the latest batches took. On a slow mount a batch of a thousand would keep
     its worker busy for a minute, and cost as much again if that worker died.
     """
-    seconds = batch_metrics.seconds_per_sound(connection)
+    seconds = batch_metrics.seconds_per_sound(connection, least_sounds=_LEAST_BATCH)
     if not seconds:
         return settings.batch_size
     return min(settings.batch_size, max(_LEAST_BATCH, round(_BATCH_SECONDS / seconds)))

@@ -169,8 +169,8 @@ def test_what_somebody_waits_for_goes_past_a_full_window(
     assert len(messages(redis_url)) == 2
 
 
-def measured(database_url, *, sound_count, seconds):
-    """Leave a finished batch that took this long."""
+def measured(database_url, *, sound_count, seconds, folders_seconds=0.0):
+    """Leave a finished batch that took this long, and its folders' listing besides."""
     with connected(database_url) as engine, engine.begin() as connection:
         ingest_id = ledger.open_ingest(connection, "earlier")
         entries = [BatchEntry(f"{number}.wav", "p", "v") for number in range(sound_count)]
@@ -178,26 +178,54 @@ def measured(database_url, *, sound_count, seconds):
         (batch,) = ledger.take_pending(connection, window=9, limit=9)
         ledger.claim(connection, batch.id, token="t", worker="w", lease_seconds=60)
         ledger.finish(connection, batch.id, token="t", classified=sound_count, failed=0)
-        times = BatchTimes(0.0, seconds, 0.0, 0.0, 0.0)
+        times = BatchTimes(0.0, seconds, folders_seconds, 0.0, 0.0)
         batch_metrics.save(connection, batch.id, times, [])
 
 
-def test_a_batch_is_of_fewer_sounds_where_they_take_long(
-    settings, folder, database_url, batch_rows
-):
-    # Given storage on which the latest batch took 20 ms a sound
-    measured(database_url, sound_count=10, seconds=0.2)
-    for number in range(70):
-        (folder / f"{number}.wav").hardlink_to(folder / "a" / "1.wav")
-    # When more is submitted than makes a second's work, and fewer than the settings allow
-    submit([folder], settings=settings.model_copy(update={"batch_size": 1000}))
-    # Then a batch is of some fifty
-    assert [row["sound_count"] for row in batch_rows()] == [10, 50, 25]
+@pytest.fixture
+def sizes_of_seventy_more(settings, folder, batch_rows):
+    """Submit seventy files besides the five, in batches of at most sixty; return their sizes."""
+
+    def submitted():
+        for number in range(70):
+            (folder / f"{number}.wav").hardlink_to(folder / "a" / "1.wav")
+        ingest = submit([folder], settings=settings.model_copy(update={"batch_size": 60}))
+        rows = batch_rows()
+        return [row["sound_count"] for row in rows if row["ingest_id"] == ingest.ingest_id]
+
+    return submitted
 
 
-def test_a_batch_is_as_large_as_the_settings_say_where_they_take_no_time(
-    settings, folder, database_url, batch_rows
+def test_a_batch_is_of_fewer_sounds_where_they_take_long(database_url, sizes_of_seventy_more):
+    # Given storage on which the latest batch took 20 ms a sound, and 20 ms whatever is in it
+    measured(database_url, sound_count=40, seconds=0.82)
+    # Then a batch is of a second's work, which is fewer than the settings allow
+    assert sizes_of_seventy_more() == [50, 25]
+
+
+def test_a_batch_is_as_large_as_the_settings_say_where_sounds_take_no_time(
+    database_url, sizes_of_seventy_more
 ):
-    measured(database_url, sound_count=10, seconds=0.0001)
-    submit([folder], settings=settings)
-    assert [row["sound_count"] for row in batch_rows()] == [10, 2, 2, 1]
+    measured(database_url, sound_count=40, seconds=0.0001)
+    assert sizes_of_seventy_more() == [60, 15]
+
+
+def test_batches_of_few_sounds_do_not_make_others_small(database_url, sizes_of_seventy_more):
+    # Given a batch that took long for its sounds, then small ones
+    measured(database_url, sound_count=40, seconds=0.82)
+    for _ in range(20):
+        measured(database_url, sound_count=1, seconds=0.05)
+    # Then the sounds' time is that of the large one
+    assert sizes_of_seventy_more() == [50, 25]
+
+
+def test_nothing_but_single_sounds_tells_nothing_of_what_a_sound_takes(
+    database_url, sizes_of_seventy_more
+):
+    measured(database_url, sound_count=1, seconds=0.05)
+    assert sizes_of_seventy_more() == [60, 15]
+
+
+def test_listing_a_large_folder_does_not_make_batches_small(database_url, sizes_of_seventy_more):
+    measured(database_url, sound_count=40, seconds=0.0001, folders_seconds=10.0)
+    assert sizes_of_seventy_more() == [60, 15]

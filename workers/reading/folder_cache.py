@@ -16,7 +16,7 @@ from classifier.errors import SoundError
 from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
 from classifier.files.paths import path_text, printable, readable_name
 from classifier.names import folder_context
-from classifier.names.pack_mates import PackMates, pack_mates_of
+from classifier.names.pack_mates import PackMates, PackMatesBuilder, pack_mates_of
 from workers.faults import MACHINE_ERRNOS
 from workers.library_roots import OpenRoot
 
@@ -28,6 +28,13 @@ MOST_FOLDERS: Final = 256
 #: A folder that changed more recently may change again with the same time: file systems record
 #: times in steps of up to two seconds.
 _SETTLED_NS: Final = 2_000_000_000
+
+#: Of a folder of more sounds new names change the sample of `MOST_PACK_MATES` rarely, and listing
+#: it takes a hundredth of a second or more. While it is written to, it is listed for at most a
+#: tenth of the time, and its pack-mates are no older than a minute.
+LARGE_FOLDER: Final = 10_000
+_LISTING_SHARE: Final = 0.1
+_OLDEST_SECONDS: Final = 60.0
 
 #: How often a folder is listed before its sounds are classified without their pack-mates.
 _TRIES: Final = 3
@@ -45,12 +52,33 @@ class _State(NamedTuple):
     ctime_ns: int
 
 
+class _Listing(NamedTuple):
+    """What a folder held when it was listed."""
+
+    state: _State
+    pack_mates: PackMates | None
+    #: False when the folder may have changed since without changing its state.
+    is_settled: bool
+    #: Until this moment of the monotonic clock it is used although the folder has changed.
+    fresh_until: float
+
+    def is_valid(self, state: _State) -> bool:
+        """Whether it serves for a folder of this state."""
+        if self.is_settled and self.state == state:
+            return True
+        is_same = (self.state.device, self.state.inode) == (state.device, state.inode)
+        return is_same and time.monotonic() < self.fresh_until
+
+
 class FolderCache:
-    """Lists folders, and caches the last `most` of them while they are unchanged."""
+    """Lists folders, and caches the last `most` of them while they are unchanged.
+
+    A folder of more than `LARGE_FOLDER` sounds is cached for some seconds while it changes, too.
+    """
 
     def __init__(self, most: int = MOST_FOLDERS) -> None:
         self._most = most
-        self._known: OrderedDict[_Key, tuple[_State, PackMates | None]] = OrderedDict()
+        self._known: OrderedDict[_Key, _Listing] = OrderedDict()
 
     def pack_mates(
         self, root: OpenRoot, paths: Sequence[str], *, folder_words: bool
@@ -93,31 +121,42 @@ class FolderCache:
         try:
             state = _State(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
             known = self._known.get(key)
-            if known is not None and known[0] == state:
+            if known is not None and known.is_valid(state):
                 self._known.move_to_end(key)
-                return known[1]
-            listed_ns = time.time_ns()
-            pack_mates = _listed(fd, key)
+                return known.pack_mates
+            listed_ns, began = time.time_ns(), time.monotonic()
+            pack_mates, sounds = _listed(fd, key)
+            ended = time.monotonic()
         finally:
             os.close(fd)
-        if listed_ns - max(state.mtime_ns, state.ctime_ns) > _SETTLED_NS:
-            self._known[key] = state, pack_mates
+        is_large = sounds > LARGE_FOLDER
+        is_settled = listed_ns - max(state.mtime_ns, state.ctime_ns) > _SETTLED_NS
+        if is_large or is_settled:
+            fresh_seconds = min((ended - began) / _LISTING_SHARE, _OLDEST_SECONDS)
+            fresh_until = ended + fresh_seconds if is_large else ended
+            self._known[key] = _Listing(state, pack_mates, is_settled, fresh_until)
+            self._known.move_to_end(key)
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
         return pack_mates
 
 
-def _listed(fd: int, key: _Key) -> PackMates | None:
+def _listed(fd: int, key: _Key) -> tuple[PackMates | None, int]:
+    """Return the pack-mates of a folder, and how many sounds are in it."""
     _, folder, folder_words = key
-    pack_mates = pack_mates_of(_names(fd))
-    if not pack_mates.names:
-        return None
+    builder, sounds = PackMatesBuilder(), 0
+    for name in _names(fd):
+        builder.add(name)
+        sounds += 1
+    if not sounds:
+        return None, 0
+    pack_mates = builder.build()
     if not folder_words:
-        return pack_mates
+        return pack_mates, sounds
     words = folder_context.folder_words([readable_name(part) for part in folder.split("/")])
     # After the choice of names: of a million names only 64 get the words.
     names = tuple(folder_context.prefixed_name(words, name) for name in pack_mates.names)
-    return pack_mates if names == pack_mates.names else pack_mates_of(names)
+    return pack_mates if names == pack_mates.names else pack_mates_of(names), sounds
 
 
 def _names(fd: int) -> Iterator[str]:

@@ -245,6 +245,41 @@ def test_a_folder_that_changed_a_moment_ago_is_not_remembered(put, mates, listed
     assert listed == ["a", "a"]
 
 
+@pytest.fixture
+def large(monkeypatch):
+    """Folders of more than two sounds are large, and listing them has taken long."""
+    monkeypatch.setattr(folders_module, "LARGE_FOLDER", 2)
+    monkeypatch.setattr(folders_module, "_LISTING_SHARE", 1e-9)
+
+
+def test_a_large_folder_that_is_written_to_is_not_listed_each_time(put, mates, listed, large):
+    put("sounds/a/1.wav", "sounds/a/2.wav", "sounds/a/3.wav", "sounds/b/1.wav")
+    for number in range(4, 9):
+        put(f"sounds/a/{number}.wav", f"sounds/b/{number}.wav")
+        mates(f"a/{number}.wav", f"b/{number}.wav")
+    # Then the small one was listed for each change until it was large itself
+    assert (listed.count("a"), listed.count("b")) == (1, 2)
+
+
+def test_the_names_of_a_large_folder_are_not_used_for_longer_than_they_may_be(
+    put, mates, listed, large, monkeypatch
+):
+    monkeypatch.setattr(folders_module, "_OLDEST_SECONDS", 0.0)
+    put("sounds/a/1.wav", "sounds/a/2.wav", "sounds/a/3.wav")
+    mates("a/1.wav")
+    put("sounds/a/4.wav")
+    assert mates("a/1.wav") == [("1.wav", "2.wav", "3.wav", "4.wav")]
+
+
+def test_another_large_folder_of_the_same_path_is_listed_at_once(put, folder, mates, large):
+    put(*(f"sounds/{name}/{number}.wav" for name in "ab" for number in range(3)))
+    put("sounds/b/new.wav")
+    mates("a/1.wav")
+    (folder / "a").rename(folder / "old")
+    (folder / "b").rename(folder / "a")
+    assert mates("a/1.wav") == [("0.wav", "1.wav", "2.wav", "new.wav")]
+
+
 def test_another_folder_of_the_same_path_is_listed_anew(put, folder, mates, listed):
     put("sounds/a/kick.wav", "sounds/b/snare.wav")
     mates("a/kick.wav")
