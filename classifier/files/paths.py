@@ -10,6 +10,9 @@ import os
 import re
 from typing import Final
 
+#: Most characters of a vendor's or a pack's name; no folder's name has more bytes.
+LONGEST_NAME: Final = 255
+
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
 _LOOKS_ESCAPED: Final = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
 _ESCAPE: Final = re.compile(r"\\x(5c|[89a-f][0-9a-f])")

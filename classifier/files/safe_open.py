@@ -224,7 +224,10 @@ def _open_checked(root_fd: int, raw: bytes, follow_links: bool) -> int:
     """
     root = os.path.realpath(_path_of(root_fd))
     wanted = os.path.join(root, raw)
-    resolved = os.path.realpath(wanted, strict=True)
+    try:
+        resolved = os.path.realpath(wanted, strict=True)
+    except RecursionError:  # a long chain of links
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
     if not follow_links and resolved != os.path.normpath(wanted):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if not resolved.startswith(root.rstrip(b"/") + b"/"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from classifier.tables.strict_csv import TableError, shown
+from classifier.tables.strict_csv import TableError, shown, shown_columns
 
 #: No column of a table has another name than ours.
 NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -37,7 +37,7 @@ def column_places(columns: Sequence[str], renamed: Mapping[str, str], name: str)
     if missing:
         raise TableError(
             f"{name}, line 1: there is no column {shown(missing[0])} (of --column) in: "
-            f"{', '.join(map(shown, places)) or 'an empty file'}"
+            f"{shown_columns(places)}"
         )
     unchanged = {
         column: place

@@ -4,6 +4,7 @@ Prediction and training read such tables alike.
 """
 
 import gzip
+import hashlib
 import math
 import re
 import zlib
@@ -25,12 +26,17 @@ from classifier.tables.strict_csv import (
     decoded,
     delimiter_of,
     shown,
+    shown_columns,
 )
 
 _NAME: Final = "file_path (or path)"
 
 #: As spreadsheets of many languages write 0.5.
 _DECIMAL_COMMA: Final = re.compile(r"[0-9]+,[0-9]+")
+
+#: A longer text that tells folders apart is replaced by a digest: arrays of texts are as wide as
+#: the longest of them.
+_LONGEST_FOLDER: Final = 255
 
 _INTEGER: Final = re.compile(r"[0-9]{1,9}(\.0*)?")  # pandas writes 2.0 beside empty cells
 
@@ -51,7 +57,10 @@ def folder_of(cells: Mapping[str, str]) -> str:
     if not any(folders):
         return ""
     owners = [cells.get(column, "") for column in ("repo", "source_repo", "vendor")]
-    return "\0".join(folders + owners)
+    text = "\0".join(folders + owners)
+    if len(text) <= _LONGEST_FOLDER:
+        return text
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def header_of(cells: Mapping[str, str]) -> AudioHeader:
@@ -76,7 +85,7 @@ def header_of(cells: Mapping[str, str]) -> AudioHeader:
         return header._replace(sample_type=numbered_sample_type(number, name, header))
     if cell and cell.upper() not in SAMPLE_TYPES:
         raise CellError(
-            f"sample_type {cell!r} is not one libsndfile lists "
+            f"sample_type '{shown(cell)}' is not one libsndfile lists "
             "(PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...); leave it empty when unknown"
         )
     return header._replace(sample_type=cell.upper() or None)
@@ -94,7 +103,7 @@ def _number(cells: Mapping[str, str], column: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise CellError(f"{column} must be a number of at least 0, got {cell!r}")
+        raise CellError(f"{column} must be a number of at least 0, got '{shown(cell)}'")
     return value
 
 
@@ -135,7 +144,7 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
             expected = " and ".join(f"a column {column}" for column in [*needed, _NAME])
             raise TableError(
                 f"{name}, line 1: expected {expected}, got "
-                f"{', '.join(map(shown, self.columns)) or 'an empty file'}. If it has another "
+                f"{shown_columns(self.columns)}. If it has another "
                 f"name there: --column {(missing or NAME_COLUMNS)[0]}=NAME"
             )
         self.name_column = names[0]

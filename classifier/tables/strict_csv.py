@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from classifier.errors import CratesortError
@@ -12,8 +13,9 @@ from classifier.files.paths import path_text, printable
 #: No table of sounds has longer lines; an endless one (/dev/zero) must not fill the memory.
 LONGEST_LINE: Final = 1 << 20
 
-#: Cells are cut to this many characters in messages.
+#: Cells are cut to this many characters in messages, and so many columns are named.
 _LONGEST_SHOWN: Final = 200
+_MOST_COLUMNS_SHOWN: Final = 30
 
 #: The byte order marks of UTF-16, as they are decoded here.
 _UTF_16_MARKS: Final = ("\udcff\udcfe", "\udcfe\udcff")
@@ -52,6 +54,13 @@ def shown(cell: str) -> str:
     """Return a cell of a table for a message."""
     text = printable(path_text(cell_bytes(cell)))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def shown_columns(columns: Collection[str]) -> str:
+    """Return the columns of a table for a message."""
+    first = ", ".join(map(shown, islice(columns, _MOST_COLUMNS_SHOWN)))
+    more = len(columns) - _MOST_COLUMNS_SHOWN
+    return f"{first} and {more:,} more" if more > 0 else first or "an empty file"
 
 
 def cell_bytes(cell: str) -> bytes:

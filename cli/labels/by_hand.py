@@ -8,7 +8,7 @@ import click
 
 from classifier.categories import category_named
 from classifier.errors import CratesortError
-from classifier.files.paths import path_text, printable
+from classifier.files.paths import LONGEST_NAME, path_text, printable
 from cli.console.options import json_option, require_yes, yes_option
 from cli.console.output import iso_time, print_json, say
 from cli.console.session import opened_database
@@ -41,6 +41,8 @@ def giver_of(by: str | None) -> str:
     if not name:
         lacking = "this login has no name" if by is None else "--by is empty"
         raise NoUserNameError(f"{lacking}: say who gives the labels with --by")
+    if len(name) > LONGEST_NAME:
+        raise click.UsageError(f"--by has {len(name):,} characters; at most {LONGEST_NAME}")
     return name
 
 

@@ -10,7 +10,7 @@ from db.engine import reading
 from db.queue.root_names import roots
 from db.results.folders import folder_of, keys_below
 from db.results.sounds import known_keys, sound_key
-from tasks.producer.locator import Locator, OutsideRootsError
+from tasks.producer.locator import LONGEST_PATH_BYTES, Locator, OutsideRootsError
 from workers.library_roots import ABSOLUTE_ROOT
 from workers.settings import Settings
 
@@ -113,8 +113,8 @@ class SoundFinder:
         if path.root:
             return
         for spelling in path.spellings:
-            if b"\0" in spelling:
-                continue  # no file name, and the kernel takes none
+            if b"\0" in spelling or len(spelling) >= LONGEST_PATH_BYTES:
+                continue  # no path, and the kernel takes none
             resolved = self._locator.resolve(spelling)
             try:
                 root = self._locator.library_root(resolved)

@@ -50,6 +50,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         except OSError:
             pass  # read below, which says why it cannot be
 
+    from tasks.producer.locator import real_path
     from workers.reading.folder_cache import FolderCache
     from workers.serving.explanation import explanation
     from workers.serving.serving_model import ServingModel
@@ -58,7 +59,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     encoded = map(os.fsencode, paths)
     with opened_database() as (settings, database):
         classifier = ServingModel(settings.engine).current(database)
-        files = [(path, _root_of(path, settings)) for path in map(os.path.realpath, encoded)]
+        files = [(path, _root_of(path, settings)) for path in map(real_path, encoded)]
         labels = _labels_of(database, [(root.name, root.path_of(path)) for path, root in files])
     folders = FolderCache()
     sounds: list[dict[str, Any]] = []

@@ -3,6 +3,9 @@
 take, commit, acknowledge, dispatch. A round is what the taken list holds, and is deleted only after
 the ledger's commit: a crash repeats a round and never loses it. Of a repeated round, unchanged
 sounds are skipped, and the rest is classified twice at worst.
+
+After a crash or an error that is none of the services', entries are taken one by one. One that is
+tried in vain `SOLO_ATTEMPTS` times alone goes to the dead list, and the intake goes on.
 """
 
 import logging
@@ -12,20 +15,22 @@ from threading import Event
 from typing import Final
 
 from celery import Celery
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.errors import is_away, plain
+from classifier.categories import CATEGORIES
+from db.errors import plain
 from db.queue import ledger
+from db.queue.recovery import SOLO_ATTEMPTS
 from db.results.pending_labels import give_early
 from db.states import LabelSource
-from tasks.inbox.entries import NamedSound, read_entries
-from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox
+from tasks.inbox.entries import NamedSound, bad_entry, read_entries
+from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox, Taken
 from tasks.producer.batching import BatchWriter
-from tasks.producer.locator import Locator
+from tasks.producer.locator import FoundSound, Locator
 from tasks.producer.unchanged import compare_with_rows
 from workers.celery_ext.dispatch import dispatch
-from workers.faults import BROKER_AWAY
+from workers.faults import BROKER_AWAY, Fault
 from workers.recovery.crash_marker import new_worker_name
 from workers.settings import Settings
 
@@ -34,7 +39,7 @@ log = logging.getLogger(__name__)
 #: Short enough for a producer; long enough that a trickle of single paths makes batches of several.
 ROUND_SECONDS: Final = 0.25
 
-#: A round comes in one answer of Redis, of 64 KiB an entry at worst.
+#: A round has no more entries, and no more bytes than `redis_lists.ROUND_BYTES` and one entry.
 MOST_ENTRIES: Final = 1000
 
 #: Between two tries while Redis or the database is away.
@@ -64,7 +69,9 @@ class Intake:
         self._most_entries = min(settings.batch_size, MOST_ENTRIES)
         #: Set from the ledger's commit until Redis knows: a round must not be committed again and
         #: again while Redis is away.
-        self._unacknowledged: list[BadEntry] | None = None
+        self._unacknowledged: tuple[list[BadEntry], int] | None = None
+        #: Whether there may be more to take at once.
+        self._is_more = False
         #: What is away at the moment; logged once.
         self._away: str | None = None
         self._is_serving = False
@@ -72,15 +79,14 @@ class Intake:
     def serve(self, stop: Event) -> None:
         """Work until `stop` is set; the current round is finished first.
 
-        Waits while Redis or the database is away. Any other error is raised, and the round left to
-        the next intake.
+        Waits while Redis or the database is away. An error that is no entry's is raised, and the
+        round left to the next intake.
         """
         try:
             while not stop.is_set():
-                taken = self._try_a_round()
-                if taken is None:
+                if not self._try_a_round():
                     stop.wait(AGAIN_SECONDS)
-                elif taken < self._most_entries:
+                elif not self._is_more:
                     stop.wait(ROUND_SECONDS)
         finally:
             try:
@@ -89,14 +95,17 @@ class Intake:
                 pass  # its lease will expire
             self._inbox.close()
 
-    def _try_a_round(self) -> int | None:
-        """Return how many entries were taken; None when Redis or the database is away."""
+    def _try_a_round(self) -> bool:
+        """Return whether a round was taken; False when Redis or the database is away."""
         try:
-            taken = self.round()
-        except (*BROKER_AWAY, SQLAlchemyError) as error:
-            if isinstance(error, SQLAlchemyError) and not is_away(error):
+            self.round()
+        except Exception as error:
+            if Fault.of(error) is not Fault.TRANSIENT:
                 raise
-            away = "the database" if isinstance(error, SQLAlchemyError) else "Redis"
+            if isinstance(error, BROKER_AWAY):
+                away = "Redis"
+            else:
+                away = "the database" if isinstance(error, SQLAlchemyError) else "this host"
             if away != self._away:
                 log.warning(
                     "%s cannot be used (%s): entries of %s wait until it can",
@@ -105,11 +114,11 @@ class Intake:
                     INBOX_KEY,
                 )
             self._away = away
-            return None
+            return False
         if self._away is not None:
             log.info("%s answers again: the inbox is served", self._away)
             self._away = None
-        return taken
+        return True
 
     def round(self) -> int:
         """Take waiting entries, write them to the ledger, and return how many there were.
@@ -119,50 +128,120 @@ class Intake:
         Raises sqlalchemy.exc.SQLAlchemyError: nothing was written; the entries are still taken.
         """
         if self._unacknowledged is not None:
-            self._acknowledge(self._unacknowledged)
-        entries = self._inbox.take(self._most_entries)
+            self._acknowledge(*self._unacknowledged)
+        taken = self._inbox.take(self._most_entries)
+        self._is_more = taken.is_more
         if not self._is_serving:
             # Not earlier: from here on Redis has its lease, and health checks see it.
             log.info("the inbox is served: %s, by %s", INBOX_KEY, self._name)
             self._is_serving = True
-        if not entries:
+        if not taken.entries:
             return 0
-        named, bad = read_entries(entries, self._locator)
-        enqueued = self._commit(named) if named else 0
+        if taken.tried is None:
+            self._take(taken)
+        elif taken.tried < SOLO_ATTEMPTS:
+            if taken.tried:
+                self._try_another()  # where the database hangs, this entry ended no intake
+            # Before it is tried: it may end this process.
+            self._inbox.try_alone(taken.tried + 1)
+            self._take(taken)
+        else:
+            self._put_aside(
+                taken,
+                f"an intake ended {taken.tried} times while it had this entry alone; see its log",
+            )
+        return len(taken.entries)
+
+    def _take(self, taken: Taken) -> None:
+        try:
+            named, bad = read_entries(taken.entries, self._locator)
+            enqueued = self._commit(named) if named else 0
+        except Exception as error:
+            if not self._is_entrys_fault(error):
+                if taken.tried is not None:
+                    self._inbox.try_alone(taken.tried)
+                raise
+            self._blame(taken, error)
+            return
         # After the commit, which is tried every second while the database is away.
-        if bad:
-            message = "%d entries of the inbox cannot be taken, see its dead list; the first: %s"
-            log.warning(message, len(bad), bad[0].reason)
-        self._acknowledge(bad)
-        message = "%d entries of the inbox: %d sounds enqueued, %d entries not taken"
-        log.info(message, len(entries), enqueued, len(bad))
+        self._settle(taken, bad, enqueued)
         if enqueued:
             # If Redis is away by now, a sweep publishes what the ledger holds.
             dispatch(self._app, self._database, self._settings)
-        return len(entries)
 
-    def _acknowledge(self, bad: list[BadEntry]) -> None:
-        self._unacknowledged = bad
-        self._inbox.acknowledge(bad)
+    def _blame(self, taken: Taken, error: Exception) -> None:
+        """Single out the entry that an error came from; the first of one alone may be chance."""
+        tries = 0 if taken.tried is None else taken.tried + 1
+        if tries == SOLO_ATTEMPTS:
+            # Not the error's text, which may name files outside of the roots.
+            what = f"an error of cratesort ({type(error).__name__})"
+            self._put_aside(taken, f"it met {what} {tries} times alone; see the intake's log")
+            return
+        log.warning(
+            "%d entries of the inbox could not be taken and are tried one by one",
+            len(taken.entries) + taken.remaining,
+            exc_info=error,
+        )
+        self._is_more = False
+        self._inbox.try_alone(tries)
+
+    def _put_aside(self, taken: Taken, reason: str) -> None:
+        self._settle(taken, [bad_entry(entry, reason) for entry in taken.entries], 0)
+
+    def _settle(self, taken: Taken, bad: list[BadEntry], enqueued: int) -> None:
+        if bad:
+            message = "%d entries of the inbox cannot be taken, see its dead list; the first: %s"
+            log.warning(message, len(bad), bad[0].reason)
+        self._acknowledge(bad, taken.remaining)
+        message = "%d entries of the inbox: %d sounds enqueued, %d entries not taken"
+        log.info(message, len(taken.entries), enqueued, len(bad))
+
+    def _acknowledge(self, bad: list[BadEntry], remaining: int) -> None:
+        self._unacknowledged = bad, remaining
+        self._inbox.acknowledge(bad, remaining)
         self._unacknowledged = None
 
     def _commit(self, named: Sequence[NamedSound]) -> int:
         """Write the sounds of a round to the ledger; return how many were enqueued."""
+        with self._database.begin() as connection:
+            return self._write(connection, named)
+
+    def _is_entrys_fault(self, error: Exception) -> bool:
+        """Whether an error came from an entry: the ledger would take another one.
+
+        Where it would not, putting entries aside would lose them: the dead list is bounded.
+        """
+        if Fault.of(error) is not Fault.BUG and not isinstance(error, OSError):
+            return False
+        try:
+            self._try_another()
+        except Exception:
+            return False
+        return True
+
+    def _try_another(self) -> None:
+        """Write an entry that nothing is wrong with, and take it back."""
+        root = next(iter(self._settings.library_roots))
+        sound = FoundSound(root, "a.wav", root, root, None, None, is_there=False)
+        with self._database.connect() as connection, connection.begin() as transaction:
+            self._write(connection, [NamedSound(sound, CATEGORIES[0])])
+            transaction.rollback()
+
+    def _write(self, connection: Connection, named: Sequence[NamedSound]) -> int:
         # Of two entries for one sound the later counts.
         by_place = {_place(entry.sound): entry.sound for entry in named}
         found = sorted(by_place.values(), key=_place)
         labels = {_place(entry.sound): entry.label for entry in named if entry.label is not None}
-        with self._database.begin() as connection:
-            ingest_id = ledger.standing_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
-            stale = compare_with_rows(connection, found).stale
-            if labels:
-                give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)
-            BatchWriter(ingest_id, self._settings).write(connection, stale, last=True)
-            ledger.add_progress(
-                connection,
-                ingest_id,
-                found=len(found),
-                skipped_unchanged=len(found) - len(stale),
-                enqueued=len(stale),
-            )
+        ingest_id = ledger.standing_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
+        stale = compare_with_rows(connection, found).stale
+        if labels:
+            give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)
+        BatchWriter(ingest_id, self._settings).write(connection, stale, last=True)
+        ledger.add_progress(
+            connection,
+            ingest_id,
+            found=len(found),
+            skipped_unchanged=len(found) - len(stale),
+            enqueued=len(stale),
+        )
         return len(stale)

@@ -15,7 +15,7 @@ from classifier.files.paths import path_text, printable
 from classifier.tables.strict_csv import BadLine
 from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES, BadEntry
 from tasks.producer.file_lists import ListedFile, listed_sound
-from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
+from tasks.producer.locator import LONGEST_PATH_BYTES, FoundSound, Locator, OutsideRootsError
 
 #: Of a JSON entry.
 _KEYS: Final = ("path", "root", "vendor", "label")
@@ -23,6 +23,11 @@ _KEYS: Final = ("path", "root", "vendor", "label")
 #: How much of an entry's text is quoted in a reason, and of a reason is kept.
 _SHOWN_CHARACTERS: Final = 80
 _REASON_CHARACTERS: Final = 1000
+
+#: The same for every path outside, whatever is there: who pushes learns nothing of this host.
+_OUTSIDE: Final = (
+    "its path lies in no library root of the intake's host (CRATESORT_LIBRARY_ROOTS there)"
+)
 
 
 class _EntryError(ValueError):
@@ -47,9 +52,14 @@ def read_entries(
         try:
             named.append(_read(entry, locator))
         except _EntryError as error:
-            moment = datetime.now(UTC).isoformat(timespec="seconds")
-            bad.append(BadEntry(entry, printable(str(error))[:_REASON_CHARACTERS], moment))
+            bad.append(bad_entry(entry, str(error)))
     return named, bad
+
+
+def bad_entry(entry: bytes, reason: str) -> BadEntry:
+    """Return an entry for the dead list, found to be bad now."""
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    return BadEntry(entry, printable(reason)[:_REASON_CHARACTERS], moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,8 @@ def _read(entry: bytes, locator: Locator) -> NamedSound:
 
 def _locate(fields: _Fields, locator: Locator) -> FoundSound:
     path = fields.path
+    if len(path) >= LONGEST_PATH_BYTES:
+        raise _EntryError(f"{len(path):,} bytes are too long for a path")
     if fields.root is not None:
         try:
             path = locator.below(fields.root, path)
@@ -89,7 +101,10 @@ def _locate(fields: _Fields, locator: Locator) -> FoundSound:
             '{"root": NAME, "path": PATH}'
         )
     # As for a manifest of one line: a file is taken as a sound, whatever its name.
-    sound = listed_sound(ListedFile(1, path, fields.vendor), locator)
+    try:
+        sound = listed_sound(ListedFile(1, path, fields.vendor), locator)
+    except OutsideRootsError:
+        raise _EntryError(_OUTSIDE) from None
     if isinstance(sound, BadLine):
         raise _EntryError(sound.reason)
     return sound

@@ -2,13 +2,16 @@
 
 Producers LPUSH to the *inbox*. An intake moves entries to a *taken list* of its own, and deletes
 that when the ledger has them; what cannot be taken goes to the *dead list* with the reason. When an
-intake's lease has expired, another one takes its list over. So an entry may be taken twice, and is
-never lost as long as Redis keeps its data.
+intake's lease has expired, another one takes its list over, and takes its entries one by one: one
+of them may have ended the intake. So an entry may be taken twice, and is never lost as long as
+Redis keeps its data.
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, cast
 
 from redis.exceptions import RedisError
@@ -25,11 +28,21 @@ INTAKES_KEY: Final = "cratesort:inbox:intakes"
 #: The intake's name follows.
 TAKEN_PREFIX: Final = "cratesort:inbox:taken:"
 
+#: A hash: each intake that takes its entries one by one, and how often it tried the first of them.
+TRIES_KEY: Final = "cratesort:inbox:tries"
+
 #: Redis itself cuts longer entries when they are taken.
 LONGEST_ENTRY_BYTES: Final = 64 * 1024
 
+#: No more entries are added to a round of so many bytes.
+ROUND_BYTES: Final = 1024 * 1024
+
 #: Redis' memory is bounded: a producer of nonsense must not stop the fleet.
 DEAD_KEPT: Final = 10_000
+
+#: The most that an entry in the dead list, and its reason, take as JSON.
+DEAD_ENTRY_BYTES: Final = 1024
+_REASON_BYTES: Final = 1024
 
 #: Longer than a round takes; entries of a killed intake wait so long.
 LEASE_SECONDS: Final = 20
@@ -41,41 +54,63 @@ _ANSWER_SECONDS: Final = 5.0
 _COUNT_SECONDS: Final = 1.0
 
 # Atomic, so that no entry is ever between two lists. Repeatable: it returns all that this intake
-# holds, also what an earlier call took whose answer was lost. Entries move before the lease is
-# written: a full Redis refuses a script that begins with a write which needs memory.
+# holds, also what an earlier call took whose answer was lost. It begins with a write that needs no
+# memory and does nothing, for a full Redis refuses a script that begins with any other write.
 _TAKE: Final = """
-local inbox, intakes, taken = KEYS[1], KEYS[2], KEYS[3]
+local inbox, intakes, taken, tries = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local me, prefix = ARGV[1], ARGV[2]
-local limit, longest, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local limit, longest, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = tonumber(redis.call('TIME')[1])
+redis.call('LTRIM', taken, 0, -1)
 local held = redis.call('LLEN', taken)
 if held == 0 then
   for _, expired in ipairs(redis.call('ZRANGEBYSCORE', intakes, '-inf', '(' .. now)) do
     if expired ~= me then
+      local tried = redis.call('HGET', tries, expired) or 0
       redis.call('ZREM', intakes, expired)
+      redis.call('HDEL', tries, expired)
       held = redis.call('LLEN', prefix .. expired)
       if held > 0 then
         redis.call('RENAME', prefix .. expired, taken)
+        redis.call('HSET', tries, me, tried)
         break
       end
     end
   end
 end
-while held < limit do
-  local entry = redis.call('RPOP', inbox)
-  if not entry then break end
-  redis.call('RPUSH', taken, string.sub(entry, 1, longest + 1))
-  held = held + 1
+local bytes, is_more = 0, held > 0
+if held == 0 then
+  is_more = true
+  while held < limit and bytes < most_bytes do
+    local entry = redis.call('RPOP', inbox)
+    if not entry then is_more = false break end
+    entry = string.sub(entry, 1, longest + 1)
+    redis.call('RPUSH', taken, entry)
+    held, bytes = held + 1, bytes + #entry
+  end
 end
-redis.call('ZADD', intakes, now + lease, me)
-return redis.call('LRANGE', taken, 0, -1)
+redis.call('ZADD', intakes, now + tonumber(ARGV[6]), me)
+local tried = redis.call('HGET', tries, me)
+if tried then
+  return {tonumber(tried), held - 1, 1, redis.call('LRANGE', taken, 0, 0)}
+end
+return {-1, 0, is_more and 1 or 0, redis.call('LRANGE', taken, 0, -1)}
 """
 
-# The deletion first: a full Redis allows it, and then what follows in the same script.
+# Repeatable: of the taken list as many entries are left as lay behind those that are settled. The
+# deletion first: a full Redis allows it, and then what follows in the same script.
 _ACKNOWLEDGE: Final = """
-redis.call('DEL', KEYS[1])
-for i = 2, #ARGV do redis.call('LPUSH', KEYS[2], ARGV[i]) end
-redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[1]) - 1)
+local taken, dead, tries = KEYS[1], KEYS[2], KEYS[3]
+local me, remaining = ARGV[1], tonumber(ARGV[2])
+if remaining == 0 then
+  redis.call('DEL', taken)
+  redis.call('HDEL', tries, me)
+else
+  redis.call('LTRIM', taken, -remaining, -1)
+  if redis.call('EXISTS', taken) == 1 then redis.call('HSET', tries, me, 0) end
+end
+for i = 4, #ARGV do redis.call('LPUSH', dead, ARGV[i]) end
+redis.call('LTRIM', dead, 0, tonumber(ARGV[3]) - 1)
 """
 
 # What is still held can be taken over at once.
@@ -100,6 +135,21 @@ class BadEntry:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A round: entries in the order in which they were pushed.
+
+    - `remaining`: how many of the intake's entries wait behind these.
+    - `tried`: how often the one entry was tried alone before; None for a round of many.
+    - `is_more`: whether there may be more to take.
+    """
+
+    entries: list[bytes]
+    remaining: int
+    tried: int | None
+    is_more: bool
+
+
 class Inbox:
     """The inbox, as one intake sees it.
 
@@ -118,32 +168,44 @@ class Inbox:
         self._acknowledge = self._redis.register_script(_ACKNOWLEDGE)
         self._release = self._redis.register_script(_RELEASE)
 
-    def take(self, limit: int) -> list[bytes]:
-        """Take entries, oldest first, or renew the lease on those that are taken; return them all.
+    def take(self, limit: int) -> Taken:
+        """Take entries, or renew the lease on those that are taken.
 
-        - `limit`: most entries to hold; a dead intake's list may have more. An entry that is longer
+        What another intake had taken, and what `try_alone` was called for, comes one by one.
+
+        - `limit`: most entries to take. No more are added to `ROUND_BYTES`. An entry that is longer
           than `LONGEST_ENTRY_BYTES` is cut to one byte more than that.
         """
-        entries = self._take(
-            keys=[INBOX_KEY, INTAKES_KEY, self._taken],
-            args=[self._intake, TAKEN_PREFIX, limit, LONGEST_ENTRY_BYTES, LEASE_SECONDS],
+        tried, remaining, is_more, entries = self._take(
+            keys=[INBOX_KEY, INTAKES_KEY, self._taken, TRIES_KEY],
+            args=[
+                self._intake,
+                TAKEN_PREFIX,
+                limit,
+                LONGEST_ENTRY_BYTES,
+                ROUND_BYTES,
+                LEASE_SECONDS,
+            ],
         )
-        return cast("list[bytes]", entries)
+        return Taken(entries, remaining, None if tried < 0 else tried, bool(is_more))
 
-    def acknowledge(self, bad: Iterable[BadEntry]) -> None:
-        """Delete the taken entries, which the ledger has; move bad ones to the dead list."""
-        dead = [
-            # ASCII: Python's surrogate escapes keep bytes that are not UTF-8.
-            json.dumps(
-                {
-                    "reason": entry.reason,
-                    "at": entry.at,
-                    "entry": entry.entry.decode("utf-8", "surrogateescape"),
-                }
-            )
-            for entry in bad
-        ]
-        self._acknowledge(keys=[self._taken, DEAD_KEY], args=[DEAD_KEPT, *dead])
+    def try_alone(self, tried: int) -> None:
+        """Take what is taken one by one from now on.
+
+        - `tried`: how often the first of them was tried alone, this time included.
+        """
+        self._redis.hset(TRIES_KEY, self._intake, str(tried))
+
+    def acknowledge(self, bad: Iterable[BadEntry], remaining: int = 0) -> None:
+        """Delete the taken entries, which the ledger has; move bad ones to the dead list.
+
+        - `remaining`: as `Taken` has it.
+        """
+        dead = map(dead_text, bad)
+        self._acknowledge(
+            keys=[self._taken, DEAD_KEY, TRIES_KEY],
+            args=[self._intake, remaining, DEAD_KEPT, *dead],
+        )
 
     def release(self) -> None:
         """End the lease; another intake gets the entries that are still taken."""
@@ -152,6 +214,27 @@ class Inbox:
     def close(self) -> None:
         """Close the connection."""
         self._redis.close()
+
+
+def dead_text(bad: BadEntry) -> str:
+    """Return an entry as the dead list has it."""
+    # ASCII: Python's surrogate escapes keep bytes that are not UTF-8.
+    entry = bad.entry[:DEAD_ENTRY_BYTES].decode("utf-8", "surrogateescape")
+    kept = _cut(entry, DEAD_ENTRY_BYTES)
+    reason = _cut(bad.reason, _REASON_BYTES)
+    said: dict[str, str | bool] = {"reason": reason, "at": bad.at, "entry": kept}
+    if len(kept.encode("utf-8", "surrogateescape")) < len(bad.entry):
+        said["cut"] = True
+    return json.dumps(said)
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    """Return the beginning of a text that takes at most so many bytes as JSON."""
+    text = text[:most_bytes]
+    if len(json.dumps(text)) - 2 <= most_bytes:  # without the quotation marks
+        return text
+    ends = list(accumulate(len(json.dumps(character)) - 2 for character in text))
+    return text[: bisect_right(ends, most_bytes)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,11 @@ class Ignored:
         """How many files and folders."""
         return self.counts.total()
 
-    def leave_out(self, entry: os.DirEntry[bytes], kind: str) -> None:
+    def leave_out(self, path: bytes, kind: str, *, is_folder: bool) -> None:
         """Count a file or folder that is not looked at."""
         self.counts[kind] += 1
-        if entry.is_dir(follow_symlinks=False):
-            self.not_walked.add(entry.path)
+        if is_folder:
+            self.not_walked.add(path)
 
     def add_file(self, name: bytes) -> None:
         """Count a file by its extension."""
@@ -133,12 +133,12 @@ def _walk(
                 continue
             is_folder = _answer(partial(entry.is_dir, follow_symlinks=False))
             if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
-                ignored.leave_out(entry, "excluded")
+                ignored.leave_out(entry.path, "excluded", is_folder=is_folder)
             elif not is_folder:
                 if not _passed_over(entry, base, ignored):
                     yield location.sound(entry.name, _status(entry))
             elif kind := kind_of_no_sounds(entry.name):
-                ignored.leave_out(entry, kind)
+                ignored.leave_out(entry.path, kind, is_folder=True)
             else:
                 below.append((entry.path, exclusion))
         folders.extend(reversed(below))
@@ -179,7 +179,7 @@ def _stays_within(link: bytes, base: bytes) -> bool:
     """Whether a link leads to something that the walk meets under its own name."""
     try:
         target = os.path.realpath(link, strict=True)
-    except OSError:
+    except (OSError, RecursionError):  # the second for a long chain of links
         return False
     return target.startswith(base + b"/") and is_named_like_a_sound(os.path.basename(target))
 

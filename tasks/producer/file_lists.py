@@ -3,24 +3,26 @@
 Each listed file is taken as a sound, whatever its name. A list is never held in memory.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-from classifier.files.paths import path_text, printable
+from classifier.files.paths import LONGEST_NAME, path_text, printable
 from classifier.tables.strict_csv import (
     BadLine,
     CsvRows,
     TableError,
+    bounded_lines,
     cell_bytes,
     decoded,
     delimiter_of,
     header_cells,
 )
-from tasks.producer.locator import FoundSound, Locator, OutsideRootsError
-
-#: No operating system takes a longer path (Linux: PATH_MAX).
-_LONGEST_PATH_BYTES: Final = 4096
+from tasks.producer.locator import (
+    LONGEST_PATH_BYTES,
+    FoundSound,
+    Locator,
+    real_path,
+)
 
 #: The first columns of a table; further ones are passed over.
 _COLUMNS: Final = ["path", "vendor"]
@@ -55,7 +57,7 @@ def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     if stream.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
         start += len(_BYTE_ORDER_MARK)
     stream.seek(start)
-    delimiter = _table_delimiter(stream.readline(_LONGEST_PATH_BYTES), nul)
+    delimiter = _table_delimiter(stream.readline(LONGEST_PATH_BYTES), nul)
     stream.seek(start)
     if delimiter is None:
         return _read_list(stream, b"\0" if nul else b"\n")
@@ -88,7 +90,7 @@ def _read_list(stream: BinaryIO, end: bytes) -> Iterator[ListedFile | BadLine]:
     for number, (path, length) in enumerate(_cut(stream, end), start=1):
         if end == b"\n" and path.endswith(b"\r"):
             path, length = path[:-1], length - 1
-        if length >= _LONGEST_PATH_BYTES:
+        if length >= LONGEST_PATH_BYTES:
             yield _too_long(number, length)
         elif path:
             yield ListedFile(number, path)
@@ -111,7 +113,7 @@ def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
 
 def _bounded(entry: bytes) -> bytes:
     """Cut an entry to the length of a path, and keep its last byte, which may be a CR."""
-    return entry if len(entry) <= _LONGEST_PATH_BYTES else entry[:_LONGEST_PATH_BYTES] + entry[-1:]
+    return entry if len(entry) <= LONGEST_PATH_BYTES else entry[:LONGEST_PATH_BYTES] + entry[-1:]
 
 
 def _too_long(number: int, length: int) -> BadLine:
@@ -120,8 +122,9 @@ def _too_long(number: int, length: int) -> BadLine:
 
 def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLine]:
     with decoded(stream) as text:
-        columns = header_cells(text.readline(), delimiter)
-        for row in CsvRows(text, delimiter=delimiter, first_line=2, width=len(columns)):
+        lines = bounded_lines(text, "the manifest")
+        columns = header_cells(next(lines, ""), delimiter)
+        for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(columns)):
             if isinstance(row, BadLine):
                 yield row
                 continue
@@ -133,19 +136,22 @@ def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLi
 def listed_sound(
     entry: ListedFile,
     locator: Locator,
-    real_folder: Callable[[bytes], bytes] = os.path.realpath,
+    real_folder: Callable[[bytes], bytes] = real_path,
 ) -> FoundSound | BadLine:
     """Return the file an entry names; arguments as `Locator.resolve`.
 
     A missing file is no bad line: a worker writes the row that says so.
+
+    Raises OutsideRootsError: as `Locator.library_root`.
     """
-    if len(entry.path) >= _LONGEST_PATH_BYTES:
+    if len(entry.path) >= LONGEST_PATH_BYTES:
         return _too_long(entry.line, len(entry.path))
+    if entry.vendor is not None and len(entry.vendor) > LONGEST_NAME:
+        return BadLine(
+            entry.line, f"its vendor has {len(entry.vendor):,} characters; at most {LONGEST_NAME}"
+        )
     resolved = locator.resolve(entry.path, real_folder)
-    try:
-        root = locator.library_root(resolved)
-    except OutsideRootsError as error:
-        return BadLine(entry.line, str(error))
+    root = locator.library_root(resolved)
     if resolved == root.folder:
         shown = printable(path_text(entry.path))
         return BadLine(entry.line, f"{shown} is a whole library root, not a file")

@@ -12,7 +12,13 @@ from db.results.sounds import sound_key
 from db.scratch_table import scratch_table
 from tasks.producer.discovery import Ignored, find
 from tasks.producer.file_lists import ListedFile, listed_sound, read_file_list
-from tasks.producer.locator import FoundSound, Locator, target_of
+from tasks.producer.locator import (
+    FoundSound,
+    Locator,
+    OutsideRootsError,
+    real_path,
+    target_of,
+)
 
 #: How many bad lines are kept; the others are counted.
 _BAD_LINES_KEPT: Final = 10
@@ -81,13 +87,17 @@ class FileSource:
 
     def _listed(self, entries: Iterator[ListedFile | BadLine]) -> Iterator[FoundSound]:
         # Lists name the files of a folder beside each other; resolving it takes a call a level.
-        real_folder = lru_cache(_FOLDERS_REMEMBERED)(os.path.realpath)
+        real_folder = lru_cache(_FOLDERS_REMEMBERED)(real_path)
         for entry in entries:
-            sound = (
-                entry
-                if isinstance(entry, BadLine)
-                else listed_sound(entry, self.locator, real_folder)
-            )
+            sound: FoundSound | BadLine
+            try:
+                sound = (
+                    entry
+                    if isinstance(entry, BadLine)
+                    else listed_sound(entry, self.locator, real_folder)
+                )
+            except OutsideRootsError as error:
+                sound = BadLine(entry.line, str(error))
             if isinstance(sound, FoundSound):
                 yield sound
                 continue

@@ -7,11 +7,14 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from classifier.errors import CratesortError
-from classifier.files.paths import path_text, printable
+from classifier.files.paths import LONGEST_NAME, path_text, printable
 from classifier.files.safe_open import mtime_ns
 from db.results.folders import Folder, folder_of
 from workers.library_roots import ABSOLUTE, LibraryRoot
 from workers.settings import Settings
+
+#: No operating system takes a longer path (Linux: PATH_MAX).
+LONGEST_PATH_BYTES: Final = 4096
 
 
 class OutsideRootsError(CratesortError):
@@ -39,13 +42,54 @@ class FoundSound(NamedTuple):
 root_of: Final = attrgetter("root")
 
 
+#: As Linux: of more links on one way, the rest stays as it is.
+_MOST_LINKS: Final = 40
+
+
+def real_path(path: bytes) -> bytes:
+    """Return an absolute path without links, as far as these can be read; no path is an error.
+
+    A link that cannot be read stays in the path, and whoever opens the file learns why. Not
+    `os.path.realpath`: it raises PermissionError for ``/proc/1/cwd``, OSError for a folder that a
+    link has just taken the place of, and RecursionError for a long chain of links.
+    """
+    waiting = _parts(path if path.startswith(b"/") else os.path.join(os.getcwdb(), path))
+    resolved = b""
+    links = 0
+    while waiting:
+        name = waiting.pop()
+        if name == b"..":
+            resolved = resolved.rpartition(b"/")[0]
+        elif target := _link_target(resolved + b"/" + name) if links < _MOST_LINKS else b"":
+            links += 1
+            waiting += _parts(target)
+            if target.startswith(b"/"):
+                resolved = b""
+        else:
+            resolved += b"/" + name
+    return resolved or b"/"
+
+
+def _parts(path: bytes) -> list[bytes]:
+    """Return the names in a path, the last one first."""
+    return [name for name in reversed(path.split(b"/")) if name not in (b"", b".")]
+
+
+def _link_target(path: bytes) -> bytes:
+    """Return what a link says; empty for anything else, and for one that cannot be read."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return b""
+
+
 def target_of(path: bytes) -> bytes:
     """Return the resolved path of a file or folder; of a link to nothing, that of the link."""
-    target = os.path.realpath(path)
+    target = real_path(path)
     if os.path.lexists(target):
         return target
     folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name)
+    return os.path.join(real_path(folder), name)
 
 
 class Locator:
@@ -54,7 +98,7 @@ class Locator:
     def __init__(self, settings: Settings) -> None:
         self._vendor_level = settings.vendor_level
         self._roots = [
-            LibraryRoot(name, os.path.realpath(os.fsencode(folder)).rstrip(b"/"))
+            LibraryRoot(name, real_path(os.fsencode(folder)).rstrip(b"/"))
             for name, folder in settings.library_roots.items()
         ]
         #: Whether paths are absolute and resolved, for want of roots (one machine, one process).
@@ -62,12 +106,10 @@ class Locator:
         # The deepest root first, for roots within roots.
         self._roots.sort(key=lambda root: -len(root.folder))
 
-    def resolve(
-        self, path: bytes, real_folder: Callable[[bytes], bytes] = os.path.realpath
-    ) -> bytes:
+    def resolve(self, path: bytes, real_folder: Callable[[bytes], bytes] = real_path) -> bytes:
         """Return the absolute path of a file under which it gets its row.
 
-        - `real_folder`: `os.path.realpath`, or one with a cache.
+        - `real_folder`: `real_path`, or one with a cache.
         """
         folder, name = os.path.split(os.path.abspath(path))
         resolved = os.path.join(real_folder(folder), name)
@@ -158,10 +200,10 @@ class Locator:
         top = (base if root.is_absolute else root.folder) + b"/"
         below = folder[len(top) :] if folder.startswith(top) else b""
         folders = below.split(b"/") if below else [os.path.basename(folder) or b"/"]
-        pack = vendor = path_text(folders[0])
+        pack = vendor = path_text(folders[0])[:LONGEST_NAME]
         if self._vendor_level is not None:
             level = min(self._vendor_level, len(folders)) - 1
-            vendor = path_text(folders[level])
+            vendor = path_text(folders[level])[:LONGEST_NAME]
         return FolderLocation(root.name, prefix, pack, vendor)
 
 

@@ -132,6 +132,7 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
         (["--folder", "", "drum"], "--folder is empty"),
         (["packs", "drum"], "packs is a folder: label all below it with --folder"),
         (["a.wav", "drum", "--by", " "], "say who gives the labels"),
+        (["a.wav", "drum", "--by", 256 * "a"], "--by has 256 characters; at most 255"),
     ],
     ids=ascii,
 )

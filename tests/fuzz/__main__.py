@@ -9,6 +9,7 @@ import random
 import resource
 import struct
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 import click
 
 from tests.fuzz import mutations, seeds
-from tests.fuzz.targets import HeaderTarget, check_name
+from tests.fuzz.targets import EntryTarget, HeaderTarget, check_name
 from tests.support.places import SHARED
 
 #: No file needs a hundredth of it; but the machine may be busy.
@@ -32,6 +33,9 @@ _MOST_FINDINGS = 20
 CONTAINERS = ("WAV", "AIFF", "FLAC", "OGG", "MP3", "AU", "CAF", "W64", "MIDI")
 
 _INPUT_BYTES = 1 << 20
+
+#: Of an entry of the inbox, which is taken for a name, too.
+_MOST_NAME_BYTES = 4096
 
 
 class Notes:
@@ -83,7 +87,8 @@ def _read_on(
         resource.setrlimit(resource.RLIMIT_AS, (now + _SPARE_MEMORY_BYTES,) * 2)
     rng = random.Random(seed)  # noqa: S311  the same numbers again are the point
     target = HeaderTarget()
-    with target.counting():
+    with tempfile.TemporaryDirectory() as library, target.counting():
+        entries = EntryTarget(Path(library))
         for number, (container, content, n_zeros) in enumerate(_inputs(rng, made, real)):
             # The good files are read however short the time is.
             is_over = number >= len(made) and time.monotonic() > ends_at
@@ -93,7 +98,8 @@ def _read_on(
             accepted = None
             try:
                 if container is None:
-                    check_name(content, rng)
+                    check_name(content[:_MOST_NAME_BYTES].replace(b"\0", b""), rng)
+                    entries.check(content)
                 elif target.accepts(content, n_zeros):
                     accepted = container
             except Exception as error:
@@ -112,7 +118,7 @@ def _inputs(
     while True:
         for _ in range(_FILES_PER_NAME):
             yield mutations.mutilated(rng, real if real and rng.random() < 0.3 else made)
-        yield None, mutations.name_bytes(rng), 0
+        yield None, rng.choice((mutations.name_bytes, mutations.entry_bytes))(rng), 0
 
 
 def _keep(folder: Path, seed: str, content: bytes, n_zeros: int, why: str) -> None:

@@ -1,5 +1,6 @@
 """How a good file is mutilated. Everything follows from the random numbers of one seed."""
 
+import json
 import random
 import re
 import struct
@@ -146,6 +147,21 @@ def name_bytes(rng: random.Random) -> bytes:
     if rng.random() < 0.01:
         parts *= 500
     return b"".join(parts).replace(b"\0", b"")
+
+
+def entry_bytes(rng: random.Random) -> bytes:
+    """Return what a program might push to the inbox: an object, whole or damaged."""
+    said: dict[str, object] = {"path": name_bytes(rng).decode(errors="surrogateescape")}
+    for key in rng.sample(("root", "vendor", "label", "path", "lable"), rng.randrange(4)):
+        text = rng.choice(("packs", "drum", "Acme", "\ud800", 300 * "v"))
+        said[key] = rng.choice((text, text, name_bytes(rng).decode("latin-1"), None, 1e999, [said]))
+    try:
+        entry = bytearray(json.dumps(said).encode())
+    except ValueError:  # it holds itself
+        entry = bytearray(b"{" + 2000 * b'"path":[')
+    if rng.random() < 0.5:
+        rng.choice((_flip_bits, _put_noise, _repeat, _cut, _take_out))(rng, entry, ())
+    return bytes(entry[: rng.choice((1000, 70_000))])
 
 
 _NAME_PARTS = [

@@ -1,11 +1,13 @@
 """What mutilated input is given to, and what may come out."""
 
+import json
 import os
 import random
 import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from unittest import mock
 
 from classifier.errors import SoundError
@@ -15,6 +17,10 @@ from classifier.headers.loop_metadata import LoopInfo
 from classifier.model.header_features import SAMPLE_TYPES
 from classifier.model.vocabulary import Vocabulary
 from classifier.names import tokens
+from tasks.inbox.entries import read_entries
+from tasks.inbox.redis_lists import DEAD_ENTRY_BYTES, dead_text
+from tasks.producer.locator import Locator
+from workers.settings import Settings
 
 #: The most that any file may make us read: a walk over pages and checksums, or over frames.
 MOST_BYTES_READ = 16 << 20
@@ -113,3 +119,30 @@ def check_name(name: bytes, rng: random.Random) -> None:
     except ValueError:
         return
     assert paths.path_bytes(paths.path_text(raw)) == raw
+
+
+class EntryTarget:
+    """Reads entries of the inbox, in a library with links that lead anywhere."""
+
+    def __init__(self, folder: Path) -> None:
+        for name, target in (("Kick", "bass_loop"), ("128", "128"), ("bass_loop", "/proc/1/cwd")):
+            (folder / name).symlink_to(target)
+        self._locator = Locator(Settings(_env_file=None, library_roots={"packs": folder}))
+
+    def check(self, entry: bytes) -> None:
+        """Take an entry, or give the reason why not, in bounds."""
+        named, bad = read_entries([entry], self._locator)
+        assert len(named) + len(bad) == 1
+        for one in named:
+            assert paths.path_bytes(one.sound.path)
+            for text in (one.sound.path, one.sound.pack, one.sound.vendor):
+                text.encode()  # as a column of a database has to
+                assert "\0" not in text
+            assert 0 < len(one.sound.pack) <= paths.LONGEST_NAME
+            assert 0 < len(one.sound.vendor) <= paths.LONGEST_NAME
+        for refused in bad:
+            assert refused.reason == paths.printable(refused.reason)
+            text = dead_text(refused)
+            assert len(text) < 2 * DEAD_ENTRY_BYTES + 100
+            kept = json.loads(text)["entry"].encode("utf-8", "surrogateescape")
+            assert entry.startswith(kept)

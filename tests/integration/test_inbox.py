@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,16 +19,20 @@ from db.engine import reading
 from db.results import labels
 from db.results import sounds as sounds_table
 from db.tables import ingests, label_history
+from tasks.inbox import entries
 from tasks.inbox.consumer import INGEST_SECONDS, Intake
 from tasks.inbox.entries import read_entries
 from tasks.inbox.redis_lists import (
+    DEAD_ENTRY_BYTES,
     DEAD_KEPT,
     DEAD_KEY,
     INBOX_KEY,
     INTAKES_KEY,
     LEASE_SECONDS,
     LONGEST_ENTRY_BYTES,
+    ROUND_BYTES,
     TAKEN_PREFIX,
+    TRIES_KEY,
     BadEntry,
     Inbox,
     InboxCounts,
@@ -205,7 +210,8 @@ def test_a_known_and_unchanged_sound_is_passed_over_and_labelled_all_the_same(
         {"path": "a/caf\udce9.wav"},
         {"path": "a/" + 4000 * "\udce9"},
         {"path": "a/1.wav", "vendor": "\udce9 \x1b \U0001f941"},
-        {"path": "a/1.wav", "vendor": 60_000 * "v"},
+        {"path": "a/1.wav", "vendor": 255 * "\U0001f941"},
+        {"path": "a/" + 300 * "n", "label": "drum"},
     ],
     ids=lambda said: ascii(said)[:40],
 )
@@ -237,27 +243,185 @@ def test_a_bad_entry_is_put_aside_with_its_reason_and_the_others_are_taken(
     assert put_aside["entry"].encode("utf-8", "surrogateescape") == b"{caf\xe9"
 
 
-def test_a_round_that_cannot_be_written_keeps_its_entries(intake, push, take, batch_rows):
-    # Given a ledger that cannot be written
+@pytest.fixture
+def rename_batches(take):
+    """For the block, the ledger cannot be written."""
+
     def rename(old, new):
         take(lambda connection: connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}"))
 
-    rename("batches", "away")
+    @contextmanager
+    def renamed():
+        rename("batches", "away")
+        yield
+        rename("away", "batches")
+
+    return renamed
+
+
+def test_a_round_that_cannot_be_written_keeps_its_entries(
+    intake, push, rename_batches, batch_rows, client
+):
+    # Given a ledger that cannot be written
     push(1)
+    with rename_batches():
+        # When rounds fail for that
+        for _ in range(5):
+            with pytest.raises(SQLAlchemyError):
+                intake.round()
 
-    # When a round fails for that
-    with pytest.raises(SQLAlchemyError):
-        intake.round()
-
-    # Then its entries are still in hand, and are written by the next one
-    rename("away", "batches")
+    # Then no entry is blamed: they are still in hand, and are written by the next one
+    assert not client.exists(DEAD_KEY)
     assert intake.round() == 1
     assert [row["paths"] for row in batch_rows()] == [["a/1.wav"]]
 
 
+# An entry that ends what takes it
+
+
+@pytest.fixture
+def harmful(monkeypatch):
+    """Let each entry that holds one of these words do this to the intake."""
+    harm: dict[bytes, BaseException] = {}
+    read = entries._read
+
+    def reading_or_harm(entry, locator):
+        for word, error in harm.items():
+            if word in entry:
+                raise error
+        return read(entry, locator)
+
+    monkeypatch.setattr(entries, "_read", reading_or_harm)
+    return harm
+
+
+class Killed(BaseException):
+    """What an intake does not survive."""
+
+
+@pytest.fixture
+def dead(client):
+    return lambda: [json.loads(one) for one in client.lrange(DEAD_KEY, 0, -1)]
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a fault of ours"), MemoryError(), OSError(5, "Input/output error")]
+)
+def test_an_error_of_one_entry_ends_no_intake(intake, push, harmful, batch_rows, dead, error):
+    harmful[b"/a/2.wav"] = error
+    push(1, 2, 3)
+    while intake.round():
+        pass
+    assert [row["paths"] for row in batch_rows()] == [["a/1.wav"], ["a/3.wav"]]
+    (put_aside,) = dead()
+    assert put_aside["entry"].endswith("/a/2.wav")
+    what = f"an error of cratesort ({type(error).__name__})"
+    assert put_aside["reason"] == f"it met {what} 3 times alone; see the intake's log"
+    # And what comes then is taken as ever
+    push(4, 5)
+    intake.round()
+    assert batch_rows()[-1]["paths"] == ["a/4.wav", "a/5.wav"]
+
+
+def test_an_entry_that_ends_its_intakes_is_singled_out(
+    make_intake, push, client, harmful, batch_rows, dead, lists
+):
+    # Given an entry that no intake survives
+    harmful[b"/a/2.wav"] = Killed()
+    push(1, 2, 3, 4)
+    deaths = 0
+    while client.llen(INBOX_KEY) or lists() - {DEAD_KEY}:
+        # When one intake after the other takes over what the one before had
+        intake = make_intake()
+        try:
+            while intake.round():
+                pass
+        except Killed:
+            deaths += 1
+            assert deaths < 9, "it is not singled out"
+            end_all_leases(client)
+    # Then it is known after the first death with others, and three alone
+    assert deaths == 4
+    assert [row["paths"] for row in batch_rows()] == [["a/1.wav"], ["a/3.wav"], ["a/4.wav"]]
+    (put_aside,) = dead()
+    assert put_aside["entry"].endswith("/a/2.wav")
+    assert "ended 3 times while it had this entry alone" in put_aside["reason"]
+    assert not client.exists(TRIES_KEY)
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_an_outage_counts_against_no_entry(
+    make_intake, push, client, harmful, batch_rows, dead, rename_batches, deaths
+):
+    # Given entries that a dead intake had, or two
+    harmful[b"/a/1.wav"] = Killed()
+    push(1, 2)
+    for _ in range(deaths):
+        with pytest.raises(Killed):
+            make_intake().round()
+        end_all_leases(client)
+    harmful.clear()
+    # When the ledger cannot be written while the next one has them
+    intake = make_intake()
+    with rename_batches():
+        for _ in range(5):
+            with pytest.raises(SQLAlchemyError):
+                intake.round()
+    # Then all are taken when it can
+    while intake.round():
+        pass
+    assert [row["paths"] for row in batch_rows()] == [["a/1.wav"], ["a/2.wav"]]
+    assert dead() == []
+
+
+def test_what_one_acknowledges_twice_costs_no_other_entry(redis_url, push, lists):
+    push(1, 2, 3)
+    inbox = Inbox(redis_url, "an intake")
+    inbox.take(4)
+    inbox.try_alone(0)
+    first = inbox.take(4)
+    assert (first.tried, len(first.entries), first.remaining) == (0, 1, 2)
+    # As where the first answer was lost
+    for _ in range(2):
+        inbox.acknowledge([], first.remaining)
+    assert inbox.take(4).remaining == 1
+    for remaining in (1, 0, 0):
+        inbox.acknowledge([], remaining)
+    assert lists() == set()
+    assert inbox.take(4).tried is None
+
+
+# Bounds
+
+
+def test_a_round_is_bounded_in_bytes(redis_url, client):
+    client.lpush(INBOX_KEY, *(40 * [60_000 * b"a"]))
+    inbox = Inbox(redis_url, "an intake")
+    sizes = []
+    while (taken := inbox.take(1000)).entries:
+        sizes.append(sum(map(len, taken.entries)))
+        inbox.acknowledge([])
+    assert sum(sizes) == 40 * 60_000
+    assert max(sizes) < ROUND_BYTES + LONGEST_ENTRY_BYTES
+
+
+@pytest.mark.parametrize("byte", [b"a", b"\xe9", b"\n", "\U0001f941".encode()], ids=repr)
+def test_an_entry_in_the_dead_list_is_bounded(redis_url, client, dead, byte):
+    inbox = Inbox(redis_url, "an intake")
+    entry = 65_000 * byte
+    inbox.acknowledge([BadEntry(entry, 1000 * "\U0001f941", "now"), BadEntry(byte, "why", "now")])
+    assert all(len(one) < 2 * DEAD_ENTRY_BYTES + 100 for one in client.lrange(DEAD_KEY, 0, -1))
+    whole, cut = dead()
+    assert (whole["entry"].encode("utf-8", "surrogateescape"), "cut" in whole) == (byte, False)
+    assert cut["cut"] is True
+    kept = cut["entry"].encode("utf-8", "surrogateescape")
+    assert entry.startswith(kept)
+    assert len(kept) > DEAD_ENTRY_BYTES // 7
+
+
 def test_a_huge_entry_is_cut_before_it_is_sent(redis_url, client):
     client.lpush(INBOX_KEY, 5_000_000 * b"a")
-    (entry,) = Inbox(redis_url, "an intake").take(4)
+    (entry,) = Inbox(redis_url, "an intake").take(4).entries
     assert len(entry) == LONGEST_ENTRY_BYTES + 1
 
 
@@ -293,17 +457,17 @@ def test_several_intakes_take_each_entry_once(make_intake, client, folder, batch
 def test_nobody_takes_what_a_living_intake_holds(redis_url, push):
     push(1)
     first, second = Inbox(redis_url, "first"), Inbox(redis_url, "second")
-    assert len(first.take(4)) == 1
-    assert second.take(4) == []
-    assert len(first.take(4)) == 1
+    assert len(first.take(4).entries) == 1
+    assert second.take(4).entries == []
+    assert len(first.take(4).entries) == 1
 
 
 def test_what_a_expired_intake_holds_is_the_next_one_s(redis_url, push, client, lists):
     push(1)
-    held = Inbox(redis_url, "silent").take(4)
+    held = Inbox(redis_url, "silent").take(4).entries
     end_all_leases(client)
     second = Inbox(redis_url, "second")
-    assert second.take(4) == held
+    assert second.take(4).entries == held
     second.acknowledge([])
     assert lists() == set()
     assert client.zrange(INTAKES_KEY, 0, -1) == [b"second"]
@@ -314,17 +478,17 @@ def test_an_intake_that_wakes_up_deletes_only_what_it_holds(redis_url, push, cli
     sleeper, other = Inbox(redis_url, "sleeper"), Inbox(redis_url, "other")
     sleeper.take(4)
     end_all_leases(client)
-    held = other.take(4)
+    held = other.take(4).entries
     sleeper.acknowledge([])
-    assert other.take(4) == held
+    assert other.take(4).entries == held
 
 
 def test_an_intake_that_leaves_hands_over_at_once(redis_url, push):
     push(1)
     first = Inbox(redis_url, "first")
-    held = first.take(4)
+    held = first.take(4).entries
     first.release()
-    assert Inbox(redis_url, "second").take(4) == held
+    assert Inbox(redis_url, "second").take(4).entries == held
 
 
 def test_an_intake_that_leaves_with_nothing_in_hand_leaves_nothing(redis_url, client):
@@ -346,7 +510,7 @@ def test_a_redis_that_is_full_can_be_emptied(redis_url, push, client, lists):
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", 1)
     try:
-        assert len(inbox.take(4)) == 1
+        assert len(inbox.take(4).entries) == 1
         inbox.acknowledge([BadEntry(b"x", "a reason", "now")])
     finally:
         client.config_set("maxmemory", 0)

@@ -84,6 +84,16 @@ def test_a_path_on_this_machine_leads_to_its_sound_through_links(save, finder, t
     assert found == [sound_key("library", "kits/a.wav")] * 2 + [None]
 
 
+def test_a_path_that_the_file_system_refuses_is_no_sound(save, finder, tmp_path):
+    save("a.wav")
+    (tmp_path / "chain0").symlink_to("library")
+    for number in range(1, 1500):
+        (tmp_path / f"chain{number}").symlink_to(f"chain{number - 1}")
+    (tmp_path / "loop").symlink_to("loop")
+    paths = (b"chain1499/a.wav", b"loop/a.wav", 65_000 * b"a/", 300 * b"n")
+    assert finder("library").find([WrittenPath((path,)) for path in paths]) == [None] * 4
+
+
 def test_what_no_root_holds_is_no_sound(save, finder):
     save("a.wav")
     paths = (b"/elsewhere/a.wav", b"\0", b"", b"x" * 10_000, b"caf\xe9.wav")

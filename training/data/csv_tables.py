@@ -4,16 +4,17 @@ Names and header figures are the evidence. The vendor only groups and weights ro
 columns (folder, repository, where the label came from) are not read, because they hold the answer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
 from classifier.categories import category_named
+from classifier.files.paths import LONGEST_NAME
 from classifier.headers.reader import AudioHeader
 from classifier.tables.columns import NO_NAMES
 from classifier.tables.sound_table import CellError, SoundTable, folder_of, header_of, sound_table
-from classifier.tables.strict_csv import TableError, shown
+from classifier.tables.strict_csv import TableError, shown, shown_columns
 from training.data.dataset import LabelledSounds
 from training.data.name_codes import codes_of
 
@@ -77,7 +78,7 @@ def read_counted(
         if group is not None and group not in table.columns:
             raise TableError(
                 f"{path}, line 1: there is no column {group} (of --group) in: "
-                f"{', '.join(map(shown, table.columns))}"
+                f"{shown_columns(table.columns)}"
             )
         if set(table.columns) >= _OF_PREDICTIONS:
             raise TableError(
@@ -118,10 +119,10 @@ def _lacking(table: SoundTable, group: str | None) -> str:
     ]
     if group is None:
         why.append("too few names begin with a code, as in ABC_kick_01")
-    others = [shown(column) for column in table.columns if column not in candidates]
+    others = [column for column in table.columns if column not in candidates]
     return (
         f"nothing tells vendors apart: {', '.join(why)}. Name a column that does with --group "
-        f"COLUMN; there are {', '.join(others)}"
+        f"COLUMN; there are {shown_columns(others)}"
     )
 
 
@@ -168,6 +169,7 @@ class SoundRows:
                 raise CellError(f"unknown category '{shown(cells['category'])}'")
             header = header_of(cells)
             _check_duration(header)
+            _check_names(cells, dict.fromkeys([*self._vendors, "pack"]))
         except CellError as error:
             if len(self._faults) < _LINES_NAMED:
                 self._faults.append(f"line {line}: {error}")
@@ -190,6 +192,13 @@ class SoundRows:
         pairs = zip(packs, vendors, strict=True)
         packs = [vendor if pack is None else pack for pack, vendor in pairs]
         return LabelledSounds.from_rows(names, headers, categories, vendors, packs, folders)
+
+
+def _check_names(cells: Mapping[str, str], columns: Iterable[str]) -> None:
+    for column in columns:
+        length = len(cells.get(column, ""))
+        if length > LONGEST_NAME:
+            raise CellError(f"{column} has {length:,} characters; at most {LONGEST_NAME}")
 
 
 def _check_duration(header: AudioHeader) -> None:

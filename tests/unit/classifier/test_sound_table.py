@@ -187,3 +187,12 @@ def test_rows_of_one_folder_of_one_owner_are_told_from_others(columns, rows, fol
 def test_a_row_that_says_no_folder_has_none(columns, row):
     [(_, cells)] = read(f"{columns}\n{row}")
     assert folder_of(cells) == ""
+
+
+def test_what_tells_long_folders_apart_is_short():
+    """Arrays of texts are as wide as the longest of them."""
+    folders = [100_000 * "a", 100_000 * "a" + "\udce9", "a"]
+    found = [folder_of({"folder": folder}) for folder in (*folders, *folders)]
+    assert found[:3] == found[3:]
+    assert len(set(found)) == 3
+    assert max(map(len, found)) <= 255

@@ -155,3 +155,22 @@ def test_a_bad_line_that_the_table_has_is_handed_on(found, folder, bad):
     content = b'path,vendor\nsounds/pack/kick.wav,Acme\n"never closed\n'
     assert paths(found(content)) == [f"{folder}/pack/kick.wav"]
     assert [line.line for line in bad] == [3]
+
+
+def test_no_line_ends_a_manifest_whatever_the_file_system_says_of_its_path(found, folder, bad):
+    (folder / "chain0").symlink_to("pack")
+    for number in range(1, 1500):
+        (folder / f"chain{number}").symlink_to(f"chain{number - 1}")
+    (folder / "loop").symlink_to("loop")
+    lines = ["chain1499/a.wav", "loop/a.wav", "pack/kick.wav/a.wav", 300 * "n", "pack/kick.wav"]
+    content = "".join(f"{folder}/{line}\n" for line in lines).encode()
+    # The rest of the chain stays in its path
+    lines[0] = "chain1459/a.wav"
+    assert paths(found(content, library_roots={"main": folder})) == lines
+    assert bad == []
+
+
+def test_a_vendor_is_no_longer_than_a_name(found, folder, bad):
+    content = f"path,vendor\n{folder}/pack/a.wav,{256 * 'v'}\n{folder}/pack/kick.wav,Acme\n"
+    assert paths(found(content.encode())) == [f"{folder}/pack/kick.wav"]
+    assert bad == [BadLine(2, "its vendor has 256 characters; at most 255")]

@@ -151,6 +151,34 @@ def test_a_library_root_itself_is_no_sound(refused, packs):
     assert "a whole library root" in refused(bytes(packs))
 
 
+def test_a_vendor_is_no_longer_than_a_name(refused):
+    entry = as_json(root="packs", path="a.wav", vendor=256 * "v")
+    assert refused(entry) == "its vendor has 256 characters; at most 255"
+
+
+@pytest.fixture
+def outside(packs, tmp_path):
+    """Paths that lie outside: by themselves, by a link; of a file, of nothing, of a secret."""
+    (tmp_path / "secret").write_bytes(b"x")
+    (tmp_path / "to-secret").symlink_to("secret")
+    (tmp_path / "loop").symlink_to("loop")
+    way_out = packs / "way-out"
+    way_out.symlink_to(tmp_path)
+    yield [
+        folder / name
+        for folder in (tmp_path, way_out)
+        for name in ("secret", "nothing", "to-secret", "loop/x", "secret/x")
+    ] + [tmp_path, "/proc/1/cwd/x", "/etc"]
+    way_out.unlink()
+
+
+def test_a_reason_does_not_tell_what_is_outside_of_the_roots(refused, outside):
+    """Nor where a link leads: who pushes may learn nothing of the intake's host."""
+    reasons = {refused(str(path).encode()) for path in outside}
+    assert len(reasons) == 1
+    assert not any("/" in reason for reason in reasons)
+
+
 def test_a_reason_drives_no_terminal_and_does_not_flood_it(refused):
     reason = refused(as_json(path="/\x1b[2J" + 4000 * "\x1b"))
     assert "\x1b" not in reason

@@ -1,11 +1,15 @@
 """Which root, path, pack and vendor a found file gets, and what no root allows."""
 
+import errno
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from tasks.producer.locator import OutsideRootsError
+from classifier.files.paths import LONGEST_NAME
+from tasks.producer.locator import Locator, OutsideRootsError, real_path
 from workers.settings import Settings
 
 BROKER = SecretStr("redis://host")
@@ -122,3 +126,85 @@ def test_a_refusal_is_one_safe_line(found):
     with pytest.raises(OutsideRootsError) as refused:
         found("/nowhere/clear\x1b[2J\n.wav", broker_url=BROKER)
     assert str(refused.value).isprintable()
+
+
+# What the file system says of one path
+
+
+@pytest.fixture
+def links(tmp_path):
+    """Links that can be followed, and some that cannot."""
+    folder = tmp_path / "links"
+    (folder / "real" / "deep").mkdir(parents=True)
+    (folder / "real" / "file").write_bytes(b"x")
+    for name, target in {
+        "to-folder": "real",
+        "absolute": folder / "real",
+        "up": "real/deep/..",
+        "to-link": "to-folder/deep",
+        "to-nothing": "nowhere/x",
+        "loop": "loop",
+    }.items():
+        (folder / name).symlink_to(target)
+    (folder / "chain0").symlink_to("real")
+    for before, after in pairwise(range(1500)):
+        (folder / f"chain{after}").symlink_to(f"chain{before}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        ".",
+        "..",
+        "to-folder/deep",
+        "absolute/deep",
+        "up/file",
+        "to-link/../file",
+        "to-nothing",
+        "real/file/x",
+        "nowhere/../real",
+        "chain9/deep",
+        "/proc/self/cwd/real",
+    ],
+)
+def test_a_path_is_resolved_as_the_operating_system_resolves_it(links, monkeypatch, path):
+    monkeypatch.chdir(links)
+    assert real_path(os.fsencode(path)) == os.path.realpath(os.fsencode(path))
+
+
+UNREADABLE = ["loop/x", "chain1499/x", "real/file/x", "to-folder/" + 300 * "n", 2000 * "n/"]
+
+
+@pytest.mark.parametrize("path", UNREADABLE, ids=lambda path: path[:20])
+def test_no_path_is_an_error_whatever_the_file_system_says_of_it(links, found, path):
+    locator = Locator(Settings(broker_url=BROKER, library_roots={"main": links}))
+    resolved = locator.resolve(os.fsencode(links / path))
+    sound = locator.sound(locator.library_root(resolved), resolved)
+    assert (sound.root, sound.file_size_bytes) == ("main", None)
+    # Named on the command line, too
+    assert [one.file_size_bytes for one in found(str(links / path))] == [None]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EINVAL])
+def test_a_link_that_cannot_be_read_stays_in_its_path(links, monkeypatch, code):
+    """As /proc/1/cwd of another user, and a link whose place a folder has just taken."""
+    readlink = os.readlink
+
+    def fail(path):
+        if path.endswith(b"to-folder"):
+            raise OSError(code, os.strerror(code))
+        return readlink(path)
+
+    monkeypatch.setattr(os, "readlink", fail)
+    path = os.fsencode(links / "to-folder/deep")
+    assert real_path(path) == os.fsencode(links.resolve() / "to-folder/deep")
+
+
+def test_no_pack_or_vendor_is_longer_than_a_name_can_be(tmp_path):
+    locator = Locator(Settings(broker_url=BROKER, library_roots={"main": tmp_path}))
+    resolved = os.fsencode(tmp_path) + b"/" + 3000 * b"\xe9" + b"/a.wav"
+    sound = locator.sound(locator.library_root(resolved), resolved)
+    assert len(sound.pack) == len(sound.vendor) == LONGEST_NAME
+    assert len(sound.path) > 3000

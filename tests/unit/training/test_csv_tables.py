@@ -126,6 +126,8 @@ def test_a_column_to_group_by_that_is_not_there_is_refused(table):
             "drum,b.wav,,1000,44100,1,44100,,a",
             "line 3: duration 1000 is not frame_count / sample_rate, 1",
         ),
+        ("drum,b.wav,,,,,,," + 256 * "v", "line 3: vendor has 256 characters; at most 255"),
+        ("drum,b.wav," + 9000 * "x", f"at least 0, got '{200 * 'x'}…'"),
         ("drum,b.wav,,,,,,PCM_17,a", "line 3: sample_type 'PCM_17' is not one libsndfile lists"),
     ],
 )
@@ -143,6 +145,11 @@ def test_the_line_is_right_after_a_cell_with_a_line_break(table):
 def test_of_many_wrong_lines_the_first_are_named_and_the_rest_counted(table):
     with pytest.raises(TableError, match="and 5 more"):
         read_table(table("category,file_path", *(f"oops,{n}.wav" for n in range(10))))
+
+
+def test_of_many_columns_the_first_are_named_and_the_rest_counted(table):
+    with pytest.raises(TableError, match=r"got c0, c1, .*c29 and 970 more"):
+        read_table(table(",".join(f"c{number}" for number in range(1000))))
 
 
 def test_a_table_without_the_columns_is_refused_with_those_it_has(table):
