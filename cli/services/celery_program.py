@@ -7,6 +7,8 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+
 from cli.console.exit_codes import Exit
 from workers.logging_setup import log_from_signal, set_up_logging
 
@@ -103,13 +105,13 @@ def _run(app: "Celery", name: str, *options: str) -> None:
     `app.start` would load them all, with a shell: a fifth of a worker's start. It also takes the
     broker's URL and modules to import from BROKER_URL, APP, LOADER and CONFIG_MODULE.
     """
-    import click
     from celery.bin.base import CLIContext
 
     # What asks for the current app must not make one: that would read celeryconfig.py.
     app.set_default()
     if name == "worker":
         setattr(import_module("celery.apps.worker"), "safe_say", _say_in_a_signal)  # noqa: B010
+        setattr(import_module("celery.bin.worker"), "detach", _refuse_to_detach)  # noqa: B010
     program = getattr(import_module(_PROGRAMS[name]), name)
     # Quiet: its banner does not belong in a log.
     context = CLIContext(app, no_color="NO_COLOR" in os.environ, workdir=None, quiet=True)
@@ -120,6 +122,11 @@ def _run(app: "Celery", name: str, *options: str) -> None:
         obj=context,
         parent=click.Context(click.Command("celery")),  # Flower looks at its options
     )
+
+
+def _refuse_to_detach(*_: Any, **__: Any) -> None:
+    """Replace what starts Celery alone, with a configuration it finds in the current folder."""
+    raise click.UsageError("a worker does not detach itself: let a service manager run it")
 
 
 def _say_in_a_signal(message: str, *_: Any) -> None:

@@ -63,9 +63,7 @@ def beat(celery_options: tuple[str, ...]) -> None:
     from workers.celery_ext.app import app
 
     app.conf.task_send_sent_event = False  # Flower would remember little but sweeps
-    options = list(celery_options)
-    set_default(options, "-S", "--scheduler", "workers.celery_ext.beat_scheduler:QuietScheduler")
-    start("beat", *options)
+    start("beat", *celery_options)
 
 
 def _set_trainer_defaults(options: list[str]) -> None:

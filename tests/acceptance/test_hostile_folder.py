@@ -174,3 +174,10 @@ def test_a_command_that_python_starts_by_its_name_does_not_either(start, tmp_pat
     process, log = start("status", python=("-m", "cli"))
     assert process.wait(60) == 0, log.read_text()
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
+def test_a_worker_does_not_become_a_celery_that_is_configured_here(start, tmp_path):
+    process, log = start("worker", "--detach")
+    assert process.wait(60) == 2
+    assert "let a service manager run it" in log.read_text()
+    assert not (tmp_path / "ran").exists()

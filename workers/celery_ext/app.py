@@ -205,6 +205,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         # -- beat ------------------------------------------------------------------------------
         "timezone": "UTC",
+        # Celery's own, also within a worker (``--beat``), unpickles a file of the current folder.
+        "beat_scheduler": "workers.celery_ext.beat_scheduler:QuietScheduler",
         "beat_schedule": _beat_schedule(settings),
     }
 

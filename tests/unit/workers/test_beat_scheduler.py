@@ -2,6 +2,7 @@
 
 import logging
 
+from kombu.utils.imports import symbol_by_name
 from pydantic import SecretStr
 
 from tests.support.servers.lifecycle import free_port
@@ -24,3 +25,8 @@ def test_while_redis_is_away_it_says_so_at_once_and_then_ever_more_rarely(caplog
     assert {record.levelname for record in caplog.records} == {"WARNING"}
     assert "Traceback" not in caplog.text
     assert "Redis cannot be reached (Error 111" in caplog.text
+
+
+def test_it_is_the_scheduler_of_a_beat_within_a_worker_too():
+    app = build_app(Settings())
+    assert symbol_by_name(app.conf.beat_scheduler) is QuietScheduler
