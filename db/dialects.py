@@ -1,6 +1,7 @@
 """Where the SQL of PostgreSQL and SQLite differs: clocks, locks, limits, inserts."""
 
 import math
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -137,6 +139,27 @@ def unlimited(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         driver: Any = connection.connection.dbapi_connection
         driver.silence_seconds = math.inf
+
+
+@contextmanager
+def without_waiting(connection: Connection) -> Iterator[None]:
+    """Do not wait for another writer of SQLite; that there is one ends the block without an error.
+
+    PostgreSQL locks rows: nothing to do there.
+    """
+    if connection.dialect.name == "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    (milliseconds,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {milliseconds}")
 
 
 def first_rows_first(connection: Connection) -> None:

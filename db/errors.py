@@ -28,9 +28,17 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, DATABASE_AWAY):
         return True
     if isinstance(error, sqlalchemy.exc.DBAPIError):
-        read_only = getattr(error.orig, "sqlstate", None) == "25006"  # a standby, or being moved
-        return bool(error.connection_invalidated) or read_only
+        return bool(error.connection_invalidated) or is_read_only(error)
     return False
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the database may not be written now: a standby, or one that is being moved."""
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        # The lowest byte: the rest says why.
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
+    return getattr(cause, "sqlstate", None) == "25006"
 
 
 def is_disk_full(error: BaseException) -> bool:

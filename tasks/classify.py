@@ -4,7 +4,7 @@ import logging
 
 from celery.exceptions import Retry
 
-from db.errors import DATABASE_AWAY, is_away, plain
+from db.errors import is_away, plain
 from db.queue import ledger
 from workers import child_process, classification
 from workers.celery_ext.app import CLASSIFY_TASK, app
@@ -58,7 +58,9 @@ def classify(
         raise Retry(exc=kind(plain(error))) from None
     try:
         dispatch(app, context.database, context.settings)
-    except DATABASE_AWAY as error:
+    except Exception as error:
+        if not is_away(error):
+            raise
         child_process.report(error, root)
         log.warning("what is next is left to a sweep: %s", plain(error))
     release_memory()

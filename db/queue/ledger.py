@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     TextClause,
     and_,
+    false,
     insert,
     literal,
     or_,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from db.dialects import now, skip_locked
+from db.dialects import now, skip_locked, without_waiting
 from db.queue import root_names
 from db.queue.batch import (
     CLAIM_COLUMNS,
@@ -37,6 +38,12 @@ from db.queue.batch import (
 )
 from db.states import BatchState
 from db.tables import PENDING, batches, ingests
+
+
+def require_writable(connection: Connection) -> None:
+    """Raise what the database answers to a write, while it is read-only; change nothing."""
+    with without_waiting(connection):
+        connection.execute(update(batches).where(false()).values(attempts=0))
 
 
 def open_ingest(connection: Connection, source: str) -> int:

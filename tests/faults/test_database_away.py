@@ -3,8 +3,11 @@
 import os
 import signal
 
+import psycopg
 import redis
+from psycopg import sql
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from tests.support.fleet import holds
 from tests.support.servers.lifecycle import wait_until
@@ -138,6 +141,45 @@ def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
         finally:
             postgres_server.thaw()
         fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+    assert fleet.attempts() == 0
+
+
+def let_be_written(fleet, postgres_server, *, writable):
+    """Make the database read-only, or writable again, for who is connected too: a failover."""
+    url = make_url(fleet.database_url)
+    with psycopg.connect(
+        make_url(postgres_server.url).set(drivername="postgresql").render_as_string(False),
+        autocommit=True,
+    ) as connection:
+        setting = "off" if writable else "on"
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(
+                sql.Identifier(url.database), sql.SQL(setting)
+            )
+        )
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [url.database],
+        )
+
+
+def test_a_database_that_may_not_be_written_is_waited_for(fleet, postgres_server):
+    """Without the supervisor's write, messages are taken and put back once a second."""
+    fleet.add("gate.wav", count=11)
+    fleet.shut_gate()
+    fleet.submit()
+    with fleet.worker(settings=PATIENT | {"CRATESORT_STALE_SECONDS": "600"}) as worker:
+        # Given a batch in progress when a standby takes over that is not promoted yet
+        wait_until(fleet.at_the_gate, "the first batch is in progress", 60)
+        let_be_written(fleet, postgres_server, writable=False)
+        fleet.open_gate()
+        wait_until(lambda: "the database is read-only" in worker.log(), "it is noticed", 60)
+        wait_until(lambda: holds(worker), "the worker holds", 60)
+        # When it may be written, then all is done
+        let_be_written(fleet, postgres_server, writable=True)
+        fleet.wait_until_done()
+        assert "Traceback" not in worker.log()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
 

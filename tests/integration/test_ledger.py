@@ -1,7 +1,10 @@
 """The ledger: who may take a batch, and how it comes back, on both databases."""
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
+from db.engine import SQLITE_BUSY_SECONDS, reading
+from db.errors import is_away, is_read_only
 from db.queue import ledger, recovery, root_names
 from db.queue.recovery import AttemptOutcome
 from db.states import BatchState
@@ -269,3 +272,37 @@ def test_a_suspect_that_is_handed_back_stays_one(add_batches, claim, take, batch
     claim(1)
     take(recovery.hand_back, 1, token="ours")
     assert [(row["suspect"], row["attempts"]) for row in batch_rows()] == [(True, 1)]
+
+
+# Whether it may be written
+
+
+def test_a_database_that_may_be_written_is_not_changed_to_find_that_out(
+    database, add_batches, batch_rows
+):
+    add_batches(1)
+    before = batch_rows()
+    with reading(database) as connection:
+        ledger.require_writable(connection)
+    assert batch_rows() == before
+
+
+def test_a_database_that_may_not_be_written_says_so(database):
+    read_only = {"postgresql": "SET TRANSACTION READ ONLY", "sqlite": "PRAGMA query_only = 1"}
+    with database.connect() as connection:
+        connection.exec_driver_sql(read_only[database.dialect.name])
+        with pytest.raises(DBAPIError) as refused:
+            ledger.require_writable(connection)
+    assert (is_read_only(refused.value), is_away(refused.value)) == (True, True)
+
+
+def test_a_database_that_somebody_writes_may_be_written_and_is_not_waited_for(database):
+    with database.begin() as writer:
+        ledger.open_ingest(writer, "a test")
+        with reading(database) as connection:
+            ledger.require_writable(connection)
+        # And who really writes waits as before
+        if database.dialect.name == "sqlite":
+            with reading(database) as connection:
+                waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+            assert waits == SQLITE_BUSY_SECONDS * 1000

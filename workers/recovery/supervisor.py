@@ -7,8 +7,8 @@ answer. So the parent starts this process (``python -m workers.recovery.supervis
 - hands back batches that children could not hand back while the database was away;
 - kills a child that exceeds its time limit, if the parent does not (it is shutting down, or dead);
 - sweeps, so that recovery depends neither on beat nor on Redis;
-- reports to the parent, through shared memory, whether the database answers and which library
-  roots are there.
+- reports to the parent, through shared memory, whether the database can be written and which
+  library roots are there.
 
 It outlives the parent until all children are gone. On SIGUSR1 it kills the children and returns
 their batches with no attempt counted.
@@ -26,12 +26,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from celery import Celery
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import SERVICE, create_engine, reading
-from db.errors import plain
-from db.queue import root_names
+from db.errors import is_read_only, plain
+from db.queue import ledger, root_names
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import dispatch
 from workers.faults import Fault
@@ -143,10 +142,11 @@ class Supervisor:
     def _ping(self) -> None:
         try:
             with reading(self._database) as connection:
-                connection.execute(text("SELECT 1"))
-        except Exception as error:  # whatever it is, the database gave no answer
+                ledger.require_writable(connection)
+        except Exception as error:  # whatever it is, the database cannot be worked with
             if not self._database_away:
-                log.warning("the database does not answer: %s", plain(error))
+                fault = "is read-only" if is_read_only(error) else "does not answer"
+                log.warning("the database %s: %s", fault, plain(error))
             self._database_away = True
             self._health.database.report_down()
             return
