@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from cli.__main__ import cratesort
+from cli.commands import cratesort
 
 #: Of the terminal it is written for, whatever the one at hand has.
 _WIDTH: Final = 80

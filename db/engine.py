@@ -168,6 +168,7 @@ def _connect_args(dialect: str, patience: Patience) -> dict[str, Any]:
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
             "application_name": "cratesort",
+            # Whatever the database's own encoding is: else not even that could be read.
             "client_encoding": "utf8",
         }
     return {"timeout": SQLITE_BUSY_SECONDS}

@@ -61,6 +61,13 @@ def refuses_user(error: BaseException) -> bool:
     return _REFUSED.search(str(error.orig)) is not None
 
 
+def is_too_old(error: BaseException) -> bool:
+    """Whether PostgreSQL does not know a setting that every connection of ours sets."""
+    return isinstance(error, sqlalchemy.exc.OperationalError) and (
+        "unrecognized configuration parameter" in str(error.orig)
+    )
+
+
 def plain(error: BaseException) -> str:
     """Return one line for a person, without statements, parameters or passwords."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, inspect, select, text
 from classifier.errors import CratesortError
 from db.dialects import unlimited
 from db.engine import create_engine, reading
+from db.prerequisites import require_suitable
 from db.tables import compatibility
 
 #: The newest script in `db.migrations.versions`; a test holds the two together. Written here so
@@ -59,6 +60,7 @@ def upgrade(url: str) -> str | None:
     Returns the revision it had before.
 
     Raises SchemaError: the database is newer than this version of cratesort, and does not suit it.
+    Raises UnsuitableDatabaseError: it cannot hold what cratesort writes.
     Raises sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
     engine = create_engine(url)
@@ -70,6 +72,7 @@ def upgrade(url: str) -> str | None:
 
 def upgrade_engine(engine: Engine) -> str | None:
     """Bring an engine's database to `HEAD`; as `upgrade`."""
+    require_suitable(engine)
     before = current(engine)
     if _suits(engine, before):
         return before
@@ -98,8 +101,10 @@ def upgrade_engine(engine: Engine) -> str | None:
 def require_current(engine: Engine) -> None:
     """Check that the tables are this version's, or newer and fit for it; create them on SQLite.
 
-    Raises SchemaError, which names the one command that helps.
+    Raises SchemaError, which names the one command that helps, and UnsuitableDatabaseError as
+    `upgrade` does.
     """
+    require_suitable(engine)
     before = current(engine)
     if _suits(engine, before):
         return

@@ -1,11 +1,7 @@
 """Exit codes, and the errors that are shown as one line instead of a traceback."""
 
+import errno
 from enum import IntEnum
-
-from classifier.errors import CratesortError
-from training.errors import DatabaseAwayError
-from training.extra import TRAINING_PACKAGES
-from workers.errors import LibraryRootAwayError
 
 
 class Exit(IntEnum):
@@ -14,13 +10,20 @@ class Exit(IntEnum):
     DONE = 0
     SOME_FAILED = 1
     USAGE = 2
+    #: A service or a storage is away, or may not be written now.
     UNREACHABLE = 3
+    #: A bug, with its traceback. EX_SOFTWARE of <sysexits.h>: Python's own code for it is 1.
+    CRASHED = 70
     #: As a shell reports a program ended by Ctrl-C.
     INTERRUPTED = 130
 
 
 def explain(error: Exception) -> tuple[str, Exit] | None:
     """Return the message for the user and the exit code; None for a bug."""
+    from classifier.errors import CratesortError
+    from training.errors import DatabaseAwayError
+    from workers.errors import LibraryRootAwayError
+
     if isinstance(error, CratesortError):
         away = isinstance(error, (DatabaseAwayError, LibraryRootAwayError))
         away = away or (error.__cause__ is not None and _is_disk_full(error.__cause__))
@@ -56,7 +59,8 @@ def _explain_database_error(error: Exception) -> tuple[str, Exit] | None:
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
-    from db.errors import is_away, plain, refuses_user
+    from db.errors import is_away, is_too_old, plain, refuses_user
+    from db.prerequisites import OLDEST_POSTGRES
 
     if type(error) is sqlalchemy.exc.DatabaseError:
         return (
@@ -66,6 +70,12 @@ def _explain_database_error(error: Exception) -> tuple[str, Exit] | None:
         )
     if isinstance(error, DatabaseUrlError):
         return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
+    if is_too_old(error):
+        return (
+            f"the database is too old ({plain(error)}); cratesort needs PostgreSQL "
+            f"{OLDEST_POSTGRES} or newer",
+            Exit.USAGE,
+        )
     if refuses_user(error):
         said = plain(error).rpartition("failed: ")[2].removeprefix("FATAL: ")
         return f"the database refuses the login of CRATESORT_DATABASE_URL: {said}", Exit.USAGE
@@ -101,7 +111,7 @@ def _explain_system_error(error: OSError) -> tuple[str, Exit] | None:
             Exit.UNREACHABLE,
         )
     is_storage = isinstance(error, ConnectionError | TimeoutError) or error.errno in STORAGE_ERRNOS
-    code = Exit.UNREACHABLE if is_storage else Exit.USAGE
+    code = Exit.UNREACHABLE if is_storage or error.errno == errno.EROFS else Exit.USAGE
     if isinstance(error.filename, str | bytes):
         return f"{printable(path_text(error.filename))}: {error.strerror}", code
     if is_storage:
@@ -112,6 +122,8 @@ def _explain_system_error(error: OSError) -> tuple[str, Exit] | None:
 
 
 def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
+    from training.extra import TRAINING_PACKAGES
+
     extras = dict.fromkeys(TRAINING_PACKAGES, "training") | {"pyarrow": "parquet"}
     package = (error.name or "").partition(".")[0]
     if package not in extras:

@@ -1,28 +1,78 @@
-"""A second Ctrl-C that ends the program whatever it is doing.
+"""Ctrl-C: an exception in a command's own code, and the end of the process everywhere else.
 
 Python runs a signal's handler between two of its own instructions. A library written in C that
-does not return therefore cannot be interrupted by KeyboardInterrupt.
+does not return therefore cannot be interrupted by KeyboardInterrupt. Nor can one that loads: it
+swallows the exception, or makes another one of it.
+
+To end at once loses nothing: the ledger has the work, and a crash marker names the file that was
+being read.
 """
 
 import contextlib
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 from cli.console.exit_codes import Exit
+
+_LOADER = "<frozen importlib"
+_has_come = False
+
+
+def has_come() -> bool:
+    """Whether Ctrl-C was pressed since `raise_keyboard_interrupt`."""
+    return _has_come
+
+
+def end_the_process() -> None:
+    """From now on, let Ctrl-C end the process at once: it is starting, or all is done."""
+    _handle_with(_end)
+
+
+def raise_keyboard_interrupt() -> None:
+    """From now on, let the first Ctrl-C be KeyboardInterrupt, unless a library is being loaded."""
+    global _has_come
+    _has_come = False
+    _handle_with(_raise)
+
+
+def _handle_with(handler: "signal._HANDLER") -> None:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    # A shell has its background jobs ignore it.
+    if in_main_thread and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os._exit(Exit.INTERRUPTED)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    global _has_come
+    if _has_come or _is_loading(frame):
+        os._exit(Exit.INTERRUPTED)
+    _has_come = True
+    signal.default_int_handler(number, frame)
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_LOADER):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
 def exit_at_second_interrupt() -> Iterator[None]:
-    """End the process at the second Ctrl-C within the block; the first is KeyboardInterrupt.
-
-    Nothing is lost: the ledger has the work, and a crash marker names the file that was being read.
-    """
+    """End the process at the second Ctrl-C within the block, whatever the main thread does."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
+    import socket
+
     # Python's C handler writes each signal's number here at once, whatever the main thread does.
     # The other thread can read it while the C library has released the GIL, as cffi does.
     receiver, sender = socket.socketpair()

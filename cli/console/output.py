@@ -22,6 +22,11 @@ def tell(message: str) -> None:
         click.echo(message, err=True)
 
 
+def discard_output() -> None:
+    """Let what is printed from now on go nowhere, or Python would complain of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def counted(number: int, what: str) -> str:
     """Return a number of things in words: ``1 sound``, ``1,200 sounds``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -73,7 +73,9 @@ def ingest(
     are skipped. Without a broker (CRATESORT_BROKER_URL) everything happens in this process.
 
     Exit code: 0 done; 1 done, but some files have no category; 2 wrong usage or configuration;
-    3 a service, or the storage of the sounds, is unreachable.
+    3 a service, or the storage of the sounds, is unreachable or read-only; 70 a fault of cratesort.
+    What an ingest that ended with 2, 3 or 70 had written to the ledger is done; hand the rest in
+    again.
     """
     if not paths and manifest is None:
         raise click.UsageError("name a folder or a file, or use --manifest")

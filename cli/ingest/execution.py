@@ -1,7 +1,6 @@
 """Submitting and waiting: classified in this process, or by the workers."""
 
 import logging
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
 from cli.console.output import on_terminal, tell
 from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
+from cli.services.preflight import require_broker
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 _POLL_SECONDS: Final = 0.25
-#: What Redis answers to a wrong password or user, or to none.
-_LOGIN_REFUSED: Final = re.compile(r"WRONGPASS|NOAUTH|username-password|Authentication required")
 #: After this long without progress, the user reads what may be missing.
 _PATIENCE_SECONDS: Final = 10.0
 
@@ -63,6 +61,9 @@ class Run:
         logging.getLogger("workers.celery_ext.dispatch").setLevel("ERROR")
         if wait is None:
             wait = settings.in_process or on_terminal()
+        if not settings.in_process:
+            # Before anything is written: a script that reads a warning is rare.
+            require_broker("an ingest")
         with opened_database(settings) as (_, database):
             _warn_of_absolute_paths(settings, database)
             yield cls(settings, database, wait, started)
@@ -122,12 +123,9 @@ class Run:
         """Hand over to the workers, and wait for them if `wait`."""
         submission = self._submit(submit, progress)
         if submission.broker_away is not None:
-            fault = "cannot be reached"
-            if _LOGIN_REFUSED.search(submission.broker_away):
-                fault = "refuses the login of CRATESORT_BROKER_URL"
             tell(
-                f"warning: Redis {fault} ({submission.broker_away}). The ledger has the work; it "
-                "will be published when Redis takes it."
+                f"warning: Redis cannot be reached ({submission.broker_away}). The ledger has the "
+                "work; it will be published when Redis takes it."
             )
         if not self.wait:
             return submission, None

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -71,6 +72,8 @@ def train(
             read[0].require_two_categories()
             tell(read[1].grouping)
             tell("loading TensorFlow")
+            # Before the run is opened: a Ctrl-C meanwhile ends the process at once.
+            import_module("classifier.model.name_lstm")
         finished = _trained(read, folder, seed, settings, database)
     if as_json:
         print_json(_as_dict(finished))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cli.console.exit_codes import Exit
+from cli.console.exit_codes import Exit, explain
 from workers.logging_setup import log_from_signal, set_up_logging
 
 if TYPE_CHECKING:
@@ -92,11 +92,22 @@ def start(name: str, *options: str) -> None:
     @signals.worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(sender: Any, **_: Any) -> None:
         nonlocal code
+        # Celery is handling the error that ended the worker, for which its own code is 1.
+        error = sys.exc_info()[1]
+        if isinstance(error, KeyboardInterrupt):
+            code = Exit.INTERRUPTED
+        elif isinstance(error, Exception):
+            code = _code_of(error)
         code = code or sender.exitcode or 0
 
     _run(app, name, *options)
     # Celery does not return its exit code; a service manager would take a crash for success.
     sys.exit(code)
+
+
+def _code_of(error: Exception) -> Exit:
+    explained = explain(error)
+    return Exit.CRASHED if explained is None else explained[1]
 
 
 def _run(app: "Celery", name: str, *options: str) -> None:

@@ -9,6 +9,9 @@ from cli.console.session import opened_database
 from cli.services.celery_program import option_values, set_default, start
 from cli.services.preflight import require_broker, require_data_folder
 
+#: Connections to the database that each child holds at most, and the supervisor.
+_CONNECTIONS_EACH: Final = 2
+
 _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -26,8 +29,7 @@ def worker(celery_options: tuple[str, ...]) -> None:
     """
     require_broker("a worker")
     require_data_folder()
-    with opened_database():
-        pass  # checked, and closed: the pool's children must not inherit a connection
+    from db.prerequisites import require_connections
     from workers.celery_ext.app import (
         CLASSIFY_QUEUE,
         HOUSEKEEPING_QUEUE,
@@ -42,6 +44,9 @@ def worker(celery_options: tuple[str, ...]) -> None:
     queues = ",".join(option_values(options, "-Q", "--queues")).split(",")
     if TRAINING_QUEUE in queues:
         _set_trainer_defaults(options)
+    with opened_database() as (_, database):
+        # Closed again: the pool's children must not inherit a connection.
+        require_connections(database, connections_of(options), "this worker")
     # Two workers of one host must differ, or they answer each other's mail.
     set_default(options, "-n", "--hostname", f"worker-{os.getpid()}@%h")
     from workers.recovery import bootsteps
@@ -64,6 +69,15 @@ def beat(celery_options: tuple[str, ...]) -> None:
 
     app.conf.task_send_sent_event = False  # Flower would remember little but sweeps
     start("beat", *celery_options)
+
+
+def connections_of(options: list[str]) -> int:
+    """Return how many connections to the database a worker with these options has at most."""
+    most = [*option_values(options, "-c", "--concurrency")]
+    most += [value.partition(",")[0] for value in option_values(options, "", "--autoscale")]
+    # Celery's default; what is no number it refuses itself.
+    children = max((int(text) for text in most if text.isdecimal()), default=os.cpu_count() or 1)
+    return _CONNECTIONS_EACH * (children + 1)
 
 
 def _set_trainer_defaults(options: list[str]) -> None:

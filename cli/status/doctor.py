@@ -66,7 +66,7 @@ def doctor(as_json: bool) -> None:
     """Check the installation, the settings, the services and the model.
 
     Exit code: 0 when work can be done; 2 when a setting must change; 3 when a service is
-    unreachable, or the disk is full.
+    unreachable, the database read-only, or the disk full.
     """
     checks: list[Check] = []
     for check in _checks():
@@ -223,8 +223,10 @@ def _roots(settings: "Settings", known: dict[str, list[str]]) -> Iterator[Check]
 
 
 def _database(name: str, settings: "Settings") -> Check:
+    from cli.services.worker_and_beat import connections_of
     from db.engine import connected_to, is_missing, reading, shown
     from db.migrate import current
+    from db.prerequisites import facts_of, require_connections
     from db.reporting.counts import ledger_counts, sound_counts, sounds_without_root
 
     if is_missing(settings.database):
@@ -233,6 +235,9 @@ def _database(name: str, settings: "Settings") -> Check:
         return _look(name, f"{url} is not there yet; the first ingest makes it")
     with opened_database(settings) as (_, database):
         revision = current(database)
+        facts = facts_of(database)
+        if not settings.in_process:
+            require_connections(database, connections_of([]), "a worker on this host")
         with reading(database) as connection:
             url = connected_to(connection)
             sounds = sound_counts(connection)
@@ -240,9 +245,16 @@ def _database(name: str, settings: "Settings") -> Check:
             without_root = sounds_without_root(connection)
     batches = ", ".join(f"{count:,} {state}" for state, count in ledger.batches.items())
     detail = (
-        f"{url}, revision {revision}\n"
+        f"{url}, revision {revision}, {facts.software}\n"
         f"{sounds.classified:,} sounds classified, {sounds.failed:,} failed; batches: {batches}"
     )
+    if facts.read_only:
+        return _bad(
+            name,
+            f"{detail}\nit is read-only: a standby, or set so",
+            "set CRATESORT_DATABASE_URL to the primary, or make it writable",
+            Exit.UNREACHABLE,
+        )
     if without_root and not settings.reads_absolute_paths:
         detail += f"\n{without_root:,} sounds have absolute paths, {NOT_READ}"
         return _look(name, detail, ROOT_ADVICE)

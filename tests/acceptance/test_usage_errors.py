@@ -1,5 +1,10 @@
 """Wrong usage and services that are away: one clear line, and an exit code scripts can trust."""
 
+import os
+import sqlite3
+from contextlib import closing
+from functools import partial
+
 import pytest
 from sqlalchemy import make_url
 
@@ -217,3 +222,115 @@ def test_a_variable_that_names_another_server_than_the_url_is_refused(run_cli, p
         "cratesort: CRATESORT_DATABASE_URL: PGHOSTADDR is set too and names another address than "
         "the URL's: unset PGHOSTADDR\n",
     )
+
+
+def test_a_redis_that_refuses_the_password_is_found_before_anything_is_written(
+    run_cli, fleet, redis_url
+):
+    """With a warning and exit code 0, a script would never hear of it."""
+    wrong = redis_url.replace(make_url(redis_url).password, PASSWORD)
+    done = run_cli(
+        "ingest", "library", "--no-wait", settings={**fleet, "CRATESORT_BROKER_URL": wrong}
+    )
+    assert done.code == 2
+    assert done.stderr.startswith("cratesort: Redis refuses the password")
+    assert PASSWORD not in done.stderr
+    assert "0 pending, 0 queued" in run_cli("status", settings=fleet).stdout
+
+
+# Databases that cannot hold what cratesort writes, or take no changes
+
+
+@pytest.fixture(params=["SQL_ASCII", "LATIN1"])
+def database_of_bytes(request, postgres_server):
+    """The URL of an empty database that cannot hold every file name."""
+    postgres_server.create_database("bytes", "template0", encoding=request.param)
+    yield postgres_server.database_url("bytes")
+    postgres_server.drop_database("bytes")
+
+
+def test_a_database_that_cannot_hold_every_name_is_refused_in_one_line(
+    run_cli, fleet, redis_url, database_of_bytes
+):
+    """Without the check batches come back for ever, or their names are bytes."""
+    settings = {
+        **fleet,
+        "CRATESORT_BROKER_URL": redis_url,
+        "CRATESORT_DATABASE_URL": database_of_bytes,
+    }
+    for command in (["db", "upgrade"], ["ingest", "library"], ["worker"], ["intake"], ["status"]):
+        done = run_cli(*command, settings={**settings, "CRATESORT_LOG_FORMAT": "text"})
+        assert (done.code, done.stderr.count("\n")) == (2, 1)
+        assert done.stderr.startswith("cratesort: the database's encoding is ")
+    doctor = run_cli("doctor", settings=settings)
+    assert doctor.code == 2
+    assert "BAD   database   the database's encoding is " in doctor.stdout
+
+
+def test_an_sqlite_file_of_another_encoding_or_an_old_library_is_refused(
+    run_cli, tmp_path, monkeypatch
+):
+    with closing(sqlite3.connect(tmp_path / "wide.db")) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16le'")
+        connection.execute("CREATE TABLE a_table (a_column)")
+    wide = {"CRATESORT_DATABASE_URL": f"sqlite:///{tmp_path}/wide.db"}
+    done = run_cli("status", settings=wide)
+    assert (done.code, done.stdout) == (2, "")
+    assert "the database's encoding is UTF16le, and file names need UTF8" in done.stderr
+
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    done = run_cli("db", "upgrade")
+    assert done.code == 2
+    assert "cratesort needs 3.35.0 or newer" in done.stderr
+
+
+def test_a_worker_with_more_children_than_connections_is_refused(
+    run_cli, fleet, redis_url, postgres_server, postgres_url
+):
+    postgres_server.alter_database("cratesort", "CONNECTION LIMIT 9")
+    settings = {
+        **fleet,
+        "CRATESORT_BROKER_URL": redis_url,
+        "CRATESORT_DATABASE_URL": postgres_url,
+    }
+    done = run_cli("worker", "--concurrency", "4", settings=settings)
+    assert done.code == 2
+    assert "this worker needs 10 connections to the database, which gives 9" in done.stderr
+
+
+@pytest.fixture
+def read_only(request, run_cli, folder, database_url):
+    """A database with a sound in it, as a standby: it may be read, and takes no changes."""
+    settings = {
+        "CRATESORT_DATABASE_URL": database_url,
+        "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
+    }
+    assert run_cli("ingest", folder, settings=settings).code == 0
+    (folder / "new.wav").write_bytes(sounds.encoded())
+    if database_url.startswith("sqlite"):
+        file = make_url(database_url).database
+        os.chmod(file, 0o444)
+    else:
+        server = request.getfixturevalue("postgres_server")
+        server.alter_database("cratesort", "SET default_transaction_read_only = on")
+    return partial(run_cli, settings=settings, obey_permissions=True)
+
+
+def test_a_read_only_database_is_read_and_a_command_that_writes_says_so(read_only, folder):
+    for command in (
+        ["ingest", folder],
+        ["ingest", folder, "--no-wait"],
+        ["retry", "--failed"],
+        ["forget", folder / "kick.wav"],
+        ["labels", "set", folder / "kick.wav", "drum"],
+    ):
+        done = read_only(*command)
+        assert (done.code, done.stdout) == (3, ""), command
+        assert done.stderr.startswith("cratesort: the database cannot be used: ")
+        assert "only" in done.stderr
+    for command in (["status"], ["results"], ["labels", "export"], ["health"], ["db", "upgrade"]):
+        done = read_only(*command)
+        assert (done.code, done.stderr) == (0, ""), command
+    doctor = read_only("doctor")
+    assert doctor.code == 3
+    assert "it is read-only: a standby, or set so" in doctor.stdout

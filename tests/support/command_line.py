@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +71,7 @@ def run_in_process(
 ) -> CliResult:
     """Call the command line in this process, in `folder` and with real descriptors 0, 1 and 2.
 
-    An error that the command line does not explain leaves its traceback and the code 1, as Python
-    would. With `obey_permissions` a file that its owner may not read is not read, even by root.
+    With `obey_permissions` a file that its owner may not read is not read, even by root.
     """
     from cli.__main__ import main
 
@@ -87,9 +85,6 @@ def run_in_process(
                 code = main(list(map(os.fsdecode, arguments)))
             except SystemExit as ended:
                 code = int(ended.code or 0)
-            except Exception:
-                traceback.print_exc()
-                code = 1
         return CliResult(code, _written(out), _written(err))
 
 

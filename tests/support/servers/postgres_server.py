@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -38,15 +39,21 @@ class PostgresServer(Server):
         """Return the SQLAlchemy URL of one database of the cluster."""
         return f"postgresql+psycopg://cratesort:{self.password}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, database: str, template: str = "template1") -> None:
+    def create_database(
+        self, database: str, template: str = "template1", encoding: str = "UTF8"
+    ) -> None:
         """Create `database` as a copy of `template`, which nobody may be connected to."""
-        self._execute("CREATE DATABASE {} TEMPLATE {}", database, template)
+        self._execute("CREATE DATABASE {} TEMPLATE {} ENCODING {}", database, template, encoding)
+
+    def alter_database(self, database: str, change: LiteralString) -> None:
+        """Change a setting of `database`, for connections that are made from then on."""
+        self._execute(f"ALTER DATABASE {{}} {change}", database)
 
     def drop_database(self, database: str) -> None:
         """Drop `database`, whoever is still connected to it."""
         self._execute("DROP DATABASE {} WITH (FORCE)", database)
 
-    def _execute(self, statement: str, *names: str) -> None:
+    def _execute(self, statement: LiteralString, *names: str) -> None:
         with self._connect() as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 

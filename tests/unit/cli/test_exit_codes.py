@@ -2,7 +2,9 @@
 
 import errno
 
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from cli.console.exit_codes import Exit, explain
 
@@ -21,3 +23,16 @@ def test_an_error_of_storage_is_no_error_of_redis(error, message):
     told, code = explain(error)
     assert told.startswith(message)
     assert code is Exit.UNREACHABLE
+
+
+def test_a_read_only_file_system_is_no_wrong_usage():
+    told, code = explain(OSError(errno.EROFS, "Read-only file system", "/mnt/cratesort"))
+    assert (told, code) == ("/mnt/cratesort: Read-only file system", Exit.UNREACHABLE)
+
+
+def test_a_postgresql_that_lacks_a_setting_of_ours_is_too_old():
+    """It says so before a query could be asked for its version."""
+    said = 'FATAL:  unrecognized configuration parameter "plan_cache_mode"'
+    told, code = explain(OperationalError("", {}, psycopg.OperationalError(said)))
+    assert code is Exit.USAGE
+    assert "cratesort needs PostgreSQL 12 or newer" in told

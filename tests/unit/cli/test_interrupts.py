@@ -1,4 +1,4 @@
-"""Ctrl-C, once and twice, in a program that a library in C does not let go of."""
+"""Ctrl-C: in a command, while a library loads, in one that does not return, and at the end."""
 
 import signal
 import subprocess
@@ -70,6 +70,41 @@ thread.join()
 """
 
 
+#: A command of our own in place of one of cratesort's; what it prints comes before `BODY`.
+_COMMAND = """
+import os, signal, sys
+import click
+import cli.commands
+from cli.__main__ import main
+
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+
+@click.command()
+def command():
+    BODY
+
+sys.modules["ours"] = sys.modules["__main__"]
+cli.commands.COMMANDS["status"] = "ours:command"
+code = main(["status"])
+AFTER
+print("ended with", code)
+"""
+
+
+@pytest.fixture
+def run_command(start):
+    """Run a command with this body to its end: its exit code, and what it printed."""
+
+    def run(body, after=""):
+        body = body.replace("\n", "\n    ")
+        process = start(_COMMAND.replace("BODY", body).replace("AFTER", after))
+        stdout, stderr = process.communicate(timeout=60)
+        return process.returncode, stdout.strip(), stderr.strip()
+
+    return run
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start programs in Python that end with the test."""
@@ -133,3 +168,52 @@ def test_other_signals_do_not_count(start):
 def test_a_thread_that_may_not_ask_for_signals_works_all_the_same(start):
     stdout, stderr = start(_IN_A_THREAD).communicate(timeout=60)
     assert stdout == "worked\n", stderr
+
+
+@pytest.mark.parametrize(
+    "library",
+    [
+        "try:\n    press()\nexcept BaseException:\n    pass",
+        "try:\n    press()\nexcept BaseException:\n    raise ImportError('numpy says so')",
+        "press()",
+    ],
+    ids=["swallows", "renames", "lets through"],
+)
+def test_while_a_library_loads_it_ends_the_program_at_once(run_command, tmp_path, library):
+    """Without a handler for it, a library that swallows it has the command go on."""
+    (tmp_path / "library.py").write_text(f"from ours import press\n{library}\n")
+    body = f"sys.path.insert(0, {str(tmp_path)!r})\nimport library\nprint('goes on')"
+    assert run_command(body) == (130, "", "")
+
+
+def test_in_a_command_it_is_an_exception_and_the_second_ends_the_program(run_command):
+    """What the command has open is closed in order, unless that takes too long."""
+    body = "try:\n    press()\nfinally:\n    print('closed')"
+    assert run_command(body) == (0, "closed\nended with 130", "")
+    body = "try:\n    press()\nfinally:\n    press()\n    print('closed')"
+    assert run_command(body) == (130, "", "")
+
+
+def test_another_error_that_a_library_makes_of_it_is_no_bug(run_command):
+    """The driver of PostgreSQL does so: it then cannot roll back what it was doing."""
+    body = "try:\n    press()\nexcept KeyboardInterrupt:\n    raise RuntimeError('autocommit')"
+    assert run_command(body) == (0, "ended with 130", "")
+
+
+def test_after_the_command_it_ends_the_program_without_a_traceback(run_command):
+    code, _, stderr = run_command("print('done')", "press()")
+    assert (code, stderr) == (130, "")
+
+
+def test_a_bug_has_its_traceback_and_a_code_that_means_nothing_else(run_command):
+    code, stdout, stderr = run_command("raise RuntimeError('a bug')")
+    assert (code, stdout) == (0, "ended with 70")
+    assert stderr.startswith("Traceback")
+    assert stderr.endswith(
+        "RuntimeError: a bug\ncratesort: this is a fault of cratesort; please report it"
+    )
+
+
+def test_a_wrong_option_is_2_whatever_click_makes_of_it(run_command):
+    code, stdout, _ = run_command("raise click.ClickException('wrong')")
+    assert (code, stdout) == (0, "ended with 2")

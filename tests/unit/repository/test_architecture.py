@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from classifier.errors import ErrorCode
-from cli.__main__ import COMMANDS, cratesort
+from cli.commands import COMMANDS, cratesort
 from db.engine import create_engine
 from db.migrate import HEAD
 from db.tables import metadata
@@ -116,7 +116,7 @@ def test_no_task_loads_a_model_library_before_it_has_work(loaded_by):
 
 _RUN = """
 import sys
-from cli.__main__ import cratesort
+from cli.commands import cratesort
 cratesort.main(sys.argv[2:], standalone_mode=False)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.__main__ import cratesort
+from cli.commands import cratesort
 from cli.docs_reference import reference
 from tests.support.places import REPOSITORY
 
