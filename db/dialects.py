@@ -98,6 +98,15 @@ def clock(connection: Connection) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
+def seconds_since(past: datetime, moment: datetime) -> float:
+    """Return the seconds from one time of the database to its present.
+
+    A time that lies ahead was written before the clock was set back. How long ago is not known;
+    the distance is told, and not zero, for whoever waits for an alarm.
+    """
+    return abs((moment - past).total_seconds())
+
+
 def insert(connection: Connection, table: Table) -> PostgresInsert | SqliteInsert:
     """Return the dialect's INSERT, which knows ON CONFLICT."""
     if connection.dialect.name == "postgresql":

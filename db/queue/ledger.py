@@ -7,7 +7,7 @@ checks the state it expects in the statement that changes it.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -38,6 +38,9 @@ from db.queue.batch import (
 )
 from db.states import BatchState
 from db.tables import PENDING, batches, ingests
+
+#: The longest that a batch waits after a transient failure.
+LONGEST_BACKOFF_SECONDS: Final = 300.0
 
 
 def require_writable(connection: Connection) -> None:
@@ -186,19 +189,24 @@ def _take(
 
 
 def _is_due() -> ColumnElement[bool]:
-    return or_(batches.c.due_at.is_(None), batches.c.due_at <= now())
+    due_at = batches.c.due_at
+    # A time that no back-off reaches was written before the clock was set back.
+    return or_(due_at.is_(None), due_at <= now(), due_at > now(LONGEST_BACKOFF_SECONDS))
 
 
 def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -> list[QueuedBatch]:
     """Choose queued batches nobody claimed in time, whose message may be lost, for a new message.
 
-    At most one more message a batch in each period; a duplicate claims nothing.
+    At most one more message a batch in each period; a duplicate claims nothing. A batch that was
+    queued so far in the future counts too: the database's clock was set back since.
     """
     chosen = skip_locked(
         select(batches.c.id)
         .where(
             batches.c.state == BatchState.QUEUED,
-            batches.c.queued_at < now(-stale_seconds),
+            or_(
+                batches.c.queued_at < now(-stale_seconds), batches.c.queued_at > now(stale_seconds)
+            ),
         )
         .order_by(batches.c.id)
         .limit(limit)

@@ -88,6 +88,20 @@ def next_expired(connection: Connection) -> ClaimedBatch | None:
     return expired[0] if expired else None
 
 
+def shorten_leases(connection: Connection, *, seconds: float) -> None:
+    """Let a lease from before the database's clock was set back end this long from now at most.
+
+    Such a batch was claimed in the future. It stays with its worker, which may well be alive.
+
+    - `seconds`: how long a lease holds; a smaller step of the clock changes nothing.
+    """
+    connection.execute(
+        update(batches)
+        .where(batches.c.state == BatchState.RUNNING, batches.c.started_at > now(seconds))
+        .values(started_at=now(), lease_expires_at=now(seconds))
+    )
+
+
 def extend_lease(connection: Connection, batch_id: int, *, token: str, seconds: float) -> None:
     """Give a held batch that cannot be returned now a new lease, so that others are found."""
     connection.execute(

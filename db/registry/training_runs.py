@@ -97,7 +97,7 @@ def open_run(
     - `holder`: ``host:pid``, for a person.
     - `libraries`: the versions of what will train.
     """
-    close_expired(connection)
+    close_expired(connection, lease_seconds=lease_seconds)
     token = uuid.uuid4().hex
     champion = bundles.champion_version(connection)
     run_id = connection.execute(
@@ -188,13 +188,21 @@ def close_failed(connection: Connection, run_id: int, token: str, *, reason: str
     return result.rowcount == 1
 
 
-def close_expired(connection: Connection) -> list[int]:
-    """Close runs whose lease is over as failed, and return their ids."""
+def close_expired(connection: Connection, *, lease_seconds: float | None = None) -> list[int]:
+    """Close runs whose lease is over as failed, and return their ids.
+
+    - `lease_seconds`: of a trainer. A lease that ends more than twice as far ahead was written
+      before the database's clock was set back; a living run renews it within a third of it.
+    """
+    lease_ends = training_runs.c.lease_expires_at
+    is_over = lease_ends < now()
+    if lease_seconds is not None:
+        is_over |= lease_ends > now(2 * abs(lease_seconds))
     closed = connection.execute(
         update(training_runs)
         .where(
             training_runs.c.state == RunState.RUNNING,
-            training_runs.c.lease_expires_at < now(),
+            is_over,
         )
         .values(state=RunState.FAILED, reason=FELL_SILENT, finished_at=now())
         .returning(training_runs.c.id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, literal, select, text, union_all
 
 from classifier.categories import CATEGORIES
-from db.dialects import now
+from db.dialects import now, seconds_since
 from db.queue.root_names import roots
 from db.results.queries import filed_as_either, needs_review
 from db.states import BatchState, SoundStatus
@@ -57,7 +57,7 @@ def ledger_counts(connection: Connection) -> LedgerCounts:
     seconds = None
     if oldest:
         moment = connection.execute(select(now())).scalar_one()
-        seconds = max(0.0, (moment - min(oldest)).total_seconds())
+        seconds = seconds_since(min(oldest), moment)
     return LedgerCounts(counts, classified, failed, open_sounds, seconds)
 
 

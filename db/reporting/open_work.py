@@ -1,13 +1,17 @@
 """Work that is not done, by library root: how long nobody took it, and what keeps coming back."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from sqlalchemy import Connection, case, func, select
 
-from db.dialects import now
+from db.dialects import now, seconds_since
 from db.states import BatchState
 from db.tables import batches
+
+#: Clocks are corrected by less all the time.
+_CLOCK_TOLERANCE: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +77,18 @@ def open_work(connection: Connection) -> OpenWork:
 def _work_of(connection: Connection, row: Any) -> RootWork:
     unclaimed_seconds, reason = 0.0, None
     if row.waiting:
+        # What lies further ahead was written before the database's clock was set back.
+        latest = row.moment + _CLOCK_TOLERANCE
         # Ordered and not max(): SQLite and PostgreSQL then read few entries of the index.
         claimed_last = (
             select(batches.c.started_at)
-            .where(batches.c.started_at.is_not(None), batches.c.root == row.root)
+            .where(batches.c.started_at <= latest, batches.c.root == row.root)
             .order_by(batches.c.started_at.desc())
             .limit(1)
         )
         claimed = connection.execute(claimed_last).scalar_one_or_none()
-        since = row.oldest if claimed is None else max(row.oldest, claimed)
-        unclaimed_seconds = max(0.0, (row.moment - since).total_seconds())
+        known = [moment for moment in (row.oldest, claimed) if moment and moment <= latest]
+        unclaimed_seconds = seconds_since(max(known, default=row.oldest), row.moment)
     if row.returned:
         oftenest = (
             select(batches.c.reason)

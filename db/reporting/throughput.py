@@ -45,7 +45,8 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
     """
     # Asked first: with the moment before it, PostgreSQL knows how few rows are that new.
     moment = connection.execute(select(now())).scalar_one()
-    lately = batches.c.finished_at >= moment - timedelta(seconds=over_seconds)
+    # Until now: the clock may have been set back since a batch was finished.
+    lately = batches.c.finished_at.between(moment - timedelta(seconds=over_seconds), moment)
     is_running = batches.c.state == BatchState.RUNNING
     rows = connection.execute(
         select(
@@ -92,7 +93,9 @@ def files_per_second(connection: Connection, *, over_seconds: float = 60.0) -> f
     """Return the pace of the last `over_seconds`: sounds finished in it, over all of it."""
     finished = connection.execute(
         select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
-            batches.c.finished_at >= select(now(-over_seconds)).scalar_subquery()
+            batches.c.finished_at.between(
+                select(now(-over_seconds)).scalar_subquery(), select(now()).scalar_subquery()
+            )
         )
     ).scalar_one()
     return round(int(finished) / over_seconds, 2)

@@ -55,7 +55,7 @@ def test_what_is_handed_back_for_later_is_not_taken_before(add_batches, claim, t
     # Given two batches, one of which is to wait
     add_batches(1, 1)
     claim(1)
-    take(recovery.hand_back, 1, token="ours", after_seconds=600)
+    take(recovery.hand_back, 1, token="ours", after_seconds=250)
     take(ledger.unqueue, [2])
     # Then only the other is taken, with and without messages
     assert [batch.id for batch in take(ledger.take_pending, window=9, limit=9)] == [2]
@@ -88,7 +88,7 @@ def test_who_lost_the_lease_delays_nothing(add_batches, claim, take, batch_rows)
     add_batches(1)
     claim(1, token="theirs")
     before = batch_rows()
-    assert not take(recovery.hand_back, 1, token="ours", after_seconds=600)
+    assert not take(recovery.hand_back, 1, token="ours", after_seconds=250)
     assert batch_rows() == before
 
 

@@ -3,10 +3,13 @@
 import time
 
 import pytest
+from sqlalchemy import update
 
+from db.dialects import now
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
 from db.states import BatchState
+from db.tables import batches
 
 
 def test_pending_batches_are_taken_oldest_first(add_batches, take):
@@ -89,12 +92,14 @@ def test_unqueueing_leaves_alone_what_was_claimed_meanwhile(add_batches, claim, 
     assert states() == [BatchState.RUNNING]
 
 
-def test_only_batches_queued_long_ago_are_announced_again(add_batches, take):
+def test_only_batches_queued_long_ago_are_announced_again(add_batches, take, database):
     add_batches(1, 1)
     take(ledger.take_pending, window=10, limit=1)
     assert take(ledger.refresh_stale, stale_seconds=60, limit=10) == []
-    # A negative time: everything queued is stale. The pending one still is not.
-    stale = take(ledger.refresh_stale, stale_seconds=-60, limit=10)
+    # The pending one is not announced, however long ago.
+    with database.begin() as connection:
+        connection.execute(update(batches).values(queued_at=now(-61)))
+    stale = take(ledger.refresh_stale, stale_seconds=60, limit=10)
     assert [batch.id for batch in stale] == [1]
 
 

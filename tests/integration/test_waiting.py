@@ -118,7 +118,7 @@ def test_a_claim_by_a_clock_that_was_put_back_since_is_no_negative_time(
     add_batches(1, 1)
     claim(1)
     date_back(1, "started_at", -60)
-    assert take(open_work).unclaimed_seconds == 0.0
+    assert 0 <= take(open_work).unclaimed_seconds < 60
 
 
 def test_a_root_that_nobody_takes_waits_though_others_are_taken(

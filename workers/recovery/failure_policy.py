@@ -67,7 +67,7 @@ Decision: TypeAlias = HandBack | CountAttempt | Leave
 
 def backoff_seconds(transient_failures: int) -> float:
     """Return how long a batch waits after this many earlier transient failures in a row."""
-    return float(min(5 * 2 ** min(transient_failures, 10), 300))
+    return min(float(5 * 2 ** min(transient_failures, 10)), ledger.LONGEST_BACKOFF_SECONDS)
 
 
 def decide(
