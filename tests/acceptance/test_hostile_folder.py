@@ -143,6 +143,7 @@ def flower_answers(port):
         return False
 
 
+@pytest.mark.timeout(300)  # five programs at once, on a busy machine
 def test_no_command_runs_what_is_in_the_current_folder(start, folder, tmp_path, redis_server):
     # Given all services, started in a hostile folder and among hostile variables
     port = free_port()
@@ -161,6 +162,7 @@ def test_no_command_runs_what_is_in_the_current_folder(start, folder, tmp_path, 
     # Then they work, with the settings' Redis, and so do the services
     assert process.wait(100) == 0, log.read_text()
     assert f"broker     redis://:**@127.0.0.1:{redis_server.port}/0\n" in log.read_text()
+    assert "workers    1 take work: worker-" in log.read_text()
     assert "set, and not read: CELERY_BROKER_READ_URL, CELERY_BROKER_URL" in log.read_text()
     wait_until(lambda: "sent sweep" in beat.read_text(), "beat sent its task", 60)
     wait_until(lambda: "the inbox is served" in intake.read_text(), "the intake works", 60)

@@ -11,6 +11,7 @@ and ends the worker. Here it is a connection error: the worker reconnects until 
 import base64
 import binascii
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +52,10 @@ class _Unparsed:
     """Stands for an entry that is not parsed."""
 
     reason: str
+
+    def __iter__(self) -> Iterator[Any]:
+        """Raise the reason where kombu takes an entry of those in hand apart."""
+        raise ValueError(self.reason)
 
 
 def _loads(entry: str) -> Any:
