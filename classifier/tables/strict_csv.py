@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, NamedTuple, TextIO
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 
-#: No table of sounds has longer lines; an endless one (/dev/zero) must not fill the memory.
+#: No table of sounds has longer lines or rows; an endless one (/dev/zero) must not fill the memory.
 LONGEST_LINE: Final = 1 << 20
 
 #: Cells are cut to this many characters in messages, and so many columns are named.
@@ -144,18 +144,26 @@ class CsvRows(Iterator[Row | BadLine]):
         width: int | None = None,
     ) -> None:
         # Strict: an unclosed quotation mark would otherwise swallow the lines that follow.
-        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        self._first_line = first_line
+        self._reader = csv.reader(map(self._counted, lines), delimiter=delimiter, strict=True)
+        self._next_line = first_line
+        self._row_length = 0
         self.width = width
+
+    def _counted(self, line: str) -> str:
+        self._next_line += 1
+        self._row_length += len(line)
+        if self._row_length > LONGEST_LINE:
+            raise csv.Error(f"a row of over {LONGEST_LINE:,} characters")
+        return line
 
     def __next__(self) -> Row | BadLine:
         cells: list[str] = []
         while not cells:
-            line = self._reader.line_num + self._first_line
+            line, self._row_length = self._next_line, 0
             try:
                 cells = next(self._reader)
             except csv.Error as error:
-                last = self._reader.line_num + self._first_line - 1
+                last = self._next_line - 1
                 down = f" down to line {last}" if last > line else ""
                 return BadLine(line, f"not CSV{down}: {error}")
         if self.width is not None and len(cells) != self.width:

@@ -4,6 +4,10 @@ import os
 import stat
 
 import pytest
+import redis
+
+from tasks.inbox.redis_lists import DEAD_KEY, INBOX_KEY
+from tests.support.servers.lifecycle import wait_until
 
 
 def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
@@ -24,6 +28,36 @@ def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
     with fleet.worker():
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost(failed=failed)
+
+
+def test_no_path_that_is_pushed_ends_the_intake(fleet, redis_url, tmp_path, intake_process):
+    """Without reading links one by one, a long chain of them ends every intake, for ever."""
+    # Given links that lead astray, and among their paths one good one
+    fleet.add("good.wav")
+    (fleet.library / "chain0").symlink_to(".")
+    for number in range(1, 1500):
+        (fleet.library / f"chain{number}").symlink_to(f"chain{number - 1}")
+    (fleet.library / "loop").symlink_to("loop")
+    (fleet.library / "out").symlink_to(tmp_path)
+    failed = {
+        "loop/a.wav": "symlink_loop",
+        "good.wav/a.wav": "missing_file",
+        300 * "n": "invalid_path",
+        # What is left of the chain behind forty links
+        "chain1459/a.wav": "symlink_loop",
+    }
+    below = ["chain1499/a.wav", *list(failed)[:3], "out/a.wav", "good.wav"]
+    with redis.Redis.from_url(redis_url) as client, intake_process(fleet.settings) as intake:
+        # When they are pushed
+        client.lpush(INBOX_KEY, "/proc/1/cwd/x", *(f"{fleet.library}/{path}" for path in below))
+        with fleet.worker():
+            # Then what lies outside is put aside, all others get their rows, and the intake goes on
+            wait_until(lambda: len(fleet.outcomes()) == 5, "they have their rows")
+            fleet.wait_until_done()
+        assert client.llen(DEAD_KEY) == 2
+        assert "Traceback" not in intake.log()
+    assert fleet.outcomes().keys() == {"good.wav", *failed}
+    assert fleet.failed() == failed
 
 
 def test_a_device_within_the_root_is_not_read(fleet):

@@ -78,3 +78,12 @@ def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
     with pytest.raises(TableError, match=r"t\.csv, line 2: over 1,000 characters"):
         list(bounded_lines(io.StringIO("path\n" + "x" * 1001), "t.csv"))
+
+
+def test_a_row_that_never_ends_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(strict_csv, "LONGEST_LINE", 20)
+    endless = '"a\n",' * 5 + "\n"
+    assert rows(f"kick.wav,drum\n{endless}pad.wav,synth\n")[:2] == [
+        Row(1, ["kick.wav", "drum"]),
+        BadLine(2, "not CSV down to line 6: a row of over 20 characters"),
+    ]
