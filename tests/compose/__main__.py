@@ -203,7 +203,7 @@ def run(stack: Stack, count: int) -> None:
     require(is_new and len(now) == _WORKERS, f"{_WORKERS} workers run the new image")
     left = count - done()
     require(left > 0, f"{left:,} files were still to do then")
-    require(ingest.wait(600) == 0, "the ingest has seen all of them through: exit code 0")
+    require(ingest.wait(1800) == 0, "the ingest has seen all of them through: exit code 0")
     (counts,) = stack.sql("select count(*), count(distinct key) from sounds")
     require(counts == [str(count)] * 2, f"every file has exactly one row: {count:,}")
     (ended,) = stack.sql("select sum(classified) + sum(failed), sum(failed) from batches")
@@ -234,7 +234,7 @@ def use(stack: Stack) -> None:
     wait_for("Flower answers with one", lambda: _answers(page, login) == 200, 30)
     shutdown = page.replace("workers", "worker/shutdown/any")
     require(_answers(shutdown, login, b"") in (403, 404, 405), "and controls nothing")
-    wait_for("all containers are healthy", lambda: not unhealthy(stack), 120)
+    wait_for("all containers are healthy", lambda: not unhealthy(stack), 240)
     say("  ok: all containers are healthy")
 
 
