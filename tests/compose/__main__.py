@@ -267,10 +267,10 @@ def stop(stack: Stack) -> None:
     say("docker compose stop")
     stack.compose("stop")
     # The first ones, one of which was killed, and those of the new image.
-    codes = stack.ends("worker")
+    codes = stack.ends("worker", 2 * _WORKERS)
     require(codes == [0] * (2 * _WORKERS - 1) + [137], f"workers ended by SIGTERM but one: {codes}")
     for service in ("trainer", "beat", "intake", "metrics", "flower", "postgres"):
-        require(stack.ends(service) == [0], f"{service} ended by SIGTERM: code 0")
+        require(stack.ends(service, 1) == [0], f"{service} ended by SIGTERM: code 0")
 
 
 if __name__ == "__main__":

@@ -200,13 +200,26 @@ class Stack:
                 stdout=file,
             )
 
-    def ends(self, service: str) -> list[int]:
-        """Return the exit codes of a service's containers that have ended, the lowest first."""
-        events = map(json.loads, self._ends_file.read_text().splitlines())
-        found = [event["Actor"]["Attributes"] for event in events]
-        return sorted(
-            int(one["exitCode"]) for one in found if one["com.docker.compose.service"] == service
-        )
+    def ends(self, service: str, count: int) -> list[int]:
+        """Return the exit codes of a service's containers that have ended, the lowest first.
+
+        The engine tells of an end a moment after `stop` has returned, so `count` of them are waited
+        for.
+        """
+        codes: list[int] = []
+
+        def are_there() -> bool:
+            lines = self._ends_file.read_text().rpartition("\n")[0].splitlines()
+            found = [json.loads(line)["Actor"]["Attributes"] for line in lines]
+            codes[:] = sorted(
+                int(one["exitCode"])
+                for one in found
+                if one["com.docker.compose.service"] == service
+            )
+            return len(codes) >= count
+
+        wait_for(f"{count} containers of {service} have ended", are_there, 30)
+        return codes
 
     def remove(self) -> None:
         """Remove all of it: containers, networks, volumes and images."""
