@@ -4,14 +4,14 @@ Each listed file is taken as a sound, whatever its name. A list is never held in
 """
 
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from classifier.files.paths import LONGEST_NAME, path_text, printable
 from classifier.tables.strict_csv import (
+    LONGEST_LINE,
     BadLine,
     CsvRows,
     TableError,
-    bounded_lines,
     cell_bytes,
     decoded,
     delimiter_of,
@@ -122,7 +122,7 @@ def _too_long(number: int, length: int) -> BadLine:
 
 def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLine]:
     with decoded(stream) as text:
-        lines = bounded_lines(text, "the manifest")
+        lines = _lines(text)
         columns = header_cells(next(lines, ""), delimiter)
         for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(columns)):
             if isinstance(row, BadLine):
@@ -131,6 +131,14 @@ def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLi
             path, vendor = map(cell_bytes, row.cells[: len(_COLUMNS)])
             if path:
                 yield ListedFile(row.line, path, path_text(vendor.strip()) or None)
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """Yield the lines of a table; of one that is too long for `CsvRows`, the beginning."""
+    while line := text.readline(LONGEST_LINE + 1):
+        yield line
+        while len(line) > LONGEST_LINE and not line.endswith(("\n", "\r")):
+            line = text.readline(LONGEST_LINE + 1)
 
 
 def listed_sound(

@@ -178,3 +178,12 @@ def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
     assert isinstance(bad, BadLine)
     assert bad.line == 2
     assert good == ListedFile(3, b"a.wav", "Acme")
+
+
+@pytest.mark.parametrize(
+    "line", [3_000_000 * b"x", 1_500_000 * b'"a",', 30_000 * (100 * b"x" + b",")]
+)
+def test_a_line_too_long_for_a_table_is_said_and_the_next_one_is_taken(line):
+    bad, taken = read(b"path,vendor\n" + line + b"\nb.wav,Acme\n")
+    assert (bad.line, taken) == (2, ListedFile(3, b"b.wav", "Acme"))
+    assert bad.reason == "not CSV: a row of over 1,048,576 characters"
