@@ -190,13 +190,14 @@ def _state_of(run: TrainingRun | None) -> str:
 
 
 def _of_sounds(sounds: SoundNumbers) -> Iterator[Metric]:
-    # All of the closed lists, so that a first fault is a rise from 0 and no new series.
+    # All of the closed lists, so that a first fault is a rise from 0 and no new series; and the
+    # codes of a newer version.
     yield _gauges(
         "failed_sounds",
         "Sounds whose latest visit failed, by error code. Where counting them takes long, as of "
         "a while ago: at most a twentieth of the time is spent on it.",
         "error_code",
-        {str(code): sounds.errors.get(code, 0) for code in ErrorCode},
+        {**dict.fromkeys(map(str, ErrorCode), 0), **sounds.errors},
     )
     yield _gauges(
         "classified_sounds",

@@ -61,8 +61,8 @@ class TrainingRun:
 
     id: int
     slot: str | None
-    trigger: RunTrigger
-    state: RunState
+    trigger: str
+    state: str
     silent: bool
     holder: str
     stage: str | None
@@ -71,7 +71,7 @@ class TrainingRun:
     sizes: dict[str, Any]
     metrics: dict[str, Any]
     champion: str | None
-    verdict: RunVerdict | None
+    verdict: str | None
     reason: str | None
     model_version: str | None
     last_label_id: int | None
@@ -274,15 +274,11 @@ def _runs() -> Select[Any]:
 
 def _run(row: Mapping[Any, Any]) -> TrainingRun:
     values = {name: row[name] for name in TrainingRun.__dataclass_fields__ if name != "silent"}
-    state = RunState(row["state"])
     return TrainingRun(
         **{
             **values,
-            "trigger": RunTrigger(row["trigger"]),
-            "state": state,
-            "verdict": None if row["verdict"] is None else RunVerdict(row["verdict"]),
             "sizes": row["sizes"] or {},
             "metrics": row["metrics"] or {},
         },
-        silent=state == RunState.RUNNING and bool(row["lease_over"]),
+        silent=row["state"] == RunState.RUNNING and bool(row["lease_over"]),
     )

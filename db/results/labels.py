@@ -161,7 +161,7 @@ class CurrentLabel:
     root: str
     path: str
     category: str
-    source: LabelSource
+    source: str
     labelled_by: str
     labelled_at: datetime
 
@@ -207,7 +207,7 @@ def _current_label(row: Row[Any]) -> CurrentLabel:
         row.root,
         row.path,
         row.label,
-        LabelSource(row.label_source),
+        row.label_source,
         row.labelled_by,
         row.labelled_at,
     )

@@ -111,9 +111,6 @@ _KNOWN_COLUMNS: Final = (
     sounds.c.gone_at,
 )
 
-#: A table of them: to ask the enumeration takes as long as all the rest of a row.
-_STATUSES: Final = {str(status): status for status in SoundStatus}
-
 #: PostgreSQL, asked for many of some hundred thousand rows, reads them all: so for many at once.
 #: Each costs a producer's memory a kilobyte. SQLite takes 32,766 values at most.
 LOOK_UP_AT_ONCE: Final = 8192
@@ -175,14 +172,15 @@ class SoundResult:
 class KnownSound(NamedTuple):
     """What the table already says of a sound, for deciding whether to visit it again.
 
+    - `status`, `error_code`: of `SoundStatus` and `ErrorCode`, or words of a newer version.
     - `has_own_label`: whether it does not only follow the label of another.
     """
 
     id: int
     file_size_bytes: int | None
     mtime_ns: int | None
-    status: SoundStatus
-    error_code: ErrorCode | None
+    status: str
+    error_code: str | None
     confidence: float | None
     model_version: str | None
     has_label: bool
@@ -206,8 +204,8 @@ def known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSou
                 sound_id,
                 size,
                 mtime,
-                _STATUSES[status],
-                None if code is None else ErrorCode(code),
+                status,
+                code,
                 sure,
                 version,
                 origin is not None,
@@ -310,14 +308,17 @@ def _row(result: SoundResult) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FailedSound:
-    """A sound without a category, as it is submitted again."""
+    """A sound without a category, as it is submitted again.
+
+    - `error_code`: an `ErrorCode`, or one of a newer version.
+    """
 
     id: int
     root: str
     path: str
     pack: str
     vendor: str
-    error_code: ErrorCode
+    error_code: str
 
 
 def failed_after(
@@ -344,6 +345,6 @@ def failed_after(
     if code is not None:
         query = query.where(sounds.c.error_code == code)
     return [
-        FailedSound(row.id, row.root, row.path, row.pack, row.vendor, ErrorCode(row.error_code))
+        FailedSound(row.id, row.root, row.path, row.pack, row.vendor, row.error_code)
         for row in connection.execute(query)
     ]

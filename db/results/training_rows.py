@@ -32,7 +32,7 @@ class LabelledSound:
     vendor: str
     header: "AudioHeader"
     label: str
-    source: LabelSource
+    source: str
     first_label_id: int
     held_out: bool | None
 
@@ -99,7 +99,7 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
                 row.sample_type,
             ),
             row.label,
-            LabelSource(row.label_source),
+            row.label_source,
             row.first_label_id,
             row.held_out,
         )

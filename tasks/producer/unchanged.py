@@ -78,7 +78,7 @@ def compare_with_rows(
         if has_changed or _again(row, reclassify, champion):
             compared.stale.append(sound)
         else:
-            compared.skipped_failed += row.status is SoundStatus.FAILED
+            compared.skipped_failed += row.status == SoundStatus.FAILED
     gone.mark(connection, back, gone=False)
     return compared
 
@@ -98,7 +98,7 @@ def _stamp(file: FoundSound | KnownSound) -> tuple[int | None, int | None]:
 def _again(row: KnownSound, reclassify: Reclassify | None, champion: str | None) -> bool:
     if reclassify is None:
         return False
-    is_classified = row.status is SoundStatus.CLASSIFIED
+    is_classified = row.status == SoundStatus.CLASSIFIED
     if reclassify.below is not None:
         # Of a sound with a label nobody is unsure.
         is_sure = row.has_label or row.confidence is None or row.confidence >= reclassify.below

@@ -334,3 +334,42 @@ def test_sounds_of_a_root_that_is_not_configured_any_more_stop_no_later_run(
     # And other work goes on
     done = run_cli("ingest", folder / "kick.wav", settings=roots)
     assert done.code == 0, done.stderr
+
+
+# A fleet in the middle of an upgrade
+
+
+def test_words_that_a_newer_version_wrote_stop_no_command(
+    ingest, retry, run_cli, folder, ask, outcomes
+):
+    # Given rows of a newer version, with words that this one does not know
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    ingest()
+    ask("UPDATE sounds SET error_code = 'of_tomorrow' WHERE status = 'failed'")
+    ask("UPDATE sounds SET evidence = 'of_tomorrow', playback_source = 'of_tomorrow'")
+    ask(
+        "UPDATE sounds SET label = 'bass', label_source = 'of_tomorrow', labelled_by = 'it', "
+        "labelled_at = classified_at WHERE id = (SELECT min(id) FROM sounds WHERE category <> '')"
+    )
+    (path,) = next(iter(ask("SELECT path FROM sounds WHERE label <> ''")))
+    # When commands meet them, then none fails, and they show the words as they are
+    assert ingest().code == 1  # the broken file counts
+    for command in (
+        ("status",),
+        ("results", "--failed"),
+        ("results", "--format", "csv"),
+        ("labels", "export"),
+        ("labels", "stats"),
+        ("explain", path),
+        ("metrics", "--print"),
+    ):
+        done = run_cli(*command, obey_permissions=True)
+        assert done.code == 0, (command, done.stderr)
+        assert "of_tomorrow" in done.stdout, command
+    # And a failure is tried again as any other
+    assert retry("--failed").code == 1
+    assert outcomes()["broken.wav"] == "not_audio"
+    # Nor does another label by this version, or a file of which that version said it was filed
+    ask("UPDATE sounds SET status = 'of_tomorrow' WHERE error_code <> ''")
+    assert ingest().code in (0, 1)
+    assert run_cli("labels", "set", path, "synth", obey_permissions=True).code == 0

@@ -122,7 +122,7 @@ def test_the_same_label_from_another_source_is_written(save, give, current, hist
     save(predicted("kick.wav"))
     give({"kick.wav": "drum"}, IMPORT)
     assert give({"kick.wav": "drum"}, HUMAN) == Given(replaced=1)
-    assert current()["kick.wav"].source is HUMAN
+    assert current()["kick.wav"].source == HUMAN
     assert len(history()) == 2
 
 

@@ -107,6 +107,15 @@ def test_a_run_without_a_new_model_keeps_its_verdict(run, counts):
     assert counts() == (0, 0)
 
 
+def test_a_run_of_a_newer_version_is_shown_in_its_words(run, database, latest):
+    run(lambda _: result())
+    words = {"trigger": "tomorrow", "state": "tomorrow", "verdict": "tomorrow"}
+    with database.begin() as connection:
+        connection.execute(update(table).values(**words))
+    assert (latest().trigger, latest().state, latest().verdict) == ("tomorrow",) * 3
+    assert not latest().silent
+
+
 def test_a_verdict_that_contradicts_itself_is_refused():
     with pytest.raises(ValueError, match="no bundle to promote"):
         result(bundle=None)
