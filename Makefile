@@ -81,6 +81,7 @@ test-release: test ## the long proofs besides; an hour or two, before a release:
 ## the wheel, and the compose file where Docker answers
 	@$(BIN)/python -m pytest -m release
 	@$(BIN)/python -m tests.chaos --seconds 600 $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos --seconds 600 --sqlite $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m tests.chaos --seconds 600 --production $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m tests.benchmarks.recovery
 	@$(BIN)/python -m tests.fuzz --seconds 600 $(if $(SEED),--seed $(SEED))
@@ -111,7 +112,8 @@ lint: $(VENV)/.dev ## check imports, style, formatting and types
 
 chaos: $(VENV)/.dev ## run a fleet under random faults: SECONDS=60 SEED=1
 ## (without SEED: by chance); fails when a file was lost;
-## at the default settings: ARGS=--production
+## on SQLite: ARGS=--sqlite; at the default settings:
+## ARGS=--production
 	@$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 format: $(VENV)/.dev ## put the code into the project's format

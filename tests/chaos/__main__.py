@@ -8,25 +8,30 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from classifier.bundle.starter import starter_version
 from db.engine import create_engine
 from db.errors import DATABASE_AWAY
 from tests.chaos import report
-from tests.chaos.faults import KINDS, Fault, Scene, plan, strike
+from tests.chaos.errands import Errands
+from tests.chaos.faults import Drawn, Fault, Scene, plan, strike
 from tests.chaos.handing_in import HandingIn
-from tests.chaos.history import read_history
-from tests.chaos.invariant import open_batches, take_account
+from tests.chaos.history import History, read_history
+from tests.chaos.invariant import count_done, open_batches, take_account, unfair
+from tests.chaos.kinds import KINDS
 from tests.chaos.library import Library
-from tests.chaos.report import Summary
-from tests.chaos.world import World
+from tests.chaos.report import Struck, Summary
+from tests.chaos.world import OTHER_MODEL, World
 from tests.support.processes import READY
 
-#: How long the fleet may take to finish once nothing disturbs it any more: some leases, one after
-#: the other, for a batch that is narrowed down, and the work itself.
+#: How long nothing may be finished once nothing disturbs the fleet any more: the longest back-off
+#: of a batch that came back, and some leases, one after the other, of one that is narrowed down.
+_BACK_OFF_SECONDS: Final = 300.0
 _PATIENCE_LEASES: Final = 8
-_PATIENCE_SECONDS: Final = 150.0
+#: To start, and for one worker to finish some small batches.
+_SOON_SECONDS: Final = 120.0
 _TICK_SECONDS: Final = 0.02
 #: About what a minute's faults leave of its work.
-_MOST_OPEN_BATCHES: Final = 300
+_MOST_OPEN_BATCHES: Final = 100
 _LOOK_SECONDS: Final = 0.25
 _TELL_SECONDS: Final = 10.0
 
@@ -37,11 +42,15 @@ class Run:
     def __init__(self, world: World, seed: int, kinds: tuple[Fault, ...]) -> None:
         self._world = world
         self._lease_seconds = world.lease_seconds
-        self._patience_seconds = _PATIENCE_SECONDS + _PATIENCE_LEASES * world.lease_seconds
+        self._patience_seconds = _BACK_OFF_SECONDS + _PATIENCE_LEASES * world.lease_seconds
+        self._soon_seconds = _SOON_SECONDS + world.lease_seconds
         self._kinds = kinds
         self._library = Library(world.folder / "library")
         self._handing_in = HandingIn(world, self._library)
-        self._scene = Scene(world, self._handing_in)
+        self._errands = Errands(world)
+        self._scene = Scene(world, self._handing_in, self._errands)
+        #: Each fault, and when it began and was to end, in seconds since the epoch.
+        self._struck: list[tuple[Drawn, float, float]] = []
         self._started = time.monotonic()
         self.summary = Summary(seed)
         self.wrong: list[str] = []
@@ -54,7 +63,7 @@ class Run:
         """Wait until the workers take messages; the run's time begins then."""
         ready = self._tend_until(
             lambda: all(READY["worker"].search(worker.log()) for worker in self._world.workers),
-            self._patience_seconds,
+            self._soon_seconds,
             new_folders=False,
         )
         if not ready:
@@ -66,8 +75,9 @@ class Run:
         for drawn in plan(self.summary.seed, seconds, self._kinds, self._lease_seconds):
             self._disturb_nothing_until(drawn.at_seconds)
             moment = self._offset
+            began = time.time()
             report.fault_line(moment, drawn.fault.name, strike(self._scene, drawn))
-            self.summary.faults[drawn.fault.name] += 1
+            self._struck.append((drawn, began, time.time() + drawn.seconds))
         self._disturb_nothing_until(seconds)
 
     def _disturb_nothing_until(self, offset_seconds: float) -> None:
@@ -77,7 +87,7 @@ class Run:
 
     def _has_little_to_do(self) -> bool:
         """Whether more work may come: a long run would else end in front of a mountain of it."""
-        if self._world.is_hit("postgres"):
+        if self._world.is_hit("database"):
             return False  # to ask it would be to wait for it, and nobody would put it right
         database = create_engine(self._world.database_url)
         try:
@@ -92,29 +102,41 @@ class Run:
         self._world.put_right()
         calm = time.monotonic()
         report.say(self._offset, "no more faults; everything is put right")
+        if not self._until_nothing_is_open(self._patience_seconds):
+            return
+        self.summary.settled_after_seconds = time.monotonic() - calm
+        report.say(self._offset, "nothing is open any more; the whole library is walked")
+        database = create_engine(self._world.database_url)
+        self.wrong += unfair(database, self._library.expected)
+        database.dispose()
+        # What could not be read is tried again, what was moved is found, what is gone is missed.
+        self._handing_in.walk_all()
         if self._until_nothing_is_open(self._patience_seconds):
-            self.summary.settled_after_seconds = time.monotonic() - calm
             report.say(self._offset, "nothing is open any more")
-        else:
-            self.wrong.append(f"work is open {self._patience_seconds:.0f} s after the last fault")
 
     def call_the_roll(self) -> None:
         """See that each worker still works, the other one frozen."""
         for alone, other in zip(self._world.workers, reversed(self._world.workers), strict=True):
-            other.send_to_group(signal.SIGSTOP)
+            self._world.freeze_without_locks(other)
             self._handing_in.hand_in(self._library.add_small())
-            answered = self._until_nothing_is_open(self._patience_seconds / 3)
+            answered = self._until_nothing_is_open(self._soon_seconds)
             other.send_to_group(signal.SIGCONT)
             if answered:
                 report.say(self._offset, f"{alone.name} works alone")
             else:
-                self.wrong.append(f"{alone.name} runs, and finishes nothing any more")
+                self.wrong.append(f"{alone.name} runs alone, and does not finish its work")
 
     def conclude(self) -> None:
         """Stop the fleet, and compare the database with what was promised."""
         self.wrong += self._world.end_in_order()
         database = create_engine(self._world.database_url)
-        account = take_account(database, self._library.expected)
+        account = take_account(
+            database,
+            self._library.expected,
+            self._library.left,
+            self._library.labelled,
+            (starter_version(), OTHER_MODEL),
+        )
         history = read_history(database)
         database.dispose()
         self.wrong += self._world.surprises + account.wrong + history.wrong
@@ -122,33 +144,65 @@ class Run:
         self.summary.account = account
         self.summary.history = history
         self.summary.own_ends = self._world.own_ends
-        self.summary.folders = len(self._handing_in.promised)
-        self.summary.submitted = sum(len(each.expected) for each in self._handing_in.promised)
+        self.summary.folders = self._handing_in.promised_folders
+        self.summary.submitted = self._handing_in.promised_files
         self.summary.refused = self._handing_in.refused
 
-    def _until_nothing_is_open(self, patience_seconds: float) -> bool:
-        """Tend the fleet until every folder was promised and no batch is open."""
-        database = create_engine(self._world.database_url)
-        asked_at = told_at = time.monotonic()
-        last = False
+        self._judge_gaps(history)
 
-        def nothing_is_open() -> bool:
-            nonlocal asked_at, told_at, last
+    def _judge_gaps(self, history: History) -> None:
+        """Say how long nothing was finished around each fault; judge it where one kind came."""
+        faults = self.summary.faults
+        for drawn, began, ended in self._struck:
+            struck = faults.setdefault(drawn.fault.name, Struck())
+            gap = history.longest_gap(began, ended)
+            promised = drawn.seconds + drawn.fault.gap_seconds
+            struck.count += 1
+            struck.promised_seconds = max(struck.promised_seconds, promised)
+            struck.longest_gap_seconds = max(struck.longest_gap_seconds, gap)
+            if len(self._kinds) == 1 and gap > promised:
+                self.wrong.append(
+                    f"nothing was finished for {gap:.1f} s around {drawn.fault.name!r} at "
+                    f"{drawn.at_seconds:.1f} s; {promised:.1f} s were promised"
+                )
+        if self._struck:
+            whole = (self._struck[0][1], self._struck[-1][2])
+            self.summary.longest_gap_seconds = history.longest_gap(*whole)
+
+    def _until_nothing_is_open(self, patience_seconds: float) -> bool:
+        """Tend the fleet until every folder was promised, every command ended, no batch is open.
+
+        Return False, and note what is wrong, when no batch is finished for so long before that.
+        """
+        database = create_engine(self._world.database_url)
+        asked_at = told_at = moved_at = time.monotonic()
+        n_done = -1
+        states: dict[str, int] = {}
+
+        def has_ended() -> bool:
+            nonlocal asked_at, told_at, moved_at, n_done, states
             moment = time.monotonic()
-            if moment - asked_at >= _LOOK_SECONDS:
-                states = open_batches(database)
-                asked_at = time.monotonic()
-                last = self._handing_in.is_done and not states
-                if moment - told_at >= _TELL_SECONDS:
-                    told_at = moment
-                    counts = ", ".join(f"{count} {state}" for state, count in states.items())
-                    report.say(self._offset, f"open batches: {counts}")
-            return last
+            if moment - asked_at < _LOOK_SECONDS:
+                return False
+            states, before, n_done = open_batches(database), n_done, count_done(database)
+            asked_at = time.monotonic()
+            if n_done != before:
+                moved_at = asked_at
+            if moment - told_at >= _TELL_SECONDS:
+                told_at = moment
+                counts = ", ".join(f"{count} {state}" for state, count in states.items())
+                report.say(self._offset, f"open batches: {counts or 'none'}")
+            is_idle = self._handing_in.is_done and self._errands.is_done and not states
+            return is_idle or asked_at - moved_at > patience_seconds
 
         try:
-            return self._tend_until(nothing_is_open, patience_seconds, new_folders=False)
+            self._tend_until(has_ended, new_folders=False)
         finally:
             database.dispose()
+        if states or not self._handing_in.is_done or not self._errands.is_done:
+            self.wrong.append(f"nothing was finished for {patience_seconds:.0f} s: {states} open")
+            return False
+        return True
 
     def _tend_until(
         self,
@@ -163,6 +217,7 @@ class Run:
             # First, also when the run is late: what is frozen must thaw in its time.
             self._world.look_after()
             self._handing_in.look_after(new_folders=new_folders)
+            self._errands.look_after()
             if done():
                 break
             if time.monotonic() > deadline:
@@ -172,11 +227,25 @@ class Run:
 
 
 def run(
-    seconds: float, seed: int, kinds: tuple[Fault, ...], *, production: bool, keep: bool
+    seconds: float,
+    seed: int,
+    only: str,
+    *,
+    on_sqlite: bool,
+    production: bool,
+    keep: bool,
 ) -> bool:
     """Run once, and return whether the invariant held."""
-    with World(production=production) as world:
-        report.heading(seed, seconds, len(kinds), str(world.folder))
+    with World(production=production, on_sqlite=on_sqlite) as world:
+        kinds = tuple(
+            kind
+            for kind in KINDS
+            if kind.needs in world.offers and any(part in kind.name for part in only.split(","))
+        )
+        if not kinds:
+            raise SystemExit(f"no fault that this world offers is called {only!r}")
+        database = "SQLite" if on_sqlite else "PostgreSQL"
+        report.heading(seed, seconds, len(kinds), database, str(world.folder))
         this = Run(world, seed, kinds)
         try:
             this.begin()
@@ -207,14 +276,24 @@ def main() -> None:
         "--production", action="store_true", help="at the default settings; a lease takes 75 s"
     )
     parser.add_argument("--keep", action="store_true", help="keep the logs of a good run too")
-    parser.add_argument("--only", metavar="TEXT", help="only faults whose name contains TEXT")
+    parser.add_argument("--sqlite", action="store_true", help="on SQLite instead of PostgreSQL")
+    parser.add_argument(
+        "--only",
+        metavar="TEXT,...",
+        default="",
+        help="only faults whose name contains one of these",
+    )
     options = parser.parse_args()
-    kinds = tuple(kind for kind in KINDS if (options.only or "") in kind.name)
-    if not kinds:
-        parser.error(f"no fault is called {options.only!r}")
     seed = options.seed if options.seed is not None else random.randrange(1_000_000)
     try:
-        held = run(options.seconds, seed, kinds, production=options.production, keep=options.keep)
+        held = run(
+            options.seconds,
+            seed,
+            options.only,
+            on_sqlite=options.sqlite,
+            production=options.production,
+            keep=options.keep,
+        )
     except KeyboardInterrupt:
         print("\nstopped; nothing is left running", file=sys.stderr)
         sys.exit(130)

@@ -1,7 +1,8 @@
 """Handing in the library, folder by folder, as a patient producer does.
 
 ``cratesort ingest --no-wait`` that exits with 3 has promised nothing, and is tried again until it
-returns 0. Not here: what is in the folders (`library`).
+returns 0; so is one whose folder was moved before it looked. Not here: what is in the folders
+(`library`).
 """
 
 import subprocess
@@ -19,7 +20,9 @@ _AGAIN_SECONDS: Final = 0.5
 
 #: 0: promised; 1: promised, and some files of this run had failed before and have not changed.
 _PROMISED: Final = (0, 1)
-_DATABASE_AWAY: Final = 3
+_AWAY: Final = 3
+#: Its folder is not where it was.
+_NO_SUCH_FOLDER: Final = 2
 
 
 @dataclass
@@ -28,6 +31,8 @@ class _Ingest:
     log: Path
     #: None: a second submission of what was handed in already, which nobody relies on.
     folder: Folder | None
+    #: How often the library had been put in another order.
+    order: int
     was_killed: bool = False
 
 
@@ -36,13 +41,15 @@ class HandingIn:
 
     def __init__(self, world: World, library: Library) -> None:
         self._world = world
-        self._library = library
+        self.library = library
         self._waiting: list[Folder] = []
         self._running: list[_Ingest] = []
         self._next_folder_at = time.monotonic()
         self._not_before = 0.0
         self._count = 0
-        self.promised: list[Folder] = []
+        #: Folders, and the files in them at the time.
+        self.promised_folders = 0
+        self.promised_files = 0
         #: Ingests that promised nothing: they found the database away, or were killed.
         self.refused = 0
 
@@ -52,11 +59,12 @@ class HandingIn:
         moment = time.monotonic()
         if new_folders and moment >= self._next_folder_at:
             self._next_folder_at = moment + _NEW_FOLDER_SECONDS
-            self._waiting.append(self._library.add())
+            self._waiting.append(self.library.add())
         busy = any(ingest.folder is not None for ingest in self._running)
         if self._waiting and not busy and moment >= self._not_before:
             folder = self._waiting.pop(0)
-            self._start(folder.path, folder)
+            if not folder.is_deleted:
+                self._start(folder.path, folder)
 
     @property
     def is_done(self) -> bool:
@@ -69,10 +77,20 @@ class HandingIn:
 
     def submit_again(self, pick: float) -> str:
         """Submit something once more that may still be open; return what."""
-        choices = [self._library.root, *(folder.path for folder in self._library.folders[-4:])]
+        choices = [self.library.root, *(folder.path for folder in self.library.folders[-4:])]
         chosen = choices[int(pick * len(choices))]
         self._start(chosen, None)
         return chosen.name
+
+    def reclassify(self, pick: float) -> str:
+        """Have a folder classified again; return its name."""
+        folder = self.library.folders[int(pick * len(self.library.folders))]
+        self._start(folder.path, None, "--reclassify")
+        return folder.path.name
+
+    def walk_all(self) -> None:
+        """Have the whole library walked, as often as it takes to be promised."""
+        self._waiting.append(Folder(self.library.root, b"", {}))
 
     def kill_one(self) -> str:
         """Kill the ingest that was started last; return what it had in hand."""
@@ -83,11 +101,13 @@ class HandingIn:
         ingest.process.kill()
         return ingest.log.stem
 
-    def _start(self, path: Path, folder: Folder | None) -> None:
+    def _start(self, path: Path, folder: Folder | None, *options: str) -> None:
         self._count += 1
         name = f"ingest-{self._count:03}"
-        process = self._world.spawn(name, "cli", "ingest", "--no-wait", path)
-        self._running.append(_Ingest(process, self._world.folder / f"{name}.log", folder))
+        process = self._world.spawn(name, "cli", "ingest", "--no-wait", *options, path)
+        self._running.append(
+            _Ingest(process, self._world.folder / f"{name}.log", folder, self.library.order)
+        )
 
     def _has_ended(self, ingest: _Ingest) -> bool:
         code = ingest.process.poll()
@@ -95,10 +115,14 @@ class HandingIn:
             return False
         said = ingest.log.read_text(errors="replace")
         promised = code in _PROMISED and "Traceback" not in said
-        if not (promised or code == _DATABASE_AWAY or ingest.was_killed):
+        was_moved = code == _NO_SUCH_FOLDER and (
+            ingest.order != self.library.order or self._world.is_hit("library")
+        )
+        if not (promised or code == _AWAY or was_moved or ingest.was_killed):
             self._world.surprises.append(f"{ingest.log.name} ended with {code}: {said[-300:]!r}")
         if ingest.folder is not None and promised:
-            self.promised.append(ingest.folder)
+            self.promised_folders += 1
+            self.promised_files += len(ingest.folder.sounds)
         elif ingest.folder is not None:
             self.refused += 1
             self._not_before = time.monotonic() + _AGAIN_SECONDS

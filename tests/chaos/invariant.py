@@ -1,19 +1,21 @@
 """What must hold once nothing is open, asked of the database alone.
 
-Every path that was handed in has exactly one row, and that row says what this file deserves; the
-ledger's counts agree with each other. Not here: how the run came there (`history`).
+Every file that is there has exactly one row, and that row says what it deserves; rows of files that
+are not there any more say so; a label is where its file is; the ledger's counts agree with each
+other. Not here: how the run came there (`history`).
 """
 
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, func, select
 
 from classifier.categories import N_CATEGORIES
 from db.engine import reading
-from db.states import BatchState, SoundStatus
+from db.states import BatchState, LabelSource, SoundStatus
 from db.tables import batches, ingests, sounds
-from tests.chaos.library import CLASSIFIED
+from tests.chaos.library import CLASSIFIED, PASSING, Sound
 
 
 @dataclass
@@ -23,8 +25,10 @@ class Account:
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    #: From the batch's row to its end, faults, splits and solo tries of its poison included.
-    longest_open_seconds: float = 0.0
+    #: Rows of files that are gone.
+    gone: int = 0
+    #: Files that have a label, and it is where it should be.
+    labels_kept: int = 0
 
 
 def open_batches(database: Engine) -> dict[str, int]:
@@ -35,21 +39,68 @@ def open_batches(database: Engine) -> dict[str, int]:
     return {str(state): count for state, count in sorted(rows)}
 
 
-def take_account(database: Engine, expected: dict[str, frozenset[str]]) -> Account:
-    """Compare the database with what was promised."""
+def take_account(
+    database: Engine,
+    expected: dict[str, frozenset[str]],
+    left: Collection[str] = (),
+    labelled: Iterable[Sound] = (),
+    versions: Collection[str | None] = (),
+) -> Account:
+    """Compare the database with what was promised.
+
+    - `expected`: what the row of each file that is there may say.
+    - `left`: paths at which a file was, and is no longer: their rows are gone, or there are none.
+    - `labelled`: files that were given a label.
+    - `versions`: of the models that may have classified; empty: any.
+    """
     account = Account()
-    _check_sounds(database, expected, account)
+    _check_sounds(database, expected, left, account)
+    _check_labels(database, labelled, account)
+    if versions:
+        _check_versions(database, versions, account)
     _check_batches(database, account)
     _check_ingests(database, account)
     return account
 
 
-def _check_sounds(database: Engine, expected: dict[str, frozenset[str]], account: Account) -> None:
+def count_done(database: Engine) -> int:
+    """Count the batches that are done."""
+    query = select(func.count()).where(batches.c.state == BatchState.DONE)
+    with reading(database) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def unfair(database: Engine, expected: dict[str, frozenset[str]]) -> list[str]:
+    """Return the files that are blamed for something, though only the storage was at fault."""
+    wrong = []
+    with reading(database) as connection:
+        for row in connection.execute(
+            select(sounds).where(sounds.c.error_code.is_not(None), sounds.c.gone_at.is_(None))
+        ):
+            allowed = expected.get(row.path)
+            if allowed is not None and row.error_code not in allowed | PASSING:
+                wrong.append(f"{row.path!r} was called {row.error_code}: {row.error_message}")
+    return wrong
+
+
+def _check_sounds(
+    database: Engine,
+    expected: dict[str, frozenset[str]],
+    left: Collection[str],
+    account: Account,
+) -> None:
     seen: Counter[str] = Counter()
     with reading(database) as connection:
         for row in connection.execute(select(sounds).order_by(sounds.c.path)):
             seen[row.path] += 1
             account.rows += 1
+            if row.path in left:
+                account.gone += 1
+                if row.gone_at is None:
+                    account.wrong.append(f"{row.path!r} is not there any more, and not gone")
+                continue
+            if row.gone_at is not None:
+                account.wrong.append(f"{row.path!r} is there, and gone")
             outcome = CLASSIFIED if row.status == SoundStatus.CLASSIFIED else str(row.error_code)
             account.outcomes[outcome] += 1
             if row.path not in expected:
@@ -65,6 +116,25 @@ def _check_sounds(database: Engine, expected: dict[str, frozenset[str]], account
     account.wrong += [f"{path!r} has no row" for path in expected if path not in seen]
 
 
+def _check_labels(database: Engine, labelled: Iterable[Sound], account: Account) -> None:
+    query = select(sounds.c.path, sounds.c.label).where(sounds.c.label_source == LabelSource.HUMAN)
+    with reading(database) as connection:
+        labels = {row.path: row.label for row in connection.execute(query)}
+    for sound in labelled:
+        kept = [path for path in sound.keeps_label_at if labels.get(path) == sound.label]
+        if kept:
+            account.labels_kept += 1
+        else:
+            account.wrong.append(f"{sound.path!r} lost its label, {sound.label}; {sound.paths}")
+
+
+def _check_versions(database: Engine, versions: Collection[str | None], account: Account) -> None:
+    query = select(sounds.c.model_version).where(sounds.c.status == SoundStatus.CLASSIFIED)
+    with reading(database) as connection:
+        found = set(connection.scalars(query.distinct()))
+    account.wrong += [f"{each!r} classified, which never served" for each in found - set(versions)]
+
+
 def _check_batches(database: Engine, account: Account) -> None:
     with reading(database) as connection:
         for row in connection.execute(select(batches).order_by(batches.c.id)):
@@ -76,8 +146,6 @@ def _check_batches(database: Engine, account: Account) -> None:
                     f"batch {row.id}: {row.sound_count} sounds, {row.classified} classified, "
                     f"{row.failed} failed, {len(row.paths)} paths left"
                 )
-            stood = (row.finished_at - row.created_at).total_seconds()
-            account.longest_open_seconds = max(account.longest_open_seconds, stood)
 
 
 def _check_ingests(database: Engine, account: Account) -> None:

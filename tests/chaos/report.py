@@ -11,11 +11,24 @@ _EXAMPLES = 20
 
 
 @dataclass
+class Struck:
+    """A kind of fault in a run.
+
+    - `promised_seconds`: how long nothing is finished at most when it comes alone.
+    - `longest_gap_seconds`: how long nothing was finished around it, other faults included.
+    """
+
+    count: int = 0
+    promised_seconds: float = 0.0
+    longest_gap_seconds: float = 0.0
+
+
+@dataclass
 class Summary:
     """A run in numbers."""
 
     seed: int
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, Struck] = field(default_factory=dict)
     own_ends: Counter[str] = field(default_factory=Counter)
     folders: int = 0
     submitted: int = 0
@@ -24,11 +37,13 @@ class Summary:
     settled_after_seconds: float | None = None
     account: Account = field(default_factory=Account)
     history: History = field(default_factory=History)
+    #: How long nothing was finished at most, though work was open.
+    longest_gap_seconds: float = 0.0
 
 
-def heading(seed: int, seconds: float, kinds: int, folder: str) -> None:
+def heading(seed: int, seconds: float, kinds: int, database: str, folder: str) -> None:
     """Say what is about to happen."""
-    print(f"chaos: seed {seed}, {seconds:.0f} s, {kinds} kinds of fault")
+    print(f"chaos: seed {seed}, {seconds:.0f} s, {kinds} kinds of fault, on {database}")
     print(
         "the seed decides which faults come, when and to whom; whom they find at what, it does not"
     )
@@ -49,17 +64,26 @@ def table(summary: Summary) -> None:
     """Print the numbers."""
     account = summary.account
     print()
-    _counts("faults", summary.faults)
+    count = sum(struck.count for struck in summary.faults.values())
+    print(f"{count:6} faults of {len(summary.faults)} kinds; gap: nothing is finished around one")
+    for name, struck in sorted(summary.faults.items()):
+        print(
+            f"{struck.count:12} {name:<31} gap {struck.longest_gap_seconds:5.1f} s, "
+            f"alone at most {struck.promised_seconds:.0f} s"
+        )
     _counts("ended by themselves, started again", summary.own_ends)
     print(f"{summary.submitted:6} files in {summary.folders} folders handed in")
     print(f"{summary.refused:6} ingests that promised nothing (database away, killed), repeated")
-    print(f"{account.rows:6} rows")
+    print(f"{account.rows:6} rows, {account.gone} of them of files that are gone")
+    print(f"{account.labels_kept:6} labels kept")
     _counts("rows by outcome", account.outcomes)
     _counts("steps of batches", summary.history.steps)
     for state in ("pending", "queued", "running"):
         stood = summary.history.longest_seconds.get(state, 0.0)
         print(f"{stood:6.1f} s a batch stood {state}, at the longest")
-    print(f"{account.longest_open_seconds:6.1f} s from a batch's row to its end, at the longest")
+    whole = summary.history.longest_open_seconds
+    print(f"{whole:6.1f} s from a batch's row to its end, at the longest")
+    print(f"{summary.longest_gap_seconds:6.1f} s nothing was finished, though work was open")
     settled = summary.settled_after_seconds
     shown = "never" if settled is None else f"{settled:6.1f} s"
     print(f"{shown} from the last fault to the empty backlog")

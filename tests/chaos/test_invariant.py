@@ -1,7 +1,7 @@
 """A check that never fails checks nothing: each kind of loss is told from a good ending."""
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from classifier.categories import N_CATEGORIES
 from classifier.errors import ErrorCode
@@ -11,8 +11,8 @@ from db.queue.batch import BatchEntry
 from db.results import sounds as sounds_table
 from db.results.sounds import Failure, Prediction, SoundResult
 from db.tables import batches, ingests, sounds
-from tests.chaos.invariant import open_batches, take_account
-from tests.chaos.library import CLASSIFIED
+from tests.chaos.invariant import open_batches, take_account, unfair
+from tests.chaos.library import CLASSIFIED, Sound
 
 PROMISED = {
     "pack/good.wav": frozenset({CLASSIFIED}),
@@ -105,3 +105,47 @@ def test_a_batch_whose_counts_do_not_agree_is_found(database):
 def test_sounds_that_left_the_ledger_are_found(database):
     change(database, update(ingests).values(enqueued=3))
     assert wrong(database) == ["ingest 1: 3 enqueued, 2 in its batches"]
+
+
+# Files that are moved, deleted, labelled; models
+
+
+def test_a_row_of_a_file_that_is_not_there_must_say_so(database):
+    left = {"pack/good.wav": PROMISED["pack/good.wav"]}
+    poison = {"pack/poison.wav": PROMISED["pack/poison.wav"]}
+    assert take_account(database, poison, left).wrong == [
+        "'pack/good.wav' is not there any more, and not gone"
+    ]
+    change(database, update(sounds).values(gone_at=func.now()))
+    assert take_account(database, poison, left).wrong == ["'pack/poison.wav' is there, and gone"]
+
+
+def test_a_label_must_be_where_its_file_is(database):
+    change(database, update(sounds).values(label="drum", label_source="human"))
+    labelled = Sound(PROMISED["pack/good.wav"], ["pack/good.wav"], label="drum")
+    assert take_account(database, PROMISED, labelled=[labelled]).labels_kept == 1
+    labelled.paths.append("other/good.wav")
+    assert take_account(database, PROMISED, labelled=[labelled]).wrong == [
+        "'other/good.wav' lost its label, drum; ['pack/good.wav', 'other/good.wav']"
+    ]
+
+
+def test_a_model_that_never_served_is_found(database):
+    assert take_account(database, PROMISED, versions={"a model"}).wrong == []
+    assert take_account(database, PROMISED, versions={"another"}).wrong == [
+        "'a model' classified, which never served"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "is_unfair"),
+    [
+        (ErrorCode.STORAGE_ERROR, False),
+        (ErrorCode.MISSING_FILE, False),
+        (ErrorCode.TRUNCATED, True),
+    ],
+)
+def test_storage_may_have_failed_before_the_last_walk_and_nothing_else(database, code, is_unfair):
+    with database.begin() as connection:
+        sounds_table.save(connection, [result("pack/good.wav", Failure(code, "for a test"))])
+    assert bool(unfair(database, PROMISED)) is is_unfair

@@ -2,7 +2,10 @@
 
 from collections import Counter
 
-from tests.chaos.faults import KINDS, plan
+import pytest
+
+from tests.chaos.faults import plan
+from tests.chaos.kinds import KINDS
 
 
 def drawn(seed, seconds=60):
@@ -22,9 +25,19 @@ def test_a_longer_run_begins_as_a_shorter_one_does():
 
 
 def test_every_kind_comes_before_any_comes_again():
-    counts = Counter(each.fault.name for each in drawn(7)[: len(KINDS)])
+    counts = Counter(each.fault.name for each in drawn(7, seconds=120)[: len(KINDS)])
     assert counts == Counter(kind.name for kind in KINDS)
 
 
 def test_no_two_kinds_share_a_name():
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+@pytest.mark.parametrize("target", ["worker", "storage", "redis link"])
+def test_what_each_worker_has_is_hit_on_either(target):
+    hit = {each.target for each in drawn(7, seconds=600) if each.fault.target == target}
+    assert hit == {f"{target} 1", f"{target} 2"}
+
+
+def test_what_lasts_has_a_target_at_which_it_is_put_right():
+    assert [kind.name for kind in KINDS if any(kind.lasts) and not kind.target] == []

@@ -1,6 +1,6 @@
 """The fleet of a run: servers, two workers, two beats, and what is out of order at the moment.
 
-Not here: what may happen to it (`faults`), the files (`library`).
+Not here: what may happen to it (`kinds`), the files (`library`).
 """
 
 import json
@@ -8,13 +8,14 @@ import os
 import secrets
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,13 +23,19 @@ from typing import Any, Final, Self
 import redis
 from celery import Celery
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
+from db.engine import create_engine
 from db.migrate import upgrade
+from db.registry import bundles
+from tests.chaos.conditions import Conditions
 from tests.chaos.history import note_steps
+from tests.chaos.mounts import mount_memory, unmount
 from tests.chaos.services import Service
+from tests.support.bundles import called
 from tests.support.command_line import clean_environment
 from tests.support.places import REPOSITORY
-from tests.support.servers import PostgresServer, RedisServer, running
+from tests.support.servers import PostgresServer, RedisServer, Server, TcpProxy, running
 from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
 from workers.celery_ext.app import CLASSIFY_TASK, build_app, queue_of
 from workers.settings import PREFIX, Settings
@@ -44,6 +51,12 @@ QUICK: Final = {
 
 #: Reading is slowed down: a batch takes some 20 ms, and no fault would meet one in mid-work.
 SLOW: Final = {"TEST_READ_SECONDS": "0.02"}
+
+#: For data folders, and an SQLite database: some thousand rows and a model.
+_DATA_MEBIBYTES: Final = 256
+
+#: A model that serves as the starter does, and calls itself otherwise.
+OTHER_MODEL: Final = "another-model"
 
 #: In the environment of every process of the run, and of no other on this machine.
 _MARK: Final = "TEST_CHAOS_RUN"
@@ -63,15 +76,20 @@ class World:
     One thread runs it all: `look_after` is called often, and does what is due.
     """
 
-    def __init__(self, *, production: bool) -> None:
+    def __init__(self, *, production: bool, on_sqlite: bool = False) -> None:
         self._timing = {} if production else QUICK
         self.folder = Path(tempfile.mkdtemp(prefix="cratesort-chaos-"))
+        self.data_folder = self.folder / "data"
         self.redis = RedisServer()
-        self.postgres = PostgresServer()
+        self._postgres = None if on_sqlite else PostgresServer()
+        self._conditions: Conditions | None = None
+        self._has_mounts = False
         #: What the run itself should not have seen; each is a broken promise.
         self.surprises: list[str] = []
         #: Services that ended although nothing had been done to them, by name and exit code.
         self.own_ends: Counter[str] = Counter()
+        #: Of each worker its way to a server.
+        self.links: dict[str, list[TcpProxy]] = {}
         self.workers: list[Service] = []
         self.beats: list[Service] = []
         self._mark = secrets.token_hex(8)
@@ -81,7 +99,8 @@ class World:
     def __enter__(self) -> Self:
         try:
             self._stack.enter_context(running(self.redis))
-            self._stack.enter_context(running(self.postgres))
+            if self._postgres is not None:
+                self._stack.enter_context(running(self._postgres))
             self._stack.callback(self._kill_what_is_left)
             self._build()
         except BaseException:
@@ -93,26 +112,81 @@ class World:
         self._stack.close()
 
     def _build(self) -> None:
-        self.postgres.create_database("cratesort")
+        self.data_folder.mkdir()
+        self._has_mounts = mount_memory(self.data_folder, _DATA_MEBIBYTES)
+        for number in range(2):
+            self.storage_of(number).touch()
+        if self._postgres is not None:
+            self._postgres.create_database("cratesort")
         upgrade(self.database_url)
         note_steps(self.database_url)
+        self._store_other_model()
+        if self._postgres is not None:
+            self._conditions = Conditions(self._postgres, "cratesort")
         self.broker = build_app(Settings(broker_url=SecretStr(self.redis.url)))
         self.settings = {
             **self._timing,
             **SLOW,
             "CRATESORT_BROKER_URL": self.redis.url,
             "CRATESORT_DATABASE_URL": self.database_url,
+            "CRATESORT_DATA_FOLDER": str(self.data_folder),
             "CRATESORT_LIBRARY_ROOTS": f"library={self.folder / 'library'}",
             "PYTHONPATH": f"{REPOSITORY / 'tests' / 'support' / 'shims'}:{REPOSITORY}",
             _MARK: self._mark,
         }
         self.template = _message(self.broker, self.redis.url)
         work = ("cli", "worker", "--concurrency", "2")
-        self.workers = [self._service(f"worker {number}", *work) for number in (1, 2)]
-        self.beats = [self._service(f"beat {number}", "cli", "beat") for number in (1, 2)]
+        for server, target in ((self.redis, "redis link"), (self._postgres, "database link")):
+            if server is not None:
+                self.links[target] = [
+                    self._stack.enter_context(TcpProxy(server.port)) for _ in range(2)
+                ]
+        self.workers = [
+            Service(f"worker {number + 1}", work, self.folder, self._settings_of(number))
+            for number in range(2)
+        ]
+        self.beats = [
+            Service(f"beat {number}", ("cli", "beat"), self.folder, self.settings)
+            for number in (1, 2)
+        ]
 
-    def _service(self, name: str, *arguments: str) -> Service:
-        return Service(name, arguments, self.folder, self.settings)
+    def _settings_of(self, number: int) -> dict[str, str]:
+        """Return the settings of a worker: its own storage, and its own ways to the servers."""
+        own = {**self.settings, "TEST_STORAGE": str(self.storage_of(number))}
+        own["CRATESORT_BROKER_URL"] = self.links["redis link"][number].redirected(self.redis.url)
+        if self._postgres is not None:
+            link = self.links["database link"][number]
+            own["CRATESORT_DATABASE_URL"] = link.redirected(self.database_url)
+        return own
+
+    def _store_other_model(self) -> None:
+        database = create_engine(self.database_url)
+        bundle = called(OTHER_MODEL)
+        with database.begin() as connection:
+            bundles.store(connection, version=OTHER_MODEL, bundle=bundle, metrics={})
+        database.dispose()
+
+    @property
+    def postgres(self) -> PostgresServer:
+        """The fleet's PostgreSQL, where it has one."""
+        assert self._postgres is not None, "the fleet is on SQLite"
+        return self._postgres
+
+    @property
+    def conditions(self) -> Conditions:
+        """The conditions of its database, where that is PostgreSQL's."""
+        assert self._conditions is not None, "the fleet is on SQLite"
+        return self._conditions
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """What kinds of fault may need (`Fault.needs`)."""
+        database = "sqlite" if self._postgres is None else "postgres"
+        return frozenset({"", database, *(["mounts"] if self._has_mounts else [])})
+
+    def storage_of(self, number: int) -> Path:
+        """Return the file that says in which condition a worker's storage is."""
+        return self.folder / f"storage-{number + 1}"
 
     def is_hit(self, target: str) -> bool:
         """Whether a fault that lasts is under way there."""
@@ -132,7 +206,9 @@ class World:
     @property
     def database_url(self) -> str:
         """The fleet's database, for SQLAlchemy."""
-        return self.postgres.database_url("cratesort")
+        if self._postgres is None:
+            return f"sqlite:///{self.data_folder / 'cratesort.db'}"
+        return self._postgres.database_url("cratesort")
 
     # Faults that last
 
@@ -163,6 +239,14 @@ class World:
                 service.kill_group()
 
     # Processes
+
+    def freeze_without_locks(self, service: Service) -> None:
+        """Freeze a service at a moment at which it does not hold SQLite's one lock."""
+        while True:
+            service.send_to_group(signal.SIGSTOP)
+            if self._postgres is not None or not is_locked(self.database_url):
+                return
+            service.send_to_group(signal.SIGCONT)
 
     def spawn(self, name: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start ``python -m ARGUMENTS`` with the fleet's settings; its output goes to NAME.log."""
@@ -219,7 +303,7 @@ class World:
 
     def leaked_passwords(self) -> list[str]:
         """Return the logs in which a password can be read."""
-        passwords = [server.password.encode() for server in (self.redis, self.postgres)]
+        passwords = [server.password.encode() for server in self._servers]
         return [
             f"{log.name} shows a password"
             for log in sorted(self.folder.glob("*.log"))
@@ -227,13 +311,32 @@ class World:
         ]
 
     def keep_server_logs(self) -> None:
-        """Put the servers' logs beside the others, before their folders go."""
-        for server, name in ((self.redis, "redis"), (self.postgres, "postgres")):
-            (self.folder / f"{name}-server.log").write_text(server.log())
+        """Put the servers' logs, or SQLite's file, beside the others, before their places go."""
+        for file in self.data_folder.glob("cratesort.db*"):
+            shutil.copy(file, self.folder)
+        for server in self._servers:
+            (self.folder / f"{type(server).__name__}.log").write_text(server.log())
+
+    @property
+    def _servers(self) -> list[Server]:
+        return [self.redis, *([] if self._postgres is None else [self._postgres])]
 
     def remove_folder(self) -> None:
         """Forget the run."""
+        if self._has_mounts:
+            unmount(self.data_folder)
         shutil.rmtree(self.folder)
+
+
+def is_locked(url: str) -> bool:
+    """Whether somebody writes to an SQLite database at the moment."""
+    path = str(make_url(url).database)
+    with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False
 
 
 def _message(broker: Celery, url: str) -> dict[str, Any]:

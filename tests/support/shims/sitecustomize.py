@@ -8,15 +8,21 @@ with its id. Each read leaves the names of all loaded modules in the
 folder that TEST_MODULES names, in a file called like the process, and takes TEST_READ_SECONDS
 longer. TEST_CLOCK_AHEAD_SECONDS sets the process's wall clock wrong.
 
+The file that TEST_STORAGE names says in which condition storage is. ``EIO`` or another error's
+name: every file and folder of a library fails with it; ``EIO 3``: a third of the files do, when
+they are read; ``slow 0.1``: each takes so many seconds to open.
+
 With TEST_TRAINING there are enough labels for a training run, whose work is that of
 `tests.support.held_training` in the folder it names.
 """
 
 import ctypes
+import errno
 import os
 import sys
 import time
 import types
+import zlib
 from pathlib import Path
 
 _time, _ahead = time.time, float(os.environ.get("TEST_CLOCK_AHEAD_SECONDS", "0"))
@@ -24,9 +30,32 @@ if _ahead:
     # Before anything else is imported, which may keep the function under a name of its own.
     time.time = lambda: _time() + _ahead
 
+from classifier.files import safe_open  # noqa: E402
 from classifier.headers import reader  # noqa: E402
 
-_read_header = reader.read_header
+_read_header, _openat2 = reader.read_header, safe_open._openat2
+
+
+def storage_condition() -> tuple[str, str]:
+    """What is wrong with the storage, and how much; twice nothing where it is well."""
+    file = os.environ.get("TEST_STORAGE")
+    said = Path(file).read_text().split() if file is not None else []
+    condition, amount, *_ = [*said, "", ""]
+    return condition, amount
+
+
+def fail(condition: str) -> None:
+    number = getattr(errno, condition)
+    raise OSError(number, os.strerror(number))
+
+
+def openat2(root_fd: int, raw: bytes, flags: int, follow_links: bool) -> int:
+    condition, amount = storage_condition()
+    if condition == "slow":
+        time.sleep(float(amount))
+    elif condition and not amount:
+        fail(condition)
+    return _openat2(root_fd, raw, flags, follow_links)
 
 
 def read_header(fd: int, size_bytes: int, name: str) -> reader.HeaderReading:
@@ -35,6 +64,13 @@ def read_header(fd: int, size_bytes: int, name: str) -> reader.HeaderReading:
     if modules is not None:
         Path(modules, str(os.getpid())).write_text("\n".join(sorted(sys.modules)))
     time.sleep(float(os.environ.get("TEST_READ_SECONDS", "0")))
+    condition, amount = storage_condition()
+    if (
+        condition not in ("", "slow")
+        and amount
+        and zlib.crc32(os.fsencode(name)) % int(amount) == 0
+    ):
+        fail(condition)
     if name.startswith("abort"):
         os.abort()
     if name.startswith("memory"):
@@ -54,6 +90,8 @@ def read_header(fd: int, size_bytes: int, name: str) -> reader.HeaderReading:
 
 
 reader.read_header = read_header
+if "TEST_STORAGE" in os.environ:
+    safe_open._openat2 = openat2
 
 if "TEST_TRAINING" in os.environ:
     from db.results import training_rows
