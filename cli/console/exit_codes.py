@@ -2,6 +2,10 @@
 
 import errno
 from enum import IntEnum
+from typing import Final
+
+#: In what Redis answers to a SELECT of a number beyond its setting `databases`.
+NO_SUCH_DATABASE: Final = "DB index"
 
 
 class Exit(IntEnum):
@@ -40,6 +44,12 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
         return (
             "Redis refuses the password (or user) of CRATESORT_BROKER_URL; expected "
             "redis://:PASSWORD@HOST:6379/0",
+            Exit.USAGE,
+        )
+    if isinstance(error, redis.exceptions.ResponseError) and NO_SUCH_DATABASE in str(error):
+        return (
+            "Redis has no database of the number in CRATESORT_BROKER_URL; expected 0 to 15 "
+            "(its setting `databases`): redis://:PASSWORD@HOST:6379/0",
             Exit.USAGE,
         )
     if explained := _explain_database_error(error):

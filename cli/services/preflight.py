@@ -4,6 +4,7 @@ import fcntl
 import tempfile
 
 from classifier.errors import CratesortError
+from cli.console.exit_codes import NO_SUCH_DATABASE
 
 
 class NoBrokerError(CratesortError):
@@ -29,7 +30,7 @@ def broker_url_for(service: str) -> str:
 
 
 def require_broker(service: str) -> None:
-    """Check that Redis is configured and, if it answers, accepts the password."""
+    """Check that Redis is configured and, if it answers, has the database and takes the password."""
     import redis.exceptions
 
     from workers.broker_url import parse_broker_url
@@ -40,8 +41,10 @@ def require_broker(service: str) -> None:
             client.ping()
     except redis.exceptions.AuthenticationError:
         raise
-    except redis.exceptions.RedisError:
-        pass  # Redis may start after its workers; Celery waits for it
+    except redis.exceptions.RedisError as error:
+        if NO_SUCH_DATABASE in str(error):
+            raise
+        # Redis may start after its workers; Celery waits for it.
 
 
 def require_data_folder() -> None:

@@ -238,6 +238,19 @@ def test_a_redis_that_refuses_the_password_is_found_before_anything_is_written(
     assert "0 pending, 0 queued" in run_cli("status", settings=fleet).stdout
 
 
+@pytest.mark.parametrize(
+    "command", [["ingest", "library"], ["worker"], ["beat"], ["intake"]], ids=lambda it: it[0]
+)
+def test_no_command_waits_for_a_database_that_redis_does_not_have(
+    run_cli, fleet, redis_url, command
+):
+    """Without the check, Celery logs a lost connection and connects again, without end."""
+    url = redis_url.removesuffix("/0") + "/99"
+    done = run_cli(*command, settings={**fleet, "CRATESORT_BROKER_URL": url})
+    assert done.code == 2
+    assert done.stderr.startswith("cratesort: Redis has no database of the number in CRATESORT_BRO")
+
+
 # Databases that cannot hold what cratesort writes, or take no changes
 
 
