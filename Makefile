@@ -156,7 +156,7 @@ footprint: $(VENV)/.dev ## measure a worker's memory and start, both engines
 mates: $(VENV)/.dev ## measure what a folder's names cost beside a sound's own
 	@$(BIN)/python -m tests.benchmarks.mates
 
-recovery: $(VENV)/.dev ## measure how soon work returns after a kill -9
+recovery: $(VENV)/.dev ## measure how soon work returns after a kill -9 or a hang
 	@$(BIN)/python -m tests.benchmarks.recovery
 
 retraining: $(VENV)/.dev ## measure a retraining run: ARGS='--rows 12000'

@@ -30,7 +30,7 @@ def broker_url_for(service: str) -> str:
 
 
 def require_broker(service: str) -> None:
-    """Check that Redis is configured and, if it answers, has the database and takes the password."""
+    """Check that Redis is configured; if it answers, also the password and the database."""
     import redis.exceptions
 
     from workers.broker_url import parse_broker_url

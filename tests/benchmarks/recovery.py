@@ -1,8 +1,9 @@
-"""How soon work returns after a kill -9: ``python -m tests.benchmarks.recovery``.
+"""How soon work returns after a kill -9 or a hang: ``python -m tests.benchmarks.recovery``.
 
 For each setting and each fault: a fleet in the middle of a backlog, the fault, and then, by the
 database's clock, the seconds to the first redelivered batch and to the end of the backlog. No beat
-runs. Figures, no assertions: those are in `tests/faults`.
+runs. A hang: all open connections of both workers freeze, or lose their packets (in a namespace:
+Linux and root), while new ones work. Figures, no assertions: those are in `tests/faults`.
 """
 
 import argparse
@@ -11,8 +12,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +28,15 @@ from tests.support import sounds as made
 from tests.support.command_line import run_as_process
 from tests.support.places import REPOSITORY
 from tests.support.processes import worker
-from tests.support.servers import PostgresServer, RedisServer, running
+from tests.support.servers import (
+    NetworkNamespace,
+    PostgresServer,
+    RedisServer,
+    Server,
+    ServerUnavailableError,
+    TcpProxy,
+    running,
+)
 from tests.support.servers.lifecycle import wait_until
 
 #: The shortest that still lets a batch of this size end in time.
@@ -37,6 +46,9 @@ TEST_SETTINGS = {
     "CRATESORT_STALE_SECONDS": "2",
     "CRATESORT_SWEEP_SECONDS": "1",
 }
+
+
+FAULTS = ("child", "worker", "redis", "frozen", "dropped")
 
 
 class Trial:
@@ -72,23 +84,52 @@ class Trial:
                 os.kill(pid, signal.SIGCONT)
         raise RuntimeError("the backlog ended before a child was caught: more --files")
 
-    def run(self, fault: str, redis: RedisServer, engine: Engine) -> tuple[float, float, int]:
+    def behind_proxies(
+        self, stack: ExitStack, servers: tuple[Server, ...], namespace: NetworkNamespace | None
+    ) -> tuple[dict[str, str], Callable[[], None]]:
+        """Return the settings of workers behind proxies, and what lets their connections hang."""
+        host = namespace.address if namespace else "127.0.0.1"
+        proxies = [stack.enter_context(TcpProxy(server.port, host)) for server in servers]
+        changed = dict(self.settings)
+        for name, proxy in zip(
+            ("CRATESORT_BROKER_URL", "CRATESORT_DATABASE_URL"), proxies, strict=True
+        ):
+            changed[name] = proxy.redirected(changed[name])
+
+        def hang() -> None:
+            for proxy in proxies:
+                if namespace:
+                    namespace.drop(proxy.client_ports)
+                else:
+                    proxy.freeze()
+
+        return changed, hang
+
+    def run(
+        self, fault: str, redis: RedisServer, postgres: PostgresServer, engine: Engine
+    ) -> tuple[float, float, int]:
         """Return seconds to the first redelivery and to the end, and how many rows there are."""
-        hosts = [
-            {**self.settings, "CRATESORT_DATA_FOLDER": str(self.folder / f"host {number}")}
-            for number in range(2)
-        ]
         submit = ("ingest", str(self.library), "--no-wait")
         with ExitStack() as stack:
-            fleet = [
-                stack.enter_context(worker(("--concurrency", "1"), self.folder, host))
-                for host in hosts
-            ]
+            namespace = stack.enter_context(NetworkNamespace()) if fault == "dropped" else None
+            changed, hang = self.settings, None
+            if fault in ("frozen", "dropped"):
+                changed, hang = self.behind_proxies(stack, (redis, postgres), namespace)
+            with namespace.entered() if namespace else nullcontext():
+                fleet = [
+                    stack.enter_context(worker(("--concurrency", "1"), self.folder, host))
+                    for host in (
+                        {**changed, "CRATESORT_DATA_FOLDER": str(self.folder / f"host {number}")}
+                        for number in range(2)
+                    )
+                ]
             assert run_as_process(submit, self.folder, self.settings).code == 0
             wait_until(lambda: count(engine, sounds) > 0, "it is in mid-run", 60)
             batch = None
             if fault == "redis":
                 redis.kill()
+            elif hang is not None:
+                hang()
             else:
                 batch, child = self.catch_a_child(engine, fleet[0].processes())
                 if fault == "child":
@@ -142,11 +183,13 @@ def main() -> None:
     """Print a table row for each setting and fault."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--files", type=int, default=20_000)
-    n_files = arguments.parse_args().files
-    print(f"{'settings':<12}{'kill -9 of':<12}{'redelivered s':>14}{'all done s':>12}{'rows':>16}")
+    arguments.add_argument("--faults", nargs="+", choices=FAULTS, default=FAULTS)
+    parsed = arguments.parse_args()
+    n_files, faults = parsed.files, parsed.faults
+    print(f"{'settings':<12}{'fault':<12}{'redelivered s':>14}{'all done s':>12}{'rows':>16}")
     with running(RedisServer()) as redis, running(PostgresServer()) as postgres:
         for name, settings in (("test", TEST_SETTINGS), ("production", {})):
-            for fault in ("child", "worker", "redis"):
+            for fault in faults:
                 database = f"{name}_{fault}"
                 postgres.create_database(database)
                 url = postgres.database_url(database)
@@ -161,11 +204,18 @@ def main() -> None:
                         "CRATESORT_BROKER_URL": redis.url,
                         "CRATESORT_DATABASE_URL": url,
                         "CRATESORT_LIBRARY_ROOTS": f"main={folder}",
+                        # Larger ones would not end within the test settings' time limit.
+                        "CRATESORT_BATCH_SIZE": "256",
                         **settings,
                     }
                     trial = Trial(Path(folder), fleet, n_files)
-                    first, end, rows = trial.run(fault, redis, engine)
-                engine.dispose()
+                    try:
+                        first, end, rows = trial.run(fault, redis, postgres, engine)
+                    except ServerUnavailableError as missing:
+                        print(f"{name:<12}{fault:<12}not measured: {missing}")
+                        continue
+                    finally:
+                        engine.dispose()
                 print(
                     f"{name:<12}{fault:<12}{first:>14.1f}{end:>12.1f}{f'{rows} of {n_files}':>16}"
                 )

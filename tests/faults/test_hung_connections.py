@@ -70,6 +70,7 @@ def test_a_worker_goes_on_when_all_its_connections_freeze(handed_in, stack, serv
         work_is_done(handed_in, lambda: [proxy.freeze() for proxy in of_both])
 
 
+@pytest.mark.release
 def test_a_worker_goes_on_when_the_packets_of_all_its_connections_are_lost(
     handed_in, stack, servers
 ):
