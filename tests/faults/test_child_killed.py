@@ -4,6 +4,7 @@ import os
 import signal
 
 from tests.support.fleet import SUPERVISOR_ALONE
+from tests.support.processes import WorkerProcess
 from tests.support.servers.lifecycle import wait_until
 
 
@@ -48,4 +49,19 @@ def test_a_child_killed_again_and_again_costs_no_file(fleet):
             wait_until(lambda dead=child: fleet.holder() not in (None, dead), "another has it", 60)
         fleet.open_gate()
         fleet.wait_until_done()
+    fleet.assert_nothing_is_lost()
+
+
+def test_one_that_dies_at_once_does_not_end_its_worker(fleet, tmp_path):
+    """Without a pool that is looked after from its start, the worker ends with its first child."""
+    fleet.add(count=4)
+    worker = WorkerProcess(("--concurrency", "1"), tmp_path, fleet.settings)
+    try:
+        wait_until(worker.children, "it has a child", 60)
+        for child in worker.children():
+            os.kill(child, signal.SIGKILL)
+        fleet.submit()
+        fleet.wait_until_done()
+    finally:
+        worker.end()
     fleet.assert_nothing_is_lost()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import kombu
 import pytest
@@ -12,13 +11,6 @@ from tests.support.processes import WorkerProcess
 from tests.support.servers.lifecycle import wait_until
 from workers.celery_ext.app import build_app
 from workers.settings import Settings
-
-
-def command_line(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return b"it has ended"
 
 
 def test_the_work_waits_until_there_is_room(fleet):
@@ -49,10 +41,6 @@ def test_a_worker_that_started_meanwhile_outlives_the_death_of_its_child(fleet, 
     """Without the pool in the event loop from its start, the worker ends with its child."""
     fleet.add(count=4)
 
-    def children():
-        others = [pid for pid in worker.processes() if pid != worker.pid]
-        return {pid for pid in others if command_line(pid) == command_line(worker.pid)}
-
     with redis.Redis.from_url(fleet.broker_url) as client:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1)
@@ -60,11 +48,11 @@ def test_a_worker_that_started_meanwhile_outlives_the_death_of_its_child(fleet, 
         try:
             # Given a worker whose Redis has refused it from its start
             wait_until(lambda: "Cannot connect to redis" in worker.log(), "it was refused", 60)
-            (child,) = children()
+            (child,) = worker.children()
             # When its child is killed
             os.kill(child, signal.SIGKILL)
             # Then there is another one, and it works when there is room
-            wait_until(lambda: children() - {child}, "there is another child", 60)
+            wait_until(lambda: worker.children() - {child}, "there is another child", 60)
             client.config_set("maxmemory", 0)
             fleet.submit()
             fleet.wait_until_done()

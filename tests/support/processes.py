@@ -40,6 +40,13 @@ def stands_still(pid: int) -> bool:
     return before == state() and "\tS" in before[0]
 
 
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b"it has ended"
+
+
 class WorkerProcess:
     """A running ``cratesort worker``: the parent process and, in its group, the children.
 
@@ -79,6 +86,14 @@ class WorkerProcess:
     def processes(self) -> list[int]:
         """Return the ids of the parent and its children, as far as they live (Linux)."""
         return [process.pid for process in living_processes() if process.group == self.pid]
+
+    def children(self) -> set[int]:
+        """Return the ids of its children, as far as they live: they look like their parent."""
+        return {
+            pid
+            for pid in self.processes()
+            if pid != self.pid and _command_line(pid) == _command_line(self.pid)
+        }
 
     def log(self) -> str:
         """Return what parent and children have printed so far."""

@@ -164,8 +164,8 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
 class PoolInEventLoop(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Lets the event loop look after the pool from its start.
 
-    Celery does so only when it consumes. A child that died while Redis refuses that, being full,
-    would end the worker: the pool does not give its pipes to the next one.
+    Celery does so only when it consumes. A child that died before, perhaps while Redis is full,
+    would end the worker: as one that did not start, or for want of pipes for the next one.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -173,6 +173,7 @@ class PoolInEventLoop(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery 
     def start(self, worker: Any) -> None:
         """Register the pool, when it has started."""
         worker.pool.register_with_event_loop(worker.hub)
+        worker.pool.did_start_ok = lambda: True  # a child that died is replaced, as ever
 
 
 def _look_at_roots() -> None:
