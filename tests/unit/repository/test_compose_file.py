@@ -50,6 +50,12 @@ def test_what_it_publishes_stays_on_this_host(service):
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+def test_only_what_a_person_looks_at_has_a_way_out():
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    outside = {name for name, service in SERVICES.items() if service["networks"] != ["inside"]}
+    assert outside == {"flower", "prometheus", "grafana"}
+
+
 def test_it_runs_as_nobody_in_particular():
     # Ours by the image, the others by their own users.
     users = re.findall(r"^USER (.*)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
