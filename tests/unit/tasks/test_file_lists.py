@@ -181,7 +181,9 @@ def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
 
 
 @pytest.mark.parametrize(
-    "line", [3_000_000 * b"x", 1_500_000 * b'"a",', 30_000 * (100 * b"x" + b",")]
+    "line",
+    [3_000_000 * b"x", 1_500_000 * b'"a",', 30_000 * (100 * b"x" + b",")],
+    ids=["one cell", "small cells", "cells"],
 )
 def test_a_line_too_long_for_a_table_is_said_and_the_next_one_is_taken(line):
     bad, taken = read(b"path,vendor\n" + line + b"\nb.wav,Acme\n")
