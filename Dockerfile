@@ -80,5 +80,6 @@ CMD ["flower", "--address", "0.0.0.0"]
 # The last one is what `docker build .` makes.
 FROM runtime AS worker
 COPY --from=base-install /opt/cratesort /opt/cratesort
-HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["cratesort", "health"]
+# On a busy host the first answer may take long; a good one ends the start period.
+HEALTHCHECK --interval=30s --timeout=30s --start-period=180s CMD ["cratesort", "health"]
 CMD ["worker"]

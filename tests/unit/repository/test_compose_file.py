@@ -11,6 +11,7 @@ from workers.settings import PREFIX, Settings
 FILE = REPOSITORY / "docker-compose.yml"
 COMPOSE = yaml.safe_load(FILE.read_text())
 SERVICES = COMPOSE["services"]
+DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("cratesort-")}
 
 
@@ -58,7 +59,7 @@ def test_only_what_a_person_looks_at_has_a_way_out():
 
 def test_it_runs_as_nobody_in_particular():
     # Ours by the image, the others by their own users.
-    users = re.findall(r"^USER (.*)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    users = re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)
     assert users == ["10001:10001"]
     assert (SERVICES["redis"]["user"], SERVICES["postgres"]["user"]) == ("redis", "postgres")
 
@@ -78,6 +79,15 @@ def test_what_ends_by_itself_is_waited_for_by_others():
     ends = {name for name, service in SERVICES.items() if service["restart"] == "no"}
     assert ends == {"roles", "migrate"}
     assert {(name, "service_completed_successfully") for name in ends} <= conditions
+
+
+def test_a_busy_host_has_time_before_a_container_counts_as_unhealthy():
+    # `docker compose up --wait` fails at the first one
+    own = [service["healthcheck"] for service in SERVICES.values() if "healthcheck" in service]
+    in_the_image = re.search(r"^HEALTHCHECK .*--start-period=(\d+)s", DOCKERFILE, re.MULTILINE)
+    assert int(in_the_image[1]) >= 180
+    for check in own:
+        assert "start_period" in check or int(check["retries"]) * int(check["interval"][:-1]) >= 60
 
 
 def test_only_what_makes_the_applications_role_logs_in_as_a_superuser():
