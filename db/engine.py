@@ -1,10 +1,12 @@
 """One database engine per process, and its transactions."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
@@ -47,6 +49,10 @@ _REFUSED_VARIABLES: Final = {
     "PGDATESTYLE": "a form of times that cannot be read",
     "PGTZ": "another time zone than UTC",
 }
+
+
+#: Those of each engine that are open.
+_sqlite_connections: Final[WeakKeyDictionary[Engine, list[Any]]] = WeakKeyDictionary()
 
 
 class DatabaseUrlError(ValueError):
@@ -147,6 +153,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def let_go(engine: Engine) -> None:
+    """Roll back what this process was doing when it was interrupted, and begin with another pool.
+
+    KeyboardInterrupt may be raised anywhere in SQLAlchemy: between a BEGIN and the block that ends
+    it, or while a lock of the pool is held. The process would then wait for itself.
+    """
+    for connection in _sqlite_connections.get(engine, ()):
+        with suppress(sqlite3.Error):
+            connection.rollback()
+    engine.dispose(close=False)
+
+
 def _refuse_variables() -> None:
     for name, taken in _REFUSED_VARIABLES.items():
         if os.environ.get(name):
@@ -187,9 +205,16 @@ def _prepare_postgres(engine: Engine, patience: Patience) -> None:
 
 def _prepare_sqlite(engine: Engine) -> None:
     """Attach what each new connection and transaction of `engine` needs."""
+    connections: list[Any] = []
+    _sqlite_connections[engine] = connections
+
+    @event.listens_for(engine, "close")
+    def _on_close(connection: Any, _record: Any) -> None:
+        connections.remove(connection)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
+        connections.append(connection)
         # The driver must not open transactions of its own: `begin` below decides their kind.
         connection.isolation_level = None
         cursor = connection.cursor()

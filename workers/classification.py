@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classifier.errors import SoundError
-from db.engine import reading
+from db.engine import let_go, reading
 from db.errors import plain
 from db.queue import ledger, root_names
 from db.queue.batch import BatchEntry, ClaimedBatch, held_entries
@@ -121,6 +121,8 @@ def _return_batch(
     if isinstance(decision, Leave):
         return
     index, detail = marker.index, plain(error)
+    if not isinstance(error, Exception):
+        let_go(context.database)
     try:
         with context.database.begin() as connection:
             carry_out(decision, connection, claimed, settings, index=index, detail=detail)

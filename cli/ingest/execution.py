@@ -110,7 +110,10 @@ class Run:
                 )
             return submission, self._progress_of(submission.ingest_id)
         except KeyboardInterrupt:
+            from db.engine import let_go
+
             progress.stop()
+            let_go(self.database)
             tell(
                 f"stopped; {embedded.open_sounds():,} sounds wait in the ledger, and the next "
                 "`cratesort ingest` goes on with them"

@@ -7,12 +7,15 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from db.engine import reading
+from db.engine import let_go, reading
 from db.migrate import require_current
 from db.queue import ledger
 from db.queue.batch import BatchEntry
-from db.tables import ingests
+from db.tables import batches, ingests
 from tests.support.databases import connected
+from workers import classification
+from workers.context import WorkContext
+from workers.settings import Settings
 
 
 @pytest.fixture
@@ -30,6 +33,53 @@ def database(file):
 
 def ingests_seen(connection):
     return connection.execute(select(func.count()).select_from(ingests)).scalar_one()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A process that waits for itself is seen to do so at once."""
+    monkeypatch.setattr("db.engine.SQLITE_BUSY_SECONDS", 0.1)
+
+
+@pytest.fixture
+def interrupted(impatient, database):
+    """What an interrupt may leave: a connection that holds the lock, and a lock of the pool."""
+    connection = database.connect()
+    connection.begin()
+    ledger.open_ingest(connection, "an interrupted one")
+    database.pool._overflow_lock.acquire()
+    return connection
+
+
+def test_what_was_interrupted_is_let_go_before_anything_is_written(database, interrupted):
+    """Without that, a process waits a minute for the lock that it holds itself."""
+    let_go(database)
+    with database.begin() as connection:
+        ledger.open_ingest(connection, "a later one")
+    with reading(database) as connection:
+        assert connection.scalars(select(ingests.c.source)).all() == ["a later one"]
+
+
+def test_a_batch_that_was_interrupted_in_its_transaction_goes_back_at_once(
+    impatient, database, tmp_path, monkeypatch
+):
+    with database.begin() as connection:
+        ingest_id = ledger.open_ingest(connection, "a test")
+        ledger.add_batch(connection, ingest_id, "", [BatchEntry("/a.wav", "pack", "vendor")])
+        ledger.take_pending(connection, window=1, limit=1)
+    kept = []
+
+    def interrupt(*_, **__):
+        kept.append(database.connect())
+        kept[0].begin()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(classification, "held_entries", interrupt)
+    context = WorkContext.create(Settings(data_folder=tmp_path), database)
+    with pytest.raises(KeyboardInterrupt):
+        classification.classify_batch(1, context)
+    with reading(database) as connection:
+        assert connection.scalars(select(batches.c.state)).all() == ["pending"]
 
 
 def test_a_batch_of_an_ingest_that_never_was_is_refused(database):

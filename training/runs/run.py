@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine
 from classifier.bundle.manifest import installed_libraries
 from classifier.files.paths import printable
 from db.dialects import clock
-from db.engine import reading
+from db.engine import let_go, reading
 from db.errors import is_away, plain
 from db.registry import bundles, training_runs
 from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
@@ -123,6 +123,8 @@ def perform(
     except DatabaseAwayError:
         raise  # closing the row would wait for the database again; the lease closes the run
     except BaseException as error:
+        if not isinstance(error, Exception):
+            let_go(database)
         _close_failed(database, opened, _reason(error))
         raise
 
