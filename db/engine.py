@@ -76,6 +76,12 @@ def parse_url(url: str) -> URL:
         ) from error
     name = parsed.drivername.partition("+")[0]
     if name in ("postgresql", "postgres"):
+        if "@" in f"{parsed.host}{parsed.database}":
+            # The rest of a password would be printed as the name of a host.
+            raise DatabaseUrlError(
+                "expected postgresql://user:password@host/name with one @: write @ / # ? % in a "
+                "password as %40 %2F %23 %3F %25"
+            )
         return parsed.set(drivername="postgresql+psycopg")
     if name == "sqlite":
         if not parsed.database or parsed.database == ":memory:":

@@ -55,6 +55,7 @@ def test_each_sentinel_has_the_login_for_celery_goes_from_one_to_the_next():
         ("redis://:a#secret@host", "%40 %2F %23"),
         ("redis://user:1?secret@host", "%40 %2F %23"),
         ("redis://:secret@host/first", "a number for a database"),
+        ("redis://:p@secret/s@host:6379/0", "a number for a database"),
         ("redis+socket://run/secret.sock", "three slashes"),
         ("sentinel://secret:26379/0", "?master_name=mymaster"),
         ("sentinel://secret;redis://host?master_name=m", "expected sentinel://"),
