@@ -18,8 +18,8 @@ _LOOKS_ESCAPED: Final = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
 _ESCAPE: Final = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
 _CONTROL: Final = re.compile(
     # C0, DEL and C1 drive terminals; the bidi controls reorder what a person reads; the line and
-    # paragraph separators break one-line logs.
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    # paragraph separators break one-line logs; XML has no U+FFFE and U+FFFF.
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
 
 #: How `printable` writes them.

@@ -93,8 +93,13 @@ def _sample(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(heapq.nsmallest(MOST_PACK_MATES, names, key=_rank))
 
 
+def name_hash(name: str) -> int:
+    """Return the hash of a name: those with the smallest represent their folder."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
+
+
 def _rank(name: str) -> tuple[int, str]:
-    return zlib.crc32(name.encode("utf-8", "surrogatepass")), name
+    return name_hash(name), name
 
 
 def _counters(names: tuple[str, ...]) -> frozenset[tuple[str, int]]:

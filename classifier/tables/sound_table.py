@@ -31,6 +31,9 @@ from classifier.tables.strict_csv import (
 
 _NAME: Final = "file_path (or path)"
 
+#: No operating system takes a longer path (Linux: PATH_MAX).
+_LONGEST_PATH: Final = 4096
+
 #: As spreadsheets of many languages write 0.5.
 _DECIMAL_COMMA: Final = re.compile(r"[0-9]+,[0-9]+")
 
@@ -153,7 +156,13 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
         row = self._next_row()
         if row is None:
             raise StopIteration
-        return row.line, {column: row.cells[place] for column, place in self._places.items()}
+        cells = {column: row.cells[place] for column, place in self._places.items()}
+        if len(cells[self.name_column]) > _LONGEST_PATH:
+            raise TableError(
+                f"{self.name}, line {row.line}: {self.name_column} has over {_LONGEST_PATH:,} "
+                "characters, which no path has"
+            )
+        return row.line, cells
 
     def _next_row(self) -> Row | None:
         with self._reading():

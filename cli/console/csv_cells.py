@@ -1,8 +1,9 @@
 """Cells of CSV tables that pass through a spreadsheet and come back.
 
-A spreadsheet runs a cell that starts like a formula, so such a cell gets a ``'`` in front. A cell
-that would then read like another one's guarded form gets one too: what was written can always be
-told from what it was written for.
+A spreadsheet runs a cell that starts like a formula, so such a cell gets a ``'`` in front. Where a
+list is separated by semicolons or tabs, as in many languages, a spreadsheet splits our cells there
+and at their line ends, so what follows one of these gets it too. Text that would then read like
+another one's guarded form gets one as well: `unguarded` gives back what a cell was written for.
 """
 
 import csv
@@ -11,20 +12,25 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
-#: What spreadsheets take for a formula (OWASP, CSV injection), behind quotes of ours.
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+#: Where a cell may begin, for a spreadsheet of any language.
+_START: Final = r"(?:\A|(?<=[;\t\r\n]))"
+
+#: What spreadsheets take for a formula (OWASP, CSV injection; full-width signs for Japanese and
+#: Chinese ones), behind quotes.
+_FORMULA: Final = r"""(?=['"]*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])"""
+
+_UNGUARDED: Final = re.compile(_START + _FORMULA)
+_GUARDED: Final = re.compile(_START + "'" + _FORMULA)
 
 
 def spreadsheet_safe(cell: Any) -> Any:
     """Return a cell that no spreadsheet runs: text that starts like a formula gets a ``'``."""
-    if isinstance(cell, str) and _FORMULA.match(cell):
-        return f"'{cell}"
-    return cell
+    return _UNGUARDED.sub("'", cell) if isinstance(cell, str) else cell
 
 
 def unguarded(cell: str) -> str:
     """Return what `spreadsheet_safe` was given to make this cell."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    return _GUARDED.sub("", cell)
 
 
 class _Rows:

@@ -1,18 +1,22 @@
 """``cratesort predict``: categories for a table of names and header figures, without any audio."""
 
 import posixpath
+import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import click
 
 from classifier.categories import CATEGORIES
-from cli.console.csv_cells import csv_writer
+from cli.console.csv_cells import csv_writer, spreadsheet_safe
 from cli.console.options import sound_columns_option
 from cli.console.seekable_input import seekable_input
 from cli.console.session import opened_database
+from db.scratch_table import scratch_table
 from workers.logging_setup import set_up_logging
 
 if TYPE_CHECKING:
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
 
 #: Rows a model call: large enough to be quick, small enough to stream.
 _ROWS_AT_ONCE: Final = 1024
+
+#: In memory are that much of the names, and the pack-mates of the last folders.
+_NAMES_BY_FOLDER: Final = "folder BLOB, hash INT, name BLOB, PRIMARY KEY (folder, hash, name)"
+_CACHE_KIB: Final = 32 * 1024
+_FOLDERS_REMEMBERED: Final = 256
 
 #: Before the probabilities.
 _COLUMNS: Final = ("file_path", "category", "confidence", "top3")
@@ -44,9 +53,9 @@ def predict(source: str, columns: dict[str, str]) -> None:
     one folder are read beside each other's names: one folder is one text in folder, in pack and in
     the folders of path (and in repo, source_repo, vendor), as far as there are such columns. What
     folders are called counts for nothing. A MIDI file, by its extension, is stems-n-midi. Written
-    to standard output, a row for a row in the same order: file_path as it came, category,
-    confidence, top3, a probability column per category, evidence (what the category rests on),
-    needs_review.
+    to standard output, a row for a row in the same order: file_path as it came (with a ' before
+    what a spreadsheet would run), category, confidence, top3, a probability column per category,
+    evidence (what the category rests on), needs_review.
     """
     from classifier.files.extensions import is_named_like_midi
     from db.results.queries import top3
@@ -56,9 +65,12 @@ def predict(source: str, columns: dict[str, str]) -> None:
 
     set_up_logging("WARNING")
     name = "standard input" if source == "-" else source
-    with seekable_input(source) as stream:
+    with (
+        seekable_input(source) as stream,
+        scratch_table(_NAMES_BY_FOLDER, cache_kib=_CACHE_KIB) as names,
+    ):
         start = stream.tell()
-        pack_mates = _pack_mates(_sounds(stream, name, columns))
+        pack_mates = _pack_mates(_sounds(stream, name, columns), names)
         stream.seek(start)
         with opened_database() as (settings, database):
             classifier = ServingModel(settings.engine).current(database)
@@ -70,7 +82,7 @@ def predict(source: str, columns: dict[str, str]) -> None:
                 ModelInput(
                     sound.name,
                     sound.header,
-                    pack_mates.get(sound.folder),
+                    pack_mates(sound.folder),
                     is_midi=is_named_like_midi(sound.name),
                 )
                 for sound in chunk
@@ -79,7 +91,7 @@ def predict(source: str, columns: dict[str, str]) -> None:
                 best = top3(prediction.probabilities)
                 writer.writerow(
                     [
-                        sound.path,
+                        spreadsheet_safe(sound.path),
                         best[0][0],
                         f"{best[0][1]:.6f}",
                         " ".join(f"{category}:{value:.4f}" for category, value in best),
@@ -115,16 +127,41 @@ def _sounds(stream: BinaryIO, table_name: str, columns: dict[str, str]) -> Itera
                 raise TableError(f"{table_name}, line {line}: {error}") from error
 
 
-def _pack_mates(sounds: Iterable[_Sound]) -> "dict[str, PackMates]":
-    """Return the pack-mates of each folder, after checking every row.
+def _pack_mates(
+    sounds: Iterable[_Sound], names: sqlite3.Connection
+) -> "Callable[[str], PackMates | None]":
+    """Return what gives the pack-mates of a folder, after checking every row.
 
-    Nothing is written for a table that cannot be read to its end. What is kept of a folder is
-    bounded, so a table may have any length.
+    Nothing is written for a table that cannot be read to its end. The names of all folders are in
+    the scratch table, so a table may have any length.
     """
-    from classifier.names.pack_mates import PackMatesBuilder
+    from classifier.names.pack_mates import MOST_PACK_MATES, name_hash, pack_mates_of
 
-    builders: dict[str, PackMatesBuilder] = {}
-    for sound in sounds:
-        if sound.folder:
-            builders.setdefault(sound.folder, PackMatesBuilder()).add(sound.name)
-    return {folder: builder.build() for folder, builder in builders.items()}
+    names.executemany(
+        "INSERT OR IGNORE INTO scratch VALUES (?, ?, ?)",
+        (
+            (_digest(sound.folder), name_hash(sound.name), _as_bytes(sound.name))
+            for sound in sounds
+            if sound.folder
+        ),
+    )
+
+    @lru_cache(maxsize=_FOLDERS_REMEMBERED)
+    def of_folder(folder: str) -> "PackMates | None":
+        if not folder:
+            return None
+        rows = names.execute(
+            "SELECT name FROM scratch WHERE folder = ? ORDER BY hash, name LIMIT ?",
+            (_digest(folder), MOST_PACK_MATES),
+        )
+        return pack_mates_of(name.decode("utf-8", "surrogatepass") for (name,) in rows)
+
+    return of_folder
+
+
+def _digest(folder: str) -> bytes:
+    return blake2b(_as_bytes(folder), digest_size=16).digest()
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -90,17 +90,23 @@ def _drawn(draw: Callable[[Figure], None], height_inches: float) -> Drawing:
 
 
 def _for_page(svg: str) -> str:
-    """Turn an SVG file into an element that can be one of several on a page."""
-    element = svg[svg.index("<svg") :]
-    element = re.sub(r' xmlns(:\w+)?="[^"]*"', "", element)
+    """Turn an SVG file into an element that can be one of several on a page.
+
+    Only tags are changed: a vendor may be called like a colour.
+    """
+    element = re.sub("<[^>]*>", lambda tag: _tag_for_page(tag[0]), svg[svg.index("<svg") :])
     element = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", element, count=1)
-    element = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
+    return re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
+
+
+def _tag_for_page(tag: str) -> str:
+    tag = re.sub(r' xmlns(:\w+)?="[^"]*"', "", tag)
     # Element ids must be unique per page. Hashes of the content may be shared; numbers may not.
-    element = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", element)
-    element = element.replace("'DejaVu Sans'", "system-ui, sans-serif")
+    tag = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", tag)
+    tag = tag.replace("'DejaVu Sans'", "system-ui, sans-serif")
     for colour, variable in _VARIABLES.items():
-        element = element.replace(colour, variable)
-    return element
+        tag = tag.replace(colour, variable)
+    return tag
 
 
 def _remove_frame(axes: Any) -> None:

@@ -196,3 +196,9 @@ def test_what_tells_long_folders_apart_is_short():
     assert found[:3] == found[3:]
     assert len(set(found)) == 3
     assert max(map(len, found)) <= 255
+
+
+def test_a_name_that_is_longer_than_any_path_is_refused():
+    assert read(f"path\n{'a' * 4096}\n")
+    with pytest.raises(TableError, match=r"t\.csv, line 2: path has over 4,096 characters"):
+        read(f"path\n{'a' * 4097}\n")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import example, given
@@ -13,9 +14,10 @@ from cli.results import flat_top3
 
 @pytest.mark.parametrize(
     "cell",
-    ["=1+1", "+1", "-1 dB.wav", "@SUM(A1)", "\t=1", "\r=1", "=", '=cmd|"/c calc"!A1'],
+    ["=1+1", "+1", "-1 dB.wav", "@SUM(A1)", "\t", "\r1", "=", '=cmd|"/c calc"!A1', '"=1"',
+     "\uff1d1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"],
     ids=ascii,
-)
+)  # fmt: skip
 def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote_in_front(cell):
     assert spreadsheet_safe(cell) == f"'{cell}"
 
@@ -25,8 +27,15 @@ def test_any_other_text_stays_as_it_is(cell):
     assert spreadsheet_safe(cell) == cell
 
 
-@given(st.from_regex(r"'*[=+@-]?.?", fullmatch=True))
+@pytest.mark.parametrize("end", [";", "\t", "\n", "\r", ";;"], ids=ascii)
+def test_no_cell_of_ours_is_a_formula_where_a_spreadsheet_splits_it(end):
+    assert spreadsheet_safe(f"a{end}=1") == f"a{end}'=1"
+    assert spreadsheet_safe(f'a{end}"=1"') == f'a{end}\'"=1"'
+
+
+@given(st.text("""'"=+-@;\t\r\n\uff1da"""))
 @example("'=1")
+@example(";''=1")
 def test_what_a_cell_was_written_for_can_be_told(cell):
     assert unguarded(spreadsheet_safe(cell)) == cell
 
@@ -44,7 +53,9 @@ def test_a_guarded_cell_comes_back_whole_from_csv(text):
     csv_writer(written).writerow(["before", spreadsheet_safe(text)])
     [[_, cell]] = csv.reader(io.StringIO(written.getvalue(), newline=""))
     assert unguarded(cell) == text
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    for part in re.split("[;\t\r\n]", cell):
+        assert not part.startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"))
+    assert not cell.startswith(("\t", "\r"))
 
 
 def test_rows_end_with_a_newline_alone():

@@ -1,6 +1,8 @@
 """Figures: the same numbers give the same bytes, and any name can be drawn."""
 
+import html
 import re
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -66,3 +68,25 @@ def test_a_name_that_is_no_text_is_drawn_as_its_bytes_are_written():
     drawing = figures.bars([(hostile, 3)])
     assert texts(drawing).count(figures.shorten(hostile)) == 1
     assert figures.shorten(hostile, 99) == r"\udce9 Latin \x1b[2J \x00 \u202e"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\ufffe and \uffff",
+        "\ud800",
+        "\x0b\x85",
+        "\u061cmark",
+        "]]>--><!--&#1;",
+        '<svg width="1" onload=alert(1)>',
+        "#1b1f24 'DejaVu Sans'",
+        'x id="a_1" xmlns="y"',
+        "\u0301" * 99,
+    ],
+    ids=ascii,
+)
+def test_no_name_breaks_a_figure_or_is_taken_for_a_part_of_it(name):
+    drawing = figures.bars([(name, 3)])
+    # Well-formed, as XML and not only as the HTML that forgives
+    ET.fromstring(drawing.svg.replace(" xlink:href", " href"))  # noqa: S314 our own text
+    assert figures.shorten(name) in map(html.unescape, texts(drawing))
