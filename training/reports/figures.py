@@ -5,6 +5,7 @@ Narrow enough for a phone. On the page their colours are CSS variables, for ligh
 
 import io
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ _VARIABLES: Final = {
 
 _WIDTH_INCHES: Final = 4.8
 _LONGEST_NAME: Final = 30
+
+#: Marks above and below a letter; hardly a script stacks more.
+_MARKS: Final = ("Mn", "Me")
+_MOST_MARKS: Final = 2
 
 #: Up to so many distinct values are drawn one by one.
 _FEW_VALUES: Final = 10
@@ -286,7 +291,14 @@ def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
 def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
     """Return a name that can be drawn, cut to the longest length.
 
-    A vendor's name may hold bytes that are no text, and control characters.
+    A vendor's name may hold bytes that are no text, control characters, and marks stacked so high
+    that it would be drawn in the row of another.
     """
-    name = displayed(name)
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+    shown, marks = [], 0
+    for character in displayed(name[: 4 * longest]):
+        marks = marks + 1 if unicodedata.category(character) in _MARKS else 0
+        if marks <= _MOST_MARKS:
+            shown.append(character)
+    if len(shown) <= longest and len(name) <= 4 * longest:
+        return "".join(shown)
+    return "".join(shown[: longest - 1]) + "…"

@@ -5,21 +5,23 @@ forbids scripts and fetches.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from classifier.files.paths import printable
 from training.evaluation.metrics import Evaluation
 from training.reports import figures
 from training.reports.figures import Drawing
+
+#: No reason for a verdict is longer; the name of a vendor may be.
+_LONGEST_TEXT: Final = 500
 
 
 def render(template: str, **content: Any) -> str:
     """Render a file of ``training/reports/templates``; a name that `content` lacks is an error.
 
-    The page is valid Unicode, whatever bytes a name was made of.
+    Every text in `content` is untrusted: what cannot be shown is escaped, and a long one cut.
     """
     environment = Environment(
         loader=PackageLoader("training.reports"),
@@ -27,17 +29,21 @@ def render(template: str, **content: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_finalize,
     )
     environment.filters |= {
-        "printable": printable,
         "inline": _inline,
         "count": lambda number: f"{number:,}",
         "share": lambda value: f"{value:.3f}",
         "percent": lambda value: f"{100 * value:.0f}\N{NO-BREAK SPACE}%",
         "number": _number,
     }
-    page = environment.get_template(template).render(**content)
-    return page.encode("utf-8", "backslashreplace").decode()
+    return environment.get_template(template).render(**content)
+
+
+def _finalize(value: Any) -> Any:
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return figures.shorten(value, _LONGEST_TEXT) if is_text else value
 
 
 def _inline(drawing: Drawing) -> Markup:

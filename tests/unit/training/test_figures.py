@@ -90,3 +90,10 @@ def test_no_name_breaks_a_figure_or_is_taken_for_a_part_of_it(name):
     # Well-formed, as XML and not only as the HTML that forgives
     ET.fromstring(drawing.svg.replace(" xlink:href", " href"))  # noqa: S314 our own text
     assert figures.shorten(name) in map(html.unescape, texts(drawing))
+
+
+def test_stacked_marks_move_no_name_out_of_its_row():
+    names = ["a", "Z" + "\u0301\u0332\u033f" * 40, "c"]
+    places = re.findall(r'<text[^>]* y="([0-9.]+)"', figures.bars([(n, 1) for n in names]).svg)
+    first, second, third = map(float, places[:3])
+    assert second - first == pytest.approx(third - second, rel=0.2)

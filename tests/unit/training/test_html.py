@@ -128,6 +128,18 @@ def test_a_name_of_bytes_that_are_no_text_does_not_end_the_page():
     page.encode()
 
 
+def test_a_huge_name_is_cut_wherever_it_stands():
+    page = training_page(
+        version="v" * 100_000,
+        champion_version="c" * 100_000,
+        reason="r" * 100_000,
+        sizes={"sounds_per_vendor": {"n" * 100_000: 3}},
+    )
+    for letter in "vcrn":
+        assert letter * 450 in page
+        assert letter * 501 not in page
+
+
 def test_the_verdict_its_reason_and_both_models_figures_are_there(page):
     text = re.sub(r"\s+", " ", "".join(parts(page).text))
     assert "Model 20261126-101500: promoted" in text
