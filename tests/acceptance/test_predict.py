@@ -62,6 +62,11 @@ def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(predict):
     assert (wav["category"], wav["evidence"]) == ("drum", "name")
 
 
+def test_no_name_is_run_by_a_spreadsheet(predict):
+    rows = parsed(predict(table("=1+1.wav;v", "a\tb;v", '"a;\uff1d2.wav";v', header="path;vendor")))
+    assert [row["file_path"] for row in rows] == ["'=1+1.wav", "a\tb", "a;'\uff1d2.wav"]
+
+
 def test_more_rows_than_one_model_call_takes_keep_their_order(predict):
     names = [f"Kick {index}.wav" for index in range(1500)]
     rows = parsed(predict(table(*names, header="file_path")))
