@@ -33,6 +33,8 @@ from tests.support.servers import PostgresServer, RedisServer, running
 from workers.settings import Settings
 
 _SINGLE_FILES: Final = 60
+#: Each of these lists the large folder.
+_OF_LARGE_FOLDER: Final = 10
 _WRITE_SECONDS: Final = 0.05
 
 
@@ -135,7 +137,7 @@ def main() -> None:
         library = make_library(folder, asked.files)
         files = [library / path for path in paths_below(library)]
         large = large_folder(folder / "large", files[:1000], asked.names)
-        single, many = large[:_SINGLE_FILES], large[_SINGLE_FILES : _SINGLE_FILES + asked.of_large]
+        single, many = large[:_OF_LARGE_FOLDER], large[_OF_LARGE_FOLDER:][: asked.of_large]
 
         def measure(case: str, *runs: tuple[Sequence[Path], Sequence[Path], bool]) -> None:
             pair = []
@@ -150,7 +152,11 @@ def main() -> None:
             rows.setdefault(case, []).append(pair)
 
         for _ in range(asked.rounds):
-            measure("after single files", ([], files, False), (files[-60:], files[:-60], False))
+            measure(
+                "after single files",
+                ([], files, False),
+                (files[-_SINGLE_FILES:], files[:-_SINGLE_FILES], False),
+            )
             measure(
                 "a large folder is written to", *((single, many, busy) for busy in (False, True))
             )
