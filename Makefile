@@ -143,7 +143,7 @@ study: $(VENV)/.dev ## compare the published method with ours: CORPUS=table.csv.
 bench: $(VENV)/.dev ## measure speed beside a bare process and a task a file
 ## and all else that docs/benchmarks.md shows; half an hour: ARGS='--files 100000'
 	@$(BIN)/python -m tests.benchmarks.throughput --systems bare,bare-pair,queue,embedded,naive $(ARGS)
-	@for part in batch_sizes nothing_to_do latency large_table growth ledger_size commands footprint slow_storage; do \
+	@for part in batch_sizes collapse nothing_to_do latency large_table growth ledger_size commands footprint slow_storage; do \
 	    echo; echo "## $$part"; $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
 
 bench-peers: $(VENV)/.dev ## measure speed beside Ray Data (installs it: 300 MB)
