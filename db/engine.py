@@ -33,7 +33,7 @@ COMMAND: Final = Patience(statement_seconds=60, lock_seconds=20, idle_seconds=12
 #: A worker's and an intake's take milliseconds, and what hangs should be tried again within 30 s:
 #: 10 s, the margin of `db.postgres_connection`, a back-off of 5 s, a sweep every 10 s. When they
 #: give a connection up, the server has released its locks.
-SERVICE: Final = Patience(statement_seconds=10, lock_seconds=5, idle_seconds=15)
+SERVICE: Final = Patience(statement_seconds=10, lock_seconds=8, idle_seconds=15)
 
 # Plans are made anew for each execution (0.1 ms): one that was made once, for the empty table of a
 # first ingest, reads all of it for each batch, and nothing tells it that there are two million rows

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 import subprocess
 from contextlib import ExitStack
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from tasks.inbox.redis_lists import count_entries
 from tests.support.servers import RedisServer, ServerUnavailableError, running
 from tests.support.servers.lifecycle import free_port, wait_until
 from tests.support.servers.redis_server import find_redis
+from workers.broker_url import parse_broker_url
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import queue_lengths
 from workers.settings import Settings
@@ -109,3 +111,25 @@ def test_both_clients_reach_redis(server, form):
     settings = Settings(broker_url=SecretStr(url))
     assert queue_lengths(build_app(settings), ["main"])["classify.main"] == 0
     assert count_entries(url) is not None
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="not an option of this system")
+def test_both_clients_notice_packets_that_are_lost(redis_url):
+    """Without the options, an idle connection is kept for two hours, another for 16 minutes."""
+    settings = Settings(broker_url=SecretStr(redis_url))
+    with (
+        parse_broker_url(redis_url).client(answer_seconds=1) as ours,
+        build_app(settings).connection_for_read() as celerys,
+    ):
+        for client in (ours, celerys.default_channel.client):
+            connection = client.connection_pool.get_connection()
+            options = [
+                connection._sock.getsockopt(level, option)
+                for level, option in (
+                    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                )
+            ]
+            assert options == [1, 10_000, 4]
+            client.connection_pool.release(connection)
