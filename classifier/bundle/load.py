@@ -1,5 +1,8 @@
 """Loading a bundle: every bound and every hash is checked before anything is deserialised."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +30,10 @@ from classifier.model.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from classifier.model.name_lstm import SequenceModel
+
+#: It takes a fraction of a second. Shorter than a batch's time limit and than what a child may take
+#: to start (`worker_proc_alive_timeout`): those would end the child, again and again.
+GOLDEN_SECONDS: Final = 30.0
 
 #: What an engine deserialises; every other member is hashed and left alone.
 _READ_BY: Final = {
@@ -63,7 +70,8 @@ def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifi
     - `engine_name`: ``keras`` needs the ``[training]`` extra; ``onnx`` reads the originals only to
       hash them.
 
-    Raises BundleError, which names the member and what is wrong with it.
+    Raises BundleError, which names the member and what is wrong with it; also when ONNX Runtime
+    does not answer within `GOLDEN_SECONDS`.
     """
     manifest, members = _verified(bundle, engine_name)
     vocabulary, engine = _deserialised(manifest, members, engine_name)
@@ -75,8 +83,39 @@ def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifi
         review_below=manifest.review_below,
     )
     # Which words are evidence may change with the package; what the models predict may not.
-    replay_golden(members[GOLDEN], classifier().predict, engine_name)
+    with _time_limit(engine, manifest.version):
+        replay_golden(members[GOLDEN], classifier().predict, engine_name)
     return classifier(calibration=_calibration(manifest, members))
+
+
+@contextmanager
+def _time_limit(engine: Engine, version: str) -> Iterator[None]:
+    """Raise BundleError when the models compute for too long, or fail.
+
+    Not for the originals: TensorFlow and scikit-learn cannot be interrupted.
+    """
+    if not isinstance(engine, OnnxEngine):
+        yield
+        return
+    timer = threading.Timer(GOLDEN_SECONDS, engine.stop)
+    timer.daemon = True
+    timer.start()
+    fault: Exception | None = None
+    try:
+        yield
+    except BundleError:
+        raise
+    except Exception as error:  # ONNX Runtime's have no class in common
+        fault = error
+    finally:
+        timer.cancel()
+    if engine.is_stopped:
+        raise BundleError(
+            f"the models of bundle {version} did not answer its golden vectors within "
+            f"{GOLDEN_SECONDS:g} s"
+        ) from fault
+    if fault is not None:
+        raise BundleError(f"the models of bundle {version} fail: {fault}") from fault
 
 
 def load_starter(engine_name: EngineName = "onnx") -> Classifier:

@@ -69,8 +69,23 @@ class OnnxEngine:
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            # It would compute while the model is loaded, where nothing can stop it.
+            disabled_optimizers=["ConstantFolding"],
         )
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.log_severity_level = 4  # what fails is raised
+
+    def stop(self) -> None:
+        """Let the run in progress end with an error, and every later one; from another thread."""
+        self._run_options.terminate = True
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return bool(self._run_options.terminate)
 
     def name_logs(self, token_ids: TokenIds) -> ByLstm:
         """See `Engine.name_logs`."""
@@ -91,7 +106,9 @@ class OnnxEngine:
             "mates_shares": pack_mates.shares,
             "header": header_matrix,
         }
-        probabilities, logs = self._session.run(["probabilities", "name_logs"], inputs)
+        probabilities, logs = self._session.run(
+            ["probabilities", "name_logs"], inputs, self._run_options
+        )
         return np.asarray(probabilities, np.float32), np.asarray(logs, np.float32)
 
 

@@ -8,6 +8,7 @@ from importlib import resources
 import pytest
 from sqlalchemy import update
 
+from classifier.bundle import load
 from classifier.bundle.load import read_manifest
 from classifier.bundle.starter import starter_version
 from classifier.categories import CATEGORIES
@@ -16,7 +17,7 @@ from db.registry import bundles, training_runs
 from db.states import RunTrigger, RunVerdict
 from db.tables import models as models_table
 from tests.support import sounds
-from tests.support.bundles import called
+from tests.support.bundles import called, endless
 
 
 @pytest.fixture
@@ -177,6 +178,21 @@ def test_a_model_that_does_not_load_is_not_promoted(run_cli, listed, store, sett
     assert done.code == 2
     assert "Traceback" not in done.stderr
     assert not listed()["broken"]["serves"]
+
+
+def test_a_model_that_computes_without_end_is_not_promoted_and_the_champion_stays(
+    run_cli, listed, store, settings, monkeypatch
+):
+    # Given a champion, and a bundle with the right hashes whose model loops
+    store("good", called("good"))
+    assert run_cli("models", "promote", "good", "--yes", settings=settings).code == 0
+    store("endless", endless("endless"))
+    # When it is to serve, then its load ends, and one line says why
+    monkeypatch.setattr(load, "GOLDEN_SECONDS", 0.2)
+    done = run_cli("models", "promote", "endless", "--yes", settings=settings)
+    assert done.code == 2
+    assert "bundle endless did not answer its golden vectors within 0.2 s" in done.stderr
+    assert listed()["good"]["serves"]
 
 
 def test_a_model_that_calls_itself_otherwise_is_not_promoted(run_cli, listed, store, settings):
