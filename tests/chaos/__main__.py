@@ -39,12 +39,15 @@ _TELL_SECONDS: Final = 10.0
 class Run:
     """One run, from the first folder to the verdict."""
 
-    def __init__(self, world: World, seed: int, kinds: tuple[Fault, ...]) -> None:
+    def __init__(
+        self, world: World, seed: int, kinds: tuple[Fault, ...], *, alone: bool = False
+    ) -> None:
         self._world = world
         self._lease_seconds = world.lease_seconds
         self._patience_seconds = _BACK_OFF_SECONDS + _PATIENCE_LEASES * world.lease_seconds
         self._soon_seconds = _SOON_SECONDS + world.lease_seconds
         self._kinds = kinds
+        self._alone = alone
         self._library = Library(world.folder / "library")
         self._handing_in = HandingIn(world, self._library)
         self._errands = Errands(world)
@@ -72,7 +75,10 @@ class Run:
 
     def disturb(self, seconds: float) -> None:
         """Hand in work and let faults happen, for so long."""
-        for drawn in plan(self.summary.seed, seconds, self._kinds, self._lease_seconds):
+        faults = plan(
+            self.summary.seed, seconds, self._kinds, self._lease_seconds, alone=self._alone
+        )
+        for drawn in faults:
             self._disturb_nothing_until(drawn.at_seconds)
             moment = self._offset
             began = time.time()
@@ -151,7 +157,7 @@ class Run:
         self._judge_gaps(history)
 
     def _judge_gaps(self, history: History) -> None:
-        """Say how long nothing was finished around each fault; judge it where one kind came."""
+        """Say how long nothing was finished around each fault; judge it where each came alone."""
         faults = self.summary.faults
         for drawn, began, ended in self._struck:
             struck = faults.setdefault(drawn.fault.name, Struck())
@@ -160,7 +166,7 @@ class Run:
             struck.count += 1
             struck.promised_seconds = max(struck.promised_seconds, promised)
             struck.longest_gap_seconds = max(struck.longest_gap_seconds, gap)
-            if len(self._kinds) == 1 and gap > promised:
+            if self._alone and gap > promised:
                 self.wrong.append(
                     f"nothing was finished for {gap:.1f} s around {drawn.fault.name!r} at "
                     f"{drawn.at_seconds:.1f} s; {promised:.1f} s were promised"
@@ -231,6 +237,7 @@ def run(
     seed: int,
     only: str,
     *,
+    alone: bool,
     on_sqlite: bool,
     production: bool,
     keep: bool,
@@ -246,7 +253,7 @@ def run(
             raise SystemExit(f"no fault that this world offers is called {only!r}")
         database = "SQLite" if on_sqlite else "PostgreSQL"
         report.heading(seed, seconds, len(kinds), database, str(world.folder))
-        this = Run(world, seed, kinds)
+        this = Run(world, seed, kinds, alone=alone)
         try:
             this.begin()
             this.disturb(seconds)
@@ -275,6 +282,9 @@ def main() -> None:
     parser.add_argument(
         "--production", action="store_true", help="at the default settings; a lease takes 75 s"
     )
+    parser.add_argument(
+        "--alone", action="store_true", help="one fault at a time, and judge how long each costs"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs of a good run too")
     parser.add_argument("--sqlite", action="store_true", help="on SQLite instead of PostgreSQL")
     parser.add_argument(
@@ -290,6 +300,7 @@ def main() -> None:
             options.seconds,
             seed,
             options.only,
+            alone=options.alone,
             on_sqlite=options.sqlite,
             production=options.production,
             keep=options.keep,

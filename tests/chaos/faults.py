@@ -76,13 +76,20 @@ class Fault:
 
 
 def plan(
-    seed: int, seconds: float, kinds: tuple[Fault, ...], lease_seconds: float = 3.0
+    seed: int,
+    seconds: float,
+    kinds: tuple[Fault, ...],
+    lease_seconds: float = 3.0,
+    *,
+    alone: bool = False,
 ) -> Iterator[Drawn]:
     """Yield the faults of a run in order, decided by the seed alone.
 
     Dealt from a shuffled deck, so that a short run sees every kind before any comes again; and, as
     far as the deck allows, to those nothing is wrong with yet, so that what is frozen stays frozen
     for its time.
+
+    - `alone`: the next one comes when the fleet must have recovered from the last one.
     """
     chance = random.Random(seed)
     deck: list[Fault] = []
@@ -103,7 +110,7 @@ def plan(
         if lasts:
             busy_until[_target(fault, which)] = moment + lasts + AWAKE_ALONE_SECONDS
         yield Drawn(moment, fault, which, lasts, chance.random())
-        moment += chance.uniform(0.5, 1.5)
+        moment += lasts + fault.gap_seconds if alone else chance.uniform(0.5, 1.5)
 
 
 def strike(scene: Scene, drawn: Drawn) -> str:

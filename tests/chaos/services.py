@@ -105,6 +105,7 @@ class Service:
     def kill_group(self) -> None:
         """Kill it with its children."""
         self.doomed = True
+        self._told_to_stop_at = None  # or its end would be looked for, and it killed, once more
         self.send_to_group(signal.SIGKILL)
 
     def send(self, number: signal.Signals) -> None:

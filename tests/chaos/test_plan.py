@@ -1,6 +1,7 @@
 """The order of faults: decided by the seed, and every kind has its turn."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -41,3 +42,9 @@ def test_what_each_worker_has_is_hit_on_either(target):
 
 def test_what_lasts_has_a_target_at_which_it_is_put_right():
     assert [kind.name for kind in KINDS if any(kind.lasts) and not kind.target] == []
+
+
+def test_faults_that_come_alone_leave_time_to_recover():
+    faults = list(plan(7, 600, KINDS, alone=True))
+    for before, after in pairwise(faults):
+        assert after.at_seconds >= before.at_seconds + before.seconds + before.fault.gap_seconds
