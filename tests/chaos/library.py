@@ -40,6 +40,8 @@ _FIRST_SOUNDS: Final = 600
 _AT_ONCE: Final = 6
 #: Folders that are put below a new one at once.
 _REGROUPED: Final = 3
+#: Below so many none is deleted, or a run with little time to write new ones ends without files.
+_FOLDERS_KEPT: Final = 6
 #: No whole second, and long ago: files that are written within one tick of the kernel's clock would
 #: have one time.
 _FIRST_TIME_NS: Final = 1_700_000_000_123_456_789
@@ -195,7 +197,7 @@ class Library:
         folder = self._folder(pick)
         for name, sound in self._some(folder, pick):
             sound.was_renamed = True
-            self._move(folder, name, folder, b"%d called %s" % (self._next(), name))
+            self._move(folder, name, folder, self._other_name(name))
         return str(folder.path.name)
 
     def move_sounds(self, pick: float) -> str:
@@ -205,7 +207,7 @@ class Library:
         if source is target:
             return "there is one folder only"
         for name, _ in self._some(source, pick):
-            self._move(source, name, target, b"%d from %s" % (self._next(), name))
+            self._move(source, name, target, self._other_name(name))
         return f"from {source.path.name} to {target.path.name}"
 
     def delete_sounds(self, pick: float) -> str:
@@ -238,8 +240,8 @@ class Library:
     def delete_folder(self, pick: float) -> str:
         """Delete a folder with all that is in it."""
         folder = self._later_folder(pick)
-        if folder is None:
-            return "there is one folder only"
+        if folder is None or len(self.folders) < _FOLDERS_KEPT:
+            return "there are too few"
         # At once, and not file by file: what is walked meanwhile is there or is not.
         doomed = self.root.parent / f"doomed {self._next()}"
         os.rename(self._at(folder.place), doomed)
@@ -287,6 +289,11 @@ class Library:
         group = os.path.dirname(place)
         if group and not os.listdir(self._at(group)):
             os.rmdir(self._at(group))
+
+    def _other_name(self, name: bytes) -> bytes:
+        """Return a name that begins and ends alike: a file that ends its reader still does."""
+        stem, extension = os.path.splitext(name)
+        return b"%s (%d)%s" % (stem, self._next(), extension)
 
     def _note_paths(self, folder: Folder) -> None:
         self._places.add(path_text(folder.place))

@@ -9,9 +9,9 @@ from tests.chaos.library import Library
 
 @pytest.fixture
 def library(tmp_path):
-    """Three folders of good sounds."""
+    """Some folders of good sounds."""
     library = Library(tmp_path / "library")
-    for _ in range(3):
+    for _ in range(6):
         library.add_small()
     return library
 
@@ -50,6 +50,18 @@ def test_it_expects_the_files_that_are_there_and_no_path_twice(library, act, pic
     paths = [path for sound in library.sounds for path in sound.paths]
     assert len(paths) == len(set(paths))
     assert set(library.expected) != before
+
+
+def test_a_file_that_ends_its_reader_does_so_under_any_name(tmp_path):
+    library = Library(tmp_path / "library")
+    library.add()
+    [poison] = [each for each in library.sounds if "timed_out" in each.outcomes]
+    name = os.path.basename(poison.path)
+    assert name.startswith("abort")
+    first = sorted(library.folders[0].sounds).index(os.fsencode(name))
+    library.rename_sounds((first + 0.5) / (len(library.folders[0].sounds) - 6))
+    assert poison.was_renamed
+    assert os.path.basename(poison.path).startswith("abort")
 
 
 def test_no_two_files_have_one_time(library):

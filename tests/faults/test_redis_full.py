@@ -62,7 +62,8 @@ def test_a_worker_that_started_meanwhile_outlives_the_death_of_its_child(fleet, 
     fleet.assert_nothing_is_lost()
 
 
-def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused(fleet):
+@pytest.mark.parametrize("answer", ["ack", "reject", "requeue"])
+def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused(fleet, answer):
     """Without it a worker of two children takes nothing any more after two refusals."""
     # Given a message in hand where there may be one
     app = build_app(Settings(broker_url=fleet.broker_url))
@@ -79,7 +80,7 @@ def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused
         client.config_set("maxmemory", 1)
         try:
             with pytest.raises(redis.ResponseError, match="maxmemory"):
-                message.ack()
+                getattr(message, answer)()
         finally:
             client.config_set("maxmemory", 0)
         # Then there may be another one

@@ -134,6 +134,14 @@ class TolerantQoS(redis.QoS):
             virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
             raise
 
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        """Put a message back, or forget it; as `ack`, if Redis refuses."""
+        try:
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+        except ResponseError:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+            raise
+
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put an unacknowledged message back on its list, or drop what is no message."""
         try:
