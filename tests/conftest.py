@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 import redis
 
@@ -32,6 +33,17 @@ pytest_plugins = ["tests.support.distribution", "tests.support.fitted"]
 for _setting in [name for name in os.environ if name.startswith("CRATESORT_")]:
     del os.environ[_setting]
 
+
+# How long an example takes depends on the machine's other work. Examples may share a test's folder.
+hypothesis.settings.register_profile(
+    "cratesort",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.load_profile("cratesort")
 
 # Whoever starts the suite in the background (nohup, a script's &) has it ignore Ctrl-C, and the
 # programs it starts would inherit that; they are interrupted on purpose.

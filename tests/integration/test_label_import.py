@@ -4,7 +4,7 @@ import io
 import sqlite3
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from classifier.tables.strict_csv import TableError
@@ -149,7 +149,6 @@ def test_no_room_for_the_checked_rows_is_said(monkeypatch):
         full()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=80))
 @example(b"\xe9,drum,\xff\n")
 @example(b"\0.wav,drum,\n")

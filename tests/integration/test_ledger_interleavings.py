@@ -371,7 +371,6 @@ def test_whatever_the_order_the_ledger_does_what_it_says(database_url):
             settings=settings(
                 max_examples=20,
                 stateful_step_count=40,
-                deadline=None,
                 # Shrinking takes minutes here, and a whole run's notes can be read as they are.
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),

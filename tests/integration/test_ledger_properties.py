@@ -35,7 +35,7 @@ from tests.support.ledger_model import (
 )
 
 # The database is emptied by each example itself; making a new one would take most of the time.
-either_database = settings(deadline=None, suppress_health_check=list(HealthCheck))
+either_database = settings(suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

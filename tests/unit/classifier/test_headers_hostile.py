@@ -4,7 +4,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from classifier.errors import ErrorCode, SoundError
@@ -68,9 +68,7 @@ def outcome_of(content, folder):
             return refused
 
 
-@settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=1500)
 @given(mutants())
 @example(SEEDS[-1])
 def test_a_mutilated_file_gives_a_reading_or_a_typed_refusal(tmp_path, content):
@@ -86,9 +84,7 @@ def test_a_mutilated_file_gives_a_reading_or_a_typed_refusal(tmp_path, content):
         assert outcome.message.isprintable()
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300)
 @given(st.binary(max_size=64), st.sampled_from([seed[:12] for seed in SEEDS]))
 def test_noise_behind_a_good_beginning_gives_a_typed_refusal(tmp_path, noise, beginning):
     outcome = outcome_of(beginning + noise, tmp_path)

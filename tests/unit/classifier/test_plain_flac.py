@@ -32,7 +32,7 @@ def streaminfos(draw):
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(streaminfos())
 def test_of_any_block_that_libsndfile_reads_it_says_the_same(streaminfo):
     try:

@@ -5,7 +5,7 @@ import struct
 from functools import partial
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.errors import SoundError
@@ -34,9 +34,7 @@ def formats(draw):
     return fixed + draw(st.sampled_from([b"", b"\0\0", b"\2\0", b"\0\0\0\0"]))
 
 
-@settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=1500)
 @given(formats(), st.integers(0, 200), st.booleans())
 def test_of_any_format_it_says_the_same_or_nothing(
     layout_of, stand_in_of, fmt, sound_bytes, has_fact
