@@ -121,7 +121,8 @@ def _return_batch(
     if isinstance(decision, Leave):
         return
     index, detail = marker.index, plain(error)
-    if not isinstance(error, Exception):
+    if settings.in_process or not isinstance(error, Exception):
+        # Without workers also after another error: a library may have made it of an interrupt.
         let_go(context.database)
     try:
         with context.database.begin() as connection:
