@@ -227,9 +227,19 @@ def _write(
     )
     outcome = BatchOutcome(len(results) - errors.total(), errors)
     counts = {"classified": outcome.classified, "failed": outcome.failed}
+    were_read = [
+        entry
+        for entry, result in zip(entries, results, strict=True)
+        if not isinstance(result.outcome, Failure)
+    ]
     with context.database.begin() as connection:
         if not ledger.finish(
-            connection, claimed.id, token=claimed.token, entries=entries, **counts
+            connection,
+            claimed.id,
+            token=claimed.token,
+            # Its library root is known by the one that is kept, so it should be there.
+            entries=were_read or entries,
+            **counts,
         ):
             raise LeaseLostError
         # A row that was moved or forgotten since the batch was written does not come back.

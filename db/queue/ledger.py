@@ -314,7 +314,8 @@ def finish(
     """Close a batch, if this token still holds it.
 
     - `classified`, `failed`: sounds by outcome.
-    - `entries`: its sounds; the row keeps the first (`db.queue.batch.columns_when_done`).
+    - `entries`: its sounds, those that were classified if any were; the row keeps the first
+      (`db.queue.batch.columns_when_done`).
 
     Returns False when the lease was lost and somebody else has the batch. The caller rolls back, so
     that a worker that slept through its lease writes nothing.

@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from db.engine import create_engine
-from db.queue import ledger
+from db.engine import create_engine, reading
+from db.queue import ledger, root_names
 from db.queue.batch import BatchEntry
 from db.results import gone
 from db.results.sounds import sound_key
@@ -242,3 +242,12 @@ def test_a_root_with_nothing_of_what_is_known_is_another_folder(root, try_batch,
     with pytest.raises(LibraryRootAwayError, match="nothing of what is known below it"):
         try_batch(["missing.wav"])
     assert outcomes() == dict.fromkeys(NAMES, "drum")
+
+
+def test_a_root_is_known_by_a_sound_that_was_read(try_batch, context, outcomes):
+    # Given a batch that begins with a sound that is not there
+    try_batch(["gone.wav", NAMES[0]])
+    assert outcomes() == {"gone.wav": "missing_file", NAMES[0]: "drum"}
+    # Then the root would not be taken for another folder, for want of that one
+    with reading(context.database) as connection:
+        assert root_names.known_names(connection, "main") == ["Pack"]
