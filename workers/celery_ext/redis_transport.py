@@ -18,6 +18,7 @@ from typing import Any, Final
 import kombu.transport
 from kombu.transport import redis, virtual
 from kombu.utils import json
+from redis.exceptions import ConnectionError as LostConnectionError
 from redis.exceptions import ResponseError
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,21 @@ class TolerantQoS(redis.QoS):
                 connection.hdel(self.unacked_key, tag)
 
 
-class Channel(redis.Channel):
+class _ChannelOfALostConnection:
+    """For a channel: what is done to its messages after it was closed fails as any lost connection.
+
+    kombu raises an AttributeError, which ends the worker.
+    """
+
+    connection: Any
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection is None:
+            raise LostConnectionError("the connection over which the message came was lost")
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # the other base has it
+
+
+class Channel(_ChannelOfALostConnection, redis.Channel):
     """A channel of redis:// and rediss://."""
 
     QoS = TolerantQoS
@@ -165,7 +180,7 @@ class Transport(_TolerantDelivery, redis.Transport):
     Channel = Channel
 
 
-class SentinelChannel(redis.SentinelChannel):
+class SentinelChannel(_ChannelOfALostConnection, redis.SentinelChannel):
     """A channel of sentinel://."""
 
     QoS = TolerantQoS
