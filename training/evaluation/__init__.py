@@ -1,1 +1,1 @@
-"""Figures of answers to held-out sounds."""
+"""Evaluation of predictions for held-out sounds."""

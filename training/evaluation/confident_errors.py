@@ -1,4 +1,4 @@
-"""The most confident errors of a model, by kind: where to look first."""
+"""The most confident errors of a model, grouped by true and predicted category."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from classifier.categories import CATEGORIES
 from training.data.dataset import LabelledSounds, displayed
 
-#: So many of the surest mistakes are grouped.
+#: Number of the most confident mistakes that are grouped.
 N_SUREST: Final = 50
 
-#: So many of each kind are shown.
+#: Most examples shown of each kind.
 N_EXAMPLES: Final = 3
 
 
@@ -28,10 +28,11 @@ class Example:
 
 @dataclass(frozen=True)
 class KindOfMistake:
-    """Mistakes with one truth and one answer: how many of the `N_SUREST`, and of all.
+    """Mistakes with the same true category and the same prediction.
 
-    Of a vendor's names that differ by numbers alone, one is among the surest. The examples start
-    with the surest.
+    `among_surest` counts them among the `N_SUREST` most confident mistakes, `in_all` among all
+    sounds. If names of one vendor differ only by numbers, `among_surest` counts only one of them.
+    `examples` start with the most confident.
     """
 
     truth: str
@@ -41,14 +42,14 @@ class KindOfMistake:
     examples: tuple[Example, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 def surest_mistakes(
     sounds: LabelledSounds, probabilities: NDArray[np.float32]
 ) -> tuple[KindOfMistake, ...]:
-    """Return the kinds of the surest mistakes, the most frequent first.
+    """Return the kinds of the most confident mistakes, the most frequent kind first.
 
     Parameters
     ----------
@@ -88,5 +89,5 @@ def _unlike(sounds: LabelledSounds, rows: list[int]) -> list[int]:
 
 
 def without_numbers(name: str) -> str:
-    """Return what names have in common that differ by numbers alone."""
+    """Return the name without digits: the same for names that differ only by numbers."""
     return re.sub(r"\d+", "", name)

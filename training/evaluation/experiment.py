@@ -1,4 +1,4 @@
-"""Experiments: systems that learn the same sounds and are measured on the same others."""
+"""Experiments: fit several systems on the same sounds and evaluate them on the same test rows."""
 
 import time
 from collections import defaultdict
@@ -20,11 +20,11 @@ from training.phase_progress import Progress, counter
 
 @dataclass(frozen=True)
 class System:
-    """A way to learn categories.
+    """A classification method under test.
 
     `name` is used in JSON and file names, `title` in tables. `fit` takes the sounds to learn and a
-    function to call after each epoch; `n_epochs` says how often. `reuses` names an earlier system
-    whose fit is a part of this one's: its time counts for both.
+    function to call after each epoch; `n_epochs` returns the number of these calls. `reuses` names
+    an earlier system whose fit is part of this one; the time of that fit is added to both.
     """
 
     name: str
@@ -38,7 +38,7 @@ class System:
 class Split:
     """Sounds to learn, and rows of the experiment's sounds to predict.
 
-    The tested and the validated rows are evaluated apart, and neither are learned.
+    `tested` and `validated` rows are evaluated separately; neither are learned.
     """
 
     learned: LabelledSounds
@@ -47,7 +47,7 @@ class Split:
 
 
 class Spread(NamedTuple):
-    """One figure over the splits; `std` is of all of them, not of a sample."""
+    """One figure over all splits; `std` is the population standard deviation."""
 
     mean: float
     std: float
@@ -57,22 +57,22 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class SystemResult:
-    """One system on all splits of an experiment.
+    """The result of one system on all splits of an experiment.
 
     Attributes
     ----------
     tested : ndarray of shape (n_tested,), int64
-        Rows of the experiment's sounds, split after split.
+        Tested rows of the experiment's sounds, concatenated over the splits.
     split_of : ndarray of shape (n_tested,), int64
-        Which split tested each, from 0.
+        Index of the split that tested each row, from 0.
     probabilities : ndarray of shape (n_tested, 12), float32
-        In the order of `tested`; `evaluation` is of these.
+        Predictions in the order of `tested`; `evaluation` is computed from them.
     by_split : tuple of Evaluation
-        The same, split by split.
+        The evaluation of each split.
     validation : Evaluation or None
-        None without validated rows.
+        None if there are no validated rows.
     n_fits : int
-        One per split; the times are sums over them.
+        One per split; `fit_seconds` and `predict_seconds` are sums over them.
     """
 
     system: System
@@ -88,19 +88,19 @@ class SystemResult:
     n_predicted: int
 
     def spread(self, measure: str) -> Spread:
-        """Return how a figure of `Evaluation` differs from split to split."""
+        """Return how an attribute of `Evaluation` varies between the splits."""
         figures = [getattr(evaluation, measure) for evaluation in self.by_split]
         return Spread(float(np.mean(figures)), float(np.std(figures)), min(figures), max(figures))
 
 
 def splits_of(sounds: LabelledSounds, folds: Sequence[Fold]) -> list[Split]:
-    """Return the splits of a table that is learned and tested."""
+    """Return the splits for folds of one table, which is both learned and tested."""
     return [Split(sounds.take(learned), tested) for learned, tested in folds]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Systems, and the splits of `sounds` they are measured on.
+    """Systems, and the splits of `sounds` on which they are evaluated.
 
     `pack_mates` are further sounds that may be pack-mates of the tested ones.
     """
@@ -112,11 +112,11 @@ class Experiment:
 
     @property
     def tested(self) -> Rows:
-        """All tested rows, split after split."""
+        """The tested rows of all splits, concatenated."""
         return np.concatenate([split.tested for split in self.splits])
 
     def run(self, progress: Progress, phase: str) -> tuple[SystemResult, ...]:
-        """Fit each system on each split; return their results, none without splits."""
+        """Fit and evaluate each system on each split; return no results if there are no splits."""
         if not self.splits:
             return ()
         n_epochs = [s.n_epochs(split.learned) for split in self.splits for s in self.systems]

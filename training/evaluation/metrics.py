@@ -1,4 +1,4 @@
-"""The figures of a model that every report shows."""
+"""The metrics of a model that every report shows."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from training.fit.reliability import (
 
 @dataclass(frozen=True)
 class CategoryScore:
-    """Figures of one category; precision is 0 where it was never predicted."""
+    """Metrics of one category; precision is 0 if it was never predicted."""
 
     category: str
     precision: float
@@ -29,13 +29,14 @@ class CategoryScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures over a set of test rows.
+    """Metrics over a set of test rows.
 
-    Macro figures are means over the categories *present* in the test rows: one that was never
-    predicted counts as 0, one that is absent does not count. Weighted figures are means by sounds.
-    `top3_accuracy` counts the truth among the three most probable. `calibration_error` is the
-    expected calibration error over `reliability`. `categories` holds those present, in the order of
-    `CATEGORIES`. ``confusion[i][j]`` counts the sounds of category i that were predicted as j.
+    Macro metrics are means over the categories *present* in the test rows. A present category that
+    was never predicted counts as 0; an absent one is left out. Weighted metrics weight each
+    category by its sounds. `top3_accuracy` is the share of sounds whose true category is among the
+    three most probable. `calibration_error` is the expected calibration error over `reliability`.
+    `categories` holds the present categories in the order of `CATEGORIES`. ``confusion[i][j]``
+    counts the sounds of category i that were predicted as j.
     """
 
     n_sounds: int
@@ -54,17 +55,17 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON values."""
+        """Return the metrics as JSON values."""
         return asdict(self)
 
 
 def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Evaluation:
-    """Compare the most probable categories with the true ones; `ValueError` without any rows.
+    """Compare the most probable categories with the true ones; raises `ValueError` for no rows.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
-        The truth, as indices into `CATEGORIES`.
+        The true categories, as indices into `CATEGORIES`.
     probabilities : ndarray of shape (n_sounds, 12), float32
     """
     if not len(category_indices):

@@ -1,1 +1,1 @@
-"""Fitting the stack and calibrating it."""
+"""Fit the stacked model and calibrate it."""

@@ -1,4 +1,4 @@
-"""A forest that does not see some of its inputs, to measure what these are worth."""
+"""Ablation: a forest fitted without some of its inputs, to measure what they contribute."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -12,30 +12,30 @@ from classifier.model.pooling import N_NAME_LOGS
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-#: Columns of `classifier.model.forest.forest_inputs`: of the general LSTM, and of both LSTMs.
+#: Columns of `classifier.model.forest.forest_inputs` from the general LSTM, and from both LSTMs.
 GENERAL_LSTM: Final = slice(0, N_CATEGORIES)
 NAMES: Final = slice(0, N_NAME_LOGS)
 
 
 @dataclass(frozen=True)
 class BlindForest:
-    """A forest that was fitted without some columns, and predicts without them."""
+    """A forest that is fitted and predicts without the `hidden` columns."""
 
     forest: "RandomForestClassifier"
     hidden: slice
 
     @property
     def classes_(self) -> NDArray[np.int64]:
-        """The categories of `predict_proba`, as of any classifier of scikit-learn."""
+        """The categories of `predict_proba`'s columns, as in any scikit-learn classifier."""
         return np.asarray(self.forest.classes_)
 
     def predict_proba(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities of each row's categories."""
+        """Return the probability of each category for each row."""
         return np.asarray(self.forest.predict_proba(without_columns(inputs, self.hidden)))
 
 
 def without_columns(inputs: NDArray[np.float32], hidden: slice) -> NDArray[np.float32]:
-    """Return the inputs with some columns all zero, which no tree can split on."""
+    """Return a copy with the `hidden` columns set to zero, so that no tree can split on them."""
     seen = inputs.copy()
     seen[:, hidden] = 0
     return seen

@@ -1,4 +1,4 @@
-"""Calibration: temperatures by kind of evidence, and the one threshold for review (decision 34)."""
+"""Calibration: one temperature per kind of evidence and one review threshold (decision 34)."""
 
 from typing import Final
 
@@ -11,34 +11,34 @@ from classifier.model.evidence import KINDS, Evidence
 from classifier.model.forest import calibrated
 from training.fit.reliability import lowest_confidence
 
-#: Beyond these a model is broken rather than badly calibrated, or there were too few sounds.
+#: Bounds of a temperature. One outside them means a broken model or too few sounds.
 LOWEST_TEMPERATURE: Final = 0.25
 HIGHEST_TEMPERATURE: Final = 4.0
 
-#: A forest gives exact zeros, which have no logarithm.
+#: A forest returns exact zeros, which have no logarithm.
 _PROBABILITY_FLOOR: Final = 1e-3
 
 _TEMPERATURES: Final = 200
 
-#: This share of the predictions above the threshold is to be right.
+#: Share of the predictions above the threshold that should be right.
 REVIEWED_PRECISION: Final = 0.95
 
-#: Every prediction but a certain one is below this threshold.
+#: Every prediction with a confidence below 1 is below this threshold.
 ALWAYS_REVIEW: Final = 1.0
 
-#: Where no threshold gives that, or too few predictions would be above it, the next of these is
-#: tried. The last is still better than to review everything.
+#: Precisions to try in order, if no threshold reaches one or too few predictions would be above
+#: the threshold. Even the last is better than having to review everything.
 _PRECISIONS: Final = (REVIEWED_PRECISION, 0.94, 0.93, 0.92, 0.91, 0.90)
 _FEWEST_UNREVIEWED: Final = 0.5
 
-#: No threshold is lower: what is about as likely wrong as right is worth a look, however many of
-#: the others are right.
+#: Lowest threshold. A prediction that is about as likely wrong as right needs a review, even if
+#: most predictions are right.
 LOWEST_THRESHOLD: Final = 0.6
 
-#: Predictions with one kind of evidence that show how sure to be of others.
+#: Fewest predictions with a kind of evidence for which the kind is calibrated separately.
 FEWEST_OF_A_KIND: Final = 50
 
-#: The highest confidence of predictions that all need a review, below the threshold.
+#: If all predictions of a kind need a review, their highest confidence as a share of the threshold.
 _BELOW_THRESHOLD: Final = 0.999
 
 _UNIFORM: Final = 1.0 / N_CATEGORIES
@@ -53,19 +53,20 @@ def fit_calibration(
 ) -> tuple[Calibration, float]:
     """Return the calibration by kind of evidence, and the confidence below which to review.
 
-    The threshold is that of names whose words speak for the category; from it on
-    `REVIEWED_PRECISION` of the predictions are right. A kind of evidence that is right less often
-    is trusted less, so that the threshold holds for it, too; predictions that no evidence supports
-    stay below it. A kind with few predictions is calibrated as in `prior`.
+    The threshold is fitted on predictions with the evidence `NAME` (on all if these are too few),
+    so that `REVIEWED_PRECISION` of the predictions above it are right. Kinds of evidence that are
+    right less often get a lower `trust`, so that the same threshold holds for them. Predictions
+    that no evidence supports stay below it. A kind with fewer than `FEWEST_OF_A_KIND` predictions
+    keeps its calibration from `prior`.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_predictions,), int64
-        The truth.
+        The true categories.
     probabilities : ndarray of shape (n_predictions, 12), float32
-        Of models that had not seen these sounds, nor, where possible, their vendors.
+        From models that had not seen these sounds, nor, where possible, their vendors.
     kinds : ndarray of shape (n_predictions,), int64
-        Indices of `evidence.KINDS`.
+        Indices into `evidence.KINDS`.
     weights : ndarray of shape (n_predictions,), float64
     """
     temperature = fit_temperature(category_indices, probabilities, weights)
@@ -92,7 +93,7 @@ def _trust(
     probabilities: NDArray[np.float32],
     review_below: float,
 ) -> float:
-    """Return how far to trust predictions of a kind so that the threshold holds for them."""
+    """Return the `KindCalibration.trust` with which the threshold also holds for a kind."""
     threshold = ALWAYS_REVIEW
     if kind in (Evidence.NAME, Evidence.PACK_MATES):
         threshold = review_threshold(category_indices, probabilities)
@@ -108,17 +109,17 @@ def fit_temperature(
     probabilities: NDArray[np.float32],
     weights: NDArray[np.float64],
 ) -> float:
-    """Find the temperature that makes the truth most likely (Guo et al. 2017).
+    """Find the temperature that makes the true categories most likely (Guo et al. 2017).
 
-    It is above 1 where the models were too sure, and between the two bounds. The grid is even in
-    its logarithm and finer (1.4 %) than a thousand sounds can tell apart.
+    The temperature is above 1 if the models were overconfident. It is searched between the two
+    bounds on a logarithmic grid with steps of 1.4 %, finer than a thousand sounds can distinguish.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
-        The truth.
+        The true categories.
     probabilities : ndarray of shape (n_sounds, 12), float32
-        Of models that had not seen these sounds, nor, where possible, their vendors.
+        From models that had not seen these sounds, nor, where possible, their vendors.
     weights : ndarray of shape (n_sounds,), float64
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), _PROBABILITY_FLOOR))
@@ -132,15 +133,16 @@ def review_threshold(
 ) -> float:
     """Find the confidence below which predictions need a review.
 
-    It is the lowest one with `REVIEWED_PRECISION` of the predictions from it on right; where less
-    than half of them are, the lowest with the next of `_PRECISIONS`; else `ALWAYS_REVIEW`.
+    This is the lowest confidence at which `REVIEWED_PRECISION` of the predictions at or above it
+    are right. If fewer than half of all predictions reach it, the next of `_PRECISIONS` is tried.
+    Returns `ALWAYS_REVIEW` if none of them works.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
-        The truth.
+        The true categories.
     probabilities : ndarray of shape (n_sounds, 12), float32
-        Calibrated, of models that had not seen these sounds.
+        Calibrated, from models that had not seen these sounds.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == category_indices
@@ -154,7 +156,7 @@ def review_threshold(
 def _loss(
     logits: NDArray[np.float64], truth: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> float:
-    """Return the weighted negative log likelihood of the truth."""
+    """Return the weighted negative log likelihood of the true categories."""
     highest = logits.max(axis=1, keepdims=True)
     log_sums = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
     return float((weights * (log_sums - logits[np.arange(len(truth)), truth])).sum())

@@ -1,7 +1,8 @@
-"""Words of labelled names that speak for a category beside those that ship.
+"""Learn from labelled names which further words indicate a category.
 
-Who names all kicks of a library `zorp` has taught that word with their labels. A word of one pack
-may be the pack's own name, and a word of lyrics or a descriptor means nothing in other names.
+If all kicks of a library are called `zorp`, the word becomes evidence for kicks. A word must occur
+in several packs, because in a single pack it may be the pack's name. Words of lyrics and
+descriptors are never learned, because they occur in names of any category.
 """
 
 from collections import Counter, defaultdict
@@ -14,18 +15,18 @@ from training.data.dataset import LabelledSounds
 from training.data.row_mates import tokens_of
 from training.prior.naming import Naming
 
-#: Labelled names that hold a word, and the packs they are of.
+#: Fewest labelled names that contain a word, and fewest packs these names are from.
 FEWEST_NAMES: Final = 10
 FEWEST_PACKS: Final = 2
 
-#: This share of them has one category.
+#: Share of these names that must have the same category.
 _AGREEING_SHARE: Final = 0.95
 
 _SHORTEST: Final = 3
 
 
 def learned_words(sounds: LabelledSounds, naming: Naming) -> LearnedWords:
-    """Return the words that nearly always stand in names of one category, with it."""
+    """Return the words that occur almost only in names of one category, with that category."""
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, tokens in enumerate(tokens_of(sounds)):
         for token in set(tokens):
@@ -45,7 +46,7 @@ def learned_words(sounds: LabelledSounds, naming: Naming) -> LearnedWords:
 
 
 def _meaningless(naming: Naming) -> set[str]:
-    """Return the words that any category's names may hold."""
+    """Return the words that may occur in names of any category."""
     phrases = [phrase for phrases in naming.lists.values() for phrase in phrases]
     for category in naming.categories.values():
         phrases += category.qualifiers

@@ -1,4 +1,4 @@
-"""How well confidence matches accuracy, and how much of a library a threshold lets through."""
+"""How well confidence matches accuracy, and the share of sounds above a confidence threshold."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from classifier.model.confidence import needs_review
 from classifier.model.evidence import KINDS
 
-#: Bins of equal width, as in Guo et al. (2017), so that figures compare with theirs.
+#: Number of bins of equal width; as in Guo et al. (2017), so that results are comparable.
 N_BINS: Final = 15
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Predictions with a confidence above `lower` and up to `upper`; the other two are means."""
+    """Predictions with ``lower < confidence <= upper``; `confidence` and `accuracy` are means."""
 
     lower: float
     upper: float
@@ -49,21 +49,24 @@ def reliability_bins(
 
 
 def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
-    """Return the expected calibration error (Naeini et al. 2015): the mean gap, by sounds."""
+    """Return the expected calibration error (Naeini et al. 2015).
+
+    It is the mean difference between accuracy and confidence, weighted by the sounds of each bin.
+    """
     total = sum(part.n_sounds for part in bins)
     return sum(part.n_sounds * abs(part.accuracy - part.confidence) for part in bins) / total
 
 
 @dataclass(frozen=True)
 class KindReliability:
-    """How right the predictions with one kind of evidence are, and those left unreviewed."""
+    """Accuracy of the predictions with one kind of evidence, and of those that need no review."""
 
     evidence: str
     n_sounds: int
     confidence: float
     accuracy: float
     n_unreviewed: int
-    #: None where all are to be reviewed.
+    #: None if all predictions need a review.
     unreviewed_accuracy: float | None
 
 
@@ -79,11 +82,11 @@ def reliability_by_kind(
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
-        The truth.
+        The true categories.
     probabilities : ndarray of shape (n_sounds, 12), float32
         Calibrated.
     kinds : ndarray of shape (n_sounds,), int64
-        Indices of `classifier.model.evidence.KINDS`.
+        Indices into `classifier.model.evidence.KINDS`.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == category_indices
@@ -107,10 +110,11 @@ def reliability_by_kind(
 def lowest_confidence(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float
 ) -> float | None:
-    """Return the lowest confidence from which on `precision` of the predictions are right, if any.
+    """Return the lowest threshold at which a share of `precision` is right; None if there is none.
 
-    Predictions of equal confidence are taken together or not at all: no threshold separates them.
-    The arrays are as for `reliability_bins`.
+    The share is taken over the predictions at or above the threshold. Predictions of equal
+    confidence are included together, because no threshold separates them. The arrays are as for
+    `reliability_bins`.
     """
     order = np.argsort(-confidence, kind="stable")
     surest_first = confidence[order]
@@ -123,9 +127,9 @@ def lowest_confidence(
 def coverage_at_precision(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float
 ) -> float:
-    """Return the largest share of sounds, surest first, of which `precision` are right.
+    """Return the share of sounds at or above the `lowest_confidence` for this precision.
 
-    That is what may be filed without a review; see `lowest_confidence`.
+    These sounds can be filed without a review. The share is 0 if no threshold has that precision.
     """
     lowest = lowest_confidence(confidence, is_right, precision)
     return 0.0 if lowest is None else float((confidence >= lowest).mean())

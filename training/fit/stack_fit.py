@@ -1,16 +1,16 @@
-"""Fitting the learned LSTM, scaler and forest on one set of rows, the forest out-of-fold.
+"""Fit the learned LSTM, the scaler and the forest on one set of rows, with out-of-fold stacking.
 
-The forest learns how far to trust the LSTMs, so it only sees the learned one's predictions for rows
-that were left out of its fit. Two rounds are stacked: folds by vendor show the forest an LSTM that
-reads unseen vendors' names, random folds one that reads names of vendors it knows. Fitted on the
-first round alone it stops trusting names even where they are known (random split of the public
-corpus: 0.57 accuracy instead of 0.95). On the second alone it lost 0.03 macro F1 there. Each row is
-also shown without header, with the whole pack as pack-mates, and without pack-mates: all of these
-occur in service.
+The forest learns how far to trust the LSTMs, so it only gets out-of-fold predictions of the learned
+LSTM. Two rounds of folds are stacked. Folds by vendor show the forest how the LSTM predicts names
+of unseen vendors; random folds show how it predicts names of known vendors. A forest fitted on
+folds by vendor alone stops trusting the names of known vendors, too (random split of the public
+corpus: 0.57 accuracy instead of 0.95). On random folds alone it lost 0.03 macro F1 there. Each row
+is also repeated without its header, with the whole pack as pack-mates, and without pack-mates,
+because all of these occur in production.
 
-Every fit starts from a prior and has generated rows beside the real ones. Generated rows are in no
-fold and no count. The general LSTM is the prior's and never fitted here. The calibration for unseen
-vendors uses forests fitted without a fold's rows (`calibration`).
+Every fit starts from a prior and adds generated rows to the real ones. Generated rows are never
+tested and not counted as sounds. The general LSTM comes from the prior and is never fitted here.
+The calibration uses forests that were fitted without the rows of a fold (`calibration`).
 """
 
 import io
@@ -57,10 +57,10 @@ if TYPE_CHECKING:
 #: Folds of each out-of-fold round.
 N_INNER_FOLDS: Final = 3
 
-#: Weight of a row's copy without header, beside the row itself: names alone must do, too.
+#: Weight of a row's copy without header; the row itself has weight 1.
 HEADERLESS_WEIGHT: Final = 0.5
 
-#: Weights of a row's copies with the whole pack as pack-mates, and without any, beside the row.
+#: Weights of a row's copies with the whole pack as pack-mates, and without pack-mates.
 PACK_WEIGHT: Final = 0.3
 ALONE_WEIGHT: Final = 0.3
 
@@ -69,7 +69,7 @@ ALONE_WEIGHT: Final = 0.3
 class FittedModels:
     """The models, their vocabulary and their calibration.
 
-    `learned` is shared with later fits of the same `StackFitter`, which change it.
+    Later fits of the same `StackFitter` overwrite `learned`: use the models before the next fit.
     """
 
     vocabulary: Vocabulary
@@ -79,25 +79,25 @@ class FittedModels:
     forest: "RandomForestClassifier"
     calibration: Calibration
     review_below: float
-    #: On vendors kept out while fitting; empty where there was one vendor.
+    #: Measured out of fold; empty if the calibration was taken from the prior.
     reliability: list[KindReliability]
 
     def probabilities(
         self, sounds: LabelledSounds, beside: LabelledSounds | None = None
     ) -> NDArray[np.float32]:
-        """Return the probabilities of each sound's categories, shape (n_sounds, 12)."""
+        """Return the probability of each category, shape (n_sounds, 12); see `answers`."""
         return self.answers(sounds, beside)[0]
 
     def answers(
         self, sounds: LabelledSounds, beside: LabelledSounds | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the probabilities of each sound's categories, and the kinds of evidence.
+        """Return the probability of each category and the kind of evidence, for each sound.
 
         Sounds of one folder are pack-mates of each other. `beside` are further sounds that may be
-        pack-mates; only their names are read.
+        pack-mates; only their names and folders are read.
         """
         if not len(sounds):
-            # scikit-learn refuses to scale no rows.
+            # scikit-learn raises an error when it scales an empty array.
             return np.zeros((0, N_CATEGORIES), dtype=np.float32), np.zeros(0, dtype=np.int64)
         everyone = sounds if beside is None else sounds.joined(beside)
         tokens = tokens_of(everyone)
@@ -115,12 +115,12 @@ class FittedModels:
         return self.calibration.applied(over_all, kinds), kinds
 
     def summary(self, sounds: LabelledSounds, *, seed: int) -> dict[str, Any]:
-        """Return what a manifest says of the fit on these sounds."""
+        """Return the manifest's description of a fit on these sounds, as JSON values."""
         return {
             "seed": seed,
             "sounds": len(sounds),
             "sounds_per_category": sounds.per_category(),
-            # Rows of these vendors can never again count as unseen.
+            # Later measurements must not count these vendors as unseen.
             "vendors": sorted(set(map(str, sounds.vendors))),
             "words": len(self.vocabulary.words),
             "forest_nodes": int(sum(tree.tree_.node_count for tree in self.forest.estimators_)),
@@ -128,7 +128,7 @@ class FittedModels:
         }
 
     def members(self) -> dict[str, bytes]:
-        """Return what `publish` makes a bundle of."""
+        """Return the members of a bundle, for `publish`."""
         return {
             manifest.VOCABULARY: self.vocabulary.to_json(),
             manifest.GENERAL: self.general.to_bytes(),
@@ -149,8 +149,8 @@ class FittedModels:
 class StackFitter:
     """Fits the models to labelled sounds; the same prior, seed and sounds give the same models.
 
-    All fits share one LSTM: each changes the LSTM of the models that were fitted before. With
-    `ablatable`, the `last` models and the inputs of their forest are kept for `without`.
+    All fits share one LSTM: each fit overwrites the LSTM of models fitted before. With `ablatable`,
+    the `last` models and the inputs of their forest are kept for `without`.
     """
 
     last: FittedModels
@@ -165,14 +165,14 @@ class StackFitter:
         self._ablatable = ablatable
 
     def n_epochs(self, sounds: LabelledSounds) -> int:
-        """Return how often `fit` will call `on_epoch` for these sounds."""
+        """Return the number of calls of `on_epoch` by `fit` for these sounds."""
         n_fits = 1 + sum(len(folds) for folds in _rounds(sounds, seed=0))
         return self._prior.recipe(sounds).epochs * n_fits
 
     def fit(
         self, sounds: LabelledSounds, on_epoch: Callable[[], None] = lambda: None
     ) -> FittedModels:
-        """Fit all models but the general LSTM to at least two sounds, and calibrate."""
+        """Fit all models except the general LSTM to at least two sounds, and calibrate."""
         fit = _StackFit(sounds, self._sequence, self._prior, self._seed, on_epoch)
         models = fit.models()
         if self._ablatable:
@@ -180,16 +180,16 @@ class StackFitter:
         return models
 
     def without(self, hidden: slice) -> FittedModels:
-        """Return the models fitted last, with a forest that sees none of the `hidden` inputs.
+        """Return the models fitted last, with a new forest that does not use the `hidden` inputs.
 
-        The LSTMs are not fitted again. For predictions only: the models cannot be published.
+        The LSTMs are not fitted again. The models can predict but not be published.
         """
         forest = self._last_fit.blind_forest(hidden)
         return replace(self.last, forest=cast("RandomForestClassifier", forest))
 
 
 class _StackFit:
-    """One fit. Wherever rows are stacked, the generated ones follow the real ones."""
+    """One fit. In all stacked arrays, the generated rows come after the real ones."""
 
     def __init__(
         self,
@@ -207,16 +207,16 @@ class _StackFit:
         self._recipe = prior.recipe(sounds)
         self._rounds = _rounds(sounds, seed=seed)
         self._weights = balancing_weights(sounds)
-        # Nine in ten of the generated names are not among those the LSTM learned.
+        # Nine in ten of these generated names are not among those that the LSTM learned.
         self._stacked = sounds.joined(prior.stacked)
         self._tokens = tokens_of(sounds) + tokens_of(prior.stacked)
         self._words = word_counts(self._tokens)
         self._replayed_tokens = tokens_of(prior.replayed)
-        # Trees that are kept split on header numbers scaled by their own scaler.
+        # Trees kept from the prior need header values scaled by the prior's scaler.
         self._scaler = prior.scaler or fit_scaler(self._stacked.headers)
 
     def models(self) -> FittedModels:
-        """Fit everything; the LSTM last, on all sounds."""
+        """Fit all models; the LSTM is fitted on all sounds last."""
         self._sequence.start_from(self._prior.start)
         self._forest_views = views = self._views()
         calibration, review_below, reliability = self._calibration(views)
@@ -232,13 +232,16 @@ class _StackFit:
         )
 
     def _learned_words(self) -> LearnedWords:
-        """Return the words that a library's labels teach; public tables know no library's words."""
+        """Return the words learned from labels; none where the fit starts from no calibration.
+
+        Only a retraining run starts from one. Tables of public sounds teach no library's own words.
+        """
         if self._prior.calibration is None:
             return frozenset()
         return learned_words(self._sounds, load_naming())
 
     def _fit_sequence(self, rows: Rows) -> Vocabulary:
-        """Fit the LSTM on these real rows and the replayed ones, from the prior."""
+        """Fit the LSTM on these real rows and the prior's replayed rows; return its vocabulary."""
         from classifier.model.name_lstm import one_hot
 
         replayed = self._prior.replayed
@@ -257,7 +260,7 @@ class _StackFit:
         return vocabulary
 
     def _views(self) -> list[NDArray[np.float32]]:
-        """Return the forest's inputs for all stacked rows: `_VIEW_WEIGHTS` views of each round."""
+        """Return the forest's inputs for all stacked rows, for each round the views of `_views`."""
         ids = Vocabulary(self._prior.words).encode(self._tokens)
         general = self._prior.general.probabilities(ids)
         views = []
@@ -267,8 +270,8 @@ class _StackFit:
         return views
 
     def _out_of_fold(self, folds: list[Fold]) -> NDArray[np.float32]:
-        """Return the learned LSTM's predictions for all stacked rows, each left out of its fit."""
-        # Sounds of a generated folder are pack-mates, so all of them are in one fold.
+        """Return out-of-fold predictions of the learned LSTM for all stacked rows."""
+        # Generated sounds of one folder are pack-mates, so they are predicted in the same fold.
         _, generated_folder = np.unique(self._prior.stacked.folders, return_inverse=True)
         probabilities = np.zeros((len(self._stacked), N_CATEGORIES), dtype=np.float32)
         for fold, (learned, left_out) in enumerate(folds):
@@ -280,7 +283,7 @@ class _StackFit:
         return probabilities
 
     def _fit_forest(self, views: list[NDArray[np.float32]], rows: Rows) -> "RandomForestClassifier":
-        """Fit a forest on all views of these stacked rows."""
+        """Fit a forest on all views of these rows (indices of stacked rows)."""
         weights = _with_generated(
             self._weights, len(self._prior.stacked), self._recipe.stacked_weight
         )
@@ -295,16 +298,16 @@ class _StackFit:
         )
 
     def blind_forest(self, hidden: slice) -> BlindForest:
-        """Fit a forest that does not see some of the inputs, once `models` has run."""
+        """Fit a forest without the `hidden` inputs; call `models` before."""
         views = [without_columns(view, hidden) for view in self._forest_views]
         return BlindForest(self._fit_forest(views, np.arange(len(self._stacked))), hidden)
 
     def _calibration(
         self, views: list[NDArray[np.float32]]
     ) -> tuple[Calibration, float, list[KindReliability]]:
-        """Return the calibration, the confidence below which to review, and what they give."""
+        """Return the calibration, the confidence below which to review, and their reliability."""
         if self._prior.calibration is not None and len(self._rounds) == 1:
-            # The sounds of one vendor do not show how sure to be of another's.
+            # Sounds of one vendor do not show how confident to be on other vendors' sounds.
             return self._prior.calibration, self._prior.review_below or ALWAYS_REVIEW, []
         truth, n_sounds = self._sounds.category_indices, len(self._sounds)
         as_served = views[-len(_VIEW_WEIGHTS)]
@@ -325,7 +328,7 @@ class _StackFit:
         return calibration, review_below, reliability
 
 
-#: Weights of what `_views` returns, in its order.
+#: Weights of the views that `_views` returns, in the same order.
 _VIEW_WEIGHTS: Final = tuple(
     with_header * with_mates
     for with_mates in (1.0, PACK_WEIGHT, ALONE_WEIGHT)
@@ -336,9 +339,12 @@ _VIEW_WEIGHTS: Final = tuple(
 def _views(
     sounds: LabelledSounds, logs: NDArray[np.float32], words: WordCounts, scaler: "StandardScaler"
 ) -> list[NDArray[np.float32]]:
-    """Return the forest's inputs for the same sounds in each situation, the most frequent first."""
+    """Return the forest's inputs for the same sounds in six variants, the most frequent first.
+
+    The pack-mates are the folder, the whole pack or none, each with and without header.
+    """
     no_headers = np.full_like(sounds.headers, np.nan)
-    # Generated sounds have no packs: a folder is all there is of their makers.
+    # Generated sounds have no packs; their folder is used instead.
     packs = np.where(sounds.vendors == GENERATED_VENDOR, sounds.folders, sounds.packs)
     summaries = [
         summaries_of(sounds.folders, logs, words),
@@ -355,15 +361,15 @@ def _views(
 def _with_generated(
     weights: NDArray[np.float64], n_generated: int, share: float
 ) -> NDArray[np.float64]:
-    """Append equal weights of generated rows that sum to `share` of all the given ones."""
+    """Append equal weights for generated rows; their sum is `share` times the sum of `weights`."""
     return np.concatenate([weights, np.full(n_generated, share * weights.sum() / n_generated)])
 
 
 def balancing_weights(sounds: LabelledSounds) -> NDArray[np.float64]:
-    """Weight rows by 1 / root of their vendor's number in their category; the mean is 1.
+    """Weight each row by 1 / sqrt(rows with the same vendor and category), scaled to mean 1.
 
-    2,250 files of one vendor's category so weigh as much as 47 files of as many vendors. Full
-    balance (without the root) cost 0.03 macro F1 on the random split of the public corpus.
+    With the root, 2,250 files of one vendor weigh as much as 47 files of 47 vendors. Without it
+    (full balance) the random split of the public corpus lost 0.03 macro F1.
     """
     _, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     group = vendor * N_CATEGORIES + sounds.category_indices
@@ -381,5 +387,5 @@ def _rounds(sounds: LabelledSounds, *, seed: int) -> list[list[Fold]]:
 
 def _pickled(estimator: object) -> bytes:
     buffer = io.BytesIO()
-    joblib.dump(estimator, buffer)  # uncompressed: the bundle's zip does that
+    joblib.dump(estimator, buffer)  # uncompressed, because the bundle's zip compresses it
     return buffer.getvalue()
