@@ -1,1 +1,1 @@
-"""The systems ours is compared with."""
+"""Baseline systems that ours is compared with."""

@@ -1,9 +1,9 @@
-"""A list of keywords as a baseline: what a musician would write down in an hour.
+"""Baseline: a hand-written list of keywords, `keywords.toml`.
 
-A model that does not beat it by vendor has learned nothing that a list does not contain. The list,
-`keywords.toml`, learns from no table and reads names alone. Its authors had seen names of the
-public tables, so its figures there are rather too good. It splits names into words in its own plain
-way, so that it stays the same baseline when the model's tokens change.
+A model that does not beat it on unseen vendors has learned nothing that the list does not contain.
+The list is not fitted to any table and reads only names. Its authors had seen names of the public
+tables, so its results there are slightly too good. It does not use the model's tokeniser, so the
+baseline stays the same when that changes.
 """
 
 import re
@@ -25,20 +25,20 @@ from training.data.dataset import LabelledSounds
 from training.errors import NamingError
 from training.prior.naming import Category, read_page
 
-#: Capitals that do not begin a word; a word. Digits part words.
+#: A run of capitals, or a word with or without an initial capital. Digits separate words.
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _TEMPO_NUMBER: Final = r"(?:[6-9]\d|1\d\d|200)"
-#: A number from 60 to 200 beside the word bpm, or one that stands alone.
+#: A number from 60 to 200, next to "bpm" or separate from other letters and digits.
 _TEMPO: Final = re.compile(
     rf"(?<!\d){_TEMPO_NUMBER} ?bpm|bpm ?{_TEMPO_NUMBER}(?!\d)"
     rf"|(?<![^\W_]){_TEMPO_NUMBER}(?![^\W_])",
     re.IGNORECASE,
 )
-#: A pitch with its octave that stands alone: C4, As2, eb5.
+#: A pitch with its octave, separate from other letters and digits: C4, As2, eb5.
 _NOTE: Final = re.compile(r"(?<![^\W_])[a-g][#bs]?\d(?![^\W_])", re.IGNORECASE)
 
-#: A list is no surer of one answer than of another: its first has the same confidence for all.
+#: Probabilities by rank. A list has no confidence, so the first category always has the same one.
 _OF_RANK: Final = 0.5 ** np.arange(1, N_CATEGORIES + 1)
 
 
@@ -48,7 +48,7 @@ def _split(text: object) -> list[str]:
     return text.lower().split()
 
 
-#: Words parted by spaces; lower case.
+#: A text of words separated by spaces, as a set of lower-case words.
 _Words = Annotated[frozenset[str], BeforeValidator(_split)]
 
 
@@ -63,7 +63,7 @@ class Rule(BaseModel, extra="forbid", frozen=True):
     tempo: StrictBool = False
 
     def answer(self, name: str) -> str | None:
-        """Return the category of a cleaned name, None if this rule does not hold."""
+        """Return the category for a cleaned name; None if this rule does not match."""
         lower = name.lower()
         has_tempo = _TEMPO.search(name) is not None
         if (self.tempo and not has_tempo) or not self._named(name, lower):
@@ -86,21 +86,21 @@ class _KeywordsPage(BaseModel, extra="forbid"):
 
 
 class KeywordList:
-    """Rules in order, as a system that can be compared with others; the last one always holds."""
+    """A `FittedSystem` that applies rules in order; the last rule matches every name."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._rules = rules
 
     def ranking(self, name: str) -> list[str]:
-        """Return all categories, those that rules answer first, in the order of the rules."""
+        """Return all categories: first those of matching rules in their order, then the rest."""
         cleaned = clean_name(name)
         answers = [rule.answer(cleaned) for rule in self._rules]
         return list(dict.fromkeys([*filter(None, answers), *CATEGORIES]))
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
-        """Return the ranking of each sound's categories as numbers, shape (n_sounds, 12).
+        """Return each sound's ranking of categories as probabilities, shape (n_sounds, 12).
 
-        They give the order of the categories and no confidence.
+        They express only the order of the categories, not a confidence.
         """
         probabilities = np.zeros((len(sounds), N_CATEGORIES), dtype=np.float32)
         for row, name in zip(probabilities, sounds.names, strict=True):
@@ -109,15 +109,15 @@ class KeywordList:
 
 
 def load_keywords() -> KeywordList:
-    """Return the list that ships with the package."""
+    """Return the keyword list that ships with the package."""
     page = resources.files("training.baselines").joinpath("keywords.toml")
     return parse_keywords(page.read_text(encoding="utf-8"))
 
 
 def parse_keywords(text: str) -> KeywordList:
-    """Read a page of the form of ``keywords.toml``.
+    """Parse the text of a ``keywords.toml``.
 
-    Raises `NamingError` for what is not TOML or no list of rules; the message names the place.
+    Raises `NamingError` if it is not TOML or not a list of rules; the message names the entry.
     """
     page = read_page(_KeywordsPage, text, "keywords.toml")
     last = page.rules[-1]

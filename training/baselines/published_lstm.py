@@ -1,9 +1,9 @@
-"""The published method's LSTM: its layers, its optimiser, its steps of single rows.
+"""The published method's LSTM: its layers, its optimiser, and training steps of one row.
 
-Only this module and `classifier.model.name_lstm` import TensorFlow, and nothing that serves imports
-it. Keras's ``fit`` needs a quarter of an hour for the published loop of one row per step, nearly
-all of it between the 100,000 small steps. One compiled loop of the same steps needs half a minute;
-a test compares the weights.
+Only this module and `classifier.model.name_lstm` import TensorFlow; code that classifies in
+production does not. With one row per step, as published, Keras's ``fit`` takes a quarter of an
+hour, nearly all of it overhead between the 100,000 small steps. One compiled loop of the same steps
+takes half a minute; a test compares the resulting weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,27 +17,27 @@ from classifier.native_output import quiet
 with quiet():
     import keras
     import tensorflow as tf
-# Its warnings about tracing would break into the progress of a run.
+# Its warnings about tracing would interrupt the progress display of a run.
 tf.get_logger().setLevel("ERROR")
 
 #: As published.
 EMBEDDING_SIZE: Final = 25
 LSTM_UNITS: Final = 100
 
-#: Keras's defaults for Adam, which the method keeps (Kingma and Ba 2015 have 1e-8 for the last).
+#: Keras's defaults for Adam, which the published method uses (Kingma and Ba 2015: epsilon 1e-8).
 LEARNING_RATE: Final = 0.001
 BETA_1: Final = 0.9
 BETA_2: Final = 0.999
 EPSILON: Final = 1e-7
 
-#: Rows of one call of the compiled loop: one size needs one compilation for any number of rows.
+#: Rows per call of the compiled loop. The size is fixed so that it is compiled only once.
 _ROWS_A_CALL: Final = 1024
 
 _INFERENCE_ROWS: Final = 4096
 
 
 class ReferenceLstm:
-    """Embedding, LSTM, softmax, over sequences of this length."""
+    """A network of embedding, LSTM and softmax, for sequences of a fixed `length`."""
 
     def __init__(self, n_ids: int, length: int, n_categories: int, *, seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
@@ -66,9 +66,9 @@ class ReferenceLstm:
     ) -> None:
         """Fit as Keras's ``fit`` would with Adam and sparse cross-entropy.
 
-        The seed is that of the order of the rows, which differs in each epoch. The published batch
-        size is 1; an epoch's last batch has the rows that are left over. `on_epoch` is called after
-        each epoch, when `probabilities` are those of the weights so far.
+        `seed` determines the order of the rows, which differs in each epoch. The published batch
+        size is 1; the last batch of an epoch may be smaller. `on_epoch` is called after each epoch;
+        `probabilities` then uses the weights of that epoch.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class ReferenceLstm:
 def _calls(
     ids: NDArray[np.int32], categories: NDArray[np.int64], batch_size: int
 ) -> Iterator[tuple[Any, ...]]:
-    """Cut an epoch into the arguments of `_steps`: ids, truth, which rows count, steps to take."""
+    """Yield an epoch as arguments of `_steps`: ids, true categories, row mask, number of steps."""
     n_batches = max(1, _ROWS_A_CALL // batch_size)
     n_rows = n_batches * batch_size
     for start in range(0, len(ids), n_rows):
@@ -122,10 +122,10 @@ def _calls(
 def _steps(
     ids: Any, truth: Any, counts: Any, n_steps: Any, taken: Any, weights: Any, m: Any, v: Any
 ) -> Any:
-    """Take steps of Adam, one per batch; return `taken`, `weights`, `m` and `v` after them.
+    """Take one Adam step per batch; return the new `taken`, `weights`, `m` and `v`.
 
-    A row's gradient of an embedding is summed before it is squared, as in Adam and Keras 2; Keras 3
-    squares it for each place where a row has the same id, and then sums.
+    If an id occurs several times in a batch, its embedding gradients are summed before they are
+    squared, as in the Adam paper and Keras 2. Keras 3 squares each of them and then sums.
     """
 
     def step(batch: Any, taken: Any, weights: Any, m: Any, v: Any) -> Any:
@@ -151,7 +151,7 @@ def _steps(
 
 
 def _logits(ids: Any, weights: Any) -> Any:
-    """Run a batch through the network, up to the softmax."""
+    """Return the network's outputs for a batch before the softmax."""
     embedding, kernel, recurrent_kernel, bias, dense_kernel, dense_bias = weights
     vectors = tf.gather(embedding, ids)
     hidden = cell = tf.zeros([ids.shape[0], LSTM_UNITS])

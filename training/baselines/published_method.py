@@ -1,8 +1,9 @@
-"""The published method, defects and all, behind one small interface.
+"""The published method, reproduced with its defects.
 
 Four systems: TF-IDF with multinomial naive Bayes, TF-IDF with a random forest, an LSTM over the
-name, and a forest stacked on the LSTM's *in-sample* outputs and the header's numbers. What they do
-to a name (cut it at the first dot, drop the first tokens of a long one) is kept on purpose.
+name, and a forest stacked on the LSTM's *in-sample* predictions and the header's numbers. They keep
+the published handling of names on purpose: a name is cut at its first dot, and the LSTM drops the
+first tokens of a long name.
 """
 
 import re
@@ -30,7 +31,7 @@ VOCABULARY: Final = 500
 SEQUENCE_LENGTH: Final = 6
 EPOCHS: Final = 20
 
-#: Keras's, below which no logarithm is taken.
+#: Probabilities are clipped to this before a logarithm is taken, as in Keras.
 _LEAST_PROBABILITY: Final = 1e-7
 
 _PADDING: Final = 0
@@ -42,15 +43,15 @@ class FittedSystem(Protocol):
     """Anything that predicts categories from names and headers."""
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
-        """Return the probabilities of each sound's categories, shape (n_sounds, 12)."""
+        """Return the probability of each category, shape (n_sounds, 12)."""
         ...
 
 
 def name_words(name: str) -> list[str]:
     """Return the words of a name as the published method splits it.
 
-    It cuts the name at the first dot and at underscores, drops a last part of digits alone, and
-    cuts each part into words.
+    The name is cut at its first dot and split at underscores. A last part that consists of digits
+    is dropped. The other parts are split into words.
     """
     base = name.replace("\\", "/").rpartition("/")[2]
     parts = base.split(".")[0].split("_")
@@ -60,7 +61,7 @@ def name_words(name: str) -> list[str]:
 
 
 class TfidfSystem:
-    """A classifier of scikit-learn on the TF-IDF of the words of names."""
+    """A scikit-learn classifier on the TF-IDF of the words of names."""
 
     def __init__(self, sounds: LabelledSounds, classifier: ClassifierMixin) -> None:
         self._pipeline = make_pipeline(_tfidf(sounds), classifier)
@@ -72,18 +73,18 @@ class TfidfSystem:
 
 
 def fit_naive_bayes(sounds: LabelledSounds) -> TfidfSystem:
-    """Fit multinomial naive Bayes."""
+    """Fit multinomial naive Bayes on TF-IDF."""
     return TfidfSystem(sounds, MultinomialNB())
 
 
 def fit_tfidf_forest(sounds: LabelledSounds, *, seed: int) -> TfidfSystem:
-    """Fit a random forest."""
+    """Fit a random forest on TF-IDF."""
     return TfidfSystem(sounds, _forest(seed))
 
 
 @dataclass(frozen=True)
 class LstmEpoch:
-    """Loss and accuracy after an epoch, on the sounds learned and on others."""
+    """Loss and accuracy after an epoch, on the learned and on the validation sounds."""
 
     loss: float
     accuracy: float
@@ -94,7 +95,7 @@ class LstmEpoch:
 class NameLstm:
     """The LSTM over the words of names; the published batch size is 1.
 
-    With sounds to validate on, `epochs` are measured.
+    `epochs` has the measurements after each epoch; it is empty without `validated` sounds.
     """
 
     def __init__(
@@ -110,8 +111,8 @@ class NameLstm:
         from training.baselines.published_lstm import ReferenceLstm
 
         counts = Counter(word for name in sounds.names for word in _lower_words(name))
-        # Most frequent first; of equals the one met first, as Keras's tokenizer has it. Padding
-        # and the unknown word take the first two of the 500 ids.
+        # Most frequent first, and equally frequent words by first occurrence, as in Keras's
+        # tokenizer. Padding and the unknown word use the first two of the 500 ids.
         common = [word for word, _ in counts.most_common(VOCABULARY - 2)]
         self._ids = {word: 2 + i for i, word in enumerate(common)}
         self.epochs: list[LstmEpoch] = []
@@ -151,7 +152,7 @@ class NameLstm:
 
 
 class InSampleStack:
-    """A forest on the LSTM's outputs for the very rows it learned, and on scaled header numbers."""
+    """A forest on the LSTM's predictions for the rows it learned, and on scaled header numbers."""
 
     def __init__(self, sounds: LabelledSounds, lstm: NameLstm, *, seed: int) -> None:
         self._lstm = lstm
@@ -175,9 +176,9 @@ class InSampleStack:
 
 
 class PublishedStack:
-    """Fits the LSTM, and the stack on the LSTM fitted last if that learned the same sounds.
+    """Fits the LSTM and the stack; the stack reuses the last LSTM if it learned the same sounds.
 
-    The `epochs` of an LSTM are measured if there are `validated` sounds when it is fitted.
+    If `validated` sounds are set when an LSTM is fitted, its `epochs` are measured.
     """
 
     def __init__(self, *, seed: int, batch_size: int) -> None:
@@ -188,12 +189,12 @@ class PublishedStack:
 
     @staticmethod
     def n_epochs(_: LabelledSounds) -> int:
-        """Return how often a fit of the LSTM calls `on_epoch`."""
+        """Return the number of calls of `on_epoch` by a fit of the LSTM."""
         return EPOCHS
 
     @property
     def epochs(self) -> tuple[LstmEpoch, ...]:
-        """What was measured of the LSTM fitted last, epoch after epoch."""
+        """Measurements of the LSTM fitted last, one per epoch."""
         return () if self._last is None else tuple(self._last[1].epochs)
 
     def fit_lstm(self, sounds: LabelledSounds, on_epoch: Callable[[], None]) -> NameLstm:
@@ -209,7 +210,7 @@ class PublishedStack:
         return lstm
 
     def fit(self, sounds: LabelledSounds, on_epoch: Callable[[], None]) -> InSampleStack:
-        """Fit the stack, and the LSTM unless that has just learned these sounds."""
+        """Fit the stack; fit the LSTM first unless the last one learned these sounds."""
         if self._last is None or self._last[0] is not sounds:
             self._last = sounds, self.fit_lstm(sounds, on_epoch)
         return InSampleStack(sounds, self._last[1], seed=self._seed)
@@ -220,7 +221,7 @@ def _lower_words(name: str) -> list[str]:
 
 
 def _tfidf(sounds: LabelledSounds) -> TfidfVectorizer:
-    # Names of digits alone hold no word, and scikit-learn refuses to learn from none at all.
+    # If all names are digits there are no words, and scikit-learn rejects an empty vocabulary.
     vocabulary = None if any(map(name_words, sounds.names)) else [""]
     return TfidfVectorizer(
         max_features=TFIDF_TERMS,
@@ -232,12 +233,12 @@ def _tfidf(sounds: LabelledSounds) -> TfidfVectorizer:
 
 
 def _forest(seed: int) -> RandomForestClassifier:
-    # One thread: of several, the order in which they add up their trees' answers is chance.
+    # One thread: with several, the order of adding up the trees' predictions is not deterministic.
     return RandomForestClassifier(FOREST_TREES, random_state=seed, n_jobs=1)
 
 
 def _placed(classes: NDArray[np.int64], columns: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Put the columns of the learned categories in the order of `CATEGORIES`."""
+    """Return probabilities in the order of `CATEGORIES`; 0 for categories not learned."""
     placed = np.zeros((len(columns), N_CATEGORIES), dtype=np.float32)
     placed[:, classes] = columns
     return placed
