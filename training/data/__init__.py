@@ -1,1 +1,1 @@
-"""Labelled sounds: read, grouped by pack, split."""
+"""Read labelled sounds, group them by vendor and pack, and split them."""

@@ -1,7 +1,7 @@
 """CSV tables of labelled sounds.
 
-Names and header figures are the evidence. The vendor only groups and weights rows. A table's other
-columns (folder, repository, where the label came from) are not read, because they hold the answer.
+A model's inputs are names and header values. Vendor, pack and folder only group rows; their text is
+never an input, because it may reveal the category.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ from classifier.tables.strict_csv import TableError, shown, shown_columns
 from training.data.dataset import LabelledSounds
 from training.data.name_codes import codes_of
 
-#: A duration may differ from frame count / sample rate by this much (and 1 %): codecs pad.
+#: Allowed difference between duration and frame count / sample rate, plus 1 %: codecs add padding.
 DURATION_TOLERANCE_SECONDS: Final = 0.05
 
 _LINES_NAMED: Final = 5
@@ -27,17 +27,17 @@ _LINES_NAMED: Final = 5
 #: Columns that only `cratesort predict` writes.
 _OF_PREDICTIONS: Final = frozenset({"confidence", "top3"})
 
-#: What tells vendors apart unless the user names a column.
+#: Columns that may distinguish vendors if the user names none.
 _VENDOR_COLUMNS: Final = ("vendor", "pack")
 
 
 @dataclass(frozen=True)
 class TableCounts:
-    """What a table held before rows were left out, and what its sounds are grouped by.
+    """Row counts of a table before rows were left out, and how its sounds are grouped.
 
-    `labelled` rows have a category; `duplicates` of them repeat the name of an earlier one.
-    `grouped_by` describes what tells vendors apart; where nothing does, `ungrouped` says what is
-    lacking, and all sounds are in one group.
+    `labelled` rows have a category; `duplicates` are labelled rows that repeat an earlier name.
+    `grouped_by` describes what distinguishes vendors. If nothing does, all sounds are in one group
+    and `ungrouped` explains what is missing.
     """
 
     rows: int
@@ -48,28 +48,28 @@ class TableCounts:
 
     @property
     def grouping(self) -> str:
-        """What tells vendors apart, or what is lacking, in a sentence without its full stop."""
+        """What distinguishes vendors, or what is missing, as a sentence without a full stop."""
         return self.ungrouped or f"vendors are told apart by {self.grouped_by}"
 
 
 def read_table(path: str) -> LabelledSounds:
-    """Read labelled sounds from a CSV file, gzipped or not; see `read_counted`."""
+    """Read labelled sounds from a CSV file, plain or gzipped; see `read_counted`."""
     return read_counted(path)[0]
 
 
 def read_counted(
     path: str, *, renamed: Mapping[str, str] = NO_NAMES, group: str | None = None
 ) -> tuple[LabelledSounds, TableCounts]:
-    """Read labelled sounds from a CSV file, gzipped or not, and count what was left out.
+    """Read labelled sounds from a CSV file, plain or gzipped, and count its rows.
 
-    The columns ``category`` and ``file_path`` (or ``path``) are needed; `renamed` has the table's
-    names for some of our columns. ``file_size`` (bytes), ``duration`` (seconds), ``sample_rate``
-    (hertz), ``channels``, ``frame_count`` and ``sample_type`` may be absent or empty, which means
-    unknown. Rows are grouped by the column `group`, else by the first of ``vendor`` and ``pack``
-    that tells rows apart, else by the code that begins their names (`codes_of`); `folder_of` says
-    which are pack-mates. Rows without a category are left out, and of rows with one ``file_path``
-    the first is kept, as in the published method. Raises `TableError` for what is no such table;
-    the message names the lines.
+    The columns ``category`` and ``file_path`` (or ``path``) are required; `renamed` maps our
+    columns to the table's names for them. ``file_size`` (bytes), ``duration`` (seconds),
+    ``sample_rate`` (hertz), ``channels``, ``frame_count`` and ``sample_type`` may be absent or
+    empty, which means unknown. Rows are grouped by the column `group`, else by the first of
+    ``vendor`` and ``pack`` with more than one value, else by the code that begins their names
+    (`codes_of`). Pack-mates are rows with the same `folder_of`. Rows without a category are left
+    out. If several rows have the same name, the first is kept, as in the published method. Raises
+    `TableError` if the table is not valid; the message names the lines.
     """
     group = None if group is None else group.strip().lower()
     rows = labelled = duplicates = 0
@@ -109,7 +109,7 @@ def read_counted(
 
 
 def _lacking(table: SoundTable, group: str | None) -> str:
-    """Return why no vendor can be told from another, and what to do about it."""
+    """Return a message that explains why vendors cannot be distinguished, and what to do."""
     candidates = _VENDOR_COLUMNS if group is None else (group,)
     why = [
         f"the column {column} has one value"
@@ -128,7 +128,7 @@ def _lacking(table: SoundTable, group: str | None) -> str:
 
 @contextmanager
 def opened_table(path: str, renamed: Mapping[str, str] = NO_NAMES) -> Iterator[SoundTable]:
-    """Open a table of labelled sounds; `TableError` if it is none."""
+    """Open a table of labelled sounds; raises `TableError` if the file is not one."""
     try:
         with (
             open(path, "rb") as stream,
@@ -140,10 +140,10 @@ def opened_table(path: str, renamed: Mapping[str, str] = NO_NAMES) -> Iterator[S
 
 
 class SoundRows:
-    """Rows of a table, collected as labelled sounds; wrong ones are counted.
+    """Collects rows of a table as labelled sounds, and the faults of invalid rows.
 
-    The first of `vendor_columns` that tells rows apart groups them, else the first that the table
-    has; without any, all are in one group.
+    Rows are grouped by the first of `vendor_columns` with more than one value, else by the first
+    that the table has. Without any of them, all rows are in one group.
     """
 
     def __init__(self, table: SoundTable, *vendor_columns: str) -> None:
@@ -157,12 +157,12 @@ class SoundRows:
 
     @property
     def vendor_column(self) -> str:
-        """The column that groups the rows; "" where there is none."""
+        """The column that groups the rows; "" if there is none."""
         apart = [column for column, values in self._vendors.items() if len(set(values)) > 1]
         return next(iter([*apart, *self._vendors]), "")
 
     def add(self, line: int, cells: Mapping[str, str]) -> None:
-        """Take a row in."""
+        """Add a row; a fault in it is recorded and reported by `labelled_sounds`."""
         category = category_named(cells["category"])
         try:
             if category is None:
@@ -182,7 +182,7 @@ class SoundRows:
         self._rows.append((name, header, category, cells.get("pack"), folder_of(cells)))
 
     def labelled_sounds(self) -> LabelledSounds:
-        """Return the sounds of all rows; `TableError` if any is wrong, with the first lines."""
+        """Return the sounds of all rows; raises `TableError` with the first invalid lines."""
         if self._faults:
             more = f"; and {self._more_faults} more" if self._more_faults else ""
             raise TableError(f"{self._table.name}: {'; '.join(self._faults)}{more}")
@@ -202,7 +202,7 @@ def _check_names(cells: Mapping[str, str], columns: Iterable[str]) -> None:
 
 
 def _check_duration(header: AudioHeader) -> None:
-    """Raise a `CellError` where the duration is not that of the frames: not in seconds, perhaps."""
+    """Raise `CellError` if the duration contradicts the frame count; it may not be in seconds."""
     duration, rate, frames = header.duration_seconds, header.sample_rate_hz, header.frame_count
     if duration is None or frames is None or not rate:
         return

@@ -1,4 +1,4 @@
-"""Labelled sounds: what a model is trained on."""
+"""Labelled sounds: the rows that a model is trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,9 +18,9 @@ from training.errors import TrainingError
 class LabelledSounds:
     """Sounds with a trusted label, one per row of each attribute.
 
-    Vendors group and weight rows and packs are kept together in splits; neither is ever an input. A
-    folder is the same text for pack-mates, "" where they are not known, and serves for nothing
-    else.
+    Vendors group and weight rows, and packs are kept together in splits; neither is ever a model
+    input. Sounds with the same folder are pack-mates; "" means unknown. The text of a folder has no
+    other use.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class LabelledSounds:
     headers : ndarray of shape (n_sounds, 6), float32
         From `header_features.header_matrix`.
     category_indices : ndarray of shape (n_sounds,), int64
-        Into `CATEGORIES`.
+        Indices into `CATEGORIES`.
     vendors, packs, folders : ndarray of shape (n_sounds,), object
         `str`.
     """
@@ -51,7 +51,9 @@ class LabelledSounds:
         packs: Sequence[str] | None = None,
         folders: Sequence[str] | None = None,
     ) -> "LabelledSounds":
-        """Build from parallel sequences; by default vendors have one pack and folders are unknown.
+        """Build from sequences of equal length.
+
+        By default each vendor has one pack and folders are unknown.
 
         Raises `ValueError` for an unknown category, or sequences of different lengths.
         """
@@ -79,12 +81,12 @@ class LabelledSounds:
         return LabelledSounds(*(column[rows] for column in self._columns()))
 
     def joined(self, others: "LabelledSounds") -> "LabelledSounds":
-        """Return these sounds, then the others."""
+        """Return these sounds followed by the others."""
         pairs = zip(self._columns(), others._columns(), strict=True)
         return LabelledSounds(*(np.concatenate(pair) for pair in pairs))
 
     def per_category(self) -> dict[str, int]:
-        """Return how many sounds there are of each of the twelve categories."""
+        """Return the number of sounds of each of the twelve categories."""
         counts = np.bincount(self.category_indices, minlength=N_CATEGORIES)
         return dict(zip(CATEGORIES, counts.tolist(), strict=True))
 
@@ -104,12 +106,12 @@ class LabelledSounds:
 
 
 def displayed(name: str) -> str:
-    """Return a name as text: control characters and bytes that are no UTF-8 are escaped."""
+    """Return a name as printable text: control characters and invalid UTF-8 are escaped."""
     return printable(name.encode("utf-8", "backslashreplace").decode())
 
 
 def header_values(headers: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the numbers that a `header_matrix` was made of, without its logarithms."""
+    """Return the original numbers of a `header_matrix`, with its logarithms undone."""
     values = headers.astype(np.float64)
     logarithms = [name.startswith("log_") for name in HEADER_COLUMNS]
     values[:, logarithms] = np.expm1(values[:, logarithms])

@@ -1,7 +1,7 @@
-"""The labels of the database as sounds to learn and sounds to be measured on.
+"""Read the labels of the database as training rows and holdout rows.
 
-Rows are read in chunks. Sounds with contradicting labels are left out, copies of one file count
-once, and the holdout is frozen on the way.
+Rows are read in chunks. Sounds with contradicting labels are left out, copies of a file are kept
+once, and the holdout decision is stored for sounds that have none yet.
 """
 
 import posixpath
@@ -23,27 +23,26 @@ from db.results.training_rows import LabelledSound
 from training.data.dataset import LabelledSounds
 from training.data.holdout import FEWEST_SOUNDS, held_out, is_enough
 
-#: Rows of one query, and of one transaction that freezes who is held out.
+#: Rows of one query, and of one transaction that stores holdout decisions.
 _CHUNK_ROWS: Final = 5_000
 
-#: Sounds that are learned from, at most: a fit of more takes hours and gigabytes, and a vendor's
-#: ten-thousandth kick adds nothing. The largest groups of a vendor and a category are cut first.
+#: Most sounds to learn. Fitting more takes hours and gigabytes, and a vendor's ten-thousandth kick
+#: adds nothing. The largest groups (vendor and category) are reduced first.
 MOST_LEARNED: Final = 200_000
 
-#: What copies of a file have in common.
+#: Columns in which copies of a file are equal.
 _FILE: Final = ["name", *HEADER_COLUMNS]
 
 
 @dataclass(frozen=True)
 class LabelledTables:
-    """What a retraining run works with.
+    """The labelled sounds of a retraining run.
 
-    `learned` and `held_out` share no pack, and no file of one has a copy in the other. Of the
-    `n_labelled` sounds, `n_copies` are left out because an equal name and header is there already,
-    `n_contradictory` because equal names and headers have different labels, and `n_surplus` because
-    there are more than are learned from. `last_label_id` is the newest entry of the labels' history
-    when reading began; `first_label_ids` (int64) has the entry that first labelled each that is
-    learned.
+    `learned` and `held_out` share no pack, and no file of one has a copy in the other. Sounds were
+    left out of the `n_labelled` for three reasons: `n_copies` repeat the name and header of another
+    sound, `n_contradictory` have equal names and headers with different labels, and `n_surplus`
+    exceed `MOST_LEARNED`. `last_label_id` is the newest entry of the label history when reading
+    began. `first_label_ids` (int64) has, for each learned sound, the entry that first labelled it.
     """
 
     learned: LabelledSounds
@@ -59,9 +58,9 @@ class LabelledTables:
 def read_labelled(
     database: Engine, *, on_chunk: Callable[[int], None] = lambda _: None
 ) -> LabelledTables:
-    """Read every labelled sound; decide and store which are held out where that is not decided yet.
+    """Read every labelled sound; decide which new ones are held out, and store the decision.
 
-    None is held out, and nothing stored, where too few would be to compare models on.
+    If too few sounds would be held out to compare models, none are and no decision is stored.
 
     `on_chunk` is called with the number of rows read so far.
     """
@@ -91,14 +90,18 @@ def read_labelled(
 
 
 def _has_holdout(table: pd.DataFrame) -> bool:
-    """Whether enough is held out to compare models on, or was when that was decided."""
+    """Return whether enough sounds are held out to compare models, or a holdout is in use.
+
+    A holdout is in use if at least `FEWEST_SOUNDS` stored decisions hold a sound out, and as many
+    sounds remain to learn.
+    """
     out, kept = table[table["held_out"]], table[table["held_out"] & table["decided"]]
     n_packs = out.groupby(["vendor", "pack"], observed=True).ngroups
     return is_enough(len(out), n_packs) or min(len(kept), len(table) - len(out)) >= FEWEST_SOUNDS
 
 
 def _frame(rows: list[LabelledSound]) -> pd.DataFrame:
-    """Return a chunk in which it is said who is, or would be, held out."""
+    """Return a chunk as a table; `held_out` has the stored decision, else the one by hash."""
     frame = pd.DataFrame(header_matrix([row.header for row in rows]), columns=list(HEADER_COLUMNS))
     frame["name"] = [readable_name(row.name) for row in rows]
     frame["category"] = np.array([category_index(row.label) for row in rows], dtype=np.int8)
@@ -131,7 +134,7 @@ def _undecided(rows: list[LabelledSound], frame: pd.DataFrame) -> dict[int, bool
 
 
 def _joined(chunks: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return one table of all chunks, which are given up."""
+    """Return one table of all chunks; the list is emptied to free memory."""
     chunks = chunks or [_frame([])]
     for column in ("vendor", "pack", "folder"):
         known = pd.api.types.union_categoricals([chunk[column] for chunk in chunks]).categories
@@ -148,7 +151,7 @@ def _tables(table: pd.DataFrame, last_label_id: int) -> LabelledTables:
     n_labels = table.groupby("file", sort=False)["category"].transform("nunique")
     table = table[n_labels == 1]
     n_contradictory = n_labelled - len(table)
-    # The held-out copy stays. Otherwise its twin would be learned.
+    # Keep the held-out copy; otherwise its duplicate would be learned.
     table = table.sort_values("held_out", ascending=False, kind="stable").drop_duplicates("file")
     n_copies = n_labelled - n_contradictory - len(table)
     learned = table[~table["held_out"]]
@@ -166,15 +169,15 @@ def _tables(table: pd.DataFrame, last_label_id: int) -> LabelledTables:
 
 
 def _within(table: pd.DataFrame, most: int) -> NDArray[np.bool_]:
-    """Choose at most `most` rows: as many of each vendor's category as that allows."""
+    """Mark at most `most` rows: the same limit for every group of vendor and category."""
     groups = table.groupby(["vendor", "category"], observed=True, sort=False)
-    # By the file's hash: random, and the same in every run.
+    # Ordered by the file's hash: arbitrary, but the same in every run.
     rank = groups["file"].rank(method="first").to_numpy()
     if len(table) <= most:
         return np.ones(len(table), dtype=np.bool_)
     sizes = groups.size().to_numpy()
     low, high = 0, int(sizes.max())
-    while low < high:  # the largest share of each group that fits
+    while low < high:  # find the largest limit per group that fits
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(sizes, middle).sum() <= most else (low, middle - 1)
     return np.asarray(rank <= low)

@@ -1,12 +1,12 @@
-"""The frozen holdout: the sounds that no model ever learns, so that all are measured on them.
+"""The frozen holdout: sounds that no model learns, so that all models can be compared on them.
 
-One vendor in eight is held out whole, to show how a model does on unseen vendors; of the other
-vendors one pack in eight, for most sounds that arrive are of known vendors. A hash of the names
-decides, so that any host decides alike in any year. The decision is then stored in the sound's row,
-whatever its vendor is called later.
+One vendor in eight is held out completely, to measure unseen vendors. One pack in eight of the
+other vendors is held out, because most new sounds are from known vendors. A hash of vendor and pack
+decides, so that every host decides the same at any time. The decision is stored in the sound's row
+and stays valid if the vendor is renamed.
 
-A library in which too few sounds or packs would be held out has no holdout: models are compared out
-of fold there (`training.runs.out_of_fold`), and learn every label.
+A library in which too few sounds or packs would be held out has no holdout. Its models learn every
+label and are compared out of fold (`training.runs.out_of_fold`).
 """
 
 import hashlib
@@ -15,24 +15,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-#: One vendor in so many, and of the other vendors one pack in so many.
+#: One vendor in this many is held out, and one pack in this many of the other vendors.
 ONE_IN: Final = 8
 
 
-#: Fewer held-out sounds, or packs, than these prove nothing either way.
+#: Fewest held-out sounds and packs on which two models are compared.
 FEWEST_SOUNDS: Final = 50
 FEWEST_PACKS: Final = 5
 
 
 def is_enough(n_sounds: int, n_packs: int) -> bool:
-    """Whether so many sounds of so many packs may decide between two models."""
+    """Return whether these numbers of sounds and packs are enough to decide between two models."""
     return n_sounds >= FEWEST_SOUNDS and n_packs >= FEWEST_PACKS
 
 
 def held_out(vendors: NDArray[np.object_], packs: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Decide for each sound whether it belongs to the holdout; all sounds of one pack alike.
+    """Return for each sound whether it belongs to the holdout; equal for all sounds of a pack.
 
-    Changing how this decides would let later models learn what earlier ones are measured on.
+    Do not change the rule: later models would learn sounds on which earlier ones are measured.
 
     Parameters
     ----------
@@ -49,6 +49,6 @@ def held_out(vendors: NDArray[np.object_], packs: NDArray[np.object_]) -> NDArra
 
 
 def _is_drawn(text: str) -> bool:
-    # BLAKE2b because it is the same on every machine and in every run, which hash() is not.
+    # BLAKE2b, because hash() differs between processes.
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") % ONE_IN == 0

@@ -1,4 +1,4 @@
-"""The code of a vendor or a pack that begins its names: ABC in ``ABC_kick_01.wav``."""
+"""Codes of vendors or packs at the beginning of names: ABC in ``ABC_kick_01.wav``."""
 
 import re
 from collections import defaultdict
@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 from classifier.names.cleaning import clean_name
 from classifier.names.sound_words import spoken
 
-#: Letters, perhaps with a number, before a separator and at least one more word.
+#: Letters, optionally with a number, before a separator and at least one more word.
 _CODE: Final = re.compile(r"([A-Za-z]{2,6})\d{0,3}[ _-]+(?=.*[A-Za-z])")
 
-#: At least this share of the names must begin with a code.
+#: Lowest share of names that must begin with a code.
 _LEAST_CODED: Final = 0.5
 
 
 def codes_of(
     names: NDArray[np.object_], category_indices: NDArray[np.int64]
 ) -> NDArray[np.object_] | None:
-    """Return the code of each name, "" where it has none; None where names have no codes.
+    """Return the code of each name, "" if it has none; None if the names do not use codes.
 
-    A first word that speaks for a category is no code (``BD_hard_01``), nor is one in small letters
-    that occurs in one category only: it may be what the sound is called.
+    A first word that is a known word for sounds is not a code (``BD_hard_01``). Neither is a word
+    that is never written in capitals and occurs in only one category, because it may describe the
+    sound. Names use codes if at least half of them begin with one and there are two different ones.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Pack-mates among the rows of a table.
 
-`classifier.names.pack_mates` and `classifier.model.encoder` do the same for a folder on disk. Here
-all rows of a folder are pack-mates, not only the 64 that represent it in service; their means are
+`classifier.names.pack_mates` and `classifier.model.encoder` do the same for a folder on disk. In
+production at most 64 files represent a folder; here all its rows are pack-mates. The means are
 nearly equal.
 """
 
@@ -16,7 +16,7 @@ from training.data.dataset import LabelledSounds
 
 
 def tokens_of(sounds: LabelledSounds) -> list[list[str]]:
-    """Return the tokens of each name; a running number within a folder is not taken for a tempo."""
+    """Return the tokens of each name; a number that counts a folder's files is not a tempo."""
     return [
         tokenise(name, frozenset() if mates is None else mates.counting(name))
         for name, mates in zip(sounds.names, mates_in(sounds), strict=True)
@@ -24,7 +24,7 @@ def tokens_of(sounds: LabelledSounds) -> list[list[str]]:
 
 
 def mates_in(sounds: LabelledSounds) -> list[PackMates | None]:
-    """Return the pack-mates of each sound among these, None where its folder is not known."""
+    """Return each sound's pack-mates among these sounds; None if its folder is unknown."""
     names_in: dict[str, list[str]] = {}
     for name, folder in zip(sounds.names, sounds.folders, strict=True):
         if folder:
@@ -36,12 +36,12 @@ def mates_in(sounds: LabelledSounds) -> list[PackMates | None]:
 def summaries_of(
     groups: NDArray[np.object_], logs: NDArray[np.float32], words: WordCounts
 ) -> PackMateSummary:
-    """Summarise for each row the predictions for its group, itself among them.
+    """Summarise for each row the predictions for its group, including the row itself.
 
     Parameters
     ----------
     groups : ndarray of shape (n_rows,), object
-        `str`; "" belongs to no group.
+        `str`; rows with "" have no group.
     logs : ndarray of shape (n_rows, 24), float32
         From `classifier.model.pooling.name_logs`.
     words : ndarray of shape (n_rows, 14), float32
@@ -56,7 +56,7 @@ def summaries_of(
 
 
 def folder_words(groups: NDArray[np.object_], words: WordCounts) -> WordCounts:
-    """Return for each row the sums over its group; zeros in rows without a group."""
+    """Return for each row the sum over its group; zeros for rows without a group."""
     _, group = np.unique(groups.astype(str), return_inverse=True)
     sums = np.zeros((group.max() + 1, words.shape[1]), np.float32)
     np.add.at(sums, group, words)
@@ -64,7 +64,7 @@ def folder_words(groups: NDArray[np.object_], words: WordCounts) -> WordCounts:
 
 
 def means_over(groups: NDArray[np.object_], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return for each row the mean of all rows of its group; NaN in rows without a group.
+    """Return for each row the mean over its group; NaN for rows without a group.
 
     `groups` is as for `summaries_of`; `values` has the shape (n_rows, n_values).
     """

@@ -1,7 +1,7 @@
-"""Splits of rows into those a model learns and those it is tested on, all of them seeded.
+"""Seeded splits of rows into training and test rows.
 
-Files of one pack share codes and wording. A random split therefore measures vendors already known;
-only a split by vendor says how a model does on the next one.
+Files of one pack share codes and wording. A random split therefore measures known vendors; only a
+split by vendor measures how a model performs on a new vendor.
 """
 
 from typing import Final
@@ -9,24 +9,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-#: Why there are no folds by vendor where nothing else is known of the table.
+#: Default reason why a table has no folds by vendor.
 NO_VENDORS: Final = "nothing tells vendors apart"
 
 Rows = NDArray[np.int64]
 
-#: A fold: rows to learn from, rows to test on; disjoint, together all rows, both ascending.
+#: A fold: training rows and test rows. They are disjoint, ascending, and together all rows.
 Fold = tuple[Rows, Rows]
 
 
 def vendor_folds(
     vendors: NDArray[np.object_], category_indices: NDArray[np.int64], n_folds: int, *, seed: int
 ) -> list[Fold]:
-    """Return folds in which no vendor stands on both sides, balanced in size and categories.
+    """Return folds with no vendor on both sides, balanced by size and categories.
 
-    The largest vendors are placed first, each into the fold where it leaves sizes and categories
-    most even. A vendor is never split, so a table that one vendor dominates stays uneven. There are
-    at most as many folds as vendors. Every row is tested once. Raises `ValueError` for fewer than
-    two vendors.
+    Vendors are assigned from the largest to the smallest, each to the fold where sizes and
+    categories stay most even. A vendor is never split, so folds stay uneven if one vendor dominates
+    the table. There are at most as many folds as vendors. Every row is tested once. Raises
+    `ValueError` for fewer than two vendors.
 
     Parameters
     ----------
@@ -37,17 +37,17 @@ def vendor_folds(
     if len(names) < 2:
         raise ValueError("folds by vendor need at least two vendors")
     n_folds = min(n_folds, len(names))
-    # Rows of `counts` are vendors; columns the share each has of a category, and of all rows.
+    # One row per vendor; columns: its rows of each category, and all its rows.
     counts = np.zeros((len(names), int(category_indices.max()) + 1))
     np.add.at(counts, (vendor_of_row, category_indices), 1.0)
     counts = np.column_stack([counts, counts.sum(axis=1)])
     shares = counts / np.maximum(counts.sum(axis=0), 1.0)
-    # Largest first; the seed decides between equals.
+    # Largest first; the seed orders vendors of equal size.
     order = np.lexsort((np.random.default_rng(seed).random(len(names)), -counts[:, -1]))
     load = np.zeros((n_folds, shares.shape[1]))
     fold_of_vendor = np.zeros(len(names), dtype=np.int64)
     for vendor in order:
-        # What the sum of squared loads grows by; an empty fold is always the cheapest.
+        # Increase of the sum of squared loads; an empty fold always has the smallest.
         growth = (shares[vendor] * (2.0 * load + shares[vendor])).sum(axis=1)
         chosen = int(growth.argmin())
         fold_of_vendor[vendor] = chosen
@@ -56,7 +56,7 @@ def vendor_folds(
 
 
 def random_folds(category_indices: NDArray[np.int64], n_folds: int, *, seed: int) -> list[Fold]:
-    """Return at most `n_folds` folds drawn at random within each category, no more than rows."""
+    """Return `n_folds` random folds, stratified by category; at most as many as rows."""
     n_folds = min(n_folds, len(category_indices))
     drawn = np.random.default_rng(seed).random(len(category_indices))
     dealt = np.empty(len(category_indices), dtype=np.int64)
@@ -65,9 +65,9 @@ def random_folds(category_indices: NDArray[np.int64], n_folds: int, *, seed: int
 
 
 def random_split(n_sounds: int, *, seed: int, test_share: float = 0.33) -> Fold:
-    """Return one split of at least two sounds, drawn at random as in the published method.
+    """Return a random split of at least two sounds, as in the published method.
 
-    `test_share` is rounded up; one row is always left to learn from.
+    The number of test rows is rounded up; at least one row is left to learn.
     """
     n_test = min(n_sounds - 1, int(np.ceil(n_sounds * test_share)))
     order = np.random.default_rng(seed).permutation(n_sounds)
