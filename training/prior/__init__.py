@@ -1,1 +1,1 @@
-"""What is generally known of names: generated, learned once, shipped."""
+"""Prior knowledge about sound names: generated training names and weights learned from them."""

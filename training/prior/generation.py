@@ -1,9 +1,9 @@
-"""Labelled names that belong to no vendor, made from `naming`: prior knowledge as rows.
+"""Generate labelled names from `naming`: prior knowledge as training rows of no real vendor.
 
-A generated sound has a name in one of many vendors' styles and a header that such a file could
-have: a loop lasts its bars at its tempo, sizes follow from rate, channels and depth, and some have
-no header at all. The sounds of a generated folder share a style (code, separator, tempo), or only
-their numbers differ. They are learned and never tested.
+A generated sound has a name in the style of some vendor and a plausible header: a loop lasts its
+bars at its tempo, and the file size follows from rate, channels and depth. Some sounds have no
+header. The sounds of a generated folder share a style (code, separator, tempo); often only their
+numbers differ. Generated sounds are learned and never tested.
 """
 
 import re
@@ -22,48 +22,48 @@ from training.prior.naming import CategoryNaming, Naming
 
 _T = TypeVar("_T")
 
-#: The vendor of every generated row: no vendor's data.
+#: The vendor of every generated row.
 GENERATED_VENDOR: Final = "(generated)"
 
-#: Share of generated sounds without any header, as a table of bare names has them.
+#: Share of folders whose generated sounds have no header, as in a table of bare names.
 HEADERLESS_SHARE: Final = 0.25
 
-#: Share of sung phrases made of `lyrics` drawn in a row, not of the list of phrases.
+#: Share of sung phrases composed of random `lyrics`; the others come from the list of phrases.
 _LYRICS_SHARE: Final = 0.7
 
-#: Share of words drawn from a category's rarer ones.
+#: Share of words drawn from a category's rare words.
 _RARE_SHARE: Final = 0.25
 
-#: Share of words with a typing error (*sanre*, *snre*), for which subwords still help.
+#: Share of words with a typing error (*sanre*, *snre*), which a model can still read by subwords.
 _SLIPS_SHARE: Final = 0.03
 
-#: Sounds of a folder, each size as likely as it stands here.
+#: Sounds per folder; a size that is listed more often is more likely.
 _FOLDER_SIZES: Final = (1, 1, 1, 1, 2, 3, 4, 6, 8, 12, 16, 24, 40)
 
 #: Share of folders that hold several categories.
 _MIXED_SHARE: Final = 0.2
 
-#: How often the sounds of a folder have these in common.
+#: Probability that all sounds of a folder share the value of a field.
 _SHARED_FIELDS: Final = {
     "code": 1.0, "bpm": 0.6, "key": 0.3, "root": 0.2, "name": 0.5, "word": 0.4, "short": 0.5,
     "machine": 0.7, "dynamic": 0.1, "articulation": 0.5,
 }  # fmt: skip
 
-#: Categories that give the elements of kits and stems their words; most elements are drums.
+#: Categories whose words name the elements of kits and stems; most elements are drums.
 _LENDERS: Final = ("drum", "drum", "bass", "synth", "instruments", "vocal", "effects")
 
 _ROOTS: Final = ("A", "A#", "Bb", "B", "C", "C#", "Db", "D", "D#", "Eb", "E", "F", "F#", "G", "G#")
 _NOTES: Final = ("A", "As", "A#", "B", "C", "Cs", "C#", "D", "Ds", "Eb", "E", "F", "Fs", "G", "Gs")
 _CONSONANTS: Final = "bcdfghjklmnprstvwz"
 _VOWELS: Final = "aeiou"
-#: libsndfile subtype, its bytes per sample (lossy: about what such files take), file extension.
+#: libsndfile subtype, bytes per sample (approximate for compressed formats), file extension.
 _FORMATS: Final = (
     ("PCM_16", 2.0, "wav"), ("PCM_16", 2.0, "wav"), ("PCM_24", 3.0, "wav"), ("PCM_24", 3.0, "wav"),
     ("FLOAT", 4.0, "wav"), ("PCM_16", 2.0, "aif"), ("PCM_16", 1.2, "flac"),
     ("MPEG_LAYER_III", 0.25, "mp3"), ("VORBIS", 0.2, "ogg"),
 )  # fmt: skip
 _RATES_HZ: Final = (44_100, 44_100, 44_100, 44_100, 48_000, 48_000, 96_000, 22_050)
-#: Fields that keep their case.
+#: Fields whose case is not changed to the folder's style.
 _CASED_FIELDS: Final = frozenset({"short", "code", "key", "root", "note", "number"})
 _HEADER_BYTES: Final = 44
 _MOST_DRAWS_A_NAME: Final = 20
@@ -72,11 +72,11 @@ _PARTS = re.compile(r"(\{\w+\}| )")
 
 
 def generate_sounds(naming: Naming, of_each: int, *, seed: int) -> LabelledSounds:
-    """Make sounds of all twelve categories, no two related; the same seed gives the same sounds.
+    """Generate unrelated sounds of all twelve categories; the same seed gives the same sounds.
 
-    There are `of_each` sounds of each category, each with tokens of its own, or fewer if the naming
-    is too small for that many. They are shuffled, so that any slice is about balanced. Each is in a
-    folder of its own, and all are of the vendor `GENERATED_VENDOR`.
+    There are `of_each` sounds of each category, or fewer if the naming is too small. Within a
+    category, all have different tokens. The sounds are shuffled, so that any slice is about
+    balanced. Each sound has its own folder; the vendor is always `GENERATED_VENDOR`.
     """
     maker = _Maker(naming, np.random.default_rng(seed))
     made: list[_Made] = []
@@ -95,10 +95,10 @@ def generate_sounds(naming: Naming, of_each: int, *, seed: int) -> LabelledSound
 
 
 def generate_folders(naming: Naming, of_each: int, *, seed: int) -> LabelledSounds:
-    """Make folders of sounds, each named in one style; the same seed gives the same folders.
+    """Generate folders of sounds, each with one naming style; the same seed gives the same folders.
 
-    Most folders hold one category, some several, and many a single sound. There are at least
-    `of_each` sounds of each category, folder after folder, all of the vendor `GENERATED_VENDOR`.
+    Most folders contain one category, some several; many contain a single sound. There are at least
+    `of_each` sounds of each category, ordered by folder. The vendor is always `GENERATED_VENDOR`.
     """
     maker = _Maker(naming, np.random.default_rng(seed))
     made: list[_Made] = []
@@ -135,9 +135,9 @@ def _labelled(made: Sequence[_Made], folders: Sequence[int]) -> LabelledSounds:
 
 
 class _Folder:
-    """What the names and headers of one folder have in common.
+    """The style that the names and headers of one folder share.
 
-    `shared` says for fields of patterns how likely all sounds of the folder have the same there.
+    `shared` maps pattern fields to the probability that all sounds of the folder share their value.
     """
 
     def __init__(self, maker: "_Maker", shared: Mapping[str, float] = MappingProxyType({})) -> None:
@@ -147,7 +147,7 @@ class _Folder:
         self._drawn: dict[tuple[str, str], str] = {}
         self._patterns: dict[str, str] = {}
         self.separator = maker.pick(maker.naming.separators)
-        # Without a separator only capitals separate the words.
+        # Without a separator, capitals must mark the words.
         cases = (str.lower, str.lower, str.title, str.title, str.upper)
         self.case = str.title if self.separator == "" else maker.pick(cases)
         self.tempo = maker.pick(maker.naming.tempos)
@@ -164,20 +164,20 @@ class _Folder:
         return self._bpm if "bpm" in self._shared else self._maker.bpm()
 
     def pattern(self, category: str) -> str:
-        """Return the folder's pattern for names of a category, its options decided."""
+        """Return the folder's name pattern for a category, with optional parts kept or removed."""
         if category not in self._patterns or not self._shared:
             self._patterns[category] = self._maker.pattern(category)
         return self._patterns[category]
 
     def drawn(self, category: str, field: str, draw: Callable[[], str]) -> str:
-        """Return the text of a field: the folder's own, or newly drawn."""
+        """Return the text of a field: the folder's shared value, or a new draw."""
         if field not in self._shared:
             return draw()
         return self._drawn.setdefault((category, field), draw())
 
 
 class _Maker:
-    """Draws names and headers; everything random comes from one generator."""
+    """Draws names and headers from a single random generator."""
 
     def __init__(self, naming: Naming, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -188,7 +188,7 @@ class _Maker:
         }
 
     def bpm(self) -> int:
-        """Draw a tempo as most music has it; a tempo token may be further out."""
+        """Draw a common tempo, clipped to the range that the tokeniser accepts as a tempo."""
         return int(np.clip(self.rng.normal(125, 25), LOWEST_TEMPO_BPM, HIGHEST_TEMPO_BPM))
 
     def pattern(self, category: str) -> str:
@@ -205,14 +205,14 @@ class _Maker:
             for part in _PARTS.split(" ".join(folder.pattern(category).split()))
         ]
         written = "".join(folder.case(text) if is_words else text for text, is_words in parts)
-        # Two numbers are never written as one.
+        # Keep a separator between two numbers, so that they do not merge into one.
         written = re.sub(r"(?<=\d) +(?=\d)", folder.separator or "_", written.strip())
         stem = re.sub(" +", folder.separator, written)
         folder.index += 1
         return _Made(f"{stem}.{folder.extension}", self._header(own, bpm, folder), category)
 
     def _part(self, part: str, category: str, folder: _Folder, bpm: int) -> tuple[str, bool]:
-        """Return the text of a part of a pattern, and whether its case is to be changed."""
+        """Return the text of a part of a pattern, and whether its case should be changed."""
         field = part[1:-1] if part.startswith("{") else None
         if field is None:
             return part, True
@@ -220,7 +220,7 @@ class _Maker:
             return folder.tempo.format(bpm), False
         if field == "index":
             return f"{folder.index:0{folder.index_width}}", False
-        # A kit's name and a vendor's code are the same for all its sounds.
+        # These are shared across the categories of a folder, such as a kit's name.
         owner = "" if field in ("code", "name", "machine", "key") else category
         text = folder.drawn(owner, field, lambda: self._drawn(field, category, folder))
         return text, field not in _CASED_FIELDS
@@ -255,12 +255,12 @@ class _Maker:
             word = f"{self.pick(own.qualifiers)} {word}"
         elif drawn >= 0.92:
             word = f"{word} {self.pick(own.qualifiers)}"
-        # Written as one word now and then: leadguitar, openhat.
+        # Sometimes two words are written as one: leadguitar, openhat.
         word = word.replace(" ", "") if self.rng.random() < 0.15 else word
         return self._slipped(word) if self.rng.random() < _SLIPS_SHARE else word
 
     def _slipped(self, word: str) -> str:
-        """Return a word with two letters exchanged or one left out, but never the first."""
+        """Return a word with two letters swapped or one removed; the first letter is kept."""
         if len(word) < 4:
             return word
         place = int(self.rng.integers(1, len(word) - 1))
@@ -269,7 +269,7 @@ class _Maker:
         return word[:place] + word[place + 1 :]
 
     def _code(self) -> str:
-        """Return a vendor's code: capitals, perhaps of vendor and pack, or with a volume."""
+        """Return a vendor's code, optionally followed by a pack's code or a volume number."""
         letters = list(string.ascii_uppercase)
         code = "".join(self.rng.choice(letters, self.rng.integers(2, 7)))
         drawn = self.rng.random()
@@ -280,7 +280,7 @@ class _Maker:
         return code if drawn < 0.8 else code.title()
 
     def _invented(self) -> str:
-        """Return an invented name of an artist, a pack or a sound."""
+        """Return a descriptor, or an invented name as of an artist, a pack or a sound."""
         if self.rng.random() < 0.3:
             return self.pick(self.naming.lists["descriptor"])
         syllables = [

@@ -1,7 +1,7 @@
-"""What is generally known of how makers of sounds name them: reading and checking `naming.toml`.
+"""Read and validate `naming.toml`, which describes how vendors name their sounds.
 
-The page is meant to be extended by people who know sounds and not this program, so every mistake
-in it is named with its place.
+The file is meant to be extended by people who know sounds but not this program, so the error for a
+mistake names the faulty entry.
 """
 
 import re
@@ -25,12 +25,12 @@ from classifier.categories import CATEGORIES
 from classifier.names.tokens import tokenise
 from training.errors import NamingError
 
-#: Lists of the page. A field of the same name, without its plural "s", draws from each.
+#: Word lists of the file. The pattern field that draws from a list has its name without the "s".
 _LISTS: Final = (
     "descriptors", "phrases", "machines", "dynamics", "articulations", "rounds", "lyrics",
 )  # fmt: skip
 
-#: Fields of a pattern.
+#: Fields that a pattern may contain.
 _FIELDS: Final = {
     "word", "short", "element", "code", "name", "index", "number", "bpm", "key", "root", "note",
     *(name.removesuffix("s") for name in _LISTS),
@@ -117,10 +117,10 @@ class _NamingPage(BaseModel, extra="forbid"):
 
 @dataclass(frozen=True)
 class CategoryNaming:
-    """How sounds of one category are called; the head of ``naming.toml`` explains the fields.
+    """How sounds of one category are named; the head of ``naming.toml`` explains the fields.
 
-    `patterns` are pairs of a pattern and its weight. Either `duration_seconds`, the least and the
-    most, or `bars` of four beats decides how long a sound is.
+    `patterns` are pairs of a pattern and its weight. The length of a sound is given either by
+    `duration_seconds` (minimum and maximum) or by `bars` of four beats.
     """
 
     heads: tuple[str, ...]
@@ -134,11 +134,11 @@ class CategoryNaming:
 
 @dataclass(frozen=True)
 class Naming:
-    """The whole page.
+    """The content of ``naming.toml``.
 
-    `tempos` and `keys` hold ``{0}`` where the number or the root goes. `lists` has what the fields
-    of these names draw from: ``descriptor``, ``phrase``, ... `categories` is in the order of
-    `CATEGORIES`. `unspecific` are words of categories that are no evidence of them.
+    `tempos` and `keys` contain ``{0}`` in place of the number or the root note. `lists` maps a
+    pattern field (``descriptor``, ``phrase``, ...) to the texts it draws from. `categories` is in
+    the order of `CATEGORIES`. `unspecific` are words of a category that are no evidence for it.
     """
 
     separators: tuple[str, ...]
@@ -156,10 +156,10 @@ def load_naming() -> Naming:
 
 
 def parse_naming(text: str) -> Naming:
-    """Read a page of the form of ``naming.toml``.
+    """Parse the text of a ``naming.toml``.
 
-    Raises `NamingError` for what is not TOML, missing, unknown or impossible; the message names the
-    place.
+    Raises `NamingError` if it is not TOML or an entry is missing, unknown or invalid; the message
+    names the entry.
     """
     page = read_page(_NamingPage, text, "naming.toml")
     for name in CATEGORIES:
@@ -176,7 +176,7 @@ def parse_naming(text: str) -> Naming:
 
 
 def read_page(model: type[_Model], text: str, name: str) -> _Model:
-    """Read a page of TOML; the `NamingError` names the page, the place, and what was found."""
+    """Validate a TOML text as a `model`; `NamingError` names the file, the entry and its value."""
     try:
         return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -189,7 +189,7 @@ def read_page(model: type[_Model], text: str, name: str) -> _Model:
 
 
 def _category(page: _NamingPage, name: str) -> CategoryNaming:
-    """Return a category with what it borrows."""
+    """Return a category, including the words and patterns it takes from others."""
     own, place = page.categories[name], f"naming.toml: categories.{name}"
     for other in own.heads_of:
         if other not in page.categories:

@@ -1,13 +1,13 @@
-"""What a model knows before it is fitted on any vendor's rows.
+"""Priors: the pretrained weights and generated rows from which every fit starts.
 
-The general LSTM has learned names that the project generates (`training.maintainer.teach_prior`).
-Its weights ship beside this module and no training run changes them. The learned LSTM of each fit
-starts from them, with other generated names beside the real rows. Generated names belong to no
-vendor: they may be learned on any side of a split and are never tested on.
+The general LSTM was trained on generated names (`training.maintainer.teach_prior`). Its weights
+ship next to this module, and no training run changes them. The learned LSTM of a fit starts from
+the prior's weights and also learns other generated names along with the real rows. Generated names
+belong to no vendor, so they may be learned on both sides of a split; they are never tested.
 
-There are two priors. `generated_prior` knows no vendor at all: every measurement on unseen vendors
-starts from it. `starter_prior` also knows what the shipped starter learned from public vendors: a
-retraining run starts from it, so that few labels cannot make a model worse than the starter.
+There are two priors. `generated_prior` knows no real vendor; every measurement on unseen vendors
+starts from it. `starter_prior` also contains what the shipped starter learned from public vendors.
+Retraining starts from it, so that a few labels cannot make a model worse than the starter.
 """
 
 import io
@@ -33,36 +33,36 @@ if TYPE_CHECKING:
 
     from classifier.model.name_lstm import SequenceModel
 
-#: Generated sounds of each category beside the real rows of an LSTM's fit, and of a forest's (in
-#: folders, so that they have mates). ``docs/decisions/0011`` has the figures of other sizes.
+#: Generated sounds per category that are added to the real rows of an LSTM's fit, and of a forest's
+#: (in folders, so that they have pack-mates). ``docs/decisions/0011`` compares other sizes.
 REPLAYED_SOUNDS: Final = 200
 STACKED_SOUNDS: Final = 400
 
-#: The prior is the same whatever seed a training run has.
+#: The seed of the prior, independent of a training run's seed.
 PRIOR_SEED: Final = 11
 
 PRIOR_FILE: Final = "prior.npz"
 
-#: With few labels a model that starts from the starter learns slowly and keeps most of its trees.
+#: With few labels, a fit from the starter uses a low learning rate and keeps many of its trees.
 #: With more labels of more vendors it learns faster and keeps fewer trees. ``docs/decisions/0019``
-#: has the figures of other rates and shares.
+#: compares other rates and shares.
 _FEW_LABELS: Final = 200
 _KEPT_OF_FEW: Final = 48
 _SLOWEST_RATE: Final = 0.0005
 _FASTEST_RATE: Final = 0.003
 
-#: More labels than these of a vendor's category teach nothing about other vendors.
+#: Further labels of the same vendor and category teach nothing about other vendors.
 _MOST_COUNTED_LABELS: Final = 50
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a fit continues from its prior.
+    """Hyperparameters of a fit that starts from a prior.
 
-    `epochs` and `learning_rate` are of each of the LSTM's fits; more or faster ones would wipe out
-    the prior. `replayed_weight` and `stacked_weight` are the weights of all generated rows of an
-    LSTM's fit, and of a forest's, where all real rows together weigh 1. `kept_trees` of the forest
-    are the prior's.
+    `epochs` and `learning_rate` apply to each fit of the LSTM; higher values would overwrite the
+    prior. `replayed_weight` (LSTM) and `stacked_weight` (forest) are the total weight of the
+    generated rows, relative to the total weight of the real rows. `kept_trees` of the forest are
+    taken from the prior.
     """
 
     epochs: int
@@ -74,12 +74,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Prior:
-    """Prior knowledge, ready for fits on real rows.
+    """Prior knowledge from which fits on real rows start.
 
     `words` come first in every vocabulary, so that their ids are the same in all. `replayed` and
-    `stacked` are generated sounds beside the real ones in an LSTM's fit, and in a forest's. No
-    labels change the LSTM `general`. The learned LSTM starts from the weights `start`. The rest is
-    the starter's, and None in the generated prior.
+    `stacked` are generated sounds that are added to the real ones in fits of the LSTM and of the
+    forest. `general` is the LSTM that no fit changes. The learned LSTM starts from the weights
+    `start`. The other attributes come from the starter; they are None in the generated prior.
     """
 
     words: tuple[str, ...]
@@ -93,9 +93,9 @@ class Prior:
     review_below: float | None = None
 
     def recipe(self, sounds: LabelledSounds) -> Recipe:
-        """Return how a fit on these labelled sounds continues from here."""
+        """Return the hyperparameters for a fit of this prior on these labelled sounds."""
         if self.forest is None:
-            # Slower than the prior's own rate, which wiped out what it had learned.
+            # Lower than the rate the prior was trained with, which erased what it had learned.
             return Recipe(6, 0.003, replayed_weight=1.0, stacked_weight=2.0)
         growth = max(1.0, _breadth(sounds) / _FEW_LABELS) ** 0.5
         return Recipe(
@@ -108,7 +108,7 @@ class Prior:
 
 
 def _breadth(sounds: LabelledSounds) -> int:
-    """Count labelled sounds, at most `_MOST_COUNTED_LABELS` of each category of a vendor."""
+    """Count labelled sounds, at most `_MOST_COUNTED_LABELS` per vendor and category."""
     _, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     counts = np.bincount(vendor * N_CATEGORIES + sounds.category_indices)
     return int(np.minimum(counts, _MOST_COUNTED_LABELS).sum())
@@ -116,7 +116,7 @@ def _breadth(sounds: LabelledSounds) -> int:
 
 @lru_cache(maxsize=1)
 def generated_prior() -> Prior:
-    """Return the prior that learned the project's generated names; it knows no vendor."""
+    """Return the prior that learned only generated names; it knows no real vendor."""
     from classifier.model.name_lstm import SequenceModel
 
     packed = resources.files("training.prior").joinpath(PRIOR_FILE).read_bytes()
@@ -130,7 +130,7 @@ def generated_prior() -> Prior:
 
 @lru_cache(maxsize=1)
 def starter_prior() -> Prior:
-    """Return the prior that knows what the shipped starter does: generated and public names."""
+    """Return the prior made of the shipped starter, which learned generated and public names."""
     bundle = starter_bundle()
     starter = load_originals(bundle)
     return Prior(

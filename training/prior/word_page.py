@@ -1,9 +1,8 @@
-"""Write the words that speak for a category: ``python -m training.prior.word_page``.
+"""Write the file of words that indicate a category: ``python -m training.prior.word_page``.
 
-For maintainers, after a change of ``naming.toml``. What the sounds of a category are called there
-is evidence of the category in a name, but for the `unspecific` words. An unspecific phrase hides
-the words that it holds: a vocal memo is no vocal.
-`classifier.names.sound_words` reads the page that is written here.
+Maintainers run this after a change of ``naming.toml``. The words for a category's sounds there
+become evidence for the category, except `unspecific` words. Words inside an unspecific phrase do
+not count either: a vocal memo is not a vocal. `classifier.names.sound_words` reads the file.
 """
 
 import textwrap
@@ -16,16 +15,16 @@ from classifier.names.sound_words import LONGEST_ABBREVIATION, PAGE
 from classifier.names.tokens import tokenise
 from training.prior.naming import Naming, load_naming
 
-#: One letter is a note, a channel, a side or a version as often as a sound.
+#: Shortest word. A single letter is as often a note, a channel, a side or a version as a sound.
 _SHORTEST: Final = 2
 
-#: Played once or as a loop: the same words, and tempo and duration decide.
+#: Pairs of one-shot and loop categories, which use the same words; tempo and duration decide.
 _PAIRS: Final = (
     ("bass", "bass-loop"), ("drum", "drum-loop"), ("synth", "synth-loop"),
     ("instruments", "instrumental-loops"),
 )  # fmt: skip
 
-#: The number of a machine is in the names of basses, and of what the machine was made for.
+#: Names of drum machines (808) are also evidence for these; the machines were made for drums.
 _OF_MACHINES: Final = ("drum", "drum-loop")
 
 _HEAD: Final = """\
@@ -35,14 +34,14 @@ _HEAD: Final = """\
 
 
 def main() -> None:
-    """Write the page to where the package looks for it."""
+    """Write the file into the package `classifier.names`."""
     path = str(resources.files("classifier.names").joinpath(PAGE))
     with open(path, "w", encoding="utf-8") as file:
         file.write(page_of(load_naming()))
 
 
 def page_of(naming: Naming) -> str:
-    """Return the page: the words and phrases of each set of categories, then the abbreviations."""
+    """Return the file's text: words and phrases by set of categories, then abbreviations."""
     words: dict[str, set[str]] = defaultdict(set)
     words.update((phrase, set()) for phrase in naming.unspecific if " " in phrase)
     short: dict[str, set[str]] = defaultdict(set)
@@ -59,7 +58,10 @@ def page_of(naming: Naming) -> str:
 
 
 def _read(phrases: Iterable[str], naming: Naming) -> Iterator[str]:
-    """Yield what `tokenise` reads in phrases of plain words, apart and written as one word."""
+    """Yield the tokens of each phrase, separated by spaces and joined to one word.
+
+    Phrases with special tokens (such as numbers) and unspecific phrases are skipped.
+    """
     for phrase in phrases:
         tokens = tokenise(phrase)
         if any(token.startswith("<") for token in tokens) or " ".join(tokens) in naming.unspecific:
