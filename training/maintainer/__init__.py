@@ -1,1 +1,1 @@
-"""What only the maintainers of the starter model run; not in the wheel."""
+"""Commands for the maintainers of the starter model; not part of the wheel."""

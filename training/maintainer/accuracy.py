@@ -12,7 +12,7 @@ from training.maintainer.accuracy_text import as_text
 from training.maintainer.corpus_pair import read_two_tables
 from training.maintainer.measurement import SYSTEMS, Table, measure
 
-#: Between two lines of progress where standard error is not a terminal.
+#: Seconds between two lines of progress if standard error is not a terminal.
 _SECONDS_BETWEEN_LINES: Final = 10.0
 
 
@@ -84,7 +84,7 @@ def main(
 
 
 class _ProgressLine:
-    """Writes progress to standard error: one line that changes, or a line now and then."""
+    """Writes progress to standard error: one updated line on a terminal, else a line at times."""
 
     def __init__(self) -> None:
         self._written = 0.0

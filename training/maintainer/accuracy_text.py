@@ -1,4 +1,4 @@
-"""A measurement by vendor as text for a terminal of 80 columns."""
+"""Format a measurement by vendor as text for a terminal of 80 columns."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ _CAPPED: Final = f", {CAP} of a vendor's category at most"
 
 
 def as_text(measured: Measurement, *, with_mistakes: bool) -> str:
-    """Return the text, `with_mistakes` also the surest ones of the last system."""
+    """Return the text; `with_mistakes` adds the most confident mistakes of the last system."""
     lines: list[str] = []
     for table, result in measured.by_vendor.items():
         capped = _CAPPED if table is Table.NAMES else ""

@@ -9,7 +9,7 @@ import click
 from training.maintainer.corpus_pair import read_two_tables
 from training.runs.from_table import train_bundle
 
-#: Raised with every starter that ships; rows classified by it carry this version.
+#: Increment for every starter that ships. Rows classified by the starter carry this version.
 STARTER_VERSION: Final = "starter-4"
 STARTER_SEED: Final = 0
 

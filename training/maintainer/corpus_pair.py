@@ -1,7 +1,7 @@
-"""Two labelled tables that are tested apart and learned from together.
+"""Two labelled tables that are tested separately and learned together.
 
-One holds names and headers; the other, names alone, of other vendors. A vendor that occurs in both
-has one name here (`vendor_aliases`), so that keeping a vendor out keeps out all of its rows.
+The first contains names and headers, the second only names, of other vendors. A vendor that occurs
+in both gets one name (`vendor_aliases`), so that holding out a vendor holds out all its rows.
 """
 
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ from training.maintainer.vendor_aliases import (
     links_between,
 )
 
-#: A few vendors hold most of a table of names: so many of each vendor's category are tested.
+#: Most tested names per vendor and category, because a few vendors have most of the names.
 CAP: Final = 40
 
-#: All runs draw the same names, whatever their seed.
+#: Fixed seed, so that all runs test the same names whatever their own seed.
 _CAP_SEED: Final = 7
 
-#: MIDI files are no sounds.
+#: MIDI files are not sounds.
 _NO_SOUNDS: Final = (".mid", ".midi")
 
 #: A fit needs two training rows.
@@ -39,10 +39,10 @@ _FEWEST_LEARNED: Final = 2
 
 @dataclass(frozen=True)
 class TwoTables:
-    """Both tables, under one naming of vendors.
+    """Both tables, with the same vendor names.
 
-    `corpus` has names and headers, `names` all the names that may be learned, and `capped` the rows
-    of `names` that are tested.
+    `corpus` has names and headers, `names` all names that may be learned, and `capped` the rows of
+    `names` that are tested.
     """
 
     corpus: LabelledSounds
@@ -56,23 +56,23 @@ class TwoTables:
 
     @property
     def all_sounds(self) -> LabelledSounds:
-        """The sounds of both; of a name in both tables, the one with a header."""
+        """The sounds of both tables; a name in both is taken from the table with headers."""
         known = set(self.corpus.names)
         others = [row for row, name in enumerate(self.names.names) if name not in known]
         return self.corpus.joined(self.names.take(np.array(others, dtype=np.int64)))
 
     @property
     def untested_names(self) -> LabelledSounds:
-        """The other names, which may be pack-mates of the tested ones."""
+        """The names that are not tested; they may be pack-mates of the tested ones."""
         return self.names.take(np.setdiff1d(np.arange(len(self.names)), self.capped))
 
 
 def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     """Read a table of names and headers, and a table of names; see `csv_tables.read_counted`.
 
-    The column ``repo`` of the first links vendors. The rows of the second are grouped by
-    ``vendor_group`` if it is there; names of MIDI files and rows whose column ``in_corpus`` is 1
-    are left out. Raises `TableError` for what is no such table; the message names the lines.
+    The column ``repo`` of the first table links vendors of both. Rows of the second table are
+    grouped by ``vendor_group`` if there is this column; MIDI files and rows with ``in_corpus`` 1
+    are left out. Raises `TableError` if a table is not valid; the message names the lines.
     """
     corpus_source, corpus_table = _read_table(corpus_path, "vendor", "pack")
     names_source, names_table = _read_table(names_path, "vendor_group", "vendor", "pack")
@@ -84,7 +84,7 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
         [*np.unique(corpus.vendors.astype(str)), *np.unique(names.vendors.astype(str))],
         links_between(corpus_table, names_table),
     )
-    # The cap is by the table's own groups, so that linking changes no one else's names.
+    # The cap uses the table's own groups, so that merging aliases does not change the draw.
     drawn = capped_rows(names.vendors, names.category_indices)
     return TwoTables(_renamed(corpus, one_name), _renamed(names, one_name), drawn)
 
@@ -109,7 +109,7 @@ def _sounds_of(table: SoundTable, rows: pd.DataFrame, vendor_column: str | None)
 
 
 def learnable_names(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rows of sounds that the other table does not hold, each name once."""
+    """Return the rows that are sounds and not in the other table, each name once."""
     if IN_CORPUS in rows:
         rows = rows[rows[IN_CORPUS] != "1"]
     notes = rows[column].str.lower().str.endswith(_NO_SOUNDS)
@@ -117,7 +117,7 @@ def learnable_names(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def capped_rows(vendors: NDArray[np.object_], category_indices: NDArray[np.int64]) -> Rows:
-    """Return the rows of at most `CAP` sounds of each vendor's category, ascending."""
+    """Return the rows of at most `CAP` sounds per vendor and category, ascending."""
     rows = pd.DataFrame({"vendor": vendors.astype(str), "category": category_indices})
     shuffled = rows.sample(frac=1, random_state=_CAP_SEED)
     drawn = shuffled.groupby(["vendor", "category"]).head(CAP)
@@ -125,10 +125,7 @@ def capped_rows(vendors: NDArray[np.object_], category_indices: NDArray[np.int64
 
 
 def learning_side(tables: TwoTables, tested: LabelledSounds) -> LabelledSounds:
-    """Return the sounds of both tables that share neither vendor nor name with the tested ones.
-
-    A name in both tables is treated like a name that one table has twice.
-    """
+    """Return the sounds of both tables that share neither vendor nor name with the tested ones."""
     both = tables.corpus.joined(tables.names)
     vendors, names = set(tested.vendors), set(tested.names)
     apart = [
@@ -141,10 +138,10 @@ def learning_side(tables: TwoTables, tested: LabelledSounds) -> LabelledSounds:
 def splits_by_vendor(
     tables: TwoTables, tested: LabelledSounds, n_folds: int, *, seed: int
 ) -> list[Split]:
-    """Return at most `n_folds` folds over the vendors of the tested sounds, each tested once.
+    """Return at most `n_folds` splits by vendor, in which each tested sound is tested once.
 
-    Each fold learns what it may of both tables. Raises `TrainingError` for fewer than two vendors,
-    or too few sounds to learn from without one of them.
+    Each split learns from both tables (`learning_side`). Raises `TrainingError` for fewer than two
+    vendors, or if a split leaves too few sounds to learn.
     """
     if len(set(tested.vendors)) < 2:
         raise TrainingError("accuracy by vendor needs sounds of at least two vendors in each table")

@@ -1,7 +1,8 @@
-"""Three systems on two tables: the published stack, a list of keywords, and ours.
+"""Measure three systems on two tables: the published stack, a list of keywords, and ours.
 
-Each table is tested by vendor, with everything from both tables that may be learned. A third of the
-first table is also drawn at random, of vendors already known, and learned from that table alone.
+Each table is tested by vendor, after learning all permitted rows of both tables. In addition, a
+random third of the first table is tested after learning its other rows, which measures known
+vendors.
 """
 
 from collections.abc import Collection
@@ -20,19 +21,19 @@ from training.maintainer.corpus_pair import TwoTables, splits_by_vendor
 from training.phase_progress import Progress
 from training.prior.pretrained import generated_prior
 
-#: Raised whenever a reader of the old `Measurement.as_dict` would misread the new one.
+#: Incremented when a change of `Measurement.as_dict` would break its readers.
 SCHEMA_VERSION: Final = 1
 
 REFERENCE: Final = "reference"
 KEYWORD: Final = "keyword"
 OURS: Final = "ours"
 
-#: Names of the systems, in the order of every table.
+#: Names of the systems, in the order in which results list them.
 SYSTEMS: Final = (REFERENCE, KEYWORD, OURS)
 
 
 class Table(StrEnum):
-    """The two tables."""
+    """Names of the two tables."""
 
     CORPUS = "corpus"
     NAMES = "names"
@@ -40,9 +41,9 @@ class Table(StrEnum):
 
 @dataclass(frozen=True)
 class TableResult:
-    """Systems on the same tested sounds, which are of `n_vendors` vendors.
+    """Results of the systems on the same tested sounds, which are from `n_vendors` vendors.
 
-    The mistakes are those of the last system.
+    `mistakes` are those of the last system.
     """
 
     n_vendors: int
@@ -50,7 +51,7 @@ class TableResult:
     mistakes: tuple[KindOfMistake, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the results as JSON values."""
         return {
             "n_vendors": self.n_vendors,
             "n_fits": self.systems[-1].n_fits,
@@ -69,9 +70,9 @@ class TableResult:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured.
+    """The results of `measure`.
 
-    `at_random` is None where the first table is not tested, or no system learns.
+    `at_random` is None if the first table is not tested, or if no tested system learns.
     """
 
     seed: int
@@ -101,15 +102,15 @@ def measure(
     reference_batch_size: int,
     progress: Progress,
 ) -> Measurement:
-    """Test the systems on vendors they have not seen, then on some they have.
+    """Test the systems on unseen vendors, then on known vendors.
 
-    Only `tables` are tested; both are learned from. `systems` are names of `SYSTEMS`. But for
-    times, the same seed gives the same figures on one machine. There are no more folds than
-    vendors. Raises `TrainingError` if a table has fewer than two vendors, or too few sounds remain
-    to learn from.
+    Only `tables` are tested; both are learned. `systems` are names from `SYSTEMS`. Except for
+    times, the same seed gives the same results on one machine. There are at most as many folds as
+    vendors. Raises `TrainingError` if a table has fewer than two vendors, or if too few sounds
+    remain to learn.
     """
     tested = {Table.CORPUS: pair.corpus, Table.NAMES: pair.tested_names}
-    # Before the first fit, which takes minutes: a table that cannot be tested is refused here.
+    # Reject a table that cannot be tested before the first fit, which takes minutes.
     splits = {table: splits_by_vendor(pair, tested[table], n_folds, seed=seed) for table in tables}
     compared = _systems(systems, seed, reference_batch_size)
     by_vendor = {
@@ -125,7 +126,7 @@ def measure(
         )
         for table in tables
     }
-    # A list of keywords learns nothing, so no vendor is known to it.
+    # The list of keywords does not learn, so it has no known vendors.
     learning = [system for system in compared if system.name != KEYWORD]
     at_random = None
     if Table.CORPUS in tables and learning:

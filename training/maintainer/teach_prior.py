@@ -1,8 +1,9 @@
-"""Learn the general LSTM that ships: ``python -m training.maintainer.teach_prior``.
+"""Train the general LSTM that ships: ``python -m training.maintainer.teach_prior``.
 
-For maintainers, after a change of ``naming.toml`` or of the generator. Teachers learn different
-generated names, with dropout, so that they make different errors. Their mean is right more often
-than any of them, and a single LSTM learns to predict it (distillation, Hinton et al. 2015).
+Maintainers run this after a change of ``naming.toml`` or of the generator. Several teachers learn
+different generated names, with dropout, so that they make different errors. Their mean prediction
+is more accurate than any single teacher, and one LSTM learns to predict it (distillation, Hinton et
+al. 2015).
 """
 
 import hashlib
@@ -21,22 +22,22 @@ from training.prior.generation import generate_folders, generate_sounds
 from training.prior.naming import load_naming
 from training.prior.pretrained import PRIOR_FILE, PRIOR_SEED
 
-#: Teachers, and the generated sounds of each category that each of them learns. The pupil learns
-#: the names of all. ``docs/decisions/0022`` has the figures of fewer.
+#: Number of teachers, and generated sounds per category that each teacher learns. The pupil learns
+#: the names of all teachers. ``docs/decisions/0022`` compares smaller numbers.
 N_TEACHERS: Final = 6
 TAUGHT_SOUNDS: Final = 1600
 TEACHER_EPOCHS: Final = 8
 PUPIL_EPOCHS: Final = 6
 
-#: A word that fewer generated names hold is an invented one.
+#: A word in fewer generated names is an invented one and gets no place in the vocabulary.
 _FEWEST_NAMES_OF_A_WORD: Final = 3
 
-#: Words of the prior at most: a vocabulary needs room for those of vendors.
+#: Most words of the prior; the vocabulary of a fit also needs room for words of real vendors.
 _MOST_PRIOR_WORDS: Final = 3500
 
 
 def main() -> None:
-    """Learn the generated names and write the prior to where the package looks for it."""
+    """Learn the generated names and write the prior into the package `training.prior`."""
     rows = _taught_rows()
     vocabulary, pupil = _teach(rows)
     pupil.forget_words(len(vocabulary.words))
@@ -49,10 +50,10 @@ def main() -> None:
 
 
 def learned_from() -> str:
-    """Return the hash of names and categories that the page and the generator make.
+    """Return a hash of generated names and categories, which changes with their sources.
 
-    Unlike the rows that are learned, these do not depend on the tokens of names: a tokeniser that
-    reads one generated name in ten thousand differently is no reason to learn anew.
+    These names do not depend on the tokeniser, unlike the rows that are learned: a tokeniser change
+    that affects one generated name in ten thousand is no reason to train again.
     """
     digest = hashlib.sha256()
     sounds = generate_folders(load_naming(), TAUGHT_SOUNDS, seed=PRIOR_SEED)
@@ -70,7 +71,7 @@ def _taught_rows() -> list[LabelledSounds]:
 
 
 def _teach(rows: list[LabelledSounds]) -> tuple[Vocabulary, SequenceModel]:
-    """Fit a teacher on each set of rows, and the pupil on the teachers' mean over all rows."""
+    """Fit a teacher on each set of rows, and the pupil on the teachers' mean for all rows."""
     tokens = [[tokenise(name) for name in sounds.names] for sounds in rows]
     all_tokens = [of_name for of_rows in tokens for of_name in of_rows]
     fitted = Vocabulary.fit(all_tokens, minimum_count=_FEWEST_NAMES_OF_A_WORD)

@@ -1,7 +1,7 @@
 """Merge vendor aliases across two tables, so that no vendor is on both sides of a split.
 
-A pack that a repository holds is called after the repository's owner in one table and after its
-maker in the other. What ties the two names together is where the rows came from.
+For a pack in a repository, the vendor may be the repository's owner in one table and the pack's
+maker in the other. The aliases are linked by the source of their rows.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
-#: Of a table of names: the row is in the other table, too.
+#: Column of the table of names; 1 means that the row is also in the other table.
 IN_CORPUS: Final = "in_corpus"
 
 Link = tuple[str, str]
@@ -19,7 +19,7 @@ Link = tuple[str, str]
 
 @dataclass(frozen=True)
 class GroupedTable:
-    """A table's cells, each row under its line number; its names; what its rows are grouped by."""
+    """A table's cells, indexed by line number, and its columns for names and vendors."""
 
     cells: pd.DataFrame
     name_column: str
@@ -27,9 +27,10 @@ class GroupedTable:
 
 
 def linked_vendors(vendors: Iterable[str], links: Iterable[Link]) -> dict[str, str]:
-    """Return one name for each vendor and each name in a link, the same for all that are linked.
+    """Return a map from each vendor and each name in `links` to the name of its group.
 
-    Links also hold indirectly. `vendors` is in order of preference: the first of a group names it.
+    Names that are linked directly or indirectly form a group. `vendors` is in order of preference:
+    a group is named after its first vendor.
     """
     links = list(links)
     order = list(dict.fromkeys([*vendors, *(name for link in links for name in link)]))
@@ -43,11 +44,11 @@ def linked_vendors(vendors: Iterable[str], links: Iterable[Link]) -> dict[str, s
 
 
 def links_between(corpus: GroupedTable, names: GroupedTable) -> list[Link]:
-    """Return pairs of a vendor of `names` and one of either table that are the same.
+    """Return pairs of aliases: a vendor of `names`, and a vendor of either table.
 
-    `corpus` is linked by ``repo``, also by rows without a category; `names` by ``vendor`` (where
-    rows are grouped by another column), ``source_repo`` and ``in_corpus``. A column that is absent
-    and a cell that is empty give no links.
+    `corpus` is linked by ``repo``, including rows without a category. `names` is linked by
+    ``source_repo``, ``in_corpus``, and ``vendor`` if its rows are grouped by another column. Absent
+    columns and empty cells give no links.
     """
     if corpus.vendor_column is None or names.vendor_column is None:
         return []
@@ -56,7 +57,7 @@ def links_between(corpus: GroupedTable, names: GroupedTable) -> list[Link]:
     holders, sources = _repositories(corpus, "repo"), _repositories(names, "source_repo")
     links += _holding(groups, sources, vendors, holders)
     if IN_CORPUS in names.cells:
-        # Such a row's vendor is known by its repository, or else by its name.
+        # The vendor of such a row is found by its repository, else by the name of its sound.
         by_name = (names.cells[IN_CORPUS] == "1") & ~sources.isin(set(holders) - {""})
         sought = names.cells.loc[by_name, names.name_column]
         links += _holding(groups[by_name], sought, vendors, corpus.cells[corpus.name_column])
@@ -64,7 +65,7 @@ def links_between(corpus: GroupedTable, names: GroupedTable) -> list[Link]:
 
 
 def _repositories(table: GroupedTable, column: str) -> "pd.Series[str]":
-    """Return a column of repositories; GitHub ignores case in their names."""
+    """Return a column of repositories in lower case, because GitHub ignores case."""
     if column not in table.cells:
         return pd.Series("", index=table.cells.index, dtype=object)
     return table.cells[column].str.strip().str.casefold()
@@ -76,7 +77,7 @@ def _holding(
     vendors: "pd.Series[str]",
     held: "pd.Series[str]",
 ) -> list[Link]:
-    """Pair each row's group with the vendors that hold what the row seeks, unless that is empty."""
+    """Pair the groups with the vendors whose `held` equals the row's `sought`; skip empty ones."""
     seeking = pd.DataFrame({"group": groups, "key": sought}).drop_duplicates()
     holding = pd.DataFrame({"vendor": vendors, "key": held}).drop_duplicates()
     both = seeking[seeking["key"] != ""].merge(holding, on="key")
@@ -84,6 +85,6 @@ def _holding(
 
 
 def _agreeing(left: "pd.Series[str]", right: "pd.Series[str]") -> list[Link]:
-    """Pair two columns row by row; an empty name matches no other."""
+    """Return the distinct pairs of two columns, without pairs that contain an empty name."""
     pairs = dict.fromkeys(zip(left, right, strict=True))
     return [pair for pair in pairs if all(pair)]
