@@ -1,4 +1,4 @@
-"""Training: labelled sounds, splits, fits, evaluation, and a bundle at the end.
+"""Training: reads labelled sounds, fits and evaluates models, and publishes a model bundle.
 
-It knows no queue and draws no progress bar; it reports through a callback.
+It depends on no queue and draws no progress bar; progress is reported through a callback.
 """

@@ -8,7 +8,7 @@ class TrainingError(CratesortError):
 
 
 class NamingError(TrainingError):
-    """A page of words (`naming`, `keywords`) that cannot be used; the message names the place."""
+    """``naming.toml`` or ``keywords.toml`` is invalid; the message names the faulty entry."""
 
 
 class MissingExtraError(TrainingError):
@@ -16,16 +16,16 @@ class MissingExtraError(TrainingError):
 
 
 class RunNotOpenedError(TrainingError):
-    """Another run is running, or the schedule's moment has had its run; nothing was begun."""
+    """The run was not started: another one is running, or this scheduled run was already done."""
 
 
 class RunLeaseLostError(TrainingError):
-    """The run was closed by another process, because its lease had ended; it stops."""
+    """The run stops because its lease expired and another process closed it."""
 
 
 class RunTooLongError(TrainingError):
-    """The run has not ended within its time limit; it stops."""
+    """The run stops because it exceeded its time limit."""
 
 
 class DatabaseAwayError(TrainingError):
-    """The database has not answered for as long as the run's lease holds; the run stops."""
+    """The run stops because the database was unreachable for longer than the run's lease."""

@@ -1,4 +1,4 @@
-"""The packages that training needs beside the base install."""
+"""Check that the packages of the optional extra ``[training]`` are installed."""
 
 from importlib.util import find_spec
 from typing import Final
@@ -13,7 +13,7 @@ TRAINING_PACKAGES: Final = (
 
 
 def require_training_extra() -> None:
-    """Raise `MissingExtraError` unless the packages are installed; imports none of them."""
+    """Raise `MissingExtraError` unless all packages are installed, without importing them."""
     missing = [package for package in TRAINING_PACKAGES if find_spec(package) is None]
     if missing:
         raise MissingExtraError(

@@ -1,18 +1,18 @@
-"""How a training run reports its progress."""
+"""The callback through which a training run reports progress."""
 
 from collections.abc import Callable
 
-#: Called with a phase, for the user to read, and how many of its steps are done of how many. Phases
-#: come in a fixed order.
+#: Called with the name of a phase (shown to the user), its finished steps and its total steps.
+#: Phases come in a fixed order.
 Progress = Callable[[str, int, int], None]
 
 
 def no_progress(phase: str, done: int, total: int) -> None:
-    """Report nothing."""
+    """Ignore progress."""
 
 
 def counter(progress: Progress, phase: str, total: int) -> Callable[[], None]:
-    """Return a function that reports one more step of a phase at each call."""
+    """Return a function that reports one more finished step of a phase at each call."""
     done = 0
     progress(phase, done, total)
 

@@ -1,1 +1,1 @@
-"""One training run: its row, its lease, its verdict."""
+"""A training run: its database row, its lease, and the verdict on the new model."""

@@ -1,4 +1,4 @@
-"""The model that serves, and its predictions for sounds that a challenger is measured on."""
+"""The champion (the model in use), and its predictions for sounds that test a challenger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from training.data.from_database import LabelledTables
 from training.data.row_mates import mates_in
 from training.data.splits import Rows
 
-#: In a manifest, of a model that learned labels of the database: nothing of the frozen holdout, so
-#: it may be measured there; or all of them.
+#: Values of ``holdout`` in the manifest of a model that learned labels of the database. `FROZEN`:
+#: it learned no sound of the holdout and may be measured there. `NO_HOLDOUT`: it learned all.
 FROZEN: Final = "frozen"
 NO_HOLDOUT: Final = "none"
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The model that serves; `training` is what its manifest states of its training.
+    """The model in use; `training` is the part of its manifest that describes its training.
 
-    `last_label_id` is the newest entry of the labels' history that it may have learned; None: no
-    training run of this database made it.
+    `last_label_id` is the newest entry of the label history that it may have learned. It is None if
+    the model was not made by a training run of this database.
     """
 
     version: str
@@ -39,11 +39,11 @@ class Champion:
 
     @property
     def vendors(self) -> frozenset[str]:
-        """The vendors whose sounds it may have learned."""
+        """The vendors whose sounds the model may have learned."""
         return vendors_of(self.training)
 
     def rows_not_learned(self, tables: LabelledTables, from_starter: frozenset[str]) -> Rows:
-        """Return the rows of ``tables.learned`` that it has not learned, nor the starter."""
+        """Return the rows of ``tables.learned`` that neither this model nor the starter learned."""
         sounds = tables.learned
         if self.training.get("holdout") not in (FROZEN, NO_HOLDOUT):
             return rows_of_others(sounds, from_starter | self.vendors)
@@ -54,13 +54,16 @@ class Champion:
         return others[is_new[others]]
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
-        """Return the probabilities of each sound's categories; sounds of a folder are mates."""
+        """Return the probability of each category, shape (n_sounds, 12).
+
+        Sounds of one folder are pack-mates.
+        """
         names = sounds.names.tolist()
         return self.classifier.answers(names, sounds.headers, mates_in(sounds)).probabilities
 
 
 def read_champion(connection: Connection) -> Champion:
-    """Load the model that serves; raises `BundleError` if it cannot be loaded."""
+    """Load the model in use; raises `BundleError` if it cannot be loaded."""
     version = bundles.champion_version(connection)
     bundle = starter_bundle() if version is None else bundles.read(connection, version)
     if bundle is None:
@@ -76,7 +79,7 @@ def read_champion(connection: Connection) -> Champion:
 
 
 def starter_vendors() -> frozenset[str]:
-    """Return the vendors whose sounds the starter has learned, and every model fitted from it."""
+    """Return the vendors learned by the starter, and thus by every model fitted from it."""
     return vendors_of(read_manifest(starter_bundle()).training)
 
 
@@ -86,5 +89,5 @@ def vendors_of(training: Mapping[str, Any]) -> frozenset[str]:
 
 
 def rows_of_others(sounds: LabelledSounds, vendors: frozenset[str]) -> Rows:
-    """Return the rows of vendors that are none of these."""
+    """Return the rows whose vendor is not one of these."""
     return np.flatnonzero(~np.isin(sounds.vendors.astype(str), list(vendors)))

@@ -1,8 +1,9 @@
-"""Retraining: from the labels of the database to a challenger and the verdict on it.
+"""Retraining: fit a challenger on the labels of the database and decide whether to promote it.
 
-The challenger starts from what the starter knows and learns the labelled sounds that are not held
-out. It is compared with the champion on those that are, or, where too few are, out of fold on those
-it learns. It is published as a bundle either way; the verdict decides whether it serves.
+The challenger starts from the starter's weights and learns the labelled sounds that are not held
+out. It is compared with the champion on the held-out sounds. If too few are held out, models like
+it are compared out of fold on the learned sounds. The challenger is always published as a bundle;
+the verdict decides whether it goes into use.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ from training.runs.out_of_fold import compare_out_of_fold, groups_of
 from training.runs.promotion_gate import judge
 from training.runs.result import RunResult
 
-#: What became of the new model, for people.
+#: Verdicts as text for reports and the terminal.
 VERDICTS: Final = {
     RunVerdict.PROMOTED: "promoted: it serves now",
     RunVerdict.KEPT: "not promoted: the model that serves stays",
@@ -53,16 +54,16 @@ def retrain_labels(
 ) -> RunResult:
     """Train a challenger of this version from the database's labels, and judge it.
 
-    The seed is that of folds, fits and the gate's draws. Before anything is fitted `announce` is
-    told what there is, a line at a time. Raises `TrainingError` for no labels or labels of one
-    category, and `BundleError` if the champion cannot be loaded to compare with, or the engines
-    disagree about the challenger.
+    `seed` is used for folds, fits and the draws of the promotion gate. Before the first fit,
+    `announce` is called with each line of a summary of the labels. Raises `TrainingError` if there
+    are no labels or all have the same category. Raises `BundleError` if the champion cannot be
+    loaded, or if the inference engines disagree about the challenger.
     """
-    # First, because it is quick and may end the run.
+    # First, because this is quick and may fail.
     with reading(database) as connection:
         champion = read_champion(connection)
     progress("reading labels", 0, 1)
-    # Their number is not known. Reporting each chunk lets the run be stopped there.
+    # The number of labels is unknown. Progress is reported for each chunk, so a run can stop there.
     tables = read_labelled(database, on_chunk=lambda _: progress("reading labels", 0, 1))
     progress("reading labels", 1, 1)
     _require_labels(tables)
@@ -78,9 +79,9 @@ def retrain_labels(
     for line in _summary(tables, len(compared) if is_held_out else None, new_to_champion):
         announce(line)
     announce("loading TensorFlow")
-    # TensorFlow takes seconds to load: labels that cannot be learned are refused before.
+    # Labels that cannot be learned were rejected above: TensorFlow takes seconds to load.
     fitter = StackFitter(starter_prior(), seed=seed)
-    # Before the fit of the model that is published: each fit changes the LSTM of those before it.
+    # Before the fit of the published model, because each fit overwrites the LSTM of earlier ones.
     decision = None
     if not is_held_out:
         decision = compare_out_of_fold(
@@ -168,7 +169,7 @@ def _require_labels(tables: LabelledTables) -> None:
 def _summary(
     tables: LabelledTables, n_compared: int | None, new_to_champion: Rows
 ) -> Iterator[str]:
-    """Yield what there is to learn from and to compare on, and what is lacking."""
+    """Yield lines about the sounds to learn, the sounds to compare on, and what is missing."""
     learned = tables.learned
     counts = {name: count for name, count in learned.per_category().items() if count}
     yield (

@@ -1,4 +1,4 @@
-"""Training from a table in a file: measure on unseen vendors and at random, fit on all, publish."""
+"""Training from a table file: measure by vendor and at random, fit on all sounds, publish."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,17 +25,17 @@ from training.runs.champion import Champion, read_champion, rows_of_others
 from training.runs.promotion_gate import judge
 from training.runs.result import RunResult
 
-#: Folds of the measurement by vendor: every vendor is tested once.
+#: Most folds of the measurement by vendor; every vendor is tested once.
 N_OUTER_FOLDS: Final = 5
 
 
 @dataclass(frozen=True)
 class BesideChampion:
-    """Models like the new one and the champion, on the same sounds.
+    """Models like the new one compared with the champion, on the same sounds.
 
-    They are the sounds tested by vendor (without vendors: at random), of vendors that the champion
-    does not list as learned; it may know one by another name. Both evaluations are None if there
-    are none. `gate` is the promotion gate's reason.
+    The sounds are those tested by vendor (or at random, if there is one vendor), except for vendors
+    that the champion lists as learned. It may have learned a vendor under another name. Both
+    evaluations are None if no such sounds are left. `gate` is the promotion gate's reason.
     """
 
     champion_version: str
@@ -47,10 +47,11 @@ class BesideChampion:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """A published bundle and how good models like it are.
+    """A published bundle, and the evaluations of models like it.
 
-    `by_vendor` tests each sound with a model that never saw its vendor. It is None with one vendor.
-    `random_split` tests a third of the rows, of known vendors. `beside` is None without a champion.
+    `by_vendor` tests each sound with a model that had not learned its vendor; it is None if there
+    is one vendor. `random_split` tests a random third of the rows. `beside` is None if there was no
+    champion to compare with.
     """
 
     bundle: bytes
@@ -69,15 +70,15 @@ def train_bundle(
     ungrouped: str | None = None,
     champion: Champion | None = None,
 ) -> TrainingOutcome:
-    """Train and measure; publish a model fitted on all sounds.
+    """Publish a model fitted on all sounds, with measurements of models fitted without test rows.
 
-    Other models than the published one are measured, fitted without the rows they are tested on:
-    vocabulary, weights, scaler and out-of-fold stacking included. The same sounds and seed give the
-    same bundle on one machine. Raises `TrainingError` for no labels or labels of one category, and
-    `BundleError` if the engines disagree about the trained models.
+    The measured models are fitted completely without the rows they are tested on, including
+    vocabulary, row weights, scaler and stacking. The same sounds and seed give the same bundle on
+    one machine. Raises `TrainingError` if there are no labels or all have the same category, and
+    `BundleError` if the inference engines disagree about the trained models.
     """
     sounds.require_two_categories()
-    # TensorFlow takes seconds to load: sounds that cannot be trained on are refused before.
+    # Sounds that cannot be trained on were rejected above: TensorFlow takes seconds to load.
     fitter = StackFitter(generated_prior(), seed=seed)
     system = System("cratesort", "cratesort", fitter.fit, fitter.n_epochs)
 
@@ -151,9 +152,9 @@ def train_from_table(
     seed: int,
     progress: Progress,
 ) -> RunResult:
-    """Train from a table that was read (`csv_tables.read_counted`), as a training run.
+    """Train from a table read by `csv_tables.read_counted`, as the work of a training run.
 
-    Raises what `train_bundle` raises.
+    Raises the same errors as `train_bundle`.
     """
     with reading(database) as connection:
         champion = read_champion(connection)
@@ -166,7 +167,7 @@ def train_from_table(
         champion=champion,
     )
     with reading(database) as connection:
-        # This run reads no labels of the database.
+        # This run reads no labels of the database, so it keeps the id of the latest run that did.
         last_label_id = training_runs.learned_label_id(connection)
     sizes = {
         "rows": counts.rows,

@@ -1,6 +1,6 @@
 """The heartbeat of a training run: a thread that renews the run's lease while the run computes.
 
-It never stops the computation and is never waited for: the run checks it between two steps.
+The thread does not interrupt the computation; the run calls `Heartbeat.check` between steps.
 """
 
 import threading
@@ -14,15 +14,16 @@ from db.registry import training_runs
 from db.registry.training_runs import OpenRun
 from training.errors import DatabaseAwayError, RunLeaseLostError, RunTooLongError
 
-#: The row is updated with the run's stage at most this often.
+#: Seconds between two checks of the lease and of the run's stage.
 _STAGE_SECONDS: Final = 1.0
 
 
 class Heartbeat:
-    """Renews a run's lease while the block lasts, and reports when it is lost.
+    """Context manager that renews a run's lease and detects its loss.
 
-    The lease is renewed after a third of it; a database that is away is tried again every second.
-    The lease of a run that exceeds its time limit is not renewed, so that others may close it.
+    The lease is renewed after a third of its duration. If the database is unreachable, renewal is
+    tried again every second. If a run exceeds its time limit, its lease is no longer renewed, so
+    that other processes can close the run.
     """
 
     def __init__(
@@ -45,18 +46,19 @@ class Heartbeat:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        # Not for longer: a frozen database must not keep a process from stopping.
+        # With a timeout, because a query to a frozen database must not prevent the process's exit.
         self._thread.join(_STAGE_SECONDS)
 
     def report_stage(self, stage: str) -> None:
-        """Set what is being computed; the row shows it within a second."""
+        """Set the current stage, which is written to the run's row within a second."""
         self._stage = stage
 
     def check(self) -> None:
-        """Return if the run may continue.
+        """Return normally if the run may continue.
 
-        Raises `RunLeaseLostError` if the run is closed, `DatabaseAwayError` if the lease could not
-        be renewed in time, and `RunTooLongError`.
+        Raises `RunLeaseLostError` if the run was closed, `RunTooLongError` if it exceeded its time
+        limit, and `DatabaseAwayError` if the lease could not be renewed in time. Any other error of
+        a renewal is raised again.
         """
         moment = time.monotonic()
         if self._lost:
@@ -97,7 +99,7 @@ class Heartbeat:
             if not held:
                 self._lost = True
                 return
-            # The time before the query: the lease is at least as long as we assume.
+            # Use the time before the query, so that the lease lasts at least as long as we assume.
             self._renewed, self._fault, written = began, None, stage
 
     def _renew(self, stage: str | None) -> bool:

@@ -1,9 +1,9 @@
-"""Comparing champion and challenger where nothing is held out: on the owner's own labels.
+"""Compare champion and challenger out of fold, for a library without a holdout.
 
-A small library has too few packs to keep some from every model. Instead the labelled sounds are
-dealt into folds by folder, or by name where there are few folders; a model fitted to the other
-folds answers for each. What is measured is how the new model does on further sounds of this
-library; it says nothing of another vendor's.
+A small library has too few packs to hold some out from every model. Instead, its labelled sounds
+are split into folds by folder, or by name if there are few folders. Each fold is predicted by a
+model fitted on the other folds. The result estimates accuracy on further sounds of this library,
+not on sounds of other vendors.
 """
 
 import posixpath
@@ -26,15 +26,15 @@ from training.runs.promotion_gate import GateDecision, judge
 
 _N_FOLDS: Final = 3
 
-#: Of more sounds one fold alone is tested: each costs a fit.
+#: With more sounds than this only one fold is tested, because each fold needs a fit.
 _MOST_OF_ALL_FOLDS: Final = 2_000
 
 
 def groups_of(sounds: LabelledSounds) -> tuple[NDArray[np.object_], str]:
-    """Return what no fold may tear apart, a text for each sound, and what such a group is called.
+    """Return each sound's group, which no fold may split, and the word for such a group.
 
-    Folders where there are enough of them, else names but for their numbers: takes of one sound
-    are right or wrong together.
+    Groups are folders if there are at least `FEWEST_PACKS`. Otherwise they are names without their
+    numbers, because takes of one sound are right or wrong together.
     """
     if len(set(sounds.folders)) >= FEWEST_PACKS:
         return sounds.folders, "folder"
@@ -55,12 +55,12 @@ def compare_out_of_fold(
     seed: int,
     progress: Progress,
 ) -> GateDecision:
-    """Compare on those `rows` of the sounds that the champion has not learned.
+    """Compare champion and challenger on `rows`, the sounds that the champion has not learned.
 
     Parameters
     ----------
     champion : callable
-        Returns its probabilities, shape (n_sounds, 12), for all of the sounds.
+        Returns the champion's probabilities for sounds, shape (n_sounds, 12).
     """
     groups, unit = groups_of(sounds)
     n_groups = len(set(groups[rows]))

@@ -1,8 +1,8 @@
-"""The gate: whether a challenger may replace the champion.
+"""The promotion gate: decide whether a challenger may replace the champion.
 
-Both predict the same held-out sounds. The challenger is promoted only if macro precision and macro
-F1 do not fall, no category with enough sounds falls by more than a margin, and a paired bootstrap
-over *packs* confirms the difference. It draws packs, where McNemar's test would compare sounds,
+Both predict the same sounds. The challenger is promoted only if macro precision and macro F1 do not
+fall, no category with enough sounds loses more F1 than a margin, and a paired bootstrap over
+*packs* confirms the difference. Packs are drawn instead of single sounds (as in McNemar's test),
 because the sounds of a pack are right or wrong together: a hundred takes of one snare are one piece
 of evidence, not a hundred.
 """
@@ -17,25 +17,25 @@ from classifier.categories import N_CATEGORIES
 from training.data.holdout import FEWEST_PACKS, FEWEST_SOUNDS, is_enough
 from training.evaluation.metrics import Evaluation, evaluate
 
-#: A category with at least so many held-out sounds may not lose more F1 than the margin.
+#: A category with at least this many compared sounds must not lose more F1 than the margin.
 ENOUGH_SUPPORT: Final = 20
 CATEGORY_MARGIN: Final = 0.05
 
-#: Draws of the bootstrap, and the share of them that must favour the challenger (one-sided 5 %).
+#: Draws of the bootstrap, and the share of draws the challenger must win (one-sided 5 %).
 _DRAWS: Final = 2000
 _CONFIDENCE: Final = 0.95
 
-#: A smaller fall may be rounding.
+#: A fall up to this size is treated as a rounding error.
 _EPSILON: Final = 1e-9
 
 
 @dataclass(frozen=True)
 class GateDecision:
-    """What the gate decided, with a reason of one sentence and figures.
+    """The gate's decision, with a reason of one sentence and figures.
 
-    Both evaluations are of the same sounds, and None where there are too few. `share_better` is the
-    share of the bootstrap's draws of packs in which the challenger has the higher macro F1.
-    `is_proven` is False where there was too little to decide either way.
+    Both evaluations are on the same sounds; they are None if there are too few. `share_better` is
+    the share of bootstrap draws in which the challenger has the higher macro F1. `is_proven` is
+    False if there were too few sounds to decide.
     """
 
     promote: bool
@@ -55,14 +55,14 @@ def judge(
     seed: int,
     unit: str = "pack",
 ) -> GateDecision:
-    """Compare two models' predictions for the same held-out sounds.
+    """Compare two models' predictions for the same sounds, which neither of them has learned.
 
     Parameters
     ----------
     category_indices : ndarray of shape (n_sounds,), int64
-        The truth.
+        The true categories.
     packs : ndarray of shape (n_sounds,), object
-        `str` of vendor and pack; the bootstrap draws whole packs. `unit` is what they are called.
+        `str` that identifies a pack; the bootstrap draws whole packs. The reason calls them `unit`.
     champion, challenger : ndarray of shape (n_sounds, 12), float32
         Probabilities.
     """
@@ -113,7 +113,10 @@ def _share_better(
     challenger: NDArray[np.float32],
     seed: int,
 ) -> float:
-    """Return in how many draws of packs, with replacement, the challenger's macro F1 is higher."""
+    """Return the share of draws of packs, with replacement, in which the challenger's F1 is higher.
+
+    F1 is macro F1 over the categories in a draw.
+    """
     _, pack = np.unique(packs.astype(str), return_inverse=True)
     n_packs = int(pack.max()) + 1
     draws = np.random.default_rng(seed).multinomial(
@@ -122,7 +125,7 @@ def _share_better(
     scores = []
     for probabilities in (champion, challenger):
         predicted = probabilities.argmax(axis=1)
-        # The counts that F1 is made of, by pack and category.
+        # F1's counts by pack and category: true positives, actual sounds, predicted sounds.
         right, true, positive = (np.zeros((n_packs, N_CATEGORIES)) for _ in range(3))
         np.add.at(right, (pack, truth), predicted == truth)
         np.add.at(true, (pack, truth), 1)

@@ -8,12 +8,12 @@ from db.states import RunVerdict
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run computed, to be stored as a whole.
+    """The result of a run, which is stored in one transaction.
 
-    `version` and `bundle` are of the new model; `bundle` is None if there is none. `sizes` counts
-    sounds (labelled, held out, by category, ...) and `metrics` measures champion and challenger,
-    both as JSON values. `reason` explains the verdict in one line. `last_label_id` is the newest
-    entry of the labels' history that was read.
+    `version` and `bundle` belong to the new model; `bundle` is None if there is no new model.
+    `sizes` has counts of sounds (labelled, held out, by category, ...) and `metrics` the
+    evaluations, both as JSON values. `reason` explains the verdict in one line. `last_label_id` is
+    the newest entry of the label history that was read.
     """
 
     version: str
@@ -31,5 +31,5 @@ class RunResult:
 
     @property
     def promote(self) -> bool:
-        """Whether `bundle` is to serve."""
+        """Whether `bundle` should become the model in use."""
         return self.verdict == RunVerdict.PROMOTED

@@ -1,9 +1,9 @@
-"""A training run from its row to its verdict: opened, kept alive, ended in one transaction.
+"""Perform a training run: open its row, renew its lease, and write its result in one transaction.
 
-A run that is killed leaves a row that other processes close when its lease ends, and nothing else:
-the bundle, its promotion, the verdict and the report are written together or not at all.
+The bundle, its promotion, the verdict and the report are written together or not at all. A killed
+run leaves only its row, which other processes close when its lease has expired.
 
-Importing this module needs no ``[training]`` extra.
+This module can be imported without the ``[training]`` extra.
 """
 
 import contextlib
@@ -33,21 +33,22 @@ from training.phase_progress import Progress, no_progress
 from training.runs.lease_heartbeat import Heartbeat
 from training.runs.result import RunResult
 
-#: Between two tries to write a run's end to a database that is away.
+#: Seconds between two attempts to write a run's result to an unreachable database.
 _RETRY_SECONDS: Final = 1.0
 
-#: As a shell reports a program ended by SIGTERM.
+#: Exit status that a shell reports for a program ended by SIGTERM.
 _TERMINATED: Final = 128 + signal.SIGTERM
 
-#: TensorFlow's errors may hold a whole graph.
+#: Longest reason of a failed run; an error of TensorFlow may contain a whole graph.
 _REASON_CHARACTERS: Final = 1_000
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that ended: its row, and what the work computed.
+    """A finished run: its row, and the result of its work.
 
-    The row's verdict counts: a champion that changed during the run is not replaced.
+    Use the verdict of the row. It differs from the result's if the champion changed during the run,
+    because the new champion is then not replaced.
     """
 
     run: TrainingRun
@@ -55,12 +56,12 @@ class FinishedRun:
 
 
 class RunWork(Protocol):
-    """What a run computes; it calls `progress` between two steps, which may raise to stop it."""
+    """The work of a run; it calls `progress` between steps, which may raise to stop the work."""
 
     def __call__(
         self, database: Engine, *, version: str, seed: int, progress: Progress
     ) -> RunResult:
-        """Return a result of this version."""
+        """Compute and return a result with this version."""
         ...
 
 
@@ -75,17 +76,17 @@ def perform(
     time_limit_seconds: float,
     progress: Progress = no_progress,
 ) -> FinishedRun:
-    """Do a piece of work as a training run.
+    """Perform `work` as a training run.
 
-    `slot` is the schedule's moment, None by hand. Without a heartbeat for `lease_seconds` the run
-    counts as dead. `progress` is called with what the work reports.
+    `slot` identifies a scheduled run; it is None for a run started by hand. Without a heartbeat for
+    `lease_seconds` the run's lease expires. `progress` gets the progress of the work.
 
-    Raises RunNotOpenedError: another run is running, or the slot was used; nothing was begun.
-    Raises RunLeaseLostError: the run counted as dead; nothing of it was kept.
-    Raises DatabaseAwayError: the database was away for longer than the lease.
-    Raises RunTooLongError when the time limit is over.
-    Raises BaseException: whatever ended the work; the run is closed as failed, with one line that
-    says why.
+    Raises RunNotOpenedError if another run is running or the slot was used; nothing was started.
+    Raises RunLeaseLostError if the lease expired and the run was closed; no result is kept.
+    Raises DatabaseAwayError if the database was unreachable for longer than the lease.
+    Raises RunTooLongError if the time limit was exceeded.
+    Any other exception of `work` is raised again, after the run was closed as failed with a reason
+    of one line.
     """
     with database.begin() as connection:
         opened = training_runs.open_run(
@@ -121,7 +122,7 @@ def perform(
             heartbeat.report_stage("writing the result")
             return _finish(database, opened, result, patience_seconds=lease_seconds)
     except DatabaseAwayError:
-        raise  # closing the row would wait for the database again; the lease closes the run
+        raise  # do not wait for the database again; the run is closed when its lease expires
     except BaseException as error:
         if not isinstance(error, Exception):
             let_go(database)
@@ -142,7 +143,7 @@ def _not_opened(connection: Connection, why: NotOpened, slot: str | None) -> Run
 def _finish(
     database: Engine, run: OpenRun, result: RunResult, *, patience_seconds: float
 ) -> FinishedRun:
-    """Write everything in one transaction; retry for a while if the database is away."""
+    """Write the result in one transaction; retry for a while if the database is unreachable."""
     report = None
     if result.report_html is not None:
         report = gzip.compress(result.report_html.encode("utf-8", "backslashreplace"), mtime=0)
@@ -168,7 +169,7 @@ def _finish(
 
 
 def _write(connection: Connection, run: OpenRun, result: RunResult, report: bytes | None) -> None:
-    # First, so that no one else promotes between our look at the champion and our promotion.
+    # First, so that no other process promotes a model between our read and our promotion.
     bundles.lock_promotions(connection)
     champion = bundles.champion_version(connection)
     if result.promote and champion != run.champion:
@@ -193,7 +194,7 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
     )
     if not closed:
         if training_runs.was_done_by(connection, run.id, run.token):
-            return  # an earlier try committed, and its confirmation was lost
+            return  # an earlier attempt was committed, but its confirmation was lost
         raise RunLeaseLostError(
             f"training run {run.id} was closed before its end, because its lease had ended; "
             "nothing of it is kept"
@@ -215,7 +216,7 @@ def _close_failed(database: Engine, run: OpenRun, reason: str) -> None:
     except Exception as error:
         if not is_away(error):
             raise
-        # The end of its lease closes it.
+        # The run is closed when its lease expires.
 
 
 def _reason(error: BaseException) -> str:
@@ -230,10 +231,10 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _terminated_as_exit() -> Iterator[None]:
-    """Turn SIGTERM into an exit that closes the run, unless it is handled already."""
+    """Turn SIGTERM into `SystemExit`, so that the run is closed, unless a handler is installed."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield  # a worker's child has a handler of its own, with the same effect
+        yield  # a worker's child has its own handler with the same effect
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
