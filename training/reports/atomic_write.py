@@ -1,4 +1,4 @@
-"""Writing reports to a folder: each file whole, or not at all."""
+"""Write report files atomically."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import tempfile
 
 from training.errors import TrainingError
 
-#: Who may read a report is up to the user's umask.
+#: File mode before the user's umask, which decides who may read a report.
 _MODE = 0o666
 
 
@@ -15,7 +15,10 @@ class ReportError(TrainingError):
 
 
 def require_writable(folder: str) -> None:
-    """Make the folder if needed and try a write, before minutes of work; raises `ReportError`."""
+    """Create the folder if needed and check that it is writable, before minutes of work.
+
+    Raises `ReportError` if not.
+    """
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -25,10 +28,10 @@ def require_writable(folder: str) -> None:
 
 
 def write_whole(path: str, content: bytes) -> None:
-    """Write a file as a whole or not at all; raises `ReportError`."""
+    """Write a file atomically; raises `ReportError` if it cannot be written."""
     part = f"{path}.part"
     try:
-        # Not tempfile's 0600: reports are shared.
+        # Not tempfile, which creates files with mode 0600: reports are shared.
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _MODE)
         try:
             with os.fdopen(fd, "wb") as file:
@@ -37,7 +40,7 @@ def write_whole(path: str, content: bytes) -> None:
                 os.fsync(fd)
             os.replace(part, path)
         except OSError:
-            with contextlib.suppress(OSError):  # the folder itself may be gone
+            with contextlib.suppress(OSError):  # the folder may have been deleted
                 os.unlink(part)
             raise
     except OSError as error:

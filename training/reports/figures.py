@@ -1,6 +1,6 @@
-"""Figures of reports, each as SVG for the page and as PNG beside it.
+"""Figures of reports, each as an SVG element for the HTML page and as a PNG file.
 
-Narrow enough for a phone. On the page their colours are CSS variables, for light and dark screens.
+They are narrow enough for a phone. In the SVG, colours are CSS variables for light and dark mode.
 """
 
 import io
@@ -21,7 +21,7 @@ from classifier.categories import CATEGORIES
 from training.data.dataset import displayed
 from training.evaluation.metrics import Evaluation
 
-#: Colours of a PNG, and the variable for each on a page (``templates/page.html.j2``).
+#: Colours of a PNG, and the CSS variable for each of them (``templates/page.html.j2``).
 _INK: Final = "#1b1f24"
 _SOFT: Final = "#57606a"
 _LINE: Final = "#d7dce1"
@@ -40,17 +40,17 @@ _VARIABLES: Final = {
 _WIDTH_INCHES: Final = 4.8
 _LONGEST_NAME: Final = 30
 
-#: Marks above and below a letter; hardly a script stacks more.
+#: Unicode categories of combining marks, and most marks kept per letter; few scripts stack more.
 _MARKS: Final = ("Mn", "Me")
 _MOST_MARKS: Final = 2
 
-#: Up to so many distinct values are drawn one by one.
+#: Up to this many distinct values, a histogram has one bar per value.
 _FEW_VALUES: Final = 10
 
-#: Any: matplotlib types this as a dictionary of its three hundred names.
+#: Typed as Any, because matplotlib's type is a dictionary of its three hundred option names.
 _STYLE: Final[Any] = {
-    **mpl.rcParamsDefault,  # and not what a file matplotlibrc in the current folder says
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same drawing on every machine
+    **mpl.rcParamsDefault,  # ignore a file matplotlibrc in the current folder
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so drawings are equal on all machines
     "font.size": 8.5,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
@@ -64,7 +64,7 @@ _STYLE: Final[Any] = {
     "ytick.color": _LINE,
     "xtick.labelcolor": _SOFT,
     "ytick.labelcolor": _INK,
-    # A name may hold a $, which is no formula.
+    # A $ in a name does not start a formula.
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "cratesort",
@@ -73,7 +73,7 @@ _STYLE: Final[Any] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure twice: as an ``<svg>`` element for a page, and as a PNG file's bytes."""
+    """A figure as an ``<svg>`` element for a page, and as the bytes of a PNG file."""
 
     svg: str
     png: bytes
@@ -81,13 +81,13 @@ class Drawing:
 
 def _drawn(draw: Callable[[Figure], None], height_inches: float) -> Drawing:
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # A vendor's name in a script the font lacks: boxes in the PNG, letters on the page.
+        # Letters that the font lacks are boxes in the PNG; the browser draws them in the SVG.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        # Not pyplot: it keeps every figure alive, and looks for a screen.
+        # Not pyplot, which keeps every figure in memory and looks for a display.
         figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
         draw(figure)
         png, svg = io.BytesIO(), io.BytesIO()
-        # Without date and version: equal figures are equal bytes.
+        # No date and version, so that equal figures have equal bytes.
         figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
@@ -95,9 +95,9 @@ def _drawn(draw: Callable[[Figure], None], height_inches: float) -> Drawing:
 
 
 def _for_page(svg: str) -> str:
-    """Turn an SVG file into an element that can be one of several on a page.
+    """Convert an SVG file to an element for a page with several drawings.
 
-    Only tags are changed: a vendor may be called like a colour.
+    Only tags are changed, because a vendor's name may look like a colour.
     """
     element = re.sub("<[^>]*>", lambda tag: _tag_for_page(tag[0]), svg[svg.index("<svg") :])
     element = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", element, count=1)
@@ -106,7 +106,8 @@ def _for_page(svg: str) -> str:
 
 def _tag_for_page(tag: str) -> str:
     tag = re.sub(r' xmlns(:\w+)?="[^"]*"', "", tag)
-    # Element ids must be unique per page. Hashes of the content may be shared; numbers may not.
+    # Element ids must be unique per page, so numbered ids are removed. Ids that are hashes of the
+    # content stay: elements with the same id are equal.
     tag = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", tag)
     tag = tag.replace("'DejaVu Sans'", "system-ui, sans-serif")
     for colour, variable in _VARIABLES.items():
@@ -120,7 +121,7 @@ def _remove_frame(axes: Any) -> None:
 
 
 def bars(named_counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
-    """Draw counts as horizontal bars in the order given; the last of `most` sums up the rest."""
+    """Draw counts as at most `most` horizontal bars, in the order given; the last is the rest."""
     items = list(named_counts)
     if len(items) > most:
         rest = items[most - 1 :]
@@ -144,7 +145,8 @@ def bars(named_counts: Sequence[tuple[str, int]], *, most: int = 30) -> Drawing:
 def histograms(columns: Mapping[str, NDArray[np.float64]]) -> Drawing:
     """Draw how often each value occurs, one panel per column of shape (n_stated,).
 
-    A few values get a bar each; many positive ones are binned on a logarithmic scale.
+    A column with at most `_FEW_VALUES` distinct values gets one bar per value. Otherwise its
+    positive values are binned on a logarithmic scale.
     """
 
     def draw(figure: Figure) -> None:
@@ -171,7 +173,7 @@ def histograms(columns: Mapping[str, NDArray[np.float64]]) -> Drawing:
 
 
 def _brief(value: float) -> str:
-    """Return 44,100 as 44.1k."""
+    """Format a number with a unit prefix: 44,100 as 44.1k."""
     for unit, name in ((1e6, "M"), (1e3, "k")):
         if value >= unit:
             return f"{value / unit:.4g}{name}"
@@ -179,7 +181,7 @@ def _brief(value: float) -> str:
 
 
 def comparison(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
-    """Draw macro precision, macro F1 and accuracy of several systems; the last one stands out."""
+    """Draw macro precision, macro F1 and accuracy of systems; the last one is highlighted."""
     measures = ("macro_precision", "macro_f1", "accuracy")
     names = [shorten(name) for name, _ in evaluations]
     colours = [_OTHER] * (len(names) - 1) + [_MARK]
@@ -200,7 +202,7 @@ def comparison(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
 
 
 def learning_curves(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Drawing:
-    """Draw lines over epochs, one panel per title; in each the last line stands out."""
+    """Draw lines over epochs, one panel per title; the last line of a panel is highlighted."""
 
     def draw(figure: Figure) -> None:
         for axes, (title, lines) in zip(
@@ -219,7 +221,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Draw
 
 
 def confusion(evaluation: Evaluation) -> Drawing:
-    """Draw the confusion matrix: rows are the truth, shades the shares of the row."""
+    """Draw the confusion matrix: rows are true categories, shades are shares of the row."""
     counts = np.array(evaluation.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     places = range(len(CATEGORIES))
@@ -255,7 +257,7 @@ def _square(corner: tuple[float, float], **look: Any) -> Any:
 
 
 def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
-    """Draw accuracy against confidence, one panel per system; larger points are more sounds."""
+    """Draw accuracy against confidence, one panel per system; point size shows the sounds."""
     n_columns = min(3, max(2, len(evaluations)))
     n_rows = -(-len(evaluations) // n_columns)
 
@@ -289,10 +291,10 @@ def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
 
 
 def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a name that can be drawn, cut to the longest length.
+    """Return a name that is safe to draw, with at most `longest` characters.
 
-    A vendor's name may hold bytes that are no text, control characters, and marks stacked so high
-    that it would be drawn in the row of another.
+    Invalid UTF-8 and control characters are escaped. Stacks of combining marks are cut, because
+    they would overlap other rows.
     """
     shown, marks = [], 0
     for character in displayed(name[: 4 * longest]):

@@ -1,7 +1,7 @@
-"""HTML reports: one file each, with everything in it and nothing fetched.
+"""HTML reports: each is one self-contained file that loads no other resources.
 
-Names of vendors are untrusted text: the template engine escapes everything, and the page also
-forbids scripts and fetches.
+Names of vendors are untrusted text. The template engine escapes everything, and the page also
+forbids scripts and network requests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from training.evaluation.metrics import Evaluation
 from training.reports import figures
 from training.reports.figures import Drawing
 
-#: No reason for a verdict is longer; the name of a vendor may be.
+#: Longest text on a page. Reasons for a verdict are shorter; a vendor's name may be longer.
 _LONGEST_TEXT: Final = 500
 
 
 def render(template: str, **content: Any) -> str:
-    """Render a file of ``training/reports/templates``; a name that `content` lacks is an error.
+    """Render a template from ``training/reports/templates``; an undefined variable is an error.
 
-    Every text in `content` is untrusted: what cannot be shown is escaped, and a long one cut.
+    Every text in `content` is untrusted: it is escaped, and cut if it is long.
     """
     environment = Environment(
         loader=PackageLoader("training.reports"),
@@ -47,7 +47,7 @@ def _finalize(value: Any) -> Any:
 
 
 def _inline(drawing: Drawing) -> Markup:
-    # Our own drawing, in which matplotlib has escaped what is text.
+    # The SVG is our own, and matplotlib has escaped its texts.
     return Markup(drawing.svg)  # noqa: S704
 
 
@@ -67,11 +67,11 @@ def render_training_report(
 ) -> str:
     """Return the page of a retraining run.
 
-    Both evaluations are of the same sounds, and None where there were too few; `is_out_of_fold`
-    says that these are the library's own, and the challenger's answers of models that had not
-    learned them. Mappings among `sizes` become tables by category. `by_evidence` has the fields of
-    `training.fit.reliability.KindReliability`. `run` has the run's version, verdict, reason and
-    date.
+    Both evaluations are on the same sounds; they are None if there were too few. `is_out_of_fold`
+    means that the sounds are not held out: the challenger's predictions come from similar models
+    that had not learned them. Mappings in `sizes` become tables by category. `by_evidence` has the
+    fields of `training.fit.reliability.KindReliability`. `run` has the run's `version`, `verdict`,
+    `reason` and date (`created`).
     """
     models: list[tuple[str, Evaluation]] = []
     if challenger is not None and champion is not None:
@@ -108,13 +108,13 @@ def render_table_report(
 ) -> str:
     """Return the page of a training run from a table; see `render_training_report`.
 
-    `champion` is measured beside `by_vendor`.
+    `champion` is the evaluation of the model in use, on tested sounds of vendors new to it.
     """
     models = [("vendors already known (random split)", random_split)]
     if champion is not None:
         models.append(("the champion (no vendor that it lists as learned)", champion))
     if by_vendor is not None:
-        # Last, where the figures highlight it.
+        # Last, because figures highlight the last system.
         models.append(("vendors never seen", by_vendor))
     return _training_page(
         models,
@@ -137,7 +137,7 @@ def _training_page(
     by_evidence: Sequence[Mapping[str, Any]],
     **content: str,
 ) -> str:
-    """Render evaluations of models; with `compared`, of two on the same sounds."""
+    """Render evaluations of models; `compared` means two models on the same sounds."""
     return render(
         "training.html.j2",
         counts={name: value for name, value in sizes.items() if not isinstance(value, Mapping)},

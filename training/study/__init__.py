@@ -1,1 +1,1 @@
-"""The comparison of the published method with ours, on a table."""
+"""The comparison of the published method with ours on a user's table."""

@@ -1,4 +1,4 @@
-"""Our system without a part of what it reads, on the fits of the whole one."""
+"""Ablations: our system without a part of its inputs, using the fits of the complete system."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from training.fit.stack_fit import FittedModels, StackFitter
 
 @dataclass(frozen=True)
 class _Alone:
-    """Fitted models that are shown no pack-mates, and perhaps no headers.
+    """Fitted models that predict without pack-mates and, unless `headers`, without headers.
 
-    Their forest has learned to do without either, so none is fitted.
+    The forest was also fitted on rows without these inputs, so no new forest is needed.
     """
 
     models: FittedModels
@@ -31,10 +31,10 @@ class _Alone:
 
 
 def ablations(fitter: StackFitter) -> list[System]:
-    """Return systems that use what `fitter` has just fitted to the same sounds.
+    """Return systems that reuse the models which `fitter` last fitted to the same sounds.
 
-    The first sees only names. The two that need another forest than the whole system's fit one; no
-    LSTM is fitted.
+    The first system is "name only". None of them fits an LSTM; "header only" and "no general LSTM"
+    each fit a forest.
     """
 
     def alone(*, headers: bool) -> Callable[..., _Alone]:

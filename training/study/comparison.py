@@ -1,8 +1,8 @@
-"""The study: five systems on identical splits, by vendor and at random.
+"""The study: compare five systems on identical splits, by vendor and at random.
 
-By vendor is the headline: no vendor is on both sides, as when a new one arrives. The random split
-is the published one, of vendors already known: a third is held out, the rest divided 80 to 20 into
-rows to learn from and rows to validate on.
+The split by vendor is the main result: no vendor is on both sides, as when a new vendor arrives.
+The random split is the published one and measures known vendors: a third of the rows is tested, and
+the rest is divided 80 to 20 into training and validation rows.
 """
 
 from dataclasses import asdict, dataclass
@@ -33,13 +33,13 @@ from training.study.row_findings import (
 )
 from training.study.table_profile import Analysis, analyse
 
-#: Raised whenever a reader of the old `Study.as_dict` would misread the new one.
+#: Incremented when a change of `Study.as_dict` would break its readers.
 SCHEMA_VERSION: Final = 1
 
-#: Of the rows that are not held out, as published.
+#: Share of validation rows among the rows that are not tested, as published.
 _VALIDATION_SHARE: Final = 0.2
 
-#: What is told of each fold.
+#: Metrics in the JSON of each fold.
 _OF_FOLDS: Final = ("n_sounds", "accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 #: A fit needs two training rows; with five sounds the random split leaves exactly two.
@@ -51,13 +51,13 @@ ALMOST_ONE_VENDOR: Final = "without the largest vendor there are too few sounds 
 
 @dataclass(frozen=True)
 class Study:
-    """What a study measured.
+    """The results of a study.
 
-    `by_vendor` is over all sounds, each predicted by models that had not seen its vendor. If it was
-    skipped, it is empty, `n_folds` is 0 and `by_vendor_skipped` says why. Our system is the last.
-    `ablations` are our system without a part of what it reads, on the splits of `headline`; so are
-    the mistakes, which are our system's, and the suspected labels. `lstm_epochs` are those of the
-    reference LSTM on the random split.
+    `by_vendor` tests all sounds, each predicted by models that had not seen its vendor. If it was
+    skipped, it is empty, `n_folds` is 0 and `by_vendor_skipped` is the reason. Our system is the
+    last of `by_vendor` and `at_random`. `ablations` are our system without a part of its inputs.
+    They, our system's `surest_mistakes` and the suspected labels are measured on the splits of
+    `headline`. `lstm_epochs` are measured on the reference LSTM of the random split.
     """
 
     seed: int
@@ -75,12 +75,12 @@ class Study:
 
     @property
     def headline(self) -> tuple[SystemResult, ...]:
-        """The results by vendor; where they were skipped, those at random."""
+        """The results by vendor; if they were skipped, those of the random split."""
         return self.by_vendor or self.at_random
 
     @property
     def ablated_split(self) -> str:
-        """What `ablations` were measured on, in words."""
+        """A description of the vendors on which `ablations` were measured."""
         return "vendors never seen" if self.by_vendor else "vendors already known"
 
     def as_dict(self) -> dict[str, Any]:
@@ -128,8 +128,8 @@ def run_study(
 ) -> Study:
     """Compare the five systems on a table with these counts.
 
-    But for times, the same seed gives the same study on one machine. There are no more folds than
-    vendors. Raises `TrainingError` for too few sounds, or sounds of one category.
+    Except for times, the same seed gives the same study on one machine. There are at most as many
+    folds as vendors. Raises `TrainingError` if there are too few sounds, or only one category.
     """
     sounds.require_two_categories()
     if len(sounds) < _FEWEST_SOUNDS:
@@ -189,7 +189,7 @@ def _five_systems(seed: int, stack: PublishedStack, ours: StackFitter) -> list[S
 def _vendor_folds(
     sounds: LabelledSounds, ungrouped: str, n_folds: int, seed: int
 ) -> tuple[list[Fold], str | None]:
-    """Return the folds, or none and why there are none; `ungrouped` for sounds in one group."""
+    """Return the folds by vendor, or no folds and a reason; `ungrouped` is that for one vendor."""
     if len(set(sounds.vendors)) == 1:
         return [], ungrouped
     folds = vendor_folds(sounds.vendors, sounds.category_indices, n_folds, seed=seed)

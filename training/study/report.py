@@ -1,4 +1,4 @@
-"""A study on disk: the page, its figures, and every number as JSON."""
+"""Write a study to disk: an HTML page, its figures, and all numbers as JSON."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from training.reports.html import render
 from training.study.comparison import Study
 from training.study.table_profile import stated_numbers
 
-#: The published figures on 32,929 private rows: accuracy and macro F1 of validation rows, in the
-#: order of the systems and without ours.
+#: Published accuracy and macro F1 on validation rows (32,929 private rows), in the order of the
+#: systems, without ours.
 PUBLISHED: Final = ((0.88, 0.74), (0.94, 0.91), (0.95, 0.92), (0.96, 0.93))
 
 _COLUMN_TITLES: Final = {
@@ -32,9 +32,9 @@ def write_report(
 ) -> list[str]:
     """Write ``report.html``, ``metrics.json`` and the figures; return their names, the page last.
 
-    Each file is written whole or not at all. The page comes last: where it is new, all files are.
-    `source` is the table's name on the page, `created` the date there. Raises `ReportError` if the
-    disk is full or the folder is gone.
+    Each file is written atomically. The page is written last, so a new page means that all files
+    are new. `source` is the table's name on the page, `created` the date. Raises `ReportError` if a
+    file cannot be written, for example to a full disk.
     """
     drawings = draw_study(study, sounds)
     page = render(
@@ -58,7 +58,7 @@ def write_report(
 
 
 def draw_study(study: Study, sounds: LabelledSounds) -> dict[str, Drawing]:
-    """Draw a study's figures, by name."""
+    """Return a study's figures by name."""
     analysis = study.analysis
     drawings = {
         "rows": figures.bars(

@@ -1,4 +1,4 @@
-"""A study sound by sound: its predictions, accuracy by vendor, labels that may be wrong."""
+"""Findings of a study per sound and vendor: predictions, accuracy, labels that may be wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Results = Sequence[SystemResult]
 
 @dataclass(frozen=True)
 class VendorAccuracy:
-    """How many of a vendor's sounds each system gets right, by the system's name."""
+    """Each system's accuracy on the sounds of a vendor, by the system's name."""
 
     vendor: str
     sounds: int
@@ -28,9 +28,10 @@ class VendorAccuracy:
 
 @dataclass(frozen=True)
 class SuspectedLabel:
-    """A sound that our system is sure is of another category, as `agreeing` others answer.
+    """A sound whose label may be wrong: our system confidently predicts another category, `answer`.
 
-    `alike` sounds are suspected of which the vendor's names differ by numbers alone, itself one.
+    `agreeing` is the number of other systems with the same prediction. `alike` counts suspected
+    sounds of the vendor, including this one, whose names differ only by numbers.
     """
 
     name: str
@@ -43,7 +44,7 @@ class SuspectedLabel:
 
 
 def vendor_accuracies(sounds: LabelledSounds, results: Results) -> tuple[VendorAccuracy, ...]:
-    """Return each vendor's accuracy, the largest vendor first."""
+    """Return the accuracy on each vendor's sounds, the largest vendor first."""
     tested = sounds.take(results[0].tested)
     names, vendor = np.unique(tested.vendors.astype(str), return_inverse=True)
     counts = np.bincount(vendor)
@@ -67,11 +68,12 @@ def vendor_accuracies(sounds: LabelledSounds, results: Results) -> tuple[VendorA
 def suspected_labels(
     sounds: LabelledSounds, results: Results, name_only: SystemResult
 ) -> tuple[SuspectedLabel, ...]:
-    """Return the sounds whose labels deserve a second look, the most suspect first.
+    """Return the sounds whose labels may be wrong, the most suspicious first.
 
-    As in confident learning (Northcutt et al. 2021), our system, which is the last and has not
-    learned the sound, must be as sure of the other category as it is, in the mean, of the sounds
-    with that label; and so it must be by the name alone, for a folder's other names may mislead.
+    The rule follows confident learning (Northcutt et al. 2021). Our system (the last of `results`),
+    which has not learned the sound, must predict another category with at least its mean confidence
+    for sounds with that label. The predictions from names alone (`name_only`) must do so, too,
+    because other names of the folder may mislead the system.
     """
     tested = sounds.take(results[-1].tested)
     truth, answers = tested.category_indices, results[-1].probabilities.argmax(axis=1)
@@ -116,7 +118,7 @@ def _usual_confidence(
 
 
 def prediction_columns(results: Results) -> list[str]:
-    """Return the columns of `prediction_rows`."""
+    """Return the column names of `prediction_rows`."""
     systems = [result.system.name for result in results]
     answers = [column for name in systems for column in (name, f"{name}_confidence")]
     return ["split", "fold", "file", "vendor", "truth", *answers]
@@ -125,7 +127,7 @@ def prediction_columns(results: Results) -> list[str]:
 def prediction_rows(
     sounds: LabelledSounds, splits: Mapping[str, Results]
 ) -> Iterator[dict[str, str | int]]:
-    """Yield a row for each tested sound of each split: the truth, and each system's answer."""
+    """Yield a row for each tested sound: its true category and each system's prediction."""
     for split, results in splits.items():
         if not results:
             continue

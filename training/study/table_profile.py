@@ -1,4 +1,4 @@
-"""What a table of labelled sounds holds, before any model sees it."""
+"""Statistics of a table of labelled sounds, computed without a model."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from classifier.model.header_features import HEADER_COLUMNS, SAMPLE_TYPES
 from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds, displayed, header_values
 
-#: The columns of `header_values` that are numbers.
+#: The numeric columns of `header_values`.
 _NUMBERS: Final = tuple(name.removeprefix("log_") for name in HEADER_COLUMNS[:-1])
 
 NOT_STATED: Final = "not stated"
@@ -20,7 +20,7 @@ NOT_STATED: Final = "not stated"
 
 @dataclass(frozen=True)
 class HeaderStatistics:
-    """One number of the headers, over the sounds that state it; `std` is of a sample (n - 1)."""
+    """Statistics of a header value over the sounds that have it; `std` is the sample's (n - 1)."""
 
     column: str
     stated: int
@@ -35,10 +35,10 @@ class HeaderStatistics:
 
 @dataclass(frozen=True)
 class CategoryRows:
-    """How much of the table is of one category, and of how many vendors.
+    """The number of sounds and vendors of one category.
 
-    `largest_vendor_share` is the largest vendor's share of its sounds, 0 without sounds. A category
-    of a single vendor cannot be learned for others, nor be tested with that vendor known.
+    `largest_vendor_share` is the largest vendor's share of these sounds, 0 if there are none. If
+    all sounds are from one vendor, a split by vendor can learn or test the category, but not both.
     """
 
     category: str
@@ -49,7 +49,7 @@ class CategoryRows:
 
 @dataclass(frozen=True)
 class VendorRows:
-    """How much of the table is one vendor's; `vendor` is as it may be shown."""
+    """The number of sounds and categories of one vendor; `vendor` is safe to display."""
 
     vendor: str
     sounds: int
@@ -58,13 +58,14 @@ class VendorRows:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a table holds.
+    """Statistics of a table.
 
-    `rows` of the file, those `labelled`, of these the `duplicates` of a name, and the `sounds` that
-    are left. `grouped_by` describes what tells vendors apart, "" where nothing does. `nulls` counts
-    by column how many of the sounds have no value there. `categories` has all twelve;
-    `sample_types` starts with the commonest and includes `NOT_STATED`; `headers` has the numbers
-    that are stated anywhere; `vendors` starts with the largest.
+    `rows` counts the rows of the file, `labelled` those with a category, `duplicates` the labelled
+    rows that repeat a name, and `sounds` the rows that are left. `grouped_by` describes what
+    distinguishes vendors, "" if nothing does. `nulls` counts the sounds without a value, by column.
+    `categories` has all twelve. `sample_types` starts with the most frequent and includes
+    `NOT_STATED`. `headers` has the columns with at least one value. `vendors` starts with the
+    largest.
     """
 
     rows: int
@@ -79,12 +80,12 @@ class Analysis:
     vendors: tuple[VendorRows, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON values."""
+        """Return the statistics as JSON values."""
         return asdict(self)
 
 
 def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
-    """Count and measure a table of at least one sound."""
+    """Compute the statistics of a table with at least one sound."""
     names, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
     # Rows are vendors, columns categories.
     crossed = np.zeros((len(names), N_CATEGORIES), dtype=np.int64)
@@ -117,12 +118,12 @@ def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
 
 
 def stated_numbers(sounds: LabelledSounds) -> dict[str, NDArray[np.float64]]:
-    """Return the numbers that headers state, by column; columns that state none are left out."""
+    """Return the known header values by column; columns without any value are left out."""
     columns: dict[str, NDArray[np.float64]] = {}
     for name, column in zip(_NUMBERS, header_values(sounds.headers).T, strict=False):
         values = column[~np.isnan(column)]
         if len(values):
-            # float32 logarithms keep large whole numbers only nearly.
+            # Large integers are not exact after a float32 logarithm.
             columns[name] = values if name == "duration_seconds" else np.rint(values)
     return columns
 
