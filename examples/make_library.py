@@ -2,13 +2,12 @@
 
     python examples/make_library.py DIR
 
-Seven fictional vendors, each with its own way of naming, all twelve categories, and the containers
-and encodings a marketplace receives. Every sound is synthesised here (see `synthesis`), so the
-library may be copied, published and kept in a test. ``DIR/MANIFEST.csv`` holds the truth.
-A second run touches nothing that is there already.
+The library has seven fictional vendors, each with its own naming style, all twelve categories, and
+the containers and encodings that a marketplace receives. Every sound is synthesised (`synthesis`,
+`vendors`), so the library may be copied, published and used in tests. ``DIR/MANIFEST.csv`` contains
+the true categories. A second run does not change files that are already there.
 
-Not here: the sounds themselves (`vendors`) and anything of cratesort. Only numpy and
-soundfile are needed.
+Only numpy and soundfile are needed, not cratesort.
 """
 
 import csv
@@ -28,19 +27,13 @@ CONTAINERS = {".wav": "WAV", ".aif": "AIFF", ".flac": "FLAC", ".ogg": "OGG", ".m
 
 
 def render(pack: Pack, entry: Entry) -> bytes:
-    """Play `entry` and encode it as its file name and its pack ask.
-
-    Returns
-    -------
-    bytes
-        A whole audio file.
-    """
+    """Return the audio file of `entry`, in the format of its file extension and its pack."""
     name, _, play = entry
-    # Seeded by the name: a sound stays as it is when others are added around it.
+    # Seeded by the name, so that a sound does not change when others are added.
     noise_source = np.random.default_rng(zlib.crc32(name.encode()))
     frames = level(play(Studio(pack.sample_rate_hz, noise_source)))[:, np.newaxis]
     if pack.channels == 2:
-        # The right ear hears it 9 ms later, which is all that makes it wide.
+        # Delay the right channel by 9 ms for a stereo effect.
         frames = np.hstack([frames, np.roll(frames, round(0.009 * pack.sample_rate_hz), axis=0)])
     container = CONTAINERS[os.path.splitext(name)[1].lower()]
     subtype = pack.subtype
@@ -52,10 +45,10 @@ def render(pack: Pack, entry: Entry) -> bytes:
 
 
 def sounds_same(path: Path, encoded: bytes) -> bool:
-    """Tell whether `path` already holds this sound, so that it need not be touched.
+    """Return whether `path` already contains this sound.
 
-    Decoded frames are compared, not bytes: an Ogg stream carries a random serial number and a
-    float WAV the time at which it was written.
+    Decoded frames and file sizes are compared, not bytes: an Ogg stream contains a random serial
+    number, and a float WAV the time at which it was written.
     """
     try:
         before, before_hz = soundfile.read(path)
@@ -67,14 +60,14 @@ def sounds_same(path: Path, encoded: bytes) -> bool:
 
 
 def make_library(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Write the sounds and their manifest below `folder`.
+    """Write the sounds and their manifest to `folder`.
 
     Yields
     ------
     path : Path
-        One sound.
+        The file of a sound.
     written : bool
-        False when it was there already; its modification time is then untouched.
+        False if the file already had this sound and was not changed.
     """
     manifest = io.StringIO()
     truth = csv.writer(manifest, lineterminator="\n")
@@ -93,7 +86,7 @@ def make_library(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def main() -> int:
-    """Make the library that the command line asks for and say so in one line."""
+    """Make the library in the folder given on the command line; print a summary of one line."""
     if len(sys.argv) != 2:
         sys.stderr.write("usage: python examples/make_library.py DIR\n")
         return 2

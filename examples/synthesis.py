@@ -1,8 +1,8 @@
-"""Small synthesised instruments: what the example library is played on.
+"""Small synthesised instruments for the example library.
 
-Here: one-shots (kick, bass, pad, voice, riser ...) as waveforms, and `Studio.loop`, which plays
-them on a grid of sixteenths. Not here: names, folders and files (`make_library`).
-Only numpy; nothing here is meant to be realistic, but everything is meant to be heard.
+`Studio` renders one-shots (kick, bass, pad, voice, riser, ...) as waveforms, and `Studio.loop`
+plays them on a grid of sixteenths. The sounds are audible but not meant to be realistic. Only numpy
+is needed.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Mono, float64, nominally within -1 .. 1; `Studio.loop` and `make_library` level it.
+#: Mono samples, float64. `Studio.loop` and `make_library` scale them with `level`.
 Waveform = NDArray[np.float64]
 
-#: The first three resonances of a sung vowel in hertz, after Peterson and Barney (1952).
+#: The first three formants of a sung vowel in hertz, after Peterson and Barney (1952).
 FORMANTS_HZ = {"ah": (730, 1090, 2440), "ee": (270, 2290, 3010), "oh": (570, 840, 2410)}
 
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -27,20 +27,20 @@ def pitch_hz(note: str) -> float:
 
 
 def level(wave: Waveform, peak: float = 0.8) -> Waveform:
-    """Scale `wave` so that its loudest point is `peak`."""
+    """Return `wave` scaled to a peak amplitude of `peak`."""
     return wave * float(peak / np.max(np.abs(wave)))
 
 
 @dataclass(frozen=True)
 class Studio:
-    """Instruments that share one sample rate and one source of noise.
+    """Instruments with one sample rate and one source of noise.
 
     Parameters
     ----------
     sample_rate_hz : int
-        Of every waveform it plays.
+        Sample rate of all waveforms.
     noise_source : numpy.random.Generator
-        Seeded by the caller: the same seed plays the same sounds.
+        Seeded by the caller; the same seed gives the same sounds.
     """
 
     sample_rate_hz: int
@@ -52,16 +52,17 @@ class Studio:
         Parameters
         ----------
         bars : int
-            Bars of four quarters.
+            Bars of four quarter notes.
         bpm : int
-            Quarters a minute.
+            Quarter notes per minute.
         *parts : tuple of (Waveform, str)
-            A sound and its pattern in sixteenths, repeated until the loop is full.
+            A sound and its pattern in sixteenths, which is repeated to fill the loop.
 
         Returns
         -------
         ndarray of shape (n_frames,), float64
-            A tail that outlasts the loop rings on at its start, so that it repeats without a gap.
+            The end of a sound that is longer than the loop wraps to the start, so that the loop
+            repeats without a gap.
         """
         n_frames = round(bars * 240 / bpm * self.sample_rate_hz)
         mix = np.zeros(n_frames)
@@ -87,7 +88,7 @@ class Studio:
         return 0.7 * level(rattle) + 0.5 * np.sin(2 * np.pi * 190 * t) * np.exp(-t / 0.03)
 
     def clap(self) -> Waveform:
-        """Play three quick bursts of noise and the room after them."""
+        """Play three quick bursts of noise with some reverberation."""
         t = self._times(0.3)
         hands = np.sum([(t > at) * np.exp(-(t - at) / 0.008) for at in (0.0, 0.012, 0.025)], axis=0)
         room = (t > 0.03) * 0.5 * np.exp(-t / 0.07)
@@ -99,7 +100,7 @@ class Studio:
         return 0.5 * level(self._band(self._noise(seconds), 6_500, 16_000) * fall)
 
     def tom(self, floor_hz: float = 90.0) -> Waveform:
-        """Play a drum skin: a slower, higher kick."""
+        """Play a tom: a slower, higher kick."""
         t = self._times(0.5)
         return self._glide(floor_hz * (1 + 0.6 * np.exp(-t / 0.05))) * np.exp(-t / 0.13)
 
@@ -122,14 +123,14 @@ class Studio:
         return self.lead(note, seconds) * np.exp(-self._times(seconds) / 0.09)
 
     def pad(self, notes: str, seconds: float = 2.0) -> Waveform:
-        """Play a slow chord of soft tones; `notes` are parted by spaces."""
+        """Play a slow chord of soft tones; `notes` are separated by spaces."""
         pitches = [pitch_hz(note) for note in notes.split()]
         voices = [self._saw(hz * detune, seconds) for hz in pitches for detune in (0.997, 1.003)]
         chord = self._band(np.sum(voices, axis=0), 60, 1_800)
         return level(chord * self._swell(seconds, seconds / 4))
 
     def string(self, note: str, seconds: float = 1.2) -> Waveform:
-        """Play a plucked string: noise, averaged a little more at every turn (Karplus-Strong)."""
+        """Play a plucked string: noise, averaged further in every period (Karplus-Strong)."""
         turn = self.noise_source.uniform(-1, 1, round(self.sample_rate_hz / pitch_hz(note)))
         turns = []
         for _ in range(round(seconds * self.sample_rate_hz) // len(turn) + 1):
@@ -138,7 +139,7 @@ class Studio:
         return level(np.concatenate(turns)[: round(seconds * self.sample_rate_hz)])
 
     def keys(self, notes: str, seconds: float = 1.0) -> Waveform:
-        """Play an electric piano: each sine is shaken by a second one that dies away first."""
+        """Play an electric piano by frequency modulation; the modulation decays first."""
         t = self._times(seconds)
         shake = 1.5 * np.exp(-t / 0.15)
         turns = [2 * np.pi * pitch_hz(note) * t for note in notes.split()]
@@ -153,7 +154,7 @@ class Studio:
         return level((tone + breath) * self._swell(seconds, 0.12))
 
     def voice(self, note: str, vowel: str = "ah", seconds: float = 0.6) -> Waveform:
-        """Sing a vowel: a sawtooth heard through the resonances of a throat."""
+        """Sing a vowel: a sawtooth with vibrato, filtered by the formants of the vowel."""
         t = self._times(seconds)
         cords = self._glide(pitch_hz(note) * (1 + 0.01 * np.sin(2 * np.pi * 5.5 * t)), saw=True)
         spectrum, hz = self._spectrum(cords)
@@ -163,22 +164,22 @@ class Studio:
     # Effects
 
     def riser(self, seconds: float = 3.0) -> Waveform:
-        """Play noise and a tone that climb to the drop."""
+        """Play noise and a tone that rise in volume; the tone also rises in pitch."""
         climb = self._times(seconds) / seconds
         tone = self._glide(110 * 2 ** (4 * climb), saw=True)
         return level((0.4 * tone + self._band(self._noise(seconds), 1_000, 9_000)) * climb**2)
 
     def impact(self, seconds: float = 1.5) -> Waveform:
-        """Play a boom with a cloud of dust behind it."""
+        """Play a boom with a decaying burst of noise."""
         dust = self._band(self._noise(seconds), 40, 2_500) * np.exp(-self._times(seconds) / 0.3)
         return level(self.kick(seconds, floor_hz=32) + 0.5 * level(dust))
 
     def wind(self, seconds: float = 2.0) -> Waveform:
-        """Play noise that comes and goes."""
+        """Play noise that swells and fades."""
         gusts = 1 + 0.7 * np.sin(2 * np.pi * self._times(seconds) / seconds)
         return level(self._band(self._noise(seconds), 200, 1_200) * gusts)
 
-    # What the instruments are made of
+    # Building blocks of the instruments
 
     def _times(self, seconds: float) -> Waveform:
         return np.arange(round(seconds * self.sample_rate_hz)) / self.sample_rate_hz

@@ -1,14 +1,11 @@
-"""The catalogue of the example library: who made which sound, and how it is played.
-
-Not here: how an instrument sounds (`synthesis`) and how a file is written (`make_library`).
-"""
+"""The catalogue of the example library: the packs, their sounds, and how each one is played."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from synthesis import Studio, Waveform
 
-#: A name, its category, and how a studio plays it.
+#: A file name, its category, and the function that plays the sound on a studio.
 Entry = tuple[str, str, Callable[[Studio], Waveform]]
 
 HALVES = "x.......x......."
@@ -21,18 +18,16 @@ RUN = "x..x..x.x..x..x."
 
 @dataclass(frozen=True)
 class Pack:
-    """Sounds of one vendor that were delivered in one encoding.
+    """Sounds of one vendor with the same encoding.
 
     Parameters
     ----------
     folder : str
-        Vendor and pack, below the library.
+        Path of the pack in the library, usually vendor and pack.
     subtype : str
-        libsndfile's name of the encoding; a container that cannot hold it uses its own default.
+        libsndfile's name of the encoding; a container that does not support it uses its default.
     sample_rate_hz, channels : int
-        Of every sound of the pack.
-    entries : list of Entry
-        The sounds.
+        Format of every sound of the pack.
     """
 
     folder: str
@@ -42,7 +37,7 @@ class Pack:
     entries: list[Entry]
 
 
-# Set by hand, two lines a sound: a formatter would make five of them and hide the score.
+# Formatted by hand with two lines per sound: the formatter would use five, which are hard to read.
 # fmt: off
 PACKS = [
     Pack("Nova Vector/Growl Theory", "PCM_24", 44_100, 1, [
