@@ -20,7 +20,7 @@ with quiet():
 # Its warnings about tracing would interrupt the progress display of a run.
 tf.get_logger().setLevel("ERROR")
 
-#: As published.
+#: Layer sizes as published.
 EMBEDDING_SIZE: Final = 25
 LSTM_UNITS: Final = 100
 

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from classifier.categories import N_CATEGORIES
 from training.data.dataset import LabelledSounds, header_values
 
-#: As published.
+#: Hyperparameters as published.
 TFIDF_TERMS: Final = 5_000
 FOREST_TREES: Final = 200
 VOCABULARY: Final = 500

@@ -19,7 +19,7 @@ N_EXAMPLES: Final = 3
 
 @dataclass(frozen=True)
 class Example:
-    """One mistake."""
+    """A sound that the model predicted wrongly."""
 
     name: str
     vendor: str

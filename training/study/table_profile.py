@@ -87,7 +87,7 @@ class Analysis:
 def analyse(sounds: LabelledSounds, counts: TableCounts) -> Analysis:
     """Compute the statistics of a table with at least one sound."""
     names, vendor = np.unique(sounds.vendors.astype(str), return_inverse=True)
-    # Rows are vendors, columns categories.
+    # One row per vendor, one column per category.
     crossed = np.zeros((len(names), N_CATEGORIES), dtype=np.int64)
     np.add.at(crossed, (vendor, sounds.category_indices), 1)
     return Analysis(
