@@ -33,10 +33,10 @@ def category_index(category: str) -> int:
 
 
 def category_named(text: str) -> str | None:
-    """Return the category that a text names in some spelling, None for no category.
+    """Return the category that a text names in any accepted spelling; None if it names none.
 
-    Capitals, signs between words, a plural and the ways to write "and" do not matter:
-    ``Stems & MIDI`` and ``stems_n_midi`` are one.
+    Case, punctuation, plurals and the spelling of "and" are ignored: ``Stems & MIDI`` and
+    ``stems_n_midi`` name the same category.
     """
     return _BY_SPELLING.get(_letters(text))
 
@@ -46,7 +46,7 @@ def _letters(text: str) -> str:
 
 
 def _spellings(category: str) -> set[str]:
-    """Return the letters of each spelling of a category."""
+    """Return every accepted spelling of a category, without punctuation."""
     words = [
         ("n", "and", "") if word == "n" else (singular := _singular(word), f"{singular}s")
         for word in category.split("-")

@@ -28,7 +28,7 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-#: The file could not be opened, so its size and time of now are not known.
+#: Codes of files that could not be opened: their current size and modification time are unknown.
 NOT_OPENED: Final = frozenset(
     {
         ErrorCode.MISSING_FILE,
@@ -51,9 +51,9 @@ class CratesortError(Exception):
 
 
 class SoundError(CratesortError):
-    """A fault of the file: recorded as a row with `code` and the message, never retried.
+    """A fault of the file, recorded as a row with `code` and `message` and never retried.
 
-    The message states what was expected and what came, in words the user can act on.
+    The message states what was expected and what was found, in words the user can act on.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:

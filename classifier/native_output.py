@@ -1,4 +1,4 @@
-"""Silencing libraries written in C, which write to descriptors 1 and 2 past Python's streams."""
+"""Silence C libraries that write to descriptors 1 and 2 directly, bypassing Python's streams."""
 
 import contextlib
 import ctypes
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what is written to descriptors 1 and 2, also by other threads, for one short call."""
+    """Discard output to descriptors 1 and 2, including that of other threads; for short calls."""
     saved = []
     try:
         for descriptor in (1, 2):
@@ -34,5 +34,5 @@ def quiet() -> Iterator[None]:
 
 @functools.cache
 def _c_library() -> ctypes.CDLL:
-    """Return the process's own symbols; loading them is the slowest step here."""
+    """Return the process's C library; cached because loading it is the slowest step here."""
     return ctypes.CDLL(None)

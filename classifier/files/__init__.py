@@ -1,1 +1,1 @@
-"""A path that nobody vouches for, opened safely."""
+"""Safe handling of untrusted file paths and names."""

@@ -1,8 +1,8 @@
-"""The file names by which a walk finds sounds; does not load libsndfile."""
+"""Extensions of audio files, by which a walk finds sounds; does not load libsndfile."""
 
 from typing import Final
 
-#: By container, lower case, no dot.
+#: Extensions of each container, in lower case and without the dot.
 EXTENSIONS: Final[dict[str, frozenset[str]]] = {
     "WAV": frozenset({"wav", "wave", "bwf", "rf64", "bw64"}),
     "AIFF": frozenset({"aif", "aiff", "aifc", "afc"}),
@@ -15,17 +15,17 @@ EXTENSIONS: Final[dict[str, frozenset[str]]] = {
     "MIDI": frozenset({"mid", "midi", "rmi", "kar"}),
 }
 
-#: All of them.
+#: Extensions of all containers.
 AUDIO_EXTENSIONS: Final = frozenset().union(*EXTENSIONS.values())
 
-#: Audio that is not read yet, and that a walk tells apart from what is no audio at all.
+#: Extensions of unsupported audio formats; a walk distinguishes them from files that are not audio.
 UNREAD_AUDIO_EXTENSIONS: Final = frozenset(
     {"3ga", "8svx", "aac", "aax", "ac3", "alac", "amr", "ape", "asf", "dff", "dsf", "dts"}
     | {"m4a", "m4b", "m4p", "m4r", "mka", "mpc", "ra", "rcy", "rex", "rx2", "sd2", "shn", "svx"}
     | {"tta", "voc", "weba", "wma", "wv"}
 )
 
-#: Prefix of the files that macOS writes beside others on foreign discs.
+#: Prefix of the AppleDouble files that macOS writes beside others on foreign file systems.
 MACOS_LEFTOVER: Final = b"._"
 
 
@@ -40,6 +40,6 @@ def is_named_like_midi(name: str) -> bool:
 
 
 def extension_of(name: bytes) -> str:
-    """Return what follows the last dot of a base name in lower case; empty where none does."""
+    """Return the extension of a base name in lower case and without the dot; empty if there is none."""
     stem, _, extension = name.rpartition(b".")
     return extension.lower().decode("latin-1") if stem else ""

@@ -1,35 +1,35 @@
-r"""One reversible text for any file name the kernel can hold, and safe ways to show it.
+r"""A reversible text encoding of file paths, and safe ways to print them.
 
 A POSIX path is bytes without NUL; a database column and a JSON message hold Unicode text. Names
-that are valid UTF-8 (nearly all) stand as they are. A byte that is not, is written ``\xNN``; a
-literal backslash that would read like such an escape is itself written ``\x5c``. The mapping is
-one to one: two files never share a row, and any row leads back to its file.
+that are valid UTF-8 (nearly all) are kept unchanged. An undecodable byte is written ``\xNN``; a
+literal backslash that would read like such an escape is itself written ``\x5c``. The mapping is one
+to one: two files never share a row, and every row identifies its file.
 """
 
 import os
 import re
 from typing import Final
 
-#: Most characters of a vendor's or a pack's name; no folder's name has more bytes.
+#: Maximum length of a vendor's or a pack's name; folder names have at most 255 bytes.
 LONGEST_NAME: Final = 255
 
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
 _LOOKS_ESCAPED: Final = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
 _ESCAPE: Final = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
 _CONTROL: Final = re.compile(
-    # C0, DEL and C1 drive terminals; the bidi controls reorder what a person reads; the line and
+    # C0, DEL and C1 drive terminals; the bidi controls reorder the displayed text; the line and
     # paragraph separators break one-line logs; XML has no U+FFFE and U+FFFF.
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
 
-#: How `printable` writes them.
+#: Escapes that `printable` writes.
 _PRINTED: Final = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
 
 
 def path_text(path: str | bytes) -> str:
     r"""Return the text under which a path is stored: valid Unicode, undecodable bytes as ``\xNN``.
 
-    Takes bytes, or str with surrogate escapes, as the operating system gives them.
+    Takes bytes, or str with surrogate escapes, as the operating system returns them.
     """
     # Not os.fsdecode: in a Latin-1 or C locale the same file would get another text and row.
     raw = path if isinstance(path, bytes) else os.fsencode(path)
@@ -61,10 +61,10 @@ def path_bytes(text: str) -> bytes:
 
 
 def readable_name(text: str) -> str:
-    """Return a base name from `path_text` as the model reads it.
+    """Decode a base name from `path_text` for the model.
 
-    Names that are not UTF-8 come from older Windows and Mac discs. They are decoded as Latin-1:
-    right for the commonest of those, and ASCII words are right in any case.
+    Names that are not UTF-8 come from older Windows and Mac discs. They are decoded as Latin-1,
+    which is right for most of them, and for ASCII words in all of them.
     """
     if "\\x" not in text:
         return text
@@ -91,9 +91,9 @@ def printable(text: str) -> str:
 
 
 def from_printed(text: str) -> str:
-    r"""Return the text of which `printable` made this one, as copied from a terminal.
+    r"""Undo `printable`, for text copied from a terminal.
 
-    Ambiguous where a name itself holds such an escape, so callers try the text unchanged first.
+    Ambiguous if the name itself contains such an escape, so callers try the text unchanged first.
     """
     return _PRINTED.sub(_unprinted, text)
 

@@ -1,9 +1,10 @@
-"""Opening a file, or its folder, beneath a library root, and nothing else.
+"""Open files and folders beneath a library root, and nothing outside it.
 
-A path of the ledger is untrusted, for any producer may have written it: it may name
-``../../etc/shadow``, a FIFO that blocks for ever, or a link that leads out. On Linux the kernel
-checks and opens in one step (`openat2` with RESOLVE_BENEATH), so no link can be swapped in between.
-Elsewhere the path is resolved, checked, and opened component by component without following links.
+Paths in the ledger are untrusted, because any producer may write them. A path may be
+``../../etc/shadow``, a FIFO that blocks forever, or a link that leads out of the root. On Linux the
+kernel checks and opens in one step (`openat2` with RESOLVE_BENEATH), so no link can be swapped in
+between. Elsewhere the path is resolved, checked, and opened component by component without
+following links.
 """
 
 import ctypes
@@ -18,10 +19,10 @@ from typing import Final
 from classifier.errors import ErrorCode, SoundError
 from classifier.files.paths import path_bytes, printable
 
-#: Larger files are refused unread. 64 GiB is some 30 hours of 32-bit stereo at 96 kHz.
+#: Larger files are rejected without reading. 64 GiB is some 30 hours of 32-bit stereo at 96 kHz.
 MAX_FILE_SIZE_BYTES: Final = 64 * 1024**3
 
-# include/uapi/linux/openat2.h; the system call has one number on every architecture.
+# include/uapi/linux/openat2.h; the system call has the same number on every architecture.
 _SYS_OPENAT2: Final = 437
 _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_NO_SYMLINKS: Final = 0x04
@@ -41,7 +42,8 @@ _REASONS: Final[dict[int, tuple[ErrorCode, str]]] = {
     errno.ELOOP: (ErrorCode.SYMLINK_LOOP, "its symbolic links lead in a circle"),
     errno.ENAMETOOLONG: (ErrorCode.INVALID_PATH, "its name is longer than this system allows"),
     errno.EISDIR: (ErrorCode.NOT_A_FILE, "it is a folder, not a sound"),
-    # Opening a socket, or a device without a driver. (ENODEV is that of storage that is gone.)
+    # From opening a socket, or a device without a driver. ENODEV is not listed: it means that the
+    # storage is gone.
     errno.ENXIO: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
     errno.EOPNOTSUPP: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
 }
@@ -64,9 +66,9 @@ class _OpenHow(ctypes.Structure):
 
 
 def mtime_ns(status: os.stat_result) -> int:
-    """Return when a file was changed, in nanoseconds that fit into a signed 64-bit integer.
+    """Return a file's modification time in nanoseconds, clamped to a signed 64-bit integer.
 
-    File systems keep dates after the year 2262; databases and other programs do not.
+    File systems can hold dates after the year 2262; databases and other programs cannot.
     """
     return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
 
@@ -74,8 +76,8 @@ def mtime_ns(status: os.stat_result) -> int:
 def open_root(root_path: str) -> int:
     """Open a library root, an absolute folder path; the caller closes the descriptor.
 
-    Raises OSError: the root is missing or not readable: a transient fault (a mount is away), no
-    `SoundError`.
+    Raises OSError: the root is missing or not readable. This is a transient error (such as an
+    unmounted volume), not a `SoundError`.
     """
     return os.open(root_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -89,12 +91,12 @@ def open_beneath(
 
     - `path`: relative to the root, as `classifier.files.paths.path_text` writes it.
     - `follow_links`: whether links that stay beneath the root are followed. False for paths that
-      were resolved before: a link in them was put there since, or leads to where its owner did not
-      point us.
+      are already resolved: a link in such a path was added later, or leads to a target that the
+      owner did not submit.
 
-    Raises SoundError: the file's own fault: missing, no permission, not a regular file, outside the
-    root, a loop of links, no valid path, too large.
-    Raises OSError: anything else (an I/O error, too many open files).
+    Raises SoundError: the file is at fault. It is missing, not readable, not a regular file,
+    outside the root or too large, its links form a loop, or its path is invalid. Raises OSError:
+    any other error, such as an I/O error or too many open files.
     """
     fd = _open_or_raise(root_fd, path, follow_links)
     return fd, _required_status(fd, _require_regular)
@@ -103,7 +105,7 @@ def open_beneath(
 def open_folder_beneath(
     root_fd: int, path: str, *, follow_links: bool = True
 ) -> tuple[int, os.stat_result]:
-    """Open a folder beneath a root, to list it; as `open_beneath`.
+    """Open a folder beneath a root for listing, with the arguments and errors of `open_beneath`.
 
     An empty path is the root itself.
     """
@@ -125,7 +127,7 @@ def _required_status(fd: int, require: Callable[[os.stat_result], None]) -> os.s
 
 
 def _open_or_raise(root_fd: int, path: str, follow_links: bool) -> int:
-    """Open whatever is there; a known reason why not becomes a `SoundError`."""
+    """Open a path of any file type; the errors in `_REASONS` become a `SoundError`."""
     try:
         raw = path_bytes(path)
     except ValueError as error:
@@ -201,7 +203,8 @@ def _openat2(root_fd: int, raw: bytes, flags: int, follow_links: bool) -> int:
     if not follow_links:
         resolve |= _RESOLVE_NO_SYMLINKS
     how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=0, resolve=resolve)
-    # EAGAIN: a rename raced with the walk. Bounded, so that endless renaming cannot hold a worker.
+    # EAGAIN: a rename raced with the lookup. Retries are limited, so that endless renaming cannot
+    # block a worker.
     for _ in range(16):
         fd: int = _libc().syscall(_SYS_OPENAT2, root_fd, raw, ctypes.byref(how), ctypes.sizeof(how))
         if fd >= 0:
@@ -218,9 +221,9 @@ def _libc() -> ctypes.CDLL:
 
 
 def _open_checked(root_fd: int, raw: bytes, follow_links: bool) -> int:
-    """Open without openat2: resolve, check, then walk the resolved parts refusing every link.
+    """Open without openat2: resolve, check, then open each resolved component with O_NOFOLLOW.
 
-    A link swapped in between the check and the walk meets O_NOFOLLOW and fails.
+    If a link is swapped in between the check and the open, O_NOFOLLOW makes the open fail.
     """
     root = os.path.realpath(_path_of(root_fd))
     wanted = os.path.join(root, raw)
