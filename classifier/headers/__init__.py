@@ -1,1 +1,1 @@
-"""From the bytes of a sound file to its header: `reader.read_header`."""
+"""Read the header of a sound file: `reader.read_header`."""

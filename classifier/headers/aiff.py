@@ -1,4 +1,4 @@
-"""AIFF and AIFF-C: the format and the extent of the sound, from a walk over chunks.
+"""AIFF and AIFF-C: find the format and the extent of the sound in the chunks.
 
 Sources: Apple AIFF 1.3 and AIFF-C.
 """
@@ -24,10 +24,10 @@ _AIFC_TYPES: Final = frozenset(
         *(b"fl32", b"FL32", b"fl64", b"FL64", b"alaw", b"ALAW", b"ulaw", b"ULAW"),
     }
 )
-#: A COMM chunk of plain AIFF; AIFF-C adds a type of four bytes and its name.
+#: Size of a COMM chunk in plain AIFF; AIFF-C adds a compression type of four bytes and its name.
 _PLAIN_COMM_BYTES: Final = 18
 _AIFC_COMM_BYTES: Final = 22
-#: What its 32 bits can state, less its header.
+#: Maximum that the 32-bit length can state, less room for the header.
 _MAX_SOUND_BYTES: Final = 2**32 - 2**10
 
 
@@ -77,7 +77,7 @@ def aiff(file: FilePart) -> Layout:
 
 
 def _extent(file: FilePart, body: int, length: int) -> Extent:
-    # Eight bytes come first: how far behind them the sound starts, and the size of its blocks.
+    # An SSND chunk starts with eight bytes: the offset of the sound after them, and a block size.
     offset = int.from_bytes(file.at(body, 4), "big")
     start = body + 8 + offset
     if 0 < length <= 8 + offset:
@@ -87,7 +87,7 @@ def _extent(file: FilePart, body: int, length: int) -> Extent:
 
 
 def _stand_in(comm: bytes, compressed: bool, sound_bytes: int) -> StandIn:
-    # An empty name for the type: one length byte and one to make it even.
+    # An empty compression name: a length byte and a padding byte.
     comm = comm + b"\0\0" if compressed else comm[:_PLAIN_COMM_BYTES]
     chunks = packed_chunk(b"COMM", comm, BIG_ENDIAN)
     chunks += BIG_ENDIAN.pack(b"SSND", 8 + sound_bytes) + bytes(8)

@@ -1,4 +1,4 @@
-"""CAF and AU: the format and the extent of the sound.
+"""CAF and AU: find the format and the extent of the sound.
 
 Sources: Apple Core Audio Format 1.0; Sun audio.
 """
@@ -28,7 +28,7 @@ def caf(file: FilePart) -> Layout:
 
     Raises SoundError: `INVALID_HEADER`, `UNSUPPORTED_FORMAT` or `LIMIT_EXCEEDED`.
     """
-    # The description always comes first: 8 bytes file header, 12 chunk header.
+    # The description always comes first, after 8 bytes of file header and 12 of chunk header.
     description = file.head[20 : 20 + _CAF_DESCRIPTION_BYTES]
     if file.head[8:12] != b"desc" or len(description) < _CAF_DESCRIPTION_BYTES:
         raise missing_chunk("CAF", "desc")
@@ -61,17 +61,19 @@ def caf(file: FilePart) -> Layout:
 def _alac(
     file: FilePart, description: bytes, chunks: Mapping[bytes, tuple[int, int]], end: int
 ) -> StreamInfo:
-    """Return the numbers of Apple's lossless codec, whose chunk of packets counts the frames.
+    """Read the stream of Apple's lossless codec; its packet table (``pakt``) states the frame count.
 
-    libsndfile counts them by decoding the last packet, and a decoder is what hostile files aim at.
-    `end` is that of the sound.
+    libsndfile would count frames by decoding the last packet, and decoders are the target of
+    hostile files.
+
+    - `end`: where the sound ends.
     """
     rate_hz, _, flags, _, most_frames, channels = struct.unpack_from(">d4sIIII", description)
     start, length = chunks.get(b"pakt", (0, 0))
     counts = file.at(start, min(length, _CAF_PACKETS.size))
     if len(counts) < _CAF_PACKETS.size:
         raise missing_chunk("CAF", "pakt")
-    # ffmpeg states the bits in the codec's own header alone, behind two of MPEG-4's.
+    # ffmpeg states the bits per sample only in the codec's own header, after two MPEG-4 headers.
     start_of_codec, _ = chunks.get(b"kuki", (file.size_bytes, 0))
     if file.at(start_of_codec + 4, 4) == b"frma":
         start_of_codec += 24
@@ -80,21 +82,22 @@ def _alac(
         raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no valid numbers of ALAC")
     n_packets, n_frames = _CAF_PACKETS.unpack(counts)
     if n_frames == n_packets * most_frames:
-        # It counts the last packet as full, as ffmpeg does.
+        # The table counts the last packet as full, as in files from ffmpeg.
         n_frames -= most_frames - _last_alac_packet_frames(file, start + length, end, most_frames)
     return StreamInfo(round(rate_hz), channels, max(0, n_frames), f"ALAC_{bits}")
 
 
 def _last_alac_packet_frames(file: FilePart, table_end: int, end: int, most_frames: int) -> int:
-    # The table of packets ends with the last one's length: seven bits a byte, all but its last
-    # byte with the highest bit set.
+    # The packet table ends with the length of the last packet: seven bits per byte, and the highest
+    # bit is set in all bytes but the last.
     length, shift = 0, 0
     for byte in reversed(file.at(table_end - 5, 5)):
         if shift and not byte & 0x80:
             break
         length |= (byte & 0x7F) << shift
         shift += 7
-    # A packet starts with 19 bits, one that is set if it is not full, three more, and its frames.
+    # A packet starts with 19 bits, a flag that is set if it is not full, three bits, and its frame
+    # count.
     packet = int.from_bytes(file.at(end - length, 7), "big")
     n_frames = packet >> 1 & 0xFFFFFFFF
     is_stated = length and packet >> 36 & 1
@@ -102,11 +105,14 @@ def _last_alac_packet_frames(file: FilePart, table_end: int, end: int, most_fram
 
 
 def au(file: FilePart) -> Layout:
-    """Read the layout of a Sun audio file; as `caf`."""
+    """Read the layout of a Sun audio file.
+
+    Raises SoundError: `INVALID_HEADER` or `UNSUPPORTED_FORMAT`.
+    """
     head = file.head[:_AU_HEADER_BYTES]
     if len(head) < _AU_HEADER_BYTES:
         raise SoundError(ErrorCode.INVALID_HEADER, "its AU header is not whole")
-    # Digital Equipment's machines wrote it in their own order of bytes.
+    # Machines of Digital Equipment wrote little-endian files.
     order = "<" if head[:4] == b"dns." else ">"
     body, stated, encoding = struct.unpack_from(order + "III", head, 4)
     if encoding not in _AU_ENCODINGS:
@@ -115,7 +121,8 @@ def au(file: FilePart) -> Layout:
             f"its AU encoding is {encoding}; expected PCM, float, A-law or mu-law",
         )
     extent = Extent.of(max(body, _AU_HEADER_BYTES), stated, file.size_bytes)
-    # A length of all ones is as long as the file, also where 32 bits would not be enough.
+    # A length of 0xFFFFFFFF means up to the end of the file, even if 32 bits cannot hold the
+    # length.
     start = head[:4] + struct.pack(order + "II", _AU_HEADER_BYTES, 0xFFFFFFFF)
     stand_in = StandIn(start + head[12:], extent.there)
     return Layout("AU", stand_in, extent.missing, note=extent.note)

@@ -1,9 +1,9 @@
-"""Walking the chunks of WAV, AIFF, W64 and CAF files: bounded, and without libsndfile.
+"""Walk the chunks of WAV, AIFF, W64 and CAF files, within limits and without libsndfile.
 
-libsndfile 1.2.2 can be led astray by chunks: a WAV of 120 bytes makes it read for ever, and a chunk
-with a false length can show it an encoding that was never checked. So it never sees them: the walk
-finds the format and the extent of the sound, and libsndfile reads a plain header made of these
-(decision 12).
+libsndfile 1.2.2 mishandles malformed chunks: a WAV of 120 bytes makes it read forever, and a chunk
+with a false length can make it use an encoding that was never checked. So libsndfile never reads
+the file's chunks. The walk finds the format and the extent of the sound, and libsndfile reads a
+plain header built from these (decision 12).
 """
 
 import struct
@@ -15,43 +15,43 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.headers import loop_metadata
 from classifier.headers.layout import FilePart
 
-#: No real sound has as many.
+#: Maximum number of chunks; real sounds have fewer.
 MAX_CHUNKS: Final = 256
 
 LITTLE_ENDIAN: Final = struct.Struct("<4sI")
 BIG_ENDIAN: Final = struct.Struct(">4sI")
 
-#: A length by which a writer of RF64 refers to the chunk of 64-bit lengths.
+#: In RF64 this length means that the chunk of 64-bit lengths (``ds64``) states the real one.
 _LENGTH_ELSEWHERE: Final = 0xFFFFFFFF
-#: Lengths by which writers that do not know a length say so.
+#: Lengths that programs write when they do not know the real length.
 _OPEN_LENGTHS: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFFFFFFFFFF})
-#: Or one near these: they take the length of the header off, make blocks whole (sox: 0x7FFFF000,
-#: and 0x7F000000 in AIFF), or write a negative number.
+#: Unknown lengths may also be near these: programs subtract the header, round to blocks (sox:
+#: 0x7FFFF000, and 0x7F000000 in AIFF), or write a negative number.
 _NEAR_OPEN: Final = (2**31, 2**32, 0x7F000000, 2**63, 2**64)
 _OPEN_MARGIN: Final = 2**20
-#: Writers that add their header to the length by mistake state at most so much too much: a WAV's of
-#: the longest format, with a fact chunk.
+#: Programs that include the header in the length by mistake state at most this much too much: the
+#: header of a WAV with the longest format and a fact chunk.
 _HEADER_BYTES: Final = 80
 
-#: Chunks that are looked for.
+#: Chunks that the readers look for.
 _SOUGHT: Final = loop_metadata.OF_WAV.union(
     loop_metadata.OF_AIFF, {b"fmt ", b"data", b"fact", b"COMM", b"SSND"}
 )
 
 
 class Extent(NamedTuple):
-    """How much of the sound is there, how much is missing, where it ends."""
+    """How many bytes of sound are there, how many are missing, and where the sound ends."""
 
     there: int
     missing: int
     end: int
-    note: str | None = None  #: for the user, where the header states a little too much
+    note: str | None = None  #: for the user, if the header states a little too much
 
     @classmethod
     def of(cls, body: int, stated: int, size_bytes: int, outer_end: int | None = None) -> "Extent":
         """Compare a stated length with what a file of this size has after `body`.
 
-        - `outer_end`: where the whole container ends by its own length; None: it states none.
+        - `outer_end`: where the container ends according to its own length; None if it states none.
         """
         left = max(0, size_bytes - body)
         excess = stated - left
@@ -61,7 +61,7 @@ class Extent(NamedTuple):
             return cls(left, 0, size_bytes)
         if excess <= 0:
             return cls(stated, 0, body + stated)
-        # What a file that was cut lacks, its outer length states, too.
+        # If the file was cut, the outer length exceeds the file too.
         if outer_end > size_bytes + _HEADER_BYTES:
             return cls(left, excess, size_bytes)
         note = f"its header states {excess:,} bytes of sound more than the file has"
@@ -83,8 +83,8 @@ def walk(
 ) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, offset of the body and length of the body of each chunk, up to the file's end.
 
-    - `offset`: of the first chunk.
-    - `header`: of a chunk: its name and its length.
+    - `offset`: where the first chunk starts.
+    - `header`: the format of a chunk header: name and length.
     - `alignment`: chunks start at multiples of it, counted from the first.
     - `counts_header`: whether a length includes the chunk's header.
     - `long_lengths`: lengths of chunks that state 2**32 - 1; may be filled during the walk.
@@ -118,7 +118,7 @@ def after_chunk(file: FilePart, body: int, length: int, alignment: int = 2) -> i
     """Return where the chunk after this one starts."""
     end = body + length
     padding = -length % alignment
-    # Some writers forget it.
+    # Some programs omit the padding.
     return end if padding and file.at(end, 4) in _SOUGHT else end + padding
 
 
@@ -126,15 +126,15 @@ class LoopChunks(dict[bytes, bytes]):
     """The beginnings of the chunks that `classifier.headers.loop_metadata` reads, by name."""
 
     def read(self, file: FilePart, name: bytes, body: int, length: int) -> None:
-        """Add a chunk, unless one of its name is there."""
+        """Add a chunk, unless one with this name was added before."""
         content = file.at(body, min(length, loop_metadata.MOST_BYTES))
-        # LIST chunks are of several kinds, which their first four bytes name.
+        # The first four bytes of a LIST chunk name its type.
         self.setdefault(content[:4] if name == b"LIST" else name, content)
 
     def read_after(
         self, file: FilePart, offset: int, header: struct.Struct, names: Set[bytes]
     ) -> None:
-        """Add the chunks of these names from `offset` on; most files end there."""
+        """Add the chunks with these names from `offset` on; most files end there."""
         if offset + header.size > file.size_bytes:
             return
         for name, body, length in islice(walk(file, offset, header), MAX_CHUNKS - 1):
@@ -143,7 +143,7 @@ class LoopChunks(dict[bytes, bytes]):
 
 
 def missing_chunk(container: str, name: str) -> SoundError:
-    """Return the error for a header that lacks a chunk, or holds too little of it."""
+    """Return the error for a header in which a chunk is missing or too short."""
     return SoundError(
         ErrorCode.INVALID_HEADER, f"its {container} header has no whole '{name}' chunk"
     )

@@ -1,4 +1,4 @@
-"""FLAC: the numbers of the first block, STREAMINFO; a walk over the other metadata blocks.
+"""FLAC: read the STREAMINFO block, skip the other metadata blocks, and find the last frame.
 
 Tags, pictures and tables are never read (decision 13). Source: RFC 9639, 8.1, 8.2 and 9.1.
 """
@@ -8,20 +8,20 @@ from typing import Final
 from classifier.errors import ErrorCode, SoundError
 from classifier.headers.layout import FilePart, Layout, StreamInfo
 
-#: No real sound has as many.
+#: Maximum number of metadata blocks; real sounds have fewer.
 _MAX_BLOCKS: Final = 256
-#: The type of that block, and its length.
+#: Block type and length of STREAMINFO.
 _STREAMINFO: Final = 0
 _STREAMINFO_BYTES: Final = 34
 _IS_LAST: Final = 0x80
 
-#: The longest header of a frame, and where the last frame is searched for.
+#: Size of the longest frame header, and of the end of a file in which the last frame is searched.
 _FRAME_HEADER_BYTES: Final = 16
 _TAIL_BYTES: Final = 65536
 _MAX_FALSE_FRAMES: Final = 256
 
 _FEWEST_BITS: Final = 4
-#: Bits of a sample, and what libsndfile calls them.
+#: libsndfile's subtypes, each with its bits per sample.
 _SAMPLE_TYPES: Final = ((8, "PCM_S8"), (16, "PCM_16"), (24, "PCM_24"), (32, "PCM_32"))
 
 
@@ -62,7 +62,7 @@ def flac(file: FilePart) -> Layout:
 
 
 def stream_info(streaminfo: bytes) -> StreamInfo:
-    """Return the numbers of a STREAMINFO block; a test compares them with libsndfile's.
+    """Parse a STREAMINFO block; a test compares the result with libsndfile's.
 
     Raises SoundError: `INVALID_HEADER`.
     """
@@ -71,7 +71,7 @@ def stream_info(streaminfo: bytes) -> StreamInfo:
             ErrorCode.INVALID_HEADER,
             "its FLAC header cannot be read: it has no whole STREAMINFO block",
         )
-    # 20 bits of rate, 3 of channels less one, 5 of bits less one, 36 of frames.
+    # 20 bits of sample rate, 3 of channels minus one, 5 of sample bits minus one, 36 of frames.
     packed = int.from_bytes(streaminfo[10:18], "big")
     rate_hz = packed >> 44
     bits = (packed >> 36 & 0x1F) + 1
@@ -79,25 +79,25 @@ def stream_info(streaminfo: bytes) -> StreamInfo:
         raise SoundError(
             ErrorCode.INVALID_HEADER, f"its FLAC header states {bits} bits at {rate_hz:,} Hz"
         )
-    # A number of bits that libsndfile has no name for is called by the next that it has.
+    # libsndfile names only these bit depths; any other gets the name of the next larger one.
     sample_type = next(name for most, name in _SAMPLE_TYPES if bits <= most)
     frames = packed & (1 << 36) - 1
-    # No frames: not stated.
+    # A frame count of 0 means that it is not stated.
     return StreamInfo(rate_hz, (packed >> 41 & 0x7) + 1, frames or None, sample_type)
 
 
 def _counted_by_last_frame(file: FilePart, offset: int, is_fixed: bool) -> int | None:
-    """Return the samples up to the end of the last frame; None if none is found near the end.
+    """Return the sample count up to the end of the last frame; None if none is found near the end.
 
-    An encoder that writes to a pipe cannot state them, and those of a file that was cut are fewer
-    than it states.
+    An encoder that writes to a pipe cannot state the count, and a file that was cut states too many
+    samples.
 
-    - `offset`: of the first frame.
-    - `is_fixed`: whether the shortest block is stated to be as long as the longest.
+    - `offset`: position of the first frame.
+    - `is_fixed`: whether STREAMINFO states that the shortest block is as long as the longest.
     """
     start = file.at(offset, _FRAME_HEADER_BYTES)
     first = _frame(start)
-    # Before FLAC 1.2 frames did not say by what they are numbered.
+    # Frames from before FLAC 1.2 do not state whether they are numbered by frame or by sample.
     if first is None or not (is_fixed or start[1] & 1):
         return None
     tail_offset = max(offset, file.size_bytes - _TAIL_BYTES)
@@ -109,21 +109,21 @@ def _counted_by_last_frame(file: FilePart, offset: int, is_fixed: bool) -> int |
             break
         header = tail[at : at + _FRAME_HEADER_BYTES]
         frame = _frame(header)
-        # The same rate and bits of a sample.
+        # A frame of this stream has the same sample rate and bits per sample.
         if frame is not None and (header[2] ^ start[2] | header[3] ^ start[3]) & 0xF == 0:
             number, samples = frame
-            # Frames that vary in length are numbered by their first sample.
+            # Frames of variable length are numbered by their first sample.
             return (number if start[1] & 1 else number * first[1]) + samples
     return None
 
 
 def _frame(header: bytes) -> tuple[int, int] | None:
-    """Return a frame's number and its samples; None if its header is wrong (RFC 9639, 9.1)."""
+    """Return a frame's number and sample count; None if its header is invalid (RFC 9639, 9.1)."""
     header = header.ljust(_FRAME_HEADER_BYTES, b"\0")
     size, rate = header[2] >> 4, header[2] & 0xF
     if size == 0:
         return None
-    # The number is written as UTF-8 writes a character: the first byte counts the others.
+    # The number is coded like a UTF-8 character: the first byte gives the number of further bytes.
     number, n_more = header[4], 0
     if number >= 0x80:
         n_more = max(0, 7 - (number ^ 0xFF).bit_length())

@@ -1,19 +1,16 @@
-"""What the readers of this package return: container, extent of the sound, source of its numbers.
-
-They take a `FilePart`.
-"""
+"""Input and output of the format readers: they take a `FilePart` and return a `Layout`."""
 
 import os
 from typing import Final, NamedTuple, TypeAlias
 
 from classifier.headers.loop_metadata import LoopInfo
 
-#: Read in one call; holds every chunk before the data of nearly all WAV and AIFF files.
+#: Bytes read in one call; they hold every chunk before the data of nearly all WAV and AIFF files.
 HEAD_BYTES: Final = 4096
 
 
 class FilePart:
-    """A file from where its container starts, which tags may stand before, to its end."""
+    """A file from the start of its container, which may follow tags, to its end."""
 
     def __init__(self, fd: int, start: int, end: int) -> None:
         self._fd = fd
@@ -30,14 +27,15 @@ class FilePart:
         return os.pread(self._fd, length, self.start + offset)
 
     def after(self, offset: int) -> "FilePart":
-        """Return the part of it from `offset` on."""
+        """Return the part from `offset` to the end."""
         return FilePart(self._fd, self.start + offset, self.start + self.size_bytes)
 
 
 class StreamInfo(NamedTuple):
-    """The numbers of a stream as a header states them, not yet checked against any limit.
+    """Sample rate, channels, frames and sample type from a header, not yet checked against limits.
 
-    As a layout's source: a reader of ours found all of them, and libsndfile is not used.
+    If this is a layout's source, a reader of this package found all values and libsndfile is not
+    used.
     """
 
     sample_rate_hz: int
@@ -53,7 +51,7 @@ class StandIn(NamedTuple):
     sound_bytes: int  #: length of the sound that the header announces
 
 
-#: Where the numbers come from; None: the file holds no sound and has none (MIDI).
+#: Where the values of the stream come from; None for a file that holds no sound (MIDI).
 Source: TypeAlias = StreamInfo | StandIn | None
 
 
@@ -62,6 +60,6 @@ class Layout(NamedTuple):
 
     container: str  #: a key of `classifier.files.extensions.EXTENSIONS`
     source: Source
-    missing_bytes: int = 0  #: of the sound data that the header states; 0 also when unstated
+    missing_bytes: int = 0  #: stated sound data that the file lacks; 0 also when unstated
     loop_info: LoopInfo | None = None
-    note: str | None = None  #: a sentence for the user, where the file is odd, but read
+    note: str | None = None  #: for the user, if the file is unusual but readable

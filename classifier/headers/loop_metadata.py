@@ -1,30 +1,30 @@
-"""The metadata chunks beside a sound: tempo, beats, root note, one-shot or loop, a title.
+"""Metadata chunks of WAV and AIFF files: tempo, beats, root note, one-shot or loop, title.
 
 Values that tools write by default are ignored: of the 19 ``acid`` chunks in our real files eight
-state 120 BPM and no beats, for single drum hits. Anything cut short, absurd or not a number counts
-as not stated; nothing here raises.
+state 120 BPM and no beats, for single drum hits. Values that are truncated, implausible or not a
+number are also ignored; nothing here raises.
 
 Sources. ``acid``: GStreamer's riff-ids.h and libsndfile's wav.c, which agree. ``smpl``: Multimedia
 Data Standards Update, Microsoft 1994. ``LIST`` of ``INFO``: RIFF MCI, Microsoft 1991. ``INST`` and
-``NAME``: Apple AIFF 1.3. ``basc`` (Apple Loops): libsndfile's aiff.c; go-audio numbers its last
-field otherwise, so only what both agree on is used.
+``NAME``: Apple AIFF 1.3. ``basc`` (Apple Loops): libsndfile's aiff.c; go-audio numbers the last
+field differently, so only values on which both agree are used.
 """
 
 import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-#: The most that is read of one chunk.
+#: Maximum number of bytes read of one chunk.
 MOST_BYTES: Final = 512
-#: Chunks of a WAV worth reading, and of an AIFF.
+#: Names of the chunks that are read in a WAV, and in an AIFF.
 OF_WAV: Final = frozenset({b"acid", b"smpl", b"LIST"})
 OF_AIFF: Final = frozenset({b"basc", b"INST", b"NAME"})
-#: A LIST chunk that holds texts about the sound; LIST chunks of other kinds are passed over.
+#: Type of the LIST chunk that holds texts about the sound; LIST chunks of other types are skipped.
 INFO: Final = b"INFO"
 
 LOWEST_TEMPO_BPM: Final = 20.0
 HIGHEST_TEMPO_BPM: Final = 400.0
-#: Over two hours at 60 BPM.
+#: More is implausible: 8,192 beats last over two hours at 60 BPM.
 _MOST_BEATS: Final = 8192
 _HIGHEST_NOTE: Final = 127
 _MOST_CHARACTERS: Final = 80
@@ -32,12 +32,12 @@ _MOST_CHARACTERS: Final = 80
 _ACID: Final = "IHHfIHHf"
 _ACID_ONE_SHOT: Final = 0x01
 _ACID_ROOT_SET: Final = 0x02
-#: Written by default, without beats.
+#: Tools write this tempo by default, without beats.
 _ACID_DEFAULT_TEMPO_BPM: Final = 120.0
 
 _SMPL: Final = "9I"
 _SMPL_LOOP: Final = "6I"
-#: Middle C, which samplers write by default; Apple's is an octave lower.
+#: Middle C, which samplers write by default; in Apple Loops the default is an octave lower.
 _DEFAULT_NOTE: Final = 60
 _BASC_DEFAULT_NOTE: Final = 48
 
@@ -50,13 +50,13 @@ _INST: Final = ">bbbbbbhhHH"
 
 
 class LoopInfo(NamedTuple):
-    """What a file's chunks state of its sound; ``None`` where they do not."""
+    """Metadata that a file's chunks state about its sound; ``None`` where they state nothing."""
 
     is_one_shot: bool | None = None
     beats: int | None = None  #: of a loop
     tempo_bpm: float | None = None  #: of a loop, from 20 to 400
     root_note: int | None = None  #: MIDI note number; tools disagree about its octave
-    is_minor: bool | None = None  #: whether the key of that root is minor, or major
+    is_minor: bool | None = None  #: True: the key is minor; False: it is major
     has_sustain_loop: bool = False  #: a part that a sampler repeats while a key is held
     title: str | None = None  #: printable, at most 80 characters, as are the next two
     genre: str | None = None
@@ -67,9 +67,10 @@ _NOTHING: Final = LoopInfo()
 
 
 def of_wav(chunks: Mapping[bytes, bytes], order: str) -> LoopInfo | None:
-    """Return what the bodies of a WAV's chunks state, by name; None when they state nothing.
+    """Parse the metadata chunks of a WAV; None if they state nothing.
 
-    A ``LIST`` comes under the name `INFO`, which it starts with. `order` is ``<`` or ``>``.
+    - `chunks`: bodies by chunk name; that of a ``LIST`` is under `INFO`, the type it starts with.
+    - `order`: the byte order, ``<`` or ``>``.
     """
     if not chunks:
         return None  # most files
@@ -90,7 +91,7 @@ def of_wav(chunks: Mapping[bytes, bytes], order: str) -> LoopInfo | None:
 
 
 def of_aiff(chunks: Mapping[bytes, bytes]) -> LoopInfo | None:
-    """Return what chunks of an AIFF state; as `of_wav`."""
+    """Parse the metadata chunks of an AIFF, as bodies by name; None if they state nothing."""
     is_one_shot, beats, root_note, is_minor = _basc(chunks.get(b"basc", b""))
     sampler_note, has_sustain_loop = _inst(chunks.get(b"INST", b""))
     info = LoopInfo(
@@ -112,10 +113,10 @@ def _acid(body: bytes, order: str) -> tuple[bool | None, int | None, float | Non
     flags, note, _, _, beats, _, _, tempo_bpm = fields
     root_note = _note(note) if flags & _ACID_ROOT_SET else None
     if flags & _ACID_ONE_SHOT:
-        # Its beats and tempo are those of the program it came from.
+        # The beats and tempo of a one-shot are those of the program that wrote it.
         return True, None, None, root_note
     beats = _beats(beats)
-    # Not a number compares as false.
+    # NaN fails this comparison too.
     if not LOWEST_TEMPO_BPM <= tempo_bpm <= HIGHEST_TEMPO_BPM:
         tempo_bpm = None
     if beats is None and tempo_bpm in (None, _ACID_DEFAULT_TEMPO_BPM):
@@ -143,7 +144,7 @@ def _basc(body: bytes) -> tuple[bool | None, int | None, int | None, bool | None
     is_minor = {_BASC_MINOR: True, _BASC_MAJOR: False}.get(scale)
     root_note = _note(note)
     if note == _BASC_DEFAULT_NOTE and not is_minor:
-        # C major is written by default, to loops of any key (go-audio's 98_G.aif).
+        # Tools write C major by default, into loops of any key (go-audio's 98_G.aif).
         root_note = is_minor = None
     # One of our sources calls kind 1 a one-shot, the other a loop.
     if kind != _BASC_LOOP:
@@ -153,7 +154,7 @@ def _basc(body: bytes) -> tuple[bool | None, int | None, int | None, bool | None
 
 
 def _inst(body: bytes) -> tuple[int | None, bool]:
-    """Return as `_smpl` does."""
+    """Return the root note, and whether there is a sustained loop."""
     fields = _unpacked(_INST, body)
     if fields is None:
         return None, False
@@ -175,7 +176,7 @@ def _beats(number: int) -> int | None:
 
 
 def _texts(body: bytes, order: str) -> dict[bytes, str]:
-    """Return the texts of a LIST chunk that starts with ``INFO``; of two of a name, the first."""
+    """Return the texts of a LIST chunk that starts with ``INFO``; of equal names the first one."""
     texts: dict[bytes, str] = {}
     offset = len(INFO)
     while offset + 8 <= len(body):
@@ -192,7 +193,7 @@ def _text(raw: bytes) -> str | None:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        # Cut within a letter by us, or of an older program.
+        # Either the text was cut within a character, or an older program wrote it in Latin-1.
         is_cut = error.reason == "unexpected end of data"
         text = raw[: error.start].decode() if is_cut else raw.decode("latin-1")
     printable = "".join(char if char.isprintable() else " " for char in text)

@@ -1,8 +1,7 @@
-"""Standard MIDI files: whether one is complete, from its chunk headers alone.
+"""Standard MIDI files: check from the chunk headers whether the file is complete.
 
-A MIDI file holds notes and no sound, but packs keep it beside their sounds, so it is filed
-with stems and MIDI. It states neither sample rate nor frames, and programs write a tempo of 120 by
-default.
+A MIDI file holds notes and no sound. Packs contain such files, so they are filed under stems and
+MIDI. They state neither sample rate nor frames, and programs write a tempo of 120 by default.
 Source: Standard MIDI Files 1.0 (MMA, 1988).
 """
 
@@ -14,7 +13,7 @@ from classifier.headers.layout import FilePart, Layout
 
 _HEADER: Final = ">4sIHHH"
 _FORMATS: Final = (0, 1, 2)
-#: Further ones are not checked.
+#: Tracks after these are not checked.
 _MOST_TRACKS: Final = 64
 
 

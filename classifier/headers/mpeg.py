@@ -1,12 +1,13 @@
-"""MP3 (MPEG-1, 2 and 2.5 audio, layers I to III): frames found and counted by their headers.
+"""MP3 (MPEG-1, 2 and 2.5 audio, layers I to III): find frames and count them by their headers.
 
-An MP3 has no header of its own. It is a chain of frames, each with four bytes that give its length,
-and other things may come before, between and after them. The first frame may hold a count of the
-others instead of sound (Xing, Info or VBRI); editors leave it as it was, so it is compared with the
-file. Files without a count are walked, very long ones in parts. Nothing is decoded (decision 31).
+An MP3 has no file header. It is a chain of frames, each with a header of four bytes that gives the
+frame's length; other data may come before, between and after frames. The first frame may hold a
+frame count instead of sound (Xing, Info or VBRI). Editors leave an outdated count in place, so it
+is compared with the file. In files without a count the frames are walked, in very long ones only
+parts. Nothing is decoded (decision 31).
 
-Sources: ISO 11172-3 2.4.1.3 and 13818-3; the LAME tag, revision 1; libmpg123 1.32, for what a
-decoder drops at both ends.
+Sources: ISO 11172-3 2.4.1.3 and 13818-3; the LAME tag, revision 1; libmpg123 1.32, for the samples
+that a decoder drops at both ends.
 """
 
 import functools
@@ -18,25 +19,26 @@ from typing import Final, NamedTuple
 
 from classifier.headers.layout import FilePart, Layout, StreamInfo
 
-#: libmpg123 searches as far for the first frame.
+#: How far the first frame is searched for; libmpg123 has the same limit.
 _MAX_JUNK_BYTES: Final = 65536
-#: Headers that must follow one another where a frame is expected, and where one is searched.
+#: Consecutive frame headers required where a frame is expected, and where one is searched for.
 _EXPECTED_CHAIN, _SEARCHED_CHAIN = 2, 3
-#: More than a chain of the longest frames.
+#: Longer than any such chain of frames.
 _CHAIN_BYTES: Final = 16384
-#: Of free format; libmpg123 takes no longer ones.
+#: Minimum and maximum length of a free-format frame; libmpg123 accepts no longer ones.
 _FREE_FRAME_BYTES: Final = (24, 4608)
-#: In a block, and in a frame: what looks like a header costs a look at what follows it.
+#: Maximum number of false headers in a block, and in a frame: each one costs a check of what
+#: follows it.
 _MAX_FALSE_HEADERS, _MAX_FALSE_HEADERS_OF_FRAME = 128, 16
 
 _BLOCK_BYTES: Final = 65536
-#: Up to this length the frames are counted although a header counts them.
+#: In files up to this size the frames are counted even if a header states their count.
 _ALWAYS_COUNTED_BYTES: Final = 65536
-#: How far frames are counted: if parts of the rest show the same bit rate, and otherwise.
+#: How many bytes are counted: if parts of the rest show the same bit rate, and otherwise.
 _COUNTED_BYTES: Final = (1 << 20, 8 << 20)
 _PARTS: Final = 16
 _PART_BYTES: Final = 8192
-#: How much a count in a header may differ from what is counted, or from what is estimated.
+#: Accepted relative difference of a stated count from a counted one, and from an estimated one.
 _TOLERANCE: Final = 0.01
 _ESTIMATE_TOLERANCE: Final = 0.05
 
@@ -58,7 +60,8 @@ _KBIT_PER_SECOND: Final = {
 }
 _PADDED: Final = 0x02
 _MONO: Final = 0xC0
-#: A header's first byte, before two that state no reserved version, layer, bit rate or rate.
+#: First byte of a header whose next two bytes state no reserved version, layer, bit rate or sample
+#: rate.
 _HEADER: Final = re.compile(
     b"\xff(?=[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b])"
     % b"".join(re.escape(bytes([byte])) for byte in range(0xF0) if byte & 0x0C != 0x0C)
@@ -68,27 +71,27 @@ _DECODER_DELAY: Final = 529
 
 
 class _Stream(NamedTuple):
-    """What the frames of a stream have in common."""
+    """Properties that all frames of a stream share."""
 
     layer: int
     rate_hz: int
     frame_samples: int
-    #: In bytes, by the first three bytes of a frame's header.
+    #: Frame length in bytes, by the first three bytes of the header.
     lengths: Mapping[bytes, int]
 
     @property
     def slot_bytes(self) -> int:
-        """The unit of a frame's length, and its padding."""
+        """The unit in bytes of a frame's length and of its padding."""
         return 4 if self.layer == _LAYER_1 else 1
 
     def samples(self, n_frames: int, rate_hz: int) -> int:
-        """Return the samples of so many frames, counted at another rate."""
+        """Return the sample count of `n_frames` frames, converted to the sample rate `rate_hz`."""
         return n_frames * self.frame_samples * rate_hz // self.rate_hz
 
 
 @functools.cache
 def _stream(version_and_layer: int, rate: int) -> _Stream:
-    """Return the stream of these bits of a header's second and third byte."""
+    """Return the stream for the version, layer and sample rate bits of a frame header."""
     version, layer = version_and_layer & 0x18, version_and_layer & 0x06
     rate_hz = _MPEG_1_RATES_HZ[rate >> 2] >> (_MPEG_1, _MPEG_2, _MPEG_2_5).index(version)
     samples = (
@@ -104,7 +107,7 @@ def _stream(version_and_layer: int, rate: int) -> _Stream:
 
 
 def _lengths(header: bytes, unpadded: int, stream: _Stream) -> dict[bytes, int]:
-    """Return the lengths of frames whose headers differ from this one in padding or free bits."""
+    """Return frame lengths of all headers that differ from this one only in padding or free bits."""
     second, third = header[1] & ~0x01, header[2] & ~(_PADDED | 0x01)
     return {
         bytes((0xFF, second | unprotected, third | padded | private)): length
@@ -115,31 +118,31 @@ def _lengths(header: bytes, unpadded: int, stream: _Stream) -> dict[bytes, int]:
 
 
 class _StatedCount(NamedTuple):
-    """What the first frame states of the others; 0 where it does not."""
+    """What the first frame states about the others; 0 where it states nothing."""
 
-    own_bytes: int = 0  #: of the frame itself, unless decoders take it for sound
+    own_bytes: int = 0  #: of the frame itself; 0 if decoders play it as sound
     frames: int = 0
-    n_bytes: int = 0  #: of all frames, with this one
-    #: Samples that a decoder drops, for they are no sound.
+    n_bytes: int = 0  #: of all frames, including this one
+    #: Samples that a decoder drops at both ends, because they are delay or padding.
     first_dropped: int = 0
     last_dropped: int = 0
 
     def without_dropped(self, samples: int, missing: int) -> int:
-        """Return the samples that are sound; `missing` ones of the end are not among these."""
+        """Subtract the dropped samples; `samples` already lacks `missing` ones at the end."""
         return max(0, samples - self.first_dropped - max(0, self.last_dropped - missing))
 
 
 class _Count(NamedTuple):
-    """What a walk over frames found."""
+    """Result of a walk over frames."""
 
     samples: int  #: per channel, at the rate of the first frame
-    headers: set[bytes]  #: those that differ, three bytes of each
-    end: int | None  #: how far it went; None: to the file's end
+    headers: set[bytes]  #: the distinct ones, three bytes of each
+    end: int | None  #: where the walk stopped; None: at the file's end
     doubt: str | None  #: why other programs may count a frame more or less
 
 
 def mpeg(file: FilePart) -> Layout | None:
-    """Read the layout of an MP3; None: there is no frame where one may begin."""
+    """Read the layout of an MP3; None if no frame is found at the start."""
     block, found = file.head, _find(file.head, 0, 1, _EXPECTED_CHAIN)
     if found is None:
         block = file.at(0, _MAX_JUNK_BYTES + _CHAIN_BYTES)
@@ -156,7 +159,7 @@ def mpeg(file: FilePart) -> Layout | None:
 
 
 def _find(block: bytes, start: int, stop: int, chain: int) -> tuple[int, _Stream] | None:
-    """Return the first place between two indices at which a chain of frames starts."""
+    """Return index and stream of the first chain of frames that starts from `start` to `stop`."""
     for match in islice(_HEADER.finditer(block, start), _MAX_FALSE_HEADERS):
         index = match.start()
         if index >= stop:
@@ -176,7 +179,7 @@ def _find(block: bytes, start: int, stop: int, chain: int) -> tuple[int, _Stream
 
 
 def _free_format(block: bytes, index: int, stream: _Stream) -> _Stream:
-    """Return a stream whose frames are as long as this one, which does not state its bit rate."""
+    """Find the frame length of a free-format stream, whose headers do not state a bit rate."""
     header = block[index : index + 3]
     shortest, longest = _FREE_FRAME_BYTES
     following = _HEADER.finditer(block, index + shortest, index + longest)
@@ -193,7 +196,7 @@ def _stated_count(frame: bytes) -> _StatedCount:
     if padded[36:40] == b"VBRI":
         n_bytes, frames = struct.unpack_from(">II", padded, 46)
         return _StatedCount(0, frames, n_bytes)
-    # After 4 bytes of header, perhaps 2 of a checksum, and 9 to 32 about the sound.
+    # The tag follows 4 bytes of header, an optional checksum of 2, and 9 to 32 of side information.
     match = re.search(b"Xing|Info", padded[13:42])
     if match is None:
         return _StatedCount()
@@ -206,7 +209,7 @@ def _stated_count(frame: bytes) -> _StatedCount:
             (values[number],) = struct.unpack_from(">I", padded, offset)
     offset += 4 + (100 if flags & 4 else 0) + (4 if flags & 8 else 0)
     frames, n_bytes = values
-    # Perhaps the encoder's name in 9 bytes, 12 of other things, then two numbers of 12 bits.
+    # A LAME tag may follow: 9 bytes of encoder name, 12 of other fields, and two 12-bit numbers.
     delays = int.from_bytes(padded[offset + 21 : offset + 24], "big")
     first = (delays >> 12) + _DECODER_DELAY
     last = max(0, (delays & 0xFFF) - _DECODER_DELAY)
@@ -216,7 +219,7 @@ def _stated_count(frame: bytes) -> _StatedCount:
 def _length(
     file: FilePart, start: int, stream: _Stream, stated: _StatedCount
 ) -> tuple[int, str | None]:
-    """Return the samples from the first frame on, and a note where their number is in doubt."""
+    """Return the sample count from the first frame on, and a note if it is uncertain."""
     left = file.size_bytes - start
     in_header = stated.frames * stream.frame_samples
     if (
@@ -241,7 +244,7 @@ def _length(
 
 
 def _samples(file: FilePart, offset: int, stream: _Stream) -> tuple[int, bool, str | None]:
-    """Return the samples from `offset` on; whether they were counted; a note."""
+    """Return the sample count from `offset` on, whether it is exact, and a note."""
     for n_bytes in _COUNTED_BYTES:
         count = _count(file, offset, offset + n_bytes, stream)
         if count.end is None:
@@ -284,7 +287,7 @@ def _count(file: FilePart, offset: int, stop: int, stream: _Stream) -> _Count:
 
 
 def _walk(block: bytes, index: int, stream: _Stream, headers: set[bytes]) -> tuple[int, int]:
-    """Go from frame to frame; return where there is none, and how many there were."""
+    """Walk a chain of frames; return where it ends and how many frames it has."""
     n_frames = 0
     lengths = stream.lengths
     while length := lengths.get(header := block[index : index + 3]):
@@ -295,7 +298,7 @@ def _walk(block: bytes, index: int, stream: _Stream, headers: set[bytes]) -> tup
 
 
 def _estimate(file: FilePart, count: _Count, start: int, stream: _Stream) -> tuple[int, bool]:
-    """Return the samples of a file counted in part; whether all parts of it have one bit rate."""
+    """Estimate the sample count from parts of a file, and whether these have one bit rate."""
     samples = float(count.samples)
     headers = set(count.headers)
     is_constant = True

@@ -1,11 +1,11 @@
-"""Ogg: the numbers of a sound from its first pages and its last, without libsndfile.
+"""Ogg: read a sound's header from its first pages and its last, without libsndfile.
 
-libsndfile hands a stream's setup header to libvorbis 1.3.7, which a file of 216 bytes crashes
-(decision 13). Of that header only its end is needed: which blocks are long.
+libsndfile passes a stream's setup header to libvorbis 1.3.7, which a file of 216 bytes crashes
+(decision 13). This module needs only the end of that header, which states which blocks are long.
 
-An Ogg file is a chain of pages of at most 65,307 bytes. The first states rate and channels. Later
-ones state a *granule position*: the number of samples up to their end. The length is the last
-page's granule position, less the samples before the first page of sound.
+An Ogg file is a chain of pages of at most 65,307 bytes. The first page states rate and channels.
+Later pages state a *granule position*: the number of samples up to their end. The length is the
+last page's granule position, less the samples before the first page of sound.
 
 Sources: RFC 3533 (Ogg), Vorbis I 2015 4.2 and A.2, RFC 7845 and 6716 (Opus), Ogg FLAC mapping 1.0.
 """
@@ -26,22 +26,23 @@ _FIRST: Final = 2
 _LAST: Final = 4
 
 _PAGE_HEADER: Final = struct.Struct("<4sBBqIII B")
-#: With the longest table of packet lengths.
+#: Size of a page header with the longest table of packet lengths.
 _MAX_PAGE_HEADER_BYTES: Final = _PAGE_HEADER.size + 255
 
-#: Titles and pictures before the sound; a page of 4 kB is usual, so this is some 16 MB of them.
+#: Maximum number of pages with titles and pictures before the sound: some 16 MB in the usual pages
+#: of 4 kB.
 _MAX_HEADER_PAGES: Final = 4096
-#: What may stand between two pages of headers: some programs fill these up to whole blocks.
+#: Limits of gaps between header pages: some programs pad these to whole blocks.
 _MAX_GAP_BYTES: Final = 65536
 _MAX_GAPS: Final = 16
-#: The last page is searched for here first, and then further back, for there may be tags after it.
+#: How far from the end the last page is searched for, at first and then again: tags may follow it.
 _NEAR_END_BYTES: Final = 65536
 _FAR_END_BYTES: Final = 4 * _NEAR_END_BYTES
 _NO_LENGTH: Final = (
     "its length is not known, for no page of its sound is within its last "
     f"{_FAR_END_BYTES // 1024} KiB"
 )
-#: Each byte sequence that looks like the start of a page costs a checksum.
+#: Maximum number of false page starts: each one costs a checksum.
 _MAX_FALSE_PAGES: Final = 64
 
 _OTHERS: Final = (
@@ -55,7 +56,7 @@ _OTHERS: Final = (
 
 _VORBIS_MODE_BITS: Final = 41
 _VORBIS_MAX_MODES: Final = 64
-#: Enough for all modes at the end of a setup header.
+#: Bytes kept of the end of a setup header; they hold all modes.
 _SETUP_TAIL_BYTES: Final = 512
 
 #: RFC 6716, table 2: samples at 48 kHz in one frame, for each of the 32 configurations.
@@ -88,11 +89,11 @@ class _Page:
         return self.body + sum(self.lengths)
 
     def packet_ends(self) -> list[int]:
-        """Return where in the body packets end."""
+        """Return the offsets in the body at which packets end."""
         ends, position = [], 0
         for length in self.lengths:
             position += length
-            # After a length of 255 the packet continues.
+            # A length of 255 means that the packet continues.
             if length < 255:
                 ends.append(position)
         return ends
@@ -153,12 +154,12 @@ def _vorbis(file: FilePart, first: _Page, body: bytes, end: int | None) -> Strea
     blocks = [
         modes[number]
         for packet in packets
-        # The lowest bit is set in what is not sound; then comes the mode's number.
+        # The lowest bit is 0 in packets of sound; the mode number follows.
         if packet
         and not packet[0] & 1
         and (number := packet[0] >> 1 & (1 << (len(modes) - 1).bit_length()) - 1) < len(modes)
     ]
-    # A block gives the samples between its middle and that of the one before.
+    # A block yields the samples between its middle and that of the previous block.
     samples = sum((before + this) // 4 for before, this in itertools.pairwise(blocks))
     start = max(0, page.granule_position - samples) if modes else 0
     if page.flags & _LAST and page.granule_position <= samples:
@@ -167,10 +168,10 @@ def _vorbis(file: FilePart, first: _Page, body: bytes, end: int | None) -> Strea
 
 
 def _long_modes(setup: bytes) -> list[bool]:
-    """Return for each mode whether its blocks are long; empty when that cannot be found out.
+    """Return for each mode whether its blocks are long; empty if the modes cannot be found.
 
-    The modes end the setup header: their count less one in 6 bits; for each 1 bit (long), 32 bits
-    of zeros and 8 bits of a mapping's number; and a set bit.
+    The setup header ends with the modes: their count minus one in 6 bits; for each mode 1 bit
+    (long), 32 bits of zeros and 8 bits of mapping number; and a final set bit.
     """
     bits = int.from_bytes(setup, "little")
     end = bits.bit_length() - 1
@@ -182,7 +183,7 @@ def _long_modes(setup: bytes) -> list[bool]:
         if end < 6 or mode >> 1 & 0xFFFFFFFF or mode >> 33 & 0xFF >= _VORBIS_MAX_MODES:
             break
         modes.insert(0, bool(mode & 1))
-        # The longest run whose count agrees: shorter ones may agree by chance.
+        # Keep the longest run that matches its count: shorter ones may match by chance.
         if bits >> (end - 6) & 63 == len(modes) - 1:
             longest = list(modes)
     return longest
@@ -204,9 +205,9 @@ def _opus(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamI
         start = 0  # the last page may end early: that is how Opus states a length
     if samples == 0 or start < 0:
         raise _broken("its first page of sound states fewer samples than it holds")
-    # Opus is decoded at any of its rates; libsndfile takes the lowest that loses nothing.
+    # Opus can be decoded at any of its rates; libsndfile uses the lowest that loses nothing.
     rate_hz = next((rate for rate in _OPUS_RATES_HZ if stated_rate_hz <= rate), _OPUS_RATES_HZ[-1])
-    # Positions count at the highest, whatever is stated.
+    # Granule positions always count at the highest rate.
     factor = _OPUS_RATES_HZ[-1] // rate_hz
     frames = None if end is None else max(0, end - start - skipped) // factor
     return StreamInfo(rate_hz, channels, frames, "OPUS")
@@ -225,7 +226,8 @@ def _first_page_of_sound(
 ) -> tuple[_Page, list[bytes], bytes]:
     """Return the first page on which a packet of sound ends, its packets, and the setup's end.
 
-    Its packets of sound are those that also start there. The setup is the last header.
+    Only packets of sound that also start on that page are returned. The setup is the last header
+    packet.
     """
     setup = b""
     for page in _pages(file, first):
@@ -240,7 +242,7 @@ def _first_page_of_sound(
             end = [*ends, page.end - page.body][header_packets - 1]
             start = max(start, end - _SETUP_TAIL_BYTES)
             setup = (setup + file.at(page.body + start, end - start))[-_SETUP_TAIL_BYTES:]
-        # Decoders drop a page that does not check; here it decides where the sound starts.
+        # Decoders drop a page with a wrong checksum; here the page decides where the sound starts.
         if len(ends) > header_packets and _is_whole(file, page):
             body = file.at(page.body, page.end - page.body)
             packets = [body[start:end] for start, end in zip(starts, ends, strict=False)]
@@ -250,7 +252,7 @@ def _first_page_of_sound(
 
 
 def _pages(file: FilePart, page: _Page) -> Iterator[_Page]:
-    """Yield this page and those that follow; some writers leave gaps between them.
+    """Yield this page and the following ones; gaps between them are skipped.
 
     Raises SoundError: `LIMIT_EXCEEDED` or `INVALID_HEADER`.
     """
@@ -284,7 +286,7 @@ def _page_in(file: FilePart, content: bytes, start: int) -> _Page | None:
 
 
 def _last_page(file: FilePart, first: _Page) -> _Page | None:
-    """Return the last page of the first stream with a position; None if it is far from the end."""
+    """Return the first stream's last page with a position; None if there is none near the end."""
     for length in (_NEAR_END_BYTES, _FAR_END_BYTES):
         start = max(0, file.size_bytes - length)
         tail = file.at(start, length)
@@ -329,15 +331,15 @@ def _page_at(file: FilePart, offset: int) -> _Page | None:
 
 
 def checksum(page: bytes) -> int:
-    """Return the checksum that a page has to state."""
+    """Compute the checksum of a page."""
     page = page[:22] + bytes(4) + page[26:]
-    # Ogg's polynomial is zlib's, but Ogg takes each byte from its other end and inverts nothing.
+    # Ogg uses zlib's polynomial, but with the bits of each byte reversed and without inversion.
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
 def _is_whole(file: FilePart, page: _Page) -> bool:
-    """Whether all of a page is there, with the checksum it states."""
+    """Whether a page is complete and its checksum is right."""
     content = file.at(page.offset, page.end - page.offset)
     return page.end <= file.size_bytes and checksum(content) == page.checksum
 

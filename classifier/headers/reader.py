@@ -1,8 +1,8 @@
-"""Reading the numbers of a sound's header, never its samples: `read_header`.
+"""Read a sound's header, never its samples: `read_header`.
 
-`classifier.headers.sniffing` decides whether a file may be read, and where its numbers come from:
-a reader of ours, or libsndfile, given a stand-in (decisions 12, 13).
-Nothing is decoded. Every number is bounded before it leaves this module.
+`classifier.headers.sniffing` decides whether a file may be read, and which parser reads it: one of
+this package, or libsndfile on a stand-in header (decisions 12, 13). Nothing is decoded. Every value
+is checked against limits before it leaves this module.
 """
 
 import os
@@ -17,7 +17,7 @@ from classifier.headers import sniffing
 from classifier.headers.layout import Layout, StandIn, StreamInfo
 from classifier.headers.loop_metadata import LoopInfo
 
-#: libsndfile's own ceiling is 1,024 channels and 655,350 Hz; no sound of a sample pack comes near.
+#: libsndfile's own limits are 1,024 channels and 655,350 Hz; sounds of sample packs stay far below.
 MAX_CHANNELS: Final = 256
 MAX_SAMPLE_RATE_HZ: Final = 1_000_000
 #: About 6 years at 48 kHz: more is a forged header.
@@ -32,7 +32,7 @@ _FRAMES_UNSTATED: Final = 2**63 - 1
 
 
 class AudioHeader(NamedTuple):
-    """The numbers a sound's header states; ``None`` where it does not state one."""
+    """Values that a sound's header states; ``None`` where it does not state one."""
 
     file_size_bytes: int | None
     duration_seconds: float | None  #: frame_count / sample_rate_hz
@@ -40,11 +40,11 @@ class AudioHeader(NamedTuple):
     channels: int | None
     frame_count: int | None  #: samples per channel
     sample_type: str | None  #: libsndfile's subtype: ``PCM_16``, ``MPEG_LAYER_III``, ...
-    loop_info: LoopInfo | None = None  #: from chunks beside the sound; no input of a model
+    loop_info: LoopInfo | None = None  #: from metadata chunks; not an input of a model
 
 
 class HeaderReading(NamedTuple):
-    """A header, and a sentence for the user when the file is odd."""
+    """A header, and a note for the user if the file is unusual."""
 
     header: AudioHeader
     note: str | None
@@ -54,11 +54,11 @@ class HeaderReading(NamedTuple):
 def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     """Read a sound's header from an open descriptor.
 
-    - `name`: the base name, only to report an extension that misleads.
+    - `name`: the base name, used only to report a misleading extension.
 
     Raises SoundError: `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`,
-    `LIMIT_EXCEEDED` or `TRUNCATED`, with what was expected and what came.
-    Raises OSError: the storage failed, which is no fault of the file.
+    `LIMIT_EXCEEDED` or `TRUNCATED`; the message states what was expected and what was found. Raises
+    OSError: the storage failed, which is no fault of the file.
     """
     if size_bytes == 0:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
@@ -73,7 +73,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
             case None:
                 header = AudioHeader(size_bytes, None, None, None, None, None)
     except MemoryError as error:
-        # A fault of this file and not of the worker.
+        # The file is at fault, not the worker.
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED, "reading its header needs more memory than a process has"
         ) from error
@@ -87,7 +87,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
 
 
 class _VirtualFile:
-    """A stand-in's header, followed by as many zeros as it announces, as `soundfile` reads it."""
+    """A file object for `soundfile`: a stand-in's header, then as many zeros as it announces."""
 
     def __init__(self, stand_in: StandIn) -> None:
         self._header = stand_in.header
@@ -95,7 +95,7 @@ class _VirtualFile:
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, as files do."""
+        """Move the position and return it, as file objects do."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
         self._position = max(0, base + offset)
         return self._position
@@ -105,7 +105,7 @@ class _VirtualFile:
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Read as `read` does. Without it, soundfile would catch an exception for every read."""
+        """Read into a buffer; without this method soundfile would catch an exception for each read."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -119,7 +119,7 @@ class _VirtualFile:
 
 
 def read_stand_in(stand_in: StandIn, container: str) -> StreamInfo:
-    """Return what libsndfile reads from a stand-in.
+    """Read a stand-in header with libsndfile.
 
     Raises SoundError: `INVALID_HEADER` or `UNSUPPORTED_FORMAT`, with libsndfile's reason.
     """

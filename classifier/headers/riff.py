@@ -1,4 +1,4 @@
-"""WAV (RIFF, RIFX, RF64) and W64: the format and the extent of the sound, from a walk over chunks.
+"""WAV (RIFF, RIFX, RF64) and W64: find the format and the extent of the sound in the chunks.
 
 Sources: Microsoft RIFF MCI (1991) and mmreg.h; EBU Tech 3306 (RF64); Sony Wave64.
 """
@@ -25,10 +25,10 @@ _MP3: Final = 0x0055
 _TAGS: Final = frozenset({0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0031, _MP3})
 _EXTENSIBLE: Final = 0xFFFE
 _TAG_NAMES: Final = {0x0011: "IMA ADPCM", 0x0161: "Windows Media"}
-#: MS ADPCM with its seven pairs of coefficients, the longest format that is read.
+#: Size of the longest format chunk that is read: MS ADPCM with its seven pairs of coefficients.
 _MAX_FORMAT_BYTES: Final = 50
 
-#: Tag and bits of a sample, and what libsndfile calls them.
+#: libsndfile's subtype by format tag and bits per sample.
 _PLAIN_TYPES: Final = {
     (0x0001, 8): "PCM_U8",
     (0x0001, 16): "PCM_16",
@@ -91,7 +91,7 @@ def wav(file: FilePart) -> Layout:
 
 
 def _mp3(container: str, file: FilePart, extent: Extent) -> Layout:
-    """Read the layout of a file whose sound is the frames of an MP3."""
+    """Read the layout of a file whose sound data is a chain of MP3 frames."""
     layout = mpeg.mpeg(file.after(extent.end - extent.there))
     if layout is None:
         raise SoundError(
@@ -102,7 +102,7 @@ def _mp3(container: str, file: FilePart, extent: Extent) -> Layout:
 
 
 def rmid(file: FilePart) -> Layout:
-    """Read the layout of a MIDI file that stands in a RIFF file; as `midi.midi`."""
+    """Read the layout of a MIDI file in a RIFF container; raises the same errors as `midi.midi`."""
     for name, body, _ in walk(file, 12, LITTLE_ENDIAN):
         if name == b"data":
             return midi.midi(file.after(body))
@@ -110,10 +110,10 @@ def rmid(file: FilePart) -> Layout:
 
 
 def _stream_info(fmt: bytes, sound_bytes: int, order: str) -> StreamInfo | None:
-    """Return the numbers of a common format; None for unusual ones, which libsndfile handles.
+    """Read the format chunk of a common format; None for unusual ones, which libsndfile handles.
 
-    Nearly all sounds are common, and libsndfile costs more than all else of their header. A test
-    compares both.
+    Nearly all sounds have a common format, and libsndfile is the most expensive step of reading a
+    header. A test compares the results of both.
     """
     if order != "<" or len(fmt) not in (16, 18):
         return None
@@ -146,7 +146,7 @@ def _stand_in(fmt: bytes, fact: bytes, sound_bytes: int, header: struct.Struct) 
 
 
 def w64(file: FilePart) -> Layout:
-    """Read the layout of a Sony Wave64 file; as `wav`."""
+    """Read the layout of a Sony Wave64 file; raises the same errors as `wav`."""
     fmt = b""
     extent = None
     outer_end = int.from_bytes(file.head[16:24], "little")
@@ -168,7 +168,7 @@ def w64(file: FilePart) -> Layout:
 
 
 def _required(fmt: bytes, extent: Extent | None, container: str, order: str) -> tuple[int, Extent]:
-    """Return the format tag, if it is one that is read, and the extent of the sound."""
+    """Return the format tag and the extent; SoundError if one is missing or the tag unsupported."""
     if len(fmt) < 2:
         raise missing_chunk(container, "fmt ")
     tag = struct.unpack_from(order + "H", fmt)[0]

@@ -1,10 +1,10 @@
-"""Detecting a file's container from its first bytes, before libsndfile sees any.
+"""Detect a file's container from its first bytes, before libsndfile reads any.
 
-libsndfile understands some twenty-five containers and thirty encodings; sample packs use eight and
-a dozen. Everything else is attack surface (libsndfile 1.2.2 overruns a buffer on some IMA ADPCM WAV
-files, CVE-2026-37555), so containers and encodings are allow-listed.
+libsndfile supports some twenty-five containers and thirty encodings; sample packs use eight
+containers and a dozen encodings. Everything else is attack surface (libsndfile 1.2.2 overruns a
+buffer on some IMA ADPCM WAV files, CVE-2026-37555), so containers and encodings are allow-listed.
 
-Tags may come before a sound of any container: taggers put them there. They are not read.
+Tags may precede any container, because taggers write them there. They are not read.
 
 Sources: id3.org 2.4.0; the APE tags specification 2.000.
 """
@@ -17,13 +17,13 @@ from classifier.errors import ErrorCode, SoundError
 from classifier.headers import aiff, caf_au, flac, midi, mpeg, ogg, riff
 from classifier.headers.layout import FilePart, Layout
 
-#: Of zeros after a tag, which some tags do not count.
+#: Maximum number of zeros after a tag; the stated length of some tags does not include them.
 _MAX_PADDING_BYTES: Final = 65536
-#: No real sound has as many before it.
+#: Maximum number of tags before a sound; real files have fewer.
 _MAX_TAGS: Final = 16
 
-#: Formats that are not read, also some that libsndfile would: named, so that users know what to
-#: convert.
+#: Offset, magic number and name of unsupported formats, including some that libsndfile reads.
+#: Messages name the format, so that users know what to convert.
 _OTHERS: Final = (
     (4, b"ftyp", "MPEG-4 (m4a, mp4)"),
     (0, b"\x30\x26\xb2\x75", "Windows Media"),
@@ -65,8 +65,8 @@ READABLE: Final = "WAV, AIFF, FLAC, Ogg, MP3, AU, CAF, W64 or MIDI"
 def inspect(fd: int, size_bytes: int) -> Layout:
     """Detect a file's container and read its layout. The offset of `fd` is not moved.
 
-    Raises SoundError: `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, naming what the file is where that is
-    known; and what the container's reader raises.
+    Raises SoundError: `NOT_AUDIO` or `UNSUPPORTED_FORMAT`, with the name of the format if it is
+    known; also the errors of the container's reader.
     """
     file = _past_tags(FilePart(fd, 0, size_bytes))
     head = file.head
@@ -92,11 +92,11 @@ def inspect(fd: int, size_bytes: int) -> Layout:
 
 
 def looks_like_audio(fd: int) -> bool:
-    """Whether a file without a known extension starts like a container that is read."""
+    """Whether a file without a known extension starts like a supported container."""
     try:
         inspect(fd, os.fstat(fd).st_size)
     except SoundError as error:
-        # A broken WAV is reported to the user; a text file is passed over.
+        # A broken WAV is reported to the user; a text file is skipped.
         return error.code is not ErrorCode.NOT_AUDIO
     return True
 
@@ -125,9 +125,9 @@ def _past_tags(file: FilePart) -> FilePart:
 
 
 def _tag_bytes(head: bytes) -> int:
-    """Return the length of the ID3v2 or APE tag that `head` starts with; 0: it does not."""
+    """Return the length of the ID3v2 or APE tag at the start of `head`; 0 if there is none."""
     if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 0x80:
-        # Four bytes of seven bits; a footer, when flagged, adds ten bytes.
+        # The length has four bytes of seven bits each; a footer, if flagged, adds ten bytes.
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         return 10 + size + (10 if head[5] & 0x10 else 0)
     if head[:8] == b"APETAGEX" and len(head) >= 32:
