@@ -1,1 +1,1 @@
-"""The versioned archive that a model is stored and served as."""
+"""Model bundles: versioned archives that are published, verified and loaded."""

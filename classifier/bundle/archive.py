@@ -1,6 +1,6 @@
-"""The zip of a bundle: reproducible when written, untrusted when read.
+"""Zip archives of bundles: reproducible when written, untrusted when read.
 
-Nothing is unpacked to a path, only known names are read, and each member is bounded.
+Nothing is extracted to disk, only known members are read, and the size of each is limited.
 """
 
 import io
@@ -11,12 +11,12 @@ from typing import Final
 
 from classifier.errors import BundleError
 
-#: Bounds on what an archive may claim, far above what a bundle is (6 MB, 16 MB unpacked).
+#: Size limits of an archive and a member, far above a real bundle (6 MB, 16 MB unpacked).
 MOST_BUNDLE_BYTES: Final = 64 * 2**20
 MOST_MEMBER_BYTES: Final = 128 * 2**20
 
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-# What zipfile raises on damaged, encrypted or exotic archives; RuntimeError is its "encrypted".
+# Raised by zipfile for damaged, encrypted or unusual archives; RuntimeError means encrypted.
 _FAULTS: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
@@ -25,15 +25,16 @@ def pack(members: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in members.items():
-            # ZipInfo's own default date is fixed (1980): no clock enters an immutable archive.
+            # ZipInfo's default date is fixed (1980), so an archive's bytes do not depend on the
+            # clock.
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
 class Archive:
-    """A packed bundle whose members are read one at a time, within bounds.
+    """A packed bundle whose members are read one at a time, with size limits.
 
-    BundleError when it is too large, not a zip, or does not hold exactly these members.
+    Raises BundleError: it is too large, not a zip, or its members are not exactly `names`.
     """
 
     def __init__(self, packed: bytes, names: tuple[str, ...]) -> None:
@@ -42,7 +43,7 @@ class Archive:
                 f"a bundle of {len(packed):,} bytes: at most {MOST_BUNDLE_BYTES:,} are read"
             )
         try:
-            # Kept open: a bundle lives in memory, there is no descriptor to leak.
+            # Never closed: the bundle is in memory, so there is no descriptor to leak.
             self._zip = zipfile.ZipFile(io.BytesIO(packed))
             members = [member.filename for member in self._zip.infolist()]
         except _FAULTS as fault:
@@ -67,7 +68,7 @@ class Archive:
             )
         try:
             with self._zip.open(member) as file:
-                # zipfile stops at the claimed size whatever the stream holds, and checks its CRC.
+                # zipfile reads no more than the stated size, and checks the CRC.
                 return file.read(member.file_size)
         except _FAULTS as fault:
             raise BundleError(f"{name} is damaged: {fault}") from fault

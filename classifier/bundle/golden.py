@@ -1,7 +1,7 @@
-"""Golden vectors: made-up sounds with the probabilities of the original models when published.
+"""Golden vectors: made-up sounds with the probabilities that the original models predict for them.
 
-Replaying them proves that a loaded engine still predicts what the trained models did: on another
-machine, after an upgrade of a library, after a repair of a disk.
+They are recorded when a bundle is published. Replaying them proves that a loaded engine still
+predicts the same: on another machine, after a library upgrade, after a disk repair.
 """
 
 import json
@@ -21,10 +21,11 @@ _Predict: TypeAlias = Callable[
     [list[str], list[AudioHeader], list[PackMates | None]], NDArray[np.float32]
 ]
 
-#: Probabilities may differ by this much between engines and machines, the category never.
+#: Accepted difference of probabilities between engines and machines; categories must be equal.
 TOLERANCE: Final = 1e-4
 
-#: Two best probabilities nearer than this are a tie that last digits may decide: not golden.
+#: Required lead of the best category. With a smaller lead rounding may decide, so the sound is not
+#: used.
 _CLEAR_LEAD: Final = 10 * TOLERANCE
 _FEWEST_SOUNDS: Final = 32
 _FOLDER_SIZE: Final = 5
@@ -56,7 +57,7 @@ class GoldenSounds(NamedTuple):
 
 
 def golden_sounds() -> GoldenSounds:
-    """Return every name twice, with header and pack-mates and without either.
+    """Return every name twice: with header and pack-mates, and without both.
 
     The headers state lengths from 2 ms to 8 minutes and every sample type; some state only part.
     """
@@ -85,9 +86,9 @@ def golden_sounds() -> GoldenSounds:
 def write_golden(
     sounds: GoldenSounds, probabilities: NDArray[np.float32], is_steady: NDArray[np.bool_]
 ) -> bytes:
-    """Return the golden vectors as JSON: the candidates that are no ties and steady.
+    """Return the golden vectors as JSON: the candidates that are steady and have a clear category.
 
-    Raises BundleError: too few of them are left to prove anything.
+    Raises BundleError: too few candidates are left for a meaningful check.
     """
     ordered = np.sort(probabilities, axis=1)
     is_clear = is_steady & (ordered[:, -1] - ordered[:, -2] > _CLEAR_LEAD)
@@ -116,8 +117,8 @@ def replay_golden(document: bytes, predict: _Predict, engine_name: str) -> None:
 
     - `predict`: `Classifier.predict` of the loaded bundle.
 
-    Raises BundleError: the predictions differ; the message names the sound and the largest
-    difference.
+    Raises BundleError: `document` is not valid, or the predictions differ; the message then names
+    the sound and the largest difference.
     """
     try:
         entries: list[dict[str, Any]] = json.loads(document)["sounds"]

@@ -1,4 +1,4 @@
-"""Loading a bundle: every bound and every hash is checked before anything is deserialised."""
+"""Load a bundle: all size limits and hashes are checked before anything is deserialised."""
 
 import threading
 from collections.abc import Iterator
@@ -31,11 +31,12 @@ from classifier.model.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from classifier.model.name_lstm import SequenceModel
 
-#: It takes a fraction of a second. Shorter than a batch's time limit and than what a child may take
-#: to start (`worker_proc_alive_timeout`): those would end the child, again and again.
+#: Time limit for the golden vectors, which take a fraction of a second. It is shorter than a
+#: batch's time limit and than the time that a child may take to start
+#: (`worker_proc_alive_timeout`): these limits would end the child again and again.
 GOLDEN_SECONDS: Final = 30.0
 
-#: What an engine deserialises; every other member is hashed and left alone.
+#: Members that each engine deserialises; the others are only hashed.
 _READ_BY: Final = {
     "onnx": frozenset({VOCABULARY, GOLDEN, COMPILED, CALIBRATION}),
     "keras": frozenset({VOCABULARY, GOLDEN, *ORIGINALS}),
@@ -57,8 +58,8 @@ class Originals:
 def read_manifest(bundle: bytes) -> Manifest:
     """Read and check a bundle's manifest, without loading a model.
 
-    Raises BundleError: not a bundle, of another format version, or for other labels or header
-    columns.
+    Raises BundleError: it is not a bundle, or has another format version, other labels or other
+    header columns.
     """
     return parse_manifest(Archive(bundle, (MANIFEST, *MEMBERS)).read(MANIFEST))
 
@@ -67,11 +68,10 @@ def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifi
     """Load a bundle into one of the two engines, and replay its golden vectors.
 
     - `bundle`: from `publish.publish`.
-    - `engine_name`: ``keras`` needs the ``[training]`` extra; ``onnx`` reads the originals only to
-      hash them.
+    - `engine_name`: ``keras`` needs the ``[training]`` extra; ``onnx`` only hashes the originals.
 
-    Raises BundleError, which names the member and what is wrong with it; also when ONNX Runtime
-    does not answer within `GOLDEN_SECONDS`.
+    Raises BundleError: the bundle is not valid, and the message names the member and the fault; or
+    ONNX Runtime does not finish the golden vectors within `GOLDEN_SECONDS`.
     """
     manifest, members = _verified(bundle, engine_name)
     vocabulary, engine = _deserialised(manifest, members, engine_name)
@@ -82,7 +82,8 @@ def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifi
         version=manifest.version,
         review_below=manifest.review_below,
     )
-    # Which words are evidence may change with the package; what the models predict may not.
+    # Replayed without calibration: the words that count as evidence may change with the package,
+    # the predictions of the models may not.
     with _time_limit(engine, manifest.version):
         replay_golden(members[GOLDEN], classifier().predict, engine_name)
     return classifier(calibration=_calibration(manifest, members))
@@ -90,9 +91,9 @@ def load_classifier(bundle: bytes, engine_name: EngineName = "onnx") -> Classifi
 
 @contextmanager
 def _time_limit(engine: Engine, version: str) -> Iterator[None]:
-    """Raise BundleError when the models compute for too long, or fail.
+    """Raise BundleError if the models compute for too long, or fail.
 
-    Not for the originals: TensorFlow and scikit-learn cannot be interrupted.
+    Has no effect on the originals: TensorFlow and scikit-learn cannot be interrupted.
     """
     if not isinstance(engine, OnnxEngine):
         yield
@@ -105,7 +106,7 @@ def _time_limit(engine: Engine, version: str) -> Iterator[None]:
         yield
     except BundleError:
         raise
-    except Exception as error:  # ONNX Runtime's have no class in common
+    except Exception as error:  # ONNX Runtime's errors have no common base class
         fault = error
     finally:
         timer.cancel()
@@ -124,10 +125,11 @@ def load_starter(engine_name: EngineName = "onnx") -> Classifier:
 
 
 def load_originals(bundle: bytes) -> Originals:
-    """Load the models of a bundle to continue training from them. Needs ``[training]``.
+    """Load the models of a bundle for further training. Needs ``[training]``.
 
-    Raises BundleError: as for `load_classifier`; the golden vectors are not replayed, for nothing
-    is served.
+    The golden vectors are not replayed, because the models are not served.
+
+    Raises BundleError: as for `load_classifier`.
     """
     vocabulary, engine = _deserialised(*_verified(bundle, "keras"), "keras")
     assert isinstance(engine, KerasEngine)  # noqa: S101  (for mypy)
@@ -142,7 +144,7 @@ def load_originals(bundle: bytes) -> Originals:
 
 
 def _verified(bundle: bytes, engine_name: EngineName) -> tuple[Manifest, dict[str, bytes]]:
-    """Return the manifest, and the members that the engine deserialises; all hashes are right."""
+    """Check all hashes; return the manifest and the members that the engine deserialises."""
     archive = Archive(bundle, (MANIFEST, *MEMBERS))
     manifest = parse_manifest(archive.read(MANIFEST))
     members: dict[str, bytes] = {}
@@ -171,7 +173,7 @@ def _deserialised(
             return vocabulary, OnnxEngine(members[COMPILED])
         return vocabulary, KerasEngine.from_bytes(*(members[name] for name in ORIGINALS))
     except ImportError:
-        raise  # the keras engine without its extra is a fault of the installation
+        raise  # the extra is not installed, which is no fault of the bundle
     except Exception as error:  # three libraries, each with its own exceptions
         raise BundleError(
             f"bundle {manifest.version} does not load in the {engine_name} engine: {error}"

@@ -1,7 +1,7 @@
 """The members of a bundle, and its manifest with their hashes.
 
-Changing the format: raise `FORMAT_VERSION`, keep an old bundle as a test that it is refused with
-its own message, and rebuild the starter.
+To change the format: increase `FORMAT_VERSION`, keep an old bundle for the test that it is refused
+with its own message, and rebuild the starter.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from classifier.categories import CATEGORIES
 from classifier.errors import BundleError
 from classifier.model.header_features import HEADER_COLUMNS
 
-#: Raised whenever a reader of the old format would misread the new one.
+#: Increase it whenever an older reader would misread the new format.
 FORMAT_VERSION: Final = 3
 
 MANIFEST: Final = "manifest.json"
@@ -28,10 +28,10 @@ CALIBRATION: Final = "calibration.json"
 COMPILED: Final = "compiled.onnx"
 GOLDEN: Final = "golden.json"
 
-#: What `KerasEngine.from_bytes` takes, in its order.
+#: The arguments of `KerasEngine.from_bytes`, in order.
 ORIGINALS: Final = (GENERAL, LSTM, SCALER, FOREST, CALIBRATION)
 
-#: What training hands to `publish`; the golden vectors are made there.
+#: Members that training passes to `publish`, which adds the golden vectors.
 TRAINED_MEMBERS: Final = (VOCABULARY, GENERAL, LSTM, SCALER, FOREST, CALIBRATION, COMPILED)
 MEMBERS: Final = (*TRAINED_MEMBERS, GOLDEN)
 
@@ -56,7 +56,7 @@ class Manifest:
     metrics: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the manifest as it stands in the bundle."""
+        """Return the content of the manifest's JSON document."""
         return {
             "format_version": FORMAT_VERSION,
             "version": self.version,
@@ -70,7 +70,7 @@ class Manifest:
         }
 
     def to_json(self) -> bytes:
-        """Return the manifest as the bundle's first member."""
+        """Return the manifest as JSON, the bundle's first member."""
         return json.dumps(self.as_dict(), indent=1, sort_keys=True).encode("ascii")
 
 
@@ -80,21 +80,22 @@ def installed_libraries() -> dict[str, str]:
 
 
 def sha256(content: bytes) -> str:
-    """Return the hash a manifest states, in hexadecimal."""
+    """Return the SHA-256 in hexadecimal, as the manifest states it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def parse_manifest(document: bytes) -> Manifest:
     """Read what `Manifest.to_json` wrote.
 
-    BundleError for anything else, another format version, other labels or header columns.
+    Raises BundleError: it is anything else, or has another format version, other labels or other
+    header columns.
     """
     try:
         content = json.loads(document)
         format_version = content["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise BundleError(f"{MANIFEST} is not readable: {fault}") from fault
-    # First, because another format may spell everything else differently.
+    # Checked first, because any other field may differ in another format.
     if format_version != FORMAT_VERSION:
         raise BundleError(
             f"a bundle of format {format_version!r}: this cratesort reads format {FORMAT_VERSION}"

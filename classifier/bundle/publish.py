@@ -1,4 +1,4 @@
-"""Publishing a bundle: trained models become one archive that both engines serve alike."""
+"""Publish trained models as one archive, for which both engines predict the same."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def publish(
     training: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> bytes:
-    """Make a bundle, and prove that both engines serve it alike. Needs ``[training]``.
+    """Build a bundle and verify that both engines predict the same. Needs ``[training]``.
 
     - `members`: exactly `TRAINED_MEMBERS`.
     - `version`: not empty.
@@ -65,7 +65,7 @@ def publish(
         metrics=metrics,
     )
     bundle = pack({MANIFEST: manifest.to_json(), **{name: content[name] for name in MEMBERS}})
-    # Loading replays the golden vectors: this is the proof, made with the code that will serve.
+    # Loading replays the golden vectors, with the same code as in production.
     load_classifier(bundle, "onnx")
     load_classifier(bundle, "keras")
     return bundle

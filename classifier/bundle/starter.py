@@ -1,4 +1,4 @@
-"""The starter bundle of the package, and its version; loads neither numpy nor an engine."""
+"""The starter bundle that ships with the package; imports neither numpy nor an engine."""
 
 import functools
 import io
@@ -8,7 +8,7 @@ from importlib import resources
 
 
 def starter_bundle() -> bytes:
-    """Return the starter bundle."""
+    """Return the starter bundle's bytes."""
     return resources.files("classifier").joinpath("starter", "starter.zip").read_bytes()
 
 
