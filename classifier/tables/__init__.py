@@ -1,1 +1,1 @@
-"""CSV tables that people and programs hand in, read the same way by every command."""
+"""Readers of CSV tables, shared by all commands."""

@@ -1,4 +1,4 @@
-"""The columns of tables: ours, and what a table calls them."""
+"""Column names of tables, and their renaming."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -6,13 +6,13 @@ from typing import Final
 
 from classifier.tables.strict_csv import TableError, shown, shown_columns
 
-#: No column of a table has another name than ours.
+#: No column is renamed.
 NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
-#: The first of these that a table of sounds has holds their names.
+#: Columns that may hold the name of a sound; the first one present is used.
 NAME_COLUMNS: Final = ("file_path", "path")
 
-#: What is read of a sound, beside the category and the vendor of a labelled one.
+#: Columns read of every sound; labelled sounds also have a category and a vendor.
 SOUND_COLUMNS: Final = (
     *NAME_COLUMNS, "file_size", "duration", "sample_rate", "channels", "frame_count",
     "sample_type", "folder", "pack", "repo", "source_repo",
@@ -20,11 +20,12 @@ SOUND_COLUMNS: Final = (
 
 
 def column_places(columns: Sequence[str], renamed: Mapping[str, str], name: str) -> dict[str, int]:
-    """Return where each column stands, under our names in lower case; unnamed ones are left out.
+    """Return the index of each column by our lower-case name; unnamed columns are left out.
 
-    `renamed` has the table's name for some of ours; a column is then read under the new name only,
-    and the one that had it before is not read. Raises TableError: there is no such column, or two
-    of one name.
+    - `renamed`: the table's name for some of our columns. Such a column is read under our name
+      only, and a column of the table that already has our name is not read.
+
+    Raises TableError: a renamed column does not exist, or two columns have the same name.
     """
     places: dict[str, int] = {}
     for place, cell in enumerate(columns):

@@ -1,32 +1,33 @@
-"""Integers in the place of a sample type, as notebooks write them for a model.
+"""Sample types written as integers, as notebooks encode them for a model.
 
-Each notebook numbers the types in its own way, and the published one does not say how. So a number
-is not taken at its word: the size that the row states for the same file decides.
+Each notebook uses its own numbers, and the published one does not document them. So the sample type
+is inferred from the file size in the same row. Only numbers that are clearly libsndfile's own are
+used directly.
 """
 
 from typing import Final
 
 from classifier.headers.reader import AudioHeader
 
-#: Types of samples that take this many bytes each; FLOAT is far more frequent than PCM_32.
+#: Sample type by bytes per sample; FLOAT is far more frequent than PCM_32.
 _BY_BYTES: Final = {1: "PCM_U8", 2: "PCM_16", 3: "PCM_24", 4: "FLOAT", 8: "DOUBLE"}
 
-#: The least and the most that a file holds beside its samples; of longer files, a share.
+#: Minimum and maximum size of everything but the samples; for longer files the maximum is a share.
 _LEAST_OVERHEAD_BYTES: Final = 24
 _MOST_OVERHEAD_BYTES: Final = 512
 _MOST_OVERHEAD_SHARE: Final = 0.02
 
-#: MP3 needs fewer bytes a sample than PCM, whatever the name ends in.
+#: MP3 needs fewer bytes per sample than PCM, whatever the file's extension.
 _MOST_MP3_BYTES: Final = 0.75
 
-#: Compressed files that the name tells, if not always their sample type.
+#: Sample type by extension of compressed files; None where the extension leaves it open.
 _BY_EXTENSION: Final = {
     ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS", ".opus": "OPUS", ".flac": None,
 }  # fmt: skip
 #: Containers that may hold compressed sound other than MP3.
 _MIXED: Final = (".caf", ".aif", ".aiff", ".aifc")
 
-#: Of libsndfile's own numbers (sndfile.h) those that no list of a few types comes to.
+#: libsndfile's own numbers (sndfile.h) that are too large for the numbering of a short list.
 _LIBSNDFILE: Final = {
     0x10: "ULAW", 0x11: "ALAW", 0x12: "IMA_ADPCM", 0x13: "MS_ADPCM", 0x20: "GSM610",
     0x60: "VORBIS", 0x64: "OPUS", 0x70: "ALAC_16", 0x71: "ALAC_20", 0x72: "ALAC_24",
@@ -35,7 +36,7 @@ _LIBSNDFILE: Final = {
 
 
 def numbered_sample_type(number: int, name: str, header: AudioHeader) -> str | None:
-    """Return the sample type of a row that has a number for it, None where that stays unknown."""
+    """Infer the sample type of a row that states a number; None if it remains unknown."""
     if number in _LIBSNDFILE:
         return _LIBSNDFILE[number]
     extension = f".{name.lower().rpartition('.')[2]}"

@@ -1,6 +1,6 @@
-"""A CSV table of sounds without their audio: names, header figures, folders.
+"""CSV tables of sounds without their audio: names, header values, folders.
 
-Prediction and training read such tables alike.
+Prediction and training use the same reader.
 """
 
 import gzip
@@ -31,29 +31,28 @@ from classifier.tables.strict_csv import (
 
 _NAME: Final = "file_path (or path)"
 
-#: No operating system takes a longer path (Linux: PATH_MAX).
+#: Maximum length of a path on any operating system (Linux: PATH_MAX).
 _LONGEST_PATH: Final = 4096
 
-#: As spreadsheets of many languages write 0.5.
+#: Spreadsheets in many languages write 0,5 for 0.5.
 _DECIMAL_COMMA: Final = re.compile(r"[0-9]+,[0-9]+")
 
-#: A longer text that tells folders apart is replaced by a digest: arrays of texts are as wide as
-#: the longest of them.
+#: A longer folder key is replaced by a digest: NumPy text arrays are as wide as their longest
+#: entry.
 _LONGEST_FOLDER: Final = 255
 
-_INTEGER: Final = re.compile(r"[0-9]{1,9}(\.0*)?")  # pandas writes 2.0 beside empty cells
+_INTEGER: Final = re.compile(r"[0-9]{1,9}(\.0*)?")  # pandas writes 2.0 in columns with empty cells
 
 
 class CellError(ValueError):
-    """A cell that cannot be right; the message names its column."""
+    """An invalid cell; the message names its column."""
 
 
 def folder_of(cells: Mapping[str, str]) -> str:
-    """Return the same text for rows of one folder and of no other; "" where it is unknown.
+    """Return a key that is equal for rows of the same folder only; "" if the folder is unknown.
 
-    ``folder``, ``pack`` and the folders of ``path`` tell folders apart, and so do ``vendor``,
-    ``repo`` and ``source_repo``. The text serves for comparing only: what a folder is called holds
-    the answer.
+    The key is made of ``folder``, ``pack``, the folders of ``path``, ``vendor``, ``repo`` and
+    ``source_repo``. It is for comparison only, not a model input: folder names contain the answer.
     """
     folders = [cells.get("folder", ""), cells.get("pack", "")]
     folders.append(cells.get("path", "").rpartition("/")[0])
@@ -69,9 +68,9 @@ def folder_of(cells: Mapping[str, str]) -> str:
 def header_of(cells: Mapping[str, str]) -> AudioHeader:
     """Return the header that a row states; absent columns and empty cells are unknown.
 
-    An integer in the place of a sample type means what `numbered_sample_type` makes of the row.
+    `numbered_sample_type` resolves an integer in place of a sample type.
 
-    Raises CellError: a cell that is no such number, or no sample type of libsndfile.
+    Raises CellError: a cell is not a number of at least 0, or not a sample type of libsndfile.
     """
     header = AudioHeader(
         file_size_bytes=_whole(_number(cells, "file_size")),
@@ -115,12 +114,12 @@ def _whole(value: float | None) -> int | None:
 
 
 class SoundTable(Iterator[tuple[int, dict[str, str]]]):
-    """The rows of a table of sounds, once: the first line of each, and its cells by column.
+    """A single-pass iterator over a table of sounds: yields each row's first line and its cells.
 
-    From `sound_table`. `TableError` is raised at the first row that cannot be read.
+    Created by `sound_table`. Raises TableError at the first row that cannot be read.
 
     - `name`: for messages.
-    - `columns`: of the first row, under our names; every row has a cell for each.
+    - `columns`: from the header line, under our names; every row has a cell for each.
     - `name_column`: ``file_path``, else ``path``.
     """
 
@@ -186,11 +185,12 @@ def sound_table(
     needed: tuple[str, ...] = (),
     renamed: Mapping[str, str] = NO_NAMES,
 ) -> Iterator[SoundTable]:
-    """Read a table of sounds from where the stream stands, gzipped if its name ends in ``.gz``.
+    """Read a table of sounds from a stream, gzipped if `name` ends in ``.gz``.
 
+    - `needed`: columns that the table must have.
     - `renamed`: the table's names for some of our columns.
 
-    Raises TableError: the table has no column of names, or none of those needed.
+    Raises TableError: a column of `needed`, or any column of names, is missing.
     """
     binary = stream
     if name.endswith(".gz"):

@@ -1,4 +1,4 @@
-"""CSV tables, read row by row; a row that cannot be trusted is reported, never guessed at."""
+"""Read CSV tables row by row; malformed rows are reported, never repaired by guessing."""
 
 import csv
 import io
@@ -10,23 +10,23 @@ from typing import BinaryIO, Final, NamedTuple, TextIO
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 
-#: No table of sounds has longer lines or rows; an endless one (/dev/zero) must not fill the memory.
+#: Maximum length of a line or row, so that an endless one (/dev/zero) cannot fill the memory.
 LONGEST_LINE: Final = 1 << 20
 
-#: Cells are cut to this many characters in messages, and so many columns are named.
+#: In messages cells are cut to this many characters, and at most this many columns are named.
 _LONGEST_SHOWN: Final = 200
 _MOST_COLUMNS_SHOWN: Final = 30
 
-#: The byte order marks of UTF-16, as they are decoded here.
+#: Byte order marks of UTF-16, as `decoded` returns them.
 _UTF_16_MARKS: Final = ("\udcff\udcfe", "\udcfe\udcff")
 
 
-#: The first two bytes of gzip.
+#: The first two bytes of gzip, as `decoded` returns them.
 _GZIP_MARK: Final = "\x1f\udc8b"
 
 
 class TableError(CratesortError):
-    """A file that is not the table that was expected; the message names it and the line."""
+    """A table that cannot be read; the message names the file and the line."""
 
 
 class Row(NamedTuple):
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 
 class BadLine(NamedTuple):
-    """What cannot be taken, where it begins, and why in one line."""
+    """A malformed row: the line where it begins, and the reason in one line."""
 
     line: int
     reason: str
@@ -51,20 +51,20 @@ class BadLine(NamedTuple):
 
 
 def shown(cell: str) -> str:
-    """Return a cell of a table for a message."""
+    """Return a cell for use in a message: printable and not too long."""
     text = printable(path_text(cell_bytes(cell)))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def shown_columns(columns: Collection[str]) -> str:
-    """Return the columns of a table for a message."""
+    """Return the names of a table's columns for use in a message."""
     first = ", ".join(map(shown, islice(columns, _MOST_COLUMNS_SHOWN)))
     more = len(columns) - _MOST_COLUMNS_SHOWN
     return f"{first} and {more:,} more" if more > 0 else first or "an empty file"
 
 
 def cell_bytes(cell: str) -> bytes:
-    """Return a cell as it stood in the file."""
+    """Return the bytes that a cell has in the file."""
     return cell.encode("utf-8", "surrogateescape")
 
 
@@ -84,7 +84,10 @@ def decoded(stream: BinaryIO) -> Iterator[TextIO]:
 
 
 def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
-    """Yield the lines of a table; `TableError` where one is too long, or the first is no UTF-8."""
+    """Yield the lines of a table.
+
+    Raises TableError: a line is too long, or the first line shows that the file is not UTF-8 text.
+    """
     number = 0
     while line := text.readline(LONGEST_LINE):
         number += 1
@@ -102,9 +105,9 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
 
 
 def delimiter_of(header: str, names: Collection[str]) -> str:
-    """Return the separator of a header line: comma, semicolon or tab.
+    """Return the delimiter of a header line: comma, semicolon or tab.
 
-    It is the one that tells apart the most of `names`, then the most columns.
+    The delimiter that finds most of `names` is chosen, then the one that finds most columns.
     """
 
     def columns_told_apart(delimiter: str) -> tuple[int, int]:
@@ -115,7 +118,7 @@ def delimiter_of(header: str, names: Collection[str]) -> str:
 
 
 def header_cells(header: str, delimiter: str) -> list[str]:
-    """Return the cells of a header line in lower case; none when it is not CSV."""
+    """Return the cells of a header line in lower case; empty if it is not CSV."""
     try:
         cells = next(csv.reader([header], delimiter=delimiter), [])
     except csv.Error:
@@ -124,15 +127,14 @@ def header_cells(header: str, delimiter: str) -> list[str]:
 
 
 class CsvRows(Iterator[Row | BadLine]):
-    """The rows of a CSV table, one at a time, without blank lines.
+    """Iterate over the rows of a CSV table; blank lines are skipped.
 
-    After a malformed row, reading goes on with the next.
+    After a malformed row, reading continues with the next row.
 
-    - `lines`: with their line ends.
+    - `lines`: lines with their line ends.
     - `first_line`: the number of the first of `lines` in the file.
-
-    - `width`: how many columns there are: shorter rows are filled with empty cells, and longer ones
-      are malformed, unless what is too much is blank. None: rows are taken as they are.
+    - `width`: the number of columns. Shorter rows are padded with empty cells; longer rows are
+      malformed, unless the extra cells are blank. None: rows may have any length.
     """
 
     def __init__(
