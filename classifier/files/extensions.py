@@ -40,6 +40,6 @@ def is_named_like_midi(name: str) -> bool:
 
 
 def extension_of(name: bytes) -> str:
-    """Return the extension of a base name in lower case and without the dot; empty if there is none."""
+    """Return the extension of a base name, lower case and without the dot; empty if it has none."""
     stem, _, extension = name.rpartition(b".")
     return extension.lower().decode("latin-1") if stem else ""

@@ -107,7 +107,7 @@ def _stream(version_and_layer: int, rate: int) -> _Stream:
 
 
 def _lengths(header: bytes, unpadded: int, stream: _Stream) -> dict[bytes, int]:
-    """Return frame lengths of all headers that differ from this one only in padding or free bits."""
+    """Return frame lengths for all headers that differ from this only in padding or free bits."""
     second, third = header[1] & ~0x01, header[2] & ~(_PADDED | 0x01)
     return {
         bytes((0xFF, second | unprotected, third | padded | private)): length

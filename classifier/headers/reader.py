@@ -105,7 +105,7 @@ class _VirtualFile:
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer; without this method soundfile would catch an exception for each read."""
+        """Read into a buffer. Without it, soundfile would catch an exception for every read."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

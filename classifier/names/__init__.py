@@ -1,1 +1,1 @@
-"""What a file name says, and its folders and pack-mates with it."""
+"""Information from file names, folder names and the names of pack-mates."""

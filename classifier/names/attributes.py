@@ -1,8 +1,8 @@
 """Attributes of a sound beside its category: tempo, key, loop or one-shot, instrument.
 
-Each comes with its source. The name counts first, then the chunks beside the sound, then, if
-enabled, the last two folders, last the duration. Missing or conflicting evidence yields None. They
-are no input of the model (decision 20).
+Each attribute has a source. Sources are tried in this order: the name, the metadata chunks, the
+last two folders (if enabled), the duration. Missing or conflicting evidence yields None. Attributes
+are not inputs of the model (decision 20).
 """
 
 import functools
@@ -19,8 +19,8 @@ from classifier.names.instruments import Instrument, Pitch, instrument_of, vocab
 from classifier.names.tempo_and_key import possible_tempos_bpm, stated_key, stated_tempo_bpm
 from classifier.names.tokens import name_pieces
 
-#: How far from a whole beat a loop may end. Programs cut to the sample; lossy encoders add a frame
-#: or two of silence.
+#: How far from a whole beat a loop may end, in beats and as a share. Programs cut to the sample;
+#: lossy encoders add a frame or two of silence.
 _BEATS_OFF: Final = 0.03
 _BEATS_ADDED_BY_LOSSY: Final = 0.15
 _SHARE_OFF: Final = 0.01
@@ -28,7 +28,7 @@ _LOSSY: Final = ("MPEG_", "VORBIS", "OPUS")
 #: A single beat is no loop, whatever tempo it would make.
 _FEWEST_BEATS: Final = 2
 _BEATS_OF_A_BAR: Final = 4
-#: A bar at 200 BPM: what is shorter is no loop of one.
+#: Length of a bar at 200 BPM; a shorter sound is no loop of a bar.
 _SHORTEST_BAR_SECONDS: Final = 1.2
 
 _ONE_SHOTS: Final = frozenset({"oneshot", "oneshots", "1shot", "1shots"})
@@ -50,19 +50,19 @@ class Source(StrEnum):
 
 
 class Playback(StrEnum):
-    """How a sound is meant to be played: again and again in time, or once."""
+    """How a sound is meant to be played: repeatedly in time, or once."""
 
     LOOP = "loop"
     ONE_SHOT = "one-shot"
 
 
-@dataclass(slots=True)  # not frozen: one a sound is made, which then takes three times as long
+@dataclass(slots=True)  # not frozen: creation, once per sound, would take three times as long
 class Attributes:
     """The attributes of one sound; a value and its source are None together.
 
     `musical_key` is a key (``F# minor``), a root without mode (``Eb``), or the note of a one-shot
-    with its octave (``C4``) as the name has it. Roots from a header have no octave: programs
-    disagree about which C is C4. `instrument` is one of ``instruments.toml``.
+    with the octave that the name states (``C4``). Roots from a header have no octave: programs
+    disagree about which C is C4. `instrument` is a name from ``instruments.toml``.
     """
 
     tempo_bpm: float | None = None
@@ -76,7 +76,7 @@ class Attributes:
 
 
 class _FolderAttributes(NamedTuple):
-    """What the names of folders state."""
+    """Attributes that folder names state."""
 
     instrument: Instrument | None = None
     tempo_bpm: float | None = None
@@ -90,9 +90,10 @@ _NO_FOLDERS: Final = _FolderAttributes()
 def attributes_of(
     name: str, header: AudioHeader, folders: Sequence[str] = (), *, folder_words: bool = False
 ) -> Attributes:
-    """Return what a name, a header and, with `folder_words`, the last two folders state.
+    """Return the attributes of a sound from its name, its header and, if enabled, its folders.
 
-    `folders` are those above the sound, the outermost first.
+    - `folders`: those above the sound, the outermost first; the last two are read.
+    - `folder_words`: whether folders are evidence.
 
     >>> unknown = AudioHeader(None, None, None, None, None, None)
     >>> sound = attributes_of("bass_loop_120_Am.wav", unknown)
@@ -121,7 +122,7 @@ def attributes_of(
 
 @functools.lru_cache(maxsize=1024)  # once for all files of a folder
 def _folder_attributes(folders: tuple[str, ...]) -> _FolderAttributes:
-    """Return each attribute of the innermost folder that states it."""
+    """Return each attribute as the innermost folder that has it states it."""
     if not folders:
         return _NO_FOLDERS
     *outer_folders, folder = folders
@@ -139,14 +140,14 @@ def _folder_attributes(folders: tuple[str, ...]) -> _FolderAttributes:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Return the words of a name, the same for all files of a series: `Kick 01`, `Kick 02`."""
+    """Return the words of a name, equal for all files of a series: `Kick 01`, `Kick 02`."""
     return tuple(map(_word, name_pieces(text)))
 
 
 @functools.lru_cache(maxsize=8192)
 def _word(piece: str) -> str:
     word = piece.lower()
-    # Whether a number stands there may matter, which one only in the phrases of a vocabulary.
+    # The place of a number may matter; its value matters only in phrases of the vocabulary.
     return "0" if word.isdecimal() and word not in _known_numbers() else word
 
 
@@ -191,8 +192,8 @@ def _tempo(
 def _bare_tempo(name: str, words: tuple[str, ...], header: AudioHeader) -> float | None:
     """Return the tempo that a bare number states, if the sound's duration agrees.
 
-    `SNARE87` lasts no whole number of beats at 87. Where the duration is not known, a single number
-    beside a key or the word *loop* is taken.
+    At 87 BPM `SNARE87` does not last a whole number of beats. If the duration is unknown, a single
+    number is accepted beside a key or the word *loop*.
     """
     numbers = possible_tempos_bpm(name)
     if not numbers:
@@ -202,8 +203,8 @@ def _bare_tempo(name: str, words: tuple[str, ...], header: AudioHeader) -> float
         is_plain = is_called_loop or stated_key(name, pitch=Pitch.NONE) is not None
         return float(numbers[0]) if len(numbers) == 1 and is_plain else None
     if not any(len(word) > 1 and word.isalpha() for word in words):
-        return None  # a number alone is the sound's own
-    # By chance one in ten durations fits two beats, so other sounds have to fit a bar.
+        return None  # a number without words is an index
+    # One in ten durations fits two beats by chance, so a sound not called a loop must fit a bar.
     fewest = _FEWEST_BEATS if is_called_loop else _BEATS_OF_A_BAR
     fitting = [number for number in numbers if (_beats(header, number) or 0) >= fewest]
     return float(fitting[0]) if len(fitting) == 1 else None
@@ -219,7 +220,7 @@ def _tempo_of_chunks(info: LoopInfo, duration_seconds: float | None) -> float | 
 
 
 def _beats(header: AudioHeader, tempo_bpm: float) -> int | None:
-    """Return how many beats a sound lasts, None when it is no whole number, or less than two."""
+    """Return how many beats a sound lasts; None if it is no whole number of at least two."""
     if header.duration_seconds is None:
         return None
     exact = header.duration_seconds * tempo_bpm / 60
@@ -235,7 +236,7 @@ def _key(
 ) -> tuple[str | None, Source | None]:
     if (key := stated_key(name, pitch=pitch, letters=has_tempo)) is not None:
         return key, Source.NAME
-    # Samplers give drums a root note, too.
+    # Samplers write a root note for drums too.
     if info.root_note is not None and pitch is not Pitch.NONE:
         root = _PITCH_CLASSES[info.root_note % len(_PITCH_CLASSES)]
         mode = "" if info.is_minor is None else " minor" if info.is_minor else " major"
@@ -267,7 +268,7 @@ def _stated_playback(words: tuple[str, ...]) -> Playback | None:
     kinds = set(map(_playback_word, words))
     kinds.discard(None)
     if not kinds:
-        return None  # as with most
+        return None  # as for most names
     is_loop = "loop" in kinds
     is_one_shot = "one-shot" in kinds or (
         "shot" in kinds
@@ -280,7 +281,7 @@ def _stated_playback(words: tuple[str, ...]) -> Playback | None:
 
 @functools.lru_cache(maxsize=8192)  # the words of a pack are few
 def _playback_word(word: str) -> str | None:
-    """Return which kind of playback a word names; *shot* alone is weaker than *one-shot*."""
+    """Return the kind of playback that a word names; *shot* alone is weaker than *one-shot*."""
     if word.endswith(("loop", "loops", "looped")):
         return "loop"
     if word in _ONE_SHOTS:
@@ -289,7 +290,7 @@ def _playback_word(word: str) -> str | None:
 
 
 def _may_be_a_loop(header: AudioHeader, tempo_bpm: float | None) -> bool:
-    """Whether a sound whose name states a tempo is a loop: not when it is a hit of its kit."""
+    """Whether a sound whose name states a tempo may be a loop, and not a single hit of a kit."""
     if header.duration_seconds is None or tempo_bpm is None:
         return True
     is_a_bar = header.duration_seconds * tempo_bpm / 60 >= _BEATS_OF_A_BAR * (1 - _SHARE_OFF)

@@ -1,8 +1,8 @@
-"""A file name without what says nothing of its sound.
+"""Clean a file name: remove what carries no information about the sound.
 
-Dropped or folded before anything reads a name: folders, the audio extension, escapes, invisible
-characters, typographic forms, stamps of other programs, and quantities that are no tempo. Words of
-other scripts become English ones (`classifier.names.other_scripts`).
+Folders, the audio extension, invisible characters, stamps of other programs, and quantities other
+than tempos are removed. Escapes are decoded and typographic forms simplified. Words of other
+scripts become English ones (`classifier.names.other_scripts`).
 """
 
 import functools
@@ -14,9 +14,9 @@ from typing import Final
 
 from classifier.names.other_scripts import in_latin_letters
 
-#: Extensions dropped from a name's end, lower case: the containers libsndfile opens, then those a
-#: marketplace holds beside them. Anything else after a dot (``Take 1.5``) is part of the name.
-#: Wider than what is ingested (`files.extensions.AUDIO_EXTENSIONS`): tables name other files, too.
+#: Extensions removed from a name's end, lower case: the containers libsndfile opens, then others
+#: that a marketplace holds. Anything else after a dot (``Take 1.5``) is part of the name. There are
+#: more than in `files.extensions.AUDIO_EXTENSIONS`, because tables also name other files.
 DROPPED_EXTENSIONS: Final = frozenset(
     {
         *("wav", "wave", "bwf", "w64", "rf64", "bw64", "aif", "aiff", "aifc", "afc", "flac", "fla"),
@@ -33,13 +33,13 @@ MACHINE_NUMBERS: Final = frozenset(
 )
 
 _ENTITY: Final = re.compile(r"&(?:#\d{1,6}|#x[\da-f]{1,5}|[a-z]{2,6});", re.IGNORECASE)
-#: What unzip writes for a character that it cannot: ``#U30ad``.
+#: Unzip writes a character that it cannot represent as ``#U30ad``.
 _UNZIPPED: Final = re.compile(r"#U([\da-f]{4})", re.IGNORECASE)
 
 _SIGNS: Final = str.maketrans("♯♭№", "#b ")
-#: Marks of kana, without which they would be others; those of other letters are accents.
+#: Marks that distinguish kana, so they are kept; marks of other letters are accents.
 _KANA_MARKS: Final = "\u3099\u309a"
-#: Invisible, and not in the Unicode category Cf: joiners, fillers, variation selectors.
+#: Invisible characters outside the Unicode category Cf: joiners, fillers, variation selectors.
 _FILLERS: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
@@ -59,7 +59,7 @@ _MONTH: Final = (
 _STAMPS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        # Of programs that synchronise folders.
+        # Conflict marks of programs that synchronise folders.
         r"\([^()]{0,80}conflicted copy[^()]{0,40}\)|\.sync-conflict-\d{8}-\d{6}-\w{7}",
         r"_[a-z\d]{1,20}_[a-z]{3}-\d\d-\d{4}-\d{4}_conflict",
         # Identifiers.
@@ -69,18 +69,18 @@ _STAMPS: Final = tuple(
         rf"[\[(]?(?<!\d){_DATE}{_TIME}?(?:[\])](?:-\d{{1,2}})?)?(?!\d)",
         rf"(?<![a-z\d])(?:\d{{1,2}}[ ._-])?{_MONTH}[ ._-](?:\d{{1,2}},?[ ._-])?(?:19|20)\d\d(?!\d)",
         r"(?<![\d.:])(?:[01]\d|2[0-3])([.:])[0-5]\d\1[0-5]\d(?![\d.:])",
-        # Where it was found: Freesound's number and user; sites.
+        # Where the file came from: Freesound's number and user; web sites.
         r"(?<!\S)\d{2,7}__[^_]+(?:_[^_]+)*__(?=.)",
         r"(?<![a-z\d-])(?:www\.)?[a-z\d-]{2,40}\.(?:com|net|org)(?![a-z\d])|free[ _-]?download",
         r"(?<!\S)(?:copy of|copia de|copie de|kopie von)[ _]",
     )
 )
-#: Most names hold none of them: cheaper than all of these patterns.
+#: A cheap first check: most names match none of these patterns.
 _STAMPED: Final = re.compile(
     r"\d{4}|__|[.:]\d\d[.:]|\.(?:com|net|org)|cop|kopie|free|[\da-f]{16}|-[\da-f]{4}-",
     re.IGNORECASE,
 )
-#: What programs add to the end of a name: of a copy, a take, a rendered file.
+#: Suffixes that programs add to the name of a copy, a take or a rendered file.
 _SUFFIX: Final = re.compile(
     r"(?:(?<=[\d\])])(?:-[1-5]?\d|[ _]?\([1-5]?\d\))|~\d{1,2}"
     r"|[ _]?\((?:another|\d{1,2}(?:st|nd|rd|th)) copy\)"
@@ -95,14 +95,14 @@ _NUMBER: Final = r"\d{1,9}(?:[.,]\d{1,4})?"
 _QUANTITIES: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        # Rates, times, sizes and levels, also apart from their number.
+        # Rates, times, sizes and levels; the unit may be separate from the number.
         rf"(?i:(?<!\d)(?<!\d[.,])(?<!bpm)(?<!bpm[ _-]){_NUMBER}[ _-]?"
         r"(?:[km]?hz|kbps|kbits?|bytes|msecs?|ms|secs?|seconds?|minutes|hours|inch(?:es)?|meters"
         r"|metres|feet|rpm|ips|fps|dpi|dbfs|lufs|semitones|cents|percent|deg(?:rees)?|watts|volts"
         r"|ohms)(?![a-z]))",
         r"(?i:(?<!\d)(?:16|20|24|32|64)[ _-]?bits?(?:[ _-]?float)?(?![a-z]))",
         r"(?i:(?<!\d)(?:[6-9]\d|\d{3})[ _-]?(?:bars|steps|samples|sounds)(?![a-z]))",
-        # Short units only beside it. As written: Db, Gb and Cm are keys.
+        # Short units must follow the number directly. Case matters: Db, Gb and Cm are keys.
         rf"(?<![A-Za-z\d])(?<!\d[.,])(?!(?:{'|'.join(sorted(MACHINE_NUMBERS))})s)"
         rf"(?:\d{{1,2}}h\d{{1,2}}(?:m(?:\d{{1,2}}s?)?)?|\d{{1,2}}m\d{{1,2}}s?|{_NUMBER}"
         r"(?:['\u2019]?s|[kK]|m|h|[wWvV]|x|in|mins?|MINS?|['\"\u2032\u2033%\u00b0]| ?dB|db"
@@ -111,7 +111,7 @@ _QUANTITIES: Final = tuple(
 )
 _UNIT: Final = re.compile(r"\d[ _-]?[A-Za-z'\"\u2019\u2032\u2033%\u00b0]")
 _MODEL_NUMBER: Final = re.compile(r"[6-9][0135678]|1[014]0|200|99")
-#: Numbers of instruments that could be tempos, behind the instrument's name.
+#: Model numbers of instruments that could be read as tempos, after the instrument's name.
 _MODEL: Final = re.compile(
     r"(?<![A-Za-z])(juno[ _-]?60|cs[ -]?[678]0|cr[ -]?78|mpc[ -]?60|dx[ -]?100|sy[ -]?(?:77|85|99)"
     r"|poly[ _-]?61|sq[ -]?80|tx[ -]?81z|u-?110|dr-?110|rt-?60|tr[ -]?(?:66|77)|kpr[ -]?77"
@@ -123,11 +123,11 @@ _MODEL: Final = re.compile(
 
 @functools.lru_cache(maxsize=2048)  # tokens, tempo and key of a name all need it
 def clean_name(file_name: str) -> str:
-    r"""Return the name after the last ``/`` or ``\``, without what says nothing of its sound.
+    r"""Return the name after the last ``/`` or ``\``, without what is irrelevant to the sound.
 
-    Only the *last* extension is dropped, and only when it is an audio format's. A name is the same
-    from a Mac (decomposed), from Linux (composed), and after a download (``%20``). Case is kept,
-    for it marks word borders. May be empty.
+    Only the *last* extension is removed, and only if it is an audio format's. The result is the
+    same for a name from a Mac (decomposed), from Linux (composed), and after a download (``%20``).
+    Case is kept, because it marks word borders. The result may be empty.
 
     >>> clean_name("Drums/Kick%2004 [2021-03-04 120132]-1.wav")
     'Kick 04'
@@ -155,7 +155,7 @@ def _without_escapes(name: str) -> str:
 def _in_plain_letters(name: str) -> str:
     """Return a name without accents, typographic forms, invisible characters and other scripts."""
     if name.isascii() and name.isprintable():
-        return name  # nearly all; the rest would change nothing
+        return name  # nearly all names; the steps below would not change it
     decomposed = _FILLERS.sub("", unicodedata.normalize("NFKD", name.translate(_SIGNS)))
     plain = "".join(
         char
@@ -186,5 +186,5 @@ def _without_quantities(name: str) -> str:
             name = pattern.sub(" ", name)
     if not _MODEL_NUMBER.search(name):
         return name
-    # The number alone goes: `Juno` may say what sounds.
+    # Remove only the number: `Juno` may be evidence of the instrument.
     return _MODEL.sub(lambda model: model[0].rstrip("0123456789zZ") + " ", name)

@@ -1,8 +1,8 @@
-"""The folders' words in front of a name that has none of its own: `Kicks/01.wav` is a kick.
+"""Prefix a name that has no relevant word with its folders' words: `Kicks/01.wav` is a kick.
 
-`Kicks/riser_01.wav` stays what it is called. Numbers and pitches of a folder are left out: `128
-BPM` in front of `01.wav` would read as a tempo of 1. Models are neither trained nor measured on
-such names; published figures do not depend on them.
+`Kicks/riser_01.wav` keeps its name. Numbers and pitches of a folder are left out: `128 BPM` before
+`01.wav` would be read as a tempo of 1. Models are neither trained nor measured on such names;
+published figures do not depend on them.
 """
 
 import functools
@@ -12,26 +12,27 @@ from typing import Final
 from classifier.names.instruments import LONGEST_ABBREVIATION, instrument_places
 from classifier.names.tokens import name_pieces, pitch_token
 
-#: The nearest ones; those above them are named after packs and shops.
+#: Number of innermost folders that are read; outer folders are named after packs and shops.
 FOLDERS_READ: Final = 2
 
-#: What indicates a category and names no instrument; a plural's s and "loop" at a word's end are
-#: understood. Not *hit*, *shot* or *take*: the folder is the better evidence beside those.
+#: Words that indicate a category and name no instrument; a plural s and "loop" at a word's end are
+#: removed first. *hit*, *shot* and *take* are not included: the folder is better evidence than
+#: these.
 CATEGORY_WORDS: Final = frozenset(
     {
         *("loop", "beat", "break", "groove", "fill", "melody", "melodic"),
         *("fx", "sfx", "effect", "transition", "stem", "midi", "kit", "template", "construction"),
     }
 )
-#: In the folder above one with words of its own, these describe the pack and not the sound:
-#: `Drum Kits/Kicks/01.wav`.
+#: In an outer folder these words describe the pack and not the sound, if the inner folder has
+#: relevant words: `Drum Kits/Kicks/01.wav`.
 _COLLECTIONS: Final = frozenset({"kit", "template", "construction"})
 
 
 def prefixed_name(words: str, name: str) -> str:
     """Return the base name under which a sound is classified.
 
-    It is the name itself when it has a word that matters, else the `folder_words` and the name.
+    This is the name itself if it has a relevant word, else the `folder_words` and the name.
 
     >>> prefixed_name(folder_words(["Drums", "Kicks"]), "01.wav")
     'Drums Kicks 01.wav'
@@ -42,9 +43,9 @@ def prefixed_name(words: str, name: str) -> str:
 
 
 def folder_words(folders: Sequence[str]) -> str:
-    """Return the relevant words of the last two folders in one line; empty when there are none.
+    """Return the relevant words of the last two folders, separated by spaces; may be empty.
 
-    `folders` are those between library root and sound, the outermost first.
+    - `folders`: those between library root and sound, the outermost first.
     """
     words: list[str] = []
     for folder in reversed(folders[-FOLDERS_READ:]):
@@ -66,7 +67,7 @@ def _relevant_words(text: str) -> list[str]:
 
 
 def _has_relevant_word(name: str) -> bool:
-    # Nearly all names have a word that is relevant whatever stands beside it.
+    # Nearly all names have a word that is relevant in any context.
     return any(map(_is_relevant_alone, name_pieces(name))) or bool(_relevant_words(name))
 
 

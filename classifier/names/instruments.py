@@ -1,4 +1,4 @@
-"""The instrument that the words of a name state, by the word list ``instruments.toml``."""
+"""Find the instrument that a name states, with the word list ``instruments.toml``."""
 
 import functools
 import tomllib
@@ -9,19 +9,19 @@ from importlib.resources import files
 from typing import Final
 
 _MOST_PARTS: Final = 3
-#: A name with a longer word is more than abbreviations.
+#: Abbreviations count only in names without a longer word.
 LONGEST_ABBREVIATION: Final = 3
 
 _DRUM_KIT: Final = frozenset({"kick", "snare", "hihat", "clap", "tom", "cymbal", "percussion"})
 _SEVERAL_DRUMS: Final = "drums"
-#: Beside another instrument it is how loud that is played.
+#: Beside another instrument *piano* is a dynamic marking (quiet).
 _DYNAMIC: Final = "piano"
-#: Of forms the last word is the noun: an *impact riser* is a riser.
+#: Rank of forms (chord, riser). The last form is the noun: an *impact riser* is a riser.
 _RANK_OF_FORMS: Final = 3
 
 
 class Pitch(StrEnum):
-    """What pitch an instrument has; see ``instruments.toml``."""
+    """Which kind of pitch an instrument has; see ``instruments.toml``."""
 
     KEY = "key"
     NOTE = "note"
@@ -30,7 +30,7 @@ class Pitch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One entry of the vocabulary; of two instruments in a name the lower `rank` wins."""
+    """One entry of the vocabulary; if a name has several instruments, the lowest `rank` wins."""
 
     name: str
     rank: int
@@ -62,7 +62,7 @@ def _by_word() -> tuple[dict[str, Instrument], dict[str, Instrument]]:
 
 @functools.cache
 def _first_words() -> frozenset[str]:
-    """Return the words with which phrases of several begin."""
+    """Return the first words of phrases that have several words."""
     return frozenset(word.partition(" ")[0] for word in _by_word()[0] if " " in word)
 
 
@@ -81,7 +81,7 @@ def _may_name(word: str) -> bool:
 def instrument_of(words: Sequence[str]) -> Instrument | None:
     """Return the instrument that lower-case words name.
 
-    None when they name none, or several of one rank. A number between two words separates them.
+    None if they name none, or conflicting ones of the same rank. Phrases do not span numbers.
     """
     entries = [entry for entry, _ in _instruments(words)]
     if len(entries) < 2:
@@ -98,7 +98,7 @@ def instrument_of(words: Sequence[str]) -> Instrument | None:
 
 
 def instrument_places(words: Sequence[str]) -> frozenset[int]:
-    """Return the indices of lower-case words that name instruments, also where they conflict.
+    """Return the indices of lower-case words that name instruments, even if these conflict.
 
     >>> sorted(instrument_places(["deep", "sub", "bass", "kicks"]))
     [1, 2, 3]
@@ -107,8 +107,8 @@ def instrument_places(words: Sequence[str]) -> frozenset[int]:
 
 
 def _instruments(words: Sequence[str]) -> list[tuple[Instrument, range]]:
-    """Return the instruments and the places of their words; abbreviations only when alone."""
-    # Most words name nothing, and a name is mostly words.
+    """Return instruments and the indices of their words; abbreviations if no word is longer."""
+    # A cheap first check: most words name no instrument.
     entries = list(_named_in_full(words)) if any(map(_may_name, words)) else []
     if not entries and all(len(word) <= LONGEST_ABBREVIATION or word.isdecimal() for word in words):
         by_short = _by_word()[1]
@@ -121,7 +121,7 @@ def _instruments(words: Sequence[str]) -> list[tuple[Instrument, range]]:
 
 
 def _named_in_full(words: Sequence[str]) -> Iterator[tuple[Instrument, range]]:
-    """Yield the instrument of the longest phrase at each place."""
+    """Yield the instrument of the longest phrase at each index."""
     first_words = _first_words()
     place = 0
     while place < len(words):
@@ -140,6 +140,6 @@ def _named_in_full(words: Sequence[str]) -> Iterator[tuple[Instrument, range]]:
 
 
 def _plain(phrase: str) -> str:
-    """Return a phrase without the ends that words of names grow: *kicks*, *bassloops*."""
+    """Return a phrase without a final "s" and "loop": *kicks*, *bassloops*."""
     stem = phrase.removesuffix("s")
     return stem.removesuffix("loop") if len(stem) > len("loop") else stem

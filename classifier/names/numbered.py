@@ -1,4 +1,4 @@
-"""Names that differ in their number alone: takes and copies of one sound."""
+"""Names that differ only in their number: takes and copies of one sound."""
 
 import re
 import unicodedata
@@ -8,8 +8,7 @@ from classifier.categories import category_index
 from classifier.names.sound_words import spoken
 from classifier.names.tokens import tokenise
 
-#: At the end of a name, once or several times: a number, in brackets or not; what file managers
-#: call a copy.
+#: Suffixes of a name, one or several: a number, in brackets or not, or a word for a copy.
 _NUMBER: Final = re.compile(
     r"(?:[\s._-]*(?:\(\s*\d+\s*\)|\[\s*\d+\s*\]|#?\d+|copy|kopie|copie))+\s*$"
 )
@@ -18,9 +17,11 @@ _LETTERS: Final = re.compile(r"[^\W\d_]{2,}")
 
 
 def name_without_number(stem: str) -> str | None:
-    """Return what a name without extension has in common with its takes and copies, in lower case.
+    """Return the part of a name that its takes and copies share, in lower case.
 
-    None where no word is left.
+    - `stem`: a name without extension.
+
+    None if no word is left.
     """
     folded = unicodedata.normalize("NFC", stem).lower()
     base = re.sub(r"[\s._-]+", " ", _NUMBER.sub("", folded)).strip()
@@ -28,10 +29,10 @@ def name_without_number(stem: str) -> str | None:
 
 
 def tells_what_it_is(base: str) -> bool:
-    """Whether a name of `name_without_number` tells that all that are called so sound alike.
+    """Whether all sounds with a name from `name_without_number` can be expected to sound alike.
 
-    It must have a word that makers of sounds use: `Audio 3`, `Insert 2` and `Titan 001` may be
-    anything, and so may the stems of a song.
+    The name must have a known sound word: `Audio 3`, `Insert 2` and `Titan 001` may be anything,
+    and so may the stems of a song.
     """
     told = spoken(tuple(tokenise(base)))
     return told.is_known and not told.speaks_for(category_index("stems-n-midi"))

@@ -1,6 +1,6 @@
-"""Words of makers of sounds in Cyrillic, Japanese, Chinese and Korean, as English ones.
+"""Translate sound words in Cyrillic, Japanese, Chinese and Korean into English.
 
-So no model has to learn them: *кик*, *キック*, *底鼓* and *킥* are kicks. The words stand in
+So models do not have to learn them: *кик*, *キック*, *底鼓* and *킥* are kicks. The word list is
 ``other_scripts.toml``.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 _CYRILLIC: Final = "[\u0400-\u052f]+"
 _IDEOGRAPHS: Final = "[\u3400-\u4dbf\u4e00-\u9fff\u3005]+"
-#: Letters of one script in a row; hiragana beside katakana are other words.
+#: A run of letters of one script; hiragana and katakana are separate words.
 _RUN: Final = re.compile(
     f"{_CYRILLIC}|{_IDEOGRAPHS}|[\u3041-\u3096\u30fc]+|[\u30a1-\u30fa\u30fc]+|[\uac00-\ud7a3]+"
 )
@@ -29,16 +29,16 @@ _MISTYPED: Final = re.compile(
     f"|(?<![\u0400-\u052f])(?:[{_LOOK_ALIKES}]+(?=[A-Za-z])|[\u0410\u0412\u0415\u0421](?=[0-9#]))"
 )
 _WITHOUT_ACCENTS: Final = str.maketrans("йёїў", "иеіу")
-#: Of a Cyrillic word these change with number and case: *бочка*, *бочки*.
+#: Endings of Cyrillic words, which change with number and case: *бочка*, *бочки*.
 _CYRILLIC_ENDING: Final = "аеиоуыьэюя"
 _HIRAGANA: Final = {katakana: katakana - 0x60 for katakana in range(0x30A1, 0x30F7)} | {0x30FC: ""}
 
 
 def in_latin_letters(name: str) -> str:
-    """Return a name with each word of the table in English.
+    """Return a name with each word of the word list in English.
 
-    Cyrillic, kana and Hangul are read where all of a word is known (*ドラムループ*); in Chinese
-    characters, which stand without spaces, also parts are.
+    Cyrillic, kana and Hangul are translated only if the whole word is known (*ドラムループ*).
+    Chinese text, which has no spaces, is also translated in parts.
 
     >>> in_latin_letters("Кик 01"), in_latin_letters("合成器循环")
     (' kick  01', ' synth  loop ')
@@ -60,7 +60,7 @@ def _run_in_latin(run: str) -> str:
 
 @functools.cache
 def _table() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
-    """Return what words mean, what they mean only alone, and a pattern of the former."""
+    """Return words always translated, words translated only alone, and a pattern of the former."""
     text = files("classifier.names").joinpath("other_scripts.toml").read_text(encoding="utf-8")
     words, alone = (
         {_folded(word): english for english, listed in table.items() for word in listed}
@@ -71,7 +71,7 @@ def _table() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
 
 
 def _folded(word: str) -> str:
-    """Return a word as the table has it: without case, ending, kind of kana and length marks."""
+    """Normalise a word for look-up: remove case, endings, the kind of kana and length marks."""
     if _IS_CYRILLIC.match(word):
         word = word.lower().translate(_WITHOUT_ACCENTS)
         return word.rstrip(_CYRILLIC_ENDING) or word

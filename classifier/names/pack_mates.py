@@ -1,11 +1,12 @@
 """Pack-mates: the names of a sound's folder, read together with its own.
 
-Many names alone are ambiguous, but their pack-mates decide: in `SNARE87` the number could be a
-tempo, among `SNARE1` to `SNARE115` it is an index. And files with uninformative names usually share
-the category of the rest of their folder (decision 21).
+Many names are ambiguous without their pack-mates: in `SNARE87` the number could be a tempo, among
+`SNARE1` to `SNARE115` it is an index. And files with uninformative names usually share the category
+of the rest of their folder (decision 21).
 
-The pack-mates of a sound are the sounds of its folder, itself among them. A large folder is
-represented by a sample, chosen by the names' hashes: the same for every caller and every batch.
+The pack-mates of a sound are the sounds of its folder, including itself. A large folder is
+represented by a sample, chosen by the names' hashes, so that every caller and every batch uses the
+same sample.
 """
 
 import heapq
@@ -19,14 +20,15 @@ from typing import Final
 from classifier.names.cleaning import clean_name
 from classifier.names.tokens import HIGHEST_TEMPO_BPM, LOWEST_TEMPO_BPM
 
-#: Names that represent a folder. In a trial on two tables 13 of 6,655 sounds of larger folders got
-#: another category than with all names (with half as many: 70); the LSTMs have to read each.
+#: Maximum number of names that represent a folder; the LSTMs have to read each. In a trial on two
+#: tables 13 of 6,655 sounds of larger folders got another category than with all names (with half
+#: as many: 70).
 MOST_PACK_MATES: Final = 64
 
-#: Names a builder holds before it prunes them: enough that pruning costs each little.
+#: Names a builder holds before it prunes them; the more, the less pruning costs per name.
 _MOST_HELD: Final = 8 * MOST_PACK_MATES
 
-#: A series counts through at least this share of its span; tempos leave wide gaps.
+#: The numbers of a series fill at least this share of their range; tempos leave wide gaps.
 _DENSE: Final = 0.4
 _LEAST_OF_A_SERIES: Final = 4
 
@@ -39,11 +41,11 @@ class PackMates:
 
     #: At most `MOST_PACK_MATES`, distinct, in the order of their hashes.
     names: tuple[str, ...]
-    #: Name with every number replaced by ``#``, and which of its numbers counts the files.
+    #: A name with every number replaced by ``#``, and the index of a number that counts the files.
     counters: frozenset[tuple[str, int]]
 
     def counting(self, file_name: str) -> frozenset[int]:
-        """Return where in the cleaned name the numbers begin that only count its files."""
+        """Return the positions in the cleaned name of numbers that only count the files."""
         if not self.counters:
             return frozenset()
         name = clean_name(file_name)
@@ -62,7 +64,7 @@ class PackMatesBuilder:
         self._names: set[str] = set()
 
     def add(self, name: str) -> None:
-        """Add a name; one that was added before changes nothing."""
+        """Add a name; duplicates are ignored."""
         self._names.add(name)
         if len(self._names) >= _MOST_HELD:
             # Lossless: the n smallest hashes of a union are among the n smallest of its parts.
@@ -77,7 +79,7 @@ class PackMatesBuilder:
 def pack_mates_of(names: Iterable[str]) -> PackMates:
     """Choose the names that represent a folder and find its numbered series.
 
-    Takes the base names of all its sounds, in any order; reads them once, in bounded memory.
+    - `names`: base names of all its sounds, in any order; read once, in bounded memory.
 
     >>> pack_mates_of(["SNARE87.wav", "SNARE1.wav"]).counting("SNARE87.wav")
     frozenset({5})
@@ -94,7 +96,7 @@ def _sample(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def name_hash(name: str) -> int:
-    """Return the hash of a name: those with the smallest represent their folder."""
+    """Return the hash of a name; the names with the smallest hashes represent their folder."""
     return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 

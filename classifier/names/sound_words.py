@@ -1,7 +1,7 @@
-"""The words of a name that speak for categories: those that makers of sounds use.
+"""Known sound words: the words of a name that are evidence of categories.
 
-All other words (artists, places, sung phrases, what a recorder calls its files) are no evidence of
-a category, whatever a model makes of them, unless labels have taught that they are.
+All other words (artists, places, sung phrases, default names of recorders) are no evidence of a
+category, whatever a model predicts from them, unless labels have taught that they are.
 """
 
 import functools
@@ -12,17 +12,17 @@ from typing import Final, NamedTuple, TypeAlias
 
 from classifier.categories import CATEGORIES, category_index
 
-#: Written by `training.prior.word_page`.
+#: The word list, written by `training.prior.word_page`.
 PAGE: Final = "sound_words.toml"
 
 _MOST_PARTS: Final = 3
-#: An abbreviation counts in names without a longer word.
+#: Abbreviations count only in names without a longer word.
 LONGEST_ABBREVIATION: Final = 3
 
-#: Words that labels have taught, each with the categories it speaks for.
+#: Words learned from labels, each with the categories that it indicates.
 LearnedWords: TypeAlias = frozenset[tuple[str, tuple[str, ...]]]
 
-#: Categories as the bits of a number.
+#: All categories as a bit mask.
 _EVERY: Final = 2 ** len(CATEGORIES) - 1
 
 
@@ -30,30 +30,30 @@ def _bits(names: Sequence[str]) -> int:
     return sum(1 << category_index(name) for name in names)
 
 
-#: What is called a loop is no one-shot; of which instrument, another word says.
+#: A name with *loop* is no one-shot; another word indicates the instrument.
 _NO_ONE_SHOTS: Final = _EVERY - _bits(["bass", "drum", "instruments", "synth"])
 
 
-#: A stem is of an instrument, whose word does not contradict it.
+#: A stem is of an instrument, so the instrument's word does not contradict it.
 _STEMS: Final = _bits(["stems-n-midi"])
 
 
 class Spoken(NamedTuple):
-    """What the words of a name speak for."""
+    """The categories that the words of a name indicate."""
 
-    #: Whether there is a word that speaks for a category.
+    #: Whether any word indicates a category.
     is_known: bool
-    #: The categories that all such words speak for, as bits.
+    #: The categories that all such words indicate, as a bit mask.
     categories: int
 
     def speaks_for(self, category: int) -> bool:
-        """Return whether all known words speak for the category of this index."""
+        """Return whether all known words indicate the category with this index."""
         return self.is_known and bool(self.categories >> category & 1)
 
 
 @functools.cache
 def _page() -> tuple[dict[str, int], dict[str, int]]:
-    """Return the categories of each word or phrase, none of some, and of each abbreviation."""
+    """Return the categories of each word or phrase (none for some) and of each abbreviation."""
     page = tomllib.loads(files("classifier.names").joinpath(PAGE).read_text(encoding="utf-8"))
     words, abbreviations = (
         {
@@ -67,7 +67,7 @@ def _page() -> tuple[dict[str, int], dict[str, int]]:
 
 
 def known_words() -> Set[str]:
-    """Return the words and phrases of the page."""
+    """Return the words and phrases of the word list."""
     return _page()[0].keys()
 
 
@@ -78,7 +78,7 @@ def _bits_of(learned: LearnedWords) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=8192)  # the names of a pack differ by their numbers
 def spoken(tokens: tuple[str, ...], learned: LearnedWords = frozenset()) -> Spoken:
-    """Return what the tokens of a name speak for; the longest phrase at each place counts.
+    """Return the categories that the tokens of a name indicate; the longest phrases count.
 
     >>> spoken(("deep", "kick", "<index>")).speaks_for(CATEGORIES.index("drum"))
     True

@@ -1,7 +1,7 @@
-"""The tempo and the key that a name states, as values.
+"""Extract the tempo and the key that a name states.
 
-`classifier.names.tokens` decides what is a number or a pitch. A wrong value is worse than none:
-ambiguous names state nothing.
+`classifier.names.tokens` decides what is a number or a pitch. A wrong value is worse than none, so
+ambiguous names yield None.
 """
 
 import functools
@@ -24,7 +24,7 @@ from classifier.names.tokens import (
 
 _NUMBER: Final = r"(\d{2,3}(?:[.,]\d{1,3})?)"
 _BETWEEN: Final = r"[\W_]{0,3}"
-#: The most certain first: `loop_90_bpm120` states 120.
+#: In order of certainty: `loop_90_bpm120` states 120.
 _BESIDE_BPM: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
@@ -34,20 +34,21 @@ _BESIDE_BPM: Final = tuple(
         rf"(?<![a-z])bpm{_BETWEEN}{_NUMBER}(?!\d)",
     )
 )
-#: `128-130 bpm`, `bpm 90 to 120`.
+#: Ranges of tempos: `128-130 bpm`, `bpm 90 to 120`.
 _RANGE: Final = re.compile(
     r"(?<!\d)[1-9]\d{1,2}(?: ?[-\u2013\u2014~] ?| to )[1-9]\d{1,2}[ _]?bpm(?![a-z])"
     r"|(?<![a-z])bpm[ _]?[1-9]\d{1,2}(?: ?[-\u2013\u2014~] ?| to )[1-9]\d{1,2}(?!\d)",
     re.IGNORECASE | re.ASCII,
 )
-#: In the name as it is written: cleaned, it has no such sign. `F#120` is a pitch and a tempo.
+#: An index after a number sign. Searched in the uncleaned name, because cleaning removes the numero
+#: sign. `F#120` is a pitch and a tempo.
 _NUMBERED: Final = re.compile(r"(?:\u2116|(?<![A-Ga-g])#)\s?(\d{2,3})(?!\d)", re.ASCII)
-#: `150 drums`, and nothing more.
+#: A name that is only a number of things: `150 drums`.
 _THINGS: Final = re.compile(r"\d{2,3} [A-Za-z]+[A-RT-Za-rt-z]s", re.ASCII)
-#: `Temp 90F`.
+#: Temperatures: `Temp 90F`.
 _DEGREES: Final = re.compile(r"(?<![A-Za-z\d])(\d{2,3})[CF](?![A-Za-z\d#])", re.ASCII)
 
-#: A key as programs for DJs write it.
+#: A key in the notation of DJ programs (Camelot wheel).
 _CAMELOT_KEY: Final = re.compile("(0?[1-9]|1[0-2])([AB])")
 #: Roots of the keys 1A to 12A and 1B to 12B.
 _CAMELOT_ROOTS: Final = {
@@ -56,7 +57,7 @@ _CAMELOT_ROOTS: Final = {
 }
 _CAMELOT_MODES: Final = {"A": "minor", "B": "major"}
 
-#: The number behind one of these says which it is.
+#: A number or letter after one of these words is an index.
 _COUNTED: Final = frozenset(
     {"audio", "bank", "chapter", "clip", "file", "layer", "nr", "number", "page", "part", "patch"}
     | {"preset", "rec", "recording", "sample", "scene", "slice", "take", "track", "untitled"}
@@ -65,34 +66,34 @@ _COUNTED: Final = frozenset(
 _NO_TEMPO_BEHIND: Final = _COUNTED | {
     *("no", "note", "of", "p", "pitch", "rr", "temp", "temperature"),
 }
-#: What a number before one of these counts or measures. A number beside *bpm* is no bare one.
+#: A number before one of these words is a count or a measure; one beside *bpm* is not bare.
 _UNITS: Final = frozenset(
     {"bpm", "cycles", "days", "grams", "hertz", "hrs", "kg", "km", "kmh", "kph", "lbs", "meter"}
     | {"miles", "min", "mins", "minute", "mph", "of", "pcs", "pieces", "tracks", "years"}
 )
-#: The letter behind one of these, or of what counts, says which it is.
+#: A letter after one of these words is an index.
 _LETTERED: Final = _COUNTED | {
     *("act", "alt", "camera", "channel", "class", "deck", "grade", "group", "mic", "option"),
     *("plan", "pt", "section", "series", "side", "team", "type", "variation", "vitamin"),
 }
-#: `A4 paper`, `F1 car`.
+#: Words after what looks like a pitch and is none: `A4 paper`, `F1 car`.
 _NO_SOUNDERS: Final = frozenset({"car", "cars", "engine", "paper", "race", "racing", "sheet"})
 
 _MODES: Final = {"min": "minor", "minor": "minor", "maj": "major", "major": "major"}
-#: Between root and mode: *F harmonic minor*.
+#: Words between root and mode: *F harmonic minor*.
 _KINDS_OF_MODE: Final = frozenset({"harmonic", "melodic", "natural"})
 _FLATS: Final = ("b", "flat")
 _ACCIDENTALS: Final = ("sharp", "flat")
 
 
 def stated_tempo_bpm(name: str) -> float | None:
-    """Return the tempo beside the word *bpm* in a base name or a folder's, from 20 to 400.
+    """Return the tempo beside the word *bpm* in the name of a file or folder, from 20 to 400.
 
-    None when there is none, two equally certain ones differ, or it is a range.
+    None if there is no such tempo, if equally certain tempos differ, or if it is a range.
     """
     text = clean_name(name)
     if "bpm" not in text.lower() or _RANGE.search(text):
-        return None  # the first as with most: cheaper than four patterns
+        return None  # most names lack *bpm*, and this is cheaper than the patterns
     for pattern in _BESIDE_BPM:
         values = {float(number.replace(",", ".")) for number in pattern.findall(text)}
         values = {value for value in values if LOWEST_STATED_BPM <= value <= HIGHEST_STATED_BPM}
@@ -102,9 +103,10 @@ def stated_tempo_bpm(name: str) -> float | None:
 
 
 def possible_tempos_bpm(name: str) -> tuple[int, ...]:
-    """Return the bare numbers of a name that may be its tempo, in order, each once.
+    """Return the distinct bare numbers of a name that may be its tempo, in order.
 
-    Those from 60 to 200 without leading zero that are no drum machine's and count nothing.
+    These are numbers from 60 to 200 without leading zero that name no drum machine and count
+    nothing.
     """
     pieces = name_pieces(name)
     values = dict.fromkeys(
@@ -115,7 +117,7 @@ def possible_tempos_bpm(name: str) -> tuple[int, ...]:
         and after.lower() not in _UNITS
     )
     if not values:
-        return ()  # as in most
+        return ()  # as for most names
     text = clean_name(name)
     if _RANGE.search(text) or _THINGS.fullmatch(text):
         return ()
@@ -145,7 +147,8 @@ class _Certainty(IntEnum):
 class _Statement(NamedTuple):
     """A pitch of a name; its text is ``F# minor``, ``Eb`` or ``C4``.
 
-    `is_capital`: small letters with a digit are often something else, as in take *b3*, and *4A* is.
+    `is_capital`: False for what is often no pitch: lower-case letters with a digit, as in take
+    *b3*, and *4A*.
     """
 
     text: str
@@ -155,18 +158,19 @@ class _Statement(NamedTuple):
 
 
 def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
-    """Return the key, root or note that a base name or a folder's states.
+    """Return the key, root or note that the name of a file or folder states.
 
-    A root with its mode (``F# minor``), without (``Eb``), or with its octave (``C4``). None when
-    the most certain statements differ.
+    This is a root with its mode (``F# minor``), without mode (``Eb``), or with its octave (``C4``).
+    None if the most certain statements differ.
 
-    - `pitch`: of the instrument; `Pitch.NOTE` where it is not known.
-    - `letters`: whether a capital letter alone may be a root, and ``4A`` a key and no variant:
-      where a tempo is stated. A letter must stand beside a number or at an end, too.
+    - `pitch`: that of the instrument; `Pitch.NOTE` if the instrument is not known.
+    - `letters`: whether a single capital letter may be a root, and ``4A`` a key instead of a
+      variant. True if the name states a tempo. The letter must also be next to a number or at an
+      end.
     """
     pieces = name_pieces(name)
     if not any(map(_may_be_a_pitch, pieces)):
-        return None  # as in most
+        return None  # as for most names
     pieces = tuple(_with_accidentals(pieces))
     statements = [
         statement
@@ -180,7 +184,7 @@ def stated_key(name: str, *, pitch: Pitch, letters: bool = False) -> str | None:
         return statements[0].text
     certainty = min(statement.certainty for statement in allowed)
     texts = {statement.text for statement in allowed if statement.certainty == certainty}
-    # Of `B4-G` either may be the file's number in its series.
+    # In `B4-G` either pitch may be the file's index in its series.
     roots = {s.root for s in statements} if certainty >= _Certainty.OCTAVE else set()
     return texts.pop() if len(texts) == 1 and len(roots) <= 1 else None
 
@@ -203,7 +207,7 @@ def _may_be_a_pitch(piece: str) -> bool:
 
 
 def _with_accidentals(pieces: Sequence[str]) -> list[str]:
-    """Return the pieces with *C sharp* as one. *A sharp knife* holds no pitch."""
+    """Join *C sharp* into one piece. *A sharp knife* holds no pitch."""
     joined: list[str] = []
     for place, piece in enumerate(pieces):
         word = piece.lower()
@@ -233,7 +237,7 @@ def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
     if kind is None or "I" in (before, *pieces[place + 1 : place + 2]):
         return None  # "I am", "am I"
     if kind in ("<minor>", "<major>"):
-        # AM and FM are synthesis and radio, and in capitals throughout AM may be A minor.
+        # AM and FM are synthesis and radio. In a name without small letters `F#M` may mean minor.
         if piece.endswith("M") and (len(piece) == 2 or not _has_small_letters(pieces)):
             return None
         return _parsed(piece, kind.strip("<>"))
@@ -254,7 +258,7 @@ def _has_small_letters(pieces: Sequence[str]) -> bool:
 
 
 def _stands_like_a_root(pieces: Sequence[str], place: int) -> bool:
-    """Whether a letter stands where names have a root, not within words: *this is A test*."""
+    """Whether a letter is where names have a root, not within a sentence: *this is A test*."""
     beside = [*pieces[max(0, place - 1) : place], *pieces[place + 1 : place + 2]]
     if any(len(word) == 1 and word.isalpha() for word in beside):
         return False  # "B P M"

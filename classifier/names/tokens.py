@@ -1,8 +1,8 @@
 r"""Tokenising a sound's file name: lower-case words and typed tokens.
 
 The name is cleaned first (`classifier.names.cleaning`). Numbers, keys and notes become typed
-tokens, for a model learns nothing from thousands of rare numbers and much from "a tempo stands
-here":
+tokens, because a model learns nothing from thousands of rare numbers and much from "here is a
+tempo":
 
 =============  =====================================================================
 ``<bpm>``      a number beside the word *bpm*: ``128bpm``, ``Bpm128``, ``128 BPM``
@@ -29,16 +29,16 @@ LOWEST_TEMPO_BPM: Final = 60
 HIGHEST_TEMPO_BPM: Final = 200
 
 _CHUNK = re.compile(r"(?:[^\W_]|#)+")
-#: The same of a text in ASCII, as nearly all names are, in a third of the time.
+#: The same for ASCII text, which nearly all names are; takes a third of the time.
 _ASCII_CHUNK = re.compile(r"[A-Za-z0-9#]+")
-#: A variant's number, or a key as programs for DJs write it: ``4A``.
+#: A variant's number, or a key in the notation of DJ programs: ``4A``.
 _VARIANT = r"(?<!\d)(?:0?[1-9]|1[0-2])[AB](?![A-Za-z\d#])"
 # Variants; runs of digits; capitals that do not begin a word; a word; letters of other scripts.
 _PIECE = re.compile(rf"{_VARIANT}|\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _ACCIDENTAL = r"(?:#|b|sharp|flat)"
 _KEY = re.compile(rf"#?[A-G]{_ACCIDENTAL}?(?:(m|min|minor)|(M|maj|major))", re.ASCII)
 _KEY_LOWER = re.compile(rf"#?[a-g]{_ACCIDENTAL}?(?:(min|minor)|(maj|major))", re.ASCII)
-# The second letter "s" is how libraries write a sharp where "#" is not allowed: As2.
+# A second letter "s" is a sharp in libraries where "#" is not allowed: As2.
 _NOTE = re.compile(r"[A-Ga-g](?:#|b|s)?[0-9]", re.ASCII)
 _ROOT = re.compile(rf"#?[A-G]{_ACCIDENTAL}?|[A-G]#", re.ASCII)
 _ROOT_BEFORE_MODE = re.compile(rf"#?[A-Ga-g]{_ACCIDENTAL}?", re.ASCII)
@@ -48,11 +48,11 @@ _MODES: Final = {"min": "<minor>", "minor": "<minor>", "maj": "<major>", "major"
 def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
     """Split a file name into lower-case words and typed tokens, in the order of the name.
 
-    Total and deterministic over every `str` (control characters, lone surrogates, any length),
-    in time linear in the name's length; ``["<empty>"]`` when nothing is left.
+    Total and deterministic over every `str` (control characters, lone surrogates, any length), in
+    time linear in the name's length; ``["<empty>"]`` when nothing is left.
 
-    `counting` holds where in `clean_name` numbers begin that count the files of a folder
-    (`pack_mates.PackMates.counting`): they are no tempos.
+    - `counting`: positions in `clean_name` of numbers that count the files of a folder (from
+      `pack_mates.PackMates.counting`). These numbers are no tempos.
 
     >>> tokenise("XY_BassLoop02_128bpm_F#min.wav")
     ['xy', 'bass', 'loop', '<index>', '<bpm>', '<minor>']
@@ -61,7 +61,7 @@ def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
 
 
 def placed_tokens(file_name: str, counting: Set[int] = frozenset()) -> list[tuple[str, int, int]]:
-    """Tokenise as `tokenise` does, with where in `clean_name` each token begins and ends.
+    """Tokenise as `tokenise` does, with the start and end of each token in `clean_name`.
 
     Empty when the name holds neither letter nor digit.
 
@@ -101,16 +101,16 @@ class _Piece(NamedTuple):
     """A word, number or pitch of a chunk of a name."""
 
     word: str  #: in lower case
-    token: str  #: when it stands by itself
+    token: str  #: if it is not joined with the next piece
     start: int  #: in its chunk
     end: int
     is_number: bool
-    may_join: bool  #: with some followers, to one token
+    may_join: bool  #: whether it can form one token with the next piece
 
 
 @functools.lru_cache(maxsize=8192)  # a pack repeats its few chunks in each of its names
 def _pieces_of(chunk: str) -> tuple[_Piece, ...]:
-    """Cut a chunk at its word borders, unless these would tear a pitch apart."""
+    """Split a chunk at its word borders; a chunk that is a pitch stays whole."""
     if pitch_token(chunk) is not None:
         return (_piece(chunk, 0),)
     return tuple(_piece(match[0], match.start()) for match in _PIECE.finditer(chunk))
@@ -128,7 +128,7 @@ def _piece(text: str, start: int) -> _Piece:
 
 
 def _with_follower(piece: _Piece, follower: _Piece) -> str:
-    """Return the token that two pieces make together; empty when they make none."""
+    """Return the token that two adjacent pieces form; empty if they form none."""
     if piece.is_number:
         return "<bpm>" if follower.word == "bpm" else ""
     if piece.word == "bpm":
@@ -148,7 +148,7 @@ def _number(digits: str) -> str:
 
 @functools.lru_cache(maxsize=4096)  # the words of a batch are few
 def pitch_token(piece: str) -> str | None:
-    """Return the typed token of a key, note or root; None for any other of `name_pieces`."""
+    """Return the typed token of a key, note or root; None for any other piece of a name."""
     key = _KEY.fullmatch(piece) or _KEY_LOWER.fullmatch(piece)
     if key:
         return "<minor>" if key[1] else "<major>"
@@ -159,7 +159,7 @@ def pitch_token(piece: str) -> str | None:
 
 @functools.lru_cache(maxsize=2048)  # each attribute of a name and its folders needs them
 def name_pieces(file_name: str) -> tuple[str, ...]:
-    """Return the pieces of a name that `tokenise` makes its tokens of, in their own case.
+    """Split a name into the pieces that `tokenise` turns into tokens, in their own case.
 
     >>> name_pieces("XY_BassLoop02_128bpm_F#min.wav")
     ('XY', 'Bass', 'Loop', '02', '128', 'bpm', 'F#min')
@@ -173,12 +173,12 @@ def name_pieces(file_name: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=8192)
 def _texts_of(chunk: str) -> tuple[str, ...]:
-    # Unlike a token's, the value of `f#` in `f# minor` would be lost with its sharp.
+    # Keep `f#` in `f# minor` whole: the value of the key needs the sharp, its token does not.
     if pitch_token(chunk) is not None or is_root_before_mode(chunk):
         return (chunk,)
     return tuple(_PIECE.findall(chunk))
 
 
 def is_root_before_mode(piece: str) -> bool:
-    """Whether a piece is a pitch when *minor* or *major* follows: ``f`` is, though lower-case."""
+    """Whether a piece is a pitch if *minor* or *major* follows; a lower-case ``f`` is one."""
     return _ROOT_BEFORE_MODE.fullmatch(piece) is not None
