@@ -1,1 +1,1 @@
-"""From tokens and header figures to the probabilities of the categories."""
+"""The model: predicts probabilities of the categories from tokens and header values."""

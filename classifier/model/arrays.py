@@ -21,7 +21,7 @@ TokenIds: TypeAlias = NDArray[np.int64]
 #: Shape (n, 6), float32, from `header_features.header_matrix`: unscaled, NaN where not stated.
 HeaderMatrix: TypeAlias = NDArray[np.float32]
 
-#: Shape (n, 14), float32: of each name 1, whether it has a word that speaks for a category, and
-#: whether all such words speak for each category; of a folder the sums over its names.
+#: Shape (n, 14), float32. Columns of a name: 1, whether it has a known word, and for each category
+#: whether all known words indicate it. The row of a folder is the sum over its names.
 WordCounts: TypeAlias = NDArray[np.float32]
 N_WORD_COUNTS: Final = 2 + N_CATEGORIES

@@ -1,4 +1,4 @@
-"""A loaded model: names and headers in, probabilities of the twelve categories out."""
+"""A loaded model: predicts the probabilities of the twelve categories from names and headers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ UNCHANGED: Final = Calibration(1.0)
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier predicts for sounds, and what the LSTMs alone would predict."""
+    """The predictions of a classifier, and what the LSTMs alone would predict."""
 
     #: The prediction.
     probabilities: Probabilities
@@ -34,7 +34,7 @@ class Answers:
     by_pack_mates: Probabilities
     #: Shape (n_sounds, 2): how many tokens of each name were read, how many of these are unknown.
     tokens: NDArray[np.int64]
-    #: Shape (n_sounds,): what each prediction rests on, as index of `evidence.KINDS`.
+    #: Shape (n_sounds,): the kind of evidence for each prediction, as index of `evidence.KINDS`.
     kinds: NDArray[np.int64]
 
 
@@ -43,7 +43,7 @@ class Classifier:
 
     - `version`: version of the bundle, stored with every row it classifies.
     - `review_below` (float, 0 to 1): confidence below which the user should review a prediction.
-    - `calibration`: what corrects the engine's confidence by the kind of evidence.
+    - `calibration`: corrects the engine's confidence by the kind of evidence.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""How sure a prediction may be, given what it rests on.
+"""Calibrate the confidence of predictions by the kind of evidence for them.
 
 How often a model's confident predictions are right depends on the kind of evidence
-(`classifier.model.evidence`), so each kind has its own calibration, and a prediction that none
-supports is always to be reviewed (decision 34).
+(`classifier.model.evidence`). So each kind has its own calibration, and predictions without
+supporting evidence always need review (decision 34).
 """
 
 import json
@@ -25,16 +25,16 @@ _NAMES: Final = 0
 _KNOWN: Final = 1
 _CATEGORIES: Final = slice(2, None)
 
-#: Pack-mates agree when so many of those with known words speak for one category. They are evidence
-#: for a name without such words, or against its own, when they are at least so many; and for it,
-#: when they are half of all.
+#: Pack-mates agree if at least this share of those with known words indicates one category. Three
+#: or more are evidence against the words of a name, or for a name without known words; in the
+#: latter case they must also be half of all.
 _AGREEING_SHARE: Final = 0.9
 _FEWEST_AGREEING: Final = 3
 _LEAST_SHARE: Final = 0.5
 
 
 def word_counts(names: Sequence[Sequence[str]], learned: LearnedWords = frozenset()) -> WordCounts:
-    """Return what the words of names speak for, given their tokens."""
+    """Return which categories the words of each name indicate, given the names' tokens."""
     found = [spoken(tuple(tokens), learned) for tokens in names]
     counts = np.ones((len(found), N_WORD_COUNTS), np.float32)
     counts[:, _KNOWN] = [words.is_known for words in found]
@@ -73,7 +73,7 @@ def kinds_of(
 def needs_review(
     kinds: NDArray[np.int64], confidence: NDArray[np.floating[Any]], review_below: float
 ) -> NDArray[np.bool_]:
-    """Return which predictions a user should review: always those that no evidence supports."""
+    """Return which predictions a user should review: always those without supporting evidence."""
     return np.asarray((confidence < review_below) | (kinds >= KINDS.index(Evidence.CONTRADICTED)))
 
 
@@ -82,8 +82,8 @@ class KindCalibration:
     """How the confidence of predictions with one kind of evidence is corrected.
 
     - `temperature` (float, above 0): see `forest.calibrated`.
-    - `trust` (float, 0 to 1): the share of the probabilities that is kept; the rest is spread over
-      all categories, so that none is surer than this.
+    - `trust` (float, 0 to 1): the share of the probabilities that is kept. The rest is spread over
+      all categories, which limits the confidence.
     """
 
     temperature: float = 1.0
@@ -94,8 +94,8 @@ class KindCalibration:
 class Calibration:
     """The calibration of a model: over all predictions, then by kind of evidence.
 
-    The engines apply the first; it is all that bundles before starter-4 have. `learned` are words
-    that count as evidence besides those that ship.
+    The engines apply `temperature`; bundles before starter-4 have nothing else. `learned` are words
+    that count as evidence in addition to the packaged word list.
     """
 
     temperature: float

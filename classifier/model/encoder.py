@@ -1,6 +1,6 @@
-"""Names and their pack-mates as an engine takes them: token ids, and pack-mate summaries.
+"""Encode names and their pack-mates for an engine: token ids, and pack-mate summaries.
 
-The summary of a folder is cached, so that the LSTMs read a folder once and not once a batch.
+The summary of a folder is cached, so that the LSTMs read a folder once, not once per batch.
 """
 
 from collections import OrderedDict
@@ -19,15 +19,17 @@ from classifier.names.pack_mates import PackMates
 from classifier.names.sound_words import LearnedWords
 from classifier.names.tokens import tokenise
 
-#: Rows of one inference call: a few MB of intermediate arrays, however many folders a batch has.
+#: Maximum rows per inference call: limits intermediate arrays to a few MB, even in a batch of many
+#: folders.
 MOST_ROWS: Final = 512
 
-#: A worker's batches come folder after folder; each of these costs about 100 bytes and its names.
+#: Cached folders. A worker's batches come folder by folder, and an entry is small: 50 numbers and
+#: its names.
 _MOST_CACHED: Final = 1024
 
 
 class NameEncoder:
-    """Encodes names for one engine, whose LSTMs read the pack-mates. Not shared between threads."""
+    """Encodes names for one engine and caches pack-mate summaries. Not shared between threads."""
 
     def __init__(
         self, vocabulary: Vocabulary, engine: Engine, learned: LearnedWords = frozenset()
@@ -54,7 +56,7 @@ class NameEncoder:
     def summaries(self, pack_mates: Sequence[PackMates | None]) -> PackMateSummary:
         """Return the LSTMs' predictions for the pack-mates of each sound."""
         summary = PackMateSummary.unknown(len(pack_mates))
-        rows_of: dict[int, list[int]] = {}  # by identity: hashing 64 names for every row adds up
+        rows_of: dict[int, list[int]] = {}  # by identity: hashing 64 names for every row is slow
         distinct: dict[int, PackMates] = {}
         for row, mates in enumerate(pack_mates):
             if mates is not None:
@@ -76,8 +78,8 @@ class NameEncoder:
                 self._cache.move_to_end(mates)
             else:
                 new.append(mates)
-        # All in one go: thousands of small folders, each by itself, would cost a call apiece. And
-        # names that differ by their numbers only have the same tokens: those are read once.
+        # Predict all names together: one call per folder is slow for thousands of small folders.
+        # Names that differ only by their numbers have the same tokens and are predicted once.
         tokens = [
             tuple(tokenise(name, mates.counting(name))) for mates in new for name in mates.names
         ]

@@ -1,7 +1,7 @@
-"""The two ways to run a bundle's models: compiled in ONNX Runtime, or the originals.
+"""The two engines that run a bundle's models: ONNX Runtime (compiled), or Keras (the originals).
 
-Both take the same arrays and return the same answer; `bundle.publish` refuses a bundle for which
-they do not.
+Both take the same arrays and return the same predictions; `bundle.publish` refuses a bundle for
+which the predictions differ.
 """
 
 import io
@@ -24,8 +24,9 @@ from classifier.model.header_features import N_HEADER_COLUMNS
 from classifier.model.pooling import N_NAME_LOGS, PackMateSummary, name_logs, pooled
 
 # Since 1.29 ONNX Runtime's own builds send telemetry by default: at import it writes a device id
-# into the user's home, at a session's start it sends the model's name and hashes. This is read at
-# import, so `disable_telemetry_events()` would come too late. Set whatever the environment says.
+# into the user's home, at a session's start it sends the model's name and hashes. The variable is
+# read at import, so `disable_telemetry_events()` would come too late. It is set regardless of the
+# environment.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
@@ -43,7 +44,7 @@ _NO_ANSWERS: Final = (
 
 
 class Engine(Protocol):
-    """Anything that turns encoded names and header numbers into probabilities."""
+    """Predicts probabilities from encoded names and header values."""
 
     def name_logs(self, token_ids: TokenIds) -> ByLstm:
         """Return the LSTMs' predictions for names, as from `pooling.name_logs`."""
@@ -61,25 +62,26 @@ class OnnxEngine:
 
     def __init__(self, model: bytes) -> None:
         options = onnxruntime.SessionOptions()
-        # Children of the worker are the parallelism; threads of theirs would fight for the cores.
+        # Child processes of the worker run in parallel; additional threads would compete for the
+        # cores.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        # The arena keeps the largest batch ever seen resident; a batch needs a few MB.
+        # The arena would keep the memory of the largest batch allocated; a batch needs a few MB.
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
             model,
             options,
             providers=["CPUExecutionProvider"],
-            # It would compute while the model is loaded, where nothing can stop it.
+            # Constant folding would compute while the model is loaded, where it cannot be stopped.
             disabled_optimizers=["ConstantFolding"],
         )
         self._run_options = onnxruntime.RunOptions()
-        self._run_options.log_severity_level = 4  # what fails is raised
+        self._run_options.log_severity_level = 4  # errors are raised, not logged
 
     def stop(self) -> None:
-        """Let the run in progress end with an error, and every later one; from another thread."""
+        """Make the run in progress and every later run fail; may be called from another thread."""
         self._run_options.terminate = True
 
     @property
@@ -133,7 +135,7 @@ class KerasEngine:
     def from_bytes(
         cls, general: bytes, learned: bytes, scaler: bytes, forest: bytes, calibration: bytes
     ) -> "KerasEngine":
-        """Load the originals. Unpickles: the caller has checked the bytes' hashes."""
+        """Load the originals. This unpickles, so the caller must have checked the hashes."""
         import joblib
 
         from classifier.model.name_lstm import SequenceModel
@@ -166,6 +168,6 @@ class KerasEngine:
     def is_steady(
         self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
     ) -> NDArray[np.bool_]:
-        """Return which rows every machine must agree on: see `forest.is_steady`."""
+        """Return which rows must be equal on every machine: see `forest.is_steady`."""
         logs = self.name_logs(token_ids)
         return is_steady(logs, pooled(logs, pack_mates), header_matrix, self.scaler)

@@ -1,7 +1,7 @@
-"""What a category rests on: words that makers of sounds use, in the name or its pack-mates' names.
+"""Kinds of evidence for a category: known sound words in the name or its pack-mates' names.
 
-All other words count for nothing here, however sure a model is of them. The names of the kinds are
-needed where no model is: this module loads nothing.
+Other words are no evidence, however confident a model is of them. This module imports no model,
+because the kinds are also needed where no model is loaded.
 """
 
 from enum import StrEnum
@@ -9,19 +9,19 @@ from typing import Final
 
 
 class Evidence(StrEnum):
-    """What a category rests on."""
+    """The evidence for a predicted category."""
 
-    #: All known words of the name speak for it.
+    #: All known words of the name indicate it.
     NAME = "name"
-    #: The name has no known word, and those of its pack-mates agree on the category.
+    #: The name has no known word, and the known words of its pack-mates agree on the category.
     PACK_MATES = "mates"
-    #: Known words of the name speak against it, or those of all pack-mates against the name's.
+    #: Known words of the name contradict it, or the pack-mates agree on another category.
     CONTRADICTED = "contradicted"
-    #: No known word speaks for it.
+    #: No known word indicates it.
     NONE = "none"
-    #: As `NAME`, where the name was prefixed with its folders' words.
+    #: As `NAME`, if the name was prefixed with its folders' words.
     FOLDER = "folder"
-    #: A MIDI file, whatever its name says.
+    #: The file is a MIDI file, whatever its name.
     FORMAT = "format"
 
 
@@ -30,6 +30,6 @@ KINDS: Final = (Evidence.NAME, Evidence.PACK_MATES, Evidence.CONTRADICTED, Evide
 
 
 def evidence_of(kind: int, *, has_folder_words: bool) -> Evidence:
-    """Return the evidence of this kind for a name that may begin with its folders' words."""
+    """Return the evidence of this index; `FOLDER` replaces `NAME` for names with folder words."""
     found = KINDS[kind]
     return Evidence.FOLDER if has_folder_words and found is Evidence.NAME else found

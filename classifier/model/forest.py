@@ -1,8 +1,8 @@
 """The random forest: its inputs, its fit, its calibrated probabilities.
 
 All inputs are rounded to a binary grid. Trees then split between grid points, at thresholds that
-float32 holds exactly, and the 1e-7 by which TensorFlow and ONNX Runtime differ is rounded away
-before any tree sees it: both engines take the same branches (decision 4).
+float32 represents exactly. TensorFlow and ONNX Runtime differ by 1e-7, which the rounding removes,
+so both engines take the same branches (decision 4).
 
 scikit-learn is imported inside the functions that fit: a worker on the default engine never needs
 it.
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.preprocessing import StandardScaler
 
-#: Grid points to the unit. A power of two, so that every grid point is exact; 256 levels are what
-#: histogram-based trees make do with, and the coarser, the rarer a value lies on a border.
+#: Grid points per unit. A power of two makes every grid point exact. Histogram-based trees also use
+#: 256 levels, and on a coarse grid fewer values lie on a border.
 GRID_STEPS: Final = 256
 
-#: Scaled header numbers further out than this many standard deviations are forged or freaks.
+#: Scaled header values are clipped to this many standard deviations; values beyond are forged or
+#: extreme outliers.
 MOST_DEVIATIONS: Final = 16.0
 
-#: ONNX Runtime holds about 1 kB a node, and a worker has 250 MB in all. In a trial on the public
+#: ONNX Runtime needs about 1 kB per node, and a worker has 250 MB in all. In a trial on the public
 #: corpus, full trees (224,000 nodes) scored 0.946 accuracy / 0.88 macro F1 on a random split and
-#: 0.44 / 0.15 on vendors kept out; these (38,336 nodes) 0.945 / 0.87 and 0.45 / 0.15.
+#: 0.44 / 0.15 on held-out vendors; these (38,336 nodes) 0.945 / 0.87 and 0.45 / 0.15.
 N_TREES: Final = 64
 MOST_LEAVES: Final = 300
 
@@ -38,7 +39,7 @@ MOST_LEAVES: Final = 300
 def fit_scaler(headers: HeaderMatrix) -> "StandardScaler":
     """Fit the standard scaler, ignoring NaN column by column.
 
-    A column that states nothing at all gets mean 0 and scale 1, never NaN.
+    A column that is all NaN gets mean 0 and scale 1, never NaN.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -50,10 +51,10 @@ def fit_scaler(headers: HeaderMatrix) -> "StandardScaler":
 def forest_inputs(
     names: ByLstm, headers: HeaderMatrix, scaler: "StandardScaler"
 ) -> NDArray[np.float32]:
-    """Join `pooled` predictions, the scaled header and flags of missing numbers.
+    """Join `pooled` predictions, the scaled header and flags of missing values.
 
-    Shape (n_sounds, 24 + 2 * 6), on the grid and finite. A missing number is 0, the mean, and its
-    flag in the last columns is 1: the compiled forest does not handle NaN faithfully.
+    Shape (n_sounds, 24 + 2 * 6), on the grid and finite. A missing value becomes 0, the mean, and
+    its flag in the last columns is 1, because the compiled forest does not handle NaN faithfully.
     """
     exact = _inputs_off_grid(names, headers, scaler)
     return (np.round(exact * GRID_STEPS) / GRID_STEPS).astype(np.float32)
@@ -65,8 +66,8 @@ def is_steady(
     """Return which rows keep their grid points when every input moves by 1e-5, shape (n_sounds,).
 
     On another processor, a row on the border between two grid points may be rounded to the other
-    side, and its probabilities then differ visibly. Such a row cannot be a golden vector, nor can
-    one whose name may or may not be confident by its `name_logs`.
+    side, and its probabilities then differ visibly. Such a row cannot be a golden vector. Nor can a
+    row for which the general LSTM's best value in `logs` is within 1e-5 of `CONFIDENT_LOG`.
     """
     is_clearly_decided = np.abs(logs[:, :N_CATEGORIES].max(axis=1) - CONFIDENT_LOG) > 1e-5
     steps = _inputs_off_grid(names, headers, scaler) * GRID_STEPS
@@ -100,8 +101,8 @@ def fit_forest(
     inputs : ndarray of shape (n_rows, n_inputs), float32
         From `forest_inputs`, with *out-of-fold* predictions of the learned LSTM.
     older : RandomForestClassifier, optional
-        A forest fitted with the same scaler on the same categories (else: ValueError), of
-        which `n_kept` trees replace new ones.
+        A forest fitted with the same scaler. `n_kept` of its trees replace new ones.
+        ValueError if it was fitted on other categories.
     """
     from sklearn.ensemble import RandomForestClassifier
 

@@ -1,4 +1,4 @@
-"""From audio headers to the numeric features of the forest."""
+"""Convert audio headers to the numeric features of the forest."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,9 +9,9 @@ from classifier.errors import UnknownSampleTypeError
 from classifier.headers.reader import AudioHeader
 from classifier.model.arrays import HeaderMatrix
 
-#: Every subtype libsndfile knows (sndfile.h of 1.2.2). The order is that of the feature, from plain
-#: to lossy, so that one threshold of a tree separates a family. Part of the bundle format: append
-#: only.
+#: Every subtype libsndfile knows (sndfile.h of 1.2.2). The index is the value of the feature,
+#: ordered from plain to lossy, so that one threshold of a tree separates a family. Part of the
+#: bundle format: append only.
 SAMPLE_TYPES: Final[tuple[str, ...]] = (
     "PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32",
     "FLOAT", "DOUBLE",
@@ -40,7 +40,7 @@ HEADER_COLUMNS: Final[tuple[str, ...]] = (
 
 N_HEADER_COLUMNS: Final = len(HEADER_COLUMNS)
 
-# Above these a header is lying, and float32 logarithms of it would carry no information.
+# Upper limits. Larger values are forged, and their float32 logarithms carry no information.
 _LARGEST_COUNT: Final = 2.0**53
 _MOST_CHANNELS: Final = 1024.0
 
@@ -60,7 +60,7 @@ def sample_type_code(sample_type: str) -> int:
 def header_matrix(headers: Sequence[AudioHeader]) -> HeaderMatrix:
     """Stack headers into the numeric features, in the order of `HEADER_COLUMNS`.
 
-    Numbers may be hostile: negative ones count as not stated, absurdly large ones are capped.
+    Values may be hostile: negative ones become NaN, very large ones are capped.
 
     Raises UnknownSampleTypeError: a subtype that libsndfile does not list.
     """

@@ -1,4 +1,4 @@
-"""The LSTM over a name's tokens: the only module of a served model that imports TensorFlow.
+"""The LSTM that reads a name's tokens: the only module of a served model that imports TensorFlow.
 
 A token's vector is the mean of its ids' embeddings; the LSTM reads the tokens in the name's order
 (padding is masked); a softmax gives the twelve probabilities.
@@ -36,7 +36,7 @@ with quiet():
     import keras
     import tensorflow as tf
     from keras import ops
-# Its warnings about tracing would break into the progress of a run.
+# Its warnings about tracing would interrupt the progress display.
 tf.get_logger().setLevel("ERROR")
 
 EMBEDDING_SIZE: Final = 24
@@ -49,8 +49,9 @@ EPOCHS: Final = 10
 BATCH_SIZE: Final = 64
 LEARNING_RATE: Final = 0.01
 
-#: Of a regularised model: the shares of a token's vector and of the LSTM's state that are dropped,
-#: of tokens whose word is replaced by the unknown word, and of tokens that are left out.
+#: Dropout of a regularised model: the shares of a token's vector and of the LSTM's state that are
+#: dropped, of tokens whose word is replaced by the unknown word, and of tokens that also lose their
+#: sub-words.
 _VECTOR_DROPOUT: Final = 0.2
 _STATE_DROPOUT: Final = 0.3
 _WORD_DROPOUT: Final = 0.1
@@ -73,15 +74,17 @@ class SequenceWeights:
 
 
 class SequenceModel:
-    """The Keras model.
+    """The Keras model of the LSTM.
 
     Building and tracing cost more than a fit, so one instance serves every fold of a training run:
-    `fit` starts again from the initial weights. `seed` is theirs. With `regularised`, fits use
-    dropout, for models from which others are trained further; it is not saved.
+    each `fit` starts from the initial weights.
+
+    - `seed`: of the initial weights.
+    - `regularised`: whether fits use dropout, for models that are trained further; it is not saved.
     """
 
     def __init__(self, seed: int, *, regularised: bool = False) -> None:
-        # Threads of some gradients otherwise add in whatever order they finish.
+        # Otherwise threads sum some gradients in an order that varies from run to run.
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(seed)
         self._regularised = regularised
@@ -94,7 +97,7 @@ class SequenceModel:
 
     def _attach(self, model: Any) -> None:
         self._model = model
-        # Any number of rows is one trace; else every new size of a batch would cost a second.
+        # Trace once for any number of rows; otherwise every new batch size would cost a second.
         any_rows = tf.TensorSpec([None, SEQUENCE_LENGTH, IDS_PER_TOKEN], tf.int32)
         self._infer = tf.function(
             lambda ids: model(ids, training=False), input_signature=[any_rows]
@@ -130,19 +133,19 @@ class SequenceModel:
             1 for the true category (`one_hot`), or the prediction of another model.
         weights : ndarray of shape (n_sounds,), float64
         seed : int
-            Of the order of the rows.
+            Determines the order of the rows.
         learning_rate : float
-            Of the first epoch; it falls to almost nothing.
+            For the first epoch; it decreases linearly, almost to 0.
         """
         for variable, value in zip(self._variables(), self._initial, strict=True):
             variable.assign(value)
         ids, merged_targets, summed = _merged(token_ids, targets, weights)
         rng = np.random.default_rng(seed)
         for epoch in range(epochs):
-            # Falls to almost nothing: at a constant rate the last steps decided which of the rare
-            # categories a fit ended up without.
+            # The rate decreases because at a constant rate the last steps decided which rare
+            # categories a fit lost.
             self._optimizer.learning_rate.assign(learning_rate * (1.0 - epoch / epochs))
-            # Every step has the same shape: the last one is filled with rows drawn again.
+            # Every step has the same shape: the last one is filled up with randomly drawn rows.
             order = np.concatenate(
                 [rng.permutation(len(ids)), rng.choice(len(ids), -len(ids) % BATCH_SIZE)]
             )
@@ -168,18 +171,19 @@ class SequenceModel:
         return tuple(variable.numpy() for variable in self._model.variables)
 
     def start_from(self, state: tuple[NDArray[np.float32], ...]) -> None:
-        """Let every later `fit` start from these weights instead of the seed's random ones."""
+        """Make every later `fit` start from these weights instead of the seed's random ones."""
         self._initial = [*state, *self._initial[len(state) :]]
 
     def take(self, state: tuple[NDArray[np.float32], ...]) -> None:
-        """Become the model whose `state` this is."""
+        """Set the weights to the `state` of another instance."""
         for variable, value in zip(self._model.variables, state, strict=True):
             variable.assign(value)
 
     def forget_words(self, n_known: int) -> None:
         """Give every word but the first `n_known` of the vocabulary the vector of unknown words.
 
-        This model was not trained on them, and one that is trained further starts from there.
+        This model was not trained on these words, and further training then starts from that
+        vector.
         """
         embedding = self._model.get_layer("token_vectors").embedding
         vectors = embedding.numpy()
@@ -215,12 +219,12 @@ class SequenceModel:
 class TokenVectors(keras.layers.Layer):  # type: ignore[misc]  # keras publishes no types
     """Embeds tokens: the vector of each is the mean of the embeddings of its ids.
 
-    A layer of our own because the same steps as loose operations get names and an order that
-    differ from run to run, and a bundle must be the same bytes for the same models.
+    This is a custom layer because separate operations get names and an order that differ from run
+    to run, and the same models must give the same bytes of a bundle.
     """
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002  keras's signature
-        """Make the embedding, one row per id."""
+        """Create the embedding, one row per id."""
         self.embedding = self.add_weight(
             name="embedding", shape=(N_IDS, EMBEDDING_SIZE), initializer="uniform"
         )
@@ -232,7 +236,7 @@ class TokenVectors(keras.layers.Layer):  # type: ignore[misc]  # keras publishes
         return summed / ops.maximum(ops.sum(stated, axis=2), 1.0)
 
     def compute_mask(self, token_ids: Any, previous_mask: Any = None) -> Any:  # noqa: ARG002
-        """Tell the LSTM which positions hold a token."""
+        """Return the mask of the positions that hold a token, for the LSTM."""
         return ops.not_equal(token_ids[:, :, 0], PADDING_ID)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -265,7 +269,7 @@ def _merged(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
     """Merge rows of equal tokens into one that carries their weight: 9,657 rows become 2,252.
 
-    Numbered files of one pack have the same tokens; their gradient is the same sum either way.
+    Numbered files of one pack have the same tokens; the sum of their gradients stays the same.
     """
     flat = token_ids.reshape(len(token_ids), -1)
     distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
@@ -281,7 +285,7 @@ def _merged(
 
 
 def _with_dropped_words(ids: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:
-    """Return the ids with some words replaced by the unknown word, and some tokens left out."""
+    """Return the ids with some words replaced by the unknown word, some also without sub-words."""
     shown = ids.copy()
     drawn = np.where(ids[:, :, 0] == PADDING_ID, 1.0, rng.random(ids.shape[:2]))
     shown[drawn < _TOKEN_DROPOUT] = PADDING_ID
@@ -291,19 +295,20 @@ def _with_dropped_words(ids: NDArray[np.int32], rng: np.random.Generator) -> NDA
 
 @contextmanager
 def _scratch() -> Iterator[str]:
-    # Keras saves to and loads from a path with this ending only.
+    # Keras saves and loads only paths with this extension.
     with tempfile.TemporaryDirectory(prefix="cratesort-") as folder:
         yield os.path.join(folder, "lstm.keras")
 
 
-# What differs between runs: a date, and addresses in memory as identities.
+# Fields that differ between runs: a date, and memory addresses as identities.
 _VOLATILE: Final = frozenset({"date_saved", "shared_object_id"})
 
 
 def _reproducible(path: str) -> bytes:
-    """Rewrite a ``.keras`` archive without what differs from run to run: equal models, equal bytes.
+    """Rewrite a ``.keras`` archive without run-specific fields, so equal models give equal bytes.
 
-    Objects that shared an identity (initialisers, dtype policies) are loaded as equal ones instead.
+    Objects that shared an identity (initialisers, dtype policies) are loaded as separate equal
+    ones.
     """
     rewritten = io.BytesIO()
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(rewritten, "w") as target:

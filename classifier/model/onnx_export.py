@@ -1,8 +1,8 @@
-"""Compiling the models into one ONNX graph, which runs without TensorFlow and scikit-learn.
+"""Compile the models into one ONNX graph, which runs without TensorFlow and scikit-learn.
 
 Inputs: ``token_ids`` (`TokenIds`), ``mates_logs`` and ``mates_shares`` (`PackMateSummary`) and
-``header`` (`HeaderMatrix`). Outputs: ``probabilities`` and ``name_logs``. Imported while publishing
-only; needs the ``[training]`` extra.
+``header`` (`HeaderMatrix`). Outputs: ``probabilities`` and ``name_logs``. Imported only to publish
+a bundle; needs the ``[training]`` extra.
 """
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -32,7 +32,7 @@ from classifier.model.vocabulary import IDS_PER_TOKEN, PADDING_ID, SEQUENCE_LENG
 if TYPE_CHECKING:
     from classifier.model.name_lstm import SequenceWeights
 
-#: The oldest operator set that has everything used here, for the widest range of ONNX Runtimes.
+#: The oldest operator set with all operators used here, for the widest range of ONNX Runtimes.
 _OPSET: Final = 18
 _ML_OPSET: Final = 3
 _IR_VERSION: Final = 8
@@ -103,7 +103,7 @@ def compile_models(
 
 
 def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeights") -> str:
-    """Add what `pooling.name_logs` and `pooling.pooled` do."""
+    """Add the computations of `pooling.name_logs` and `pooling.pooled`."""
     is_id = graph("Not", graph("Equal", "token_ids", np.int64(PADDING_ID)))
     stated = graph("Cast", is_id, to=TensorProto.FLOAT)
     n_ids = graph("Max", graph("ReduceSum", stated, _axis(2), keepdims=1), np.float32(1))
@@ -127,7 +127,7 @@ def _add_names(graph: _Graph, general: "SequenceWeights", learned: "SequenceWeig
 
 
 def _add_pack_mate_weights(graph: _Graph) -> str:
-    """Add what `pooling.pack_mate_weights` does."""
+    """Add the computation of `pooling.pack_mate_weights`."""
     general = graph("Slice", "name_logs", np.array([0]), np.array([N_CATEGORIES]), _axis(1))
     top = graph("ReduceMax", general, _axis(1), keepdims=1)
     is_top = graph("Cast", graph("Equal", general, top), to=TensorProto.FLOAT)
@@ -153,7 +153,7 @@ def _add_lstm(
     embedding[PADDING_ID] = 0.0  # the original masks padding
     vectors = graph("Gather", graph.constant(embedding, f"{name}_embedding"), "token_ids", axis=0)
     mean = graph("Div", graph("ReduceSum", vectors, _axis(2), keepdims=0), n_ids)
-    # ONNX keeps two biases, of the input and of the state; Keras only their sum.
+    # ONNX has two biases, for the input and for the state; Keras has only their sum.
     bias = np.concatenate([_onnx_gates(weights.bias[None])[:, 0], np.zeros(4 * n_units)])
     inputs = [
         graph("Transpose", mean, perm=[1, 0, 2]),
@@ -180,7 +180,7 @@ def _onnx_gates(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _add_header(graph: _Graph, scaler: Any) -> tuple[str, str]:
-    """Add what `forest.forest_inputs` does to a header, in float64 up to the grid."""
+    """Add the computation of `forest.forest_inputs` for the header, in float64 up to the grid."""
     is_missing = graph("IsNaN", "header")
     header = graph("Cast", "header", to=TensorProto.DOUBLE)
     centred = graph("Sub", header, np.asarray(scaler.mean_, np.float64))
@@ -211,7 +211,7 @@ def _add_forest(graph: _Graph, forest: Any, inputs: str) -> str:
     trees.input[:] = [inputs]
     trees.output[:] = ["forest_label", "forest_probabilities"]
     graph.nodes.append(trees)
-    # One column per class it was fitted on; the product puts each where `CATEGORIES` has it.
+    # One column per fitted class; the product moves each to its column in `CATEGORIES`.
     placement = np.zeros((len(forest.classes_), N_CATEGORIES), np.float32)
     placement[np.arange(len(forest.classes_)), forest.classes_] = 1.0
     return graph("MatMul", "forest_probabilities", placement)

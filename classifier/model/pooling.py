@@ -1,4 +1,4 @@
-"""How the LSTMs' predictions for a name are pooled with those for its pack-mates' names.
+"""Pool the LSTMs' predictions for a name with those for its pack-mates' names.
 
 Two LSTMs read a name: the *general* one was trained on generated names and never on labels, the
 *learned* one continues from it with the labels (decision 22). Each one's prediction for a sound is
@@ -17,25 +17,25 @@ from classifier.model.arrays import N_WORD_COUNTS, ByLstm, Probabilities, WordCo
 N_LSTMS: Final = 2
 N_NAME_LOGS: Final = N_LSTMS * N_CATEGORIES
 
-#: Added to a probability before its logarithm: one pack-mate that is certain and wrong must not
-#: outweigh all others.
+#: Added to a probability before its logarithm, so that one pack-mate that is certain and wrong does
+#: not outweigh all others.
 PROBABILITY_FLOOR: Final = 0.02
 
-#: Weight of the pack-mates, the sound among them, against its own name; and where they contradict
-#: each other or it. Decision 22 has the figures of others.
+#: Weight of the pack-mates (including the sound) against its own name; the second weight applies if
+#: they contradict each other or the name. Decision 22 has figures for other weights.
 PACK_MATES_WEIGHT: Final = 0.7
 CONTRADICTED_WEIGHT: Final = 0.2
 
-#: A name is confident of a category from this probability on, by the general LSTM.
+#: A name is confident if the general LSTM gives a category more than this probability.
 CONFIDENT_FROM: Final = 0.7
 
-#: A folder is mixed when no category has this share of its confident names; and in any folder,
-#: confident names of a category with at least `MINORITY_SHARE`, and less than this, are not
-#: outvoted.
+#: A folder is mixed if no category has this share of its confident names. In any folder, the
+#: pack-mates do not outvote a confident name whose category has a share from `MINORITY_SHARE` up to
+#: this one.
 MAJORITY_SHARE: Final = 0.5
 MINORITY_SHARE: Final = 0.2
 
-#: What `name_logs` makes of that probability.
+#: `CONFIDENT_FROM` on the scale of `name_logs`.
 CONFIDENT_LOG: Final = np.float32(np.log(np.float32(CONFIDENT_FROM + PROBABILITY_FLOOR)))
 
 
@@ -52,7 +52,7 @@ class PackMateSummary(NamedTuple):
     logs: ByLstm
     #: `confident_shares` of them, shape (n_sounds, 12), float32; ones where they are not known.
     shares: NDArray[np.float32]
-    #: What the known words of each sound's pack-mates speak for; zeros where they are not known.
+    #: The `WordCounts` of each sound's pack-mates; zeros where they are not known.
     words: WordCounts
 
     @classmethod
@@ -66,7 +66,7 @@ class PackMateSummary(NamedTuple):
 
 
 def confident_shares(logs: ByLstm) -> NDArray[np.float32]:
-    """Return how the confident names of one folder divide among the categories, shape (12,).
+    """Return the share of each category in the confident names of one folder, shape (12,).
 
     All ones where fewer than two names are confident (no disagreement to measure).
     """
@@ -81,8 +81,9 @@ def confident_shares(logs: ByLstm) -> NDArray[np.float32]:
 def pack_mate_weights(logs: ByLstm, shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how much each sound's pack-mates count against its own name, shape (n_sounds, 1).
 
-    It is `PACK_MATES_WEIGHT`, but `CONTRADICTED_WEIGHT` in a mixed folder, and for a confident name
-    that a fifth of the confident ones agree with. `shares` are those of `PackMateSummary`.
+    This is `PACK_MATES_WEIGHT`, but `CONTRADICTED_WEIGHT` in a mixed folder, and for a confident
+    name whose category has at least a fifth, but not half, of the confident names. `shares` are
+    those of `PackMateSummary`.
     """
     general = logs[:, :N_CATEGORIES]
     top = general.max(axis=1, keepdims=True)
@@ -100,7 +101,7 @@ def pack_mate_weights(logs: ByLstm, shares: NDArray[np.float32]) -> NDArray[np.f
 def pooled(logs: ByLstm, pack_mates: PackMateSummary) -> ByLstm:
     """Pool the predictions for each sound's own name with those for its pack-mates.
 
-    Returns probabilities, of each LSTM twelve that sum to 1: the weighted geometric mean, known as
+    Returns probabilities, twelve for each LSTM that sum to 1: the weighted geometric mean, known as
     logarithmic opinion pool (Genest & Zidek 1986).
     """
     mean_logs = np.where(np.isnan(pack_mates.logs), logs, pack_mates.logs)

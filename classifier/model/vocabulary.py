@@ -1,7 +1,7 @@
 """The words a model knows, and the encoding of a name's tokens as ids.
 
-A token is the id of its word and the ids of its sub-words (hashed character n-grams), whose vectors
-the model averages. So an unknown word lands near similar ones: *kicky* near *kick*.
+A token is the id of its word and the ids of its sub-words (hashed character n-grams). The model
+averages their vectors, so an unknown word gets a vector near similar words: *kicky* near *kick*.
 """
 
 import json
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from classifier.model.arrays import TokenIds
 
-#: Tokens read of one name; 95 % of the names of the public corpus have no more. Of a longer name
-#: the first and the last are kept: vendors put the kind of sound first, tempo and key last.
+#: Tokens read per name; 95 % of the names of the public corpus have no more. The first and the last
+#: tokens of a longer name are kept: vendors put the kind of sound first, tempo and key last.
 SEQUENCE_LENGTH: Final = 8
 
-#: Ids of one token: its word, then at most eleven sub-words (of a longer word the first and last).
+#: Ids per token: its word, then at most eleven sub-words (the first and last ones of a longer
+#: word).
 IDS_PER_TOKEN: Final = 12
 
 PADDING_ID: Final = 0
@@ -34,13 +35,14 @@ SUBWORD_BUCKETS: Final = 6000
 FIRST_SUBWORD_ID: Final = FIRST_WORD_ID + MOST_WORDS
 N_IDS: Final = FIRST_SUBWORD_ID + SUBWORD_BUCKETS
 
-#: With word borders marked, so "^bd" and "bd$" are sub-words of their own.
+#: Lengths of sub-words. Word borders are marked, so "^bd" and "bd$" are sub-words of their own.
 _NGRAM_LENGTHS: Final = (3, 4)
 
 _NO_TOKEN: Final = (PADDING_ID,) * IDS_PER_TOKEN
 _NO_SUBWORDS: Final = _NO_TOKEN[1:]
 
-# Characters of a word that sub-words are taken from: bounds what a hostile name costs and caches.
+# Sub-words are taken from this many characters of a word, which limits the time and the cache that
+# a hostile name can use.
 _LONGEST_WORD: Final = 64
 
 
@@ -62,13 +64,13 @@ class Vocabulary:
         minimum_count: int = 2,
         known: Sequence[str] = (),
     ) -> "Vocabulary":
-        """Take the words of a model that is trained further, then the most frequent others.
+        """Build a vocabulary of `known` words, then the most frequent others.
 
         - `names`: the tokens of each name.
-        - `minimum_count`: names that have to hold a word. With 2, words of a single name stay
-          unknown, from which the model learns what an unknown word may mean.
-        - `known`: words that come first whether `names` hold them or not, so that they keep their
-          ids.
+        - `minimum_count`: minimum number of names that contain a word. With 2, words of a single
+          name stay unknown, from which the model learns what an unknown word may mean.
+        - `known`: words of a model that is trained further. They come first, even if they are not
+          in `names`, so that they keep their ids.
         """
         counts = Counter(token for tokens in names for token in set(tokens))
         already = frozenset(known)
@@ -81,8 +83,8 @@ class Vocabulary:
 
     def encode(self, names: Sequence[Sequence[str]]) -> TokenIds:
         """Return the ids of the tokens of each name."""
-        # A pack repeats its few words: each is looked up once, then copied by its place.
-        places: dict[str, int] = {}  # from 1: at 0 stands the padding
+        # A pack repeats few words: each is looked up once, then copied by its index.
+        places: dict[str, int] = {}  # from 1: index 0 is the padding
         rows = [
             [
                 places.setdefault(token, len(places) + 1)
@@ -121,7 +123,7 @@ def token_counts(ids: TokenIds) -> NDArray[np.int64]:
 
 
 def first_and_last(items: Sequence[str], most: int) -> Sequence[str]:
-    """Return `items`, or of more than `most` its first half and its last."""
+    """Return all items, or the first and the last ones if there are more than `most`."""
     if len(items) <= most:
         return items
     first = most // 2
