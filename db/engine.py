@@ -216,6 +216,10 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "close")
     def _on_close(connection: Any, _record: Any) -> None:
+        # SQLite keeps a closed connection, and its lock, as long as one of its cursors has rows
+        # left. The traceback of an interrupt holds such a cursor.
+        with suppress(sqlite3.Error):
+            connection.rollback()
         connections.remove(connection)
 
     @event.listens_for(engine, "connect")

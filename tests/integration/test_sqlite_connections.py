@@ -60,6 +60,19 @@ def test_what_was_interrupted_is_let_go_before_anything_is_written(database, int
         assert connection.scalars(select(ingests.c.source)).all() == ["a later one"]
 
 
+def test_what_was_interrupted_while_it_read_rows_is_let_go(impatient, database):
+    """SQLAlchemy closes its connection; SQLite keeps that one's lock for a cursor with rows left."""
+    connection = database.connect()
+    connection.begin()
+    cursor = connection.connection.cursor()
+    cursor.execute("SELECT 1 UNION SELECT 2")
+    cursor.fetchone()
+    connection.invalidate()  # as SQLAlchemy does at a KeyboardInterrupt
+    with database.begin() as another:
+        ledger.open_ingest(another, "a later one")
+    assert cursor is not None  # held until here
+
+
 def test_a_batch_that_was_interrupted_in_its_transaction_goes_back_at_once(
     impatient, database, tmp_path, monkeypatch
 ):
