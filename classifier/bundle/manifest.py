@@ -87,8 +87,8 @@ def sha256(content: bytes) -> str:
 def parse_manifest(document: bytes) -> Manifest:
     """Read what `Manifest.to_json` wrote.
 
-    Raises BundleError: it is anything else, or has another format version, other labels or other
-    header columns.
+    Raises BundleError: `document` is not a manifest, or has another format version, other labels or
+    other header columns.
     """
     try:
         content = json.loads(document)

@@ -95,8 +95,8 @@ def open_beneath(
       owner did not submit.
 
     Raises SoundError: the file is at fault. It is missing, not readable, not a regular file,
-    outside the root or too large, its links form a loop, or its path is invalid. Raises OSError:
-    any other error, such as an I/O error or too many open files.
+    outside the root or too large, its links form a loop, or its path is invalid.
+    Raises OSError: any other error, such as an I/O error or too many open files.
     """
     fd = _open_or_raise(root_fd, path, follow_links)
     return fd, _required_status(fd, _require_regular)

@@ -13,7 +13,7 @@ from classifier.headers.layout import FilePart, Layout
 
 _HEADER: Final = ">4sIHHH"
 _FORMATS: Final = (0, 1, 2)
-#: Tracks after these are not checked.
+#: Maximum number of tracks that are checked.
 _MOST_TRACKS: Final = 64
 
 

@@ -34,7 +34,8 @@ _MAX_FALSE_HEADERS, _MAX_FALSE_HEADERS_OF_FRAME = 128, 16
 _BLOCK_BYTES: Final = 65536
 #: In files up to this size the frames are counted even if a header states their count.
 _ALWAYS_COUNTED_BYTES: Final = 65536
-#: How many bytes are counted: if parts of the rest show the same bit rate, and otherwise.
+#: Frames are counted one by one in this many bytes; the second value applies if the bit rate of the
+#: rest varies.
 _COUNTED_BYTES: Final = (1 << 20, 8 << 20)
 _PARTS: Final = 16
 _PART_BYTES: Final = 8192

@@ -57,8 +57,8 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     - `name`: the base name, used only to report a misleading extension.
 
     Raises SoundError: `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`,
-    `LIMIT_EXCEEDED` or `TRUNCATED`; the message states what was expected and what was found. Raises
-    OSError: the storage failed, which is no fault of the file.
+    `LIMIT_EXCEEDED` or `TRUNCATED`; the message states what was expected and what was found.
+    Raises OSError: the storage failed, which is no fault of the file.
     """
     if size_bytes == 0:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")

@@ -112,7 +112,7 @@ def _not_audio(head: bytes) -> SoundError:
 
 
 def _past_tags(file: FilePart) -> FilePart:
-    """Return what follows the tags at a file's start; the file itself if there are none."""
+    """Return the part of a file after the tags at its start; the file itself if there are none."""
     for _ in range(_MAX_TAGS):
         length = _tag_bytes(file.head)
         if not length:

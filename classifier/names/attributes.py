@@ -122,7 +122,7 @@ def attributes_of(
 
 @functools.lru_cache(maxsize=1024)  # once for all files of a folder
 def _folder_attributes(folders: tuple[str, ...]) -> _FolderAttributes:
-    """Return each attribute as the innermost folder that has it states it."""
+    """Return each attribute from the innermost folder that states it."""
     if not folders:
         return _NO_FOLDERS
     *outer_folders, folder = folders

@@ -123,7 +123,7 @@ _MODEL: Final = re.compile(
 
 @functools.lru_cache(maxsize=2048)  # tokens, tempo and key of a name all need it
 def clean_name(file_name: str) -> str:
-    r"""Return the name after the last ``/`` or ``\``, without what is irrelevant to the sound.
+    r"""Return the name after the last ``/`` or ``\``, without parts that do not describe the sound.
 
     Only the *last* extension is removed, and only if it is an audio format's. The result is the
     same for a name from a Mac (decomposed), from Linux (composed), and after a download (``%20``).
