@@ -135,7 +135,7 @@ def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
     try:
         engine = sqlalchemy.create_engine(
             parsed,
-            connect_args=_connect_args(dialect, patience),
+            connect_args=_connect_args(parsed, patience),
             # A connection that died while idle is replaced, not handed to a batch.
             pool_pre_ping=dialect == "postgresql",
             # Errors must not print the rows they were about, nor a URL.
@@ -177,12 +177,15 @@ def _refuse_variables() -> None:
             raise DatabaseUrlError(f"{name} is set too and names {taken}: unset {name}")
 
 
-def _connect_args(dialect: str, patience: Patience) -> dict[str, Any]:
-    """Return what the driver is given when it connects."""
-    if dialect == "postgresql":
+def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:
+    """Return what the driver is given when it connects; it counts more than the URL's own."""
+    if url.get_backend_name() == "postgresql":
+        # A search_path of the URL decides where the tables lie. The last of an option counts.
+        given = " ".join(url.normalized_query.get("options", ()))
         return {
             "connect_timeout": 5,
-            "options": f"{_POSTGRES_OPTIONS} -c statement_timeout={patience.statement_seconds}s "
+            "options": f"{given} {_POSTGRES_OPTIONS} "
+            f"-c statement_timeout={patience.statement_seconds}s "
             f"-c lock_timeout={patience.lock_seconds}s "
             f"-c idle_in_transaction_session_timeout={patience.idle_seconds}s",
             # Packets that are lost are noticed in about 20 s: by the first three while nothing was

@@ -41,6 +41,13 @@ def is_read_only(error: BaseException) -> bool:
     return getattr(cause, "sqlstate", None) == "25006"
 
 
+def needs_writable(error: BaseException) -> bool:
+    """Whether the database may not be written now, or SQLite cannot make its files beside it."""
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    code: int = getattr(cause, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_CANTOPEN or is_read_only(error)
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether a disk has no room: the database's, or any other."""
     cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error

@@ -69,7 +69,7 @@ def _explain_database_error(error: Exception) -> tuple[str, Exit] | None:
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
-    from db.errors import is_away, is_too_old, plain, refuses_user
+    from db.errors import is_away, is_too_old, needs_writable, plain, refuses_user
     from db.prerequisites import OLDEST_POSTGRES
 
     if type(error) is sqlalchemy.exc.DatabaseError:
@@ -96,11 +96,13 @@ def _explain_database_error(error: Exception) -> tuple[str, Exit] | None:
             Exit.UNREACHABLE,
         )
     if is_away(error):
-        return (
-            f"the database cannot be used: {plain(error)}\n"
-            "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable.",
-            Exit.UNREACHABLE,
-        )
+        advice = "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable."
+        if needs_writable(error):
+            advice = (
+                "Make it writable (of an SQLite file the folder too, even to read it),\n"
+                "or set CRATESORT_DATABASE_URL to one that is."
+            )
+        return f"the database cannot be used: {plain(error)}\n{advice}", Exit.UNREACHABLE
     return None
 
 

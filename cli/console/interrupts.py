@@ -11,6 +11,7 @@ being read.
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -36,6 +37,7 @@ def raise_keyboard_interrupt() -> None:
     global _has_come
     _has_come = False
     _handle_with(_raise)
+    sys.unraisablehook = _end_if_ignored
 
 
 def _handle_with(handler: "signal._HANDLER") -> None:
@@ -55,6 +57,13 @@ def _raise(number: int, frame: FrameType | None) -> None:
         os._exit(Exit.INTERRUPTED)
     _has_come = True
     signal.default_int_handler(number, frame)
+
+
+def _end_if_ignored(ignored: "sys.UnraisableHookArgs") -> None:
+    """End the process at an interrupt that Python would ignore, as in a finaliser."""
+    if ignored.exc_type is KeyboardInterrupt:
+        os._exit(Exit.INTERRUPTED)
+    sys.__unraisablehook__(ignored)
 
 
 def _is_loading(frame: FrameType | None) -> bool:

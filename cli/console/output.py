@@ -19,7 +19,8 @@ def say(message: str = "") -> None:
 def tell(message: str) -> None:
     """Print a line about the work to standard error; where nobody reads it the work goes on."""
     with contextlib.suppress(BrokenPipeError):
-        click.echo(message, err=True)
+        # Named: click's own takes the stream below, and would write into a display of progress.
+        click.echo(message, file=sys.stderr)
 
 
 def discard_output() -> None:

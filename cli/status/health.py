@@ -83,7 +83,7 @@ def _of_inbox(as_json: bool) -> Exit:
     if as_json:
         print_json({"healthy": served, "intakes": None if counts is None else counts.intakes})
     elif counts is None:
-        say("stuck: Redis does not answer")
+        say("stuck: Redis cannot be used: `cratesort doctor` says why")
     elif not served:
         say(f"stuck: no intake serves the inbox, and {counts.waiting:,} entries wait")
     else:

@@ -111,7 +111,7 @@ def _training_line(run: "TrainingStatus") -> str:
 
 def _inbox_line(inbox: "InboxStatus") -> str:
     if inbox.waiting is None:
-        return "Inbox     Redis does not answer"
+        return "Inbox     Redis cannot be used: `cratesort doctor` says why"
     line = f"Inbox     {inbox.waiting:,} waiting, {inbox.taken:,} taken"
     if inbox.dead:
         line += f", {inbox.dead:,} in its dead list"

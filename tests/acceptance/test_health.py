@@ -203,7 +203,10 @@ def test_an_inbox_that_nobody_serves_is_not(run_cli, fleet):
 def test_an_inbox_in_a_redis_that_is_away_is_not(run_cli, fleet):
     away = {**fleet, "CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"}
     done = run_cli("health", "--inbox", settings=away)
-    assert (done.code, done.stdout) == (3, "stuck: Redis does not answer\n")
+    assert (done.code, done.stdout) == (
+        3,
+        "stuck: Redis cannot be used: `cratesort doctor` says why\n",
+    )
 
 
 def test_without_a_broker_there_is_no_inbox(run_cli):

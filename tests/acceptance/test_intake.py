@@ -101,7 +101,7 @@ def test_status_works_while_redis_is_away(run_cli, fleet, options):
         inbox = json.loads(done.stdout)["inbox"]
         assert inbox == {"waiting": None, "taken": None, "dead": None, "intakes": None}
     else:
-        assert "Inbox     Redis does not answer" in done.stdout
+        assert "Inbox     Redis cannot be used: `cratesort doctor` says why" in done.stdout
     assert "unspeakable" not in done.stdout + done.stderr
 
 

@@ -341,6 +341,7 @@ def test_a_read_only_database_is_read_and_a_command_that_writes_says_so(read_onl
         assert (done.code, done.stdout) == (3, ""), command
         assert done.stderr.startswith("cratesort: the database cannot be used: ")
         assert "only" in done.stderr
+        assert "Make it writable" in done.stderr
     for command in (["status"], ["results"], ["labels", "export"], ["health"], ["db", "upgrade"]):
         done = read_only(*command)
         assert (done.code, done.stderr) == (0, ""), command

@@ -4,7 +4,7 @@ import math
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from db import postgres_connection
@@ -113,6 +113,18 @@ def test_the_server_has_each_limit_before_the_client(postgres_url, patience):
         )
         silence_seconds = connection.connection.dbapi_connection.silence_seconds
         assert 0 < limits["lock_timeout"] < limits["statement_timeout"] < silence_seconds < math.inf
+    engine.dispose()
+
+
+def test_options_of_the_url_count_beside_ours(postgres_url):
+    """A search_path that is dropped has the tables made elsewhere."""
+    url = make_url(postgres_url).update_query_dict(
+        {"options": "-c search_path=mine -c timezone=cet"}
+    )
+    engine = create_engine(url.render_as_string(hide_password=False), COMMAND)
+    with reading(engine) as connection:
+        assert query(connection, "SHOW search_path") == "mine"
+        assert query(connection, "SHOW timezone").lower() == "utc"
     engine.dispose()
 
 

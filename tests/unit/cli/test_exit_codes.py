@@ -1,6 +1,7 @@
 """The line that a user reads about an error, and the exit code."""
 
 import errno
+import sqlite3
 
 import psycopg
 import pytest
@@ -28,6 +29,15 @@ def test_an_error_of_storage_is_no_error_of_redis(error, message):
 def test_a_read_only_file_system_is_no_wrong_usage():
     told, code = explain(OSError(errno.EROFS, "Read-only file system", "/mnt/cratesort"))
     assert (told, code) == ("/mnt/cratesort: Read-only file system", Exit.UNREACHABLE)
+
+
+def test_an_sqlite_file_that_cannot_be_opened_may_want_a_folder_to_write_to(tmp_path):
+    """SQLite makes files beside it even to read it, and says no more than this."""
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        sqlite3.connect(tmp_path / "no" / "folder.db")
+    told, code = explain(OperationalError("", {}, refused.value))
+    assert code is Exit.UNREACHABLE
+    assert "Make it writable (of an SQLite file the folder too, even to read it)," in told
 
 
 def test_a_postgresql_that_lacks_a_setting_of_ours_is_too_old():

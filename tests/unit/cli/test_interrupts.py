@@ -194,6 +194,17 @@ def test_in_a_command_it_is_an_exception_and_the_second_ends_the_program(run_com
     assert run_command(body) == (130, "", "")
 
 
+def test_where_python_would_ignore_it_it_ends_the_program_at_once(run_command):
+    """In a finaliser, and where a weak reference is told; other errors there are still shown."""
+    body = (
+        "class Ours:\n    def __del__(self):\n        {}\nours = Ours()\ndel ours\nprint('goes on')"
+    )
+    assert run_command(body.format("press()")) == (130, "", "")
+    code, stdout, stderr = run_command(body.format("raise ValueError('of a finaliser')"))
+    assert (code, stdout) == (0, "goes on\nended with 0")
+    assert "ValueError: of a finaliser" in stderr
+
+
 def test_another_error_that_a_library_makes_of_it_is_no_bug(run_command):
     """The driver of PostgreSQL does so: it then cannot roll back what it was doing."""
     body = "try:\n    press()\nexcept KeyboardInterrupt:\n    raise RuntimeError('autocommit')"

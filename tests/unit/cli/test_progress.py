@@ -1,10 +1,15 @@
 """How long a computation will still take, as its progress tells it."""
 
+import sys
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
+from rich.file_proxy import FileProxy
 
 from cli.console import progress
+from cli.console.output import tell
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,14 @@ from cli.console import progress
 )
 def test_the_time_left_follows_from_the_pace_so_far(elapsed_seconds, done, total, told):
     assert progress.time_left(elapsed_seconds, done, total) == told
+
+
+def test_what_is_told_meanwhile_gets_a_line_of_its_own(monkeypatch):
+    """What rich puts in place of standard error while a display is drawn sees it."""
+    display = StringIO()
+    monkeypatch.setattr(sys, "stderr", FileProxy(Console(file=display), sys.__stderr__))
+    tell("warning: Redis is away")
+    assert display.getvalue() == "warning: Redis is away\n"
 
 
 def test_without_a_terminal_a_line_says_how_long_the_phase_will_still_take(capsys, monkeypatch):
