@@ -173,7 +173,7 @@ def _deserialised(
             return vocabulary, OnnxEngine(members[COMPILED])
         return vocabulary, KerasEngine.from_bytes(*(members[name] for name in ORIGINALS))
     except ImportError:
-        raise  # the extra is not installed, which is no fault of the bundle
+        raise  # the extra is not installed: not the bundle's fault
     except Exception as error:  # three libraries, each with its own exceptions
         raise BundleError(
             f"bundle {manifest.version} does not load in the {engine_name} engine: {error}"

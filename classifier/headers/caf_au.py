@@ -61,7 +61,7 @@ def caf(file: FilePart) -> Layout:
 def _alac(
     file: FilePart, description: bytes, chunks: Mapping[bytes, tuple[int, int]], end: int
 ) -> StreamInfo:
-    """Read the stream of Apple's lossless codec; its packet table (``pakt``) states its length.
+    """Read the stream of Apple's lossless codec; its packet table (``pakt``) states the frames.
 
     libsndfile would count frames by decoding the last packet, and decoders are the target of
     hostile files.

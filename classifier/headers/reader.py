@@ -58,7 +58,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
 
     Raises SoundError: `EMPTY_FILE`, `NOT_AUDIO`, `UNSUPPORTED_FORMAT`, `INVALID_HEADER`,
     `LIMIT_EXCEEDED` or `TRUNCATED`; the message states what was expected and what was found.
-    Raises OSError: the storage failed, which is no fault of the file.
+    Raises OSError: the storage failed, which is not the file's fault.
     """
     if size_bytes == 0:
         raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")

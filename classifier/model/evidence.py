@@ -1,6 +1,6 @@
 """Kinds of evidence for a category: known sound words in the name or its pack-mates' names.
 
-Other words are no evidence, however confident a model is of them. This module imports no model,
+Other words are not evidence, however confident a model is of them. This module imports no model,
 because the kinds are also needed where no model is loaded.
 """
 

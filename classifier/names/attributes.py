@@ -25,10 +25,10 @@ _BEATS_OFF: Final = 0.03
 _BEATS_ADDED_BY_LOSSY: Final = 0.15
 _SHARE_OFF: Final = 0.01
 _LOSSY: Final = ("MPEG_", "VORBIS", "OPUS")
-#: A single beat is no loop, whatever tempo it would make.
+#: A single beat is not a loop.
 _FEWEST_BEATS: Final = 2
 _BEATS_OF_A_BAR: Final = 4
-#: Length of a bar at 200 BPM; a shorter sound is no loop of a bar.
+#: Length of a bar at 200 BPM; a shorter sound is not a loop of one bar.
 _SHORTEST_BAR_SECONDS: Final = 1.2
 
 _ONE_SHOTS: Final = frozenset({"oneshot", "oneshots", "1shot", "1shots"})
@@ -220,7 +220,7 @@ def _tempo_of_chunks(info: LoopInfo, duration_seconds: float | None) -> float | 
 
 
 def _beats(header: AudioHeader, tempo_bpm: float) -> int | None:
-    """Return how many beats a sound lasts; None if it is no whole number of at least two."""
+    """Return how many beats a sound lasts; None if it is not a whole number of at least two."""
     if header.duration_seconds is None:
         return None
     exact = header.duration_seconds * tempo_bpm / 60

@@ -1,7 +1,7 @@
 """Known sound words: the words of a name that are evidence of categories.
 
-All other words (artists, places, sung phrases, default names of recorders) are no evidence of a
-category, whatever a model predicts from them, unless labels have taught that they are.
+All other words (artists, places, sung phrases, default names of recorders) are not evidence of a
+category, whatever a model predicts from them, unless they were learned from labels.
 """
 
 import functools
@@ -30,7 +30,7 @@ def _bits(names: Sequence[str]) -> int:
     return sum(1 << category_index(name) for name in names)
 
 
-#: A name with *loop* is no one-shot; another word indicates the instrument.
+#: A name with *loop* is not a one-shot; another word indicates the instrument.
 _NO_ONE_SHOTS: Final = _EVERY - _bits(["bass", "drum", "instruments", "synth"])
 
 

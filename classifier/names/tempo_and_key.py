@@ -197,7 +197,7 @@ def _counts(statement: _Statement, pitch: Pitch, letters: bool) -> bool:
     return pitch is Pitch.KEY or statement.is_capital
 
 
-@functools.lru_cache(maxsize=8192)  # most pieces are no pitch in any context
+@functools.lru_cache(maxsize=8192)  # most pieces are never a pitch
 def _may_be_a_pitch(piece: str) -> bool:
     return (
         pitch_token(piece) is not None

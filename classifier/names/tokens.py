@@ -52,7 +52,7 @@ def tokenise(file_name: str, counting: Set[int] = frozenset()) -> list[str]:
     time linear in the name's length; ``["<empty>"]`` when nothing is left.
 
     - `counting`: positions in `clean_name` of numbers that count the files of a folder (from
-      `pack_mates.PackMates.counting`). These numbers are no tempos.
+      `pack_mates.PackMates.counting`). These numbers are not tempos.
 
     >>> tokenise("XY_BassLoop02_128bpm_F#min.wav")
     ['xy', 'bass', 'loop', '<index>', '<bpm>', '<minor>']
