@@ -92,7 +92,7 @@ end
 redis.call('ZADD', intakes, now + tonumber(ARGV[6]), me)
 local tried = redis.call('HGET', tries, me)
 if tried then
-  return {tonumber(tried), held - 1, 1, redis.call('LRANGE', taken, 0, 0)}
+  return {tonumber(tried) or 0, held - 1, 1, redis.call('LRANGE', taken, 0, 0)}
 end
 return {-1, 0, is_more and 1 or 0, redis.call('LRANGE', taken, 0, -1)}
 """

@@ -374,6 +374,15 @@ def test_an_outage_counts_against_no_entry(
     assert dead() == []
 
 
+def test_a_count_of_tries_that_is_no_number_stops_no_intake(redis_url, push, client):
+    push(1)
+    inbox = Inbox(redis_url, "an intake")
+    inbox.take(4)
+    client.hset(TRIES_KEY, "an intake", "many")
+    taken = inbox.take(4)
+    assert (taken.tried, len(taken.entries)) == (0, 1)
+
+
 def test_what_one_acknowledges_twice_costs_no_other_entry(redis_url, push, lists):
     push(1, 2, 3)
     inbox = Inbox(redis_url, "an intake")
