@@ -61,7 +61,7 @@ def test_what_was_interrupted_is_let_go_before_anything_is_written(database, int
 
 
 def test_what_was_interrupted_while_it_read_rows_is_let_go(impatient, database):
-    """SQLAlchemy closes its connection; SQLite keeps that one's lock for a cursor with rows left."""
+    """SQLAlchemy closes its connection; SQLite keeps its lock for a cursor with rows left."""
     connection = database.connect()
     connection.begin()
     cursor = connection.connection.cursor()
