@@ -3,8 +3,8 @@
 import os
 import sys
 
-# ``python -m cli`` imports from the current folder first, which may be a stranger's. `sys.argv` is
-# this while Python looks for the package.
+# ``python -m cli`` puts the current folder first on `sys.path`, and it may contain another user's
+# modules. `sys.argv` is ``["-m"]`` while Python looks for the package.
 if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
     _HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     if os.path.realpath(sys.path[0]) != _HERE:

@@ -1,6 +1,6 @@
-"""The entry point: interrupts, and errors as one line each with an exit code.
+"""The entry point: handle Ctrl-C, and print each error as one line with an exit code.
 
-Nearly all is imported within `main`: a Ctrl-C meanwhile must end the program like any other.
+Most imports are inside `main`, so that Ctrl-C during an import ends with `Exit.INTERRUPTED`, too.
 """
 
 import os
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
-            # A file name may hold what this terminal's encoding lacks: show it, never fail on it.
+            # Escape characters of file names that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         from cli.commands import cratesort
 
@@ -43,15 +43,15 @@ def _run(command: "click.Command", arguments: Sequence[str] | None) -> int:
         return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return Exit.USAGE  # click's own is 1 for some of them
+        return Exit.USAGE  # click uses 1 for some errors
     except Exception as error:
         if interrupts.has_come():
-            return Exit.INTERRUPTED  # a library has made another error of it
+            return Exit.INTERRUPTED  # a library replaced KeyboardInterrupt
         return _explained(error)
 
 
 def _explained(error: Exception) -> Exit:
-    """Tell the user what went wrong, in one line unless it is a bug; return the exit code."""
+    """Print what went wrong, with a traceback only for a bug; return the exit code."""
     from classifier.files.paths import printable
     from cli.console.exit_codes import explain
     from cli.console.output import discard_output
@@ -60,7 +60,7 @@ def _explained(error: Exception) -> Exit:
     try:
         sys.stdout.flush()
     except OSError:
-        discard_output()  # where the disk is full, it could not be written at exit either
+        discard_output()  # on a full disk Python's flush at exit would fail, too
     if explained is None:
         traceback.print_exception(error)
         print("cratesort: this is a fault of cratesort; please report it", file=sys.stderr)  # noqa: T201
@@ -72,13 +72,16 @@ def _explained(error: Exception) -> Exit:
 
 
 def _open_what_is_closed() -> None:
-    """Let output that the caller has closed (``>&-``) go nowhere, and not into the next file."""
+    """Open /dev/null for each standard stream that the caller closed (``>&-``).
+
+    Otherwise the next file that is opened gets the stream's number, and output goes into it.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
-    # Standard input stays None: a command that reads it says that it is closed.
+    # Standard input stays None: a command that reads it reports that it is closed.
     sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 

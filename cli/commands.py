@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
     """A group that imports a command's module on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
-        """Return the names in the order of `COMMANDS`: the order of a first session."""
+        """Return the names in the order of `COMMANDS`; click would sort them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
+        """Find the command; the error for an unknown name suggests a similar one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -62,9 +62,9 @@ class LazyGroup(click.Group):
             raise click.UsageError(error.message + hint, ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command until it is done, or until its reader has enough of it.
+        """Run the command; if standard output is a closed pipe, end with exit code 0.
 
-        `cratesort results | head` is no fault; click would make it exit code 1, which is taken.
+        `cratesort results | head` is not an error. click would exit with 1: `Exit.SOME_FAILED`.
         """
         try:
             answer = super().invoke(ctx)

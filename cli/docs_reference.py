@@ -1,6 +1,6 @@
-"""The reference of all commands, as ``docs/cli.md`` holds it: ``python -m cli.docs_reference``.
+"""Print the reference of all commands for ``docs/cli.md``: ``python -m cli.docs_reference``.
 
-What stands there is what ``--help`` says; a test compares the two.
+It contains the output of ``--help``; a test compares the two.
 """
 
 import sys
@@ -11,7 +11,7 @@ import click
 
 from cli.commands import cratesort
 
-#: Of the terminal it is written for, whatever the one at hand has.
+#: Columns of the help texts, independent of the current terminal.
 _WIDTH: Final = 80
 
 _HEAD: Final = """\

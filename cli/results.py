@@ -24,7 +24,7 @@ from cli.console.text_tables import labelled, shortened, table_line
 if TYPE_CHECKING:
     from db.results.queries import SoundRow
 
-#: The columns of csv, json and parquet: first the contract's, in its order, then the rest.
+#: The columns of csv, json and parquet, in their order.
 COLUMNS: Final = (
     "path", "pack", "filed_as", "category", "confidence", "top3", "label", "error_code",
     "error_message",
@@ -38,7 +38,8 @@ _VALUES: Final = attrgetter(
     *("file_size_bytes" if column == "file_size" else column for column in COLUMNS)
 )
 
-#: Of the table's category, and of the confidence with its question mark or a label's source.
+#: Widths of the table's columns FILED AS and SURE (a confidence, perhaps with ?, or a label's
+#: source).
 _OTHER_WIDTHS: Final = (18, 6)
 
 _ROWS_AT_ONCE: Final = 10_000
@@ -136,7 +137,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def flat_top3(top3: Iterable[dict[str, Any]]) -> str:
-    """Return the three best as one cell: ``drum:0.91 effects:0.05 bass:0.01``."""
+    """Return the three best categories as one cell: ``drum:0.91 effects:0.05 bass:0.01``."""
     return " ".join(f"{best['category']}:{best['probability']}" for best in top3)
 
 
@@ -174,7 +175,7 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
 
 
 def _by_whom(row: "SoundRow") -> str:
-    """Return whose word a sound's category is, and the model's beside it."""
+    """Return who labelled a sound, if it has a label, and what the model predicted."""
     model = "" if row.category is None else f"the model: {row.category} {row.confidence:.2f}"
     if row.label is None:
         return model
@@ -182,7 +183,7 @@ def _by_whom(row: "SoundRow") -> str:
 
 
 class _CountedOutput(io.RawIOBase):
-    """Knows its position, which Arrow needs and a pipe does not know."""
+    """An output stream that counts its position: Arrow needs one, and a pipe has none."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
