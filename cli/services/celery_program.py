@@ -1,4 +1,4 @@
-"""Running Celery's programs: their options, logging and exit code."""
+"""Run Celery's programs with the options, logging and exit codes of this project."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ _PROGRAMS: Final = {
     "flower": "flower.command",
 }
 
-#: They log an acknowledgement that Redis did not take, critical and with a traceback.
+#: Loggers that report a failed acknowledgement as critical, with a traceback.
 _LOG_ACKNOWLEDGEMENTS: Final = ("celery.worker.request", "celery.worker.consumer.consumer")
 
 
@@ -43,13 +43,16 @@ def option_values(options: list[str], short: str, long: str) -> list[str]:
 
 
 def set_default(options: list[str], short: str, long: str, value: str) -> None:
-    """Add an option to `options` unless it is among them."""
+    """Add an option with its value to `options` unless the option is there already."""
     if not option_values(options, short, long):
         options += [long, value]
 
 
 def plain_if_redis_is_away(record: logging.LogRecord) -> bool:
-    """Log as one warning what could not be said to Redis while it is away; its messages return."""
+    """Turn an error record into a one-line warning if Redis is unreachable: a logging filter.
+
+    Redis delivers the messages again that could not be acknowledged.
+    """
     from workers.faults import BROKER_AWAY
 
     if record.exc_info and isinstance(record.exc_info[1], BROKER_AWAY):
@@ -67,7 +70,7 @@ def start(name: str, *options: str) -> None:
 
     settings = load_settings()
     set_up_logging(settings.log_level, settings.log_format)
-    # At each loss of Redis Celery warns of a setting's default, and ours is set.
+    # At each lost connection to Redis, Celery warns about the default of a setting that we set.
     logging.getLogger("py.warnings").addFilter(
         lambda record: "CPendingDeprecationWarning" not in record.getMessage()
     )
@@ -76,7 +79,7 @@ def start(name: str, *options: str) -> None:
 
     @signals.setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:
-        pass  # with a receiver of this signal Celery leaves logging alone
+        pass  # Celery does not set up logging if this signal has a receiver
 
     @signals.worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(sender: Any, **_: Any) -> None:
@@ -92,7 +95,7 @@ def start(name: str, *options: str) -> None:
     @signals.worker_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(sender: Any, **_: Any) -> None:
         nonlocal code
-        # Celery is handling the error that ended the worker, for which its own code is 1.
+        # Celery is still handling the error that ended the worker; it would exit with 1 for any.
         error = sys.exc_info()[1]
         if isinstance(error, KeyboardInterrupt):
             code = Exit.INTERRUPTED
@@ -113,35 +116,36 @@ def _code_of(error: Exception) -> Exit:
 def _run(app: "Celery", name: str, *options: str) -> None:
     """Run one of Celery's programs, as ``celery --quiet NAME OPTIONS`` does.
 
-    `app.start` would load them all, with a shell: a fifth of a worker's start. It also takes the
-    broker's URL and modules to import from BROKER_URL, APP, LOADER and CONFIG_MODULE.
+    `app.start` is not used: it loads all programs and a shell, which takes a fifth of a worker's
+    start-up time. It also reads the broker's URL and modules to import from the environment
+    variables BROKER_URL, APP, LOADER and CONFIG_MODULE.
     """
     from celery.bin.base import CLIContext
 
-    # What asks for the current app must not make one: that would read celeryconfig.py.
+    # Without a default app Celery would create one, which reads celeryconfig.py.
     app.set_default()
     if name == "worker":
         setattr(import_module("celery.apps.worker"), "safe_say", _say_in_a_signal)  # noqa: B010
         setattr(import_module("celery.bin.worker"), "detach", _refuse_to_detach)  # noqa: B010
     program = getattr(import_module(_PROGRAMS[name]), name)
-    # Quiet: its banner does not belong in a log.
+    # Quiet: no banner in the log.
     context = CLIContext(app, no_color="NO_COLOR" in os.environ, workdir=None, quiet=True)
     program.main(
         list(options),
         f"cratesort {name}",
         standalone_mode=False,
         obj=context,
-        parent=click.Context(click.Command("celery")),  # Flower looks at its options
+        parent=click.Context(click.Command("celery")),  # Flower reads the parent's options
     )
 
 
 def _refuse_to_detach(*_: Any, **__: Any) -> None:
-    """Replace what starts Celery alone, with a configuration it finds in the current folder."""
+    """Replace Celery's `detach`: the worker it starts is configured from the current folder."""
     raise click.UsageError("a worker does not detach itself: let a service manager run it")
 
 
 def _say_in_a_signal(message: str, *_: Any) -> None:
-    """Replace what Celery prints of signals: it is no record, and frightens without need."""
+    """Replace Celery's `safe_say`, whose messages about signals bypass logging and alarm users."""
     if "Ctrl+C" in message:
         message = "Ctrl-C again ends the worker at once; its batches go back and nothing is lost"
     elif "Warm" in message:
@@ -158,7 +162,7 @@ def _log_start(settings: "Settings", consumer: Any) -> None:
         "cratesort %s: a worker with %d children serves %s; engine %s, database %s, Redis %s",
         version("cratesort"),
         consumer.controller.concurrency,
-        # Those of its roots have a name of two parts.
+        # Without the queues of single library roots, which have a dot in their names.
         ", ".join(queue for queue in consumer.app.amqp.queues.consume_from if "." not in queue),
         settings.engine,
         shown(settings.database),

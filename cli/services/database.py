@@ -1,4 +1,4 @@
-"""``cratesort db``: bringing a database to this version's tables, and copying one to another."""
+"""``cratesort db``: upgrade a database's tables, or copy one database into another."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -86,14 +86,14 @@ def _root(text: str) -> tuple[str, str]:
 
 
 def _progress() -> Callable[[str, int], None]:
-    """Return what prints the copied rows of the current table, each 100,000."""
+    """Return a callback that prints the number of copied rows, every 100,000 rows of a table."""
     printed = 0
 
     def show(table: str, rows: int) -> None:
         nonlocal printed
         if rows // 100_000 > printed:
             tell(f"{table}: {rows:,} rows ...")
-        printed = rows // 100_000  # less than before: another table
+        printed = rows // 100_000  # smaller than before: the next table
 
     return show
 

@@ -1,9 +1,7 @@
-"""``cratesort flower``: Flower, set up for a fleet of ours.
+"""``cratesort flower``: Flower with a login, read-only, and with a lasting history.
 
 By default Flower shows its pages without a login, lets every visitor shut workers down, and loses
-its history when it ends. Here it requires a login, is read-only, and keeps its history.
-
-Flower knows what workers send it while it runs, and misses what they send while it does not.
+its history when it ends. Flower only records the events that workers send while it runs.
 """
 
 import importlib.util
@@ -17,14 +15,14 @@ from classifier.errors import CratesortError
 from cli.services.celery_program import start
 from cli.services.preflight import require_broker
 
-#: What a crash of Flower costs of its history.
+#: How often the history is saved; a crash of Flower loses at most this much of it.
 _SAVE_SECONDS: Final = 15
-#: Five million files, in batches of 256; Flower's own default is five times as many.
+#: Enough for five million files in batches of 256; Flower's default is 100,000.
 _MOST_TASKS: Final = 20_000
 
 
 class FlowerError(CratesortError):
-    """Flower is not installed, has no login, or nowhere to keep its history."""
+    """Flower is not installed, has no login, or cannot write its history."""
 
 
 @click.command()
@@ -77,30 +75,30 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
             "another place"
         ) from error
     if file.stat().st_size == 0:
-        file.unlink()  # it was only a test
+        file.unlink()  # created only to test that it can be written
     for name in [name for name in os.environ if name.startswith("FLOWER_")]:
-        del os.environ[name]  # Flower would take another login or address from there
+        del os.environ[name]  # Flower would read another login or address from it
     from flower.inspector import Inspector
 
     from cli.services import flower_history
 
     flower_history.install()
     if not control:
-        Inspector.inspect_methods = ()  # no worker answers; Flower would wait, and warn
+        Inspector.inspect_methods = ()  # workers answer none; Flower would wait and warn
     start(
         "flower",
         f"--address={address}",
         f"--port={port}",
-        # Given here and not typed: other users of this host do not see it in a list of
+        # Passed inside the process, so other users of this host do not see it in a list of
         # processes.
         f"--basic-auth={settings.flower_login.get_secret_value()}",
         f"--read-only={not control}",
-        "--enable-events=False",  # workers send them unasked
+        "--enable-events=False",  # workers send events anyway
         "--persistent=True",
         f"--db={file}",
         f"--state-save-interval={_SAVE_SECONDS * 1000}",
         f"--max-tasks={_MOST_TASKS}",
         "--tasks-columns=name,kwargs,state,received,started,runtime,worker,result,exception",
-        # A file flowerconfig.py in the current folder would be run.
+        # By default Flower runs a flowerconfig.py of the current folder.
         f"--conf={os.devnull}",
     )

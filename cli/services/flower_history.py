@@ -1,7 +1,7 @@
-"""Flower's history in one file, which is replaced as a whole.
+"""Keep Flower's history in one file, which is replaced atomically.
 
-Flower's own is a database of up to three files; whatever ends it between two of them costs all of
-the history.
+Flower itself uses a `shelve` database of up to three files. If it is killed after replacing only
+some of them, the whole history is lost.
 """
 
 import logging
@@ -16,18 +16,18 @@ log = logging.getLogger(__name__)
 
 
 def install() -> None:
-    """Have Flower keep its history in such a file."""
+    """Make Flower load and save its history with this module."""
     Events.load_state = _load
     Events.save_state = _save
 
 
 def _load(events: Any) -> Any:
     try:
-        # As safe as Flower's own: whoever may write to the data folder wrote it.
+        # As safe as Flower's own format: only users who may write to its folder can change it.
         state, counts = pickle.loads(Path(events.db).read_bytes())  # noqa: S301
     except FileNotFoundError:
         return None
-    except Exception as error:  # whatever stands there, Flower starts without it
+    except Exception as error:  # whatever the damage, Flower starts without it
         log.warning("the history in %s cannot be read (%s); another one begins", events.db, error)
         return None
     state.counter.update(counts)

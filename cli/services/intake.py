@@ -16,7 +16,7 @@ from workers.logging_setup import log_from_signal, set_up_logging
 
 
 class NoRootsError(CratesortError):
-    """An intake was started where no path can be placed."""
+    """An intake was started without library roots."""
 
 
 @click.command()

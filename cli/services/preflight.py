@@ -1,4 +1,4 @@
-"""What a service checks before it starts, so that a mistake is one line."""
+"""Checks before a service starts, so that a wrong setting is reported in one line."""
 
 import fcntl
 import tempfile
@@ -12,11 +12,11 @@ class NoBrokerError(CratesortError):
 
 
 class DataFolderError(CratesortError):
-    """A worker was started where it cannot write its crash markers."""
+    """The data folder cannot be written, so a worker cannot keep its crash markers."""
 
 
 def broker_url_for(service: str) -> str:
-    """Return the URL of Redis, with its password."""
+    """Return the URL of Redis, with its password; raise NoBrokerError if none is configured."""
     from workers.settings import load_settings
 
     url = load_settings().broker_url
@@ -56,7 +56,7 @@ def require_data_folder() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
-            fcntl.flock(file, fcntl.LOCK_EX)  # some network mounts have no locks
+            fcntl.flock(file, fcntl.LOCK_EX)  # some network mounts lack file locks
     except OSError as error:
         raise DataFolderError(
             f"the data folder cannot be written ({folder}: {error.strerror}), and workers note "

@@ -1,4 +1,4 @@
-"""``cratesort worker`` and ``beat``: Celery's worker and beat as a fleet needs them."""
+"""``cratesort worker`` and ``beat``: Celery's worker and beat, configured for a fleet."""
 
 import os
 from typing import Final
@@ -9,7 +9,7 @@ from cli.console.session import opened_database
 from cli.services.celery_program import option_values, set_default, start
 from cli.services.preflight import require_broker, require_data_folder
 
-#: Connections to the database that each child holds at most, and the supervisor.
+#: The most database connections that the supervisor and each child hold.
 _CONNECTIONS_EACH: Final = 2
 
 _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -45,15 +45,15 @@ def worker(celery_options: tuple[str, ...]) -> None:
     if TRAINING_QUEUE in queues:
         _set_trainer_defaults(options)
     with opened_database() as (_, database):
-        # Closed again: the pool's children must not inherit a connection.
+        # In a block of its own: the pool's children must not inherit an open connection.
         require_connections(database, connections_of(options), "this worker")
-    # Two workers of one host must differ, or they answer each other's mail.
+    # Workers of one host need different names, or they receive each other's control messages.
     set_default(options, "-n", "--hostname", f"worker-{os.getpid()}@%h")
     from workers.recovery import bootsteps
 
     classifies = not {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}.isdisjoint(queues)
     bootsteps.install(app, classifies=classifies)
-    # Gossip and mingle are for clusters that elect; here they only cost start-up and traffic.
+    # Gossip and mingle synchronise workers, which is not needed here: they cost time and traffic.
     start("worker", "--without-gossip", "--without-mingle", *options)
 
 
@@ -67,15 +67,15 @@ def beat(celery_options: tuple[str, ...]) -> None:
     require_broker("a beat")
     from workers.celery_ext.app import app
 
-    app.conf.task_send_sent_event = False  # Flower would remember little but sweeps
+    app.conf.task_send_sent_event = False  # sent sweeps would fill Flower's history
     start("beat", *celery_options)
 
 
 def connections_of(options: list[str]) -> int:
-    """Return how many connections to the database a worker with these options has at most."""
+    """Return the most database connections that a worker with these options holds."""
     most = [*option_values(options, "-c", "--concurrency")]
     most += [value.partition(",")[0] for value in option_values(options, "", "--autoscale")]
-    # Celery's default; what is no number it refuses itself.
+    # Celery's default is one child per CPU. Celery itself refuses a value that is not a number.
     children = max((int(text) for text in most if text.isdecimal()), default=os.cpu_count() or 1)
     return _CONNECTIONS_EACH * (children + 1)
 
@@ -83,6 +83,6 @@ def connections_of(options: list[str]) -> int:
 def _set_trainer_defaults(options: list[str]) -> None:
     from training.extra import require_training_extra
 
-    require_training_extra()  # now, and not at three in the morning
+    require_training_extra()  # fail now, not at the first scheduled run
     set_default(options, "-c", "--concurrency", "1")  # there is one run at a time
-    set_default(options, "", "--max-tasks-per-child", "1")  # TensorFlow gives no memory back
+    set_default(options, "", "--max-tasks-per-child", "1")  # TensorFlow does not release memory
