@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class BackgroundQuery(Generic[T]):
-    """Runs at most once at a time; callers meanwhile share the result.
+    """A query with a timeout; callers that come while it runs share its result.
 
-    A client that waits in C for a frozen server obeys no timeout. Its thread stays until the server
-    answers, and ends with the process. Whatever the query raises is logged, and is no result.
+    A client library that waits in C for a frozen server ignores timeouts. The query's daemon thread
+    therefore stays until the server answers or the process ends. Errors of the query are logged.
     """
 
     def __init__(self, server: str, query: Callable[[], T]) -> None:
@@ -28,7 +28,7 @@ class BackgroundQuery(Generic[T]):
         self._fault: str | None = None
 
     def result(self, timeout_seconds: float) -> T | None:
-        """Return the result; None when there is none within this time."""
+        """Return the result; None if the query fails or takes longer than this."""
         with self._lock:
             running = self._running
             if running is None:
@@ -62,7 +62,7 @@ class BackgroundQuery(Generic[T]):
             self._running = None
 
     def _log_change(self, fault: str | None) -> None:
-        """Log only changes: an outage of a whole night is two lines."""
+        """Log the start and the end of an outage, not every failed query."""
         with self._lock:
             before, self._fault = self._fault, fault
         if fault is not None and before is None:

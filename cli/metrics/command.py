@@ -1,4 +1,4 @@
-"""``cratesort metrics``: what the database and Redis hold, in the format that Prometheus reads."""
+"""``cratesort metrics``: serve numbers from the database and Redis in Prometheus' format."""
 
 import logging
 import signal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: In Prometheus' list of ports no exporter that a fleet is likely to run has it.
+#: In Prometheus' list of default ports, no exporter that a fleet is likely to run uses this one.
 _PORT: Final = 9808
 
 
@@ -56,7 +56,7 @@ def metrics(host: str, port: int, to_stdout: bool) -> None:
         set_up_logging(settings.log_level, settings.log_format)
         sys.exit(_print(collector))
     server, thread = _serve(collector, host, port)
-    # After what may be refused, for that is said in words.
+    # After `_serve`: an address that cannot be used is reported as text, not as a log record.
     set_up_logging(settings.log_level, settings.log_format)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.DONE))
     log.info("metrics at http://%s:%d/metrics", host, server.server_port)

@@ -1,6 +1,6 @@
-"""The names, types, units and labels of the numbers of ``cratesort metrics``.
+"""The names, types, units and labels of the metrics of ``cratesort metrics``.
 
-`docs/metrics.md` lists them; a test holds the two together.
+`docs/metrics.md` lists them; a test compares the two.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ from cli.metrics.readings import BrokerNumbers, DatabaseNumbers, MetricReader, S
 from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, WAIT_BOUNDS_SECONDS, Measures
 
-#: How a training run may stand, as `cratesort_training_run` names it.
+#: States of the latest training run: the values of the label of `cratesort_training_run`.
 RUN_STATES: Final = ("none", "running", "silent", "failed", "promoted", "kept", "stored")
 
 
 class CratesortCollector(Collector):
-    """Reads the numbers at each scrape and names them.
+    """Reads all numbers at each scrape and yields them as metric families.
 
-    `database_answered` is of the last scrape.
+    `database_answered`: whether the database answered at the last scrape.
     """
 
     def __init__(self, reader: MetricReader) -> None:
@@ -190,8 +190,8 @@ def _state_of(run: TrainingRun | None) -> str:
 
 
 def _of_sounds(sounds: SoundNumbers) -> Iterator[Metric]:
-    # All of the closed lists, so that a first fault is a rise from 0 and no new series; and the
-    # codes of a newer version.
+    # Include all known error codes, so that a first failure is a rise from 0 and not a new series.
+    # Codes that a newer version wrote are included, too.
     yield _gauges(
         "failed_sounds",
         "Sounds whose latest visit failed, by error code. Where counting them takes long, as of "

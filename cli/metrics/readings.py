@@ -1,4 +1,4 @@
-"""The numbers of ``cratesort metrics``, read at each scrape with a timeout."""
+"""Read the numbers of ``cratesort metrics`` at each scrape, with a timeout."""
 
 import time
 from dataclasses import dataclass
@@ -26,12 +26,13 @@ from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import queue_lengths
 from workers.settings import Settings
 
-#: Up to three queries run, one after the other; `monitoring/prometheus.yml` waits for fourteen
-#: seconds, and Prometheus by default for ten, which is enough when database and Redis are away.
+#: For each of up to three queries, which run one after the other. `monitoring/prometheus.yml` has a
+#: timeout of 14 s. Prometheus' default of 10 s is enough for the two that run when database and
+#: Redis are away.
 _TIMEOUT_SECONDS: Final = 4.0
 
-#: Sounds are counted one by one, and they are millions: at most one part in this many of the time
-#: is spent on it.
+#: Counting millions of sounds is slow. The pause after a count is this many times as long as the
+#: count.
 _COUNTING_PART: Final = 20
 
 
@@ -41,7 +42,7 @@ class NoDatabaseError(CratesortError):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseNumbers:
-    """All numbers of the database but those of the sounds."""
+    """All numbers from the database except the counts of sounds."""
 
     ledger: LedgerCounts
     work: OpenWork
@@ -60,14 +61,14 @@ class SoundNumbers:
 
 @dataclass(frozen=True, slots=True)
 class BrokerNumbers:
-    """Messages by queue, and the inbox; None when it could not be counted."""
+    """Messages by queue, and the entries of the inbox: None if these could not be counted."""
 
     messages: dict[str, int]
     inbox: InboxCounts | None
 
 
 class MetricReader:
-    """Reads all numbers; what does not answer in time is None."""
+    """Reads all numbers; a method returns None if its server does not answer in time."""
 
     def __init__(self, settings: Settings) -> None:
         self.has_broker: Final = not settings.in_process
@@ -85,7 +86,7 @@ class MetricReader:
         return self._database.result(_TIMEOUT_SECONDS)
 
     def sounds(self) -> SoundNumbers | None:
-        """Return the sounds as they were counted last: now, unless counting them takes long."""
+        """Return the latest counts of sounds; count again first if the pause is over."""
         if time.monotonic() >= self._next_count:
             self._counting.result(_TIMEOUT_SECONDS)
         return self._sounds
