@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from cli.labels.sound_lookup import SoundFinder
     from db.results.labels import CurrentLabel, Given
 
-#: Of an export: what an import reads, in its order, then what it passes over.
+#: The columns of an export: first those that an import reads, then those that it ignores.
 COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled_at")
 
 _SOURCES: Final = ("human", "vendor", "import")
 
 
 class NoUserNameError(CratesortError):
-    """It is not known who gives the labels."""
+    """The giver of the labels has no name: neither the login nor --by contains one."""
 
 
 by_option: Final = click.option(
@@ -33,7 +33,11 @@ by_option: Final = click.option(
 
 
 def giver_of(by: str | None) -> str:
-    """Return who gives labels: the option's value, else the login name."""
+    """Return who gives the labels: the value of --by, else the login name.
+
+    Raises NoUserNameError: the name is empty.
+    Raises click.UsageError: the name is too long.
+    """
     try:
         name = path_text(getpass.getuser() if by is None else by).strip()
     except (OSError, KeyError):  # a container's user may have a number and no name
@@ -163,13 +167,13 @@ def _outcome(now: "CurrentLabel", earlier: "CurrentLabel | None", *, is_new: boo
 
 
 def say_copies(given: "Given") -> None:
-    """Say that copies of labelled sounds follow, if any do."""
+    """Print how many copies got the labels of their originals, if any did."""
     if given.copies:
         what = "copy follows" if given.copies == 1 else "copies follow"
         say(f"{given.copies:,} {what}: of the same content, or of the same name but for its number")
 
 
 def record_of(label: "CurrentLabel") -> dict[str, Any]:
-    """Return a label as an export has it."""
+    """Return a label as a record of an export."""
     record = {column: getattr(label, column) for column in COLUMNS}
     return record | {"labelled_at": iso_time(label.labelled_at)}

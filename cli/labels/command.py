@@ -1,4 +1,4 @@
-"""``cratesort labels``: what people and vendors say of sounds, in and out."""
+"""``cratesort labels``: set, import, export and count labels."""
 
 import json
 import sys

@@ -1,8 +1,8 @@
-"""Reading a table of labels: path, category or label, and perhaps source and root.
+"""Read a CSV table of labels: path, category or label, and optionally source and root.
 
-Tables come out of spreadsheets: with semicolons or tabs, blank rows, further columns. A row that
-cannot be taken is a fault with its line. Of a table that `cratesort results` wrote, the column
-``label`` is read, where a person filled it in; the categories of a model are never taken.
+Tables from spreadsheets may have semicolons or tabs, blank rows, and further columns. A row that
+cannot be used becomes a `Fault` with its line. In a table that `cratesort results` wrote, only the
+column ``label`` is read, which a user fills in: a model's categories are never used as labels.
 """
 
 import difflib
@@ -38,7 +38,7 @@ _LONGEST_COMPARED: Final = 200
 
 
 class FaultKind(StrEnum):
-    """Why a row cannot be taken."""
+    """Why a row cannot be used."""
 
     NOT_CSV = "not CSV"
     NO_PATH = "no path"
@@ -52,7 +52,7 @@ class FaultKind(StrEnum):
 
 
 class Fault(NamedTuple):
-    """A row that cannot be taken: the first of its lines, and why in one printable line."""
+    """A row that cannot be used: its first line number, and the reason as one printable line."""
 
     kind: FaultKind
     line: int
@@ -66,9 +66,9 @@ class Fault(NamedTuple):
 class LabelRow(NamedTuple):
     """A row whose category and source are known.
 
-    - `path`: the cell as it stands; bytes that are not UTF-8 as surrogate escapes.
+    - `path`: the unchanged cell; bytes that are not UTF-8 as surrogate escapes.
     - `root`: empty when not given.
-    - `source`: None: as `db.results.labels.GivenLabel` takes it.
+    - `source`: None for a row of results without one (see `db.results.labels.GivenLabel`).
     """
 
     line: int
@@ -79,14 +79,14 @@ class LabelRow(NamedTuple):
 
 
 class Unlabelled(NamedTuple):
-    """A row of a table of results that nobody has labelled."""
+    """A row of a table of results with an empty label."""
 
     line: int
 
 
-@lru_cache(maxsize=1024)  # a wrong table repeats its few wrong words
+@lru_cache(maxsize=1024)  # a wrong table repeats a few unknown categories
 def unknown_category(category: str) -> str:
-    """Return the message about a category that is none of the twelve."""
+    """Return the error message for a category that is none of the twelve."""
     if not category:
         return f"no category; expected one of {', '.join(CATEGORIES)}"
     folded = "-".join(category[:_LONGEST_COMPARED].lower().replace("_", " ").split())
@@ -100,10 +100,10 @@ def read_label_table(
 ) -> Iterator[LabelRow | Unlabelled | Fault]:
     """Yield the rows of a table of labels in order, one at a time.
 
-    - `name`: of the file, for messages.
+    - `name`: the file's name, for messages.
     - `renamed`: the table's names for some of our columns.
 
-    Raises TableError: the columns are not those of labels, or those of a model's predictions.
+    Raises TableError: a column is missing, or the categories are a model's predictions.
     """
     with decoded(stream) as text:
         lines = bounded_lines(text, name)

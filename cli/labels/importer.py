@@ -1,8 +1,8 @@
-"""Importing a table of labels: all rows are checked before any is written.
+"""Import a table of labels: all rows are checked before any is written.
 
-Checked rows go into a scratch table under the sound's key. That finds two rows for one sound
-whatever they call it, keeps a million rows out of memory, reads standard input once, and gives the
-labels in the order in which `db.results.labels.give` wants them.
+Checked rows go into a scratch table whose primary key is the sound's key. It finds two rows for one
+sound even if their paths differ, keeps a million rows out of memory, makes one pass over standard
+input enough, and returns the labels in the order that `db.results.labels.give` needs.
 """
 
 import re
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 #: Rows looked up at once.
 _ROWS_AT_ONCE: Final = 1000
 
-#: Labels given at once, in one statement each of reading, appending and replacing.
+#: Labels written at once, with one statement each for reading, appending and replacing.
 _LABELS_AT_ONCE: Final = 5000
 
 _CACHE_KIB: Final = 32 * 1024
 
-#: The copies of more labels at once are not looked for: all would be kept in memory.
+#: An import of more labels does not look for copies: all keys would be kept in memory.
 MOST_WITH_COPIES: Final = 50_000
 
 _FAULTS_KEPT: Final = 20
@@ -46,11 +46,11 @@ _SOURCES: Final = (None, *LabelSource)
 
 
 class Faults:
-    """The rows that are not taken.
+    """The rows of a table that are not imported.
 
-    - `counts`: all that cannot be.
-    - `first`: the first of each kind, in the table's order.
-    - `unlabelled`: how many nobody has labelled; these are no faults.
+    - `counts`: the number of faults by kind.
+    - `first`: the first faults of each kind, in the table's order.
+    - `unlabelled`: the number of rows with an empty label, which are not faults.
     """
 
     def __init__(self) -> None:
@@ -65,18 +65,18 @@ class Faults:
             self.first.setdefault(fault.kind, []).append(fault)
 
     def __len__(self) -> int:
-        """Return how many cannot be taken."""
+        """Return the number of faults."""
         return self.counts.total()
 
 
 class CheckedLabels:
-    """Labels that can be given, one a sound, in a scratch table."""
+    """Checked labels in a scratch table, at most one for each sound."""
 
     def __init__(self, table: sqlite3.Connection) -> None:
         self._table = table
 
     def add(self, key: bytes, row: LabelRow) -> tuple[str, int] | None:
-        """Keep a row, or return category and line of an earlier one for the same sound."""
+        """Add a row; if the sound has one already, return that row's category and line instead."""
         values = (key, category_index(row.category), _SOURCES.index(row.source), row.line)
         added = self._table.execute("INSERT OR IGNORE INTO scratch VALUES (?, ?, ?, ?)", values)
         if added.rowcount:
@@ -86,12 +86,12 @@ class CheckedLabels:
         return CATEGORIES[category], line
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of labels."""
         (count,) = self._table.execute("SELECT count(*) FROM scratch").fetchone()
         return int(count)
 
     def __iter__(self) -> Iterator[GivenLabel]:
-        """Yield them in the order of their sounds' keys."""
+        """Yield the labels in the order of their sounds' keys."""
         query = "SELECT key, category, source FROM scratch ORDER BY key"
         for key, category, source in self._table.execute(query):
             yield GivenLabel(key, CATEGORIES[category], _SOURCES[source])
@@ -99,9 +99,9 @@ class CheckedLabels:
 
 @contextmanager
 def checked_labels() -> Iterator[CheckedLabels]:
-    """Make room for checked labels for the block.
+    """Give an empty `CheckedLabels` for the block.
 
-    Raises db.scratch_table.ScratchSpaceError: there is no room in a temporary file.
+    Raises db.scratch_table.ScratchSpaceError: the file system of temporary files is full.
     """
     columns = "key BLOB PRIMARY KEY, category INT, source INT, line INT"
     with scratch_table(columns, cache_kib=_CACHE_KIB) as table:
@@ -116,7 +116,7 @@ def check(
 ) -> Faults:
     """Check all rows of a table; nothing is written to the database.
 
-    - `checked`: gets the rows that can be taken.
+    - `checked`: receives the rows without a fault.
     - `on_progress`: called with how many more rows were checked.
     """
     faults = Faults()
@@ -136,8 +136,8 @@ def check(
 
 
 def _written(row: LabelRow) -> WrittenPath:
-    # Unguarded first: what an export wrote then means the same sound again, even where a file's
-    # own name starts with a quotation mark.
+    # Unguarded first, so that a path from an export finds its sound again even if the file's own
+    # name starts with a quotation mark.
     cells = dict.fromkeys((unguarded(row.path), row.path))
     return WrittenPath(tuple(map(cell_bytes, cells)), row.root)
 
@@ -174,7 +174,7 @@ def write(
     labelled_by: str,
     on_progress: Callable[[int], None] = lambda _labels: None,
 ) -> Given:
-    """Give all checked labels in one transaction, and the copies of their sounds theirs.
+    """Write all checked labels and the labels of their sounds' copies in one transaction.
 
     - `on_progress`: called with how many more labels were written.
     """

@@ -1,4 +1,4 @@
-"""Which files have the same content, where they can be read from here."""
+"""Find files with the same content, as far as this host can read them."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -10,7 +10,7 @@ from workers.errors import LibraryRootAwayError
 from workers.library_roots import LibraryRoot
 from workers.settings import ConfigurationError, Settings
 
-#: Files read by one command, and bytes: a label must not take minutes to give.
+#: The most files and bytes that one command reads, so that labelling does not take minutes.
 _MOST_FILES: Final = 500
 _MOST_BYTES: Final = 1024**3
 
@@ -18,9 +18,9 @@ _READ_BYTES: Final = 1024**2
 
 
 class SameContent:
-    """Compares files by a hash of their content, until it has read as much as it may.
+    """Compares files by a hash of their content, up to a number of files and bytes.
 
-    A file that cannot be read here is like no other.
+    A file that cannot be read here, or lies beyond these limits, matches no other.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,7 +29,7 @@ class SameContent:
         self._bytes_left = _MOST_BYTES
 
     def __call__(self, original: Labelled, others: Sequence[Labelled]) -> Collection[Labelled]:
-        """Return those of the others that have the content of the original."""
+        """Return the sounds of `others` that have the same content as `original`."""
         wanted = self._hash(original)
         if wanted is None:
             return ()
@@ -48,7 +48,7 @@ class SameContent:
                 fd, status = root.open_file(sound.path)
                 with open(fd, "rb") as file:
                     if status.st_size != sound.file_size_bytes:
-                        return None  # it has changed since its visit
+                        return None  # it has changed since its last visit
                     digest = hashlib.blake2b(digest_size=16)
                     left = status.st_size
                     while left > 0 and (block := file.read(min(left, _READ_BYTES))):

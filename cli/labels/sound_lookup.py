@@ -1,4 +1,4 @@
-"""Which sound a path means: as ``cratesort results`` prints it, or as it is on this machine."""
+"""Find the sound of a path, which is as ``cratesort results`` prints it or as on this machine."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class UnknownPathError(CratesortError):
-    """A path of no sound in the database, or of several."""
+    """A path matches no sound in the database, or several."""
 
 
 class WrittenPath(NamedTuple):
     """A path as a user wrote it.
 
-    - `spellings`: what may have been meant, likeliest first.
+    - `spellings`: the paths that the user may have meant, likeliest first.
     - `root`: empty when not given.
     """
 
@@ -44,20 +44,20 @@ class AmbiguousPath(NamedTuple):
 
 
 class SoundFinder:
-    """Finds the sounds that paths mean."""
+    """Finds sounds and folders by the paths that users write."""
 
     def __init__(self, settings: Settings, database: "Engine") -> None:
         self._database = database
         self._locator = Locator(settings)
         with reading(database) as connection:
-            # The database's roots, too: labels may be given where no library is mounted.
+            # The database's roots, too: a user may label sounds on a host that has no library.
             self._roots = sorted({ABSOLUTE_ROOT, *settings.library_roots, *roots(connection)})
 
     def find(self, paths: Sequence[WrittenPath]) -> list[bytes | AmbiguousPath | None]:
         """Return the key of each path's sound; None where the database has none.
 
-        A path is first taken as it is printed, because that does not depend on the current folder,
-        then as one of this machine.
+        A path is first looked up as `cratesort results` prints it, because that does not depend on
+        the current folder, then as a path on this machine.
         """
         with reading(self._database) as connection:
             candidates = [list(self._as_printed(path)) for path in paths]
@@ -75,7 +75,7 @@ class SoundFinder:
         return sounds
 
     def below(self, folder: bytes, *, with_gone: bool = False) -> list[bytes] | AmbiguousPath:
-        """Return the keys of the sounds below a folder, which is written as a path of `find`."""
+        """Return the keys of the sounds below a folder; its path is looked up as in `find`."""
 
         def keys(root: str, path: str) -> list[bytes]:
             return keys_below(connection, folder_of(root, path), with_gone=with_gone)
@@ -97,11 +97,11 @@ class SoundFinder:
             return keys(root.name, below)
 
     def _as_printed(self, path: WrittenPath) -> Iterator[dict[str, bytes]]:
-        """Yield the keys by root, for each text that may have been printed."""
+        """Yield the possible keys by root, for each path that may have been printed as this one."""
         for spelling in path.spellings:
             text = path_text(spelling)
             try:
-                # Printed already, with its bytes that are not UTF-8 written \xNN.
+                # May be copied from printed output, where bytes that are not UTF-8 are \xNN.
                 printed = spelling.decode()
             except UnicodeDecodeError:
                 printed = text
@@ -114,7 +114,7 @@ class SoundFinder:
             return
         for spelling in path.spellings:
             if b"\0" in spelling or len(spelling) >= LONGEST_PATH_BYTES:
-                continue  # no path, and the kernel takes none
+                continue  # the kernel accepts no such path
             resolved = self._locator.resolve(spelling)
             try:
                 root = self._locator.library_root(resolved)
