@@ -1,4 +1,4 @@
-"""``cratesort models``: which models there are, and which one serves."""
+"""``cratesort models``: list models, show one, and choose the one in use."""
 
 import gzip
 import os
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class RollbackError(CratesortError):
-    """There is no promotion to take back, or a concurrent promotion came first."""
+    """There is no promotion to undo, or a concurrent one came first."""
 
 
 class NotPassedError(CratesortError):
-    """A model that no promotion gate let through."""
+    """The model has not passed a promotion gate."""
 
 
 class UnknownModelError(CratesortError):
-    """A version that neither the database nor the package has."""
+    """Neither the database nor the package has a model of this version."""
 
 
 @click.group()
@@ -165,7 +165,13 @@ def rollback() -> None:
 
 
 def _require_that_it_loads(database: "Engine", version: str | None) -> None:
-    """Check what is about to serve: every hash, every golden row. The starter ships checked."""
+    """Load a model before it is promoted, which checks all its hashes and golden rows.
+
+    None is the starter, which ships checked.
+
+    Raises UnknownModelError: the database has no such model.
+    Raises BundleError: a check failed, or the bundle states another version.
+    """
     from classifier.bundle.load import load_classifier
     from db.engine import reading
     from db.registry import bundles
@@ -178,12 +184,12 @@ def _require_that_it_loads(database: "Engine", version: str | None) -> None:
         raise _unknown(version)
     serving = load_classifier(bundle, "onnx").version
     if serving != version:
-        # Workers would refuse it: their rows would name another model than the one promoted.
+        # Workers would refuse it: their rows would name another version than the promoted one.
         raise BundleError(f"the bundle stored as {version!r} calls itself {serving!r}")
 
 
 def _require_that_it_passed(database: "Engine", version: str) -> None:
-    """Raise `NotPassedError` unless the gate of the run that made a model let it through."""
+    """Raise NotPassedError unless the model passed the promotion gate of its training run."""
     from db.engine import reading
     from db.registry import training_runs
     from db.states import RunVerdict
@@ -203,7 +209,7 @@ def _require_that_it_passed(database: "Engine", version: str) -> None:
 
 
 def _person() -> str:
-    """Return who promotes, as far as the machine knows."""
+    """Return ``user@host``, which is recorded with a promotion."""
     import getpass
     import socket
 

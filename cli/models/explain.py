@@ -1,6 +1,6 @@
-"""``cratesort explain``: why a sound has the category it has.
+"""``cratesort explain``: show why a sound has its category.
 
-The file is read again; of the results only its label is read, and nothing is written.
+The file is read again. From the results only its label is read, and nothing is written.
 """
 
 import os
@@ -48,7 +48,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
                 f"{_shown(path)}: no such file; name files that are there"
             ) from None
         except OSError:
-            pass  # read below, which says why it cannot be
+            pass  # reading it below reports the reason
 
     from tasks.producer.locator import real_path
     from workers.reading.folder_cache import FolderCache
@@ -92,7 +92,7 @@ def _shown(path: str) -> str:
 def _labels_of(
     database: "Engine", sounds: "Sequence[tuple[str, str]]"
 ) -> "list[dict[str, str | None]]":
-    """Return the label that each sound has, by root and path, and whose it is."""
+    """Return each sound's label with its source and giver; `sounds` are (root, path)."""
     from db.engine import reading
     from db.results.labels import labels_of
     from db.results.sounds import sound_key
@@ -112,7 +112,7 @@ def _labels_of(
 
 
 def _root_of(resolved: bytes, settings: "Settings") -> "LibraryRoot":
-    """Return the root in which `ingest` finds a file; where it would refuse it, ``/``."""
+    """Return the library root that `ingest` would use for a file; ``/`` if it would refuse it."""
     from tasks.producer.locator import Locator, OutsideRootsError
     from workers.library_roots import ABSOLUTE
 

@@ -20,7 +20,7 @@ _DECIDED: Final = {
 
 
 def lines(sound: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines about one sound of `workers.serving.explanation`."""
+    """Yield the text of one explanation from `workers.serving.explanation` line by line."""
     yield shortened(sound["path"], output_width())
     if sound["label"] is not None:
         whose = f"the label of {sound['labelled_by']} ({sound['label_source']})"
@@ -107,7 +107,7 @@ def _kind(word: Mapping[str, Any]) -> str:
 
 
 def _listed(values: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-    """Return the values that are known, each in its text."""
+    """Return the known values in one line, each formatted with its text."""
     known = [text.format(values[name]) for name, text in texts.items() if values[name] is not None]
     return ", ".join(known)
 

@@ -1,4 +1,4 @@
-"""A model's manifest for people, in 80 columns; ``--json`` prints it whole."""
+"""Print a model's manifest as text in 80 columns; ``--json`` prints the whole manifest."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _INDENT: Final = 11
 _SHOWN_VENDORS: Final = 40
 
-#: Measurements of a manifest, and what they are called.
+#: The measurements in a manifest and their titles.
 _MEASURED: Final = {
     "by_vendor": "Vendors kept out: each sound is tested by a model that never saw its vendor",
     "champion": "The champion of that time, on sounds of vendors that it did not list as learned",
@@ -24,7 +24,7 @@ _MEASURED: Final = {
 
 
 def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None") -> None:
-    """Print what a model learned and how good it is; `origin` says where it is from."""
+    """Print what a model was trained on and how good it is; `origin` is where it is stored."""
     training, metrics = manifest.training, manifest.metrics
     _say("Model", f"{manifest.version}, {origin}")
     if run is not None:
@@ -49,7 +49,7 @@ def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None")
 
 
 def _print_by_evidence(kinds: Sequence[Mapping[str, Any]]) -> None:
-    """Print how right predictions of vendors kept out are, by what they rest on."""
+    """Print the accuracy on vendors that were kept out, by kind of evidence."""
     say("Vendors kept out while fitting, by evidence")
     print_table(
         [

@@ -1,4 +1,4 @@
-"""``cratesort predict``: categories for a table of names and header figures, without any audio."""
+"""``cratesort predict``: classify a table of names and header values, without audio files."""
 
 import posixpath
 import sqlite3
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from classifier.headers.reader import AudioHeader
     from classifier.names.pack_mates import PackMates
 
-#: Rows a model call: large enough to be quick, small enough to stream.
+#: Rows per model call: enough to be quick, few enough to print results while reading.
 _ROWS_AT_ONCE: Final = 1024
 
-#: In memory are that much of the names, and the pack-mates of the last folders.
+#: The scratch table of all names, and how much of it is kept in memory. The pack-mates of the last
+#: folders are kept, too.
 _NAMES_BY_FOLDER: Final = "folder BLOB, hash INT, name BLOB, PRIMARY KEY (folder, hash, name)"
 _CACHE_KIB: Final = 32 * 1024
 _FOLDERS_REMEMBERED: Final = 256
 
-#: Before the probabilities.
+#: The columns before the probabilities.
 _COLUMNS: Final = ("file_path", "category", "confidence", "top3")
 
 
@@ -130,9 +131,9 @@ def _sounds(stream: BinaryIO, table_name: str, columns: dict[str, str]) -> Itera
 def _pack_mates(
     sounds: Iterable[_Sound], names: sqlite3.Connection
 ) -> "Callable[[str], PackMates | None]":
-    """Return what gives the pack-mates of a folder, after checking every row.
+    """Check every row, and return a function from a folder to its pack-mates.
 
-    Nothing is written for a table that cannot be read to its end. The names of all folders are in
+    Because of the check, a table with a fault produces no output. The names of all folders are in
     the scratch table, so a table may have any length.
     """
     from classifier.names.pack_mates import MOST_PACK_MATES, name_hash, pack_mates_of

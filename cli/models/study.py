@@ -1,4 +1,4 @@
-"""``cratesort study``: the published comparison again, on any table, by vendor and at random."""
+"""``cratesort study``: repeat the published comparison on any table, by vendor and at random."""
 
 import io
 import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.evaluation.experiment import SystemResult
     from training.study.comparison import Study
 
-#: One row for each tested sound of each split, in the report's folder.
+#: The file in the report's folder with one row for each tested sound of each split.
 _PREDICTIONS: Final = "predictions.csv"
 
 
@@ -115,7 +115,7 @@ def study(
 
 
 def _predictions(comparison: "Study", sounds: "LabelledSounds") -> bytes:
-    """Return the table of all predictions; names are the bytes that the study's table had."""
+    """Return all predictions as CSV; names have the same bytes as in the study's table."""
     from training.study.row_findings import prediction_columns, prediction_rows
 
     text = io.StringIO()

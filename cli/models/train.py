@@ -1,4 +1,4 @@
-"""``cratesort train``: a new model from trusted labels, measured on what it has not seen."""
+"""``cratesort train``: train a model from trusted labels and evaluate it on held-out sounds."""
 
 import os
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from training.runs.run import FinishedRun
     from workers.settings import Settings
 
-#: What is compared of the champion and the challenger.
+#: The figures printed for champion and challenger.
 _COMPARED: Final = ("macro_precision", "macro_f1", "accuracy", "n_sounds")
 
 
@@ -72,7 +72,7 @@ def train(
             read[0].require_two_categories()
             tell(read[1].grouping)
             tell("loading TensorFlow")
-            # Before the run is opened: a Ctrl-C meanwhile ends the process at once.
+            # Before the run begins: Ctrl-C while a library loads ends the process at once.
             import_module("classifier.model.name_lstm")
         finished = _trained(read, folder, seed, settings, database)
     if as_json:
@@ -155,7 +155,7 @@ def _print_retraining(finished: "FinishedRun") -> None:
 
 
 def _print_compared(metrics: Mapping[str, Any], version: str) -> None:
-    """Print champion and challenger on the same sounds, if there are any."""
+    """Print the figures of champion and challenger on the same sounds, if there are any."""
     if metrics["champion"] is None:
         return
     versions = {"champion": metrics["champion_version"], "challenger": version}
@@ -207,7 +207,7 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
         (score["category"], *map(score.get, figures), score["support"])
         for score in evaluation["categories"]
     ]
-    # Models of earlier versions state fewer means.
+    # Manifests of earlier versions contain fewer means.
     means = [
         (f"{mean} mean", *(evaluation.get(f"{mean}_{figure}") for figure in figures), None)
         for mean in ("macro", "weighted")
@@ -216,7 +216,7 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
 
 
 def print_confusion(evaluation: Mapping[str, Any]) -> None:
-    """Print the confusion matrix; up to 9,999 sounds a cell fit into 80 columns."""
+    """Print the confusion matrix; with up to 9,999 sounds in a cell it fits into 80 columns."""
     letters = "abcdefghijkl"
     rows = zip(letters, CATEGORIES, evaluation["confusion"], strict=True)
     say("  Confusion: a row is the true category, a column the predicted one")
