@@ -1,4 +1,4 @@
-"""``cratesort ingest``: find sounds, write them to the ledger, and see them classified."""
+"""``cratesort ingest``: find sounds, write them to the ledger, and wait for their results."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from cli.console.seekable_input import seekable_input
 from cli.ingest.execution import Run
 from cli.ingest.summary import report
 
-#: Some five million paths; a manifest that never ends (/dev/zero) must not fill the disk.
+#: About five million paths. An endless manifest (/dev/zero) must not fill the disk.
 _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
 
 

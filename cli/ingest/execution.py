@@ -1,4 +1,4 @@
-"""Submitting and waiting: classified in this process, or by the workers."""
+"""Submit sounds and wait for their results, classified in this process or by workers."""
 
 import logging
 import sys
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 _POLL_SECONDS: Final = 0.25
-#: After this long without progress, the user reads what may be missing.
+#: After this long without progress, print what may be missing.
 _PATIENCE_SECONDS: Final = 10.0
 
 #: Writes the work to the ledger, reporting its progress, and returns what it wrote.
 Submit: TypeAlias = "Callable[[Callable[[Submission], None]], Submission]"
-#: What was written, and how it ended; None without waiting.
+#: What was written, and the final progress: None without waiting.
 Ended: TypeAlias = "tuple[Submission, IngestProgress | None]"
 
 
@@ -37,7 +37,8 @@ Ended: TypeAlias = "tuple[Submission, IngestProgress | None]"
 class Run:
     """One submission, from the first file found to the last row.
 
-    With `wait` it ends when every file has its row. `started` is in seconds of the monotonic clock.
+    - `wait`: whether to wait until every file has its row.
+    - `started`: seconds of the monotonic clock.
     """
 
     settings: "Settings"
@@ -48,21 +49,21 @@ class Run:
     @classmethod
     @contextmanager
     def begin(cls, *, wait: bool | None) -> Iterator["Run"]:
-        """Read the settings, open the database for the block, and set up what is logged.
+        """Read the settings, set up logging, and open the database for the block.
 
-        With `wait` None, wait in process and on a terminal.
+        `wait` is None: wait if this process classifies, or on a terminal.
         """
         from workers.settings import load_settings
 
         started = time.monotonic()
         settings = load_settings()
         set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level)
-        # That Redis is away is reported below, once.
+        # `_through_queue` reports once that Redis is away.
         logging.getLogger("workers.celery_ext.dispatch").setLevel("ERROR")
         if wait is None:
             wait = settings.in_process or on_terminal()
         if not settings.in_process:
-            # Before anything is written: a script that reads a warning is rare.
+            # Fail before anything is written: few scripts would notice a warning.
             require_broker("an ingest")
         with opened_database(settings) as (_, database):
             _warn_of_absolute_paths(settings, database)
@@ -84,7 +85,7 @@ class Run:
         return submission
 
     def _here(self, submit: Submit, progress: "Progress") -> Ended:
-        """Classify in this process, after what earlier runs left unfinished."""
+        """Classify in this process, first the work that earlier runs left unfinished."""
         from workers.embedded import EmbeddedRun
 
         embedded = EmbeddedRun(self.settings, self.database)
@@ -123,7 +124,7 @@ class Run:
             embedded.close()
 
     def _through_queue(self, submit: Submit, progress: "Progress") -> Ended:
-        """Hand over to the workers, and wait for them if `wait`."""
+        """Submit to the workers, and wait for their results if `wait`."""
         submission = self._submit(submit, progress)
         if submission.broker_away is not None:
             tell(
@@ -170,14 +171,14 @@ class Run:
                     "`cratesort doctor` says more."
                 )
             if moment - swept > self.settings.sweep_seconds:
-                # A waiting client sweeps too, so that no work is lost where nobody runs beat.
+                # A waiting client sweeps, too, so that no work is lost where no beat runs.
                 swept = moment
                 sweep = sweep or self._sweeper()
                 sweep()
             time.sleep(_POLL_SECONDS)
 
     def _sweeper(self) -> Callable[[], None]:
-        # Celery is loaded when it is time for it: most ingests have ended by then.
+        # Load Celery only for the first sweep: most ingests end before it.
         from db.errors import plain
         from workers.celery_ext.app import build_app
         from workers.faults import Fault

@@ -1,4 +1,4 @@
-"""``cratesort retry``: try again what ended without a category."""
+"""``cratesort retry``: try sounds without a category again."""
 
 import sys
 

@@ -89,7 +89,7 @@ def _warn(submission: "Submission", source: "FileSource") -> None:
 
 
 def _passed_over(ignored: "Ignored") -> str:
-    """Return what was passed over by kind, in lines of at most 79 characters."""
+    """Return the counts of skipped files by kind, in lines of at most 79 characters."""
     kinds = sorted(
         ignored.counts.most_common(), key=lambda kind: not _is_unsupported_format(kind[0])
     )
