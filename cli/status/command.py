@@ -1,4 +1,4 @@
-"""``cratesort status``: what is open, how fast it goes, what the table holds."""
+"""``cratesort status``: show open work, its pace, and the contents of the results."""
 
 from dataclasses import asdict
 

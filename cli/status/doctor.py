@@ -1,4 +1,4 @@
-"""``cratesort doctor``: what is configured, reachable and loaded, and what to do about the rest."""
+"""``cratesort doctor``: check settings, services and the model, with advice for each fault."""
 
 import importlib.util
 import os
@@ -30,7 +30,7 @@ _PROBE_BYTES: Final = 65536
 
 
 class Finding(StrEnum):
-    """How a check ended."""
+    """The outcome of a check."""
 
     GOOD = "good"
     LOOK = "look"
@@ -39,7 +39,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked; no `advice` where nothing need be done."""
+    """The result of one check; `advice` is empty where nothing need be done."""
 
     name: str
     finding: Finding
@@ -125,7 +125,7 @@ def _guarded(name: str, check: "Callable[[str, Settings], Check]", settings: "Se
 def _failed(name: str, error: Exception) -> Check:
     message, code = explain(error) or (f"{type(error).__name__}: {error}", Exit.USAGE)
     first, _, advice = message.partition("\n")
-    # Elsewhere the advice ends with "`cratesort doctor` says more".
+    # Without the text after ";", which refers the users of other commands to `cratesort doctor`.
     return _bad(name, first, advice.partition(";")[0].replace("\n", " "), code)
 
 
@@ -165,7 +165,7 @@ def _data(name: str, settings: "Settings") -> Check:
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and url.database:
         wanted.append(Path(url.database).parent)
-    # A check must not create them; they will be made in the folder above.
+    # A check must not create the folders, so test the nearest folder above that exists.
     folders = [
         next(folder for folder in (path, *path.parents) if folder.is_dir())
         for path in (path.absolute() for path in wanted)
@@ -183,7 +183,7 @@ def _data(name: str, settings: "Settings") -> Check:
 
 
 def _known_names(settings: "Settings") -> dict[str, list[str]]:
-    """Return what is known directly below each library root; nothing without a database."""
+    """Return the known names directly below each library root; none without a database."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from db.engine import is_missing, reading
@@ -195,7 +195,7 @@ def _known_names(settings: "Settings") -> dict[str, list[str]]:
         with opened_database(settings) as (_, database), reading(database) as connection:
             return {root: known_names(connection, root) for root in settings.library_roots}
     except (CratesortError, SQLAlchemyError):
-        return {}  # another check says what is wrong
+        return {}  # another check reports the error
 
 
 def _roots(settings: "Settings", known: dict[str, list[str]]) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""``cratesort health``: whether work gets done, for a container's or a load balancer's check."""
+"""``cratesort health``: a health check for containers and load balancers."""
 
 import sys
 import threading
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from db.reporting.open_work import OpenWork
     from workers.settings import Settings
 
-#: A batch that came back so often in a row does so for a reason that does not go away.
+#: A batch that came back this many times in a row has a fault that does not go away by itself.
 _OFTEN: Final = 3
 
-#: A mount that hangs must not keep a health check from its end.
+#: Timeout for looking at a library root: a mount that hangs must not block the health check.
 _ROOT_SECONDS: Final = 2.0
 
 
@@ -92,7 +92,7 @@ def _of_inbox(as_json: bool) -> Exit:
 
 
 def fault_of(work: "OpenWork", settings: "Settings") -> str | None:
-    """Return the sentence about work that is not done; None when all is well."""
+    """Return a sentence about work that is stuck; None if there is none."""
     if work.without_root and not settings.reads_absolute_paths:
         return f"{work.without_root:,} batches have absolute paths, {NOT_READ}"
     for root in work.roots:
@@ -111,9 +111,9 @@ def fault_of(work: "OpenWork", settings: "Settings") -> str | None:
 
 
 def _root_faults(settings: "Settings", known: dict[str, list[str]]) -> Iterator[str]:
-    """Yield what is wrong with the library roots that are folders of this host.
+    """Yield the faults of the library roots whose folders exist on this host.
 
-    Others are no fault of this host: a beat, say, needs none.
+    A missing folder is not a fault: a host that runs only beat, for example, needs none.
     """
     from workers.library_roots import LibraryRoot
 

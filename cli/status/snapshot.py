@@ -1,4 +1,4 @@
-"""What ``cratesort status`` reports; `dataclasses.asdict` of it is what ``--json`` prints."""
+"""Read what ``cratesort status`` reports; ``--json`` prints `dataclasses.asdict` of a `Status`."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +23,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class SoundsStatus:
-    """The sounds of the table; those of `given_up` were tried in vain, each alone."""
+    """Counts of sounds; `given_up` counts failures with a code in `classifier.errors.GIVEN_UP`."""
 
     classified: int
     failed: int
@@ -35,7 +35,7 @@ class SoundsStatus:
 class IngestStatus:
     """One of the latest ingests, counted in files; the pace is that of the last minute.
 
-    `submitted` is False while its producer works, and stays so when the producer was interrupted.
+    `submitted` is False while the producer works, and stays False if it was interrupted.
     """
 
     ingest_id: int
@@ -55,7 +55,8 @@ class IngestStatus:
 class TrainingStatus:
     """The training run that began last; times are ISO 8601 in UTC.
 
-    `silent`: running with an expired lease. `slot`: the schedule's moment, None by hand.
+    - `silent`: `state` is running, but the lease has expired.
+    - `slot`: the scheduled time; None for a run that a user started.
     """
 
     run_id: int
@@ -74,7 +75,7 @@ class TrainingStatus:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """Entries that wait, are taken by an intake or are dead; None: Redis does not answer."""
+    """Entries of the inbox by list, and the number of intakes; None if Redis does not answer."""
 
     waiting: int | None = None
     taken: int | None = None
@@ -86,7 +87,7 @@ class InboxStatus:
 class RootStatus:
     """A library root with work that is not done (`db.reporting.open_work.RootWork`).
 
-    `unserved`: whether none of it was claimed for CRATESORT_STUCK_SECONDS.
+    `unserved`: whether workers have claimed none of it for CRATESORT_STUCK_SECONDS.
     """
 
     root: str
@@ -102,9 +103,11 @@ class RootStatus:
 class Status:
     """The state of a library and of the work on it; docs/operations.md lists the keys.
 
-    Workers are by host, and those of the last minute. `categories`, by what sounds are filed as,
-    `labelled`, those of them by their label, and `errors` count sounds, the most frequent first.
-    `inbox` is None without a broker.
+    - `workers`: the workers of the last minute, by host.
+    - `categories`: sounds by what they are filed as, the most frequent first.
+    - `labelled`: the same for sounds that are filed by their label.
+    - `errors`: failed sounds by error code, the most frequent first.
+    - `inbox`: None without a broker.
     """
 
     sounds: SoundsStatus
@@ -123,7 +126,7 @@ class Status:
 
 
 def read_status(database: "Engine", settings: "Settings") -> Status:
-    """Return the status of now."""
+    """Return the current status."""
     with reading(database) as connection:
         sounds = counts.sound_counts(connection)
         ledger = counts.ledger_counts(connection)
@@ -179,7 +182,7 @@ def read_status(database: "Engine", settings: "Settings") -> Status:
 
 
 def _filled(kind: type[T], source: object, **others: object) -> T:
-    """Return a `kind` with its fields from `others`, and else from `source`."""
+    """Return a `kind` with the fields in `others`, and all other fields from `source`."""
     names = [field.name for field in fields(kind) if field.name not in others]
     return kind(**others, **{name: getattr(source, name) for name in names})
 

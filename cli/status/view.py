@@ -28,7 +28,7 @@ _BAR_CELLS: Final = 16
 #: On a narrow terminal the numbers matter more than the bar.
 _NARROW_COLUMNS: Final = 70
 
-#: What became of the model of a training run.
+#: The verdicts on a training run's model, as text.
 _VERDICTS: Final = {"promoted": "promoted", "kept": "not promoted", "stored": "not decided"}
 
 _STYLES: Final = {
@@ -42,7 +42,7 @@ _STYLES: Final = {
 
 
 def status_lines(status: "Status", width: int | None) -> list[str]:
-    """Return a status as text, the sources of ingests cut to `width` cells of a terminal."""
+    """Return a status as lines of text; sources of ingests are cut to fit into `width` cells."""
     sounds, labelled = status.sounds, sum(status.labelled.values())
     lines = [
         f"Sounds    {sounds.classified:,} classified, {sounds.failed:,} failed, "
@@ -83,7 +83,7 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
 
 
 def _root_lines(root: "RootStatus") -> list[str]:
-    """Return a line about a root that nobody serves, and one about batches that came back."""
+    """Return a line if no worker serves the root, and a line if batches came back."""
     of_root = f" of {root.root!r}" if root.root else ""
     lines = []
     if root.unserved:
@@ -121,7 +121,7 @@ def _inbox_line(inbox: "InboxStatus") -> str:
 
 
 def _ingest_lines(ingests: "list[IngestStatus]", width: int | None) -> list[str]:
-    """Return a line per ingest, open ones first: the others change no more."""
+    """Return a line for each ingest, unfinished ones first."""
     if not ingests:
         return ["No ingest yet"]
     rows = []
@@ -150,7 +150,7 @@ def _pace(ingest: "IngestStatus", left: int) -> str:
     pace = f"{rate:,.0f}/s" if rate else "waits"
     if not ingest.submitted:  # its producer is still at work, or was interrupted
         return f"{pace}, incomplete"
-    # Without a rate a remaining time would be made up.
+    # Without a rate the time left cannot be estimated.
     return f"{pace} {_duration(left / rate)} left" if rate else pace
 
 
@@ -161,8 +161,8 @@ def _duration(seconds: float) -> str:
 def watch_status(read: "Callable[[], Status]") -> None:
     """Show what `read` returns every second, until Ctrl-C.
 
-    While the database is away the last status is shown with the reason, and it is tried again. In
-    a pipe the text is printed again and again.
+    While the database is unreachable, the last status is shown with the reason, and the next read
+    tries again. In a pipe the text is printed again every second.
     """
     from rich.console import Console
     from rich.live import Live
