@@ -1,9 +1,9 @@
-"""Cells of CSV tables that pass through a spreadsheet and come back.
+"""Guard CSV cells against formula injection, so that the original text can be restored.
 
-A spreadsheet runs a cell that starts like a formula, so such a cell gets a ``'`` in front. Where a
-list is separated by semicolons or tabs, as in many languages, a spreadsheet splits our cells there
-and at their line ends, so what follows one of these gets it too. Text that would then read like
-another one's guarded form gets one as well: `unguarded` gives back what a cell was written for.
+A spreadsheet runs a cell that starts like a formula, so such a cell gets a ``'`` in front. In many
+languages a spreadsheet separates cells by semicolons or tabs, and splits our cells there and at
+their line ends. A formula after one of these therefore gets a ``'``, too. So does text that already
+looks guarded: `unguarded` restores the original of every cell.
 """
 
 import csv
@@ -12,11 +12,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
-#: Where a cell may begin, for a spreadsheet of any language.
+#: Where a cell may begin in a spreadsheet of any language.
 _START: Final = r"(?:\A|(?<=[;\t\r\n]))"
 
-#: What spreadsheets take for a formula (OWASP, CSV injection; full-width signs for Japanese and
-#: Chinese ones), behind quotes.
+#: The start of a formula, perhaps after quotation marks (OWASP, CSV injection; full-width signs for
+#: Japanese and Chinese spreadsheets).
 _FORMULA: Final = r"""(?=['"]*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])"""
 
 _UNGUARDED: Final = re.compile(_START + _FORMULA)
@@ -29,15 +29,15 @@ def spreadsheet_safe(cell: Any) -> Any:
 
 
 def unguarded(cell: str) -> str:
-    """Return what `spreadsheet_safe` was given to make this cell."""
+    """Return the text from which `spreadsheet_safe` made this cell."""
     return _GUARDED.sub("", cell)
 
 
 class _Rows:
-    r"""Ends each row with a newline alone.
+    r"""An output stream that ends each row with a newline alone.
 
     Not csv's own ``lineterminator="\n"``: before Python 3.13 a cell with a carriage return is then
-    written without quotation marks, and readers take it for the end of a row.
+    written without quotation marks, and readers take the carriage return for the end of a row.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -48,7 +48,7 @@ class _Rows:
 
 
 def csv_writer(stream: TextIO) -> Any:
-    """Return a writer of CSV rows that come back whole, whatever their cells hold."""
+    """Return a CSV writer whose rows can be read back unchanged, whatever their cells contain."""
     return csv.writer(_Rows(stream), lineterminator="\r\n")
 
 

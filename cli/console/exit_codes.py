@@ -4,19 +4,19 @@ import errno
 from enum import IntEnum
 from typing import Final
 
-#: In what Redis answers to a SELECT of a number beyond its setting `databases`.
+#: Part of the error that Redis returns for a database number beyond its setting `databases`.
 NO_SUCH_DATABASE: Final = "DB index"
 
 
 class Exit(IntEnum):
-    """The command line's contract with scripts."""
+    """The exit codes of all commands, on which scripts rely."""
 
     DONE = 0
     SOME_FAILED = 1
     USAGE = 2
-    #: A service or a storage is away, or may not be written now.
+    #: A service or a storage is unreachable, full or read-only.
     UNREACHABLE = 3
-    #: A bug, with its traceback. EX_SOFTWARE of <sysexits.h>: Python's own code for it is 1.
+    #: A bug, printed with its traceback. EX_SOFTWARE of <sysexits.h>; Python's own code would be 1.
     CRASHED = 70
     #: As a shell reports a program ended by Ctrl-C.
     INTERRUPTED = 130
@@ -128,7 +128,7 @@ def _explain_system_error(error: OSError) -> tuple[str, Exit] | None:
         return f"{printable(path_text(error.filename))}: {error.strerror}", code
     if is_storage:
         return f"the storage of a file does not answer: {error.strerror or error}", code
-    if "temporary" in str(error.strerror):  # tempfile's words; it has tried to write
+    if "temporary" in str(error.strerror):  # tempfile's message when no folder can be written
         return f"{error.strerror}: free some space, or set TMPDIR", Exit.UNREACHABLE
     return None
 

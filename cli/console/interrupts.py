@@ -1,10 +1,10 @@
-"""Ctrl-C: an exception in a command's own code, and the end of the process everywhere else.
+"""Ctrl-C raises KeyboardInterrupt in a command's own code, and ends the process everywhere else.
 
-Python runs a signal's handler between two of its own instructions. A library written in C that
-does not return therefore cannot be interrupted by KeyboardInterrupt. Nor can one that loads: it
-swallows the exception, or makes another one of it.
+Python runs a signal's handler between two bytecode instructions, so KeyboardInterrupt cannot
+interrupt a C library that does not return. A library that is being imported may swallow the
+exception or replace it by another.
 
-To end at once loses nothing: the ledger has the work, and a crash marker names the file that was
+Ending at once loses nothing: the ledger has the work, and a crash marker names the file that was
 being read.
 """
 
@@ -28,12 +28,12 @@ def has_come() -> bool:
 
 
 def end_the_process() -> None:
-    """From now on, let Ctrl-C end the process at once: it is starting, or all is done."""
+    """From now on, end the process at once on Ctrl-C: for start-up and after the command."""
     _handle_with(_end)
 
 
 def raise_keyboard_interrupt() -> None:
-    """From now on, let the first Ctrl-C be KeyboardInterrupt, unless a library is being loaded."""
+    """From now on, raise KeyboardInterrupt at the first Ctrl-C unless a library is being loaded."""
     global _has_come
     _has_come = False
     _handle_with(_raise)
@@ -42,7 +42,7 @@ def raise_keyboard_interrupt() -> None:
 
 def _handle_with(handler: "signal._HANDLER") -> None:
     in_main_thread = threading.current_thread() is threading.main_thread()
-    # A shell has its background jobs ignore it.
+    # A shell makes its background jobs ignore SIGINT; they keep ignoring it.
     if in_main_thread and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, handler)
 
@@ -83,7 +83,7 @@ def exit_at_second_interrupt() -> Iterator[None]:
     import socket
 
     # Python's C handler writes each signal's number here at once, whatever the main thread does.
-    # The other thread can read it while the C library has released the GIL, as cffi does.
+    # The thread below reads it if the main thread's C library has released the GIL, as cffi does.
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)

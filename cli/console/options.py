@@ -34,7 +34,7 @@ labelled_table_option: Final = partial(
 
 
 def column_option(*ours: str) -> Callable[[Any], Any]:
-    """Return the option that gives a table's names of our columns `ours`, as a dictionary."""
+    """Return the option --column: a dictionary of our column names `ours` to the table's names."""
 
     def parsed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
         names: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Output: a command's answer on standard output, everything else on standard error."""
+"""Output: a command's results on standard output, everything else on standard error."""
 
 import contextlib
 import json
@@ -12,24 +12,24 @@ import click
 
 
 def say(message: str = "") -> None:
-    """Print a line of a command's answer."""
+    """Print a line of a command's results to standard output."""
     click.echo(message)
 
 
 def tell(message: str) -> None:
-    """Print a line about the work to standard error; where nobody reads it the work goes on."""
+    """Print a line about the work to standard error, and ignore a closed pipe there."""
     with contextlib.suppress(BrokenPipeError):
         # Named: click's own takes the stream below, and would write into a display of progress.
         click.echo(message, file=sys.stderr)
 
 
 def discard_output() -> None:
-    """Let what is printed from now on go nowhere, or Python would complain of it at exit."""
+    """Redirect standard output to /dev/null; otherwise Python's flush at exit prints an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number of things in words: ``1 sound``, ``1,200 sounds``."""
+    """Return a number with its noun: ``1 sound``, ``1,200 sounds``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
@@ -39,12 +39,12 @@ def print_json(value: Any) -> None:
 
 
 def utc(moment: datetime) -> datetime:
-    """Return a time of the database with its zone: SQLite returns UTC without one."""
+    """Return a time from the database in UTC with its zone; SQLite returns UTC without one."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def iso_time(moment: datetime, timespec: str = "milliseconds") -> str:
-    """Return a time of the database as ISO 8601 in UTC."""
+    """Return a time from the database as ISO 8601 in UTC."""
     return utc(moment).isoformat(timespec=timespec)
 
 

@@ -1,6 +1,6 @@
 """Progress bars on standard error, drawn only for a terminal.
 
-Imported where there is something to show: rich takes a while to load.
+Import this module only where progress is shown: rich takes a while to load.
 """
 
 import os
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 def error_console() -> Console:
     """Return a console on standard error with a descriptor of its own.
 
-    Reading MP3 headers silences descriptor 2 for a moment (`classifier.headers.reader`); the
-    progress display must not lose a frame to that.
+    `classifier.native_output.quiet` discards output to descriptor 2 for a moment; the progress
+    display must not lose a frame to that.
     """
     try:
         own = os.dup(sys.stderr.fileno())
@@ -45,7 +45,7 @@ def error_console() -> Console:
 
 
 class _Rate(ProgressColumn):
-    """Sounds a second, over the last moments."""
+    """The recent pace in sounds per second."""
 
     def render(self, task: Task) -> Text:
         """Return the pace as text."""
@@ -77,7 +77,7 @@ def phases_progress() -> Progress:
 
 
 class _TimeLeft(ProgressColumn):
-    """The time left, from the mean pace of the phase: its steps take turns, each at its pace."""
+    """The time left at the phase's mean pace: its steps alternate, and some are slower."""
 
     def render(self, task: Task) -> Text:
         """Return the time as text, nothing before the first step and after the last."""
@@ -86,12 +86,12 @@ class _TimeLeft(ProgressColumn):
         return Text(time_left(task.elapsed, task.completed, task.total), style="cyan")
 
 
-#: The first steps also load libraries and compile.
+#: No estimate before this share is done: the first steps also load libraries and compile.
 _LEAST_SHARE_DONE: Final = 0.05
 
 
 def time_left(elapsed_seconds: float, done: float, total: float) -> str:
-    """Return how long the rest takes at the pace so far; empty while too little tells."""
+    """Return the time left at the pace so far as text; empty at the beginning and at the end."""
     if not _LEAST_SHARE_DONE * total <= done < total:
         return ""
     seconds = elapsed_seconds * (total - done) / done

@@ -13,22 +13,22 @@ import click
 from classifier.errors import CratesortError
 from classifier.files.paths import path_text, printable
 
-#: A pipe that never ends (/dev/zero) must not fill the disk.
+#: Endless input (/dev/zero) must not fill the disk.
 _MOST_COPIED_BYTES: Final = 4 * 1024**3
 
-#: How much of a pipe is kept in memory before it goes to a file without a name.
+#: How much of a pipe is kept in memory before it is copied to a temporary file.
 _IN_MEMORY_BYTES: Final = 8 * 1024**2
 
 _COPIED_BYTES: Final = 1024**2
 
 
 class InputTooLargeError(CratesortError):
-    """Input beyond its bound, or beyond the room there is."""
+    """The input is larger than its limit, or than the room for its copy."""
 
 
 @contextmanager
 def seekable_input(source: str, *, most_bytes: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file, or standard input for ``-``; what comes through a pipe is copied to disk first.
+    """Open a file, or standard input for ``-``; the input from a pipe is copied to disk first.
 
     Raises InputTooLargeError: there is more than `most_bytes`, or no room for the copy.
     """

@@ -1,4 +1,4 @@
-"""How a command reaches its settings and its database."""
+"""Open the settings and the database for a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from db.engine import Patience
     from workers.settings import Settings
 
-#: Of the sounds of one machine in the database of a fleet.
+#: Messages about sounds of a single machine, with absolute paths, in the database of a fleet.
 NOT_READ: Final = "which are not read where a broker or library roots are set"
 ROOT_ADVICE: Final = (
     "copy them into a new database, as paths of a library root: cratesort db copy FROM TO "
@@ -24,9 +24,12 @@ def opened_database(
 ) -> "Iterator[tuple[Settings, Engine]]":
     """Give the settings and their database for the block, after checking its tables.
 
-    Settings are read from the environment when not given, and `patience` is a command's. SQLite's
-    tables are created where there are none; other tables of another version raise
-    `db.migrate.SchemaError`.
+    - `settings`: by default read from the environment.
+    - `patience`: by default `db.engine.COMMAND`.
+
+    A SQLite database without tables gets them.
+
+    Raises db.migrate.SchemaError: the tables are of another version, or missing on PostgreSQL.
     """
     from db.engine import COMMAND, create_engine
     from db.migrate import require_current
@@ -38,5 +41,5 @@ def opened_database(
         require_current(database)
         yield settings, database
     finally:
-        # SQLite removes the files beside the database with its last connection.
+        # SQLite removes its -wal and -shm files when the last connection closes.
         database.dispose()

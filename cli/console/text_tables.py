@@ -11,7 +11,7 @@ from typing import TypeAlias
 from classifier.files.paths import printable
 from cli.console.output import output_width, say
 
-#: Numbers get separators of thousands or three decimals; None is an empty cell.
+#: Integers get separators of thousands, floats three decimals; None is an empty cell.
 Cell: TypeAlias = "str | float | None"
 
 _GAP = "  "
@@ -46,8 +46,8 @@ def table_lines(
 ) -> list[str]:
     """Return rows as lines in columns as wide as their cells.
 
-    `align` has ``<`` or ``>`` for each column. The texts of column `cut` lose their beginnings
-    where a line is wider than `width` cells.
+    `align` has ``<`` or ``>`` for each column. The texts of column `cut` are cut at the beginning
+    if a line is wider than `width` cells.
     """
     texts = [[cell_text(cell) for cell in row] for row in (header, *rows) if row]
     widths = [max(map(cell_width, column)) for column in zip(*texts, strict=True)]
@@ -89,7 +89,7 @@ def _padded(text: str, width: int, side: str) -> str:
 
 
 def shortened(text: str, width: int | None) -> str:
-    """Return `text` in at most `width` cells, without its beginning: a path's end is its name."""
+    """Return `text` cut at the beginning to at most `width` cells: a path's end is its name."""
     text = printable(text)
     if width is None or cell_width(text) <= width:
         return text
@@ -100,7 +100,7 @@ def shortened(text: str, width: int | None) -> str:
 
 
 def labelled(label: str, text: str, indent: int, *, in_pipes: int | None = None) -> str:
-    """Return `text` beside its label, broken for a terminal into lines that are indented alike.
+    """Return `text` after its label; in a terminal, wrapped with all lines indented by `indent`.
 
     In a pipe it is one line, which can be searched, unless `in_pipes` is the width of lines there.
     """
