@@ -1,1 +1,1 @@
-"""Figures of the tables, for people and for Prometheus."""
+"""Counts and rates computed from the tables, for commands and for Prometheus."""

@@ -1,4 +1,4 @@
-"""What finished batches cost and how sure the model was: one narrow row a batch, and their sums."""
+"""Time spent on finished batches and the model's confidence: one row per batch, and their sums."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from db.tables import CONFIDENCE_PERCENT, batch_measures, batches
 #: The parts of a batch's time, in their order.
 PHASES: Final = ("headers", "folders", "model", "database")
 
-#: Upper bounds of the histogram of confidence.
+#: Upper bounds of the confidence histogram.
 CONFIDENCE_BOUNDS: Final = tuple(percent / 100 for percent in CONFIDENCE_PERCENT)
 
-#: Upper bounds of the histogram of waiting: from a worker that is there to a night's backlog.
+#: Upper bounds of the histogram of waiting times: from an idle worker to a night's backlog.
 WAIT_BOUNDS_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
 
-#: What a batch costs whatever is in it, of the phases below (decision 27).
+#: Fixed cost of a batch in the phases headers, model and database (decision 27).
 _FIXED_SECONDS: Final = 0.02
 
-#: How far back a batch is looked for that tells what a sound costs.
+#: How many of the latest batches are searched for large ones, to estimate the cost of a sound.
 _LATEST_BATCHES: Final = 128
 
 _CONFIDENCE_COLUMNS: Final = [f"confidence_{percent}" for percent in CONFIDENCE_PERCENT]
@@ -30,7 +30,7 @@ _CONFIDENCE_COLUMNS: Final = [f"confidence_{percent}" for percent in CONFIDENCE_
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:
-    """Where a batch's time went.
+    """How long the phases of a batch took.
 
     - `waited_seconds`: from being written to the ledger to being claimed.
     - `database_seconds`: writing the rows, without the commit.
@@ -46,13 +46,10 @@ class BatchTimes:
 def save(
     connection: Connection, batch_id: int, times: BatchTimes, results: Sequence[SoundResult]
 ) -> None:
-    """Write the measures of a batch that is closed in the same transaction.
-
-    - `results`: what was found of its sounds.
-    """
+    """Write the measures of a batch; the same transaction closes the batch."""
     said = [result.outcome for result in results if isinstance(result.outcome, Prediction)]
     confidences = [max(prediction.probabilities) for prediction in said]
-    # A rounding above 1 is as sure as 1.
+    # A confidence rounded to more than 1 falls into the last bin.
     places = [bisect_left(CONFIDENCE_BOUNDS[:-1], confidence) for confidence in confidences]
     connection.execute(
         insert(batch_measures).values(
@@ -72,10 +69,13 @@ def save(
 
 
 def seconds_per_sound(connection: Connection, *, least_sounds: int, last: int = 16) -> float | None:
-    """Return what a further sound adds to a batch; None when no latest batch tells.
+    """Return the time that one more sound adds to a batch; None if no recent batch is large enough.
 
-    A batch of fewer than `least_sounds` shows its fixed cost and not its sounds'. Listing folders
-    is left out: the smaller the batches, the more often a folder is listed.
+    - `least_sounds`: smaller batches are not used: the fixed cost dominates their time.
+    - `last`: the most batches to average over.
+
+    The time to list folders is left out, because it depends on the size of the batches: the smaller
+    they are, the more often a folder is listed.
     """
     latest = (
         select(batch_measures)
@@ -104,7 +104,7 @@ class Measures:
 
     - `waited`: batches that waited no longer than each of `WAIT_BOUNDS_SECONDS`; cumulative.
     - `phase_seconds`: by `PHASES`.
-    - `unsure`: sounds.
+    - `unsure`: number of sounds that need a review.
     - `confidence`: sounds with a confidence of at most each of `CONFIDENCE_BOUNDS`; cumulative.
     """
 

@@ -1,4 +1,4 @@
-"""What the ledger and the table of sounds hold, counted from their rows at each call."""
+"""Counts of batches and sounds, computed from the rows at each call."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from db.tables import FAILED, PRESENT, batches, sounds
 
 @dataclass(frozen=True, slots=True)
 class LedgerCounts:
-    """What the ledger holds, since its beginning.
+    """Counts over all batches ever written to the ledger.
 
     - `batches`: count by `BatchState`.
-    - `classified`, `failed`: sounds of batches that are done; a sound counts as often as it was
-      visited.
+    - `classified`, `failed`: sounds of batches that are done; a sound that was classified again
+      counts again.
     - `open_sounds`: sounds of the other batches.
     - `oldest_seconds`: age of the oldest batch that is pending or queued; None when none is.
     """
@@ -32,7 +32,7 @@ class LedgerCounts:
 
 
 def ledger_counts(connection: Connection) -> LedgerCounts:
-    """Count batches and their sounds; one index has all of it (`ix_batches_counted`)."""
+    """Count batches and their sounds, from one covering index (`ix_batches_counted`)."""
     counts: dict[str, int] = dict.fromkeys(map(str, BatchState), 0)
     classified = failed = open_sounds = 0
     oldest = []
@@ -63,12 +63,12 @@ def ledger_counts(connection: Connection) -> LedgerCounts:
 
 @dataclass(frozen=True, slots=True)
 class SoundCounts:
-    """What the table of sounds holds.
+    """Counts of the rows of `sounds`.
 
-    - `needs_review`: classified, unsure (`db.results.queries.needs_review`), and without a trusted
-      label.
+    - `needs_review`: classified with low confidence, and without a label
+      (`db.results.queries.needs_review`).
     - `errors`: failed sounds by error code, commonest first.
-    - `categories`, `labelled`: as `CategoryCounts` has them.
+    - `categories`, `labelled`: as `filed` and `labelled` of `CategoryCounts`.
     """
 
     classified: int
@@ -80,7 +80,7 @@ class SoundCounts:
 
 
 def error_counts(connection: Connection) -> dict[str, int]:
-    """Count the sounds that failed by error code, commonest first."""
+    """Count the failed sounds by error code, commonest first."""
     query = (
         select(sounds.c.error_code, func.count().label("n"))
         .where(text(FAILED))
@@ -92,10 +92,11 @@ def error_counts(connection: Connection) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class CategoryCounts:
-    """Sounds by what they are filed as, commonest first, whatever their latest visit said.
+    """Sounds by the category they are filed as, commonest first; failed ones are included.
 
-    - `labelled`: those of them whose label says so; the others are filed as the model says.
-    - `classified`: how many of all of them were classified at their latest visit.
+    - `filed`: all sounds, by their label or else by the model's category.
+    - `labelled`: only sounds that are filed by their label.
+    - `classified`: how many of `filed` did not fail at their latest attempt.
     """
 
     filed: dict[str, int]
@@ -104,10 +105,10 @@ class CategoryCounts:
 
 
 def category_counts(connection: Connection) -> CategoryCounts:
-    """Count the sounds by what they are filed as.
+    """Count the sounds by the category they are filed as.
 
-    One by one in one statement: that takes half of the time of GROUP BY, which compares each entry
-    of the index with the one before it.
+    One SELECT per category, joined by UNION ALL, takes half of the time of GROUP BY, which
+    compares each entry of the index with the one before it.
     """
     is_classified = case((sounds.c.status == SoundStatus.CLASSIFIED, 1), else_=0)
     query = union_all(
@@ -135,7 +136,7 @@ def category_counts(connection: Connection) -> CategoryCounts:
 
 
 def sound_counts(connection: Connection) -> SoundCounts:
-    """Count the sounds by outcome."""
+    """Count the sounds by outcome, error code and category."""
     errors = error_counts(connection)
     categories = category_counts(connection)
     unsure = connection.execute(
@@ -152,8 +153,8 @@ def sound_counts(connection: Connection) -> SoundCounts:
 
 
 def sounds_without_root(connection: Connection) -> int:
-    """Count the sounds that have absolute paths."""
-    if "" not in roots(connection):  # most often; the count reads the whole table
+    """Count the sounds that have absolute paths, because they belong to no library root."""
+    if "" not in roots(connection):  # the usual case; the count below reads the whole table
         return 0
     query = select(func.count()).select_from(sounds).where(sounds.c.root == "")
     return int(connection.execute(query).scalar_one())
@@ -168,5 +169,5 @@ def open_sounds(connection: Connection) -> int:
 
 
 def commonest_first(numbers: dict[str, int]) -> dict[str, int]:
-    """Return the counts with the largest first, equal ones by name."""
+    """Return the counts with the largest first, and equal ones by name."""
     return dict(sorted(numbers.items(), key=lambda item: (-item[1], item[0])))

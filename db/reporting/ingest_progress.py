@@ -1,4 +1,4 @@
-"""How far each ingest is, counted from its batches at each call."""
+"""The progress of each ingest, counted from its batches at each call."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from db.tables import batches, ingests
 
 @dataclass(frozen=True, slots=True)
 class IngestProgress:
-    """How far an ingest is, counted from its batches.
+    """The progress of an ingest, counted from its batches.
 
-    - `found`, `ignored`, `skipped_unchanged`, `enqueued`: what the producer saw, in files.
+    - `found`, `ignored`, `skipped_unchanged`, `enqueued`: files counted by the producer.
     - `submitted`: whether the producer has written its last batch.
     - `classified`, `failed`: sounds with a final row.
     - `open_batches`: batches not done yet.
@@ -31,19 +31,19 @@ class IngestProgress:
 
     @property
     def finished(self) -> bool:
-        """Whether every sound of it has a row."""
+        """Whether all batches were written and every sound has a row."""
         return self.submitted and self.open_batches == 0
 
 
 def progress(
     connection: Connection, *, ingest_id: int | None = None, limit: int = 10
 ) -> list[IngestProgress]:
-    """Return the latest ingests, or one, newest first."""
+    """Return the latest ingests, newest first, or only the one with `ingest_id`."""
     latest = select(ingests).order_by(ingests.c.id.desc()).limit(limit)
     if ingest_id is not None:
         latest = latest.where(ingests.c.id == ingest_id)
     chosen = latest.subquery()
-    is_open = batches.c.state != BatchState.DONE  # of no batch at all it is not true either
+    is_open = batches.c.state != BatchState.DONE  # NULL where an ingest has no batch
     rows = connection.execute(
         select(
             chosen.c.id,

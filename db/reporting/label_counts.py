@@ -1,4 +1,4 @@
-"""What the table holds of labels, and how often the model agrees with them."""
+"""Counts of labels, and how often the model agrees with them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +14,9 @@ from db.tables import label_history, sounds
 class CategoryCount:
     """The labels of one category.
 
-    - `compared`: of these, sounds that also have a category of the model.
-    - `agreeing`: of these, sounds whose category is the label.
+    - `labelled`: sounds with this label.
+    - `compared`: labelled sounds that also have a category from the model.
+    - `agreeing`: compared sounds whose category equals the label.
     """
 
     labelled: int = 0
@@ -25,15 +26,15 @@ class CategoryCount:
 
 @dataclass(slots=True)
 class LabelCounts:
-    """What the table holds of labels.
+    """Counts of labels over all categories.
 
-    - `compared`, `agreeing`: as for `CategoryCount`, over all of them. The model may have been
-      trained on these labels: it is a hint where to look, no measure of the model.
-    - `held_out`: sounds models are measured on; frozen.
-    - `undecided`: labelled sounds no training run has read yet.
-    - `sources`, `vendors`: commonest first, as `categories`. Of the sources, `copy` counts sounds
-      that only follow the label of another, which count nowhere else.
-    - `history`: labels ever given, those that were replaced included.
+    - `compared`, `agreeing`: as for `CategoryCount`, over all categories. The model may have been
+      trained on these labels: use them to find errors, not to measure the model.
+    - `held_out`: sounds on which models are measured; a decision that is never changed.
+    - `undecided`: labelled sounds that no training run has read yet.
+    - `categories`, `sources`, `vendors`: commonest first. The source `copy` counts sounds that
+      inherited the label of another (`db.results.copies`); no other count includes them.
+    - `history`: labels ever given, replaced ones included.
     """
 
     labelled: int = 0
@@ -49,7 +50,7 @@ class LabelCounts:
 
 def label_counts(connection: Connection) -> LabelCounts:
     """Count the labels by category, source and vendor, and how often the model agrees."""
-    # Grouped once by everything: the sums below then all speak of the same moment.
+    # One query for all sums, so that they describe the same moment.
     groups: tuple[ColumnElement[Any], ...] = (
         sounds.c.label,
         sounds.c.label_source,

@@ -1,4 +1,4 @@
-"""Work that is not done, by library root: how long nobody took it, and what keeps coming back."""
+"""Unfinished work by library root: how long it was not claimed, and what keeps being returned."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +10,7 @@ from db.dialects import now, seconds_since
 from db.states import BatchState
 from db.tables import batches
 
-#: Clocks are corrected by less all the time.
+#: Ordinary clock corrections are smaller than this.
 _CLOCK_TOLERANCE: Final = timedelta(seconds=10)
 
 
@@ -18,11 +18,12 @@ _CLOCK_TOLERANCE: Final = timedelta(seconds=10)
 class RootWork:
     """The batches of a library root that are not done.
 
-    - `waiting`: those that are pending or queued.
-    - `unclaimed_seconds`: since any of the root's was last claimed, or since the oldest of these
-      was written if that is shorter; zero when none waits.
-    - `returned`: those that came back after a transient fault, `setbacks` times in a row at most.
-    - `reason`: why, of the one that came back most often.
+    - `waiting`: batches that are pending or queued.
+    - `unclaimed_seconds`: time since a batch of the root was last claimed, or since the oldest
+      waiting batch was written, whichever is shorter; zero when none waits.
+    - `returned`: batches that were returned to the queue after a transient error.
+    - `setbacks`: the most transient errors in a row of one batch.
+    - `reason`: why the batch with the most setbacks was returned.
     """
 
     root: str
@@ -35,7 +36,7 @@ class RootWork:
 
 @dataclass(frozen=True, slots=True)
 class OpenWork:
-    """The batches that are not done; `roots` in the order of their names."""
+    """The batches that are not done; `roots` are sorted by name."""
 
     roots: tuple[RootWork, ...] = ()
 
@@ -46,17 +47,17 @@ class OpenWork:
 
     @property
     def without_root(self) -> int:
-        """How many of these have absolute paths, which only a process without a broker reads."""
+        """How many waiting batches have absolute paths. Only a process without a broker reads them."""
         return sum(work.waiting for work in self.roots if not work.root)
 
     @property
     def unclaimed_seconds(self) -> float:
-        """For how long nobody claimed any of the root that has waited longest; zero: none waits."""
+        """The longest `unclaimed_seconds` of a root; zero when no batch waits."""
         return max((work.unclaimed_seconds for work in self.roots), default=0.0)
 
 
 def open_work(connection: Connection) -> OpenWork:
-    """Return the work that is not done, by one clock."""
+    """Return the batches that are not done; all ages are measured at the same moment."""
     waits = batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED))
     rows = connection.execute(
         select(
@@ -77,9 +78,9 @@ def open_work(connection: Connection) -> OpenWork:
 def _work_of(connection: Connection, row: Any) -> RootWork:
     unclaimed_seconds, reason = 0.0, None
     if row.waiting:
-        # What lies further ahead was written before the database's clock was set back.
+        # A time further in the future was written before the database's clock was set back.
         latest = row.moment + _CLOCK_TOLERANCE
-        # Ordered and not max(): SQLite and PostgreSQL then read few entries of the index.
+        # ORDER BY and LIMIT, not max(): SQLite and PostgreSQL then read few entries of the index.
         claimed_last = (
             select(batches.c.started_at)
             .where(batches.c.started_at <= latest, batches.c.root == row.root)

@@ -1,6 +1,6 @@
-"""Who works on the ledger and how fast each ingest goes, counted from the rows of batches.
+"""Which hosts are working and how fast each ingest goes, counted from the rows of batches.
 
-A worker that holds no batch and finished none lately leaves no row, and is not seen here.
+A worker that has no batch, and finished none lately, is not included: no row names it.
 """
 
 from collections import defaultdict
@@ -16,9 +16,10 @@ from db.tables import batches
 
 @dataclass(slots=True)
 class HostAtWork:
-    """What one host did within the last minute, or has in hand.
+    """What one host is working on, and what it finished within the last minute.
 
-    - `processes`: different processes that hold a batch or finished one.
+    - `processes`: number of processes that run a batch or finished one.
+    - `batches_in_hand`: batches that are running.
     """
 
     processes: int = 0
@@ -30,7 +31,8 @@ class HostAtWork:
 class Work:
     """The work of the last minute.
 
-    - `ingest_files_per_second`: by ingest; one of which nothing was finished is not in it.
+    - `hosts`: by host name.
+    - `ingest_files_per_second`: by ingest id; ingests without a finished batch are absent.
     """
 
     hosts: dict[str, HostAtWork] = field(default_factory=dict)
@@ -38,14 +40,14 @@ class Work:
 
 
 def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
-    """Return who worked within the last `over_seconds`, and how fast.
+    """Return which hosts worked within the last `over_seconds`, and how fast.
 
-    A rate is taken over that time, or since the first of its batches was claimed if that is less:
-    an ingest of ten seconds is not ten seconds' work in a minute.
+    Rates are computed over that time, or over the time since the first batch was claimed if that is
+    shorter. Otherwise an ingest that takes ten seconds would be averaged over a minute.
     """
-    # Asked first: with the moment before it, PostgreSQL knows how few rows are that new.
+    # Read first and passed as a value, so that PostgreSQL can estimate how few rows match.
     moment = connection.execute(select(now())).scalar_one()
-    # Until now: the clock may have been set back since a batch was finished.
+    # Bounded above, too: the clock may have been set back since a batch was finished.
     lately = batches.c.finished_at.between(moment - timedelta(seconds=over_seconds), moment)
     is_running = batches.c.state == BatchState.RUNNING
     rows = connection.execute(
@@ -90,7 +92,7 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
 
 
 def files_per_second(connection: Connection, *, over_seconds: float = 60.0) -> float:
-    """Return the pace of the last `over_seconds`: sounds finished in it, over all of it."""
+    """Return the mean number of sounds finished per second within the last `over_seconds`."""
     finished = connection.execute(
         select(func.coalesce(func.sum(batches.c.sound_count), 0)).where(
             batches.c.finished_at.between(
