@@ -1,1 +1,1 @@
-"""The ledger of batches: forwards (`ledger`) and backwards (`recovery`)."""
+"""The ledger of batches: processing them (`ledger`), and returning them (`recovery`)."""

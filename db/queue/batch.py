@@ -1,4 +1,4 @@
-"""A batch as its row holds it, and as those who work on it see it."""
+"""Batches as they are stored, announced and claimed, and the conversions between these."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from db.tables import batches
 
 
 class BatchEntry(NamedTuple):
-    """One sound as the ledger holds it.
+    """One sound of a batch.
 
-    - `path`: as `classifier.files.paths.path_text` writes it; relative to its root.
+    - `path`: as written by `classifier.files.paths.path_text`; relative to its root.
     """
 
     path: str
@@ -27,9 +27,9 @@ class QueuedBatch:
 
     - `ingest_id`: the ingest it belongs to.
     - `root`: name of the library root.
-    - `again`: whether it was claimed before and came back: it has waited once already. False for a
-      suspect, which may wait behind the others.
-    - `interactive`: whether somebody waits for it.
+    - `again`: whether it was claimed before and returned, so that it has waited once already. False
+      for a suspect batch, which may wait longer than others.
+    - `interactive`: whether a user waits for it.
     """
 
     id: int
@@ -42,12 +42,13 @@ class QueuedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedBatch:
-    """A batch this worker holds, until its lease expires; without its sounds (`held_entries`).
+    """A batch that this worker has claimed, until its lease expires.
 
-    They may be more than fit into this process. What counts its attempts must not read them.
+    Its sounds are not included (`held_entries` returns them): they may need more memory than the
+    process has, and an attempt must be counted without reading them.
 
     - `token`: proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
-    - `attempts`: earlier claims that ended in silence.
+    - `attempts`: earlier claims that ended in a crash, a time-out or a bug.
     - `transient_failures`: transient failures in a row.
     - `seen`: whether the producer saw any of its files.
     - `waited_seconds`: from being written to this claim, by the database's clock.
@@ -64,7 +65,7 @@ class ClaimedBatch:
     waited_seconds: float = 0.0
 
 
-#: Of which `claimed_batch` makes a batch: small, whatever is in it.
+#: The columns that `claimed_batch` needs: small, however large the batch is.
 CLAIM_COLUMNS: Final = (
     batches.c.id,
     batches.c.ingest_id,
@@ -81,7 +82,7 @@ CLAIM_COLUMNS: Final = (
 
 
 def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
-    """Return what a batch's row says of its sounds."""
+    """Return the column values that describe a batch's sounds."""
     return {
         "paths": [entry.path for entry in entries],
         "packs": [entry.pack for entry in entries],
@@ -91,11 +92,11 @@ def columns(entries: Sequence[BatchEntry]) -> dict[str, Any]:
 
 
 def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
-    """Return what a done batch's row goes on to say of its sounds: the first, if there is one.
+    """Return the column values that describe a done batch's sounds: only the first sound is kept.
 
-    By that a person sees which part of a library it was, and a copy of the database of which root.
-    Each sound has a row of its own by then, and their number (`sound_count`) stays: kept, the lists
-    of a library would be as large as its rows, for nobody.
+    It shows the user which part of a library the batch was from, and `db.transfer` which root. The
+    others are dropped, because each has a row in `sounds` by then, and the lists would take as much
+    space as those rows. `sound_count` is not changed.
     """
     kept = columns(entries[:1])
     del kept["sound_count"]
@@ -103,7 +104,7 @@ def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
 
 
 def held_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:
-    """Return the sounds of a held batch, in their order; none when the lease was lost."""
+    """Return the sounds of a claimed batch, in order; an empty list when the lease was lost."""
     query = select(batches.c.paths, batches.c.packs, batches.c.vendors)
     row = connection.execute(query.where(is_held_by(batch_id, token))).one_or_none()
     if row is None:
@@ -112,7 +113,7 @@ def held_entries(connection: Connection, batch_id: int, *, token: str) -> list[B
 
 
 def claimed_batch(row: RowMapping) -> ClaimedBatch:
-    """Return a running batch's row (`CLAIM_COLUMNS`) as its holder sees it."""
+    """Return the batch of a running row that has the `CLAIM_COLUMNS`."""
     return ClaimedBatch(
         id=row["id"],
         ingest_id=row["ingest_id"],
@@ -127,7 +128,7 @@ def claimed_batch(row: RowMapping) -> ClaimedBatch:
 
 
 def is_held_by(batch_id: int, token: str) -> ColumnElement[bool]:
-    """Return the condition that this token still holds a batch."""
+    """Return the condition that a batch is running and was claimed with this token."""
     return and_(
         batches.c.id == batch_id, batches.c.token == token, batches.c.state == BatchState.RUNNING
     )

@@ -1,7 +1,7 @@
-"""The ledger: ingests and batches, and every step forward of a batch's life as one named query.
+"""The ledger: ingests and batches, and one named query for each step from pending to done.
 
-pending --take--> queued --claim--> running --finish--> done. The steps back are in
-`db.queue.recovery`. All of them may run at any time, twice, and in several processes at once: each
+pending --take--> queued --claim--> running --finish--> done. The steps back to pending are in
+`db.queue.recovery`. All of them are safe to repeat and to run in several processes at once: each
 checks the state it expects in the statement that changes it.
 """
 
@@ -39,12 +39,12 @@ from db.queue.batch import (
 from db.states import BatchState
 from db.tables import PENDING, batches, ingests
 
-#: The longest that a batch waits after a transient failure.
+#: The longest delay before a batch is tried again after a transient failure.
 LONGEST_BACKOFF_SECONDS: Final = 300.0
 
 
 def require_writable(connection: Connection) -> None:
-    """Raise what the database answers to a write, while it is read-only; change nothing."""
+    """Raise the database's error (`db.errors.is_read_only`) if it is read-only; change nothing."""
     with without_waiting(connection):
         connection.execute(update(batches).where(false()).values(attempts=0))
 
@@ -65,7 +65,7 @@ def record_progress(
     enqueued: int,
     submitted: bool,
 ) -> None:
-    """Write what the producer has seen so far; `submitted` closes the producer's part."""
+    """Write the producer's counts so far; `submitted`: it has written its last batch."""
     values: dict[str, Any] = {
         "found": found,
         "ignored": ignored,
@@ -78,10 +78,11 @@ def record_progress(
 
 
 def standing_ingest(connection: Connection, source: str, *, seconds: float) -> int:
-    """Return the latest ingest from a source that never ends; begin one when it is this old.
+    """Return the current ingest of a continuous source; begin a new one if it is too old.
 
-    Two producers at once may begin one each. Both then add to the later one, and the other holds
-    what it held.
+    Two concurrent producers may each begin one. Later calls return the newer of the two.
+
+    - `seconds`: the age from which a new ingest is begun.
     """
     latest = (
         select(ingests.c.id)
@@ -96,9 +97,10 @@ def standing_ingest(connection: Connection, source: str, *, seconds: float) -> i
 def add_progress(
     connection: Connection, ingest_id: int, *, found: int, skipped_unchanged: int, enqueued: int
 ) -> None:
-    """Add to what the producers of a standing ingest have seen, as the last step of a transaction.
+    """Add to the producers' counts of a standing ingest, as the last step of a transaction.
 
-    Nothing of it is held back between two transactions, so it counts as submitted after each.
+    The ingest counts as submitted after each call, because a producer writes all its batches before
+    it commits.
     """
     connection.execute(
         update(ingests)
@@ -122,11 +124,11 @@ def add_batch(
     suspect: bool = False,
     interactive: bool = False,
 ) -> None:
-    """Write one batch, pending. Its commit is the promise to the producer.
+    """Write one pending batch. Once that is committed, the producer may rely on it.
 
     - `seen`: whether the producer saw any of its files.
-    - `suspect`: whether its one sound is thought to end its readers.
-    - `interactive`: whether somebody waits for it.
+    - `suspect`: whether it is a single sound that is suspected of crashing workers.
+    - `interactive`: whether a user waits for it.
     """
     connection.execute(
         insert(batches).values(
@@ -143,7 +145,7 @@ def add_batch(
 
 
 def has_pending(connection: Connection) -> bool:
-    """Whether any batch waits for a message, now or later."""
+    """Whether any batch is pending, deferred ones included."""
     query = select(literal(1)).where(batches.c.state == BatchState.PENDING).limit(1)
     return connection.execute(query).first() is not None
 
@@ -151,21 +153,21 @@ def has_pending(connection: Connection) -> bool:
 def take_pending(connection: Connection, *, window: int, limit: int) -> list[QueuedBatch]:
     """Mark pending batches `queued`, while fewer than `window` of a library root are in flight.
 
-    Of a root, because one that no worker has must not keep the others from being announced.
+    The window is per root, so that a root that no worker has does not block the others.
 
-    Those that somebody waits for go first and are not held back by the window: they are few, and
-    behind a night's work there may be no room in it for hours.
+    Interactive batches go first and ignore the window: they are few, and a night's work may fill
+    the window for hours.
 
-    Two dispatchers at once may overshoot the window by one round each; the window bounds memory in
-    Redis, so an exact count under a lock would buy nothing.
+    Two concurrent dispatchers may each exceed the window by one round. An exact count under a lock
+    is not needed: the window only bounds the memory of Redis.
 
-    - `connection`: in a transaction; messages are sent after its commit.
-    - `window`: most batches of a root queued or running at once.
-    - `limit`: most batches of a root to take now.
+    - `connection`: in a transaction; send the messages after its commit.
+    - `window`: the most batches of a root that are queued or running at once.
+    - `limit`: the most batches of a root to take now.
 
-    Returns those that somebody waits for, then the others by root; oldest first.
+    Returns interactive batches, then the others by root; oldest first.
     """
-    waited_for = text("interactive AND state = 'pending'")  # in the words of the index
+    waited_for = text("interactive AND state = 'pending'")  # exactly as in the index
     in_flight = root_names.in_flight(connection)
     taken: list[QueuedBatch] = []
     if connection.execute(
@@ -190,15 +192,16 @@ def _take(
 
 def _is_due() -> ColumnElement[bool]:
     due_at = batches.c.due_at
-    # A time that no back-off reaches was written before the clock was set back.
+    # A time further ahead than any back-off was written before the clock was set back.
     return or_(due_at.is_(None), due_at <= now(), due_at > now(LONGEST_BACKOFF_SECONDS))
 
 
 def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -> list[QueuedBatch]:
-    """Choose queued batches nobody claimed in time, whose message may be lost, for a new message.
+    """Choose queued batches that were not claimed in time; the caller sends them a new message.
 
-    At most one more message a batch in each period; a duplicate claims nothing. A batch that was
-    queued so far in the future counts too: the database's clock was set back since.
+    Their first message may be lost. If not, the duplicate claims nothing. Each batch is chosen at
+    most once per `stale_seconds`. A batch that was queued as far in the future is chosen, too: the
+    database's clock was set back since.
     """
     chosen = skip_locked(
         select(batches.c.id)
@@ -215,8 +218,8 @@ def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -
 
 
 def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[QueuedBatch]:
-    # A common table expression, because that is evaluated once. As a plain subquery PostgreSQL may
-    # run it anew for each row it looks at, and a LIMIT that skips locked rows then limits nothing.
+    # A common table expression, because that is evaluated once. PostgreSQL may run a plain subquery
+    # again for each row, and a LIMIT that skips locked rows would then have no effect.
     once = chosen.cte("chosen")
     rows = connection.execute(
         update(batches)
@@ -227,7 +230,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
             batches.c.ingest_id,
             batches.c.root,
             batches.c.paths,
-            # Not whether it is NULL: in RETURNING, SQLite finds nothing NULL.
+            # Compared with NULL below, in Python: in RETURNING, SQLite's IS NULL is never true.
             batches.c.started_at,
             batches.c.suspect,
             batches.c.interactive,
@@ -248,7 +251,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
 
 
 def unqueue(connection: Connection, batch_ids: Sequence[int]) -> None:
-    """Put batches whose message could not be sent back to pending."""
+    """Return batches to pending when their message could not be sent."""
     connection.execute(
         update(batches)
         .where(batches.c.id.in_(batch_ids), batches.c.state == BatchState.QUEUED)
@@ -257,12 +260,12 @@ def unqueue(connection: Connection, batch_ids: Sequence[int]) -> None:
 
 
 def next_open(connection: Connection) -> int | None:
-    """Mark the oldest batch that nobody works on `queued`, and return its id.
+    """Mark the oldest pending or queued batch `queued`, and return its id; None without any.
 
-    For work without messages: a batch that is queued already is as good as pending, and if another
-    process takes it in the same moment, `claim` decides.
+    For workers without a broker. If another process takes the same batch, only one `claim`
+    succeeds.
     """
-    # Locked: PostgreSQL would otherwise mark a batch `queued` that was claimed since it was chosen.
+    # Locked: otherwise PostgreSQL could mark a batch `queued` that was claimed in the meantime.
     chosen = skip_locked(
         select(batches.c.id)
         .where(batches.c.state.in_((BatchState.PENDING, BatchState.QUEUED)), _is_due())
@@ -276,12 +279,12 @@ def next_open(connection: Connection) -> int | None:
 def claim(
     connection: Connection, batch_id: int, *, token: str, worker: str, lease_seconds: float
 ) -> ClaimedBatch | None:
-    """Take a queued batch under a lease, or learn that it is not to be had.
+    """Claim a queued batch under a lease.
 
-    Its sounds are read after the commit (`db.queue.batch.held_entries`): a worker that dies of
-    their number holds the batch by then, so that the attempt counts.
+    Read its sounds after the commit (`db.queue.batch.held_entries`): if their number crashes the
+    worker, the batch is then claimed, and the attempt is counted.
 
-    Returns None for a second copy of a message, and for a batch that is done.
+    Returns None when the batch is not queued: the message is a duplicate, or the batch is done.
     """
     row = (
         connection.execute(
@@ -311,14 +314,14 @@ def finish(
     failed: int,
     entries: Sequence[BatchEntry] = (),
 ) -> bool:
-    """Close a batch, if this token still holds it.
+    """Close a batch, if it is still claimed with this token.
 
-    - `classified`, `failed`: sounds by outcome.
-    - `entries`: its sounds, those that were classified if any were; the row keeps the first
+    - `classified`, `failed`: number of sounds by outcome.
+    - `entries`: the classified sounds, or all if none was classified; the row keeps the first
       (`db.queue.batch.columns_when_done`).
 
-    Returns False when the lease was lost and somebody else has the batch. The caller rolls back, so
-    that a worker that slept through its lease writes nothing.
+    Returns False when the lease was lost. The caller then rolls back, so that a worker whose lease
+    has expired writes nothing.
     """
     result = connection.execute(
         update(batches)
@@ -337,7 +340,7 @@ def finish(
 
 
 def defer(connection: Connection, batch_id: int, *, seconds: float) -> None:
-    """Put a batch nobody holds back to pending, not to be taken before this has passed."""
+    """Return an unclaimed batch to pending, and do not take it before `seconds` have passed."""
     connection.execute(
         update(batches)
         .where(
@@ -349,7 +352,7 @@ def defer(connection: Connection, batch_id: int, *, seconds: float) -> None:
 
 
 def recall_deferred(connection: Connection) -> None:
-    """Let all deferred batches be taken at once: somebody who may have mended the cause asks."""
+    """Make all deferred batches available now: the user may have fixed what made them fail."""
     connection.execute(
         update(batches)
         .where(batches.c.state == BatchState.PENDING, batches.c.due_at.is_not(None))

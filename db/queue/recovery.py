@@ -25,20 +25,21 @@ from db.queue.ledger import add_batch
 from db.states import BatchState
 from db.tables import batches
 
-#: A batch with so many attempts (crashes, time-outs, bugs) is split. One may be the host's fault.
+#: A batch is split after this many attempts (crashes, time-outs, bugs). A single one may be caused
+#: by the host.
 SPLIT_AFTER_ATTEMPTS: Final = 2
-#: The number of solo tries: a sound with so many attempts *alone* gets an error row.
+#: A sound gets an error row after this many attempts in a batch of its own.
 SOLO_ATTEMPTS: Final = 3
 
-#: What a half of a batch has a part of, and what it has in common with the other.
+#: Columns that are divided between the halves of a batch, and columns that are copied to both.
 _LISTS: Final = (batches.c.paths, batches.c.packs, batches.c.vendors)
 _SHARED: Final = (batches.c.ingest_id, batches.c.root, batches.c.seen, batches.c.interactive)
 
 
 class AttemptOutcome(StrEnum):
-    """What became of a batch when an attempt was counted.
+    """What happened to a batch when an attempt was counted.
 
-    `GIVE_UP`: a sound failed `SOLO_ATTEMPTS` times alone. Its batch is still held; the caller
+    `GIVE_UP`: a sound failed `SOLO_ATTEMPTS` times alone. Its batch is still claimed; the caller
     closes it with an error row in the same transaction.
     """
 
@@ -51,9 +52,10 @@ class AttemptOutcome(StrEnum):
 def hand_back(
     connection: Connection, batch_id: int, *, token: str, after_seconds: float | None = None
 ) -> bool:
-    """Return a held batch to pending and count no attempt.
+    """Return a claimed batch to pending without counting an attempt.
 
-    - `after_seconds`: after a transient failure: how long the batch waits before it is tried again.
+    - `after_seconds`: how long to wait before the next try after a transient failure, which is
+      counted as a setback; None when there was none.
 
     Returns False when the lease was lost already.
     """
@@ -65,12 +67,12 @@ def hand_back(
 
 
 def record_reason(connection: Connection, batch_id: int, reason: str) -> None:
-    """Record why a batch came back, for a user."""
+    """Record why a batch was returned, to show it to users."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(reason=reason))
 
 
 def count_attempt(connection: Connection, batch_id: int, *, token: str) -> AttemptOutcome | None:
-    """Return a held batch and count an attempt, in halves after `SPLIT_AFTER_ATTEMPTS`.
+    """Count an attempt and return a claimed batch, in halves after `SPLIT_AFTER_ATTEMPTS`.
 
     Returns None when the lease was lost already.
     """
@@ -89,11 +91,13 @@ def next_expired(connection: Connection) -> ClaimedBatch | None:
 
 
 def shorten_leases(connection: Connection, *, seconds: float) -> None:
-    """Let a lease from before the database's clock was set back end this long from now at most.
+    """Limit leases that were written before the database's clock was set back.
 
-    Such a batch was claimed in the future. It stays with its worker, which may well be alive.
+    They belong to batches whose claim lies in the future. Such a batch stays claimed, because its
+    worker may be alive.
 
-    - `seconds`: how long a lease holds; a smaller step of the clock changes nothing.
+    - `seconds`: the length of a lease, and the longest that the changed ones last from now. A
+      smaller step of the clock changes nothing.
     """
     connection.execute(
         update(batches)
@@ -103,14 +107,17 @@ def shorten_leases(connection: Connection, *, seconds: float) -> None:
 
 
 def extend_lease(connection: Connection, batch_id: int, *, token: str, seconds: float) -> None:
-    """Give a held batch that cannot be returned now a new lease, so that others are found."""
+    """Renew the lease of an expired batch that cannot be returned yet.
+
+    Otherwise `next_expired` would find this batch again, and not the next one.
+    """
     connection.execute(
         update(batches).where(is_held_by(batch_id, token)).values(lease_expires_at=now(seconds))
     )
 
 
 def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
-    """Lock and return the batches of a worker whose process is gone, expired or not."""
+    """Lock and return the batches of a worker whose process has ended, expired or not."""
     return _running(connection, batches.c.worker == worker, limit=1000)
 
 
@@ -129,9 +136,13 @@ def isolate(
 ) -> AttemptOutcome | None:
     """Put the sound that was being read into a batch of its own and return the rest.
 
-    Both batches start with no attempt: only crashes *alone* count against the sound, and nothing
-    was learned about the others. A batch of one sound, or an index out of range, is counted as by
-    `count_attempt`. Returns None when the lease was lost already.
+    Both batches start with zero attempts: only crashes in a batch of its own count against the
+    sound, and the others have not been tried without it. With a batch of one sound, or an index out
+    of range, this does the same as `count_attempt`.
+
+    - `index`: position of the sound in the batch.
+
+    Returns None when the lease was lost already.
     """
     row = _held_row(connection, batch_id, token)
     if row is None:
@@ -158,7 +169,7 @@ def isolate(
 
 
 def suspect(connection: Connection, batch_id: int) -> QueuedBatch | None:
-    """Return a batch if it holds one sound that is suspected of crashing its readers."""
+    """Return a batch if it consists of one sound that is suspected of crashing workers."""
     row = connection.execute(
         select(batches.c.id, batches.c.ingest_id, batches.c.root, batches.c.paths).where(
             batches.c.id == batch_id, batches.c.suspect
@@ -183,9 +194,9 @@ def _count_attempt(connection: Connection, row: RowMapping) -> AttemptOutcome:
 
 
 def _split(connection: Connection, row: RowMapping) -> None:
-    """Put the second half of a batch into one of its own, within the database.
+    """Move the second half of a batch into a new batch.
 
-    The batch may be too large for this process.
+    The database does the work, because the lists may be too large for this process.
     """
     count, half = row["sound_count"], row["sound_count"] // 2
     second = {

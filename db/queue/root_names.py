@@ -1,4 +1,4 @@
-"""Library roots by the names that batches have, and what is known directly below them."""
+"""Library roots that batches name, the known names directly below them, and counts by root."""
 
 from typing import Final
 
@@ -8,22 +8,23 @@ from db.states import BatchState
 from db.tables import PENDING, batches
 
 _BATCHES_REMEMBERED: Final = 256
-_OPEN_BATCHES_READ: Final = 8  # with all of their paths; those that are done keep one
+_OPEN_BATCHES_READ: Final = 8  # few: their rows have all paths, those of done batches only one
 
 
 def roots(connection: Connection) -> list[str]:
-    """Return the names of all library roots that sounds came from, in order.
+    """Return the names of all library roots that sounds came from, sorted.
 
-    Asked of the ledger: it has one row where the table of sounds has hundreds.
+    Read from the batches, because there are hundreds of sounds for each batch.
     """
     query = select(batches.c.root).distinct().order_by(batches.c.root)
     return list(connection.scalars(query))
 
 
 def known_names(connection: Connection, root: str) -> list[str]:
-    """Return names directly below a library root, of files and folders that were classified.
+    """Return names of files and folders directly below a library root, from recent batches.
 
-    Then those that a producer has seen since: all that was classified may have been renamed.
+    Batches with classified sounds come first; without any, the result is empty. Names from open
+    batches that a producer has seen follow, because all classified files may have been renamed.
     """
     latest = select(batches.c.paths).where(batches.c.root == root).order_by(batches.c.id.desc())
     done = batches.c.state == BatchState.DONE
@@ -40,7 +41,10 @@ def known_names(connection: Connection, root: str) -> list[str]:
 
 
 def next_pending_root(connection: Connection, after: str | None) -> str | None:
-    """Return the next library root, by name, that a pending batch is of; first with None."""
+    """Return the first library root after `after`, by name, that has a pending batch.
+
+    - `after`: None to start with the first root.
+    """
     query = select(func.min(batches.c.root)).where(PENDING)
     if after is not None:
         query = query.where(batches.c.root > after)
@@ -49,12 +53,12 @@ def next_pending_root(connection: Connection, after: str | None) -> str | None:
 
 
 def in_flight(connection: Connection) -> dict[str, int]:
-    """Count the batches that are queued or running by library root."""
+    """Count queued and running batches by library root."""
     return _counts(connection, BatchState.QUEUED, BatchState.RUNNING)
 
 
 def queued(connection: Connection) -> dict[str, int]:
-    """Count the batches that should have a message waiting by library root."""
+    """Count queued batches by library root; each should have a message waiting."""
     return _counts(connection, BatchState.QUEUED)
 
 
