@@ -1,1 +1,1 @@
-"""The table of sounds: what was found out of each, and the labels people gave."""
+"""The table of sounds: the result for each file, and the labels that users gave."""

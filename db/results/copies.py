@@ -1,8 +1,8 @@
-"""Copies of labelled sounds, which follow their label.
+"""Copies of labelled sounds, which inherit their label.
 
-A copy has the same content, or in the same folder the same name but for its number. Its label has
-the source `LabelSource.COPY`: it shows what a person said, and no model learns or is measured on
-it. A label that the copy itself is given stands above it.
+A copy has the same content, or is in the same folder and has the same name except for a number. An
+inherited label has the source `LabelSource.COPY`: it is shown to users, but no model is trained or
+measured on it. A label that is given to the copy itself takes precedence.
 """
 
 import posixpath
@@ -19,12 +19,12 @@ from db.results.labels import LABELS_AT_ONCE, Given, GivenLabel, give
 from db.states import LabelSource
 from db.tables import PRESENT, sounds
 
-#: Of more folders than these, the whole table is read instead of each.
+#: For more folders than this, read the whole table instead of each folder.
 _MOST_FOLDERS: Final = 50
 
 
 class Labelled(NamedTuple):
-    """A sound, and the label it has."""
+    """A sound with its label, if it has one."""
 
     key: bytes
     root: str
@@ -35,14 +35,14 @@ class Labelled(NamedTuple):
 
     @property
     def is_given(self) -> bool:
-        """Whether this sound itself was given its label."""
+        """Whether the label was given to this sound, and not inherited."""
         return self.label is not None and self.label_source != LabelSource.COPY
 
 
-#: Which of some sounds have the content of the first one.
+#: Returns the sounds of the list that have the same content as the first argument.
 SameContent = Callable[[Labelled, Sequence[Labelled]], Collection[Labelled]]
 
-#: Its name as `name_without_number` has it and its extension, with its root and folder.
+#: Root, folder, name (from `name_without_number`) and extension.
 _Family = tuple[str, str, str, str]
 
 
@@ -53,10 +53,10 @@ def label_copies(
     *,
     labelled_by: str,
 ) -> Given:
-    """Give the copies of labelled sounds their label; return how many follow from now on.
+    """Give the copies of labelled sounds their label; return how many labels were written.
 
-    - `originals`: keys of the sounds whose copies are looked for; all of them are kept in memory.
-    - `same_content`: asked of sounds whose files are equally large.
+    - `originals`: keys of the sounds whose copies are labelled. All sounds are kept in memory.
+    - `same_content`: called for sounds whose files have the same size.
     """
     of_originals = _present().where(one_of(connection, sounds.c.key, list(originals)))
     labelled = [sound for sound in _read(connection, of_originals) if sound.is_given]

@@ -1,4 +1,4 @@
-"""The sounds below a folder, by their paths."""
+"""Conditions and queries for the sounds below a folder, by their paths."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -7,15 +7,16 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from db.tables import sounds
 
-#: That a file is there, for reading the table as a whole. In other words than the indexes'
-#: conditions: by one of them SQLite would look up each row, which takes several times as long.
+#: SQL condition: the file is present; for scans of the whole table. It is written differently from
+#: the conditions of the partial indexes, because SQLite would otherwise use one of them and look up
+#: each row, which takes several times as long as a scan.
 IS_PRESENT: Final = case((sounds.c.gone_at.is_(None), 1), else_=0) == 1
 
 
 class Folder(NamedTuple):
     """A folder of a library root.
 
-    - `prefix`: of the paths below it, with its slash; empty for the whole root.
+    - `prefix`: of the paths below it, with a trailing slash; empty for the whole root.
     """
 
     root: str
@@ -27,13 +28,16 @@ class Folder(NamedTuple):
 
 
 def folder_of(root: str, path: str) -> Folder:
-    """Return a folder by its path in a root; empty: the whole root."""
+    """Return the folder at a path relative to a root; an empty path is the whole root."""
     return Folder(root, f"{path.rstrip('/')}/" if path else "")
 
 
 def is_below(folders: Sequence[Folder], *, with_gone: bool = False) -> ColumnElement[bool]:
-    """Return the condition that a sound is below one of some folders, and its file there."""
-    # Not LIKE, which has wildcards, and on SQLite takes capitals for small letters.
+    """Return the condition that a sound is below one of the folders, and its file is present.
+
+    - `with_gone`: also accept files that are gone.
+    """
+    # Not LIKE, which has wildcards, and on SQLite ignores case.
     below = or_(
         *(
             and_(
@@ -49,6 +53,6 @@ def is_below(folders: Sequence[Folder], *, with_gone: bool = False) -> ColumnEle
 
 
 def keys_below(connection: Connection, folder: Folder, *, with_gone: bool = False) -> list[bytes]:
-    """Return the keys of the sounds below a folder that are there, or of all that are known."""
+    """Return the keys of the sounds below a folder whose files are present, or of all sounds."""
     query = select(sounds.c.key).where(is_below([folder], with_gone=with_gone))
     return list(map(bytes, connection.scalars(query)))

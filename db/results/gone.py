@@ -1,7 +1,7 @@
-"""Rows of files that are gone: marking them, moving what is known to a new path, forgetting them.
+"""Rows of files that are gone: mark them, move them to a new path, or remove them.
 
-A row of a file that is gone keeps all that was known of it, out of lists and counts. Rows are
-locked in the order of their keys, as `db.results.sounds.save` does.
+A row of a file that is gone keeps its values, but is not listed or counted. Rows are locked in the
+order of their keys, as by `db.results.sounds.save`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,12 +33,12 @@ from db.tables import label_history, sounds
 
 T = TypeVar("T")
 
-#: Rows a statement; SQLite takes 32,766 values in one.
+#: Rows per statement; SQLite accepts 32,766 values in one.
 ROWS_AT_ONCE: Final = 5000
 
 
 class GoneFile(NamedTuple):
-    """What is known of a file that may be gone."""
+    """A row of a file that may be gone."""
 
     id: int
     root: str
@@ -49,9 +49,9 @@ class GoneFile(NamedTuple):
 
 
 class Vanished(NamedTuple):
-    """What is known below a folder in which nothing is found any more.
+    """Counts of rows below a folder in which no file is found any more.
 
-    - `labels`: how many of the `sounds` were given one themselves.
+    - `labels`: number of these sounds with a label that is not inherited (`db.results.copies`).
     """
 
     sounds: int
@@ -59,9 +59,9 @@ class Vanished(NamedTuple):
 
 
 class NewPlace(NamedTuple):
-    """Where a file is that was at another path.
+    """The new place of a file that was moved.
 
-    - `is_overwritten`: whether another file was there, whose label is no longer that of the path.
+    - `is_overwritten`: whether another file was there, whose label is no longer valid.
     """
 
     root: str
@@ -73,16 +73,16 @@ class NewPlace(NamedTuple):
 
 _COLUMNS: Final = tuple(sounds.c[name] for name in GoneFile._fields)
 
-#: That a sound has no label but that of a sound it is a copy of.
+#: SQL condition: a sound has no label, or only an inherited one (`db.results.copies`).
 _NO_OWN_LABEL: Final = or_(
     sounds.c.label_source.is_(None), sounds.c.label_source == LabelSource.COPY
 )
 
 
 def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
-    """Return how many rows below the folders are of files that are there, and the sum of their ids.
+    """Return the number of present files below the folders, and the sum of their rows' ids.
 
-    Who met as many rows with the same sum met all of them.
+    A walk that has found as many rows with the same sum has found all of them.
     """
     query = select(func.count(), func.coalesce(func.sum(sounds.c.id), 0))
     count, id_sum = connection.execute(query.where(is_below(folders))).one()
@@ -90,13 +90,13 @@ def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
 
 
 def vanished(connection: Connection, folder: Folder) -> Vanished:
-    """Return how many rows below a folder are of files that are there, as far as is known."""
+    """Count the sounds below a folder that are not marked as gone, and their own labels."""
     query = select(func.count(), func.count(case((~_NO_OWN_LABEL, 1))))
     return Vanished(*connection.execute(query.where(is_below([folder]))).one())
 
 
 def known_before(connection: Connection, folder: Folder, newest_id: int) -> int:
-    """Return how many rows below a folder, up to an id, are of files that are there."""
+    """Count the sounds below a folder with ids up to `newest_id` that are not marked as gone."""
     query = select(func.count()).where(is_below([folder]), sounds.c.id <= newest_id)
     return int(connection.execute(query).scalar_one())
 
@@ -107,13 +107,16 @@ def newest_id(connection: Connection) -> int:
 
 
 def own_labels(connection: Connection, ids: Sequence[int]) -> int:
-    """Return how many of some rows were given a label themselves; at most `ROWS_AT_ONCE`."""
+    """Count the rows with a label that is not inherited.
+
+    - `ids`: of the rows; at most `ROWS_AT_ONCE`.
+    """
     query = select(func.count()).where(one_of(connection, sounds.c.id, ids), ~_NO_OWN_LABEL)
     return int(connection.execute(query).scalar_one())
 
 
 def present_keys(connection: Connection, folders: Sequence[Folder]) -> Iterator[tuple[bytes, int]]:
-    """Stream key and id of each row below the folders whose file is there."""
+    """Stream key and id of each row below the folders that is not marked as gone."""
     query = select(sounds.c.key, sounds.c.id).where(is_below(folders))
     for key, sound_id in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         yield bytes(key), sound_id
@@ -126,7 +129,7 @@ def gone_keys(connection: Connection) -> list[bytes]:
 
 
 def files(connection: Connection, ids: Sequence[int]) -> Sequence[GoneFile]:
-    """Return what is known of the files of some rows.
+    """Return the files with these row ids.
 
     - `ids`: at most `ROWS_AT_ONCE`.
     """
@@ -135,14 +138,14 @@ def files(connection: Connection, ids: Sequence[int]) -> Sequence[GoneFile]:
 
 
 def gone_files(connection: Connection) -> Iterator[GoneFile]:
-    """Stream the files that are gone and whose size and time are known."""
+    """Stream the files that are gone and whose time of change is known."""
     query = select(*_COLUMNS).where(sounds.c.gone_at.is_not(None), sounds.c.mtime_ns.is_not(None))
     for row in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
         yield GoneFile(*row)
 
 
 def labelled_files(connection: Connection) -> Iterator[GoneFile]:
-    """Stream the files with labels that are there, as far as is known."""
+    """Stream labelled files that are not marked as gone and whose time of change is known."""
     query = select(*_COLUMNS).where(
         sounds.c.label.is_not(None), sounds.c.gone_at.is_(None), sounds.c.mtime_ns.is_not(None)
     )
@@ -151,17 +154,17 @@ def labelled_files(connection: Connection) -> Iterator[GoneFile]:
 
 
 def counts_by_time(connection: Connection, times_ns: Sequence[int]) -> dict[int, int]:
-    """Return how many rows have each of some times of change; reads all rows."""
+    """Return the number of rows by time of change, for these times; scans the whole table."""
     time = sounds.c.mtime_ns
     query = select(time, func.count()).where(one_of(connection, time, times_ns)).group_by(time)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int], NewPlace]]:
-    """Stream where a labelled file that is gone may be: its size and time, and the place.
+    """Stream candidates for the new places of labelled files that are gone.
 
-    These are rows of files that are there, without a label of their own. Reads all rows where any
-    labelled file is gone.
+    Each is a size and time of change that equal those of a gone file, and the place of a present
+    file without a label of its own. Scans the whole table if any labelled file is gone.
     """
     lost = sounds.alias("lost")
     is_lost = (
@@ -185,7 +188,7 @@ def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int]
 
 
 def mark(connection: Connection, ids: Sequence[int], *, gone: bool) -> int:
-    """Mark files as gone, or as there again; return how many were not marked so already."""
+    """Mark files as gone, or as present again; return how many rows were changed."""
     marked = 0
     for chunk in _chunks(ids):
         there = sounds.c.gone_at.is_(None)
@@ -201,7 +204,7 @@ def mark(connection: Connection, ids: Sequence[int], *, gone: bool) -> int:
 
 
 def forget(connection: Connection, keys: Sequence[bytes]) -> int:
-    """Remove rows; return how many. Labels stay in the history, for a file that comes back."""
+    """Delete rows; return how many. Labels stay in the history, in case the file comes back."""
     removed = 0
     for chunk in _chunks(keys):
         locked = _locked(connection, sounds.c.key, chunk)
@@ -229,8 +232,8 @@ def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 _CARRIED: Final = (*results.RESULT_COLUMNS, "held_out")
 _LABEL: Final = ("label", "label_source", "labelled_by", "labelled_at")
 
-# A worker may write the row of the new path at the same time. Whichever comes second waits for the
-# other's commit, for the key is unique: either this finds that row, or the worker this one.
+# A worker may write the row of the new path at the same time. The key is unique, so the second
+# writer waits for the first one's commit, and then updates its row.
 _CARRY: Final = Upsert(
     sounds,
     key="key",
@@ -241,15 +244,14 @@ _CARRY: Final = Upsert(
 
 
 def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
-    """Give files that moved their labels, history and holdout at their new paths.
+    """Move the results, labels, label history and holdout of files to their new paths.
 
-    - `places`: the new place by the id of the old row; at most `ROWS_AT_ONCE`.
+    - `places`: pairs of an old row's id and the new place; at most `ROWS_AT_ONCE`.
 
-    A label that the new path has of its own stays, unless another file was there; one that only
-    follows another does not.
+    If the new path has a label already, it is kept, unless it is inherited or another file was
+    there before. The row of the new path has the old result until the file is classified again.
 
-    Until the file is classified at its new path, the row there says what the old one said. Returns
-    how many were moved: another process may have moved some in the meantime.
+    Returns how many were moved; another process may have moved some in the meantime.
     """
     place_of = dict(places)
     query = select(sounds).where(one_of(connection, sounds.c.id, list(place_of)))

@@ -1,8 +1,8 @@
-"""Labels: giving them, and reading them out.
+"""Give and read labels.
 
-`sounds` holds the current label of each sound, `label_history` every one that was ever given. A
-result never touches either (`db.results.sounds.save`), and nothing here ever reads a category as a
-label.
+`sounds` has the current label of each sound, `label_history` every label that was ever given. A
+result never replaces a label (`db.results.sounds.save`), and a category from the model is never
+used as a label.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,21 +20,22 @@ from db.results.sounds import sound_key
 from db.states import LabelSource
 from db.tables import PRESENT, label_history, sounds
 
-#: Sounds a statement; SQLite takes 32,766 values in one.
+#: Sounds per statement; SQLite accepts 32,766 values in one.
 LABELS_AT_ONCE: Final = 5000
 
 
 class UnknownSoundError(CratesortError):
-    """A label for a sound the table has no row of."""
+    """A label was given for a sound without a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenLabel:
-    """A label as somebody gives it.
+    """A label to be given.
 
     - `key`: of the sound, from `db.results.sounds.sound_key`.
     - `category`: one of `classifier.categories.CATEGORIES`.
-    - `source`: None: a person's, where it is not the sound's label already.
+    - `source`: None for `LabelSource.HUMAN`, but a label that does not change the category is then
+      skipped, whatever its source is.
     """
 
     key: bytes
@@ -44,12 +45,12 @@ class GivenLabel:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What became of labels that were given.
+    """How many labels were written or skipped.
 
-    - `new`: for sounds that had none.
-    - `replaced`: the earlier ones stay in the history.
-    - `unchanged`: the sound had this very label from this very source; nothing was written.
-    - `copies`: of their sounds that follow from now on (`db.results.copies`).
+    - `new`: labels for sounds that had none.
+    - `replaced`: labels that replaced another one, which stays in the history.
+    - `unchanged`: labels that were skipped (see `give`).
+    - `copies`: copies of the sounds that inherited a label (`db.results.copies`).
     """
 
     new: int = 0
@@ -68,19 +69,17 @@ class Given:
 
 
 def give(connection: Connection, labels: Sequence[GivenLabel], *, labelled_by: str) -> Given:
-    """Give sounds their labels: append to the history, replace what is current.
+    """Give sounds their labels: append them to the history, and make them current.
 
-    A sound that has this label from this source already is passed over, whoever gave it: an import
-    that is repeated, or an export that comes back, leaves no trace. The same label from another
-    source is new evidence, and is written.
+    A sound that already has this label from this source is skipped, whatever `labelled_by` is, so
+    that a repeated import changes nothing. The same label from another source is new evidence, and
+    is written. A copy's inherited label never replaces one that was given.
 
-    - `labels`: at most one a sound. Who gives so many that he calls this several times in one
-      transaction goes by the order of `key`, as `db.results.sounds.save` does; in another order the
-      two may deadlock.
-    - `labelled_by`: who gives them.
+    - `labels`: at most one per sound. Several calls in one transaction must go by the order of
+      `key`, as `db.results.sounds.save` does; otherwise the two may deadlock.
+    - `labelled_by`: the user or the import that gives them.
 
-    Raises UnknownSoundError: a sound has no row. What was written before is the caller's to roll
-    back.
+    Raises UnknownSoundError: a sound has no row. The caller must roll back what was written before.
     Raises ValueError: an unknown category, or two labels for one sound.
     """
     for label in labels:
@@ -100,7 +99,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
         select(sounds.c.key, sounds.c.root, sounds.c.path, sounds.c.label, sounds.c.label_source)
         .where(one_of(connection, sounds.c.key, list(by_key)))
         .order_by(sounds.c.key)
-        # Until the end of the transaction nobody else gives these sounds a label.
+        # No other transaction may label these sounds until this one ends.
         .with_for_update()
     ).all()
     if len(rows) < len(by_key):
@@ -114,7 +113,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
         label = by_key[bytes(row.key)]
         source = label.source or LabelSource.HUMAN
         if row.label is not None and (
-            # Of a copy, what somebody said stands.
+            # A label that was given to the copy itself is kept.
             (source == LabelSource.COPY and row.label_source != LabelSource.COPY)
             or (row.label == label.category and label.source in (None, row.label_source))
         ):
@@ -137,7 +136,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
             .returning(label_history.c.id),
             entries,
         ).all()
-        # Copied from the history, so that the two can never tell different times.
+        # Copied from the history, so that both tables have the same time.
         connection.execute(
             update(sounds)
             .where(
@@ -156,7 +155,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
 
 @dataclass(frozen=True, slots=True)
 class CurrentLabel:
-    """A sound's label and where it is from."""
+    """A sound's label, and where it is from."""
 
     root: str
     path: str
@@ -167,12 +166,12 @@ class CurrentLabel:
 
 
 def current(connection: Connection) -> Iterator[CurrentLabel]:
-    """Stream the current labels in path order.
+    """Stream the current labels in path order, for an export.
 
-    Without those that only follow another, and those of files that are gone: where the labels are
-    imported, nobody would know these files.
+    Labels of copies are left out. So are labels of files that are gone, because an import would not
+    find these sounds.
 
-    - `connection`: kept until the last is read; rows are fetched by the thousand.
+    - `connection`: in use until the last row is read; rows are fetched by the thousand.
     """
     query = (
         _current_labels()
@@ -184,7 +183,7 @@ def current(connection: Connection) -> Iterator[CurrentLabel]:
 
 
 def labels_of(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, CurrentLabel]:
-    """Return the current labels of some sounds by key; those without are absent."""
+    """Return the current labels of some sounds by key; sounds without a label are absent."""
     query = _current_labels().where(one_of(connection, sounds.c.key, keys))
     found = map(_current_label, connection.execute(query))
     return {sound_key(label.root, label.path): label for label in found}

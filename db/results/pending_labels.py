@@ -1,7 +1,7 @@
-"""Labels that come together with the path of a sound, which may have no row yet.
+"""Labels that are submitted together with the path of a sound, which may have no row yet.
 
-Such a label waits in `label_history`; the first result of its sound makes it current
-(`db.results.sounds.save`).
+Such a label is stored in `label_history`. It becomes current when the first result of its sound is
+written (`db.results.sounds.save`).
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,11 @@ def give_early(
 ) -> None:
     """Give sounds their labels, whether they have a row or not.
 
-    A label that is the sound's latest already, from the same source, leaves no trace.
+    A label that equals the sound's latest one, with the same source, is skipped.
 
-    - `connection`: in the transaction that writes the sounds without a row to the ledger, and
-      behind the query that found them to have none (`db.results.sounds.known`): a result then comes
-      after this.
-    - `labels`: category by root and path; at most a thousand or so.
+    - `connection`: in the transaction that writes the sounds without a row to the ledger, after the
+      query for rows (`db.results.sounds.known`). Their results are then written after the labels.
+    - `labels`: category by root and path; at most about a thousand.
 
     Raises ValueError: an unknown category.
     """
@@ -62,7 +61,7 @@ def give_early(
 
 
 def _latest(connection: Connection, keys: list[bytes]) -> dict[bytes, tuple[str, str]]:
-    """Return category and source of the latest label of each sound that was ever given one."""
+    """Return category and source of the latest label, by key; sounds without one are absent."""
     table = label_history.c
     ids = select(func.max(table.id)).where(one_of(connection, table.key, keys)).group_by(table.key)
     rows = connection.execute(

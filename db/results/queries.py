@@ -1,4 +1,4 @@
-"""The results, as they are read out: row by row, and which of them a person should look at."""
+"""Reading the results: row by row, with filters, and the ones that need a review."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -28,9 +28,10 @@ from db.tables import FAILED, NEEDS_REVIEW, PRESENT, sounds
 
 @dataclass(frozen=True, slots=True)
 class SoundRow:
-    """One row of the results, as a person reads it.
+    """One row of the results, as shown to users.
 
     - `filed_as`: the label where there is one, else the model's `category`.
+    - `top3`: the three most probable categories with their probabilities, best first.
     """
 
     root: str
@@ -68,21 +69,21 @@ class SoundRow:
     gone_at: datetime | None
 
 
-#: What a row says otherwise than by a column.
+#: Fields that are computed and not read from a column of the same name.
 _DERIVED: Final = frozenset({"filed_as", "top3", "needs_review"})
 _AS_STORED: Final = [field.name for field in fields(SoundRow) if field.name not in _DERIVED]
 
 
 def needs_review() -> TextClause:
-    """Return the condition that a person should look at a sound, for queries of `sounds` alone."""
+    """Return the condition that a sound needs a review, for queries of `sounds` without joins."""
     return text(NEEDS_REVIEW)
 
 
 def filed_as_either(category: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return the two conditions under which a sound is filed as a category.
 
-    Its label says so, or it has none and the model says so. Apart, because each is then answered
-    by an index (`ix_sounds_label`, `ix_sounds_model_category`).
+    Either its label is the category, or it has no label and the model predicted the category. They
+    are separate, so that each can use an index (`ix_sounds_label`, `ix_sounds_model_category`).
     """
     label = sounds.c.label
     return label == category, and_(label.is_(None), sounds.c.category == category)
@@ -97,18 +98,17 @@ def results(
     unsure: bool = False,
     gone: bool = False,
 ) -> Iterator[SoundRow]:
-    """Stream the results in path order; the unsure ones in the order of review, least sure first.
+    """Stream the results in path order, or by rising confidence with `below` or `unsure`.
 
-    Whoever asks for these reads from the top and stops: the first of them are there at once, by an
-    index, however many there are. In path order all are sorted before the first one comes.
+    By confidence, the first rows come at once, from an index. In path order, all rows are sorted
+    before the first one comes.
 
-    - `connection`: kept until the last row is read; rows are fetched by the thousand.
-    - `category`: only sounds that are filed as this one.
-    - `below`: only classified sounds without a label and with a confidence below this, in the order
-      of review.
-    - `failed`: only sounds whose latest visit failed.
-    - `unsure`: only sounds that need a review, in the order of review.
-    - `gone`: sounds whose files are gone, instead of those that are there.
+    - `connection`: in use until the last row is read; rows are fetched by the thousand.
+    - `category`: only sounds that are filed as this category.
+    - `below`: only classified sounds without a label and with a confidence below this.
+    - `failed`: only sounds whose latest classification failed.
+    - `unsure`: only sounds that need a review.
+    - `gone`: only sounds whose files are gone; otherwise only sounds whose files are present.
     """
     review = case((needs_review(), true()), else_=false()).label("review")
     is_gone = sounds.c.gone_at.is_not(None)

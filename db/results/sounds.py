@@ -1,4 +1,4 @@
-"""The table of sounds: what is known of a path, and writing results."""
+"""The table of sounds: looking up what is known of a path, and writing results."""
 
 import hashlib
 import struct
@@ -17,14 +17,14 @@ from db.states import LabelSource, SoundStatus
 from db.tables import FAILED, label_history, sounds
 
 if TYPE_CHECKING:
-    # Read by those who wrote them; who only counts need not load libsndfile for it.
+    # For types only, so that code that only counts sounds does not load libsndfile.
     from classifier.headers.reader import AudioHeader
     from classifier.names.attributes import Attributes
 
-#: How a row holds them, in the order of `CATEGORIES`.
+#: Format of the column `probabilities`: float32, little-endian, in the order of `CATEGORIES`.
 PROBABILITIES: Final = struct.Struct(f"<{N_CATEGORIES}f")
 
-#: As `classifier.names.attributes.Attributes` names them; a test holds the two together.
+#: Named as in `classifier.names.attributes.Attributes`; a test checks that.
 ATTRIBUTES: Final = (
     "tempo_bpm",
     "tempo_source",
@@ -36,7 +36,7 @@ ATTRIBUTES: Final = (
     "instrument_source",
 )
 
-#: As `classifier.headers.reader.AudioHeader` names them.
+#: Named as in `classifier.headers.reader.AudioHeader`.
 _HEADER: Final = (
     "duration_seconds",
     "sample_rate_hz",
@@ -45,13 +45,13 @@ _HEADER: Final = (
     "sample_type",
 )
 
-#: Written by each result. A label is written by none: it outlives any number of them.
+#: Columns that every result overwrites. No result overwrites a label.
 _OF_A_VISIT: Final = ("pack", "vendor", "note", "status", "error_code", "error_message")
 
-#: Of the file as it was looked at; a visit that could not open it leaves what was known.
+#: Columns about the file. A result for a file that could not be opened keeps the old values.
 _OF_A_FILE: Final = ("file_size_bytes", "mtime_ns")
 
-#: Of the latest visit that was no failure.
+#: Columns of the latest successful result; a failure keeps the old values.
 _OF_A_SOUND: Final = (
     "category",
     "confidence",
@@ -63,14 +63,14 @@ _OF_A_SOUND: Final = (
     *ATTRIBUTES,
 )
 
-#: In the order in which rows come.
+#: The order of these columns in the rows to write.
 RESULT_COLUMNS: Final = (*_OF_A_VISIT, *_OF_A_FILE, *_OF_A_SOUND)
 
 _CLOCK: Final = "classified_at"
 
 
 def _merged(new: Any) -> Mapping[str, ColumnElement[Any]]:
-    """Return what a row takes from a new result: a failure erases nothing that was known."""
+    """Return the new values of an existing row; a failure erases nothing that was known."""
     known = sounds.c
     failed = new.status == literal_column(f"'{SoundStatus.FAILED}'")
     missing = new.error_code == literal_column(f"'{ErrorCode.MISSING_FILE}'")
@@ -79,7 +79,7 @@ def _merged(new: Any) -> Mapping[str, ColumnElement[Any]]:
         **{name: func.coalesce(new[name], known[name]) for name in _OF_A_FILE},
         **{name: case((failed, known[name]), else_=new[name]) for name in _OF_A_SOUND},
         "note": case((failed, func.coalesce(new.note, known.note)), else_=new.note),
-        # A file that was looked at is there again.
+        # Any result but MISSING_FILE means that the file is present.
         "gone_at": case((missing, known.gone_at)),
     }
 
@@ -97,7 +97,7 @@ _attributes_of: Final = attrgetter(*ATTRIBUTES)
 _NO_HEADER: Final = (None,) * len(_HEADER)
 _NO_ATTRIBUTES: Final = (None,) * len(ATTRIBUTES)
 
-#: As `KnownSound` has them, behind the key.
+#: The key, and the columns that make a `KnownSound`.
 _KNOWN_COLUMNS: Final = (
     sounds.c.key,
     sounds.c.id,
@@ -111,20 +111,21 @@ _KNOWN_COLUMNS: Final = (
     sounds.c.gone_at,
 )
 
-#: PostgreSQL, asked for many of some hundred thousand rows, reads them all: so for many at once.
-#: Each costs a producer's memory a kilobyte. SQLite takes 32,766 values at most.
+#: Keys per look-up. PostgreSQL scans a table of some hundred thousand rows when it looks up many
+#: keys, so fewer and larger look-ups are faster. Each key takes a kilobyte of the producer's
+#: memory. SQLite accepts at most 32,766 values.
 LOOK_UP_AT_ONCE: Final = 8192
 
 
 @dataclass(slots=True)  # not frozen, like `classifier.names.attributes.Attributes`
 class Prediction:
-    """What the model said of one sound.
+    """The model's prediction for one sound.
 
     - `probabilities` (tuple of float, length 12): in the order of `CATEGORIES`.
-    - `evidence`: what the category rests on.
-    - `needs_review`: whether the model is too unsure to be believed; None where nobody says.
-    - `tokens`, `unknown_tokens`: of its name: how many were read, and how many of these the model
-      does not know. Measured, not kept with the sound.
+    - `evidence`: what the category is based on.
+    - `needs_review`: whether the model is so unsure that a user should decide; None if unknown.
+    - `tokens`: number of tokens of its name that were read. For metrics, not stored with the sound.
+    - `unknown_tokens`: how many tokens are not in the model's vocabulary; also for metrics.
     """
 
     probabilities: tuple[float, ...]
@@ -150,9 +151,9 @@ class Failure:
 
 @dataclass(slots=True)  # not frozen, like `classifier.names.attributes.Attributes`
 class SoundResult:
-    """One sound's final row.
+    """The result for one sound, as it is stored.
 
-    - `file_size_bytes`, `mtime_ns`: of the file as it was read; None when it could not be opened.
+    - `file_size_bytes`, `mtime_ns`: of the file when it was read; None if it could not be opened.
     - `header`: None for most failures.
     - `attributes`: None for a failure.
     """
@@ -170,10 +171,10 @@ class SoundResult:
 
 
 class KnownSound(NamedTuple):
-    """What the table already says of a sound, for deciding whether to visit it again.
+    """What the table contains about a sound, to decide whether it is classified again.
 
-    - `status`, `error_code`: of `SoundStatus` and `ErrorCode`, or words of a newer version.
-    - `has_own_label`: whether it does not only follow the label of another.
+    - `status`, `error_code`: of `SoundStatus` and `ErrorCode`, or values of a newer version.
+    - `has_own_label`: whether it has a label that is not inherited (`db.results.copies`).
     """
 
     id: int
@@ -194,7 +195,7 @@ def sound_key(root: str, path: str) -> bytes:
 
 
 def known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSound]:
-    """Return what the table says of sounds, by key; those it does not know are absent."""
+    """Return what the table contains about sounds, by key; sounds without a row are absent."""
     known_sounds: dict[bytes, KnownSound] = {}
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):
         chunk = keys[start : start + LOOK_UP_AT_ONCE]
@@ -216,7 +217,7 @@ def known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSou
 
 
 def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
-    """Return those of the `keys` that a sound of the table has."""
+    """Return the `keys` for which the table has a row."""
     in_table: set[bytes] = set()
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):
         chunk = keys[start : start + LOOK_UP_AT_ONCE]
@@ -228,16 +229,16 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
 def save(
     connection: Connection, results: Sequence[SoundResult], *, only_known: bool = False
 ) -> None:
-    """Write one row per sound over what an earlier visit wrote; its label stays.
+    """Insert or update one row per sound; labels are kept.
 
-    A failure stands beside what was known of the file and of its sound: that is kept.
+    A failure is added to the row, and earlier results in it are kept, too.
 
-    - `only_known`: write no row for a sound that has none.
+    - `only_known`: do not insert new rows.
 
-    Rows go in by key order: two batches that hold the same sounds then wait for each other
-    instead of deadlocking.
+    Rows are written in the order of their keys, so that two batches with the same sounds wait for
+    each other instead of deadlocking.
     """
-    rows = {row[0]: row for row in map(_row, results)}  # of a sound that stands twice, the last
+    rows = {row[0]: row for row in map(_row, results)}  # the last result of each sound
     keys = sorted(known_keys(connection, list(rows)) if only_known else rows)
     if not keys:
         return
@@ -253,12 +254,12 @@ def _make_pending_labels_current(connection: Connection, keys: Sequence[bytes]) 
     for key, label_id in rows:
         latest[bytes(key)] = max(label_id, latest.get(bytes(key), 0))
     if not latest:
-        return  # as for nearly every batch
+        return  # the usual case
     connection.execute(
         update(sounds)
         .where(
             sounds.c.key == label_history.c.key,
-            # Where there is one it is the latest: a label is never taken away.
+            # A current label is the latest one already, because labels are never removed.
             sounds.c.label.is_(None),
             one_of(connection, label_history.c.id, list(latest.values())),
         )
@@ -308,7 +309,7 @@ def _row(result: SoundResult) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FailedSound:
-    """A sound without a category, as it is submitted again.
+    """A sound whose latest classification failed, to be submitted again.
 
     - `error_code`: an `ErrorCode`, or one of a newer version.
     """
@@ -324,10 +325,10 @@ class FailedSound:
 def failed_after(
     connection: Connection, sound_id: int, *, code: ErrorCode | None, limit: int
 ) -> list[FailedSound]:
-    """Return the next failed sounds behind `sound_id`, by id.
+    """Return the next failed sounds after `sound_id`, by id.
 
-    - `sound_id`: zero for the first.
-    - `code`: only those; None for all.
+    - `sound_id`: zero for the first page.
+    - `code`: only sounds with this error code; None for all.
     """
     query = (
         select(

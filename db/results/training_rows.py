@@ -1,4 +1,4 @@
-"""Labels as training reads them: page by page, with who is held out, and how many are new."""
+"""Labels for training: reading them page by page, deciding the holdout, and counting new ones."""
 
 import posixpath
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LabelledSound:
-    """A labelled sound, as training reads it.
+    """A labelled sound, for training.
 
-    - `header`: all None where the header could not be read.
-    - `first_label_id`: of the entry of the labels' history that first labelled it.
-    - `held_out`: None while it is not decided; `freeze_holdout` decides it for good.
+    - `header`: all fields are None where the header could not be read.
+    - `first_label_id`: the id of the sound's first row in `label_history`; 0 without any.
+    - `held_out`: None until `freeze_holdout` decides it permanently.
     """
 
     id: int
@@ -38,21 +38,22 @@ class LabelledSound:
 
     @property
     def name(self) -> str:
-        """The base name, as `classifier.files.paths.readable_name` takes it."""
+        """The base name, as expected by `classifier.files.paths.readable_name`."""
         return posixpath.basename(self.path)
 
 
 def labelled_after(connection: Connection, last_id: int, limit: int) -> list[LabelledSound]:
-    """Return the next labelled sounds behind `last_id`, by id, without copies of such.
+    """Return the next labelled sounds after `last_id`, by id, without copies (`db.results.copies`).
 
-    By id and not by offset: each page costs the same, and one transaction a page is enough.
+    Pages start at an id and not at an offset, so that each costs the same, and each may be read in
+    a transaction of its own.
 
-    - `last_id`: zero for the first.
+    - `last_id`: zero for the first page.
 
-    Fewer than `limit` come at the end only. Failed sounds are among them: what a person says of
-    a file outlives a day on which it cannot be read.
+    Returns fewer than `limit` rows only at the end. Failed sounds are included: a label stays valid
+    while its file cannot be read.
     """
-    # Not at the top: who gives or counts labels need not load libsndfile.
+    # Not imported at the top, so that giving and counting labels does not load libsndfile.
     from classifier.headers.reader import AudioHeader
 
     table = sounds.c
@@ -108,14 +109,14 @@ def labelled_after(connection: Connection, last_id: int, limit: int) -> list[Lab
 
 
 def freeze_holdout(connection: Connection, held_out_by_id: Mapping[int, bool]) -> int:
-    """Decide for good which sounds are held out; what is decided already stays as it is.
+    """Decide permanently which sounds are held out; earlier decisions are not changed.
 
-    - `connection`: in a transaction that does this page only: rows are locked in the order in which
-      `db.results.sounds.save` locks them, page by page.
+    - `connection`: in a transaction for this page only. Rows are locked in the same order as by
+      `db.results.sounds.save`, but only within a page.
     - `held_out_by_id`: at most a page of `labelled_after` (up to 5,000).
 
-    Returns how many were open until now. Another run may have decided in between: read the page
-    again where this is fewer than asked.
+    Returns how many were decided by this call. If they are fewer than given, another run has
+    decided some in the meantime: read the page again.
     """
     ids = list(held_out_by_id)
     decided = 0
@@ -141,7 +142,7 @@ def freeze_holdout(connection: Connection, held_out_by_id: Mapping[int, bool]) -
 
 
 def last_label_id(connection: Connection) -> int:
-    """Return the id of the latest entry of the history, 0 when there is none."""
+    """Return the id of the newest row of `label_history`, 0 when there is none."""
     query = select(func.coalesce(func.max(label_history.c.id), 0))
     return int(connection.execute(query).scalar_one())
 
@@ -149,9 +150,9 @@ def last_label_id(connection: Connection) -> int:
 def labels_since(connection: Connection, history_id: int) -> int:
     """Count the labels given since `last_label_id` returned `history_id`.
 
-    Entries, not sounds: a sound that was labelled twice counts twice. On PostgreSQL an import that
-    was under way at that moment may be missed, for it got its ids earlier; training reads its
-    labels all the same, and only the question whether there are enough new ones comes out lower.
+    A sound that was labelled twice counts twice. On PostgreSQL, labels of an import that was not
+    committed at that moment may be missed, because they got their ids earlier. Training still reads
+    them; only this count is too low.
     """
     query = select(func.count()).where(
         label_history.c.id > history_id, label_history.c.source != LabelSource.COPY

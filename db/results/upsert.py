@@ -1,8 +1,8 @@
-"""Writing many rows in one statement: insert those that are new, change those that are there.
+"""Write many rows at once: insert new rows, and update existing ones.
 
-PostgreSQL is given one array a column and unpacks them itself: a statement a row costs it twice as
-much. (COPY into a temporary table costs the same as this, and a table in each session.) SQLite runs
-inside the process and takes rows one by one, past SQLAlchemy's handling of each value.
+PostgreSQL gets one array per column and unpacks them, which costs half as much as one statement per
+row. (COPY into a temporary table costs the same, and needs a table in each session.) SQLite runs
+inside the process and gets rows one by one, without SQLAlchemy's processing of each value.
 """
 
 import functools
@@ -27,17 +27,17 @@ from sqlalchemy.types import NullType
 from db.bulk import array, array_literal
 from db.dialects import now
 
-#: From the columns of a new row to what a row that is there already takes. Without parameters:
-#: their places are those of the row's values.
+#: Maps the columns of a new row to the new values of an existing row. The expressions must not have
+#: parameters: on SQLite, all parameters are the values of the row, by position.
 Merge: TypeAlias = Callable[[Any], Mapping[str, ColumnElement[Any]]]
 
 
 class Upsert:
     """One statement for any number of rows.
 
-    - `key`: the unique column by which rows are told apart.
-    - `columns`: in which order rows come; the key's among them.
-    - `merged`: what a row that is there already takes from the new one.
+    - `key`: the unique column that identifies a row.
+    - `columns`: the order of values in a row; the key is one of them.
+    - `merged`: returns the new values of an existing row.
     - `clock`: a column of new rows that is set to the database's time.
     """
 
@@ -51,9 +51,9 @@ class Upsert:
         self._clock = clock
 
     def execute(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Write rows, in their order.
+        """Write rows, in the order given.
 
-        - `rows`: at least one; plain values (no enums), no key twice: PostgreSQL refuses to replace
+        - `rows`: at least one; plain values (no enums). No key twice: PostgreSQL refuses to update
           a row that the same statement wrote.
         """
         if connection.dialect.name == "postgresql":
@@ -76,7 +76,7 @@ class Upsert:
 
     @functools.cached_property
     def _of_a_row(self) -> str:
-        # The condition is for SQLite's parser, which takes the ON behind it for that of a join.
+        # Without WHERE, SQLite's parser takes the ON of ON CONFLICT for a join condition.
         given: Any = select(*map(bindparam, self._columns)).where(true())
         compiled = self._of(sqlite.insert(self._table), given).compile(dialect=sqlite.dialect())
         return str(compiled)
