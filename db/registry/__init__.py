@@ -1,1 +1,1 @@
-"""The models that were stored, and the runs that trained them."""
+"""Stored models, and the training runs that made them."""

@@ -1,8 +1,7 @@
-"""Model bundles in the database: stored once, never changed, one of them champion.
+"""Model bundles in the database: stored once, never changed, at most one of them the champion.
 
-With no champion the starter that ships with the package serves; it is not copied into the table,
-because every host has it already. Each promotion remembers what served before it, so that it can be
-taken back.
+Without a champion, the starter model is in use. It ships with the package, so it has no row here.
+Each promotion records the model that was in use before, so that it can be rolled back.
 """
 
 import hashlib
@@ -22,8 +21,8 @@ from db.tables import models, promotions
 class StoredModel:
     """A row of `models` without its bundle.
 
-    - `version`, `sha256`
-    - `metrics`: as the training run reported them.
+    - `sha256`: of the bundle, in hexadecimal.
+    - `metrics`: as reported by the training run.
     """
 
     version: str
@@ -35,7 +34,7 @@ class StoredModel:
 
 
 def store(connection: Connection, *, version: str, bundle: bytes, metrics: dict[str, Any]) -> None:
-    """Write a new bundle; it serves nobody until it is promoted."""
+    """Write a new bundle; it is not used until it is promoted."""
     connection.execute(
         insert(models).values(
             version=version,
@@ -49,21 +48,21 @@ def store(connection: Connection, *, version: str, bundle: bytes, metrics: dict[
 
 
 def champion_version(connection: Connection) -> str | None:
-    """Return the champion's version; None: the starter serves."""
+    """Return the champion's version; None: the starter is in use."""
     return connection.execute(
         select(models.c.version).where(models.c.champion)
     ).scalar_one_or_none()
 
 
 def serving_version(connection: Connection) -> str:
-    """Return the version of the model that serves: the champion's, else the starter's."""
+    """Return the version of the model in use: the champion's, else the starter's."""
     return champion_version(connection) or starter_version()
 
 
 def read(connection: Connection, version: str) -> bytes | None:
-    """Return a bundle whose hash was checked, or None when there is no such version.
+    """Return a bundle after checking its hash, or None when there is no such version.
 
-    Raises BundleError: the stored bytes are not the ones that were stored.
+    Raises BundleError: the bundle is damaged.
     """
     row = connection.execute(
         select(models.c.bundle, models.c.sha256).where(models.c.version == version)
@@ -86,14 +85,14 @@ def promote(
     by: str = "a person",
     reason: str = "promoted by hand",
 ) -> bool:
-    """Make one version the champion, and remember what served before it.
+    """Make one version the champion, and record the model that was in use before.
 
-    - `connection`: in a transaction. Of two promotions at once the second sees what the first did.
-    - `version`: None makes the starter serve.
-    - `by`, `reason`: for a person who looks at the history.
+    - `connection`: in a transaction. A concurrent promotion waits until it ends.
+    - `version`: None for the starter.
+    - `by`, `reason`: shown to users in the history.
 
-    Returns False when there is no such version, and nothing was changed. To promote what serves
-    already changes nothing either, and is not remembered: there would be nothing to take back.
+    Returns False, with nothing changed, when there is no such version. Promoting the model in use
+    returns True, but changes and records nothing, because there would be nothing to roll back.
     """
     lock_promotions(connection)
     if version is not None and not _exists(connection, version):
@@ -103,7 +102,7 @@ def promote(
 
 
 def lock_promotions(connection: Connection) -> None:
-    """Let nobody else promote until this transaction ends; who must first see what serves."""
+    """Block other promotions until this transaction ends; lock before reading the champion."""
     lock_table(connection, promotions)
 
 
@@ -111,9 +110,9 @@ def lock_promotions(connection: Connection) -> None:
 class Rollback:
     """What a rollback would do, or did.
 
-    - `undoes`: the promotion that is taken back.
-    - `version`: what serves behind it; None: the starter.
-    - `previous`: what serves before it; None: the starter.
+    - `undoes`: the id of the promotion that is rolled back.
+    - `version`: the model in use after the rollback; None: the starter.
+    - `previous`: the model that the promotion had put in use; None: the starter.
     """
 
     undoes: int
@@ -122,10 +121,10 @@ class Rollback:
 
 
 def next_rollback(connection: Connection) -> Rollback | None:
-    """Return what `roll_back` would do; None when no promotion is left to take back.
+    """Return what `roll_back` would do; None when no promotion is left to roll back.
 
-    Promotions are taken back one by one, the newest first: a second rollback goes one further back,
-    and does not bring forward again what the first took away.
+    Promotions are rolled back one by one, the newest first. A second rollback goes one promotion
+    further back; it does not undo the first rollback.
     """
     undone = select(promotions.c.undoes).where(promotions.c.undoes.is_not(None))
     row = connection.execute(
@@ -138,13 +137,13 @@ def next_rollback(connection: Connection) -> Rollback | None:
 
 
 def roll_back(connection: Connection, expected: Rollback, *, by: str) -> bool:
-    """Take back the newest promotion that was not taken back yet.
+    """Roll back the newest promotion that was not rolled back yet.
 
     - `connection`: in a transaction.
-    - `expected`: from `next_rollback`: the caller has made sure that its version loads.
+    - `expected`: from `next_rollback`; the caller has checked that its version can be loaded.
 
-    Returns False, and nothing was changed: somebody has promoted or rolled back since, or the
-    version is gone from the database.
+    Returns False, with nothing changed, when there was another promotion or rollback since, or
+    when the version is no longer in the database.
     """
     lock_promotions(connection)
     if next_rollback(connection) != expected:
@@ -188,7 +187,7 @@ def _switch(
 
 
 def stored(connection: Connection) -> list[StoredModel]:
-    """Return every stored model, newest first, without loading a bundle."""
+    """Return all stored models, newest first, without loading their bundles."""
     rows = connection.execute(
         select(
             models.c.version,

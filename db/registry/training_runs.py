@@ -1,8 +1,8 @@
-"""Training runs: at most one at a time, held under a lease like a batch, remembered for good.
+"""Training runs: at most one at a time, claimed under a lease like a batch, and never deleted.
 
 running --close_done--> done, running --close_failed / close_expired--> failed. Each statement
-checks the state it expects, and but for `close_expired` the token: who slept through its lease
-changes nothing.
+checks the state it expects, and all but `close_expired` check the token, so that a process whose
+lease has expired cannot modify the run.
 """
 
 import uuid
@@ -19,16 +19,16 @@ from db.registry import bundles
 from db.states import RunState, RunTrigger, RunVerdict
 from db.tables import training_runs
 
-#: The reason of a run whose lease ended: it was killed, or its host or database went away.
+#: The reason of a run whose lease expired: it was killed, or its host or database was unavailable.
 FELL_SILENT: Final = "its process fell silent"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run this process holds, until its lease expires.
+    """A run that this process has opened, until its lease expires.
 
-    - `token`: proof of it; `heartbeat` and the closing functions ask for it.
-    - `champion`: what served when the run began; None: the starter.
+    - `token`: proof of that; `heartbeat` and the closing functions check it.
+    - `champion`: the model in use when the run began; None: the starter.
     """
 
     id: int
@@ -37,7 +37,7 @@ class OpenRun:
 
 
 class NotOpened(StrEnum):
-    """Why there is no new run."""
+    """Why no run was opened."""
 
     RUNNING = "running"
     SLOT_USED = "slot_used"
@@ -45,18 +45,19 @@ class NotOpened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A run as its row tells it, without its report.
+    """A row of `training_runs`, without its report.
 
-    - `slot`: the schedule's moment; None: started by hand.
-    - `silent`: running, and its lease is over: nobody has closed it yet.
+    - `slot`: the scheduled time; None: started by hand.
+    - `silent`: its lease has expired, but its state is still running.
     - `holder`: ``host:pid``.
-    - `stage`: what is, or at last was, being computed.
-    - `libraries`, `sizes`, `metrics`: the latter two empty until the run is done.
-    - `champion`: what served when it began; None: the starter.
+    - `stage`: what is being computed, or was computed last.
+    - `libraries`: versions of the libraries it trains with, by name.
+    - `sizes`, `metrics`: empty until the run is done.
+    - `champion`: the model in use when it began; None: the starter.
     - `verdict`: None unless it is done.
     - `reason`: of the verdict, or of the failure.
     - `model_version`: None when there is no new model.
-    - `last_label_id`: the newest entry of the labels' history it had read.
+    - `last_label_id`: the newest row of `label_history` that it had read.
     """
 
     id: int
@@ -89,13 +90,13 @@ def open_run(
     seed: int,
     libraries: Mapping[str, str],
 ) -> OpenRun | NotOpened:
-    """Begin a run, unless one is running or the slot was used; close one that fell silent first.
+    """Begin a run, unless one is running or the slot was used; first close an expired one.
 
-    - `connection`: in a transaction. Of any number at once one opens a run; the database itself
-      sees to it.
-    - `slot`: the schedule's moment, once and never again; None: by hand, at any time.
-    - `holder`: ``host:pid``, for a person.
-    - `libraries`: the versions of what will train.
+    - `connection`: in a transaction. Of concurrent calls only one opens a run, because of the
+      table's unique indexes.
+    - `slot`: the scheduled time, which can be used only once; None: started by hand, at any time.
+    - `holder`: ``host:pid``, shown to users.
+    - `libraries`: versions of the libraries it trains with, by name.
     """
     close_expired(connection, lease_seconds=lease_seconds)
     token = uuid.uuid4().hex
@@ -114,7 +115,7 @@ def open_run(
             champion=champion,
             started_at=now(),
         )
-        # No target: it is one of two unique indexes that is in the way.
+        # No conflict target, because either of two unique indexes may conflict.
         .on_conflict_do_nothing()
         .returning(training_runs.c.id)
     ).scalar_one_or_none()
@@ -130,9 +131,9 @@ def open_run(
 def heartbeat(
     connection: Connection, run_id: int, token: str, *, lease_seconds: float, stage: str | None
 ) -> bool:
-    """Renew a run's lease and say how far it is.
+    """Renew a run's lease and record its progress.
 
-    Returns False when the lease was lost, and the run is closed.
+    Returns False when the run is closed, because the lease was lost.
     """
     result = connection.execute(
         update(training_runs)
@@ -155,10 +156,10 @@ def close_done(
     report: bytes | None,
     last_label_id: int,
 ) -> bool:
-    """Close a run that came to its end, if this token still holds it.
+    """Close a run as done, if it is still open with this token.
 
-    Returns False when the lease was lost; the caller rolls back, so that a zombie publishes
-    nothing.
+    Returns False when the lease was lost. The caller then rolls back, so that a process whose lease
+    has expired publishes nothing.
     """
     result = connection.execute(
         update(training_runs)
@@ -179,7 +180,7 @@ def close_done(
 
 
 def close_failed(connection: Connection, run_id: int, token: str, *, reason: str) -> bool:
-    """Close a run that failed or was interrupted, if this token still holds it."""
+    """Close a run that failed or was interrupted, if it is still open with this token."""
     result = connection.execute(
         update(training_runs)
         .where(_is_held_by(run_id, token))
@@ -189,10 +190,11 @@ def close_failed(connection: Connection, run_id: int, token: str, *, reason: str
 
 
 def close_expired(connection: Connection, *, lease_seconds: float | None = None) -> list[int]:
-    """Close runs whose lease is over as failed, and return their ids.
+    """Close runs whose lease has expired as failed, and return their ids.
 
-    - `lease_seconds`: of a trainer. A lease that ends more than twice as far ahead was written
-      before the database's clock was set back; a living run renews it within a third of it.
+    - `lease_seconds`: the length of a lease. A lease that ends more than twice as far in the future
+      was written before the database's clock was set back, and its run is closed, too: a run that
+      is alive renews its lease within a third of this time. None: such leases are not checked.
     """
     lease_ends = training_runs.c.lease_expires_at
     is_over = lease_ends < now()
@@ -211,7 +213,10 @@ def close_expired(connection: Connection, *, lease_seconds: float | None = None)
 
 
 def was_done_by(connection: Connection, run_id: int, token: str) -> bool:
-    """Whether this token closed the run as done: a commit whose answer was lost came through."""
+    """Whether the run was closed as done with this token.
+
+    This shows whether a commit succeeded when the connection was lost before its answer.
+    """
     query = select(training_runs.c.id).where(
         training_runs.c.id == run_id,
         training_runs.c.token == token,
@@ -221,13 +226,13 @@ def was_done_by(connection: Connection, run_id: int, token: str) -> bool:
 
 
 def get(connection: Connection, run_id: int) -> TrainingRun | None:
-    """Return one run."""
+    """Return one run, None when there is no such run."""
     row = connection.execute(_runs().where(training_runs.c.id == run_id)).mappings().one_or_none()
     return None if row is None else _run(row)
 
 
 def latest(connection: Connection) -> TrainingRun | None:
-    """Return the run that began last."""
+    """Return the run that began last, None without any."""
     return next(iter(recent(connection, limit=1)), None)
 
 
@@ -238,21 +243,21 @@ def recent(connection: Connection, *, limit: int) -> list[TrainingRun]:
 
 
 def made(connection: Connection, model_version: str) -> TrainingRun | None:
-    """Return the run that made a model, None without one."""
+    """Return the run that made a model, None when there is none."""
     query = _runs().where(training_runs.c.model_version == model_version)
     row = connection.execute(query.order_by(training_runs.c.id.desc())).mappings().first()
     return None if row is None else _run(row)
 
 
 def report_of(connection: Connection, model_version: str) -> bytes | None:
-    """Return the report (HTML under gzip) of the run that made a model, None without one."""
+    """Return the report (HTML under gzip) of the run that made a model, None when there is none."""
     query = select(training_runs.c.report).where(training_runs.c.model_version == model_version)
     stored = connection.execute(query.order_by(training_runs.c.id.desc())).scalars().first()
     return None if stored is None else bytes(stored)
 
 
 def learned_label_id(connection: Connection) -> int:
-    """Return the newest entry of the labels' history that a finished run had read, 0 for none."""
+    """Return the id of the newest row of `label_history` that a finished run had read, or 0."""
     query = select(func.max(training_runs.c.last_label_id)).where(
         training_runs.c.state == RunState.DONE
     )
