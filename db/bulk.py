@@ -1,4 +1,4 @@
-"""Many values in one statement: arrays for PostgreSQL, look-ups of thousands of keys."""
+"""Many values in one statement: arrays for PostgreSQL, and look-ups of thousands of keys."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,17 +8,17 @@ from sqlalchemy.types import NullType, TypeEngine
 
 
 def array_literal(values: Sequence[Any]) -> str:
-    r"""Return plain values as PostgreSQL writes an array (its manual, 8.15.6).
+    r"""Return plain values as a PostgreSQL array literal (its manual, 8.15.6).
 
-    The driver can do this too, in Python and with two regular expressions a value: that was half
-    of what writing a row cost.
+    psycopg does this with two regular expressions per value, which took half of the time of writing
+    a row.
 
     Examples
     --------
     >>> array_literal(['a "b"', None, "NULL"])
     '{"a \\"b\\"",NULL,"NULL"}'
     """
-    # A column of a batch mostly says the same again; who is like another is written like it.
+    # Columns repeat few values within a batch, so format each distinct value once.
     distinct = set(values)
     if 2 * len(distinct) > len(values):
         return "{" + ",".join(map(_element, values)) + "}"
@@ -27,10 +27,10 @@ def array_literal(values: Sequence[Any]) -> str:
 
 
 def array(parameter: ColumnElement[Any], of: TypeEngine[Any]) -> ColumnElement[Any]:
-    """Return a parameter that holds an `array_literal` as an array of this type.
+    """Return a parameter with an `array_literal`, cast to an array of this type.
 
-    The parameter must have no type of its own (`NullType`). As a text it would be converted while
-    the statement runs, and in a scan once for every row of the table.
+    The parameter must have no type of its own (`NullType`). PostgreSQL would convert a text
+    parameter while the statement runs, and in a scan once for every row of the table.
     """
     return cast(parameter, ARRAY(of))
 
@@ -46,7 +46,7 @@ def _element(value: Any) -> str:
 
 
 def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> Any:
-    """Return ``column IN values``; one parameter on PostgreSQL, so that its text is always one."""
+    """Return ``column IN values``; on PostgreSQL as one parameter, so that the SQL never varies."""
     if connection.dialect.name == "postgresql":
         return column == any_(array(literal(array_literal(values), NullType()), column.type))
     return column.in_(values)
@@ -60,18 +60,18 @@ def rows_of(
 ) -> Sequence[Row[Any]]:
     """Return `columns` of the rows of one table whose `key` is one of `keys`.
 
-    What `one_of` asks, for a walk that asks it of millions: to hand SQLite a key at a time takes
-    SQLAlchemy longer than the look-up takes the database.
+    A faster query with `one_of` for millions of keys: on SQLite, SQLAlchemy's cost per parameter
+    exceeds the cost of the look-up.
 
-    - `columns`: of types that the drivers need not convert.
-    - `key`: of the same table.
-    - `keys`: not empty, and no more than one statement takes.
+    - `columns`: of one table, with types that need no conversion by SQLAlchemy.
+    - `key`: a column of the same table.
+    - `keys`: not empty, and not more than SQLite's limit of parameters.
     """
     if connection.dialect.name == "postgresql":
         return connection.execute(select(*columns).where(one_of(connection, key, keys))).all()
     names = ", ".join(column.name for column in columns)
-    # The last one again and again, up to a power of two: the driver keeps a hundred statements, and
-    # of every number of keys one would fill the memory.
+    # Repeat the last key up to a power of two. The driver caches a hundred statements, and one for
+    # each number of keys would take much memory.
     size = 1 << (len(keys) - 1).bit_length()
     padded = [*keys, *[keys[-1]] * (size - len(keys))]
     marks = ", ".join("?" * size)

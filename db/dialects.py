@@ -29,15 +29,15 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-#: Of SQLite's virtual machine, between two looks at the clock: some milliseconds.
+#: Instructions of SQLite's virtual machine between two checks of the clock: some milliseconds.
 _SQLITE_STEPS: Final = 100_000
 
 
 class now(FunctionElement[datetime]):  # noqa: N801  (a SQL function, spelled as one)
     """The database's clock, plus `seconds`.
 
-    clock_timestamp() and not now(): inside a transaction that waited for a lock, now() is the
-    moment it began, and a lease written with it would already be shorter than promised.
+    On PostgreSQL this is clock_timestamp() and not now(), which is the start of the transaction:
+    after a wait for a lock, a lease computed from now() would be too short.
     """
 
     type = DateTime(timezone=True)
@@ -57,12 +57,12 @@ def _now_postgres(element: now, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(now, "sqlite")
 def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
-    # The very text SQLAlchemy stores for a datetime, so that stored times compare as strings.
+    # The format in which SQLAlchemy stores a datetime, so that stored times compare as strings.
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
 
 
 class json_items(FunctionElement[Any]):  # noqa: N801  (a SQL function, spelled as one)
-    """The items of a JSON list from position `first`, until before `behind`, as such a list."""
+    """The items of a JSON list from position `first` up to, but not including, `behind`; a list."""
 
     type = JSON()
     inherit_cache = True
@@ -93,43 +93,43 @@ def _json_items_sqlite(element: json_items, compiler: SQLCompiler, **kw: Any) ->
 
 
 def clock(connection: Connection) -> datetime:
-    """Return the database's time, in UTC; SQLite's comes without saying so."""
+    """Return the database's time in UTC, as an aware datetime; SQLite's has no time zone."""
     moment: datetime = connection.execute(select(now())).scalar_one()
     return moment.replace(tzinfo=UTC)
 
 
 def seconds_since(past: datetime, moment: datetime) -> float:
-    """Return the seconds from one time of the database to its present.
+    """Return the seconds from one time of the database to its present, `moment`.
 
-    A time that lies ahead was written before the clock was set back. How long ago is not known;
-    the distance is told, and not zero, for whoever waits for an alarm.
+    A `past` in the future was written before the clock was set back. Its age is unknown; the
+    distance is returned instead of zero, so that alerts on the age still fire.
     """
     return abs((moment - past).total_seconds())
 
 
 def insert(connection: Connection, table: Table) -> PostgresInsert | SqliteInsert:
-    """Return the dialect's INSERT, which knows ON CONFLICT."""
+    """Return the dialect's INSERT, which supports ON CONFLICT."""
     if connection.dialect.name == "postgresql":
         return postgres_insert(table)
     return sqlite_insert(table)
 
 
 def skip_locked(query: Select[Any]) -> Select[Any]:
-    """Lock the chosen rows and pass over those another process holds.
+    """Lock the chosen rows, and skip rows that another process has locked.
 
-    Compiles to nothing on SQLite, where `begin` has already locked the whole database.
+    No effect on SQLite, where BEGIN IMMEDIATE has already locked the whole database.
     """
     return query.with_for_update(skip_locked=True)
 
 
 @contextmanager
 def limited(connection: Connection, seconds: float) -> Iterator[None]:
-    """Let no statement of the block take longer than this; on SQLite, not the block itself.
+    """Limit the time of each statement in the block; on SQLite, the limit is for the whole block.
 
-    Raises sqlalchemy.exc.OperationalError inside the block when one does.
+    Raises sqlalchemy.exc.OperationalError inside the block when a statement exceeds it.
     """
     if connection.dialect.name == "postgresql":
-        # LOCAL: until the transaction ends. It takes no parameters.
+        # LOCAL: until the transaction ends. SET accepts no bind parameters.
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(1000 * seconds)}")
         yield
         return
@@ -143,7 +143,7 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
 
 
 def unlimited(connection: Connection) -> None:
-    """Let the statements of a transaction take as long as they need; SQLite's always may."""
+    """Remove PostgreSQL's time limit on statements for this transaction; no effect on SQLite."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         driver: Any = connection.connection.dbapi_connection
@@ -152,9 +152,9 @@ def unlimited(connection: Connection) -> None:
 
 @contextmanager
 def without_waiting(connection: Connection) -> Iterator[None]:
-    """Do not wait for another writer of SQLite; that there is one ends the block without an error.
+    """Do not wait for another writer of SQLite: if there is one, leave the block without an error.
 
-    PostgreSQL locks rows: nothing to do there.
+    No effect on PostgreSQL, which locks rows.
     """
     if connection.dialect.name == "postgresql":
         yield
@@ -172,18 +172,19 @@ def without_waiting(connection: Connection) -> Iterator[None]:
 
 
 def first_rows_first(connection: Connection) -> None:
-    """Have the streams of this transaction planned for their first rows; SQLite's always are.
+    """Make PostgreSQL choose plans that return the first rows of a stream early, as SQLite does.
 
-    PostgreSQL expects that a tenth of a stream is read, and sorts a table for it.
+    By default PostgreSQL assumes that a tenth of a stream is read, and may sort the whole table.
+    The setting lasts until the transaction ends.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 0.001")
 
 
 def lock_table(connection: Connection, table: Table) -> None:
-    """Let no other transaction change a table until this one ends; reading goes on.
+    """Keep other transactions from changing a table until this one ends; they can still read it.
 
-    Nothing to do on SQLite, where `begin` has already locked the whole database.
+    No effect on SQLite, where BEGIN IMMEDIATE has already locked the whole database.
     """
     if connection.dialect.name == "postgresql":
         name = connection.dialect.identifier_preparer.format_table(table)

@@ -1,4 +1,4 @@
-"""One database engine per process, and its transactions."""
+"""Creation of the database engine, one per process, and its kinds of transactions."""
 
 import os
 import sqlite3
@@ -13,36 +13,36 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-#: A writer of ours holds SQLite for one batch, some 20 ms; a minute of waiting is a stuck process.
+#: A worker locks SQLite for one batch, some 20 ms; after a minute of waiting, a process is stuck.
 SQLITE_BUSY_SECONDS: Final = 60.0
 
 _SQLITE_CACHE_KIB: Final = 32 * 1024
 
 
 class Patience(NamedTuple):
-    """How long a session may run one statement, wait for a lock, and idle in a transaction."""
+    """Limits of a PostgreSQL session: one statement, waiting for a lock, idle in a transaction."""
 
     statement_seconds: int
     lock_seconds: int
     idle_seconds: int
 
 
-#: No statement of a command takes longer; a wait that does is for a lock that is never released.
-#: Whoever reads `cratesort results` may pause in mid-stream.
+#: For commands. Their statements take less; a longer wait is for a lock that is never released.
+#: The idle time lets the reader of `cratesort results` pause in mid-stream.
 COMMAND: Final = Patience(statement_seconds=60, lock_seconds=20, idle_seconds=120)
-#: A worker's and an intake's take milliseconds, and what hangs should be tried again within 30 s:
-#: 10 s, the margin of `db.postgres_connection`, a back-off of 5 s, a sweep every 10 s. When they
-#: give a connection up, the server has released its locks.
+#: For workers and intakes. Their statements take milliseconds, and one that hangs should be tried
+#: again within 30 s: 10 s, the margin of `db.postgres_connection`, a back-off of 5 s, and a sweep
+#: every 10 s. The server ends the statement and releases its locks before the client closes the
+#: connection.
 SERVICE: Final = Patience(statement_seconds=10, lock_seconds=8, idle_seconds=15)
 
-# Plans are made anew for each execution (0.1 ms): one that was made once, for the empty table of a
-# first ingest, reads all of it for each batch, and nothing tells it that there are two million rows
-# by now.
+# Statements are planned at each execution (0.1 ms). A plan from the first ingest, when the table
+# was empty, would scan the whole table for each batch, even when it has two million rows.
 _POSTGRES_OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c timezone=utc"
 
-#: What libpq reads of the environment beside the URL, and what it would then take from there
-#: (https://www.postgresql.org/docs/current/libpq-envars.html). Others fill in what a URL leaves
-#: open, as PGPASSWORD does, or are overridden by `_connect_args`.
+#: Variables of libpq that would override the URL, and with what
+#: (https://www.postgresql.org/docs/current/libpq-envars.html). The others only supply what the URL
+#: leaves out, as PGPASSWORD does, or are overridden by `_connect_args`.
 _REFUSED_VARIABLES: Final = {
     "PGHOSTADDR": "another address than the URL's",
     "PGSERVICE": "another server than the URL's",
@@ -51,12 +51,12 @@ _REFUSED_VARIABLES: Final = {
 }
 
 
-#: Those of each engine that are open.
+#: The open connections of each SQLite engine.
 _sqlite_connections: Final[WeakKeyDictionary[Engine, list[Any]]] = WeakKeyDictionary()
 
 
 class DatabaseUrlError(ValueError):
-    """A database URL that is not one, or names a database that is not supported."""
+    """A malformed database URL, or one of an unsupported database."""
 
 
 def parse_url(url: str) -> URL:
@@ -64,8 +64,8 @@ def parse_url(url: str) -> URL:
 
     - `url`: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
 
-    Raises DatabaseUrlError, which names what was expected and never repeats the URL: it may hold a
-    password.
+    Raises DatabaseUrlError: the message states what was expected, without the URL, which may
+    contain a password.
     """
     try:
         parsed = make_url(url)
@@ -77,7 +77,7 @@ def parse_url(url: str) -> URL:
     name = parsed.drivername.partition("+")[0]
     if name in ("postgresql", "postgres"):
         if "@" in f"{parsed.host}{parsed.database}":
-            # The rest of a password would be printed as the name of a host.
+            # A part of the password would be taken for the host, and printed.
             raise DatabaseUrlError(
                 "expected postgresql://user:password@host/name with one @: write @ / # ? % in a "
                 "password as %40 %2F %23 %3F %25"
@@ -94,15 +94,15 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: str) -> str:
-    """Return a database URL as it may be shown: without its password, and without its options.
+    """Return a database URL for display: without its password, and without its options.
 
-    libpq takes a password among the options too.
+    libpq accepts a password among the options, too.
     """
     return parse_url(url).set(query={}).render_as_string(hide_password=True)
 
 
 def connected_to(connection: Connection) -> str:
-    """Return where a connection leads, as `shown` does: libpq fills in what a URL leaves open."""
+    """Return the URL of a connection for display, with what libpq supplied for missing parts."""
     url = connection.engine.url
     if connection.dialect.name == "postgresql":
         info: Any = connection.connection.driver_connection.info  # type: ignore[union-attr]
@@ -111,20 +111,20 @@ def connected_to(connection: Connection) -> str:
 
 
 def is_missing(url: str) -> bool:
-    """Whether a URL names an SQLite file that is not there; to look must not be to make."""
+    """Whether a URL names an SQLite file that does not exist; the check does not create it."""
     parsed = parse_url(url)
     return parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists()
 
 
 def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
-    """Return a new engine; nothing is connected yet.
+    """Return a new engine, not yet connected.
 
-    Made once a process and *after* a fork: two processes must not share a connection.
+    Call this once per process and *after* a fork: two processes must not share a connection.
 
     - `url`: as for `parse_url`. The folder of an SQLite file is created.
-    - `patience`: of PostgreSQL and with it; `COMMAND` or `SERVICE`.
+    - `patience`: time limits on PostgreSQL, `COMMAND` or `SERVICE`; not used for SQLite.
 
-    Raises DatabaseUrlError as `parse_url` does.
+    Raises DatabaseUrlError as `parse_url` does, and for a variable that would override the URL.
     """
     parsed = parse_url(url)
     dialect = parsed.get_backend_name()
@@ -136,9 +136,9 @@ def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
         engine = sqlalchemy.create_engine(
             parsed,
             connect_args=_connect_args(parsed, patience),
-            # A connection that died while idle is replaced, not handed to a batch.
+            # A connection that died while idle is replaced before it is used.
             pool_pre_ping=dialect == "postgresql",
-            # Errors must not print the rows they were about, nor a URL.
+            # Error messages must not contain rows or URLs.
             hide_parameters=True,
         )
     except NoSuchModuleError as error:  # pragma: no cover - both drivers are dependencies
@@ -152,7 +152,7 @@ def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that only reads; on SQLite it never waits for a writer."""
+    """Open a read-only transaction; on SQLite it never waits for a writer."""
     with engine.connect() as connection:
         connection = connection.execution_options(readonly=True)
         with connection.begin():
@@ -160,10 +160,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def let_go(engine: Engine) -> None:
-    """Roll back what this process was doing when it was interrupted, and begin with another pool.
+    """Roll back open SQLite transactions after an interrupt, and replace the connection pool.
 
     KeyboardInterrupt may be raised anywhere in SQLAlchemy: between a BEGIN and the block that ends
-    it, or while a lock of the pool is held. The process would then wait for itself.
+    it, or while a lock of the pool is held. Without this the process could deadlock with itself.
     """
     for connection in _sqlite_connections.get(engine, ()):
         with suppress(sqlite3.Error):
@@ -178,9 +178,10 @@ def _refuse_variables() -> None:
 
 
 def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:
-    """Return what the driver is given when it connects; it counts more than the URL's own."""
+    """Return the arguments of the driver's connect function; they override those of the URL."""
     if url.get_backend_name() == "postgresql":
-        # A search_path of the URL decides where the tables lie. The last of an option counts.
+        # Keep the URL's options: its search_path decides where the tables are. Options that come
+        # later override them.
         given = " ".join(url.normalized_query.get("options", ()))
         return {
             "connect_timeout": 5,
@@ -188,39 +189,40 @@ def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:
             f"-c statement_timeout={patience.statement_seconds}s "
             f"-c lock_timeout={patience.lock_seconds}s "
             f"-c idle_in_transaction_session_timeout={patience.idle_seconds}s",
-            # Packets that are lost are noticed in about 20 s: by the first three while nothing was
-            # sent (by default two hours), by the last while something is unacknowledged (16 min).
+            # Lost packets are detected within about 20 s: by keepalives while the connection is
+            # idle (default: two hours), by tcp_user_timeout while sent data is unacknowledged
+            # (default: 16 min).
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
             "application_name": "cratesort",
-            # Whatever the database's own encoding is: else not even that could be read.
+            # Set for databases of any encoding: otherwise even reading their encoding may fail.
             "client_encoding": "utf8",
         }
     return {"timeout": SQLITE_BUSY_SECONDS}
 
 
 def _prepare_postgres(engine: Engine, patience: Patience) -> None:
-    """Have new connections of `engine` notice a server that falls silent."""
+    """Make new connections of `engine` detect an unresponsive server."""
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
-        # Here: SQLite needs no driver of PostgreSQL.
+        # Imported here, so that SQLite users do not load PostgreSQL's driver.
         from db.postgres_connection import BoundedConnection
 
         return BoundedConnection.open(patience.statement_seconds, *args, **parameters)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Attach what each new connection and transaction of `engine` needs."""
+    """Configure the new connections and transactions of `engine`, and track the open ones."""
     connections: list[Any] = []
     _sqlite_connections[engine] = connections
 
     @event.listens_for(engine, "close")
     def _on_close(connection: Any, _record: Any) -> None:
-        # SQLite keeps a closed connection, and its lock, as long as one of its cursors has rows
-        # left. The traceback of an interrupt holds such a cursor.
+        # SQLite keeps a closed connection, and its lock, while one of its cursors has unread rows.
+        # The traceback of an interrupt refers to such a cursor.
         with suppress(sqlite3.Error):
             connection.rollback()
         connections.remove(connection)
@@ -231,18 +233,18 @@ def _prepare_sqlite(engine: Engine) -> None:
         # The driver must not open transactions of its own: `begin` below decides their kind.
         connection.isolation_level = None
         cursor = connection.cursor()
-        # WAL: readers (status, results) never wait for the writer. NORMAL: a power cut may cost
-        # the last transactions, whose files are then simply classified again; never consistency.
+        # WAL: readers (status, results) never wait for the writer. NORMAL: a power cut may lose the
+        # last transactions, and their files are classified again; the database stays consistent.
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        # The default of 2 MB holds no index of a large table, in which keys come in no order.
+        # The default of 2 MB is smaller than an index of a large table, and keys are random.
         cursor.execute(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        # A transaction that starts as a reader and then writes can fail at once, busy timeout or
-        # not, when another wrote in between (SQLITE_BUSY_SNAPSHOT).
+        # A transaction that starts by reading and then writes fails at once, despite the busy
+        # timeout, if another one wrote in between (SQLITE_BUSY_SNAPSHOT).
         readonly = connection.get_execution_options().get("readonly", False)
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")

@@ -1,7 +1,7 @@
-"""Bringing a database to this version's tables.
+"""Create and migrate a database's tables.
 
-SQLite is created on first use (one person, one file); PostgreSQL is migrated on purpose, by
-``cratesort db upgrade``, because several hosts share it and one of them should decide when.
+SQLite databases are created and migrated on use: there is one user and one file. PostgreSQL is
+shared by several hosts, so the operator decides when to run ``cratesort db upgrade``.
 """
 
 from pathlib import Path
@@ -15,11 +15,11 @@ from db.engine import create_engine, reading
 from db.prerequisites import require_suitable
 from db.tables import compatibility
 
-#: The newest script in `db.migrations.versions`; a test holds the two together. Written here so
-#: that a command on an up-to-date database does not load Alembic.
+#: The newest script in `db.migrations.versions`; a test checks that. Repeated here so that commands
+#: on an up-to-date database need not load Alembic.
 HEAD: Final = "0011"
 
-#: Serialises two upgrades at once on PostgreSQL; the number is arbitrary and only ours.
+#: Lock that serialises concurrent upgrades on PostgreSQL. The number is arbitrary.
 _ADVISORY_LOCK: Final = 0x637261746573
 
 
@@ -28,7 +28,7 @@ class SchemaError(CratesortError):
 
 
 def current(engine: Engine) -> str | None:
-    """Return the revision of a database, None when it has no tables of ours."""
+    """Return the revision of a database, None when it has no tables of cratesort."""
     with reading(engine) as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -38,10 +38,10 @@ def current(engine: Engine) -> str | None:
 
 
 def _suits(engine: Engine, revision: str | None) -> bool:
-    """Whether a database that is newer than this code may be used by it all the same.
+    """Whether this code can use a database of `revision`: `HEAD`, or a newer compatible one.
 
-    During an upgrade of a fleet the tables change first and the workers one after the other; one
-    that starts anew meanwhile must find work.
+    During an upgrade of a fleet the tables change first. Workers of the old version must still be
+    able to start until they are upgraded, too.
     """
     if revision is None or revision <= HEAD:
         return revision == HEAD
@@ -53,13 +53,13 @@ def _suits(engine: Engine, revision: str | None) -> bool:
 
 
 def upgrade(url: str) -> str | None:
-    """Bring the database at `url` to `HEAD`; one that is newer and suits stays as it is.
+    """Migrate the database at `url` to `HEAD`; a newer compatible one is not changed.
 
     - `url`: as for `db.engine.create_engine`.
 
     Returns the revision it had before.
 
-    Raises SchemaError: the database is newer than this version of cratesort, and does not suit it.
+    Raises SchemaError: the database is newer than this version of cratesort, and incompatible.
     Raises UnsuitableDatabaseError: it cannot hold what cratesort writes.
     Raises sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
@@ -71,7 +71,7 @@ def upgrade(url: str) -> str | None:
 
 
 def upgrade_engine(engine: Engine) -> str | None:
-    """Bring an engine's database to `HEAD`; as `upgrade`."""
+    """Migrate an engine's database to `HEAD`; returns and raises the same as `upgrade`."""
     require_suitable(engine)
     before = current(engine)
     if _suits(engine, before):
@@ -88,7 +88,7 @@ def upgrade_engine(engine: Engine) -> str | None:
     with engine.connect() as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-            # An index of a large table takes longer than any other statement of ours may.
+            # Creating an index of a large table may take longer than the limit for statements.
             unlimited(connection)
         config.attributes["connection"] = connection
         try:
@@ -99,10 +99,10 @@ def upgrade_engine(engine: Engine) -> str | None:
 
 
 def require_current(engine: Engine) -> None:
-    """Check that the tables are this version's, or newer and fit for it; create them on SQLite.
+    """Check that this code can use the tables; on SQLite, create or migrate them first.
 
-    Raises SchemaError, which names the one command that helps, and UnsuitableDatabaseError as
-    `upgrade` does.
+    Raises SchemaError, which names the command to run, and UnsuitableDatabaseError as `upgrade`
+    does.
     """
     require_suitable(engine)
     before = current(engine)

@@ -1,8 +1,8 @@
-"""A connection to PostgreSQL that is given up when it falls silent.
+"""A connection to PostgreSQL that is closed when the server becomes unresponsive.
 
-An open connection may answer nothing for ever: its server is frozen, or a firewall between the two
-forgot it. Options of TCP notice lost packets only, and PostgreSQL's own limits end a statement in
-the server, whose error never arrives. So the client counts, too.
+An open connection may never answer: the server is frozen, or a firewall dropped its state. TCP
+options only detect lost packets, and the error of PostgreSQL's own time limits never arrives. So
+the client has a time limit, too.
 """
 
 import math
@@ -13,38 +13,38 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 
-#: PostgreSQL ends a statement at its limit and reports that; with this much more to arrive.
+#: Added to PostgreSQL's limit for a statement, so that its error has time to arrive.
 _MARGIN_SECONDS: Final = 5.0
 
 T = TypeVar("T")
 
 
 class SilentConnectionError(psycopg.OperationalError):
-    """Nothing came from the server for longer than any statement may take."""
+    """The server sent nothing for longer than any statement may take."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Closes itself, and raises SilentConnectionError, where psycopg would go on waiting.
+    """A connection that closes itself and raises SilentConnectionError instead of waiting forever.
 
-    - `silence_seconds`: how long nothing may arrive while an answer is due; an answer that arrives
-      slowly is waited for.
+    - `silence_seconds`: the longest time without any data while an answer is due. Each arrival of
+      data restarts the time, so a slow answer is not cut off.
     """
 
     silence_seconds = math.inf
 
     @classmethod
     def open(cls, statement_seconds: float, *args: Any, **parameters: Any) -> "BoundedConnection":
-        """Connect as psycopg does to a server that ends a statement after `statement_seconds`."""
+        """Connect to a server that ends a statement after `statement_seconds`; see `connect`."""
         connection = cls.connect(*args, **parameters)
         connection.silence_seconds = statement_seconds + _MARGIN_SECONDS
         return connection
 
     def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
-        """Wait as psycopg does: each of its methods that needs the server comes through here."""
+        """Wait for the server; every psycopg method that needs the server calls this one."""
         return super().wait(self._bounded(gen), *args, **kwargs)
 
     def _bounded(self, gen: PQGen[T]) -> Generator[Any, Any, T]:
-        # psycopg resumes a generator when its socket is ready, and ten times a second with 0.
+        # psycopg resumes a generator when its socket is ready; else ten times a second, with 0.
         heard = time.monotonic()
         try:
             wanted = next(gen)

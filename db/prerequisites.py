@@ -1,4 +1,4 @@
-"""What a database must be before it is used: its version, its encoding, its connections."""
+"""Requirements on a database: its version, its encoding and its number of connections."""
 
 import os
 import sqlite3
@@ -10,12 +10,12 @@ from sqlalchemy import Engine, text
 from classifier.errors import CratesortError
 from db.engine import reading
 
-#: The first PostgreSQL with a setting that every connection sets (`plan_cache_mode`).
+#: The first PostgreSQL with `plan_cache_mode`, which every connection sets.
 OLDEST_POSTGRES: Final = 12
 #: The first SQLite with RETURNING.
 OLDEST_SQLITE: Final = (3, 35, 0)
 
-# Least passes over NULL: a role or a database without a limit of its own has -1.
+# -1 means no limit for a role or a database; least() ignores NULL.
 _POSTGRES_FACTS: Final = """
 SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int / 10000 AS major,
@@ -38,12 +38,11 @@ class UnsuitableDatabaseError(CratesortError):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """What a database says of itself.
+    """Version and settings of a database.
 
-    - `is_current`: whether its software is new enough.
-    - `oldest`: the oldest version that is.
-    - `read_only`: whether it takes no changes now: a standby, or set so.
-    - `connections`: how many a user may have; None without a limit.
+    - `is_current`: whether its version is at least `oldest`, the oldest supported one.
+    - `read_only`: whether it refuses writes: a standby, a read-only setting, or file permissions.
+    - `connections`: the most that this user may open; None without a limit.
     """
 
     software: str
@@ -55,7 +54,7 @@ class DatabaseFacts:
 
 
 def facts_of(engine: Engine) -> DatabaseFacts:
-    """Return what a database says of itself, by one query."""
+    """Return version and settings of a database, read with one query."""
     if engine.dialect.name == "sqlite":
         with reading(engine) as connection:
             encoding = connection.execute(text("PRAGMA encoding")).scalar_one()
@@ -99,7 +98,7 @@ def require_suitable(engine: Engine) -> None:
 
 
 def require_connections(engine: Engine, needed: int, by: str) -> None:
-    """Raise UnsuitableDatabaseError unless a user may have this many connections.
+    """Raise UnsuitableDatabaseError unless this user may open `needed` connections.
 
     - `by`: what needs them, for the message.
     """

@@ -1,6 +1,6 @@
-"""Temporary tables for what is too much for memory: millions of rows at a bounded cost.
+"""Temporary tables for millions of rows, with bounded memory.
 
-They are SQLite's own, in a file without a name, and have nothing to do with the database.
+Each is an SQLite table in an unnamed temporary file, separate from the product's database.
 """
 
 import sqlite3
@@ -16,21 +16,21 @@ class ScratchSpaceError(CratesortError):
 
 @contextmanager
 def scratch_table(columns: str, *, cache_kib: int) -> Iterator[sqlite3.Connection]:
-    """Make a table called ``scratch``; it is gone with the block, or with the process.
+    """Create a table called ``scratch``; it is removed when the block or the process ends.
 
     - `columns`: as in CREATE TABLE; one is the primary key.
-    - `cache_kib`: what SQLite may keep in memory; the rest is in its file.
+    - `cache_kib`: how much SQLite may keep in memory; the rest is in its file.
 
     Raises ScratchSpaceError: the file system of temporary files is full.
     """
-    connection = sqlite3.connect("", isolation_level=None)  # SQLite's name for a nameless file
+    connection = sqlite3.connect("", isolation_level=None)  # "": an unnamed temporary file
     try:
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA journal_mode = OFF")  # nothing is ever rolled back
         connection.execute("BEGIN")
         connection.execute(f"CREATE TABLE scratch ({columns}) WITHOUT ROWID")
         yield connection
-    except sqlite3.Error as error:  # the database's own come as SQLAlchemy's
+    except sqlite3.Error as error:  # only scratch's: the database's errors are SQLAlchemy's
         raise ScratchSpaceError(
             f"no room for a temporary table ({error}); TMPDIR may name a folder that has some"
         ) from error

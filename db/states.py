@@ -1,11 +1,11 @@
-"""The words that columns of the tables hold."""
+"""Enumerated values stored in columns of the tables."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class BatchState(StrEnum):
-    """Where a batch of the ledger stands.
+    """The state of a batch in the ledger.
 
     ``pending``: written, no message yet. ``queued``: a message was (or is about to be) sent.
     ``running``: claimed under a lease. ``done``: every one of its sounds has a row.
@@ -20,9 +20,9 @@ class BatchState(StrEnum):
 class LabelSource(StrEnum):
     """Where a label comes from.
 
-    ``human``: a person listened or looked. ``vendor``: the maker of the sound says so. ``import``:
-    another catalogue, or nobody remembers. ``copy``: given to a copy of the sound
-    (`db.results.copies`); nobody said it of this file.
+    ``human``: a user listened or looked. ``vendor``: stated by the maker of the sound.
+    ``import``: from another catalogue, or of unknown origin. ``copy``: inherited from the sound
+    that this file is a copy of (`db.results.copies`).
     """
 
     HUMAN = "human"
@@ -31,19 +31,19 @@ class LabelSource(StrEnum):
     COPY = "copy"
 
 
-#: What may be said of a label that somebody gives.
+#: The sources that may be stated when a label is given.
 GIVEN_SOURCES: Final = (LabelSource.HUMAN, LabelSource.VENDOR, LabelSource.IMPORT)
 
 
 class SoundStatus(StrEnum):
-    """How a sound's latest visit ended."""
+    """How the latest attempt to classify a sound ended."""
 
     CLASSIFIED = "classified"
     FAILED = "failed"
 
 
 class RunState(StrEnum):
-    """Where a training run stands; ``running`` under a lease."""
+    """The state of a training run; ``running`` under a lease."""
 
     RUNNING = "running"
     DONE = "done"
@@ -58,10 +58,10 @@ class RunTrigger(StrEnum):
 
 
 class RunVerdict(StrEnum):
-    """What became of a training run's model.
+    """What was decided about a training run's model.
 
-    ``promoted``: it serves. ``kept``: the champion was not beaten. ``stored``: it waits for a
-    person to decide.
+    ``promoted``: it is in use. ``kept``: it did not beat the champion, which stays in use.
+    ``stored``: the operator decides whether to promote it.
     """
 
     PROMOTED = "promoted"

@@ -1,9 +1,9 @@
-"""The tables of DESIGN's data model, as SQLAlchemy Core.
+"""The database's tables, as SQLAlchemy Core.
 
-Core and not ORM: batches are written by the thousand rows, and an object a row would cost more than
-the classification.
+Core and not the ORM, because rows are written by the thousand, and one object per row would cost
+more than the classification.
 
-Times are always the database's clock (`db.dialects.now`): workers' clocks disagree.
+Times are always the database's clock (`db.dialects.now`), because the clocks of workers differ.
 """
 
 from typing import Final
@@ -37,12 +37,13 @@ metadata: Final = MetaData(
     }
 )
 
-#: SQLite makes a rowid alias only of INTEGER PRIMARY KEY.
+#: On SQLite, only INTEGER PRIMARY KEY is an alias of the rowid.
 _ID: Final = BigInteger().with_variant(Integer(), "sqlite")
 _TIME: Final = DateTime(timezone=True)
 
-# One row: the oldest revision whose code may still work with these tables. A script that only adds
-# leaves it; one that takes something away, or changes what a column means, writes its own revision.
+# One row: the oldest revision whose code can still use these tables. A migration that only adds
+# something keeps it; one that removes something, or changes the meaning of a column, writes its own
+# revision here.
 compatibility: Final = Table(
     "compatibility",
     metadata,
@@ -59,11 +60,11 @@ ingests: Final = Table(
     Column("skipped_unchanged", BigInteger, nullable=False, server_default="0"),
     Column("enqueued", BigInteger, nullable=False, server_default="0"),
     Column("started_at", _TIME, nullable=False),
-    # Set when the producer has written its last batch; NULL means it is walking, or died walking.
+    # When the producer wrote its last batch; NULL: it is still running, or was interrupted.
     Column("submitted_at", _TIME),
 )
 
-#: Batches that need a message, in the words of their index.
+#: SQL condition of batches that need a message, exactly as in their indexes.
 PENDING: Final = text("state = 'pending'")
 
 batches: Final = Table(
@@ -72,26 +73,26 @@ batches: Final = Table(
     Column("id", _ID, primary_key=True),
     Column("ingest_id", _ID, ForeignKey("ingests.id"), nullable=False),
     Column("root", String(64), nullable=False),
-    # Three parallel lists, one entry a sound. JSON and not rows: a batch is claimed, returned and
-    # closed as a whole, and a row a path would double what an ingest writes.
+    # Three parallel lists with one entry per sound. JSON and not rows: a batch is claimed, returned
+    # and closed as a whole, and one row per path would double what an ingest writes.
     Column("paths", JSON, nullable=False),
     Column("packs", JSON, nullable=False),
     Column("vendors", JSON, nullable=False),
     Column("sound_count", Integer, nullable=False),
-    # Whether the producer saw any of its files. If it did and all are missing, a mount is away.
+    # Whether the producer saw any of its files. If it did and all are gone, a mount is missing.
     Column("seen", Boolean, nullable=False, server_default=true()),
     Column("state", String(8), nullable=False),
-    # Times a claim ended without a result and without an excuse (a dead worker, our own fault).
+    # How many claims ended in a crash, a time-out or a bug.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # Times in a row that the world was in the way, and until when it is given to recover.
+    # How many transient errors came in a row, and when to try again after the latest.
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("due_at", _TIME),
-    # Why it last came back to the queue, in words for a person; NULL: it never did.
+    # Why it was last returned to the queue, for users; NULL: it never was.
     Column("reason", Text),
-    # One sound that is thought to end its readers. It is tried alone, where there are no workers in
-    # a process of its own.
+    # Whether it is a single sound that is suspected of crashing workers. Without a broker, such a
+    # batch is tried in a separate process.
     Column("suspect", Boolean, nullable=False, server_default=false()),
-    # Somebody waits for it: announced before all others, in a queue of its own.
+    # Whether a user waits for it. Such batches are sent before all others, to their own queue.
     Column("interactive", Boolean, nullable=False, server_default=false()),
     Column("token", String(32)),
     Column("worker", String(255)),
@@ -102,7 +103,7 @@ batches: Final = Table(
     Column("finished_at", _TIME),
     Column("classified", Integer),
     Column("failed", Integer),
-    # Finished batches outnumber the others a thousand to one and no dispatcher asks for them.
+    # Without done batches, which are by far the most and which no dispatcher reads.
     Index(
         "ix_batches_open",
         "state",
@@ -110,7 +111,7 @@ batches: Final = Table(
         postgresql_where=text("state <> 'done'"),
         sqlite_where=text("state <> 'done'"),
     ),
-    # Asked for at every dispatch, root by root.
+    # Read at every dispatch, root by root.
     Index(
         "ix_batches_pending_root",
         "root",
@@ -118,28 +119,29 @@ batches: Final = Table(
         postgresql_where=PENDING,
         sqlite_where=PENDING,
     ),
-    # Asked for at every dispatch, and nearly always empty.
+    # Read at every dispatch, and nearly always empty.
     Index(
         "ix_batches_interactive",
         "id",
         postgresql_where=text("interactive AND state = 'pending'"),
         sqlite_where=text("interactive AND state = 'pending'"),
     ),
-    # How far an ingest is. Without it SQLite reads all lists of paths for what stands behind them.
+    # For the progress of an ingest. Without it SQLite would read all lists of paths to reach the
+    # columns stored after them.
     Index("ix_batches_progress", "ingest_id", "state", "classified", "failed"),
     Index("ix_batches_finished_at", "finished_at"),
-    # For "nothing was claimed for N seconds".
+    # For the alert "nothing was claimed for N seconds".
     Index("ix_batches_started_at", "started_at"),
-    # All that metrics ask of batches, so that nobody reads 10,000 lists of paths to count them.
+    # All columns that metrics need, so that counting does not read 10,000 lists of paths.
     Index("ix_batches_counted", "state", "created_at", "sound_count", "classified", "failed"),
 )
 
-#: Upper bounds of the histogram of confidence in `batch_measures`, in percent.
+#: Upper bounds of the confidence histogram in `batch_measures`, in percent.
 CONFIDENCE_PERCENT: Final = (30, 40, 50, 60, 70, 80, 90, 100)
 
-# What a batch that was classified cost, and how sure the model was. A table of its own, because all
-# of it is summed for each scrape of the metrics, and rows of `batches` are wide. No row: nobody
-# measured, as with a batch from before this table, or one that a version from before it finished.
+# How long a finished batch took, and how confident the model was. A table of its own, because each
+# scrape of the metrics sums all rows, and rows of `batches` are wide. Batches that were finished by
+# a version without this table have no row.
 batch_measures: Final = Table(
     "batch_measures",
     metadata,
@@ -149,28 +151,28 @@ batch_measures: Final = Table(
     Column("headers_seconds", Float, nullable=False),
     Column("folders_seconds", Float, nullable=False),
     Column("model_seconds", Float, nullable=False),
-    # Until the rows were handed over: what the commit takes is not known before it.
+    # Without the commit, because this row is written before the commit.
     Column("database_seconds", Float, nullable=False),
-    # Of the names of its sounds, as far as the model reads them.
+    # Tokens in the names of its sounds, as far as the model reads them.
     Column("tokens", Integer, nullable=False),
     Column("unknown_tokens", Integer, nullable=False),
-    # Sounds the model was too unsure about.
+    # Number of sounds that need a review, because the model was unsure.
     Column("unsure", Integer, nullable=False),
     Column("confidence_sum", Float, nullable=False),
-    # Sounds whose confidence is at most this, and more than the bound before.
+    # Number of sounds whose confidence is at most this bound, and above the previous one.
     *(Column(f"confidence_{percent}", Integer, nullable=False) for percent in CONFIDENCE_PERCENT),
 )
 
-#: That a file is still there. What was known of one that is gone is kept, out of lists and counts.
-#: Like those below in words and without parameters: a query that says the same is answered by an
-#: index of such rows.
+#: SQL condition: the file is still present. Rows of files that are gone are kept, but not listed
+#: or counted. This and the conditions below are text without parameters, so that a query with the
+#: same text can use the partial index with this condition.
 PRESENT: Final = "gone_at IS NULL"
 
-#: That the latest visit of a file that is there failed.
+#: SQL condition: the file is present, and its latest classification failed.
 FAILED: Final = f"status = 'failed' AND {PRESENT}"
 
-#: That a person should look at a sound: the model was unsure when it classified it, and it has no
-#: label. A row of a version that did not say so is unsure below a half.
+#: SQL condition: a user should review the sound, because the model was unsure and it has no label.
+#: Rows of versions without `needs_review` count as unsure when the confidence is below 0.5.
 NEEDS_REVIEW: Final = (
     "status = 'classified' AND label IS NULL AND coalesce(needs_review, confidence < 0.5)"
     f" AND {PRESENT}"
@@ -181,8 +183,8 @@ sounds: Final = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     # BLAKE2b-128 of root and path (`db.results.sounds.sound_key`). A unique index on the path
-    # itself would fail on PostgreSQL for paths over 2,704 bytes, and is four times as large for
-    # ordinary ones.
+    # itself would fail on PostgreSQL for paths over 2,704 bytes, and would be four times as large
+    # for ordinary ones.
     Column("key", LargeBinary(16), nullable=False, unique=True),
     Column("root", String(64), nullable=False),
     Column("path", Text, nullable=False),
@@ -205,16 +207,16 @@ sounds: Final = Table(
     Column("probabilities", LargeBinary(48)),
     Column("model_version", String(64)),
     Column("classified_at", _TIME, nullable=False),
-    # The label in force; `label_history` has those before it.
+    # The current label; `label_history` also has the earlier ones.
     Column("label", String(32)),
     Column("label_source", String(32)),
     Column("labelled_by", Text),
     Column("labelled_at", _TIME),
-    # Whether models are measured on this sound instead of learning from it. Decided when training
-    # first reads its label, from its vendor's and pack's names; kept here, because names may
-    # change, and a sound that a model was measured on must not be learned by a later one.
+    # Whether models are measured on this sound instead of trained on it. Decided when training
+    # first reads its label, from the names of its vendor and pack. Stored, because names may
+    # change, and no later model may be trained on a sound that models are measured on.
     Column("held_out", Boolean),
-    # By-products (`classifier.names.attributes`), each with where it was found.
+    # By-products (`classifier.names.attributes`), each with the place where it was found.
     Column("tempo_bpm", Float),
     Column("tempo_source", String(16)),
     Column("musical_key", String(16)),
@@ -223,14 +225,14 @@ sounds: Final = Table(
     Column("playback_source", String(16)),
     Column("instrument", String(32)),
     Column("instrument_source", String(16)),
-    # What the category rests on.
+    # What the category is based on.
     Column("evidence", String(16)),
-    # Whether the model was too unsure when it said so; null in rows that are older than this.
+    # Whether the model was unsure about the category; NULL in rows older than this column.
     Column("needs_review", Boolean),
-    # When a walk of its folder first missed the file; NULL: it is there.
+    # When a walk of its folder first did not find the file; NULL: it is present.
     Column("gone_at", _TIME),
-    # Few have failed. The columns behind the first two are those of the condition: SQLite counts
-    # without a look at the rows only where an index has all that is asked about.
+    # Few sounds have failed. The index also has all columns of its condition: SQLite counts without
+    # reading the rows only if the index has every column of the query.
     Index(
         "ix_sounds_failed_present",
         "status",
@@ -239,8 +241,9 @@ sounds: Final = Table(
         postgresql_where=text(FAILED),
         sqlite_where=text(FAILED),
     ),
-    # The histogram, and the sounds of a category: by this where they have no label, else by the
-    # next. One index with the label first would also be taken for the order of review.
+    # For counts by category and the sounds of a category: this index for sounds without a label,
+    # the next for the others. With a single index on the label first, the database would choose it
+    # for the order of review, too.
     Index(
         "ix_sounds_model_category",
         "category",
@@ -258,7 +261,7 @@ sounds: Final = Table(
         postgresql_where=text("label IS NOT NULL"),
         sqlite_where=text("label IS NOT NULL"),
     ),
-    # By these a file that moved is known again.
+    # Size and time identify a file that was moved.
     Index(
         "ix_sounds_gone",
         "file_size_bytes",
@@ -268,7 +271,7 @@ sounds: Final = Table(
         sqlite_where=text("gone_at IS NOT NULL"),
     ),
     Index("ix_sounds_confidence", "confidence"),
-    # The order of review, and its length.
+    # For the sounds that need a review, in their order, and for their number.
     Index(
         "ix_sounds_review_present",
         "confidence",
@@ -288,8 +291,8 @@ sounds: Final = Table(
     ),
 )
 
-# Every label that was ever given; rows are only added, and follow a file that moves. It names
-# sounds by root and path, so that it outlives rows of `sounds`.
+# Every label that was ever given. Rows are only added; their paths are updated when a file moves.
+# They identify sounds by root and path, so that they stay when rows of `sounds` are removed.
 label_history: Final = Table(
     "label_history",
     metadata,
@@ -301,7 +304,7 @@ label_history: Final = Table(
     Column("source", String(32), nullable=False),
     Column("labelled_by", Text, nullable=False),
     Column("labelled_at", _TIME, nullable=False),
-    # A result looks here for labels that were given before their sound had a row.
+    # For labels that were given before their sound had a row; each new result looks for them.
     Index("ix_label_history_key", "key"),
 )
 
@@ -314,7 +317,7 @@ models: Final = Table(
     Column("metrics", JSON, nullable=False),
     Column("champion", Boolean, nullable=False),
     Column("created_at", _TIME, nullable=False),
-    # At most one champion, whoever promotes and however often at once.
+    # At most one champion, even with concurrent promotions.
     Index(
         "uq_models_champion",
         "champion",
@@ -328,32 +331,33 @@ training_runs: Final = Table(
     "training_runs",
     metadata,
     Column("id", _ID, primary_key=True),
-    # The schedule's moment; unique, so that two beats start one run. NULL: started by hand.
+    # The scheduled time; unique, so that two schedulers start one run. NULL: started by hand.
     Column("slot", String(64), unique=True),
     Column("trigger", String(8), nullable=False),
     Column("state", String(8), nullable=False),
-    # Kept when the run is over: who lost the answer to a commit can ask whether it came through.
+    # Kept when the run has ended: a process that lost the connection during its commit can check
+    # whether the commit succeeded.
     Column("token", String(32), nullable=False),
     Column("holder", String(255), nullable=False),
-    # For a person: what is being computed, and how far it is.
+    # What is being computed and its progress, for users.
     Column("stage", Text),
     Column("lease_expires_at", _TIME, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("libraries", JSON, nullable=False),
-    # What served when the run began; NULL: the starter.
+    # The model in use when the run began; NULL: the starter.
     Column("champion", String(64)),
     Column("sizes", JSON),
     Column("metrics", JSON),
     Column("verdict", String(16)),
     Column("reason", Text),
     Column("model_version", String(64)),
-    # HTML under gzip.
+    # HTML, compressed with gzip.
     Column("report", LargeBinary),
-    # The newest entry of the labels' history the run had read.
+    # The newest row of `label_history` that the run had read.
     Column("last_label_id", _ID),
     Column("started_at", _TIME, nullable=False),
     Column("finished_at", _TIME),
-    # At most one at once, whoever starts it and wherever.
+    # At most one running at a time, on all hosts.
     Index(
         "uq_training_runs_running",
         "state",
@@ -367,12 +371,13 @@ promotions: Final = Table(
     "promotions",
     metadata,
     Column("id", _ID, primary_key=True),
-    # NULL: the starter. No foreign keys to `models`: history outlives a model that was removed.
+    # NULL: the starter. No foreign keys to `models`, so that the history stays when a model is
+    # removed.
     Column("version", String(64)),
     Column("previous", String(64)),
     Column("reason", Text, nullable=False),
     Column("by", Text, nullable=False),
-    # The promotion this one took back; NULL: it is no rollback.
+    # The promotion that this one rolled back; NULL: it is not a rollback.
     Column("undoes", _ID, ForeignKey("promotions.id"), unique=True),
     Column("promoted_at", _TIME, nullable=False),
 )

@@ -1,7 +1,7 @@
-"""Copying all that is remembered from one database to another, SQLite or PostgreSQL.
+"""Copy all rows from one database to another, SQLite or PostgreSQL.
 
-Everything goes over, ids included, in one transaction, into a database that holds nothing yet. What
-a worker had in hand waits anew: its lease means nothing elsewhere.
+All rows are copied, with their ids, in one transaction, into an empty database. Queued and running
+batches become pending again, because their leases are not valid in the copy.
 """
 
 import posixpath
@@ -32,13 +32,13 @@ from db.results.sounds import sound_key
 from db.states import BatchState
 from db.tables import batches, compatibility, label_history, metadata, sounds
 
-#: Rows read and written at once; of tables that hold whole bundles and reports, one.
+#: Rows read and written at once; in tables that contain bundles or reports, it is one.
 _ROWS: Final = 1000
 
-#: In an order in which every row comes behind those it names.
+#: Sorted so that referenced tables come before the tables that refer to them.
 _TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not compatibility)
 
-#: Of a batch that was on its way.
+#: Column values for batches that were queued or running.
 _RESET_CLAIM: Final = {
     "state": BatchState.PENDING,
     "token": None,
@@ -50,17 +50,17 @@ _RESET_CLAIM: Final = {
 
 
 class CopyError(CratesortError):
-    """A database that cannot be copied from, or to."""
+    """The source or the target database is not suitable for a copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
     """What was copied.
 
-    - `rows`: by table.
-    - `without_root`: sounds whose paths are absolute: only a process without a broker and without
-      library roots reads those.
-    - `waiting_without_root`: batches of such paths that are not done: a fleet could not do them.
+    - `rows`: number of rows by table.
+    - `without_root`: sounds with absolute paths. Only a process without a broker and without
+      library roots can read these.
+    - `waiting_without_root`: unfinished batches with absolute paths, which a fleet cannot process.
     """
 
     rows: dict[str, int]
@@ -77,16 +77,16 @@ def copy(
 ) -> Copied:
     """Copy a database into an empty one.
 
-    - `source_url`, `target_url`: as for `db.engine.create_engine`. The target gets its tables where
-      it has none.
-    - `roots`: library roots by name: absolute paths beneath such a folder become paths of that
-      root.
-    - `on_progress`: called with a table's name and the rows of it that were copied so far.
+    - `source_url`, `target_url`: as for `db.engine.create_engine`. The target is created or
+      migrated where needed.
+    - `roots`: folders of library roots by name. Absolute paths below such a folder become paths
+      relative to that root.
+    - `on_progress`: called with a table's name and the number of its rows copied so far.
 
-    Raises CopyError: the source is not there or of another version, the target holds something
-    already, or two sounds would be one.
-    Raises db.migrate.SchemaError: the target is of another version.
-    Raises sqlalchemy.exc.OperationalError: one of them is away; nothing was copied.
+    Raises CopyError: the source does not exist or has another version, the target has rows already,
+    or two sounds would get the same path.
+    Raises db.migrate.SchemaError: the target is newer than this version.
+    Raises sqlalchemy.exc.OperationalError: a database is unreachable; nothing was copied.
     """
     if is_missing(source_url):
         raise CopyError(f"there is no database {shown(source_url)}")
@@ -94,7 +94,7 @@ def copy(
         raise CopyError("the two databases are the same")
     source, target = create_engine(source_url), create_engine(target_url)
     try:
-        # Not brought to this version by the way: whoever copies may want to keep it as it is.
+        # The source is not upgraded here: the user may want to keep it unchanged.
         if (revision := current(source)) != HEAD:
             raise CopyError(
                 f"{shown(source_url)} is at revision {revision or 'none'}, and {HEAD} is copied: "
@@ -110,7 +110,7 @@ def copy(
 
 
 def _snapshot(source: Engine) -> Any:
-    """Return a connection that sees one moment, however long the copying takes."""
+    """Return a connection that reads a consistent snapshot, however long the copy takes."""
     connection = source.connect().execution_options(readonly=True)
     if source.dialect.name == "postgresql":
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -176,7 +176,7 @@ def _chunks(reader: Connection, table: Table) -> Iterator[list[RowMapping]]:
 
 
 def _translated_row(table: Table, row: RowMapping, roots: Mapping[str, str]) -> dict[str, Any]:
-    # Left out where it is NULL: a JSON column would be given a null of its own.
+    # Omit NULL in JSON columns: SQLAlchemy would write JSON `null` instead.
     values = {
         name: value
         for name, value in row.items()
@@ -186,7 +186,7 @@ def _translated_row(table: Table, row: RowMapping, roots: Mapping[str, str]) -> 
         if values["state"] in (BatchState.QUEUED, BatchState.RUNNING):
             values.update(_RESET_CLAIM)
         located = [_beneath(values["root"], path, roots) for path in values["paths"]]
-        if len({root for root, _ in located}) == 1:  # a batch is of one root
+        if len({root for root, _ in located}) == 1:  # a batch has one root
             values["root"], values["paths"] = located[0][0], [path for _, path in located]
     elif table is sounds or table is label_history:
         values["root"], values["path"] = _beneath(values["root"], values["path"], roots)
@@ -197,7 +197,7 @@ def _translated_row(table: Table, row: RowMapping, roots: Mapping[str, str]) -> 
 def _beneath(root: str, path: str, roots: Mapping[str, str]) -> tuple[str, str]:
     if root:
         return root, path
-    # The innermost folder first: one root may lie beneath another.
+    # The innermost folder first: one root may be inside another.
     for name, folder in sorted(roots.items(), key=lambda item: -len(item[1])):
         start = posixpath.normpath(folder).rstrip("/") + "/"
         if path.startswith(start):
@@ -206,7 +206,7 @@ def _beneath(root: str, path: str, roots: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _set_sequence(writer: Connection, table: Table) -> None:
-    """Let PostgreSQL count on from the largest id; SQLite does by itself."""
+    """Let PostgreSQL's new ids start after the largest one; SQLite does that by itself."""
     (key,) = table.primary_key.columns
     if writer.dialect.name != "postgresql" or not isinstance(key.type, Integer):
         return

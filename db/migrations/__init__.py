@@ -1,1 +1,1 @@
-"""Alembic's scripts; `db.migrate` runs them."""
+"""Alembic's migration scripts; `db.migrate` runs them."""

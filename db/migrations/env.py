@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the scripts on the connection `db.migrate` hands over."""
+"""Alembic's entry point: runs the scripts on the connection that `db.migrate` passes."""
 
 from alembic import context
 
@@ -9,7 +9,7 @@ context.configure(
     target_metadata=metadata,
     # SQLite cannot alter a column; batch mode copies the table instead.
     render_as_batch=True,
-    # PostgreSQL: all or nothing, so that an interrupted upgrade leaves the old version whole.
+    # One transaction for all scripts: on PostgreSQL an interrupted upgrade changes nothing.
     transaction_per_migration=False,
 )
 with context.begin_transaction():

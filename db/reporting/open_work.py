@@ -47,7 +47,7 @@ class OpenWork:
 
     @property
     def without_root(self) -> int:
-        """How many waiting batches have absolute paths. Only a process without a broker reads them."""
+        """How many waiting batches have absolute paths, readable only without a broker."""
         return sum(work.waiting for work in self.roots if not work.root)
 
     @property
