@@ -1,10 +1,12 @@
-"""Messages whose connection to Redis was lost meanwhile."""
+"""What Redis has of workers: messages of lost connections, and the names of those that live."""
 
 import logging
 
 import kombu
 import pytest
+import redis
 
+from workers.celery_ext.presence import announced
 from workers.celery_ext.redis_transport import install
 
 
@@ -25,3 +27,9 @@ def test_a_message_of_a_lost_connection_is_settled_with_a_line_in_the_log(
         getattr(message, settle)(logging.getLogger("celery"), connection.connection_errors)
     # Then that is logged, and no error of the program's
     assert "was lost" in caplog.text
+
+
+def test_the_name_of_a_worker_is_one_line_whatever_stands_in_redis(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("cratesort:worker:w1\nok  \x1b[2J", "classify", ex=60)
+        assert announced(client) == {"w1\\x0aok  \\x1b[2J": {"classify"}}

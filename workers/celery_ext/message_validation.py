@@ -9,7 +9,7 @@ Whoever can write to Redis can still stop the work (SECURITY.md).
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
@@ -20,6 +20,9 @@ from celery.worker.strategy import default
 from workers.errors import TaskFailedError, UnclaimedError
 
 log = logging.getLogger(__name__)
+
+#: It is logged. Ours have fewer than 40 characters.
+_LONGEST_ID: Final = 255
 
 
 class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no types
@@ -88,8 +91,9 @@ def fault_of(message: Any, body: Any) -> str | None:
     headers = message.headers
     if body is not None:
         return "it is not of message protocol 2"
-    if not isinstance(headers.get("id"), str):
-        return "its id is not text"
+    task_id = headers.get("id")
+    if not isinstance(task_id, str) or len(task_id) > _LONGEST_ID:
+        return f"its id is not a text of at most {_LONGEST_ID} characters"
     if headers.get("eta") is not None:
         return "it asks for a later time; a worker would have to keep it until then"
     expires = headers.get("expires")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ResponseError
 
+from classifier.files.paths import printable
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -34,7 +36,7 @@ def announced(client: "Redis") -> dict[str, set[str]]:
     keys: list[Any] = list(client.scan_iter(match=f"{_PREFIX}*", count=1000))
     values: Any = client.mget(keys) if keys else []
     return {
-        key.decode(errors="replace").removeprefix(_PREFIX): set(
+        printable(key.decode(errors="replace").removeprefix(_PREFIX)): set(
             value.decode(errors="replace").split(",")
         )
         - {""}

@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from celery import Celery
-from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import SERVICE, create_engine, reading
 from db.errors import is_read_only, plain
@@ -167,7 +166,8 @@ class Supervisor:
         while True:
             moment = time.monotonic()
             if moment - known_at > _KNOWN_SECONDS and not self._database_away:
-                with contextlib.suppress(SQLAlchemyError), reading(self._database) as connection:
+                # Whatever the error is, what was known before still counts.
+                with contextlib.suppress(Exception), reading(self._database) as connection:
                     known, known_at = root_names.known_names(connection, root.name), moment
             fault = root.fault(known)
             if fault is not None and away_since is None:

@@ -132,7 +132,8 @@ def test_a_message_cannot_name_tasks_to_run_after_it(name):
 @pytest.mark.parametrize(
     ("headers", "fault"),
     [
-        ({"id": {}}, "its id is not text"),
+        ({"id": {}}, "its id is not a text of at most 255 characters"),
+        ({"id": "x" * 256}, "its id is not a text of at most 255 characters"),
         ({"eta": "2999-01-01T00:00:00+00:00"}, "it asks for a later time"),
         ({"expires": 0}, "its expiry is not a time"),
         ({"stamps": {"a": 1}}, "it carries stamps"),
