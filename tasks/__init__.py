@@ -1,4 +1,4 @@
-"""What may be asked over the queue, and the producers' side of it.
+"""The Celery tasks, and the producers that write work to the ledger.
 
-Task functions are thin: explicit names, one call each.
+Task functions are thin and have explicit names.
 """

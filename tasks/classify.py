@@ -25,17 +25,18 @@ def classify(
     root: str,
     paths: list[str],  # noqa: ARG001
 ) -> classification.BatchOutcome | None:
-    """Classify the ledger's batch `batch_id`, then publish the next pending one.
+    """Classify the ledger's batch `batch_id`, then publish pending batches.
 
-    Returns what Flower shows. Raises Retry, a state of Celery, when the batch went back.
+    Returns the outcome that Flower shows. Raises Retry (a Celery state) when the batch was returned
+    to the ledger, or could not be claimed.
 
-    `root` decides whether it is left to other workers. `paths` are for display (Flower, logs). The
-    files that are read come from the ledger: a forged or stale message can make a worker claim a
-    batch early, but never read another file.
+    If this host cannot read the library root `root`, the batch is left to other workers. `paths`
+    are for display only (Flower, logs). The files to read come from the ledger: a forged or stale
+    message can make a worker claim a batch early, but never read another file.
     """
     if version != MESSAGE_VERSION:
-        # A newer producer during an upgrade. The batch stays queued, and sweeps publish it again
-        # until a worker that knows the version gets it.
+        # The producer is newer, during an upgrade. The batch stays queued, and sweeps publish it
+        # again until a worker that knows the version gets it.
         BatchLogger(log, batch_id).warning("message version %d is not known here; left", version)
         return None
     context = child_process.context()
@@ -51,8 +52,8 @@ def classify(
             raise
         child_process.report(error, root)
         BatchLogger(log, batch_id).error("back to the ledger: %s", plain(error))
-        # The ledger publishes it again when it is due, so that no retry is sent from here. Of a
-        # batch that may not have been claimed the message goes back.
+        # No retry is sent from here: the batch is published again from the ledger when it is due.
+        # If it may not have been claimed, its message goes back to Redis instead.
         unclaimed = isinstance(error, UnclaimedError) or is_away(error)
         kind = UnclaimedError if unclaimed else BatchReturnedError
         raise Retry(exc=kind(plain(error))) from None
@@ -68,7 +69,7 @@ def classify(
 
 
 def _leave(batch_id: int, context: WorkContext) -> None:
-    """Have a batch announced again, in the queue of its root."""
+    """Make a batch pending again and publish it in the queue of its root."""
     with context.database.begin() as connection:
         ledger.unqueue(connection, [batch_id])
     dispatch(app, context.database, context.settings)

@@ -1,7 +1,8 @@
-"""The task ``tasks.retrain``: beat wakes the trainer; several beats do no harm.
+"""The task ``tasks.retrain``: scheduled training, started by beat; several beats do no harm.
 
-The message carries nothing. The database decides whether a run begins: its clock gives the moment
-of the schedule, which has at most one run, and its rows tell whether enough labels came in.
+The message has no arguments. The database decides whether a run starts: its clock determines the
+slot of the schedule, each slot has at most one run, and its rows show whether there are enough new
+labels.
 """
 
 import logging
@@ -26,7 +27,7 @@ from workers.training_schedule import parse_schedule, slot_at
 
 log = logging.getLogger(__name__)
 
-#: One seed for all scheduled runs: two of the same labels should not differ by chance.
+#: The same seed for all scheduled runs: two runs on the same labels should not differ by chance.
 SEED = 0
 
 _settings = load_settings()
@@ -39,13 +40,13 @@ class TrainingFailedError(CratesortError):
 @app.task(  # type: ignore[untyped-decorator]  # Celery publishes no types
     name=RETRAIN_TASK,
     throws=(TrainingFailedError,),
-    # Acknowledged early: a run takes longer than the visibility timeout, and its row holds a lease.
+    # Acknowledged early: a run may take longer than the visibility timeout. Its row has a lease.
     acks_late=False,
-    # The run ends itself at its limit, between two steps; this kills one that is stuck in a step.
+    # A run checks its time limit between two steps; this kills a run that is stuck in a step.
     time_limit=_settings.training_time_limit_seconds + _settings.training_lease_seconds,
 )
 def retrain() -> None:
-    """Retrain, if enough labels came in and this moment of the schedule has no run yet."""
+    """Retrain if there are enough new labels and this slot of the schedule has no run yet."""
     try:
         _retrain(child_process.database(), _settings)
     except RunNotOpenedError as error:

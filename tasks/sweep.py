@@ -12,10 +12,10 @@ from workers.settings import load_settings
 log = logging.getLogger(__name__)
 
 
-# No events: 8,640 sweeps a day would soon be all that Flower remembers.
+# No events: 8,640 sweeps a day would displace all other tasks from Flower's history.
 @app.task(name=SWEEP_TASK, send_events=False)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def sweep() -> None:
-    """Return batches of dead workers, and publish messages again that Redis lost."""
+    """Requeue batches of dead workers, and publish messages again that Redis lost."""
     try:
         ledger_sweep.sweep(app, child_process.database(), load_settings())
     except Exception as error:

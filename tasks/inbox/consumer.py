@@ -1,11 +1,11 @@
 """The intake: moves entries of the inbox to the ledger, round by round.
 
-take, commit, acknowledge, dispatch. A round is what the taken list holds, and is deleted only after
-the ledger's commit: a crash repeats a round and never loses it. Of a repeated round, unchanged
-sounds are skipped, and the rest is classified twice at worst.
+Each round takes entries, commits them to the ledger, acknowledges them and publishes batches. The
+taken list in Redis is deleted only after the commit, so a crash repeats a round but never loses it.
+In a repeated round unchanged sounds are skipped; at worst the others are classified twice.
 
-After a crash or an error that is none of the services', entries are taken one by one. One that is
-tried in vain `SOLO_ATTEMPTS` times alone goes to the dead list, and the intake goes on.
+After a crash, or an error that is not of Redis, the database or the host, entries are taken one by
+one. An entry that fails `SOLO_ATTEMPTS` times alone goes to the dead list.
 """
 
 import logging
@@ -36,19 +36,19 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Short enough for a producer; long enough that a trickle of single paths makes batches of several.
+#: The pause between rounds: short for a producer, but long enough to collect single paths.
 ROUND_SECONDS: Final = 0.25
 
-#: A round has no more entries, and no more bytes than `redis_lists.ROUND_BYTES` and one entry.
+#: Most entries of a round; its bytes are limited to `redis_lists.ROUND_BYTES` and one entry.
 MOST_ENTRIES: Final = 1000
 
-#: Between two tries while Redis or the database is away.
+#: The pause between two tries while Redis or the database is away.
 AGAIN_SECONDS: Final = 1.0
 
-#: After this, another ingest is begun: status shows the latest ten.
+#: After this a new ingest is opened; `status` shows the latest ten.
 INGEST_SECONDS: Final = 24 * 60 * 60
 
-#: Who gave a label that came through the inbox.
+#: The `labelled_by` of labels from the inbox.
 LABELLED_BY: Final = "inbox"
 
 _place: Final = attrgetter("root", "path")
@@ -67,20 +67,20 @@ class Intake:
         self._name = new_worker_name()
         self._inbox = Inbox(settings.broker_url.get_secret_value(), self._name)
         self._most_entries = min(settings.batch_size, MOST_ENTRIES)
-        #: Set from the ledger's commit until Redis knows: a round must not be committed again and
-        #: again while Redis is away.
+        #: Bad entries and remaining count of a round that is committed, but not acknowledged in
+        #: Redis yet. While Redis is away, the round must not be committed again and again.
         self._unacknowledged: tuple[list[BadEntry], int] | None = None
-        #: Whether there may be more to take at once.
+        #: Whether more entries may be waiting.
         self._is_more = False
-        #: What is away at the moment; logged once.
+        #: What is away now; each outage is logged once.
         self._away: str | None = None
         self._is_serving = False
 
     def serve(self, stop: Event) -> None:
         """Work until `stop` is set; the current round is finished first.
 
-        Waits while Redis or the database is away. An error that is no entry's is raised, and the
-        round left to the next intake.
+        Waits while Redis or the database is away. An error that no entry caused is raised; the next
+        intake takes the round over.
         """
         try:
             while not stop.is_set():
@@ -123,16 +123,16 @@ class Intake:
     def round(self) -> int:
         """Take waiting entries, write them to the ledger, and return how many there were.
 
-        Raises redis.exceptions.RedisError: Redis is away, or refuses
-        (`workers.faults.BROKER_AWAY`). Call it again.
-        Raises sqlalchemy.exc.SQLAlchemyError: nothing was written; the entries are still taken.
+        Raises redis.exceptions.RedisError: Redis is away or refuses a command
+        (`workers.faults.BROKER_AWAY`); call this method again.
+        Raises sqlalchemy.exc.SQLAlchemyError: nothing was written; the entries stay taken.
         """
         if self._unacknowledged is not None:
             self._acknowledge(*self._unacknowledged)
         taken = self._inbox.take(self._most_entries)
         self._is_more = taken.is_more
         if not self._is_serving:
-            # Not earlier: from here on Redis has its lease, and health checks see it.
+            # Logged only now: the lease is in Redis, and health checks see this intake.
             log.info("the inbox is served: %s, by %s", INBOX_KEY, self._name)
             self._is_serving = True
         if not taken.entries:
@@ -141,8 +141,8 @@ class Intake:
             self._take(taken)
         elif taken.tried < SOLO_ATTEMPTS:
             if taken.tried:
-                self._try_another()  # where the database hangs, this entry ended no intake
-            # Before it is tried: it may end this process.
+                self._try_another()  # if the database hangs, it does so before the try is counted
+            # Counted before the try: the entry may crash this process.
             self._inbox.try_alone(taken.tried + 1)
             self._take(taken)
         else:
@@ -163,14 +163,14 @@ class Intake:
                 raise
             self._blame(taken, error)
             return
-        # After the commit, which is tried every second while the database is away.
+        # Only after the commit, which is tried every second while the database is away.
         self._settle(taken, bad, enqueued)
         if enqueued:
-            # If Redis is away by now, a sweep publishes what the ledger holds.
+            # If Redis is away by now, a sweep publishes the batches later.
             dispatch(self._app, self._database, self._settings)
 
     def _blame(self, taken: Taken, error: Exception) -> None:
-        """Single out the entry that an error came from; the first of one alone may be chance."""
+        """Isolate the entry that caused an error; a single failure alone may be chance."""
         tries = 0 if taken.tried is None else taken.tried + 1
         if tries == SOLO_ATTEMPTS:
             # Not the error's text, which may name files outside of the roots.
@@ -207,9 +207,9 @@ class Intake:
             return self._write(connection, named)
 
     def _is_entrys_fault(self, error: Exception) -> bool:
-        """Whether an error came from an entry: the ledger would take another one.
+        """Whether an entry caused an error, that is, a valid entry can still be written.
 
-        Where it would not, putting entries aside would lose them: the dead list is bounded.
+        Otherwise moving entries to the dead list would lose them, because that list is bounded.
         """
         if Fault.of(error) is not Fault.BUG and not isinstance(error, OSError):
             return False
@@ -220,7 +220,7 @@ class Intake:
         return True
 
     def _try_another(self) -> None:
-        """Write an entry that nothing is wrong with, and take it back."""
+        """Write a valid entry and roll it back; raises the error if that fails."""
         root = next(iter(self._settings.library_roots))
         sound = FoundSound(root, "a.wav", root, root, None, None, is_there=False)
         with self._database.connect() as connection, connection.begin() as transaction:
@@ -228,7 +228,7 @@ class Intake:
             transaction.rollback()
 
     def _write(self, connection: Connection, named: Sequence[NamedSound]) -> int:
-        # Of two entries for one sound the later counts.
+        # If two entries name one sound, the later counts.
         by_place = {_place(entry.sound): entry.sound for entry in named}
         found = sorted(by_place.values(), key=_place)
         labels = {_place(entry.sound): entry.label for entry in named if entry.label is not None}

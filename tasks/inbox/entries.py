@@ -17,14 +17,14 @@ from tasks.inbox.redis_lists import LONGEST_ENTRY_BYTES, BadEntry
 from tasks.producer.file_lists import ListedFile, listed_sound
 from tasks.producer.locator import LONGEST_PATH_BYTES, FoundSound, Locator, OutsideRootsError
 
-#: Of a JSON entry.
+#: The keys of a JSON entry.
 _KEYS: Final = ("path", "root", "vendor", "label")
 
-#: How much of an entry's text is quoted in a reason, and of a reason is kept.
+#: Most characters of an entry that a reason quotes, and of a reason that is kept.
 _SHOWN_CHARACTERS: Final = 80
 _REASON_CHARACTERS: Final = 1000
 
-#: The same for every path outside, whatever is there: who pushes learns nothing of this host.
+#: The same for every path outside, existing or not: producers must learn nothing about this host.
 _OUTSIDE: Final = (
     "its path lies in no library root of the intake's host (CRATESORT_LIBRARY_ROOTS there)"
 )
@@ -45,7 +45,7 @@ class NamedSound:
 def read_entries(
     entries: Iterable[bytes], locator: Locator
 ) -> tuple[list[NamedSound], list[BadEntry]]:
-    """Return the sounds that entries name, in their order, and the entries that name none."""
+    """Return the sounds that entries name, in their order, and the invalid entries."""
     named: list[NamedSound] = []
     bad: list[BadEntry] = []
     for entry in entries:
@@ -57,7 +57,7 @@ def read_entries(
 
 
 def bad_entry(entry: bytes, reason: str) -> BadEntry:
-    """Return an entry for the dead list, found to be bad now."""
+    """Return an entry for the dead list, with the current time."""
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     return BadEntry(entry, printable(reason)[:_REASON_CHARACTERS], moment)
 
@@ -122,7 +122,7 @@ def _parse(entry: bytes) -> _Fields:
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise _EntryError(f"it starts with {{ and is not JSON: {reason}") from None
     fields = {key: _text(key, value) for key, value in parsed.items() if value is not None}
-    # An empty text means as little as null, as in a manifest's table.
+    # An empty text counts as missing, like null and as in a manifest's table.
     given = {key: text for key, text in fields.items() if text}
     if "path" not in given:
         raise _EntryError('it has no path: expected {"path": PATH, ...}')

@@ -1,10 +1,10 @@
 """The inbox in Redis: three lists, and the leases of the intakes.
 
-Producers LPUSH to the *inbox*. An intake moves entries to a *taken list* of its own, and deletes
-that when the ledger has them; what cannot be taken goes to the *dead list* with the reason. When an
-intake's lease has expired, another one takes its list over, and takes its entries one by one: one
-of them may have ended the intake. So an entry may be taken twice, and is never lost as long as
-Redis keeps its data.
+Producers LPUSH to the *inbox*. An intake moves entries to its own *taken list*, and deletes that
+list after the ledger's commit. Invalid entries go to the *dead list* with the reason. When an
+intake's lease expires, another intake takes its list over and processes the entries one by one,
+because one of them may have crashed the intake. So an entry may be processed twice, but is never
+lost as long as Redis keeps its data.
 """
 
 import json
@@ -28,34 +28,35 @@ INTAKES_KEY: Final = "cratesort:inbox:intakes"
 #: The intake's name follows.
 TAKEN_PREFIX: Final = "cratesort:inbox:taken:"
 
-#: A hash: each intake that takes its entries one by one, and how often it tried the first of them.
+#: A hash of the intakes that take entries one by one: how often each tried its first entry.
 TRIES_KEY: Final = "cratesort:inbox:tries"
 
-#: Redis itself cuts longer entries when they are taken.
+#: Longer entries are cut in Redis when they are taken.
 LONGEST_ENTRY_BYTES: Final = 64 * 1024
 
-#: No more entries are added to a round of so many bytes.
+#: No entry is added to a round that already has this many bytes.
 ROUND_BYTES: Final = 1024 * 1024
 
-#: Redis' memory is bounded: a producer of nonsense must not stop the fleet.
+#: Most entries of the dead list: a faulty producer must not fill Redis' memory.
 DEAD_KEPT: Final = 10_000
 
-#: The most that an entry in the dead list, and its reason, take as JSON.
+#: Most bytes of an entry in the dead list, and of its reason, as JSON.
 DEAD_ENTRY_BYTES: Final = 1024
 _REASON_BYTES: Final = 1024
 
-#: Longer than a round takes; entries of a killed intake wait so long.
+#: Longer than a round takes; entries of a killed intake wait this long.
 LEASE_SECONDS: Final = 20
 
-#: As for Celery's connections: a frozen Redis is noticed.
+#: Timeout of each command, as for Celery's connections: detects a frozen Redis.
 _ANSWER_SECONDS: Final = 5.0
 
-#: A user waits for `status`.
+#: Timeout of `count_entries`: a user waits for `status`.
 _COUNT_SECONDS: Final = 1.0
 
-# Atomic, so that no entry is ever between two lists. Repeatable: it returns all that this intake
-# holds, also what an earlier call took whose answer was lost. It begins with a write that needs no
-# memory and does nothing, for a full Redis refuses a script that begins with any other write.
+# Atomic, so that no entry is ever between two lists. Repeatable: it returns all entries in this
+# intake's taken list, including those of an earlier call whose reply was lost. It begins with a
+# write that needs no memory and changes nothing: a full Redis refuses a script that begins with any
+# other write.
 _TAKE: Final = """
 local inbox, intakes, taken, tries = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local me, prefix = ARGV[1], ARGV[2]
@@ -97,8 +98,8 @@ end
 return {-1, 0, is_more and 1 or 0, redis.call('LRANGE', taken, 0, -1)}
 """
 
-# Repeatable: of the taken list as many entries are left as lay behind those that are settled. The
-# deletion first: a full Redis allows it, and then what follows in the same script.
+# Repeatable: the taken list keeps as many entries as followed the settled ones. The deletion comes
+# first: a full Redis allows it, and then also the script's other writes.
 _ACKNOWLEDGE: Final = """
 local taken, dead, tries = KEYS[1], KEYS[2], KEYS[3]
 local me, remaining = ARGV[1], tonumber(ARGV[2])
@@ -113,7 +114,7 @@ for i = 4, #ARGV do redis.call('LPUSH', dead, ARGV[i]) end
 redis.call('LTRIM', dead, 0, tonumber(ARGV[3]) - 1)
 """
 
-# What is still held can be taken over at once.
+# Entries that are still taken can be taken over at once.
 _RELEASE: Final = """
 if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])
@@ -127,7 +128,7 @@ end
 class BadEntry:
     """An entry that cannot be taken.
 
-    - `at`: when that was found, in UTC by this host's clock; for information only.
+    - `at`: when it was rejected, in UTC by this host's clock; for information only.
     """
 
     entry: bytes
@@ -139,9 +140,9 @@ class BadEntry:
 class Taken:
     """A round: entries in the order in which they were pushed.
 
-    - `remaining`: how many of the intake's entries wait behind these.
-    - `tried`: how often the one entry was tried alone before; None for a round of many.
-    - `is_more`: whether there may be more to take.
+    - `remaining`: how many further entries the intake has taken.
+    - `tried`: how often the single entry was tried alone before; None for a round of many.
+    - `is_more`: whether more entries may be waiting.
     """
 
     entries: list[bytes]
@@ -169,12 +170,12 @@ class Inbox:
         self._release = self._redis.register_script(_RELEASE)
 
     def take(self, limit: int) -> Taken:
-        """Take entries, or renew the lease on those that are taken.
+        """Renew the lease; return the entries that are taken, or take new ones if there are none.
 
-        What another intake had taken, and what `try_alone` was called for, comes one by one.
+        Entries of another intake, and all after `try_alone`, are returned one by one.
 
-        - `limit`: most entries to take. No more are added to `ROUND_BYTES`. An entry that is longer
-          than `LONGEST_ENTRY_BYTES` is cut to one byte more than that.
+        - `limit`: most entries to take. None is added once they have `ROUND_BYTES`. An entry that
+          is longer than `LONGEST_ENTRY_BYTES` is cut to one byte more than that.
         """
         tried, remaining, is_more, entries = self._take(
             keys=[INBOX_KEY, INTAKES_KEY, self._taken, TRIES_KEY],
@@ -190,16 +191,16 @@ class Inbox:
         return Taken(entries, remaining, None if tried < 0 else tried, bool(is_more))
 
     def try_alone(self, tried: int) -> None:
-        """Take what is taken one by one from now on.
+        """Return the taken entries one by one from now on.
 
         - `tried`: how often the first of them was tried alone, this time included.
         """
         self._redis.hset(TRIES_KEY, self._intake, str(tried))
 
     def acknowledge(self, bad: Iterable[BadEntry], remaining: int = 0) -> None:
-        """Delete the taken entries, which the ledger has; move bad ones to the dead list.
+        """Delete the entries of this round, committed by now; add bad ones to the dead list.
 
-        - `remaining`: as `Taken` has it.
+        - `remaining`: as in `Taken`.
         """
         dead = map(dead_text, bad)
         self._acknowledge(
@@ -217,7 +218,7 @@ class Inbox:
 
 
 def dead_text(bad: BadEntry) -> str:
-    """Return an entry as the dead list has it."""
+    """Return an entry as JSON for the dead list."""
     # ASCII: Python's surrogate escapes keep bytes that are not UTF-8.
     entry = bad.entry[:DEAD_ENTRY_BYTES].decode("utf-8", "surrogateescape")
     kept = _cut(entry, DEAD_ENTRY_BYTES)
@@ -229,7 +230,7 @@ def dead_text(bad: BadEntry) -> str:
 
 
 def _cut(text: str, most_bytes: int) -> str:
-    """Return the beginning of a text that takes at most so many bytes as JSON."""
+    """Return the beginning of a text that takes at most this many bytes as JSON."""
     text = text[:most_bytes]
     if len(json.dumps(text)) - 2 <= most_bytes:  # without the quotation marks
         return text
@@ -242,8 +243,8 @@ class InboxCounts:
     """How many entries each list holds.
 
     - `waiting`: not taken yet.
-    - `taken`: by intakes, living or dead.
-    - `dead`: that cannot be taken; at most `DEAD_KEPT`.
+    - `taken`: taken by intakes, alive or dead, and not acknowledged.
+    - `dead`: invalid entries; at most `DEAD_KEPT` are kept.
     - `intakes`: intakes whose lease has not expired.
     """
 

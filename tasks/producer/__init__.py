@@ -1,4 +1,4 @@
-"""From paths to batches in the ledger. Other programs call `submit`."""
+"""Turns paths into batches in the ledger. Other programs call `submit`."""
 
 from tasks.producer.submission import submit
 

@@ -1,4 +1,4 @@
-"""Whether files are really not there, or their folder may be a mount that is away."""
+"""Whether missing files are really gone, or may be on a mount that is away."""
 
 import os
 import stat
@@ -21,32 +21,32 @@ from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
 from tasks.producer.batching import chunks
 from tasks.producer.locator import Locator
 
-#: A folder with so many sounds below one name may be a mount that is away, as one with two names.
+#: Missing sounds below two names suggest a mount that is away; below one name, so many sounds do.
 _MANY_SOUNDS: Final = 10
 
 _FOLDERS_REMEMBERED: Final = 1024
 
-#: What a moved file keeps: its size and its time of change.
+#: What a moved file keeps: its size in bytes and its mtime in nanoseconds.
 Stamp: TypeAlias = tuple[int, int]
 
 
 class Absence:
-    """Looks whether files are really not there.
+    """Checks whether files are really gone.
 
-    A walk leaves out more than it says: a link, or a file with another extension that was once
-    named by itself. Those are there.
+    A walk does not find every existing file with a row. It skips links, and files without a sound's
+    extension that were once ingested by name.
     """
 
     def __init__(self, locator: Locator, not_walked: Set[bytes]) -> None:
         self._locator = locator
         self._not_walked = not_walked
-        #: Whether a folder was not walked; whether it is gone, and all of its files with it.
+        #: Whether a folder, or one above it, was not walked; whether a folder does not exist.
         self.is_unknown = lru_cache(_FOLDERS_REMEMBERED)(self._lies_in_unknown)
         self.is_gone = lru_cache(_FOLDERS_REMEMBERED)(_is_no_file)
         self._empty_from = lru_cache(_FOLDERS_REMEMBERED)(_nearest_if_empty)
 
     def of(self, file: GoneFile) -> bool:
-        """Whether a file is gone; False, too, where that cannot be told."""
+        """Whether a file is gone; False also if that cannot be determined."""
         root = self._locator.known_root(file.root)
         if root is None:
             return False
@@ -57,10 +57,10 @@ class Absence:
         return self.is_gone(folder) or _is_no_file(path, or_folder=False)
 
     def empty_folder(self, file: GoneFile) -> bytes | None:
-        """Return the nearest folder above a file that is gone, if it may be a mount that is away.
+        """Return the nearest existing folder above a missing file, if its mount may be away.
 
-        It is then empty, and has not changed since the file was visited: whoever deletes the last
-        file of a folder changes it.
+        That folder is empty, and has not changed since the file was classified: deleting its last
+        file would have changed it.
         """
         root = self._locator.known_root(file.root)
         if root is None:
@@ -68,19 +68,19 @@ class Absence:
         empty = self._empty_from(os.path.dirname(root.on_disk(file.path)))
         if empty is None:
             return None
-        visited = file.classified_at  # SQLite gives UTC without saying so
+        visited = file.classified_at  # SQLite returns UTC without a time zone
         visited = visited.replace(tzinfo=visited.tzinfo or UTC)
         return None if empty.changed_at > visited.timestamp() else empty.path
 
     def may_be_away(self, file: GoneFile) -> bool:
-        """Whether a file that is not there may be on a mount that is away."""
+        """Whether a missing file may be on a mount that is away."""
         root = self._locator.known_root(file.root)
         if root is None or self.is_gone(root.folder or b"/"):
             return True
         return self._empty_from(os.path.dirname(root.on_disk(file.path))) is not None
 
     def is_at(self, place: NewPlace, stamp: Stamp) -> bool:
-        """Whether there is a file of this size and time; False where that cannot be told."""
+        """Whether a file of this size and mtime is there; False also if that is unknown."""
         root = self._locator.known_root(place.root)
         if root is None:
             return False
@@ -101,10 +101,12 @@ class Absence:
 
 @dataclass(slots=True)
 class _Missed:
-    """Rows of a walked folder that were not met.
+    """Rows of a walked folder whose files were not found.
 
-    - `ids`: of those that did not move.
-    - `names`: directly below the folder, two at most.
+    - `ids`: rows whose files did not move, and are not below an empty folder that may be a mount.
+    - `names`: names directly below the walked folder that lead to these files; at most two.
+    - `moved`: how many files moved.
+    - `name_is_there`: whether a folder on the way to a missing file still exists.
     """
 
     ids: "array[int]" = field(default_factory=lambda: array("q"))
@@ -127,11 +129,11 @@ def without_away(
     moved: Mapping[int, NewPlace],
     absence: Absence,
 ) -> tuple["array[int]", dict[str, Vanished]]:
-    """Return the rows whose files are gone, and what is known in folders that may be mounts away.
+    """Return the ids of rows whose files are gone, and counts for folders whose mount may be away.
 
-    These are folders within walked ones that are empty and were not emptied since, and walked
-    folders in which nothing is there of what was known before: a file that was written into a mount
-    point is no mount.
+    Two kinds of folders may be such mounts: an empty folder within a walked one that has not
+    changed since its sounds were classified, and a walked folder in which none of the sounds known
+    before is there. New files are no proof of the mount: they may lie in the mount point itself.
     """
     away: defaultdict[bytes, array[int]] = defaultdict(lambda: array("q"))
     missed = {path: _Missed() for path in folders}
@@ -156,7 +158,7 @@ def without_away(
     gone_ids = array("q")
     with reading(database) as connection:
         for path, of_base in missed.items():
-            # The count reads the whole table.
+            # Checked last: the count reads the whole table.
             if of_base.may_be_all and len(of_base.ids) + of_base.moved == gone.known_before(
                 connection, folders[path], newest_id
             ):

@@ -15,20 +15,20 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 
-#: How long a batch should take, and the fewest sounds it may have: each batch costs some
-#: milliseconds by itself.
+#: How long a batch should take, and the fewest sounds in it: each batch has an overhead of some
+#: milliseconds.
 _BATCH_SECONDS: Final = 1.0
 _LEAST_BATCH: Final = 32
 
-#: How often it is looked up again how long a sound takes.
+#: How often the time per sound is queried again.
 _RESIZE_SECONDS: Final = 5.0
 
 
 def batch_size(connection: Connection, settings: Settings) -> int:
-    """Return how many sounds make a batch of about a second's work; the settings' number at most.
+    """Return how many sounds are about a second's work, at most the setting `batch_size`.
 
-    It follows how long the latest batches took. On a slow mount a batch of a thousand would keep
-    its worker busy for a minute, and cost as much again if that worker died.
+    The estimate is based on the latest batches. On a slow mount a batch of a thousand would keep
+    its worker busy for a minute, and all of it would be repeated if the worker died.
     """
     seconds = batch_metrics.seconds_per_sound(connection, least_sounds=_LEAST_BATCH)
     if not seconds:
@@ -37,9 +37,9 @@ def batch_size(connection: Connection, settings: Settings) -> int:
 
 
 class BatchWriter:
-    """Writes sounds to the ledger in full batches of one root each; the rest waits for more.
+    """Writes sounds to the ledger in full batches of one root each; keeps the rest for later.
 
-    - `interactive`: whether somebody waits for these sounds.
+    - `interactive`: whether a user waits for these sounds.
     """
 
     def __init__(self, ingest_id: int, settings: Settings, *, interactive: bool = False) -> None:
@@ -53,10 +53,10 @@ class BatchWriter:
     def write(
         self, connection: Connection, found: Iterable[FoundSound] = (), *, last: bool = False
     ) -> int:
-        """Take sounds, write those that fill a batch, and return how many were written.
+        """Add sounds, write the full batches, and return how many sounds were written.
 
-        - `found`: those of one root beside each other.
-        - `last`: whether to write those too that fill no batch.
+        - `found`: sounds of one root must be adjacent.
+        - `last`: whether to write incomplete batches, too.
         """
         self._waiting.extend(found)
         moment = time.monotonic()
@@ -84,7 +84,7 @@ class BatchWriter:
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of this many; the last may be shorter."""
+    """Yield the items in lists of `size`; the last may be shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

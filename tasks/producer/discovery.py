@@ -1,8 +1,8 @@
-"""Walking folders for sounds.
+"""Walking folders to find sounds.
 
-Of files only those without an extension are opened: their first bytes tell whether they are
-sounds. Links to folders are not followed: their contents are found under their own names, or lie
-outside.
+Sounds are recognised by their extension. Only files without an extension are opened: their first
+bytes show whether they are audio. Links to folders are not followed: their targets are found under
+their own names, or lie outside the walked folder.
 """
 
 import os
@@ -28,24 +28,24 @@ from workers.faults import STORAGE_ERRNOS
 
 _EXTENSION: Final = re.compile(r"\.[a-z0-9_-]{1,8}")
 
-#: Kinds beyond these are counted as one.
+#: Files of further kinds are counted together, as `_OTHER_FILES`.
 _MOST_KINDS: Final = 200
 
-#: Of names that have no extension, or one that no program gives.
+#: The kind of names without an extension, or with an implausible one.
 _OTHER_FILES: Final = "other files"
 
 
 @dataclass(slots=True)
 class Ignored:
-    """What a walk passed over.
+    """The files and folders that a walk skipped.
 
-    - `counts`: by kind: ``links``, ``macOS leftovers``, ``hidden folders``, ``@eaDir/``,
-      ``excluded``, ``.zip``, ``unreadable folders`` ...
-    - `unsupported_format`: how many of them are named like audio of a format that is not read.
-    - `folders`: those that were not walked, each with the reason.
-    - `storage_failed`: whether one of these was given, and its storage failed.
-    - `not_walked`: these, and folders that were left out.
-    - `sounds_in`: how many sounds were found below each folder that was given, by their root.
+    - `counts`: how many of each kind: ``links``, ``macOS leftovers``, ``hidden folders``,
+      ``@eaDir/``, ``excluded``, ``.zip``, ``unreadable folders`` ...
+    - `unsupported_format`: how many have the extension of an audio format that is not read.
+    - `folders`: unreadable folders, each with the reason.
+    - `storage_failed`: whether the storage of a folder that the caller gave failed.
+    - `not_walked`: paths of unreadable and of skipped folders.
+    - `sounds_in`: for each folder that the caller gave, the sounds found below it, by library root.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -57,17 +57,17 @@ class Ignored:
 
     @property
     def total(self) -> int:
-        """How many files and folders."""
+        """How many files and folders were skipped."""
         return self.counts.total()
 
     def leave_out(self, path: bytes, kind: str, *, is_folder: bool) -> None:
-        """Count a file or folder that is not looked at."""
+        """Count a file or folder that is skipped by its name or by a pattern."""
         self.counts[kind] += 1
         if is_folder:
             self.not_walked.add(path)
 
     def add_file(self, name: bytes) -> None:
-        """Count a file by its extension."""
+        """Count a skipped file by its extension."""
         extension = extension_of(name)
         self.unsupported_format += extension in UNREAD_AUDIO_EXTENSIONS
         kind = f".{extension}"
@@ -85,16 +85,16 @@ def find(
 ) -> Iterator[FoundSound]:
     """Yield the sounds at and below `paths`, in name order within each folder.
 
-    Folders are walked, none twice. A file is taken whatever its name, for it was named. What is
-    passed over is added to `ignored`.
+    No folder is walked twice. A path to a file is taken as a sound, whatever its name. Skipped
+    files and folders are added to `ignored`.
 
-    - `exclude`: patterns of what is passed over (`tasks.producer.exclusion`).
+    - `exclude`: patterns of files and folders to skip (`tasks.producer.exclusion`).
 
-    Raises OutsideRootsError: a path lies in no root.
+    Raises OutsideRootsError: a path is in no library root.
     """
     resolved = {target_of(os.fsencode(path)) for path in paths}
     folders = set(filter(os.path.isdir, resolved))
-    # Taken even where the walk of a folder above would pass them over.
+    # Taken even if the walk of a folder above would skip them.
     named = resolved - folders
     for path in sorted(resolved):
         if path in named:
@@ -125,7 +125,7 @@ def _walk(
             is_given = folder == (base or b"/")
             ignored.storage_failed |= is_given and error.errno in STORAGE_ERRNOS
             continue
-        # For each folder: a root may lie within another one.
+        # Determined for each folder: one root may lie within another.
         location = locator.folder_location(locator.library_root(folder), folder, base)
         below: list[tuple[bytes, Exclusion]] = []
         for entry in entries:
@@ -145,7 +145,7 @@ def _walk(
 
 
 def _answer(question: Callable[[], bool]) -> bool:
-    """Return what an entry is; False where the storage fails: its row will say so."""
+    """Return the result of a check of an entry; False if the storage fails."""
     try:
         return question()
     except OSError:
@@ -153,7 +153,7 @@ def _answer(question: Callable[[], bool]) -> bool:
 
 
 def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
-    """Whether a walk leaves this file or link out, counting it if so."""
+    """Return whether a walk skips this file or link, and count it if so."""
     name = entry.name
     if name.startswith(MACOS_LEFTOVER):
         ignored.counts["macOS leftovers"] += 1
@@ -166,7 +166,7 @@ def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bo
         ):
             ignored.counts["links"] += 1
             return True
-        return False  # its row will say where it leads
+        return False  # a worker classifies the target, or records why it cannot
     if is_named_like_a_sound(name):
         return False
     if b"." not in name.lstrip(b".") and _answer(entry.is_file) and _starts_like_audio(entry.path):
@@ -176,10 +176,10 @@ def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bo
 
 
 def _stays_within(link: bytes, base: bytes) -> bool:
-    """Whether a link leads to something that the walk meets under its own name."""
+    """Whether a link leads to a sound that the walk finds under its own name."""
     try:
         target = os.path.realpath(link, strict=True)
-    except (OSError, RecursionError):  # the second for a long chain of links
+    except (OSError, RecursionError):  # RecursionError: a long chain of links
         return False
     return target.startswith(base + b"/") and is_named_like_a_sound(os.path.basename(target))
 
@@ -199,7 +199,7 @@ def _starts_like_audio(path: bytes) -> bool:
 
 def _status(entry: os.DirEntry[bytes]) -> os.stat_result | None:
     try:
-        # A link may lead to nothing, and its own size is that of no row.
+        # None for a link: its target may be missing, and no row has the link's own size.
         return None if entry.is_symlink() else entry.stat(follow_symlinks=False)
     except OSError:
         return None

@@ -1,8 +1,8 @@
-"""What a walk leaves out whatever it holds: folders that are nobody's sounds, and patterns.
+"""What a walk skips: system and hidden folders, and everything that matches a pattern.
 
-A pattern is a glob as of `fnmatch`, without regard to case. One with a slash in it is matched
-against the path below the folder it was given for, any other against each name; one that ends in a
-slash is for folders only.
+A pattern is an `fnmatch` glob and ignores case. A pattern with a slash within it is matched against
+the path below the folder it was given for; any other pattern is matched against each name. A
+pattern that ends in a slash matches folders only.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from typing import Final
 
 from classifier.files.paths import path_text
 
-#: A file of this name has a pattern a line, for its folder and all below it.
+#: A file of this name has one pattern a line, for its folder and everything below it.
 IGNORE_FILE: Final = b".cratesortignore"
 
 _MAX_IGNORE_FILE_BYTES: Final = 64 * 1024
 
-#: In lower case. Of network storage (Synology, QNAP, NetApp), of waste bins and file systems, of
-#: macOS, and of programmers. Folders with a dot before their name are all passed over.
+#: Folder names in lower case: of network storage (Synology, QNAP, NetApp), recycle bins, file
+#: systems, macOS and programming tools. Folders whose names start with a dot are always skipped.
 _NO_SOUNDS: Final = frozenset(
     {
         "@eadir",
@@ -50,7 +50,7 @@ _NO_SOUNDS: Final = frozenset(
 
 
 def kind_of_no_sounds(name: bytes) -> str | None:
-    """Return the kind of folder that a name tells to hold nobody's sounds, else None."""
+    """Return the kind of a folder that is skipped because of its name, else None."""
     folded = path_text(name).lower()
     if folded == "__macosx":
         return "macOS leftovers"
@@ -68,7 +68,7 @@ class _Rule:
 
 
 class Exclusion:
-    """Patterns that hold in one folder of a walk, and below it."""
+    """The patterns that apply in one folder of a walk, and below it."""
 
     def __init__(
         self, patterns: Iterable[str], folder: bytes, above: "Exclusion | None" = None
@@ -78,11 +78,11 @@ class Exclusion:
 
     @classmethod
     def of_walk(cls, patterns: Iterable[str], base: bytes) -> "Exclusion":
-        """Return given patterns with those of the ignore files in the folders above `base`."""
+        """Return the given patterns and those of the ignore files in the folders above `base`."""
         exclusion = cls(patterns, base)
         above = os.path.dirname(base)
         while above:
-            with contextlib.suppress(OSError):  # none there, or none that can be read
+            with contextlib.suppress(OSError):  # there is none, or it cannot be read
                 exclusion = exclusion.with_ignore_file(above)
             above = os.path.dirname(above) if above != b"/" else b""
         return exclusion
@@ -100,7 +100,8 @@ class Exclusion:
     def with_ignore_file(self, folder: bytes) -> "Exclusion":
         """Return the patterns with those of the folder's own `IGNORE_FILE` added.
 
-        Raises OSError: it cannot be read, or is no text of at most 64 KiB.
+        Raises OSError: the file cannot be read, is no regular file, is larger than 64 KiB, or has
+        a pattern with ``!``.
         """
         return Exclusion(_lines(os.path.join(folder, IGNORE_FILE)), folder, self)
 

@@ -1,6 +1,6 @@
 """Manifests: lists of files to ingest, as ``find`` writes them, or as a table with vendors.
 
-Each listed file is taken as a sound, whatever its name. A list is never held in memory.
+Each listed file is taken as a sound, whatever its name. A list is never loaded as a whole.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from tasks.producer.locator import (
     real_path,
 )
 
-#: The first columns of a table; further ones are passed over.
+#: The first columns of a table; further ones are ignored.
 _COLUMNS: Final = ["path", "vendor"]
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -44,12 +44,12 @@ class ListedFile(NamedTuple):
 def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     """Yield the entries of a manifest in order, without empty lines.
 
-    - `stream`: seekable, for it is read twice: to the end for a NUL, then for its entries. Paths
-      separated by NUL if there is any (``find -print0``), else one path a line (``find``), or a CSV
-      table whose first line starts with ``path,vendor``.
+    - `stream`: contains paths separated by NUL (``find -print0``), one path a line (``find``), or a
+      CSV table whose first line starts with ``path,vendor``. It must be seekable, because it is
+      read twice: first to look for a NUL, then for the entries.
 
-    Raises TableError: a table with other columns: each of its lines would be taken for a file's
-    name.
+    Raises TableError: the list is in UTF-16, is a table with other columns (each line would be
+    taken for a path), or is a table that contains a NUL.
     """
     start = stream.tell()
     nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))
@@ -76,7 +76,7 @@ def _table_delimiter(first_line: bytes, nul: bool) -> str | None:
     is_table = columns[: len(_COLUMNS)] == _COLUMNS
     if is_table and nul:
         raise TableError("the manifest is a table with a NUL in it, which no path can hold")
-    # A table exported for another purpose; no file is called like its first line.
+    # A table exported for another purpose: a first line like this is not a path.
     if not is_table and columns[:1] == ["path"] and len(columns) > 1:
         shown = printable(path_text(first_line.rstrip()[:60]))
         raise TableError(
@@ -97,8 +97,8 @@ def _read_list(stream: BinaryIO, end: bytes) -> Iterator[ListedFile | BadLine]:
 
 
 def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield what stands before each `end` and after the last, with its length."""
-    rest, length = b"", 0  # the entry that has no end yet
+    """Split at `end` and yield each entry with its full length; long entries may be shortened."""
+    rest, length = b"", 0  # the entry whose end has not been read yet
     while part := stream.read(_READ_BYTES):
         first, *others = part.split(end)
         rest, length = _bounded(rest + first), length + len(first)
@@ -112,7 +112,7 @@ def _cut(stream: BinaryIO, end: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _bounded(entry: bytes) -> bytes:
-    """Cut an entry to the length of a path, and keep its last byte, which may be a CR."""
+    """Shorten an entry to the longest path, and keep its last byte, which may be a CR."""
     return entry if len(entry) <= LONGEST_PATH_BYTES else entry[:LONGEST_PATH_BYTES] + entry[-1:]
 
 
@@ -134,7 +134,7 @@ def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLi
 
 
 def _lines(text: TextIO) -> Iterator[str]:
-    """Yield the lines of a table; of one that is too long for `CsvRows`, the beginning."""
+    """Yield the lines of a table; only the beginning of a line that is too long for `CsvRows`."""
     while line := text.readline(LONGEST_LINE + 1):
         yield line
         while len(line) > LONGEST_LINE and not line.endswith(("\n", "\r")):
@@ -146,9 +146,9 @@ def listed_sound(
     locator: Locator,
     real_folder: Callable[[bytes], bytes] = real_path,
 ) -> FoundSound | BadLine:
-    """Return the file an entry names; arguments as `Locator.resolve`.
+    """Return the file that an entry names, or why the entry is bad; arguments as `Locator.resolve`.
 
-    A missing file is no bad line: a worker writes the row that says so.
+    A missing file is not a bad line: a worker writes its error row.
 
     Raises OutsideRootsError: as `Locator.library_root`.
     """

@@ -1,4 +1,4 @@
-"""The sounds that one ingest is asked for: at and below paths, and in a list of files."""
+"""The sounds of one ingest: at and below paths, and in a list of files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from tasks.producer.locator import (
 #: How many bad lines are kept; the others are counted.
 _BAD_LINES_KEPT: Final = 10
 
-#: Lists that are not sorted alternate between a few folders.
+#: Cache size: lists that are not sorted alternate between a few folders.
 _FOLDERS_REMEMBERED: Final = 64
 
 _PATHS_SHOWN: Final = 3
@@ -33,18 +33,18 @@ _CACHE_KIB: Final = 8 * 1024
 
 
 class FileSource:
-    """The sounds at and below paths, then those a list names; each once, as they are found.
+    """Iterates over the sounds at and below paths, then over those in a list; each sound once.
 
     - `paths`: files and folders.
-    - `file_list`: as `file_lists.read_file_list` takes it; open for as long as sounds are found.
-    - `list_name`: what the user called the list.
-    - `exclude`: patterns of what a walk passes over (`tasks.producer.exclusion`).
+    - `file_list`: stream for `file_lists.read_file_list`; must stay open during the iteration.
+    - `list_name`: the list's name as the user gave it.
+    - `exclude`: patterns of files and folders that a walk skips (`tasks.producer.exclusion`).
 
-    - `description`: for `status`.
-    - `ignored`: what was passed over so far.
-    - `bad_lines`: the first entries of the list that cannot be taken; `bad_line_count` counts all.
+    - `description`: short text for `status`.
+    - `ignored`: the files and folders skipped so far.
+    - `bad_lines`: the first invalid entries of the list; `bad_line_count` counts all of them.
 
-    Raises tasks.producer.locator.OutsideRootsError: a path lies in no library root.
+    Raises tasks.producer.locator.OutsideRootsError: a path is in no library root.
     Raises classifier.tables.strict_csv.TableError: the list is a table of another kind.
     """
 
@@ -71,9 +71,9 @@ class FileSource:
         self.bad_line_count = 0
 
     def __iter__(self) -> Iterator[FoundSound]:
-        """Find the sounds; once only.
+        """Find the sounds; possible only once.
 
-        Raises db.scratch_table.ScratchSpaceError: there is no room to remember what was found.
+        Raises db.scratch_table.ScratchSpaceError: no space for the temporary table of found sounds.
         """
         walked = find(self._paths, self.locator, self.ignored, self._exclude)
         if self._entries is None:
@@ -86,7 +86,7 @@ class FileSource:
                     yield sound
 
     def _listed(self, entries: Iterator[ListedFile | BadLine]) -> Iterator[FoundSound]:
-        # Lists name the files of a folder beside each other; resolving it takes a call a level.
+        # Files of a folder are mostly adjacent in a list; resolving it takes a call a level.
         real_folder = lru_cache(_FOLDERS_REMEMBERED)(real_path)
         for entry in entries:
             sound: FoundSound | BadLine

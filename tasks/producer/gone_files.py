@@ -1,7 +1,8 @@
-"""What a walk tells of files it did not meet: they are gone, or they are at another path now.
+"""Detecting files of earlier ingests that are gone, or are at another path now.
 
-Only of folders that were walked to their ends. A folder may be a mount point without its mount:
-where none of its known sounds is there, none is taken for gone, unless all are found elsewhere.
+Only folders that were walked completely are checked. A folder may be a mount point whose mount is
+away: if none of its known sounds is there, none is marked as gone. Sounds that are found elsewhere
+count as moved.
 """
 
 import posixpath
@@ -29,26 +30,26 @@ from tasks.producer.discovery import Ignored
 from tasks.producer.locator import Locator
 from tasks.producer.unchanged import Compared
 
-#: Of a key, for telling two million sounds apart in 16 MB. Where two are alike, which happens to
-#: one library in ten million, a file that is gone is not noticed.
+#: Bytes kept of each key: two million sounds take 16 MB. In one library in ten million two keys
+#: share these bytes; then a file that is gone may not be noticed.
 _PART_BYTES: Final = 8
 
-#: They are compared in so many turns: a set takes ten times the memory of an array.
+#: Keys are compared in this many passes: a set takes ten times the memory of an array.
 _SHARES: Final = 8
 
 _CACHE_KIB: Final = 8 * 1024
 
-#: Their new rows are locked until all of them are written, and workers wait that long.
+#: Moved files per transaction: their new rows are locked until it ends, and workers wait for them.
 _MOVED_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the rows of files that a walk did not meet.
+    """What happened to the rows of files that a walk did not find.
 
-    - `moved`: those that are at another path now; not among `gone`.
-    - `empty`: folders that may be mounts that are away, and the sounds that the table knows there
-      and that were not found elsewhere.
+    - `moved`: how many files are at another path now; not counted in `gone`.
+    - `empty`: folders that may be mounts that are away, with counts of their known sounds that were
+      not found elsewhere.
     """
 
     gone: int
@@ -57,9 +58,9 @@ class Settled:
 
 
 class MetFiles:
-    """The files that an ingest met: in 16 bytes each, and the new ones in a temporary table.
+    """The files that an ingest found: 8 bytes each, and the new ones also in a temporary table.
 
-    - `newest_id`: of the rows that were there before it.
+    - `newest_id`: the newest row's id before the ingest.
     """
 
     def __init__(self, new: ScratchTable, newest_id: int) -> None:
@@ -70,7 +71,7 @@ class MetFiles:
         self._new = new
 
     def add(self, compared: Compared) -> None:
-        """Remember what was found."""
+        """Record a portion of the files found."""
         self._parts.frombytes(b"".join(key[:_PART_BYTES] for key in compared.keys))
         self._rows += len(compared.row_ids)
         self._id_sum += sum(compared.row_ids)
@@ -86,11 +87,11 @@ class MetFiles:
 
     @property
     def has_new(self) -> bool:
-        """Whether any file had no row."""
+        """Whether any file may have been moved to its path."""
         return self._new.execute("SELECT 1 FROM scratch LIMIT 1").fetchone() is not None
 
     def new_files(self, stamp: Stamp) -> list[NewPlace]:
-        """Return the new files of this size and time."""
+        """Return the new files of this size and mtime."""
         found = self._new.execute(
             "SELECT root, path, pack, vendor, is_overwritten FROM scratch "
             "WHERE size = ? AND mtime = ?",
@@ -102,12 +103,12 @@ class MetFiles:
         ]
 
     def is_time_shared(self, time_ns: int) -> bool:
-        """Whether more than one new file is of this time of change."""
+        """Whether more than one new file has this mtime."""
         query = "SELECT 1 FROM scratch WHERE mtime = ? LIMIT 2"
         return len(self._new.execute(query, (time_ns,)).fetchall()) > 1
 
     def missed(self, database: Engine, folders: Sequence[Folder]) -> "array[int]":
-        """Return the ids of the rows below some folders whose files are there but were not met."""
+        """Return the ids of rows below these folders, not marked as gone, that were not found."""
         keys, ids = array("q"), array("q")
         if not folders:
             return ids
@@ -130,9 +131,9 @@ class MetFiles:
 
 @contextmanager
 def met_files(newest_id: int) -> Iterator[MetFiles]:
-    """Make the memory of what an ingest meets; raise ScratchSpaceError where there is no room.
+    """Yield an empty `MetFiles`; raise ScratchSpaceError if there is no room for its table.
 
-    - `newest_id`: of the table of sounds, before it.
+    - `newest_id`: the newest row's id before the ingest.
     """
     columns = "size INTEGER, mtime INTEGER, root TEXT, path TEXT, pack TEXT, vendor TEXT"
     columns += ", is_overwritten INTEGER"
@@ -142,11 +143,11 @@ def met_files(newest_id: int) -> Iterator[MetFiles]:
 
 
 def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -> Settled:
-    """Mark the files that are gone, and carry what is known of moved ones to their new paths.
+    """Mark the files that are gone, and transfer the rows of moved files to their new paths.
 
-    Where the new path was ingested before, a label is carried to it nevertheless.
+    If the new path was ingested before, labels are still transferred to its row.
 
-    - `walked`: what the walk says of itself, at its end.
+    - `walked`: the result of the completed walk.
     """
     absence = Absence(locator, walked.not_walked)
     walked_to_end: dict[bytes, Folder] = {}
@@ -176,7 +177,7 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
 
 
 def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, Vanished]:
-    """Return what is known below those of some folders without a sound where any is."""
+    """Return the counts of known sounds below each folder; folders without any are left out."""
     found = {}
     for path, folder in emptied.items():
         with reading(database) as connection:
@@ -193,10 +194,10 @@ def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
 
 
 def _known_places(database: Engine, met: MetFiles, absence: Absence) -> dict[int, NewPlace]:
-    """Return where files are that are gone and have labels, among those known for longer.
+    """Return the new places of labelled files that are gone, among files that already have rows.
 
-    Not in the folder they were in: a file that is renamed there is new to the walk that misses the
-    old one, and packs have many files of one size and time.
+    Places in the same folder are excluded: a file renamed within its folder is new to the walk that
+    misses its old name, and packs have many files of the same size and mtime.
     """
     places: defaultdict[Stamp, list[NewPlace]] = defaultdict(list)
     left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
@@ -227,9 +228,9 @@ def _told_apart(
     emptied: Sequence[Folder],
     absence: Absence,
 ) -> tuple["array[int]", dict[int, NewPlace]]:
-    """Return the rows whose files are gone, and the new places of those that moved.
+    """Return the ids of rows whose files are gone, and the new places of files that moved.
 
-    - `emptied`: folders without a sound: their files may have moved, but none is gone.
+    - `emptied`: folders without any sound: their files may have moved, but none counts as gone.
     """
     gone_ids = array("q")
     places: dict[Stamp, list[NewPlace]] = {}
@@ -240,7 +241,7 @@ def _told_apart(
             return
         stamp = file.file_size_bytes, file.mtime_ns
         new = places.get(stamp) or met.new_files(stamp)
-        # The disk is asked last: few files have the size and time of a new one.
+        # The disk is checked last: few files have the size and mtime of a new one.
         if new and absence.of(file) and not (may_be_away and may_be_away(file)):
             places[stamp] = new
             left[stamp].append(file)
@@ -265,7 +266,7 @@ def _told_apart(
 def _labelled_elsewhere(connection: Connection, walked: Sequence[Folder]) -> Iterator[GoneFile]:
     """Yield labelled files outside of walked folders.
 
-    Of a folder that was renamed, the old name may never be walked again.
+    After a folder was renamed, its old name may never be walked again.
     """
     for file in gone.labelled_files(connection):
         if not any(folder.holds(file.root, file.path) for folder in walked):
@@ -275,9 +276,10 @@ def _labelled_elsewhere(connection: Connection, walked: Sequence[Folder]) -> Ite
 def _without_doubtful(
     database: Engine, met: MetFiles, pairs: Sequence[tuple[GoneFile, NewPlace]]
 ) -> dict[int, NewPlace]:
-    """Return the new places by the ids of the old rows, where size and time are evidence enough.
+    """Return the new places by old row id, for pairs whose size and mtime are evidence enough.
 
-    Archives give many files one time, in whole seconds: there the name must be the same, too.
+    Archives give many files the same mtime, in whole seconds. With such an mtime the names must be
+    equal, too, unless no other file has that mtime.
     """
     places: dict[int, NewPlace] = {}
     doubtful: list[tuple[GoneFile, NewPlace, int]] = []
@@ -303,9 +305,9 @@ def _without_doubtful(
 def paired(
     left: Sequence[GoneFile], new: Sequence[NewPlace]
 ) -> Iterator[tuple[GoneFile, NewPlace]]:
-    """Yield which file is which, of files of one size and time; where it is not plain, none.
+    """Yield pairs of old and new files, all of the same size and mtime, without ambiguous ones.
 
-    It is where there is one on either side, or one on either side of that name.
+    A pair is unambiguous if each side has only one file, or only one file of that name.
     """
     if len(left) == len(new) == 1:
         yield left[0], new[0]

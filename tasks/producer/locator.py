@@ -13,7 +13,7 @@ from db.results.folders import Folder, folder_of
 from workers.library_roots import ABSOLUTE, LibraryRoot
 from workers.settings import Settings
 
-#: No operating system takes a longer path (Linux: PATH_MAX).
+#: No operating system accepts a longer path (Linux: PATH_MAX).
 LONGEST_PATH_BYTES: Final = 4096
 
 
@@ -24,9 +24,9 @@ class OutsideRootsError(CratesortError):
 class FoundSound(NamedTuple):
     """A file to be classified.
 
-    - `file_size_bytes`, `mtime_ns`: None when the file could not be looked at: a worker writes the
-      row that says why.
-    - `is_there`: False where there is nothing of that name, not even a link to nothing.
+    - `file_size_bytes`, `mtime_ns`: None if the file's status could not be read (a worker records
+      the error), and for a link that a walk found.
+    - `is_there`: False if nothing exists at the path, not even a broken link.
     """
 
     root: str
@@ -38,20 +38,20 @@ class FoundSound(NamedTuple):
     is_there: bool = True
 
 
-#: Groups found sounds: a look-up and a batch are of one root.
+#: The key by which found sounds are grouped: a batch has sounds of one root.
 root_of: Final = attrgetter("root")
 
 
-#: As Linux: of more links on one way, the rest stays as it is.
+#: As on Linux; further links in one path are not resolved.
 _MOST_LINKS: Final = 40
 
 
 def real_path(path: bytes) -> bytes:
-    """Return an absolute path without links, as far as these can be read; no path is an error.
+    """Return an absolute path with its links resolved; no path raises an error.
 
-    A link that cannot be read stays in the path, and whoever opens the file learns why. Not
-    `os.path.realpath`: it raises PermissionError for ``/proc/1/cwd``, OSError for a folder that a
-    link has just taken the place of, and RecursionError for a long chain of links.
+    A link that cannot be read stays in the path; opening the file then raises the error. Not
+    `os.path.realpath`: it raises PermissionError for ``/proc/1/cwd``, OSError for a folder that was
+    just replaced by a link, and RecursionError for a long chain of links.
     """
     waiting = _parts(path if path.startswith(b"/") else os.path.join(os.getcwdb(), path))
     resolved = b""
@@ -76,7 +76,7 @@ def _parts(path: bytes) -> list[bytes]:
 
 
 def _link_target(path: bytes) -> bytes:
-    """Return what a link says; empty for anything else, and for one that cannot be read."""
+    """Return a link's target; empty for anything else, and for a link that cannot be read."""
     try:
         return os.readlink(path)
     except OSError:
@@ -84,7 +84,7 @@ def _link_target(path: bytes) -> bytes:
 
 
 def target_of(path: bytes) -> bytes:
-    """Return the resolved path of a file or folder; of a link to nothing, that of the link."""
+    """Return the resolved path of a file or folder; for a broken link, the link's own path."""
     target = real_path(path)
     if os.path.lexists(target):
         return target
@@ -93,7 +93,7 @@ def target_of(path: bytes) -> bytes:
 
 
 class Locator:
-    """Gives files their root, path, pack and vendor."""
+    """Determines the root, path, pack and vendor of files."""
 
     def __init__(self, settings: Settings) -> None:
         self._vendor_level = settings.vendor_level
@@ -101,19 +101,19 @@ class Locator:
             LibraryRoot(name, real_path(os.fsencode(folder)).rstrip(b"/"))
             for name, folder in settings.library_roots.items()
         ]
-        #: Whether paths are absolute and resolved, for want of roots (one machine, one process).
+        #: Whether paths are absolute and resolved: in one process without library roots.
         self.absolute = settings.in_process and not settings.library_roots
-        # The deepest root first, for roots within roots.
+        # The longest path first: one root may lie within another.
         self._roots.sort(key=lambda root: -len(root.folder))
 
     def resolve(self, path: bytes, real_folder: Callable[[bytes], bytes] = real_path) -> bytes:
-        """Return the absolute path of a file under which it gets its row.
+        """Return the absolute path under which a file gets its row.
 
         - `real_folder`: `real_path`, or one with a cache.
         """
         folder, name = os.path.split(os.path.abspath(path))
         resolved = os.path.join(real_folder(folder), name)
-        # Within roots a link keeps its own name: the worker decides whether it stays inside.
+        # Within roots a link keeps its own name: the worker checks whether its target is inside.
         if self.absolute and os.path.islink(resolved):
             return target_of(resolved)
         return resolved
@@ -142,7 +142,7 @@ class Locator:
     def library_root(self, resolved: bytes) -> LibraryRoot:
         """Return the library root of a resolved absolute path.
 
-        Raises OutsideRootsError: it lies in none; the message has the setting that would allow it.
+        Raises OutsideRootsError: the path is in none; the message has the setting that allows it.
         """
         for root in self._roots:
             if root.holds(resolved):
@@ -161,7 +161,7 @@ class Locator:
         )
 
     def parts_of(self, folder: bytes) -> dict[bytes, Folder]:
-        """Return a resolved folder and the roots within it, each as rows of its sounds have it."""
+        """Return a resolved folder and the roots within it, each as rows of its sounds store it."""
         root = self.library_root(folder)
         parts = {folder: folder_of(root.name, root.path_of(folder))}
         for other in self._roots:
@@ -175,7 +175,7 @@ class Locator:
         return next((root for root in roots if root.name == name), None)
 
     def sound(self, root: LibraryRoot, resolved: bytes, vendor: str | None = None) -> FoundSound:
-        """Return a file that was named by itself; arguments as `FolderLocation.sound`."""
+        """Return the sound at a resolved path; `vendor` as for `FolderLocation.sound`."""
         folder, name = os.path.split(resolved)
         status, is_there = None, True
         try:
@@ -188,11 +188,11 @@ class Locator:
         return found._replace(is_there=is_there)
 
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
-        """Return what all files directly in a folder have in common.
+        """Return the root, pack and vendor of all files directly in a folder.
 
         - `root`: from `library_root`.
         - `folder`: absolute.
-        - `base`: the folder that is walked: without a root, its subfolders are the packs.
+        - `base`: the folder that is walked; without library roots, its subfolders are the packs.
         """
         prefix = root.path_of(folder)
         if prefix and not prefix.endswith("/"):
@@ -208,9 +208,9 @@ class Locator:
 
 
 class FolderLocation(NamedTuple):
-    """What all files directly in one folder have in common, worked out once.
+    """What all files directly in one folder have in common, computed once.
 
-    - `prefix`: of their paths, before the name.
+    - `prefix`: the part of their paths before the name.
     """
 
     root: str
@@ -221,10 +221,10 @@ class FolderLocation(NamedTuple):
     def sound(
         self, name: bytes, status: os.stat_result | None, vendor: str | None = None
     ) -> FoundSound:
-        """Return the file of this name as the ledger has it.
+        """Return the sound of this name in the folder.
 
-        - `status`: None: the file could not be looked at.
-        - `vendor`: from a manifest; wins over the folder's.
+        - `status`: None if it could not be read, and for a link.
+        - `vendor`: from a manifest; takes precedence over the folder's.
         """
         root, prefix, pack, folder_vendor = self
         return FoundSound(

@@ -22,10 +22,10 @@ class Notifier:
         self._broker_away: str | None = None
 
     def notify(self) -> str | None:
-        """Publish pending batches; return why that was not possible.
+        """Publish pending batches; return the reason if Redis failed, else None.
 
-        After Redis has failed it is not tried again: each try may take seconds, and a sweep
-        publishes what the ledger holds.
+        After a failure Redis is not tried again: each try may take seconds, and a sweep publishes
+        the pending batches later.
         """
         if self._settings.in_process or self._broker_away is not None:
             return self._broker_away
@@ -33,7 +33,7 @@ class Notifier:
             with reading(self._database) as connection:
                 if not ledger.has_pending(connection):
                     return None
-            # Celery takes a third of a second to load, which an unchanged library saves.
+            # Loaded only now: Celery takes a third of a second, and is not needed without work.
             from workers.celery_ext.app import build_app
 
             self._app = build_app(self._settings)

@@ -23,10 +23,10 @@ def submit_failed(
     code: ErrorCode | None = None,
     on_progress: Callable[[Submission], None] = lambda _: None,
 ) -> Submission:
-    """Write the sounds that have no category to the ledger again.
+    """Write the failed sounds to the ledger again.
 
-    A sound that was given up (`GIVEN_UP`) may end its reader again: each goes into a batch of its
-    own, as a suspect, so that no other pays for the attempt.
+    A sound with an error code in `GIVEN_UP` may crash its reader again. Each gets a suspect batch
+    of its own, so that a crash affects no other sound.
 
     - `code`: only sounds that failed with this one.
     - `on_progress`: called after each commit.
@@ -41,7 +41,7 @@ def submit_failed(
             failed = sounds.failed_after(connection, last_id, code=code, limit=settings.batch_size)
             is_last = len(failed) < settings.batch_size
             last_id = failed[-1].id if failed else last_id
-            if not settings.reads_absolute_paths:  # they would wait without end
+            if not settings.reads_absolute_paths:  # no worker could read them
                 failed = [sound for sound in failed if sound.root != ABSOLUTE_ROOT]
             for (root, suspect), group in groupby(sorted(failed, key=_kind), key=_kind):
                 entries = [BatchEntry(sound.path, sound.pack, sound.vendor) for sound in group]

@@ -1,7 +1,7 @@
-"""Writing an ingest to the ledger: the one way in, for the command line and for other programs.
+"""Writing an ingest to the ledger, for the command line and for other programs.
 
-When `submit` returns, every file is in the ledger, whether Redis can be reached or not. No model
-library is imported here.
+When `submit` returns, every file is in the ledger, whether Redis can be reached or not. This module
+imports no model library.
 """
 
 import os
@@ -26,10 +26,11 @@ from tasks.producer.notifier import Notifier
 from tasks.producer.unchanged import Reclassify, compare_with_rows
 from workers.settings import Settings, load_settings
 
-#: While nothing is enqueued, the counts are written this often.
+#: While no batch is written, the counts are saved this often.
 _RECORD_SECONDS: Final = 1.0
 
-#: After this long what was found is looked up; after so many sounds the clock is read.
+#: Longest time in which a portion of sounds is collected. The clock is read once for each
+#: `_FOUND_AT_A_TIME` sounds.
 _PORTION_SECONDS: Final = 0.25
 _FOUND_AT_A_TIME: Final = 64
 
@@ -38,14 +39,15 @@ _FOUND_AT_A_TIME: Final = 64
 class Submission:
     """What an ingest has written to the ledger so far.
 
-    - `found`: sounds.
-    - `ignored`: files passed over.
+    - `found`: sounds found.
+    - `ignored`: files and folders skipped.
     - `skipped_unchanged`: sounds whose rows are up to date.
-    - `skipped_failed`: those of them whose row is a failure.
+    - `skipped_failed`: how many of these rows are failures.
     - `enqueued`: sounds in new batches.
-    - `gone`, `moved`: sounds of earlier ingests that are not there any more, or at another path.
-    - `empty`: folders in which no sound is there of those that the table knows, with these.
-    - `broker_away`: why no (more) messages were sent. The work waits in the ledger.
+    - `gone`, `moved`: sounds of earlier ingests that no longer exist, or are at another path now.
+    - `empty`: folders that may be mounts that are away, because none of their known sounds was
+      found; with the counts of those sounds.
+    - `broker_away`: why publishing stopped, if Redis failed. The work stays in the ledger.
     """
 
     ingest_id: int
@@ -60,7 +62,7 @@ class Submission:
     broker_away: str | None = None
 
     def record(self, connection: Connection, *, submitted: bool) -> None:
-        """Write the counts; `submitted`: there is no more to come."""
+        """Write the counts; `submitted`: whether the ingest is complete."""
         ledger.record_progress(
             connection,
             self.ingest_id,
@@ -83,7 +85,7 @@ def submit(
     Returns as soon as the ledger is committed; nothing has been classified yet.
 
     - `settings`: read from the environment when not given.
-    - `interactive`: whether a user waits for these files: they then go before all others.
+    - `interactive`: whether a user waits for these files; they are then processed before others.
 
     Raises tasks.producer.locator.OutsideRootsError: a path lies in no library root; nothing was
     written.
@@ -152,10 +154,10 @@ def submit_source(
 
 
 def _portions(found: Iterable[FoundSound]) -> Iterator[list[FoundSound]]:
-    """Yield the sounds in parts that are looked up at once.
+    """Yield the sounds in portions; each is compared with its rows in one query.
 
-    A part is as large as a look-up may be, because each costs the database a scan. While a slow
-    mount is walked, workers wait: then a part is what a quarter of a second found.
+    A portion is as large as a query may be, because each query costs a scan. On a slow mount a
+    portion ends after a quarter of a second, because workers are waiting.
     """
     portion: list[FoundSound] = []
     began = time.monotonic()

@@ -14,10 +14,10 @@ from tasks.producer.locator import FoundSound
 
 @dataclass(frozen=True, slots=True)
 class Reclassify:
-    """Which unchanged sounds are classified again nevertheless; without conditions, all.
+    """Which unchanged sounds to classify again; without conditions, all.
 
-    - `below`: only those without a label and with a confidence below this.
-    - `older_model_only`: only those that another model than the champion classified.
+    - `below`: only sounds without a label and with a confidence below this.
+    - `older_model_only`: only sounds that another model than the champion classified.
     """
 
     below: float | None = None
@@ -26,15 +26,15 @@ class Reclassify:
 
 @dataclass(slots=True)
 class Compared:
-    """Sounds that were found, beside their rows.
+    """Found sounds, compared with their rows.
 
-    - `keys`: of all; `row_ids`: of the rows that are not (or no longer) gone.
-    - `stale`: those to classify.
-    - `new`: those that may have been at another path: files without a row, and files that have
-      changed or are there again, and have no label of their own.
+    - `keys`: of all sounds; `row_ids`: of the rows that are not, or no longer, marked as gone.
+    - `stale`: sounds to classify.
+    - `new`: sounds that may have been moved here: files without a row, and files that have changed
+      or are back and have no label of their own.
     - `overwritten`: files that have changed and have a label of their own: another file may have
       been moved there.
-    - `skipped_failed`: how many of the others are failures.
+    - `skipped_failed`: how many of the rows that are up to date are failures.
     """
 
     keys: list[bytes]
@@ -51,10 +51,10 @@ def compare_with_rows(
     reclassify: Reclassify | None = None,
     champion: str | None = None,
 ) -> Compared:
-    """Return which of the sounds to classify; those that were gone and are there again are not.
+    """Return which of the sounds to classify; unmark rows whose files were gone and are back.
 
     - `reclassify`: which unchanged sounds to classify too.
-    - `champion`: the version of the model in service, where `reclassify` compares it.
+    - `champion`: the version of the model in use, needed for `Reclassify.older_model_only`.
     """
     compared = Compared([sound_key(sound.root, sound.path) for sound in found])
     rows = sounds.known(connection, compared.keys)
@@ -84,8 +84,8 @@ def compare_with_rows(
 
 
 def _has_changed(sound: FoundSound, row: KnownSound) -> bool:
-    # Where the latest visit could not open the file, the row's size is none or an earlier one.
-    # Another look is cheap, and the cause may have been fixed.
+    # If the file could not be opened last time, its row has no size or an earlier one. Trying again
+    # is cheap, and the cause may have been fixed.
     if row.file_size_bytes is None or row.error_code in NOT_OPENED:
         return True
     return _stamp(sound) != _stamp(row)
@@ -100,7 +100,7 @@ def _again(row: KnownSound, reclassify: Reclassify | None, champion: str | None)
         return False
     is_classified = row.status == SoundStatus.CLASSIFIED
     if reclassify.below is not None:
-        # Of a sound with a label nobody is unsure.
+        # A sound with a label needs no prediction.
         is_sure = row.has_label or row.confidence is None or row.confidence >= reclassify.below
         return is_classified and not is_sure
     if reclassify.older_model_only:
