@@ -24,8 +24,8 @@ from workers.training_schedule import parse_schedule
 #: Imported by a worker, never by this module: workers must not depend on tasks.
 TASK_MODULES: Final = ("tasks.classify", "tasks.sweep", "tasks.retrain")
 
-#: A worker that serves this queue takes its batches from the queues of its library roots
-#: (`queue_of`); this one itself has messages of an earlier version.
+#: A worker that serves this queue takes batches from the queues of its library roots (`queue_of`).
+#: This queue itself only has messages of an earlier version.
 CLASSIFY_QUEUE: Final = "classify"
 #: The same for batches that a user waits for; workers may serve this queue alone.
 INTERACTIVE_QUEUE: Final = "interactive"
@@ -35,22 +35,23 @@ CLASSIFY_TASK: Final = "tasks.classify"
 SWEEP_TASK: Final = "tasks.sweep"
 RETRAIN_TASK: Final = "tasks.retrain"
 
-#: A trainer that was away for longer waits for the schedule's next moment.
+#: After this a retrain message expires: a trainer that was away waits for the next scheduled time.
 RETRAIN_EXPIRES_SECONDS: Final = 3600
 
-#: The lowest first, across all queues of a worker.
+#: Message priorities: the lowest is delivered first, across all queues of a worker.
 FIRST_PRIORITY: Final = 0
 BULK_PRIORITY: Final = 3
 
-#: When Redis delivers an unacknowledged message again. Longer than a lease plus the stale time, so
-#: that the ledger decides first; shorter than a task, concurrent copies would run.
+#: After this an unacknowledged message is delivered again. Longer than a lease plus the stale time,
+#: so that the ledger requeues the batch first. If it were shorter than a task, copies of the task
+#: would run concurrently.
 VISIBILITY_TIMEOUT_SECONDS: Final = 900
 
 
 class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
-    """Base of every task: no message, and no error of a task, can harm the worker.
+    """Base class of every task: neither a message nor an error of a task can end the worker.
 
-    See `message_validation` for messages.
+    `message_validation` checks the messages.
     """
 
     Request = "workers.celery_ext.message_validation:LimitedRequest"
@@ -59,9 +60,9 @@ class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task in a child; the parent gets every error as a short text.
 
-        Celery gives some errors a meaning in the parent: a MemoryError ends the worker, a
-        SystemExit looks like a child that died, Reject puts the message back. Others cannot be
-        unpickled there, which ends the worker too, or carry the rows of a whole statement.
+        Celery treats some errors specially in the parent: a MemoryError ends the worker, a
+        SystemExit looks like a child that died, Reject requeues the message. Other errors cannot be
+        unpickled there, which also ends the worker, or contain all rows of a statement.
         """
         try:
             return self.run(*args, **kwargs)
@@ -69,26 +70,26 @@ class LimitedTask(Task):  # type: ignore[misc]  # Celery publishes no types
             raise
         except BaseException as error:
             if terminate_handler_fired():
-                raise  # this child was told to stop
+                raise  # this child received a request to stop
             raise TaskFailedError.of(error) from error
 
 
 class _Loader(AppLoader):  # type: ignore[misc]  # Celery publishes no types
-    """Imports what is installed; Celery's own loader looks into the current folder first."""
+    """Imports installed modules; Celery's own loader searches the current folder first."""
 
     def import_from_cwd(self, module: str, imp: Any = None, package: Any = None) -> ModuleType:  # noqa: ARG002
-        """Import a module; its name is Celery's."""
+        """Import a module; the method's name is Celery's."""
         return importlib.import_module(module, package)
 
     def read_configuration(self, env: str = "") -> None:
-        """Leave the module that CELERY_CONFIG_MODULE names alone."""
+        """Ignore the module that CELERY_CONFIG_MODULE names."""
 
 
 class _App(Celery):  # type: ignore[misc]  # Celery publishes no types
     """Celery's app, configured by our settings alone.
 
-    To Celery, CELERY_BROKER_URL, CELERY_BROKER_READ_URL, CELERY_BROKER_WRITE_URL and
-    CELERY_RESULT_BACKEND count more than its configuration.
+    In Celery's own app, CELERY_BROKER_URL, CELERY_BROKER_READ_URL, CELERY_BROKER_WRITE_URL and
+    CELERY_RESULT_BACKEND override the configuration.
     """
 
     backend_cls = "disabled"
@@ -124,19 +125,20 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Return Celery's configuration, without the broker's URL."""
     return {
         # -- when a message is acknowledged ----------------------------------------------------
-        # Late: a message acknowledged early is gone with the child that was killed on it.
+        # Late: a message that was acknowledged early is lost when its child is killed.
         "task_acks_late": True,
-        # With True a file that kills its child came back 20 times in 30 s. The lease returns
-        # work, and counts.
+        # With True a file that crashes its child was delivered again 20 times in 30 s. The ledger
+        # requeues the batch instead, and counts attempts.
         "task_reject_on_worker_lost": False,
-        # With False a time-out loops, and a plain exception is dropped anyway.
+        # With False a task that times out is repeated without end; one that raises is dropped
+        # anyway.
         "task_acks_on_failure_or_timeout": True,
         # -- the pool --------------------------------------------------------------------------
         # Prefork: threads ignore time limits, and one abort in libsndfile ends them all.
         "worker_pool": "prefork",
         # One message a child: a second would wait for a slow batch while others idle.
         "worker_prefetch_multiplier": 1,
-        # Always set; LimitedRequest ignores what a message asks for.
+        # Always set; LimitedRequest ignores a limit in the message.
         "task_time_limit": settings.time_limit_seconds,
         # The default of 4 s kills children that are still loading their model.
         "worker_proc_alive_timeout": 60,
@@ -147,7 +149,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # -- Redis -----------------------------------------------------------------------------
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
-            # A timed-out message is looked for every 10 s; by default it took 99.
+            # Timed-out messages are looked for every 10 s; by default that took 99 s.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             # A worker that died holding the restore lock blocks the others 30 s, not 300.
@@ -155,8 +157,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
             # Publishing to a frozen Redis fails after 5 s; without these it blocked over 30.
             "socket_timeout": 5,
             "socket_connect_timeout": 3,
-            # A connection that has not answered a BRPOP of 1 s for this much longer is replaced;
-            # looked for every 5 s, and before a command on a connection that was idle as long.
+            # A connection is replaced if a BRPOP of 1 s stays unanswered for this much longer.
+            # Checked every 5 s, and before a command on a connection that was idle as long.
             "health_check_interval": 5,
             "socket_keepalive": True,
             "socket_keepalive_options": TCP_OPTIONS,
@@ -170,7 +172,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # For ever: by default the worker exits after some 46 minutes.
         "broker_connection_max_retries": None,
         "broker_connection_retry_on_startup": True,
-        # A producer must learn at once that Redis is away; the ledger has the work already.
+        # Publishing must fail at once if Redis is away; the ledger has the work already.
         "task_publish_retry": False,
         # -- messages --------------------------------------------------------------------------
         # JSON, because pickle runs code. Results are rows in the database.
@@ -195,8 +197,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
             RETRAIN_TASK: {"queue": TRAINING_QUEUE},
         },
         # -- watching --------------------------------------------------------------------------
-        # A message could stop the worker, or let its pool grow without bound. Who wants it starts
-        # a worker with ``worker.enable_remote_control=true``.
+        # With remote control a message could stop the worker, or let its pool grow without bound.
+        # To enable it, start a worker with ``worker.enable_remote_control=true``.
         "worker_enable_remote_control": False,
         # Without these Flower and exporters see nothing.
         "worker_send_task_events": True,
@@ -205,7 +207,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         # -- beat ------------------------------------------------------------------------------
         "timezone": "UTC",
-        # Celery's own, also within a worker (``--beat``), unpickles a file of the current folder.
+        # Also used within a worker (``--beat``). Celery's own scheduler unpickles a file of the
+        # current folder.
         "beat_scheduler": "workers.celery_ext.beat_scheduler:QuietScheduler",
         "beat_schedule": _beat_schedule(settings),
     }

@@ -1,4 +1,4 @@
-"""Beat's schedule in memory, and one line where Celery logs two tracebacks a task."""
+"""Beat's scheduler: in memory, and with one log line where Celery logs two tracebacks a task."""
 
 import logging
 from typing import Any
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no types
-    """Sends what is due. While Redis is away it logs one line, then after ever longer times.
+    """Sends tasks that are due; while Redis is away, it logs that at ever longer intervals.
 
-    In memory: Celery's default keeps a file, which two beats of one host destroy for each other,
-    and in which there is nothing that a sweep every few seconds would need after a restart.
+    The schedule is kept in memory. Celery's default scheduler keeps it in a file, which two beats
+    on one host corrupt, and which sweeps every few seconds do not need after a restart.
     """
 
     _failures = 0
@@ -32,7 +32,7 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no ty
 
     @cached_property
     def producer(self) -> Producer:
-        """Return a producer; the one of Celery waits for Redis, and logs that each few seconds."""
+        """Return a producer; Celery's own waits for Redis, and logs that every few seconds."""
         return Producer(self.connection, auto_declare=False)  # type: ignore[no-untyped-call]
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:

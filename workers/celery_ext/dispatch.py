@@ -1,7 +1,7 @@
-"""Publishing a message for each batch that should be worked on, within the window.
+"""Publishing messages for pending batches, as many as the window allows.
 
-Batches are marked `queued` and committed first, then published; if that fails they are pending
-again. After a crash between the two a queued batch has no message; a sweep publishes it again.
+Batches are marked `queued` and committed first, then published; if publishing fails, they become
+pending again. After a crash between the two, a queued batch has no message; a sweep publishes it.
 """
 
 import json
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 #: Version of the message's arguments; a worker leaves versions it does not know to others.
 MESSAGE_VERSION: Final = 1
 
-#: In base64 and with the rest of the message, this is shorter than what is parsed.
+#: Most characters of the paths as JSON: the message, in base64, stays shorter than what is parsed.
 _LONGEST_PATHS: Final = LONGEST_ENTRY_CHARACTERS // 2
 
-#: What is shown of a path.
+#: Most characters shown of a path.
 _SHOWN_CHARACTERS: Final = 200
 
 
@@ -54,7 +54,7 @@ class Dispatched:
 def dispatch(
     app: Celery, database: Engine, settings: Settings, *, limit: int | None = None
 ) -> Dispatched:
-    """Publish pending batches while fewer than a window are in flight, at most `limit`."""
+    """Publish at most `limit` pending batches, up to `window_batches` queued or running at once."""
     window = settings.window_batches
     with database.begin() as connection:
         taken = ledger.take_pending(connection, window=window, limit=limit or window)
@@ -92,7 +92,7 @@ def messages_waiting(app: Celery, roots: Iterable[str]) -> int:
 def queue_lengths(app: Celery, roots: Iterable[str]) -> dict[str, int]:
     """Return how many messages wait in each queue, or raise one of `BROKER_AWAY`.
 
-    - `roots`: library roots that this host may not have.
+    - `roots`: further library roots, which this host need not have.
     """
     queues = dict.fromkeys([*(queue.name for queue in app.conf.task_queues), *_queues_of(roots)])
     with app.connection_for_read() as connection:
@@ -112,13 +112,13 @@ def _length(channel: Any, queue: str) -> int:
 
 
 def _send(app: Celery, batch: QueuedBatch) -> None:
-    # Its folder, too; a path may be very long, and Flower keeps 20,000 of these.
+    # With its folder, but shortened: a path may be very long, and Flower keeps 20,000 of these.
     first = printable(f"{batch.root}/{batch.paths[0]}".replace("//", "/", 1))
     if len(first) > _SHOWN_CHARACTERS:
         first = "..." + first[-_SHOWN_CHARACTERS:]
     paths = list(batch.paths)
     if len(json.dumps(paths)) > _LONGEST_PATHS:
-        paths = []  # a worker has them from the ledger
+        paths = []  # a worker reads them from the ledger
     app.send_task(
         CLASSIFY_TASK,
         kwargs={

@@ -1,10 +1,10 @@
 """Checks of a message before a worker acts on it.
 
 Celery lets a message's ``timelimit`` header override the worker's limit: with 60 s in the header, a
-worker limited to 2 s had not killed its task after 18 s. It also assumes that a message has the
-form its own producer gives it: a body of JSON's ``null`` ends the worker.
+worker limited to 2 s had not killed its task after 18 s. It also assumes that every
+message is well-formed: a body of JSON's ``null`` ends the worker.
 
-Whoever can write to Redis can still stop the work (SECURITY.md).
+A client that can write to Redis can still stop the work (SECURITY.md).
 """
 
 import logging
@@ -42,7 +42,7 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
         self._report_killed(f"over the time limit of {timeout:g} s")
 
     def on_retry(self, exc_info: Any) -> None:
-        """Put the message back of a batch that could not be claimed: the ledger has it queued."""
+        """Requeue the message of a batch that could not be claimed: it is queued in the ledger."""
         if isinstance(exc_info.exception.exc, UnclaimedError):
             self._on_reject(log, self._connection_errors, True)
             self.acknowledged = True
@@ -58,7 +58,7 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
             how = str(error).removeprefix("Worker exited prematurely: ").partition(" Job:")[0]
             return self._report_killed(how)
         if isinstance(error, MemoryError):
-            # Raised outside the task's body. Celery takes it for the parent's own and ends it.
+            # Raised outside the task's body. Celery mistakes it for the parent's and ends that.
             exc_info.exception = TaskFailedError.of(error)
         return super().on_failure(exc_info, **options)
 

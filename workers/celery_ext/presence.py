@@ -1,6 +1,6 @@
-"""Which queues each worker takes messages from, as its parent says in Redis every few seconds.
+"""Which queues each worker takes messages from; its parent publishes them in Redis regularly.
 
-The ledger says what was claimed. This says who would claim, also while there is no work.
+The ledger only shows workers that claimed work. This also shows idle workers.
 """
 
 from collections.abc import Iterable
@@ -20,19 +20,19 @@ _VALID_SECONDS: Final = 10
 
 
 def announce(channel: Any, worker: str, queues: Iterable[str]) -> None:
-    """Say which queues this worker takes messages from; `channel` is kombu's.
+    """Publish which queues this worker takes messages from; `channel` is kombu's.
 
-    Raises what the channel takes for a lost connection.
+    Raises the channel's connection errors.
     """
     try:
         with channel.conn_or_acquire() as client:
             client.set(_PREFIX + worker, ",".join(queues), ex=_VALID_SECONDS)
     except ResponseError:
-        pass  # full, or a replica now: there is no work to announce either
+        pass  # Redis is full, or a replica now: it delivers no work either
 
 
 def announced(client: "Redis") -> dict[str, set[str]]:
-    """Return the queues of each worker that lives; raises `redis.exceptions.RedisError`."""
+    """Return the queues of each live worker; raises `redis.exceptions.RedisError`."""
     keys: list[Any] = list(client.scan_iter(match=f"{_PREFIX}*", count=1000))
     values: Any = client.mget(keys) if keys else []
     return {
@@ -41,5 +41,5 @@ def announced(client: "Redis") -> dict[str, set[str]]:
         )
         - {""}
         for key, value in zip(keys, values, strict=True)
-        if value is not None  # it ended between the two questions
+        if value is not None  # it expired between the two commands
     }

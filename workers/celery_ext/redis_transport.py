@@ -1,11 +1,12 @@
 """kombu's Redis transport, made tolerant of malformed entries and of a Redis that refuses commands.
 
 An entry that is not JSON, or lacks a part of the envelope, raises in kombu's event loop and ends
-the worker; one of a few kilobytes may be gigabytes when it is decoded. Here both are dropped with
-one line in the log; the ledger still has the work. That holds for lists and for pub/sub.
+the worker. A compressed entry of a few kilobytes may decode to gigabytes. Here both are dropped
+with one line in the log; the ledger still has the work. This covers lists and pub/sub.
 
-A Redis that answers with an error (full, a replica now, its disk gone) is a program error for kombu
-and ends the worker. Here it is a connection error: the worker reconnects until Redis works.
+To kombu, an error reply of Redis (it is full, a replica now, or its disk is gone) is a program
+error, which ends the worker. Here it is a connection error: the worker reconnects until Redis
+works.
 """
 
 import base64
@@ -27,11 +28,11 @@ log = logging.getLogger(__name__)
 #: may take 25 times as much memory.
 LONGEST_ENTRY_CHARACTERS: Final = 4 * 1024 * 1024
 
-#: The only form of a body that is decoded. Another one may name a codec of Python that unpacks it
+#: The only form of a body that is decoded. Another one may name a Python codec that decompresses it
 #: (``bz2``), or a serialiser.
 _CONTENT: Final = {"content-type": "application/json", "content-encoding": "utf-8"}
 
-#: What kombu raises when an entry of those in hand is not what it expects.
+#: What kombu raises when an unacknowledged entry is malformed.
 _UNREADABLE: Final = (ValueError, TypeError, AttributeError)
 
 #: The parts of an envelope that kombu and Celery read without a check.
@@ -55,7 +56,7 @@ class _Unparsed:
     reason: str
 
     def __iter__(self) -> Iterator[Any]:
-        """Raise the reason where kombu takes an entry of those in hand apart."""
+        """Raise the reason when kombu unpacks an unacknowledged entry."""
         raise ValueError(self.reason)
 
 
@@ -108,7 +109,7 @@ def _missing_part(value: Any, expected: dict[str, Any]) -> str | None:
 
 
 class _TolerantDelivery:
-    """For a transport: delivers only what has a whole envelope, and survives a refusal."""
+    """Mixin for a transport: drops malformed entries; an error reply is a connection error."""
 
     connection_errors = (*redis.Transport.connection_errors, ResponseError)
 
@@ -121,13 +122,13 @@ class _TolerantDelivery:
 
 
 class TolerantQoS(redis.QoS):
-    """Tracks unacknowledged messages; survives foreign entries among them, and refusals."""
+    """Tracks unacknowledged messages; tolerates malformed entries among them, and error replies."""
 
     def ack(self, delivery_tag: Any) -> None:
-        """Take a message from those in hand, even if Redis refuses to forget it.
+        """Stop tracking a message as unacknowledged, even if Redis refuses to delete it.
 
-        Counted on, some of them would leave no room for another message. What Redis kept comes
-        again, and its batch is not to be claimed.
+        Otherwise a few such messages would use up the prefetch limit. Redis delivers the message
+        again later; its batch can then no longer be claimed.
         """
         try:
             super().ack(delivery_tag)  # type: ignore[no-untyped-call]
@@ -136,7 +137,7 @@ class TolerantQoS(redis.QoS):
             raise
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """Put a message back, or forget it; as `ack`, if Redis refuses."""
+        """Requeue a message or drop it; if Redis refuses, as `ack`."""
         try:
             super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
         except ResponseError:
@@ -144,7 +145,7 @@ class TolerantQoS(redis.QoS):
             raise
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put an unacknowledged message back on its list, or drop what is no message."""
+        """Put an unacknowledged message back on its list, or drop a malformed entry."""
         try:
             super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
         except _UNREADABLE as error:
@@ -155,7 +156,7 @@ class TolerantQoS(redis.QoS):
 
 
 class _ChannelOfALostConnection:
-    """For a channel: what is done to its messages after it was closed fails as any lost connection.
+    """Mixin for a channel: handling its messages after it was closed raises a connection error.
 
     kombu raises an AttributeError, which ends the worker.
     """
@@ -193,9 +194,9 @@ class SentinelTransport(_TolerantDelivery, redis.SentinelTransport):
 
 
 def install() -> None:
-    """Have kombu use these transports in this process."""
+    """Register these transports with kombu in this process."""
     own = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
     for scheme, name in own.items():
         kombu.transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{name}"
-    # What it parses entries of lists and of pub/sub with.
+    # The function with which kombu parses entries of lists and of pub/sub.
     setattr(redis, "loads", _loads)  # noqa: B010

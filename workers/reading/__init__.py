@@ -1,1 +1,1 @@
-"""Headers and folders of a batch, read from storage."""
+"""Reading a batch's headers and folders from storage."""

@@ -1,6 +1,6 @@
 """The pack-mates of sounds: the names in their folder on disk.
 
-Never the names in the batch: a file gets the same prediction however batches are cut, and also when
+The names in the batch are not used: a file gets the same prediction in every batch, and also when
 it is ingested alone. Every file with the extension of a sound counts, readable or not.
 """
 
@@ -22,16 +22,16 @@ from workers.library_roots import OpenRoot
 
 log = logging.getLogger(__name__)
 
-#: A batch holds files in the order of a walk: the next file is of the last few folders.
+#: Cache size: a batch has files in the order of a walk, so the next file is in a recent folder.
 MOST_FOLDERS: Final = 256
 
 #: A folder that changed more recently may change again with the same time: file systems record
 #: times in steps of up to two seconds.
 _SETTLED_NS: Final = 2_000_000_000
 
-#: Of a folder of more sounds new names change the sample of `MOST_PACK_MATES` rarely, and listing
-#: it takes a hundredth of a second or more. While it is written to, it is listed for at most a
-#: tenth of the time, and its pack-mates are no older than a minute.
+#: In a folder with more sounds, new names rarely change the sample of `MOST_PACK_MATES`, and
+#: listing it takes a hundredth of a second or more. While such a folder changes, at most a tenth of
+#: the time is spent on listing it, and its pack-mates are at most a minute old.
 LARGE_FOLDER: Final = 10_000
 _LISTING_SHARE: Final = 0.1
 _OLDEST_SECONDS: Final = 60.0
@@ -44,7 +44,7 @@ _Key: TypeAlias = tuple[str, str, bool]
 
 
 class _State(NamedTuple):
-    """What changes when a name is added to a folder or removed; the ctime even if mtime was set."""
+    """What changes when a name is added or removed; ctime does so even if mtime was set by hand."""
 
     device: int
     inode: int
@@ -53,17 +53,17 @@ class _State(NamedTuple):
 
 
 class _Listing(NamedTuple):
-    """What a folder held when it was listed."""
+    """The result of listing a folder."""
 
     state: _State
     pack_mates: PackMates | None
     #: False when the folder may have changed since without changing its state.
     is_settled: bool
-    #: Until this moment of the monotonic clock it is used although the folder has changed.
+    #: Monotonic time until which the listing is used even if the folder has changed.
     fresh_until: float
 
     def is_valid(self, state: _State) -> bool:
-        """Whether it serves for a folder of this state."""
+        """Whether the listing can be used for a folder in this state."""
         if self.is_settled and self.state == state:
             return True
         is_same = (self.state.device, self.state.inode) == (state.device, state.inode)
@@ -73,7 +73,7 @@ class _Listing(NamedTuple):
 class FolderCache:
     """Lists folders, and caches the last `most` of them while they are unchanged.
 
-    A folder of more than `LARGE_FOLDER` sounds is cached for some seconds while it changes, too.
+    A folder of more than `LARGE_FOLDER` sounds is cached for a while even if it changes.
     """
 
     def __init__(self, most: int = MOST_FOLDERS) -> None:
@@ -85,7 +85,7 @@ class FolderCache:
     ) -> list[PackMates | None]:
         """Return the pack-mates of each sound; `folder_words` as the setting of that name.
 
-        None where a folder cannot be listed, or holds nothing that is named like a sound.
+        None if the folder cannot be listed, or has no file that is named like a sound.
 
         Raises OSError when the machine fails (it has no memory, or too many files are open).
         """
@@ -154,7 +154,7 @@ def _listed(fd: int, key: _Key) -> tuple[PackMates | None, int]:
     if not folder_words:
         return pack_mates, sounds
     words = folder_context.folder_words([readable_name(part) for part in folder.split("/")])
-    # After the choice of names: of a million names only 64 get the words.
+    # Prefixed after sampling: even of a million names, only 64 need the words.
     names = tuple(folder_context.prefixed_name(words, name) for name in pack_mates.names)
     return pack_mates if names == pack_mates.names else pack_mates_of(names), sounds
 

@@ -1,4 +1,4 @@
-"""Whether it is this host that cannot see the sounds of a batch: its mount is away, or empty."""
+"""Whether this host is the reason that a batch cannot be read: its mount is away or empty."""
 
 import os
 import posixpath
@@ -12,14 +12,14 @@ from classifier.files.paths import path_bytes, path_text, printable
 from workers.library_roots import OpenRoot
 from workers.reading.sound_headers import SoundReading, read_sound, storage_failed
 
-#: So often in a row a batch of which nothing can be read goes back, for this host or another one.
-#: With the back-off that is a quarter of an hour at least. Then its sounds get their error rows, or
-#: its ingest would never end.
+#: A batch of which nothing can be read is requeued this many times in a row, for any host. With the
+#: back-off that takes at least a quarter of an hour. Then its sounds get error rows, because
+#: otherwise the ingest would never end.
 HOST_TRIES: Final = 8
 
 _AWAY: Final = frozenset({ErrorCode.MISSING_FILE, ErrorCode.STORAGE_ERROR})
 
-#: Folders of the batch in which another sound is looked for, and how many of its names are tried.
+#: Most folders of the batch in which other sounds are tried, and most sounds tried in each.
 _FOLDERS_TRIED: Final = 8
 _NAMES_TRIED: Final = 16
 
@@ -32,19 +32,19 @@ def host_fault(
     seen: bool,
     known: Callable[[], Collection[str]],
 ) -> str | None:
-    """Return why it is the host, and not the sounds, if some could not be found or read.
+    """Return why this host cannot find or read sounds of a batch; None if the sounds are the cause.
 
-    None when it is the sounds: others of the batch can be read, or others of their folders, or
-    their folders are gone from a root that is the right one.
+    The sounds are the cause if other sounds of the batch or of its folders can be read, or if their
+    folders are gone from a root that is mounted.
 
-    - `seen`: whether the producer saw any of them.
-    - `known`: returns the names that the catalogue has directly below the root.
+    - `seen`: whether the producer found any of the sounds on disk.
+    - `known`: returns the names that the database has directly below the root.
     """
     failed = [_is_away(reading) for reading in readings]
     if not all(failed):
         if not any(map(storage_failed, readings)):
             return None
-        # Read now: the storage may have failed in the middle of the batch.
+        # Read a good sound again: the storage may have failed in the middle of the batch.
         good = paths[len(failed) - 1 - failed[::-1].index(False)]
         again = read_sound(root, good)
         return _sentence(root, good, again) if _is_away(again) else None
@@ -66,8 +66,8 @@ def folders_are_gone(
 ) -> bool:
     """Return whether all sounds are missing because their folders were renamed or removed.
 
-    A mount that is away leaves its empty folder, or a link to nothing. Never for absolute paths:
-    there a medium may be away with the folder it is mounted on.
+    A mount that is away leaves an empty folder or a broken link. Always False for absolute paths:
+    a removable medium may be away together with its mount point.
     """
     missing = ErrorCode.MISSING_FILE
     return (
@@ -111,7 +111,7 @@ def _sentence(root: OpenRoot, path: str, reading: SoundReading) -> str:
 
 
 def _others(root: OpenRoot, paths: Sequence[str]) -> Iterator[str]:
-    """Yield paths of other sounds in the folders of these."""
+    """Yield paths of other sounds in the same folders."""
     of_batch = set(paths)
     for folder in islice(dict.fromkeys(map(posixpath.dirname, paths)), _FOLDERS_TRIED):
         try:

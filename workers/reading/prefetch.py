@@ -1,8 +1,8 @@
 """Opening files ahead, where storage is slow.
 
-A network mount takes milliseconds to open a file and to give its first bytes, in which a processor
-could read a hundred headers. So while one file is read, threads open the next ones. Only one thread
-reads, because the crash marker must tell which file crashed the process.
+A network mount takes milliseconds to open a file and return its first bytes; in that time a
+processor could parse a hundred headers. So threads open the next files while one is parsed. Only
+one thread parses, because the crash marker must identify the file that crashed the process.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from typing import Final
 
 from workers.library_roots import Opened
 
-#: Files that are open or being opened at once. A full batch then ends within its time limit where
+#: Files that are open or being opened at once: a full batch ends within its time limit even if
 #: opening a file takes a third of a second.
 _AHEAD: Final = 16
 #: Enough for a thread that makes two system calls.
 _STACK_BYTES: Final = 256 * 1024
 _FIRST_BYTES: Final = 4096
 
-# malloc.h. Each thread's own heap would reserve 64 MiB of the child's limited address space.
+# From malloc.h. Otherwise each thread's heap reserves 64 MiB of the child's limited address space.
 _M_ARENA_MAX: Final = -8
 
 
@@ -32,10 +32,10 @@ _M_ARENA_MAX: Final = -8
 def opened_ahead(
     open_one: Callable[[str], Opened], paths: Iterable[str]
 ) -> Iterator[Iterator[Callable[[], Opened]]]:
-    """Open files in threads, some ahead of those that are taken.
+    """Open files in threads before they are needed.
 
     Yields one callable for each path, in order: it waits for the file and returns it, or raises
-    what `open_one` raised. The caller closes the file; files that were not taken are closed here.
+    the error of `open_one`. The caller closes the file; files that were not taken are closed here.
     """
     waiting: deque[Future[Opened]] = deque()
     with _few_heaps(), ThreadPoolExecutor(_AHEAD, thread_name_prefix="opening") as pool:
@@ -58,7 +58,7 @@ def opened_ahead(
 
 def _opened(open_one: Callable[[str], Opened], path: str) -> Opened:
     fd, status = open_one(path)
-    # An error returns when the file is read.
+    # An error will occur again when the file is parsed.
     with contextlib.suppress(OSError):
         os.pread(fd, _FIRST_BYTES, 0)
     return fd, status

@@ -14,14 +14,14 @@ from workers.faults import MACHINE_ERRNOS
 from workers.library_roots import Opened, OpenRoot
 from workers.reading.prefetch import opened_ahead
 
-#: Storage is judged by the wait for the first files: a local disk takes a tenth of this threshold,
-#: a network mount five times as much.
+#: Storage counts as slow if the median wait for the first files reaches this threshold: a local
+#: disk takes a tenth of it, a network mount five times as much.
 _FILES_TIMED: Final = 16
 _SLOW_STORAGE_SECONDS: Final = 0.001
 
-#: A sound whose storage failed is tried again after each of these, when the others were read.
+#: A sound whose storage failed is tried again after each of these pauses, after all other sounds.
 _PAUSES_SECONDS: Final = (0.1, 0.5)
-#: What the further tries of a batch may take: storage can need seconds to fail.
+#: Time limit of a batch's further tries: storage may take seconds to fail.
 _RETRY_SECONDS: Final = 5.0
 
 _KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
@@ -30,7 +30,7 @@ _KNOWN_SAMPLE_TYPES: Final = frozenset({None, *SAMPLE_TYPES})
 class SoundReading(NamedTuple):
     """A sound's header, or why it has none."""
 
-    #: None, like the next, when it could not be opened.
+    #: This and `mtime_ns` are None if the file could not be opened or its storage failed.
     file_size_bytes: int | None
     mtime_ns: int | None
     outcome: HeaderReading | SoundError
@@ -39,7 +39,7 @@ class SoundReading(NamedTuple):
 def read_headers(
     root: OpenRoot, paths: Sequence[str], before_each: Callable[[int], None]
 ) -> list[SoundReading]:
-    """Read the headers of sounds one by one; `before_each` gets the index of the next one.
+    """Read the headers of sounds one by one; call `before_each` with the index before each read.
 
     A sound whose storage fails is read again, after all others. Raises OSError when the machine
     fails (it has no memory, or too many files are open).
@@ -104,14 +104,14 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
     except SoundError as error:
         outcome = error
     except OSError as error:
-        # Without its size and time the next ingest looks at it again.
+        # Without size and mtime the next ingest reads the file again.
         return SoundReading(None, None, _storage_error(error))
     finally:
         os.close(fd)
     if isinstance(outcome, HeaderReading):
         sample_type = outcome.header.sample_type
         if sample_type not in _KNOWN_SAMPLE_TYPES:
-            # Of a newer libsndfile. The model would fail on it, and with it the whole batch.
+            # A type of a newer libsndfile: the model, and so the whole batch, would fail on it.
             outcome = SoundError(
                 ErrorCode.UNSUPPORTED_FORMAT,
                 f"its sample type {sample_type} is not one this version knows",
@@ -120,7 +120,7 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
 
 
 def _storage_error(error: OSError) -> SoundError:
-    """Return the outcome of a sound whose storage failed; raise errors of the machine, or ours."""
+    """Return the outcome of a storage failure; re-raise errors of the machine or of our code."""
     if error.errno is None or error.errno == errno.EBADF or error.errno in MACHINE_ERRNOS:
         raise error
     name = errno.errorcode.get(error.errno, error.errno)

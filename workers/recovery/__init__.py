@@ -1,4 +1,4 @@
-"""From "a worker died" to "its files have rows", module by module.
+"""What happens after a worker dies, until all its files have rows; module by module.
 
 1. `crash_marker`: a child records which file it is reading, in memory that outlives it.
 2. `bootsteps` start the `supervisor` beside a worker. It notices a dead child, and reports whether

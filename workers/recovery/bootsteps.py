@@ -1,8 +1,8 @@
 """Celery bootsteps of a worker's parent process.
 
 The parent starts the supervisor and restarts it when it ends. It takes no messages while the
-database is away, nor of library roots that are not there. It interrupts a training run when it is
-told to stop, and ends within a second on a second Ctrl-C.
+database is away, and none for library roots that are away. On shutdown it interrupts a training
+run; on a second Ctrl-C it ends within a second.
 """
 
 import logging
@@ -29,24 +29,24 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.5
 _ANNOUNCE_SECONDS: Final = 2.0
-#: A supervisor that ends at once is not restarted over and over.
+#: Least time between two starts of the supervisor, in case it ends at once.
 _RESTART_SECONDS: Final = 5.0
 #: How long a second Ctrl-C waits for the supervisor to return batches.
 _STOP_TIMEOUT_SECONDS: Final = 0.8
-#: A batch ends within its time limit and the supervisor's grace.
+#: Added to a batch's time limit for a shutdown: more than the supervisor's grace.
 _SHUTDOWN_MARGIN_SECONDS: Final = 5.0
 
-#: A mount that hangs must not keep a worker from its start.
+#: Time limit of the first check of library roots: a hanging mount must not block the start.
 _ROOTS_SECONDS: Final = 1.0
 
 _INTERRUPTED: Final = 130
 
 
 class _SupervisorProcess:
-    """The supervisor as its parent sees it."""
+    """The parent's handle of its supervisor process."""
 
     def __init__(self) -> None:
-        #: The library roots it looks at; none beside a worker that does not classify.
+        #: The library roots it checks; none for a worker that does not classify.
         self.roots: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -57,7 +57,7 @@ class _SupervisorProcess:
         return shared_health()
 
     def ensure(self) -> None:
-        """Start the supervisor if none runs; end one that has not finished a round for too long."""
+        """Start the supervisor if none runs; kill it if it hangs."""
         ended = None if self._process is None else self._process.poll()
         if self._process is not None and ended is None:
             if not self.health.supervisor.is_up:
@@ -100,10 +100,10 @@ _supervisor: Final = _SupervisorProcess()
 
 
 class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Takes messages while the database answers, and of library roots that are there.
+    """Takes messages only while the database answers, and only for library roots that are there.
 
-    Without a database a batch cannot even be claimed. Its message would be used up, and the batch
-    would wait until a sweep publishes it again. Without its root it would come back.
+    Without the database a batch cannot be claimed: its message would be used up, and the batch
+    would wait until a sweep publishes it again. Without its root the batch would be returned.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -134,8 +134,8 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
         if holds and not self._holds:
             log.warning("the database is away: no messages are taken until it answers")
         wanted = [] if holds else [*self._queues, *self._queues_of_roots()]
-        # What Celery consumes from, also after a lost connection. If Redis fails here, the next
-        # poll goes on.
+        # The queues from which Celery consumes, also after a lost connection. If Redis fails below,
+        # the next poll continues.
         consumed = list(consumer.app.amqp.queues.consume_from)
         for queue in consumed:
             if queue not in wanted:
@@ -162,10 +162,10 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
 
 
 class PoolInEventLoop(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Lets the event loop look after the pool from its start.
+    """Registers the pool with the event loop as soon as the pool has started.
 
-    Celery does so only when it consumes. A child that died before, perhaps while Redis is full,
-    would end the worker: as one that did not start, or for want of pipes for the next one.
+    Celery registers it only when it consumes. A child that dies earlier, perhaps while Redis is
+    full, would end the worker: it counts as failed to start, or its successor lacks pipes.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -173,14 +173,14 @@ class PoolInEventLoop(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery 
     def start(self, worker: Any) -> None:
         """Register the pool, when it has started."""
         worker.pool.register_with_event_loop(worker.hub)
-        worker.pool.did_start_ok = lambda: True  # a child that died is replaced, as ever
+        worker.pool.did_start_ok = lambda: True  # a child that died is replaced, as usual
 
 
 def _look_at_roots() -> None:
-    """Find the roots that are there, for the time until the supervisor has loaded."""
+    """Check the library roots once, until the supervisor has loaded and reports them."""
     settings = load_settings()
     for health in _supervisor.health.roots.values():
-        health.report_down()  # a mount that hangs is not there either
+        health.report_down()  # stays so for a mount that hangs
     for name, health in _supervisor.health.roots.items():
         if LibraryRoot.named(name, settings).fault(()) is None:
             health.expect_supervisor()
@@ -212,7 +212,7 @@ def install(app: Celery, *, classifies: bool) -> None:
 
 
 def _shut_down(how: str, limit_seconds: float) -> None:
-    """Do our part of a shutdown; Celery calls this in the signal's handler."""
+    """Handle a shutdown; Celery calls this in its signal handler."""
     if how == "Cold":
         # A second Ctrl-C before the handler below was in place. Celery's own cold shutdown waits
         # for children that may never answer.
@@ -226,7 +226,7 @@ def _shut_down(how: str, limit_seconds: float) -> None:
 
 
 def _interrupt_training() -> None:
-    """Have a child that trains close its run as interrupted; the next run starts over anyway."""
+    """Signal a training child to close its run as interrupted; the next run starts over anyway."""
     for request in list(active_requests):
         if request.name == RETRAIN_TASK and request.worker_pid is not None:
             try:

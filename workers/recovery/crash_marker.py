@@ -1,11 +1,12 @@
-"""Crash markers: which file a process is reading, where others can read it after its death.
+"""Crash markers record which file a process is reading, so that others know it after a crash.
 
 A file that makes libsndfile abort raises no exception; the process just dies. So before each file a
 process writes a few bytes of shared memory: its batch, the file's index and the batch's deadline.
-A lock on the marker, which the kernel drops with the process, tells whether the process is alive.
+A lock on the marker, which the kernel drops with the process, shows whether the process is alive.
 
-Old and new versions may share a host: names and layout of markers stay. Other files are ignored,
-also the ``.iou`` files of an earlier version: the lease returns their batches.
+Old and new versions may share a host, so names and layout of markers must not change. Other files
+are ignored, also the ``.iou`` files of an earlier version: their batches return when their leases
+expire.
 """
 
 import contextlib
@@ -29,8 +30,8 @@ _READING: Final = struct.Struct("<qq")
 _NOTHING: Final = -1
 #: ``host-pid-nonce.note``
 _NAME: Final = re.compile(r"(.+)-(\d+)-(\w+)\.note", re.ASCII)
-#: The deadline of a batch that is to be handed back. An earlier version takes it for a batch whose
-#: time ended while no file was being read, and hands it back too, after a back-off.
+#: The deadline that marks a batch to be handed back. An earlier version treats it as a timeout with
+#: no file being read, and hands the batch back too, after a back-off.
 _HANDED_BACK: Final = -math.inf
 
 
@@ -47,9 +48,9 @@ class MarkerContent:
     worker: str
     #: The batch in progress, if there is one.
     batch_id: int | None
-    #: The sound of it that is being read.
+    #: The index of the sound that is being read, if there is one.
     index: int | None
-    #: When the batch's time ends, in seconds of this machine's monotonic clock.
+    #: The batch's deadline, in seconds of this machine's monotonic clock.
     deadline: float
     parent_pid: int
 
@@ -120,11 +121,11 @@ class CrashMarker:
         _LAYOUT.pack_into(self._memory, 0, batch_id, _NOTHING, deadline, self._parent_pid)
 
     def hand_back_later(self) -> None:
-        """Leave the batch to be handed back when the database answers, with no attempt counted.
+        """Have the batch handed back when the database answers, with no attempt counted.
 
-        The marker stays behind as that of a dead process. This process goes on under a new name
-        with a new marker, so that the old name claims nothing but this batch. If the new marker
-        cannot be written (OSError), the old one is still in use.
+        The marker stays, as that of a dead process. This process continues with a new name and a
+        new marker, so that the old name holds no other batch. If the new marker cannot be written
+        (OSError), the old one is still in use.
         """
         memory, fd = self._memory, self._fd
         self._create(self.path.parent, new_worker_name())
@@ -133,7 +134,7 @@ class CrashMarker:
         os.close(fd)
 
     def leave(self) -> None:
-        """Leave the batch to be handed back when this process has ended, with none counted."""
+        """Have the batch handed back after this process has ended, with no attempt counted."""
         _leave(self._memory)
 
     def close(self) -> None:
@@ -181,7 +182,7 @@ def read_marker(path: Path) -> MarkerContent | None:
 
 @contextlib.contextmanager
 def claim_dead_marker(path: Path) -> Iterator[MarkerContent | None]:
-    """Give a dead process's marker to this process alone; None when another has it, or it lives.
+    """Claim a dead process's marker; None if the process is alive or another one has the claim.
 
     The marker is deleted when the block ends without an exception.
     """
@@ -219,7 +220,7 @@ def _opened(path: Path) -> Iterator[int | None]:
 
 def _is_locked(fd: int) -> bool:
     try:
-        # Shared, so that two processes that check do not take each other for the marker's own.
+        # Shared, so that two checking processes do not mistake each other for the marker's owner.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -1,7 +1,7 @@
 """Returning batches that processes of this host did not finish, found by their crash markers.
 
 A dead process's marker names its batch and the file it was reading: that file gets a batch of its
-own, and the others go back without it. A process that lives on, but could not hand its batch back
+own, and the others go back without it. A process that continues, but could not hand its batch back
 because the database was away, leaves a marker too (`CrashMarker.hand_back_later`).
 
 Any number of processes may do this at once; the first one wins. Batches of hosts that are gone
@@ -37,7 +37,7 @@ _HEAD_START_SECONDS: Final = 0.5
 def recover_batches(
     database: Engine, settings: Settings, *, of_parent: int | None = None, stopped: bool = False
 ) -> int:
-    """Return to the ledger what dead processes of this host held; their markers stay on an error.
+    """Return the batches of this host's dead processes; their markers stay if that fails.
 
     - `of_parent`: skip the children of other parents that are alive.
     - `stopped`: the processes were killed on purpose, so that no attempt counts.
@@ -56,7 +56,7 @@ def recover_batches(
             except Exception as error:
                 if Fault.of(error) is Fault.TRANSIENT:
                     raise
-                # A bug with one marker must not keep the others; the lease returns its batch.
+                # A bug with one marker must not stop the others; its batch returns with its lease.
                 log.exception("process %d left what cannot be returned", marker.pid)
             handled += 1
     return handled
@@ -108,7 +108,7 @@ def _return_batches(
             )
             outcome = carry_out(decision, connection, batch, settings, index=index)
             if marker.awaits_hand_back and settings.in_process:
-                continue  # its user has read why
+                continue  # the user has seen the reason
             if marker.awaits_hand_back:
                 what = "handed back, now that the database answers"
             else:

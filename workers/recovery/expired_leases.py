@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutcome]:
-    """Return all batches whose lease expired, and count what became of them."""
+    """Requeue or close all batches whose lease expired, and count the outcomes."""
     outcomes: Counter[AttemptOutcome] = Counter()
     with database.begin() as connection:
         recovery.shorten_leases(connection, seconds=settings.lease_seconds)

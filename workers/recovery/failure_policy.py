@@ -33,13 +33,13 @@ _MESSAGES: Final = {
 class Ending(Enum):
     """How a process ended, or is about to end, with a batch in progress."""
 
-    #: It was told to stop, or was killed on purpose.
+    #: It received a request to stop, or was killed on purpose.
     STOPPED = "stopped"
     #: Its time limit is over, and the pool kills it within a tenth of a second.
     BEING_KILLED = "being killed"
     #: It was killed for exceeding its time limit.
     TIMED_OUT = "timed out"
-    #: It died of something else, or nothing was heard of it until its lease expired.
+    #: It died for another reason, or its lease expired.
     CRASHED = "crashed"
 
 
@@ -52,7 +52,7 @@ class HandBack:
 
 @dataclass(frozen=True, slots=True)
 class CountAttempt:
-    """Count an attempt and narrow the batch down; close a file's batch after its last solo try."""
+    """Count an attempt and requeue smaller parts; after a file's last solo try, close its batch."""
 
     code: ErrorCode
 
@@ -112,7 +112,7 @@ def carry_out(
     """Carry a decision out, in a transaction; return None when nothing was changed.
 
     - `index`: the file that was being read, which gets a batch of its own; the others go back.
-    - `detail`: added to the message of an error row; why the batch came back.
+    - `detail`: why the batch came back; added to the message of an error row.
     """
     reason = detail
     outcome: AttemptOutcome | None = None

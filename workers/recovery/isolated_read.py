@@ -1,6 +1,6 @@
-"""Reading one suspected file in a process of its own.
+"""Reading one suspected file in a separate process.
 
-A file that may have crashed a run is read here first: if this process dies, it was the file.
+A file that may have crashed a run is read here first: if this process dies, the file is the cause.
 ``python -m workers.recovery.isolated_read`` takes one line of JSON on standard input; its only
 result is its exit code.
 """
@@ -30,9 +30,9 @@ class IsolatedRead(StrEnum):
 
 
 def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> IsolatedRead:
-    """Read a file's header in a process of its own; `SURVIVED` also for a refused file.
+    """Read a file's header in a separate process; `SURVIVED` also if the file is invalid.
 
-    Raises LibraryRootAwayError when the root is away: nothing was learned.
+    Raises LibraryRootAwayError when the root is away, so that the file could not be tried.
     """
     folder = os.fsdecode(root.folder)
     request = json.dumps({"root": root.name, "folder": folder, "path": path})

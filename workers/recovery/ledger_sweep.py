@@ -1,4 +1,4 @@
-"""The sweep: batches of dead workers return, and messages that Redis lost are published again.
+"""The sweep: requeues batches of dead workers, and publishes messages again that Redis lost.
 
 A training run whose heartbeat stopped is closed; only the schedule or a user starts another.
 
@@ -60,7 +60,7 @@ def _close_expired_runs(database: Engine) -> None:
 
 
 def _republish_lost(app: Celery, database: Engine, settings: Settings) -> int:
-    """Publish stale batches again, as many as Redis lacks messages.
+    """Publish stale batches again, at most as many as messages are missing in Redis.
 
     A long backlog makes batches stale without any loss. Publishing those again would pile up
     duplicates faster than workers can discard them.

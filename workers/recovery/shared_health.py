@@ -1,8 +1,8 @@
-"""What answers a worker: the database and its library roots, in memory that its processes share.
+"""Whether the database and library roots are available, in memory that a worker's processes share.
 
-The supervisor writes when each of them last answered, and when it last finished a round of its own;
-the parent takes no messages of what is away, and replaces a supervisor that stands still. A child
-that meets an error writes so at once. Nobody waits for another, so nobody can hang another.
+The supervisor records when each of them last answered, and when it last finished a round itself.
+The parent takes no messages for what is away, and replaces a supervisor that hangs. A child that
+gets an error records it at once. No process waits for another, so none can block another.
 """
 
 import functools
@@ -20,7 +20,7 @@ from workers.settings import load_settings
 #: Seconds of the machine's monotonic clock: the last answer, and until when it counts as away.
 _LAYOUT: Final = struct.Struct("<dd")
 _UNTIL: Final = struct.Struct("<d")
-#: What has not answered for this long is away: a busy database answers sooner.
+#: A database that has not answered for this long counts as away: a busy one answers sooner.
 _DATABASE_TIMEOUT_SECONDS: Final = 5.0
 #: Listing a root may take long on slow storage.
 _ROOT_TIMEOUT_SECONDS: Final = 20.0
@@ -31,7 +31,7 @@ _START_SECONDS: Final = 60.0
 
 
 class Health:
-    """Whether one of them answered recently."""
+    """Whether the database, the supervisor or a library root answered recently."""
 
     def __init__(self, memory: mmap.mmap, place: int, timeout_seconds: float) -> None:
         self._memory = memory
@@ -39,10 +39,9 @@ class Health:
         self._timeout_seconds = timeout_seconds
 
     def expect_supervisor(self) -> None:
-        """Count as an answer until a supervisor that is being started reports for the first time.
+        """Count as up until a supervisor that is being started can report for the first time.
 
-        The database answered just before: a worker checks it. That the supervisor takes seconds to
-        load is no news of the database.
+        The supervisor takes seconds to load, and a worker checks the database just before.
         """
         self._write(time.monotonic() + _START_SECONDS)
 
@@ -71,7 +70,7 @@ class Health:
 
 
 class SharedHealth:
-    """The health of all of them and of the supervisor, behind an inherited descriptor `fd`.
+    """The health of database, supervisor and library roots, in the memory of a descriptor `fd`.
 
     - `roots`: names of the host's library roots.
     """
@@ -88,7 +87,7 @@ class SharedHealth:
 
     @classmethod
     def create(cls, roots: Collection[str] = ()) -> "SharedHealth":
-        """Return a new one, for the parent, in which everything answers for now."""
+        """Return a new instance for the parent; everything counts as up at first."""
         # Not memfd_create, which macOS lacks, nor an anonymous mapping, which has no descriptor.
         with tempfile.TemporaryFile() as file:
             os.pwrite(file.fileno(), bytes(_LAYOUT.size * (2 + len(roots))), 0)
@@ -100,5 +99,5 @@ class SharedHealth:
 
 @functools.cache
 def shared_health() -> SharedHealth:
-    """Return that of this worker: created by its parent, and inherited by its children."""
+    """Return this worker's instance, created by the parent and inherited by its children."""
     return SharedHealth.create(load_settings().library_roots)

@@ -1,7 +1,8 @@
 """The supervisor: a small process beside each worker that notices at once when a child dies.
 
-A worker's parent must not wait for a database: its children would get no work and its signals no
-answer. So the parent starts this process (``python -m workers.recovery.supervisor``), which
+A worker's parent must not wait for the database: meanwhile its children would get no work, and it
+would not handle signals. So it starts this process (``python -m workers.recovery.supervisor``),
+which
 
 - returns the batch of a dead child within a second, without the file that was being read;
 - hands back batches that children could not hand back while the database was away;
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 #: From the parent: kill the children and return their batches now.
 STOP_NOW: Final = signal.SIGUSR1
 
-#: Ctrl-C and a service's stop reach the whole group; the supervisor ends after the others.
+#: Ctrl-C and a service's stop reach the whole process group; the supervisor must end last.
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: The parent starts the supervisor with these blocked, until it can handle them.
 SIGNALS: Final = (STOP_NOW, *_IGNORED)
@@ -56,15 +57,15 @@ _POLL_SECONDS: Final = 0.25
 _STOP_TIMEOUT_SECONDS: Final = 10.0
 _PING_SECONDS: Final = 1.0
 _ROOT_SECONDS: Final = 2.0
-#: How old the catalogue's names may be by which a root is known.
+#: How often the names by which a library root is recognised are read from the database.
 _KNOWN_SECONDS: Final = 60.0
 _ROOT_PATIENCE_SECONDS: Final = 600.0
-#: The pool kills a child over its limit itself; the supervisor only if that did not happen.
+#: The pool kills a child over its limit; the supervisor does so only if it lives this much longer.
 _POOLS_GRACE_SECONDS: Final = 2.0
 
 
 class Supervisor:
-    """Supervises the children of the process `parent_pid`, and looks at these library roots."""
+    """Supervises the children of the process `parent_pid`, and checks these library roots."""
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class Supervisor:
     def run(self) -> None:
         """Supervise until the parent and all its children are gone."""
         # In a thread of its own: the loop below may wait for Redis, or for a long sweep, and the
-        # parent must not take that for a database that is away.
+        # parent must not mistake that for a database that is away.
         threading.Thread(target=self._watch_database, name="database", daemon=True).start()
         for name in self._roots:
             root = LibraryRoot.named(name, self._settings)
@@ -142,7 +143,7 @@ class Supervisor:
         try:
             with reading(self._database) as connection:
                 ledger.require_writable(connection)
-        except Exception as error:  # whatever it is, the database cannot be worked with
+        except Exception as error:  # any error: the database cannot be used
             if not self._database_away:
                 fault = "is read-only" if is_read_only(error) else "does not answer"
                 log.warning("the database %s: %s", fault, plain(error))
@@ -158,7 +159,7 @@ class Supervisor:
             log.warning("the database answers again")
 
     def _watch_root(self, root: LibraryRoot) -> None:
-        """Report whether a library root is there; of a mount that hangs nothing is reported."""
+        """Report whether a library root is there; while its mount hangs, nothing is reported."""
         health = self._health.roots[root.name]
         known: list[str] = []
         known_at = -math.inf
@@ -176,8 +177,8 @@ class Supervisor:
             elif fault is None and away_since is not None:
                 away_since = None
                 log.warning("library root %r is there: its sounds are classified", root.name)
-            # After a while its batches are tried nevertheless. They come back, and if it stays so
-            # on every host, their sounds get their rows at last (`workers.reading.host_faults`).
+            # After a while its batches are tried anyway. They are returned; if the root is away on
+            # every host, their sounds finally get error rows (`workers.reading.host_faults`).
             if away_since is None or moment - away_since > _ROOT_PATIENCE_SECONDS:
                 health.report_up()
             else:
@@ -202,9 +203,9 @@ def _kill(pid: int) -> None:
 
 
 def main() -> None:
-    """Supervise the children of the process whose id is the second argument.
+    """Supervise the children of a worker's parent process.
 
-    The first is the descriptor of the shared memory, those after it are names of library roots.
+    Arguments: the descriptor of the shared memory, the parent's process id, names of library roots.
     """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)

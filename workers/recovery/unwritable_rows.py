@@ -1,6 +1,6 @@
-"""Rows that the database refuses to take: each becomes an error row, and costs no other its row.
+"""Rows that the database refuses: each becomes an error row, and the other rows are kept.
 
-A number may be too large for its column, or a text hold what no column can.
+A number may be too large for its column, or a text may contain a character no column can store.
 """
 
 import logging
@@ -40,7 +40,7 @@ def error_row(
     file_size_bytes: int | None,
     mtime_ns: int | None,
 ) -> SoundResult:
-    """Return a row of which nothing can be refused: it holds no more than it must."""
+    """Return an error row that no database refuses: it has only the required values."""
     path, pack, vendor = map(storable, entry)
     failure = Failure(failure.code, shown_reason(failure.message))
     return SoundResult(root, path, pack, vendor, file_size_bytes, mtime_ns, None, failure)
@@ -49,8 +49,8 @@ def error_row(
 def without_unwritable(database: Engine, results: Sequence[SoundResult]) -> list[SoundResult]:
     """Return results with an error row in place of each that the database refuses.
 
-    They are written to find that out, in a transaction that is rolled back. Raises what is no fault
-    of a row: an error row is refused too, or the database does not answer.
+    To find these, the rows are written in a transaction that is rolled back. Raises the database's
+    error if no row is the cause: an error row is refused too, or the database does not answer.
     """
     with database.connect() as connection, connection.begin() as trial:
         try:

@@ -1,1 +1,1 @@
-"""The model that serves, and its predictions for the sounds of a batch."""
+"""The model in use, and its predictions for the sounds of a batch."""

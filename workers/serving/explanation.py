@@ -1,7 +1,7 @@
-"""What a sound's category rests on: predictions from less than everything.
+"""Explaining a sound's category by predictions from less evidence.
 
-The model predicts once as for `ingest`, then without one word of the name, without the pack-mates,
-and without the header.
+The model predicts once as for `ingest`, then from the name alone, from the name and its pack-mates
+without the header, and without each single word of the name.
 """
 
 import re
@@ -36,12 +36,12 @@ from workers.serving.predictions import (
 )
 from workers.settings import Settings
 
-#: A word that changes the category's probability by less than this did not matter.
+#: Words that change the category's probability by less than this are left out.
 _LEAST_CHANGE: Final = 0.01
 
 _MATES_NAMED: Final = 5
 
-#: Each costs one prediction; the words after them in a hostile name go unexplained.
+#: Most words explained: each costs one prediction, and a hostile name may have very many.
 _MOST_WORDS: Final = 64
 
 _NUMBER: Final = re.compile(r"\d+")
@@ -55,7 +55,7 @@ def explanation(
     folders: FolderCache,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Return what ``cratesort explain --json`` prints of one file, by its path in the ledger."""
+    """Return what ``cratesort explain --json`` prints for one file; `path` is as in the ledger."""
     about: dict[str, Any] = {"path": path, "root": root.root.name}
     read = read_sound(root, path)
     if isinstance(read.outcome, SoundError):
@@ -124,7 +124,7 @@ def _best(probabilities: Sequence[float]) -> list[dict[str, Any]]:
 
 
 def _counting(name: str, pack_mates: PackMates | None) -> frozenset[int]:
-    """Return where in a name the numbers stand that count the files of its folder."""
+    """Return the positions of those numbers in a name that count the files of its folder."""
     return frozenset() if pack_mates is None else pack_mates.counting(name)
 
 
@@ -133,7 +133,7 @@ def _words(
 ) -> list[dict[str, Any]]:
     """Return the category's probability without each word, the largest change first.
 
-    Pack-mates and header stay.
+    Pack-mates and header are kept.
     """
     cuts = words_cut(sound.name, sound.pack_mates)[:_MOST_WORDS]
     if not cuts or sound.is_midi:
@@ -169,9 +169,9 @@ class Cut(NamedTuple):
     word: str
     #: As the model read the word.
     token: str
-    #: What is left.
+    #: The name without the word.
     name: str
-    #: Their numbers count the files of the folder in this name, too.
+    #: Changed so that numbers which count the folder's files do so in this name, too.
     pack_mates: PackMates | None
 
 
@@ -189,7 +189,7 @@ def words_cut(name: str, pack_mates: PackMates | None = None) -> list[Cut]:
         left = f"{clean[:start]} {clean[end:]}"
         kept = pack_mates
         if pack_mates is not None and counting:
-            # `87` of `SNARE87` counts files without its word, too: it must not become a tempo.
+            # `87` of `SNARE87` is a counter without its word, too: it must not become a tempo.
             starts = [number.start() for number in _NUMBER.finditer(clean)]
             slots = [at in counting for at in starts if not start <= at < end]
             template = _NUMBER.sub("#", left.strip())
@@ -229,6 +229,6 @@ def _mates(
     return {
         "count": len(names),
         "others": [other for other in names if other != name][:_MATES_NAMED],
-        # How many of the names, each by itself, are of which category.
+        # How many of the names, each by itself, are predicted as each category.
         "say": dict(categories.most_common()),
     }

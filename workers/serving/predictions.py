@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from classifier.names.pack_mates import PackMates
 
 
-#: A MIDI file holds notes and no sound: it is filed by its format, and not as what it would play.
+#: A MIDI file contains notes and no sound: its category follows from the format.
 _MIDI_PROBABILITIES: Final = tuple(float(category == "stems-n-midi") for category in CATEGORIES)
 
 
 class ModelInput(NamedTuple):
-    """A sound as the model gets it, or a MIDI file."""
+    """The model's input for one sound, or a MIDI file."""
 
-    #: With the words of its folders in front where the name is uninformative.
+    #: The file's name, after words of its folders if the name is uninformative.
     name: str
     header: AudioHeader
     pack_mates: "PackMates | None" = None
-    #: These words; empty where the name stands alone.
+    #: The words of its folders; empty if the name is used alone.
     folder_words: str = ""
     is_midi: bool = False
 
@@ -71,7 +71,7 @@ def _words_of(folder: str) -> str:
 
 
 def predict(classifier: "Classifier", inputs: Sequence[ModelInput]) -> list[Prediction]:
-    """Return the prediction of each file, which depends on no other."""
+    """Return the prediction of each file, which does not depend on the other inputs."""
     return predictions(classifier, inputs, answers(classifier, inputs))
 
 
@@ -87,7 +87,7 @@ def answers(classifier: "Classifier", inputs: Sequence[ModelInput]) -> "Answers"
 def predictions(
     classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
 ) -> list[Prediction]:
-    """Return the part of a model's answers that is stored, and of MIDI files what they are."""
+    """Return the predictions to store; MIDI files get the category of their format."""
     return [
         replace(
             prediction,

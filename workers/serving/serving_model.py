@@ -1,4 +1,4 @@
-"""The classifier a process serves with: the champion of the database, else the starter."""
+"""The classifier in use: the champion of the database, or the starter model without one."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class ServingModel:
     """Keeps one loaded classifier and replaces it between two batches when the champion changed.
 
-    `loading` gives the block in which a model is loaded: there a child lifts its memory limit.
+    `loading` returns a context manager in which a model is loaded: it lifts a child's memory limit.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class ServingModel:
         self._classifier: Classifier | None = None
 
     def current(self, database: Engine) -> "Classifier":
-        """Return the classifier that serves now, or raise BundleError if it cannot be loaded.
+        """Return the current classifier, or raise BundleError if it cannot be loaded.
 
-        An older model would be no substitute: nobody would notice.
+        No older model is used instead, because that would go unnoticed.
         """
         with reading(database) as connection:
             champion = bundles.champion_version(connection)
