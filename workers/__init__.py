@@ -1,1 +1,1 @@
-"""Workers: one batch of the ledger at a time, in Celery children or in the calling process."""
+"""Workers classify one batch of the ledger at a time, in Celery children or in this process."""

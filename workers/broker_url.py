@@ -1,4 +1,4 @@
-"""The URL of Redis, parsed once: Celery and redis-py spell the same things differently.
+"""Parses the URL of Redis for both Celery and redis-py, which spell the same options differently.
 
 redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]
 rediss://...[?ssl_cert_reqs=required&ssl_ca_certs=FILE...]
@@ -35,8 +35,8 @@ _PARAMETERS: Final = {
     "redis+socket": {*_DATABASE, "username", "password"},
     "sentinel": {*_DATABASE, "master_name", "sentinel_username", "sentinel_password"},
 }
-#: For each connection: lost packets are noticed in about 10 s, while it is idle and while something
-#: is unacknowledged. Each system has its own selection of them.
+#: Options of each connection: a lost peer is detected in about 10 s, both idle and with
+#: unacknowledged data. Not every operating system has all of them.
 TCP_OPTIONS: Final = {
     getattr(socket, name): value
     for name, value in {
@@ -56,7 +56,7 @@ class BrokerUrl:
 
     - `hosts`: one server, several sentinels, or none where `path` is a socket.
     - `tls`: options of redis-py, None without TLS.
-    - `sentinel_login`: what the sentinels themselves ask for.
+    - `sentinel_login`: credentials of the sentinels themselves.
     """
 
     scheme: str
@@ -102,13 +102,13 @@ class BrokerUrl:
         return Redis(host, port, **patience, **login, **tls)
 
     def celery_settings(self, transport_options: dict[str, Any]) -> dict[str, Any]:
-        """Return Celery's settings for this broker, beside these options of its transport."""
+        """Return Celery's settings for this broker, including these transport options."""
         username, password = quote(self.username or "", ""), quote(self.password or "", "")
         login = f"{username}:{password}@" if username or password else ""
         if self.path:
             url = f"redis+socket://{login}{quote(self.path)}?virtual_host={self.database}"
         else:
-            # The login in each: Celery goes from one sentinel to the next with what that says.
+            # Each URL has the login: Celery uses the one in the URL of the sentinel it tries.
             url = ";".join(
                 f"{self.scheme}://{login}{f'[{host}]' if ':' in host else host}:{port}"
                 f"/{self.database}"

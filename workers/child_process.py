@@ -40,7 +40,7 @@ def remember_queues(**_: Any) -> None:
     """Remember, in the parent, the queues that its children serve."""
     _served.update(app.amqp.queues.consume_from)
     if _classifies():
-        # The supervisor logs each end of a child, with what becomes of its batch.
+        # The supervisor logs how each child ended, and what happens to its batch.
         logging.getLogger("multiprocessing").addFilter(_is_no_childs_end)
 
 
@@ -57,7 +57,8 @@ def context() -> WorkContext:
 def database_answers() -> bool:
     """Whether the database answers; waits a moment for it.
 
-    The parent takes no messages while it does not. Some may be in hand when it learns of that.
+    The parent takes no messages while the database is away. It may have taken some before it
+    noticed.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not shared_health().database.is_up:
@@ -68,12 +69,12 @@ def database_answers() -> bool:
 
 
 def has_root(root: str) -> bool:
-    """Whether a library root, named by a message, is there."""
+    """Whether the library root that a message names is there on this host."""
     return any(health.is_up for name, health in shared_health().roots.items() if name == root)
 
 
 def report(error: Exception, root: str) -> None:
-    """Have the parent take no more messages for a while of what an error says is away."""
+    """Report that the database or a root is away: the parent takes no messages for it meanwhile."""
     if is_away(error):
         shared_health().database.report_down()
     elif isinstance(error, LibraryRootAwayError) and has_root(root):
@@ -88,7 +89,7 @@ def _classifies() -> bool:
     return not _served.isdisjoint((CLASSIFY_QUEUE, INTERACTIVE_QUEUE))
 
 
-# By process id: a forked process must not use what it inherited.
+# Cached by process id: a forked process must not use inherited connections.
 @functools.lru_cache(maxsize=1)
 def _database_of(_pid: int) -> Engine:
     # A training run reads large tables.
@@ -99,7 +100,7 @@ def _database_of(_pid: int) -> Engine:
 @functools.lru_cache(maxsize=1)
 def _context_of(pid: int) -> WorkContext:
     settings = load_settings()
-    # The default engine only: TensorFlow goes on reserving memory and would fail in mid-batch.
+    # Limited for the default engine only: TensorFlow keeps reserving memory and would fail later.
     limited = functools.partial(memory_limit, settings.child_memory_mebibytes)
     is_limited = settings.engine == "onnx" and TRAINING_QUEUE not in _served
     return WorkContext.create(
@@ -116,8 +117,8 @@ def load_model_at_birth(**_: Any) -> None:
     """Load the model before the first message arrives, in a child that classifies.
 
     A failure is only logged (the database may be away for a moment): the first batch tries again.
-    A trainer has no crash marker: the supervisor kills those that have one for exceeding the time
-    limit of a batch.
+    A trainer must not have a crash marker: the supervisor kills processes with a marker that exceed
+    a batch's time limit.
     """
     if not _classifies():
         return
@@ -131,7 +132,7 @@ def load_model_at_birth(**_: Any) -> None:
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def close_connections(**_: Any) -> None:
-    """Close the child's connections; PostgreSQL logs those that just break."""
+    """Close the child's connections; PostgreSQL logs connections that are not closed."""
     database().dispose()
     if _classifies():
         context().marker.close()

@@ -1,4 +1,4 @@
-"""One batch: claim it, read its headers, run the model once, write its rows, all or nothing."""
+"""Classifying a batch: claim it, read headers, run the model once, write all rows or none."""
 
 import functools
 import logging
@@ -58,11 +58,11 @@ class LeaseLostError(Exception):
 
 
 def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
-    """Classify one queued batch, or raise a fault that is not a file's (`workers.faults`).
+    """Classify one queued batch; raise every error that is not a file's (`workers.faults`).
 
-    Returns None, with nothing written, when another process has or had the batch (a second copy of
-    a message) or the lease expired on the way. After an error the batch went back to the ledger, or
-    will when the database answers again.
+    Returns None, with nothing written, if another process has or had the batch (its message was
+    delivered twice), or if the lease expired meanwhile. After an error the batch was returned to
+    the ledger, or will be when the database answers again.
     """
     # Before the claim: a model that cannot be loaded must not count against any sound.
     classifier = context.model.current(context.database)
@@ -109,7 +109,7 @@ def _return_batch(
     if isinstance(error, Exception) or not context.is_told_to_stop():
         cause = Fault.of(error)
     # The pool sends SIGTERM a tenth of a second before it kills a child for its time limit, and
-    # also when a worker is stopped in a hurry. The time used tells the two apart.
+    # also when a worker is stopped at once. The time used distinguishes the two.
     elif isinstance(error, SystemExit) and used_seconds > 0.9 * context.time_limit_seconds:
         cause = Ending.BEING_KILLED
     else:
@@ -122,7 +122,7 @@ def _return_batch(
         return
     index, detail = marker.index, plain(error)
     if settings.in_process or not isinstance(error, Exception):
-        # Without workers also after another error: a library may have made it of an interrupt.
+        # In one process after any error: a library may have turned an interrupt into it.
         let_go(context.database)
     try:
         with context.database.begin() as connection:
@@ -153,7 +153,7 @@ def _classify_claimed(
     started = time.perf_counter()
     with LibraryRoot.named(claimed.root, settings).opened() as root:
         readings = read_headers(root, paths, lambda index: marker.begin_reading(claimed.id, index))
-        # Not when an error was raised: the marker then tells at which sound.
+        # Not after an error: the marker then still has the index of the failed sound.
         marker.stop_reading(claimed.id)
         if claimed.transient_failures < HOST_TRIES:
             _require_storage(root, claimed, paths, readings, context)
@@ -220,7 +220,7 @@ def _write(
     seconds: dict[str, float],
     only_known: bool,
 ) -> BatchOutcome:
-    """Write a batch's rows and close it, or raise LeaseLostError; add what it took to `seconds`."""
+    """Write a batch's rows and close it, or raise LeaseLostError; add the time to `seconds`."""
     started = time.perf_counter()
     errors = Counter(
         str(result.outcome.code) for result in results if isinstance(result.outcome, Failure)
@@ -237,12 +237,12 @@ def _write(
             connection,
             claimed.id,
             token=claimed.token,
-            # Its library root is known by the one that is kept, so it should be there.
+            # The one that is kept identifies the library root later, so it should exist.
             entries=were_read or entries,
             **counts,
         ):
             raise LeaseLostError
-        # A row that was moved or forgotten since the batch was written does not come back.
+        # `only_known`: a row that was moved or forgotten in the meantime is not created again.
         sounds.save(connection, results, only_known=only_known)
         seconds["database_seconds"] = time.perf_counter() - started
         times = BatchTimes(waited_seconds=claimed.waited_seconds, **seconds)
@@ -257,7 +257,7 @@ def _require_storage(
     readings: list[SoundReading],
     context: WorkContext,
 ) -> None:
-    """Raise LibraryRootAwayError if it is this host that cannot see the sounds of a batch."""
+    """Raise LibraryRootAwayError if this host is the reason that the batch cannot be read."""
 
     def known() -> list[str]:
         with reading(context.database) as connection:

@@ -1,4 +1,4 @@
-"""What one process classifies with: settings, database engine, model, crash marker.
+"""The objects that a process needs to classify: settings, database engine, model, crash marker.
 
 One per process, created after the fork: a connection or a loaded model must not be shared with the
 parent.
@@ -19,7 +19,7 @@ from workers.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class WorkContext:
-    """What one process classifies with."""
+    """The objects that a process needs to classify."""
 
     settings: Settings
     database: Engine
@@ -29,7 +29,7 @@ class WorkContext:
     #: How long a batch may take before the process is killed; infinite in the embedded mode.
     time_limit_seconds: float = math.inf
     folders: FolderCache = field(default_factory=FolderCache)
-    #: Whether a SystemExit or KeyboardInterrupt means that this process was told to stop.
+    #: Whether a SystemExit or KeyboardInterrupt comes from a request to stop this process.
     is_told_to_stop: Callable[[], bool] = lambda: True
 
     @classmethod
@@ -44,8 +44,8 @@ class WorkContext:
     ) -> "WorkContext":
         """Return a context for the calling process; nothing is connected or loaded yet.
 
-        `loading` gives the block in which a model is loaded. Raises OSError when the data folder
-        cannot be written.
+        `loading` returns a context manager in which a model is loaded. Raises OSError when the data
+        folder cannot be written.
         """
         return cls(
             settings=settings,

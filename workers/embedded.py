@@ -1,7 +1,7 @@
-"""Classifying in the calling process: no broker, the same batches, the same functions.
+"""Classifying in the calling process: without a broker, with the same batches and functions.
 
-The program may be killed at any file. Its crash marker tells the next run which; that file is then
-read in a process of its own first, so that one bad file cannot end every run.
+The process may crash at any file. Its crash marker records which; the next run first reads that
+file in a separate process, so that one bad file cannot crash every run.
 """
 
 import logging
@@ -48,7 +48,7 @@ class EmbeddedRun:
         self._reasons_logged: set[str] = set()
 
     def prepare(self) -> int:
-        """Return to the queue what earlier runs left; return how many sounds wait there."""
+        """Requeue the batches that earlier runs left; return how many sounds are waiting."""
         recover_batches(self._database, self._settings)
         with self._database.begin() as connection:
             ledger.recall_deferred(connection)
@@ -62,12 +62,13 @@ class EmbeddedRun:
     def drain(
         self, *, ingest_id: int | None = None, on_batch: Callable[[], None] = lambda: None
     ) -> None:
-        """Classify every open batch; with `ingest_id`, return when all of that ingest are done.
+        """Classify every open batch; with `ingest_id`, return when that ingest is complete.
 
-        Batches that another process holds are waited for: their leases expire if it dies.
+        Waits for batches of that ingest that another process holds; if it dies, the leases expire.
 
-        Raises transient and operator faults; of other ingests' batches only those of the database
-        and the model. Bugs are logged, and their batch is tried again in smaller parts.
+        Raises transient and operator faults of that ingest, and those of the database and the
+        model. Other ingests' batches with a fault are postponed. Bugs are logged, and the batch is
+        tried again in smaller parts.
         """
         away: LibraryRootAwayError | None = None
         while True:
@@ -99,7 +100,7 @@ class EmbeddedRun:
         self._context.close()
 
     def _classify(self, batch_id: int) -> None:
-        # Loads numpy and libsndfile, which a run that finds nothing new does without.
+        # Loads numpy and libsndfile, which a run that finds nothing new does not need.
         from workers.classification import classify_batch
 
         # Outside the try: a model that cannot be loaded ends the run.
@@ -115,7 +116,7 @@ class EmbeddedRun:
             BatchLogger(log, batch_id).exception("cratesort itself failed: %s", plain(error))
 
     def _survives(self, suspect: QueuedBatch) -> bool:
-        """Read a suspected sound in another process; count an attempt if that one dies."""
+        """Whether a suspected sound can be read in another process; if not, count an attempt."""
         from workers.recovery.isolated_read import IsolatedRead, read_isolated  # libsndfile, too
 
         settings, path = self._settings, suspect.paths[0]
@@ -138,7 +139,7 @@ class EmbeddedRun:
         return False
 
     def _defer(self, batch_id: int, reason: str, *, say: bool) -> None:
-        """Leave a batch for later."""
+        """Postpone a batch; if `say`, log the reason once."""
         with self._database.begin() as connection:
             ledger.defer(connection, batch_id, seconds=_DEFER_SECONDS)
         if say and reason not in self._reasons_logged:

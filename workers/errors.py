@@ -8,27 +8,27 @@ _SHOWN_CHARACTERS: Final = 1000
 
 
 class LibraryRootAwayError(CratesortError):
-    """A library root cannot be opened or read: its mount is away, or the folder is another one."""
+    """A library root cannot be opened or read: its mount is away, or another folder is there."""
 
 
 class BatchReturnedError(CratesortError):
     """A batch went back to the ledger, with no attempt counted; its message gives the reason."""
 
     def __repr__(self) -> str:
-        """Return the reason first: Flower shows the beginning."""
+        """Return the reason without the class name: Flower shows only the beginning."""
         return f"handed back: {self}"
 
 
 class UnclaimedError(BatchReturnedError):
-    """A batch was not claimed, for the database is away; its message goes back to Redis."""
+    """A batch was not claimed, because the database is away; its message goes back to Redis."""
 
 
 class TaskFailedError(Exception):
-    """A task raised an error that was not expected; its message names the kind and the text."""
+    """A task raised an unexpected error; the message has that error's type and text."""
 
     @classmethod
     def of(cls, error: BaseException) -> "TaskFailedError":
-        """Return what is shown of an error."""
+        """Return the error with the type and text of another error, shortened."""
         from db.errors import plain  # loads SQLAlchemy, which `cratesort --help` does without
 
         kind, text = type(error).__name__, plain(error)

@@ -11,12 +11,12 @@ from classifier.errors import CratesortError, SoundError
 from db.errors import is_away, refuses_user
 from workers.errors import LibraryRootAwayError
 
-#: Errors of the machine whatever it opens or reads: descriptors, memory, room.
+#: Errors of the machine, not of a file: it is out of file descriptors, memory or disk space.
 MACHINE_ERRNOS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN}
 )
 
-#: Errors of storage, of a file or of a whole mount. By name: not every system has all of them.
+#: Errors of storage, for a file or a whole mount. By name: not every system has all of them.
 STORAGE_ERRNOS: Final = frozenset(
     number
     for number, name in errno.errorcode.items()
@@ -42,22 +42,22 @@ STORAGE_ERRNOS: Final = frozenset(
     }
 )
 
-#: Redis or the way to it.
+#: Errors of Redis, or of the network to it.
 BROKER_AWAY: Final = (
     kombu.exceptions.OperationalError,
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     redis.exceptions.BusyLoadingError,
-    # Redis answers and refuses: it is full, a replica, its disk is gone, this user may not.
+    # Redis answers with an error: it is full, a replica, has lost its disk, or denies permission.
     redis.exceptions.ResponseError,
-    # Not Python's own ConnectionError and TimeoutError: those of network file systems are, too.
+    # Not Python's own ConnectionError and TimeoutError: network file systems raise those, too.
 )
 
 
 class Fault(Enum):
-    """What is at fault, and so what happens next."""
+    """What caused an error; this decides what happens next."""
 
-    #: The file. Recorded as a typed row where headers are read.
+    #: The file. Recorded as an error row where headers are read.
     FILE = "file"
     #: Database, Redis or storage. Tried again after a back-off, with no attempt counted.
     TRANSIENT = "transient"

@@ -1,4 +1,4 @@
-"""Library roots: the folders that a host may read sounds below, by the names the ledger keeps."""
+"""Library roots: the folders whose sounds a host may read, by their names in the ledger."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -53,7 +53,7 @@ class LibraryRoot:
         return resolved == self.folder or resolved.startswith(self.folder + b"/")
 
     def path_of(self, resolved: bytes) -> str:
-        """Return an absolute path below this folder as the ledger keeps it."""
+        """Return an absolute path below this folder as the ledger stores it."""
         return path_text(resolved if self.is_absolute else resolved[len(self.folder) + 1 :])
 
     def fault(self, known: Collection[str]) -> str | None:
@@ -85,7 +85,7 @@ ABSOLUTE: Final = LibraryRoot(ABSOLUTE_ROOT, b"")
 
 @dataclass(frozen=True, slots=True)
 class OpenRoot:
-    """An open library root. Paths are as the ledger keeps them."""
+    """An open library root. Paths are as the ledger stores them."""
 
     root: LibraryRoot
     fd: int
@@ -110,12 +110,12 @@ class OpenRoot:
 def mount_fault(folder: bytes, known: Collection[str]) -> str | None:
     """Return why a folder of sounds looks like a mount that is away; None when it does not.
 
-    What the catalogue knows is the marker. A file of ours could not be written, because libraries
-    are often mounted read-only, and devices and inodes differ between hosts.
+    A mount is recognised by the names that the database knows. A marker file could not be written,
+    because libraries are often mounted read-only; device and inode numbers differ between hosts.
 
     - `folder`: absolute, without a trailing slash.
-    - `known`: names of files and folders that the catalogue has directly below it. One that is
-      there is enough; without any, only a folder that is empty or cannot be listed is a fault.
+    - `known`: names of files and folders that the database has directly below it. One that exists
+      is enough. Without any, only a folder that is empty or cannot be listed is a fault.
     """
     shown = printable(path_text(folder)) or "/"
     try:

@@ -1,6 +1,6 @@
 """Logging: to standard error, one safe line a record, times in UTC; text or JSON.
 
-What a record is about (`batch`, `ingest`, ...) is in its sentence and, in JSON, also a member.
+The subject of a record (`batch`, `ingest`, ...) is in its message and, in JSON, also a member.
 """
 
 import contextlib
@@ -45,13 +45,13 @@ def set_up_logging(level: str, log_format: LogFormat = "text") -> None:
         stream = sys.stderr.stream if isinstance(sys.stderr, _JsonLines) else sys.stderr
         handler = _StderrHandler(stream)
         handler.setFormatter(JsonFormatter())
-        # Whatever writes there itself (Python's tracebacks, a library) writes records.
+        # Direct writes to standard error (tracebacks, libraries) become records, too.
         sys.stderr = sys.__stderr__ = _JsonLines(stream, handler)  # type: ignore[assignment,misc]
     else:
         handler = _StderrHandler()
         handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # For loggers that are kept apart, as billiard's is.
+    # For loggers that do not propagate and have no handler, such as billiard's.
     logging.lastResort = handler
     logging.captureWarnings(True)  # Python would write them itself, in its own format
     for name in _TALKATIVE:
@@ -73,7 +73,7 @@ class BatchLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def log_from_signal(message: str) -> None:
-    """Log from a signal's handler, which may interrupt Python in the middle of a record."""
+    """Log from a signal handler, which may interrupt Python while it writes another record."""
     record = logging.LogRecord("signal", logging.WARNING, "", 0, message, (), None)
     for handler in logging.getLogger().handlers:
         with contextlib.suppress(OSError):  # standard error is closed
@@ -96,7 +96,7 @@ class _StderrHandler(logging.Handler):
 
 
 class _JsonLines(io.TextIOBase):
-    """A standard error that makes a record of each line written to it."""
+    """A replacement for standard error that turns each line into a log record."""
 
     encoding = "utf-8"
 
@@ -106,7 +106,7 @@ class _JsonLines(io.TextIOBase):
         self._line = ""
 
     def write(self, text: str) -> int:
-        """Log the lines that end here."""
+        """Log each complete line, and keep the rest."""
         *lines, self._line = (self._line + text).split("\n")
         for line in filter(str.strip, lines):
             self._handler.handle(
@@ -144,7 +144,7 @@ class JsonFormatter(OneLineFormatter):
         line: dict[str, Any] = {
             "time": self.formatTime(record),
             "level": record.levelname,
-            # Printable in itself, too: `jq -r` prints it raw on a terminal.
+            # Escaped before JSON does it, too: `jq -r` prints the message raw on a terminal.
             "message": printable(" ".join(record.getMessage().splitlines())),
             "worker": f"{socket.gethostname()}:{os.getpid()}",
             "logger": record.name,

@@ -1,8 +1,8 @@
 """Memory of a child: a limit, rare garbage collection, and returning freed memory to the system.
 
-The limit counts virtual memory (RLIMIT_AS), of which a child has several times what it uses: shared
-libraries, heaps of threads that were never filled. So it is set relative to the size of the child
-with its model loaded. Linux only: other systems ignore the limit or cannot report the size.
+The limit counts virtual memory (RLIMIT_AS). A child reserves several times what it uses, for shared
+libraries and unfilled heaps of threads. So the limit is set relative to the child's size with its
+model loaded. Linux only: other systems ignore the limit or cannot report the size.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _GC_THRESHOLDS: Final = (20_000, 20, 20)
 
 @contextlib.contextmanager
 def memory_limit(more_mebibytes: int) -> Iterator[None]:
-    """Lift the limit for the block; afterwards allow `more_mebibytes` beyond its size."""
+    """Lift the limit in the block; afterwards allow `more_mebibytes` beyond the process's size."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     try:
@@ -46,7 +46,7 @@ def _set_limit(more_mebibytes: int, hard: int) -> None:
 
 
 def collect_garbage_rarely() -> None:
-    """Collect about once a batch, and exclude the objects that exist now."""
+    """Collect garbage about once a batch, and exclude the objects that exist now."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
@@ -55,7 +55,8 @@ def collect_garbage_rarely() -> None:
 def release_memory() -> None:
     """Return freed memory to the system, where the C library is glibc.
 
-    glibc keeps fragments: after some twenty batches a quarter of a child (`make footprint`).
+    glibc keeps freed fragments: after some twenty batches, a quarter of a child's memory
+    (`make footprint`).
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):

@@ -1,6 +1,6 @@
 """Settings: CRATESORT_* environment variables, or the same names in a .env file, read once.
 
-`.env.example` lists them all with their units; a test holds that list and this class together.
+`.env.example` lists them all with their units; a test compares that list with this class.
 """
 
 import difflib
@@ -185,12 +185,12 @@ class Settings(BaseSettings):
 
     @property
     def lease_seconds(self) -> float:
-        """How long a claim holds."""
+        """How long a claim lasts."""
         return self.time_limit_seconds + self.lease_margin_seconds
 
 
 def load_settings() -> Settings:
-    """Read the settings; ConfigurationError has one line a fault, without values of URLs."""
+    """Read the settings; ConfigurationError has one line a fault, without secret values."""
     _refuse_unknown_names(os.environ)
     try:
         _refuse_unknown_names(name.upper() for name in DotEnvSettingsSource(Settings).env_vars)

@@ -1,11 +1,11 @@
-"""The schedule of training: crontab text in UTC, and which of its moments a message is about."""
+"""The training schedule: a crontab text in UTC, and the slot that a message belongs to."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from celery.schedules import ParseException, crontab
 
-#: In place of a schedule.
+#: The value that turns scheduled training off.
 OFF: Final = "off"
 
 #: A given weekday falls on 29 February at least once in 40 years.
@@ -13,7 +13,7 @@ _SEARCH_DAYS: Final = 41 * 366
 
 
 def parse_schedule(text: str) -> crontab | None:
-    """Read five fields of crontab, or return None for ``off``; ValueError tells what is wrong."""
+    """Parse five crontab fields; None for ``off``. Raises ValueError with the reason."""
     if text.lower() == OFF:
         return None
     try:
@@ -29,10 +29,10 @@ def parse_schedule(text: str) -> crontab | None:
 
 
 def slot_at(schedule: crontab, moment: datetime) -> str:
-    """Return the schedule's moment that is nearest to another, as a training run's slot.
+    """Return the scheduled time that is nearest to `moment`, as a training run's slot.
 
-    Nearest, not last: a beat whose clock is seconds ahead sends its message before the moment has
-    come by the database's clock. `moment` has a time zone.
+    Nearest, not latest: a beat whose clock is seconds ahead sends its message before the scheduled
+    time by the database's clock. `moment` has a time zone.
     """
     before = _due(schedule, moment, forwards=False)
     after = _due(schedule, moment, forwards=True)
