@@ -160,8 +160,9 @@ def flower(tmp_path, talkative):
 def test_flower_shows_no_password(
     worker_process, run_cli, talkative, flower, library, secrets, tmp_path
 ):
-    with worker_process("--hostname", WORKER, "--task-events", settings=talkative):
-        # Given a Flower that has asked the worker for all it tells, and has seen it work
+    obeying = "worker.enable_remote_control=true"
+    with worker_process("--hostname", WORKER, "--task-events", obeying, settings=talkative):
+        # Given a Flower that has asked a worker for all it tells, and has seen it work
         done = run_cli("ingest", library, "--wait", settings=talkative)
         assert done.code == 0, done.stderr
 

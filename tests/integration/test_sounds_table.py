@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_opened_keeps_the_size_and_time_it_had(save, known
     save(replace(missing, file_size_bytes=None, mtime_ns=None))
     row = known("kick.wav")["kick.wav"]
     assert (row.file_size_bytes, row.mtime_ns) == (1234, 1_700_000_000_123_456_789)
-    assert row.error_code is ErrorCode.MISSING_FILE
+    assert row.error_code == ErrorCode.MISSING_FILE
 
 
 def test_a_failed_sound_is_counted_as_failed_whatever_it_was(save, ask, database):

@@ -125,22 +125,23 @@ class TolerantQoS(redis.QoS):
     """Tracks unacknowledged messages; tolerates malformed entries among them, and error replies."""
 
     def ack(self, delivery_tag: Any) -> None:
-        """Stop tracking a message as unacknowledged, even if Redis refuses to delete it.
+        """Stop tracking a message as unacknowledged, even if Redis is lost or refuses to delete it.
 
-        Otherwise a few such messages would use up the prefetch limit. Redis delivers the message
+        Otherwise a few such messages would use up the prefetch limit. The worker would read nothing
+        any more, and so not even notice that its connection is lost. Redis delivers the message
         again later; its batch can then no longer be claimed.
         """
         try:
             super().ack(delivery_tag)  # type: ignore[no-untyped-call]
-        except ResponseError:
+        except Exception:
             virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
             raise
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """Requeue a message or drop it; if Redis refuses, as `ack`."""
+        """Requeue a message or drop it; if Redis is lost or refuses, as `ack`."""
         try:
             super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
-        except ResponseError:
+        except Exception:
             virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
             raise
 
