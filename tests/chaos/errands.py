@@ -1,4 +1,4 @@
-"""Short commands that somebody calls while the fleet runs: each ends with an exit code it may have.
+"""Short commands that a user calls while the fleet runs: each ends with an exit code it may have.
 
 Not here: handing in new folders (`handing_in`), which is repeated until it succeeds.
 """

@@ -1,7 +1,7 @@
 """Every step of every batch, noted by a trigger in the run's own database.
 
 A batch's row tells its last claim only. With all steps one can say how long any claim stood, how
-long nothing was finished, and whether somebody wrote a batch that was finished: a worker that slept
+long nothing was finished, and whether a batch that was finished was written again: a worker that slept
 through its lease must not. Not here: what the ledger's rows must say in the end (`invariant`).
 """
 

@@ -329,7 +329,7 @@ class World:
 
 
 def is_locked(url: str) -> bool:
-    """Whether somebody writes to an SQLite database at the moment."""
+    """Whether another connection writes to an SQLite database at the moment."""
     path = str(make_url(url).database)
     with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as connection:
         try:

@@ -36,7 +36,7 @@ def worker_behind(fleet, of_redis, of_postgres):
 
 
 def work_is_done(fleet, hang):
-    """Let connections hang while a batch is in hand, hand more in, and wait for the end."""
+    """Let connections hang while a batch is in progress, submit more, and wait for the end."""
     fleet.wait_for_the_gate()
     hang()
     began = time.monotonic()

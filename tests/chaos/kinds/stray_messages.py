@@ -1,4 +1,4 @@
-"""Messages that come twice, that nobody knows, or that are none."""
+"""Messages that come twice, name unknown tasks, or are malformed."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ _CLASSIFY_QUEUE: Final = queue_of("library").name
 def _double_messages(scene: Scene, drawn: Drawn) -> str:
     with scene.client as client:
         waiting = client.lrange(_CLASSIFY_QUEUE, 0, 4)
-        # What a worker has in hand: the message, its exchange and its routing key.
+        # What a worker has not acknowledged: the message, its exchange and its routing key.
         in_hand = [json.dumps(json.loads(held)[0]).encode() for held in client.hvals("unacked")]
         # And of batches that are long done, or pending, or do not exist yet.
         first = 1 + int(drawn.pick * 200)
