@@ -1,8 +1,8 @@
 """Every step of every batch, noted by a trigger in the run's own database.
 
-A batch's row tells its last claim only. With all steps one can say how long any claim stood, how
-long nothing was finished, and whether a batch that was finished was written again: a worker that slept
-through its lease must not. Not here: what the ledger's rows must say in the end (`invariant`).
+A batch's row has its last claim only. From all steps follow how long any claim stood, how long
+nothing was finished, and whether a finished batch was written again, which a worker whose lease has
+expired must not do. What the ledger's rows must say in the end is in `invariant`.
 """
 
 import sqlite3
