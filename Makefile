@@ -120,8 +120,8 @@ format: $(VENV)/.dev ## put the code into the project's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(VENV)/.dev ## make docs/cli.md anew from the commands' --help
-	@$(BIN)/python -m cli.docs_reference > docs/cli.md
+docs: $(VENV)/.dev ## make docs/reference/cli.md anew from the commands' --help
+	@$(BIN)/python -m cli.docs_reference > docs/reference/cli.md
 
 release-check: $(VENV)/.dev ## build wheel and sdist, and use the wheel elsewhere
 ## (they are left in .cratesort/dist); TAG=v1.2.3: is it the
@@ -141,7 +141,7 @@ study: $(VENV)/.dev ## compare the published method with ours: CORPUS=table.csv.
 	@$(BIN)/cratesort study --from-csv "$$CORPUS" --report .cratesort/study $(ARGS)
 
 bench: $(VENV)/.dev ## measure speed beside a bare process and a task a file
-## and all else that docs/benchmarks.md shows; half an hour: ARGS='--files 100000'
+## and all else that docs/explanation/benchmarks.md shows; half an hour: ARGS='--files 100000'
 	@$(BIN)/python -m tests.benchmarks.throughput --systems bare,bare-pair,queue,embedded,naive $(ARGS)
 	@for part in batch_sizes collapse nothing_to_do latency large_table growth ledger_size commands footprint slow_storage; do \
 	    echo; echo "## $$part"; $(BIN)/python -m tests.benchmarks.$$part || exit 1; done

@@ -8,7 +8,7 @@ from typing import Final
 
 
 class ErrorCode(StrEnum):
-    """Why a sound has no category. The list is closed: `docs/error-codes.md` explains each."""
+    """Why a sound has no category; `docs/reference/error-codes.md` explains each code."""
 
     MISSING_FILE = "missing_file"
     PERMISSION_DENIED = "permission_denied"

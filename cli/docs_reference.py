@@ -1,4 +1,4 @@
-"""Print the reference of all commands for ``docs/cli.md``: ``python -m cli.docs_reference``.
+"""Print ``docs/reference/cli.md``, the reference of all commands: ``python -m cli.docs_reference``.
 
 It contains the output of ``--help``; a test compares the two.
 """

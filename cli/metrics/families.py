@@ -1,6 +1,6 @@
 """The names, types, units and labels of the metrics of ``cratesort metrics``.
 
-`docs/metrics.md` lists them; a test compares the two.
+`docs/reference/metrics.md` lists them; a test compares the two.
 """
 
 from collections.abc import Iterator, Sequence

@@ -23,9 +23,9 @@ class NoRootsError(CratesortError):
 def intake() -> None:
     """Serve the inbox: paths that other programs push to Redis.
 
-    They are entries of the list cratesort:inbox; docs/inbox.md has their form. Several intakes may
-    run, on any hosts that have the library roots. Stop one with SIGTERM or Ctrl-C: what it has read
-    is written to the ledger first.
+    They are entries of the list cratesort:inbox; docs/reference/inbox.md has their form. Several
+    intakes may run, on any hosts that have the library roots. Stop one with SIGTERM or Ctrl-C: what
+    it has read is written to the ledger first.
     """
     require_broker("an intake")
     from db.engine import SERVICE

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from workers.broker_url import parse_broker_url
 
-#: Where producers push; part of the contract in docs/inbox.md, as is `DEAD_KEY`.
+#: Where producers push; part of the contract in docs/reference/inbox.md, as is `DEAD_KEY`.
 INBOX_KEY: Final = "cratesort:inbox"
 DEAD_KEY: Final = "cratesort:inbox:dead"
 

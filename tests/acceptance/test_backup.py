@@ -1,4 +1,4 @@
-"""Saving and restoring a database, by the commands of docs/operations.md as they stand there."""
+"""Saving and restoring a database, by the commands of docs/how-to/back-up-and-restore.md."""
 
 import json
 import os
@@ -13,14 +13,13 @@ from sqlalchemy.engine import make_url
 from tests.support import sounds
 from tests.support.places import REPOSITORY
 
-PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
+PAGE = (REPOSITORY / "docs/how-to/back-up-and-restore.md").read_text()
 
 
 @pytest.fixture
 def commands():
-    """The lines of the first block of the section on backups."""
-    section = PAGE[PAGE.index("### Backup and restore") :]
-    return re.search(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[1].splitlines()
+    """The lines of the first block of the page."""
+    return re.search(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1].splitlines()
 
 
 @pytest.fixture

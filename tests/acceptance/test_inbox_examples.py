@@ -1,4 +1,4 @@
-"""The examples of docs/inbox.md, and of its section in docs/operations.md, do what they say."""
+"""The examples of docs/reference/inbox.md, and of the runbook, do what they say."""
 
 import json
 import os
@@ -23,8 +23,8 @@ from tests.support.servers import RedisServer, running
 from tests.support.servers.lifecycle import wait_until
 from tests.support.servers.redis_server import find_redis
 
-INBOX_PAGE = (REPOSITORY / "docs" / "inbox.md").read_text()
-OPERATIONS_PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
+INBOX_PAGE = (REPOSITORY / "docs" / "reference" / "inbox.md").read_text()
+RUNBOOK = (REPOSITORY / "docs" / "how-to" / "runbook.md").read_text()
 
 
 def examples(page, language):
@@ -159,7 +159,7 @@ def test_the_example_for_node_is_javascript(tmp_path):
 def test_what_was_mended_is_pushed_again_from_the_dead_list(
     run_example, redis_url, folder, fleet, intake_process, taken
 ):
-    (example,) = examples(OPERATIONS_PAGE, "python")
+    (example,) = examples(RUNBOOK, "python")
     with redis.Redis.from_url(redis_url) as client:
         # Given entries that an intake did not take, for it lacks a root
         client.lpush("cratesort:inbox", json.dumps({"root": "packs", "path": "Acme/pad.wav"}))

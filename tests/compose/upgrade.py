@@ -1,4 +1,4 @@
-"""A system of version 0.1.0 with its data, upgraded in mid-run as docs/operations.md says."""
+"""A system of version 0.1.0 with its data, upgraded in mid-run by docs/how-to/upgrade-a-fleet.md."""
 
 import subprocess
 import tarfile

@@ -345,7 +345,7 @@ TYPES = {
 
 def documented():
     """The keys of each section of the page on metrics.json, with their types."""
-    page = (REPOSITORY / "docs" / "metrics-schema.md").read_text()
+    page = (REPOSITORY / "docs" / "reference" / "study-files.md").read_text()
     return {
         section.splitlines()[0]: dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", section, re.M))
         for section in page.split("\n## ")[1:]

@@ -84,7 +84,7 @@ class Study:
         return "vendors never seen" if self.by_vendor else "vendors already known"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values; ``docs/metrics-schema.md`` explains them."""
+        """Return everything as JSON values; ``docs/reference/study-files.md`` explains them."""
         return {
             "schema_version": SCHEMA_VERSION,
             "seed": self.seed,

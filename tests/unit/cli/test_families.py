@@ -125,7 +125,7 @@ def test_every_metric_is_on_the_dashboard(families):
 
 
 def test_the_document_lists_the_metrics_with_types_and_labels(families):
-    page = (REPOSITORY / "docs" / "metrics.md").read_text()
+    page = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()
     stated = {
         name: (kind, {label.strip("` ") for label in labels.split(",")} - {""})
         for name, kind, labels in re.findall(

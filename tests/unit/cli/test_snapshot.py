@@ -27,8 +27,7 @@ PARTS = {
 
 def documented():
     """The part and the key of each key in the table."""
-    page = (REPOSITORY / "docs/operations.md").read_text()
-    section = page.partition("## The JSON of the status\n")[2].partition("\n## ")[0]
+    section = (REPOSITORY / "docs/reference/status-json.md").read_text()
     for part, keys in re.findall(r"^\| ?(?:`(\w+)`)? \| (`.*?`) \|", section, re.MULTILINE):
         yield from ((part, key) for key in re.findall(r"`(\w+)`", keys))
 

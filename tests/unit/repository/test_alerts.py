@@ -70,7 +70,7 @@ def test_an_alert_has_a_severity_words_and_a_section_that_says_what_to_do(name, 
     assert stated(rule, "summary").endswith(".")
     assert stated(rule, "description")
     document, _, anchor = stated(rule, "runbook_url").partition("#")
-    assert document == "docs/operations.md"
+    assert document == "docs/how-to/runbook.md"
     assert anchor in anchors(REPOSITORY / document)
 
 
@@ -83,7 +83,7 @@ def test_an_alert_is_tested_to_fire_alone(name, rule):
 @each_rule
 def test_an_alert_is_a_row_of_the_documents_table(name, rule):
     _, _, anchor = stated(rule, "runbook_url").partition("#")
-    page = (REPOSITORY / "docs" / "operations.md").read_text()
+    page = (REPOSITORY / "docs" / "how-to" / "runbook.md").read_text()
     assert re.search(rf"^\| `{name}` \|.*\(#{anchor}\)", page, re.MULTILINE)
 
 

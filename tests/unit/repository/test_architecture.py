@@ -248,7 +248,7 @@ def test_a_migrated_database_has_the_conditional_indexes_of_the_code(database_ur
 
 
 def test_the_error_codes_are_explained_once_each_and_no_other_is():
-    text = (REPOSITORY / "docs" / "error-codes.md").read_text()
+    text = (REPOSITORY / "docs" / "reference" / "error-codes.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| \S.* \| \S.* \|$", text, re.MULTILINE)
     assert Counter(rows) == Counter(map(str, ErrorCode))
 
