@@ -1,4 +1,4 @@
-"""A system of version 0.1.0 with its data, upgraded in mid-run by docs/how-to/upgrade-a-fleet.md."""
+"""A system of 0.1.0 with its data, upgraded in mid-run as docs/how-to/upgrade-a-fleet.md says."""
 
 import subprocess
 import tarfile
