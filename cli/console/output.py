@@ -28,9 +28,13 @@ def discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun: ``1 sound``, ``1,200 sounds``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 sound``, ``1,200 sounds``, ``2 batches``.
+
+    - `plural`: by default the singular with an s.
+    """
+    noun = singular if number == 1 else plural or f"{singular}s"
+    return f"{number:,} {noun}"
 
 
 def print_json(value: Any) -> None:
