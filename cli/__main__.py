@@ -3,6 +3,7 @@
 Most imports are inside `main`, so that Ctrl-C during an import ends with `Exit.INTERRUPTED`, too.
 """
 
+import io
 import os
 import sys
 import traceback
@@ -42,19 +43,28 @@ def _run(command: "click.Command", arguments: Sequence[str] | None) -> int:
     except click.exceptions.Abort:
         return Exit.INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        return Exit.USAGE  # click uses 1 for some errors
+        return _show_usage(error)
     except Exception as error:
         if interrupts.has_come():
             return Exit.INTERRUPTED  # a library replaced KeyboardInterrupt
         return _explained(error)
 
 
+def _show_usage(error: "click.ClickException") -> Exit:
+    """Print what was wrong with the options or arguments; return the exit code."""
+    from cli.console.output import tell
+
+    text = io.StringIO()
+    error.show(text)
+    tell(text.getvalue().rstrip("\n"))
+    return Exit.USAGE  # click uses 1 for some errors
+
+
 def _explained(error: Exception) -> Exit:
     """Print what went wrong, with a traceback only for a bug; return the exit code."""
     from classifier.files.paths import printable
     from cli.console.exit_codes import explain
-    from cli.console.output import discard_output
+    from cli.console.output import discard_output, tell
 
     explained = explain(error)
     try:
@@ -63,11 +73,11 @@ def _explained(error: Exception) -> Exit:
         discard_output()  # on a full disk Python's flush at exit would fail, too
     if explained is None:
         traceback.print_exception(error)
-        print("cratesort: this is a fault of cratesort; please report it", file=sys.stderr)  # noqa: T201
+        tell("cratesort: this is a bug in cratesort; please report it with the lines above")
         return Exit.CRASHED
     message, code = explained
     safe = "\n".join(map(printable, message.splitlines()))
-    print(f"cratesort: {safe}", file=sys.stderr)  # noqa: T201
+    tell(f"cratesort: {safe}")
     return code
 
 

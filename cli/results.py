@@ -15,6 +15,7 @@ from cli.console.csv_cells import print_csv
 from cli.console.output import (
     iso_time,
     output_width,
+    print_line,
     say,
     tell,
 )
@@ -115,7 +116,7 @@ def results(
             print_csv(COLUMNS, map(_flat, map(_record, rows)))
         elif form == "json":
             for row in rows:
-                say(json.dumps(_record(row), ensure_ascii=False))
+                print_line(json.dumps(_record(row), ensure_ascii=False))
         else:
             _write_parquet(rows, sys.stdout.buffer)
 
@@ -153,17 +154,17 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
     if first is None:
         tell("no such sounds; `cratesort status` shows what there is")
         return
-    say(table_line(("PATH", "FILED AS", "SURE"), widths, "<<<"))
+    print_line(table_line(("PATH", "FILED AS", "SURE"), widths, "<<<"))
     for row in chain((first,), rows):
         path = shortened(row.path, width and widths[0])
         if row.error_code is not None:
-            say(table_line((path, row.error_code, ""), widths, "<<<"))
+            print_line(table_line((path, row.error_code, ""), widths, "<<<"))
             say(labelled("", row.error_message or "", 4))
             if row.filed_as is not None:
                 say(labelled("", f"filed as {row.filed_as}: {_by_whom(row)}", 4))
         else:
             sure = f"{row.confidence:.2f}{'?' if row.needs_review else ''}"
-            say(table_line((path, row.filed_as, row.label_source or sure), widths, "<<<"))
+            print_line(table_line((path, row.filed_as, row.label_source or sure), widths, "<<<"))
             to_review += row.needs_review
             if row.label is not None:
                 say(labelled("", _by_whom(row), 4))

@@ -3,24 +3,45 @@
 import contextlib
 import json
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TextIO
 
 import click
 
+from cli.console.wrapping import wrapped
+
+#: The width of a terminal that does not know it.
+_DEFAULT_COLUMNS: Final = 80
+
+#: What the second and further lines of a message begin with.
+_HANGING_INDENT: Final = "  "
+
 
 def say(message: str = "") -> None:
-    """Print a line of a command's results to standard output."""
-    click.echo(message)
+    """Print sentences of a command's results to standard output, wrapped for a terminal."""
+    print_line(_laid_out(message, sys.stdout))
+
+
+def print_line(line: str) -> None:
+    """Print a line to standard output as it is: a row of a table, JSON, text that is laid out."""
+    click.echo(line)
 
 
 def tell(message: str) -> None:
-    """Print a line about the work to standard error, and ignore a closed pipe there."""
+    """Print an error, a warning or a hint to standard error, wrapped for a terminal.
+
+    A closed pipe there is ignored.
+    """
     with contextlib.suppress(BrokenPipeError):
         # Named: click's own takes the stream below, and would write into a display of progress.
-        click.echo(message, file=sys.stderr)
+        click.echo(_laid_out(message, sys.stderr), file=sys.stderr)
+
+
+def _laid_out(message: str, stream: TextIO) -> str:
+    width = output_width(stream)
+    lines = message.split("\n")
+    return "\n".join(part for line in lines for part in wrapped(line, width, _HANGING_INDENT))
 
 
 def discard_output() -> None:
@@ -57,8 +78,20 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def output_width() -> int | None:
-    """Return the columns of the terminal on standard output; None in a pipe, which has no width."""
-    if sys.stdout.isatty() or "COLUMNS" in os.environ:
-        return shutil.get_terminal_size((80, 24)).columns
-    return None
+def output_width(stream: TextIO | None = None) -> int | None:
+    """Return the columns of the terminal that a stream is; None for a pipe or a file.
+
+    - `stream`: by default standard output.
+
+    The variable COLUMNS, if it is set, is the width of any stream.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
+    except OSError:
+        return _DEFAULT_COLUMNS

@@ -4,12 +4,12 @@ Not rich's tables: rows are printed as they come, a pipe gets no colours, boxes 
 `cratesort status` need not load rich.
 """
 
-import textwrap
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from classifier.files.paths import printable
-from cli.console.output import output_width, say
+from cli.console.output import output_width, print_line
+from cli.console.wrapping import cell_width, wrapped
 
 #: Integers get separators of thousands, floats three decimals; None is an empty cell.
 Cell: TypeAlias = "str | float | None"
@@ -31,7 +31,7 @@ def print_table(
     for line in table_lines(
         rows, align, header, cut=cut, width=output_width(), indent=indent, gap=gap
     ):
-        say(line)
+        print_line(line)
 
 
 def table_lines(
@@ -74,15 +74,6 @@ def cell_text(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:.3f}"
 
 
-def cell_width(text: str) -> int:
-    """Return how many cells of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len  # knows wide and combining characters
-
-    return cell_len(text)
-
-
 def _padded(text: str, width: int, side: str) -> str:
     padding = " " * (width - cell_width(text))
     return text + padding if side == "<" else padding + text
@@ -99,16 +90,12 @@ def shortened(text: str, width: int | None) -> str:
     return f"…{text}"
 
 
-def labelled(label: str, text: str, indent: int, *, in_pipes: int | None = None) -> str:
-    """Return `text` after its label; in a terminal, wrapped with all lines indented by `indent`.
+def labelled(label: str, text: str, indent: int) -> str:
+    """Return `text` after its label; on a terminal, wrapped with all lines indented by `indent`.
 
-    In a pipe it is one line, which can be searched, unless `in_pipes` is the width of lines there.
+    In a pipe it is one line, which can be searched.
     """
-    text, width = printable(text), output_width() or in_pipes
-    lines = [text]
-    if width is not None:
-        room = width - indent
-        # textwrap counts characters, some of which take two cells.
-        room = room if cell_width(text) <= len(text) else room // 2
-        lines = textwrap.wrap(text, max(room, 1), break_on_hyphens=False) or [""]
+    width = output_width()
+    room = None if width is None else max(width - indent, 1)
+    lines = wrapped(printable(text), room)
     return f"{label:<{indent}}" + f"\n{'':{indent}}".join(lines)

@@ -12,7 +12,7 @@ from classifier.files.paths import path_text, printable
 from cli.console.csv_cells import print_csv
 from cli.console.exit_codes import Exit
 from cli.console.options import column_option, json_option
-from cli.console.output import counted, print_json, say, tell
+from cli.console.output import counted, print_json, print_line, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import print_table
 from cli.labels.by_hand import COLUMNS, by_option, giver_of, record_of, say_copies, set_label
@@ -167,7 +167,7 @@ def export(form: str) -> None:
         records = map(record_of, current(connection))
         if form == "json":
             for record in records:
-                say(json.dumps(record, ensure_ascii=False))
+                print_line(json.dumps(record, ensure_ascii=False))
         else:
             print_csv(COLUMNS, records)
 

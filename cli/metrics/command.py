@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cli.console.exit_codes import Exit
-from cli.console.output import say
+from cli.console.output import print_line
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -66,7 +66,7 @@ def metrics(host: str, port: int, to_stdout: bool) -> None:
 def _print(collector: "CratesortCollector") -> Exit:
     from prometheus_client import generate_latest
 
-    say(generate_latest(collector).decode().rstrip("\n"))
+    print_line(generate_latest(collector).decode().rstrip("\n"))
     return Exit.DONE if collector.database_answered else Exit.UNREACHABLE
 
 

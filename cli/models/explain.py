@@ -12,7 +12,7 @@ import click
 from classifier.files.paths import path_text, printable
 from cli.console.exit_codes import Exit
 from cli.console.options import json_option
-from cli.console.output import print_json, say
+from cli.console.output import print_json, print_line
 from cli.console.session import opened_database
 from cli.models.explain_text import lines
 from workers.logging_setup import set_up_logging
@@ -75,9 +75,9 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
         sound |= label | {"filed_as": label["label"] or sound["category"]}
         if not as_json:
             if sounds:
-                say()
+                print_line("")
             for line in lines(sound):
-                say(line)
+                print_line(line)
         sounds.append(sound)
     if as_json:
         print_json({"sounds": sounds})

@@ -1,4 +1,4 @@
-"""Print a model's manifest as text in 80 columns; ``--json`` prints the whole manifest."""
+"""Print a model's manifest as text; ``--json`` prints the whole manifest."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -79,4 +79,4 @@ def _learned(training: Mapping[str, Any]) -> str:
 
 def _say(title: str, text: str) -> None:
     if text:
-        say(labelled(title, text, _INDENT, in_pipes=80))
+        say(labelled(title, text, _INDENT))

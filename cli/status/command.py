@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from cli.console.options import json_option
-from cli.console.output import output_width, print_json, say
+from cli.console.output import output_width, print_json, print_line
 from cli.console.session import opened_database
 
 
@@ -30,4 +30,4 @@ def status(as_json: bool, watch: bool) -> None:
             watch_status(lambda: read_status(database, settings))
         else:
             for line in status_lines(read_status(database, settings), output_width()):
-                say(line)
+                print_line(line)

@@ -1,15 +1,15 @@
 """The text of ``cratesort status``, printed once or updated every second."""
 
 import re
-import textwrap
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from classifier.files.paths import printable
-from cli.console.output import say
+from cli.console.output import print_line
 from cli.console.text_tables import table_lines
+from cli.console.wrapping import wrapped
 from db.errors import is_away, plain
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
         lines.append(_inbox_line(status.inbox))
     if status.training is not None:
         line = f"Training  {printable(_training_line(status.training))}"
-        lines += textwrap.wrap(line, width, subsequent_indent=" " * 10) if width else [line]
+        lines += wrapped(line, width, " " * 10)
     lines += ["", *_ingest_lines(status.ingests, width)]
     if status.workers:
         hosts = [
@@ -173,7 +173,7 @@ def watch_status(read: "Callable[[], Status]") -> None:
         while True:
             status, away = _read_or_last(read, None)
             lines = [str(away)] if status is None else status_lines(status, None)
-            say("\n".join([f"{_clock()} UTC", *lines, ""]))
+            print_line("\n".join([f"{_clock()} UTC", *lines, ""]))
             time.sleep(_REFRESH_SECONDS)
     # The alternate screen: afterwards the terminal shows what it showed before.
     with Live(console=console, screen=True, auto_refresh=False) as live:

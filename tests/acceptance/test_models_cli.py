@@ -102,7 +102,7 @@ def test_the_starter_shows_its_manifest(run_cli, starter):
 
 def test_a_model_is_shown_to_people_in_80_columns(run_cli, starter):
     manifest = read_manifest(starter)
-    done = run_cli("models", "show", manifest.version)
+    done = run_cli("models", "show", manifest.version, settings={"COLUMNS": "80"})
     assert done.code == 0, done.stderr
     assert f"{manifest.version}, ships with cratesort, in use" in done.stdout
     assert f"{manifest.training['sounds']:,} sounds of" in done.stdout

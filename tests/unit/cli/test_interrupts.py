@@ -221,7 +221,8 @@ def test_a_bug_has_its_traceback_and_a_code_that_means_nothing_else(run_command)
     assert (code, stdout) == (0, "ended with 70")
     assert stderr.startswith("Traceback")
     assert stderr.endswith(
-        "RuntimeError: a bug\ncratesort: this is a fault of cratesort; please report it"
+        "RuntimeError: a bug\n"
+        "cratesort: this is a bug in cratesort; please report it with the lines above"
     )
 
 
