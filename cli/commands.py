@@ -82,7 +82,12 @@ def cratesort() -> None:
 
     Start with:  cratesort ingest ~/Samples
 
-    Exit codes: 0 done; 1 done, but some files of this run have no category; 2 wrong usage or
-    configuration; 3 a service or a storage is unreachable or read-only; 70 a fault of cratesort;
-    130 stopped by Ctrl-C.
-    """
+    \b
+    Exit codes:
+      0    done
+      1    done, but some files of this run have no category
+      2    wrong usage or configuration
+      3    a service or the storage is unreachable or read-only
+      70   a bug in cratesort
+      130  stopped by Ctrl-C
+    """  # noqa: D301  (click keeps the lines of a paragraph after \b)

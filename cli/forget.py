@@ -12,15 +12,15 @@ from cli.console.session import opened_database
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--gone", is_flag=True, help="All sounds whose files are gone, too.")
+@click.option("--gone", is_flag=True, help="Also remove all sounds whose files no longer exist.")
 @yes_option
 @json_option
 def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None:
-    """Remove the sound at each PATH, or all sounds below it, from the results.
+    """Remove sounds from the results, but not from the disk.
 
-    PATH as `cratesort results` prints it, or as it is on this machine. Files are left alone: an
-    ingest that finds one classifies it again. Labels that were ever given stay in the history, and
-    are current again once their sound is; until then no model learns from them.
+    PATH is a sound, or a folder for all sounds below it, written as `cratesort results` prints it
+    or as a path on this machine. A later ingest that finds the files classifies them again. Their
+    labels stay in the history: no model learns from them until the sounds are ingested again.
     """
     if not paths and not gone:
         raise click.UsageError("name a sound or a folder, or use --gone")

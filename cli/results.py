@@ -53,23 +53,23 @@ _ROWS_AT_ONCE: Final = 10_000
     type=click.Choice(["table", "csv", "json", "parquet"]),
     default="table",
     show_default=True,
-    help="json: one object a line. parquet: needs the [parquet] extra.",
+    help="json: one object per line. parquet: requires the [parquet] extra.",
 )
 @click.option(
     "--category",
     type=click.Choice(CATEGORIES),
     metavar="C",
-    help="Only sounds that are filed as C: by their label, else by the model.",
+    help="Only sounds with the label C, or without a label and with the predicted category C.",
 )
 @click.option(
     "--below",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Only sounds without a label, classified with a confidence below P.",
+    help="Only sounds without a label and with a confidence below P.",
 )
-@click.option("--failed", is_flag=True, help="Only sounds that could not be read, with the reason.")
+@click.option("--failed", is_flag=True, help="Only sounds without a category, with the reason.")
 @click.option("--needs-review", is_flag=True, help="Only sounds that need a review.")
-@click.option("--gone", is_flag=True, help="Sounds whose files are gone, instead of the others.")
+@click.option("--gone", is_flag=True, help="Only sounds whose files no longer exist.")
 def results(
     form: str,
     category: str | None,
@@ -78,18 +78,18 @@ def results(
     needs_review: bool,
     gone: bool,
 ) -> None:
-    """Print the results, in path order, on standard output.
+    """Print the classified sounds in path order.
 
-    A label wins: a sound is filed as it is labelled, else as the model says. The column category
-    is always the model's.
+    A label takes precedence over the model: filed_as is a sound's label if it has one, otherwise
+    the model's category. The column category is always the model's.
 
-    With --below or --needs-review they come in the order of review: the least sure first.
+    With --below or --needs-review the least confident sounds come first.
 
     In the table a ? marks sounds that need a review: the model is not sure, and they have no label.
-    A sound with a label has the label's source (human, vendor, import) where others have the
-    model's confidence.
+    A sound with a label shows the label's source (human, vendor, import, copy) instead of a
+    confidence.
 
-    In csv, a cell that a spreadsheet would run as a formula gets a ' in front.
+    In csv, cells that a spreadsheet would run as a formula start with a '.
     """
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: send it to a file with > results.parquet")

@@ -11,17 +11,17 @@ from classifier.tables.columns import SOUND_COLUMNS
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
 )
-#: More sounds than these are changed at once only with --yes.
-_MOST_UNASKED: Final = 100
+#: A change of more sounds requires --yes.
+_MOST_WITHOUT_YES: Final = 100
 
 yes_option: Final = click.option(
-    "--yes", is_flag=True, help=f"Also for more than {_MOST_UNASKED} sounds."
+    "--yes", is_flag=True, help=f"Confirm a change of more than {_MOST_WITHOUT_YES} sounds."
 )
 wait_option: Final = click.option(
     "--wait/--no-wait",
     default=None,
-    help="Return when every file has its row, or as soon as the ledger has them. Default: wait "
-    "in process and on a terminal.",
+    help="Wait until every file is classified, or return once all are queued. Default: wait on a "
+    "terminal, and always without a broker.",
 )
 labelled_table_option: Final = partial(
     click.option,
@@ -29,33 +29,35 @@ labelled_table_option: Final = partial(
     "table",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Labelled sounds: category, file_path, vendor and header columns; .csv or .csv.gz.",
+    help="Labelled sounds as .csv or .csv.gz: category, file_path, vendor and header columns.",
 )
 
 
-def column_option(*ours: str) -> Callable[[Any], Any]:
-    """Return the option --column: a dictionary of our column names `ours` to the table's names."""
+def column_option(*columns: str) -> Callable[[Any], Any]:
+    """Return the option --column: a dictionary of our `columns` to the names in the table."""
 
-    def parsed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    def parse(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
         names: dict[str, str] = {}
-        for text in given:
-            our, sign, their = (part.strip().lower() for part in text.partition("="))
-            if not (sign and their):
-                raise click.BadParameter(f"expected OURS=THEIRS, got {text!r}")
-            if our not in ours:
-                raise click.BadParameter(f"{our!r} is none of {', '.join(ours)}")
-            if our in names:
-                raise click.BadParameter(f"{our} is given twice")
-            names[our] = their
+        for value in values:
+            column, sign, name = (part.strip().lower() for part in value.partition("="))
+            if not (sign and name):
+                raise click.BadParameter(f"expected COLUMN=NAME, got {value!r}")
+            if column not in columns:
+                raise click.BadParameter(f"{column!r} is not one of {', '.join(columns)}")
+            if column in names:
+                raise click.BadParameter(f"{column} is given twice")
+            names[column] = name
         return names
 
     return click.option(
         "--column",
         "columns",
-        metavar="OURS=THEIRS",
+        metavar="COLUMN=NAME",
         multiple=True,
-        callback=parsed,
-        help=f"The table calls the column OURS THEIRS, as in {ours[0]}=filename. Repeatable.",
+        callback=parse,
+        help="Read COLUMN from the table's column NAME, as in "
+        f"{'category=label' if columns[0] == 'category' else f'{columns[0]}=filename'}. "
+        "Repeatable.",
     )
 
 
@@ -64,18 +66,18 @@ labelled_columns_option: Final = column_option("category", *SOUND_COLUMNS, "vend
 group_option: Final = click.option(
     "--group",
     metavar="COLUMN",
-    help="What tells vendors apart. Default: vendor, else pack, else the code that begins a name "
-    "(ABC_kick_01).",
+    help="Column that identifies the vendor. Default: vendor, else pack, else the code at the "
+    "start of a name (ABC_kick_01).",
 )
 report_option: Final = partial(
     click.option, "--report", "folder", metavar="DIR", type=click.Path(file_okay=False)
 )
 seed_option: Final = click.option(
-    "--seed", default=0, show_default=True, help="Of every split and fit."
+    "--seed", default=0, show_default=True, help="Random seed of all splits and fits."
 )
 
 
 def require_yes(sounds: Sized, verb: str, *, yes: bool) -> None:
     """Raise click.UsageError where many sounds would be changed without --yes."""
-    if len(sounds) > _MOST_UNASKED and not yes:
-        raise click.UsageError(f"these are {len(sounds):,} sounds; to {verb} them all add --yes")
+    if len(sounds) > _MOST_WITHOUT_YES and not yes:
+        raise click.UsageError(f"this would {verb} {len(sounds):,} sounds; add --yes to confirm")

@@ -23,34 +23,38 @@ _MAX_MANIFEST_BYTES: Final = 512 * 1024**2
 @click.option(
     "--manifest",
     metavar="FILE",
-    help="Read the files from FILE ('-': standard input): one path a line, or NUL-separated, "
-    "or a CSV table starting with path,vendor.",
+    help="Read the files from FILE ('-': standard input): one path per line, NUL-separated paths, "
+    "or a CSV table whose header starts with path,vendor.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Pass over files and folders of such a name, or with a slash in it of such a path; may "
-    "be repeated.",
+    help="Ignore files and folders whose name matches GLOB, or whose path does if GLOB contains a "
+    "slash. Repeatable.",
 )
 @click.option(
     "--strict",
     is_flag=True,
-    help="Exit code 1 too when audio was passed over that is not read (m4a, wma, rx2, ...).",
+    help="Also exit with 1 if audio in an unsupported format (m4a, wma, rx2, ...) was ignored.",
 )
 @wait_option
-@click.option("--now", is_flag=True, help="Before all that waits in the ledger: for a few files.")
-@click.option("--reclassify", is_flag=True, help="Classify unchanged files again too.")
+@click.option(
+    "--now",
+    is_flag=True,
+    help="Process these files ahead of everything already queued; for a few files.",
+)
+@click.option("--reclassify", is_flag=True, help="Also classify unchanged files again.")
 @click.option(
     "--below",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="With --reclassify: only those with a confidence below P.",
+    help="With --reclassify: only files with a confidence below P.",
 )
 @click.option(
     "--model-older",
     is_flag=True,
-    help="With --reclassify: only those another model classified.",
+    help="With --reclassify: only files classified by another model than the current one.",
 )
 @json_option
 def ingest(
@@ -65,17 +69,18 @@ def ingest(
     model_older: bool,
     as_json: bool,
 ) -> None:
-    """Classify the sounds at and below each PATH.
+    """Classify the sounds in each PATH, a file or a folder.
 
-    Folders are walked; what does not look like audio is passed over and counted by its kind, and so
-    are hidden folders, waste bins and the like. A file .cratesortignore in a folder names more to
-    pass over, a pattern a line. Files whose size and time have not changed since their last visit
-    are skipped. Without a broker (CRATESORT_BROKER_URL) everything happens in this process.
+    Folders are searched recursively. Files that do not look like audio are ignored and counted by
+    kind, and so are hidden folders, recycle bins and the like. A file named .cratesortignore in a
+    folder lists more patterns to ignore, one per line. Files whose size and modification time have
+    not changed since the last ingest are skipped. Without a broker (CRATESORT_BROKER_URL) this
+    process classifies the files; with one, the workers do.
 
     Exit code: 0 done; 1 done, but some files have no category; 2 wrong usage or configuration;
-    3 a service, or the storage of the sounds, is unreachable or read-only; 70 a fault of cratesort.
-    What an ingest that ended with 2, 3 or 70 had written to the ledger is done; hand the rest in
-    again.
+    3 a service or the storage of the sounds is unreachable or read-only; 70 a bug in cratesort.
+    After 2, 3 or 70, files that were already queued are still classified; run the command again
+    for the rest.
     """
     if not paths and manifest is None:
         raise click.UsageError("name a folder or a file, or use --manifest")

@@ -11,22 +11,22 @@ from cli.ingest.summary import report_retry
 
 
 @click.command()
-@click.option("--failed", is_flag=True, help="Try all sounds without a category again. Needed.")
+@click.option("--failed", is_flag=True, help="Retry all sounds without a category. Required.")
 @click.option(
     "--code",
     type=click.Choice([str(code) for code in ErrorCode]),
     metavar="C",
-    help="Only those with this error code, as `cratesort status` lists them.",
+    help="Only sounds with this error code; `cratesort status` lists the codes.",
 )
 @wait_option
 @json_option
 def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> None:
-    """Try sounds without a category again, changed or not.
+    """Classify sounds without a category again, changed or not.
 
-    Sounds that were given up (crashed_reader, timed_out, internal_error) are tried each alone, so
-    that none of them costs another.
+    Sounds whose reader crashed or timed out (crashed_reader, timed_out, internal_error) are retried
+    one at a time, so that none of them affects another.
 
-    Exit code: as for ingest; 1 when some still have no category.
+    Exit code: as for ingest; 1 if some sounds still have no category.
     """
     if not failed:
         raise click.UsageError("say what to try again: --failed, with --code C for some of them")

@@ -28,7 +28,7 @@ class NoUserNameError(CratesortError):
 
 
 by_option: Final = click.option(
-    "--by", metavar="NAME", help="Who gives the labels. Default: your login name."
+    "--by", metavar="NAME", help="Name to record with the labels. Default: your login name."
 )
 
 
@@ -54,14 +54,18 @@ def giver_of(by: str | None) -> str:
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.argument("category")
 @click.option(
-    "--folder", "folders", multiple=True, metavar="FOLDER", help="All sounds below FOLDER, too."
+    "--folder",
+    "folders",
+    multiple=True,
+    metavar="FOLDER",
+    help="Also label all sounds below FOLDER. Repeatable.",
 )
 @click.option(
     "--source",
     type=click.Choice(_SOURCES),
     default="human",
     show_default=True,
-    help="Who vouches for it.",
+    help="Where the label comes from.",
 )
 @yes_option
 @by_option
@@ -75,10 +79,11 @@ def set_label(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Give the sound at each PATH the label CATEGORY.
+    """Label the sound at each PATH with CATEGORY.
 
-    PATH as `cratesort results` prints it, or as it is on this machine. Copies of the sounds follow:
-    files of the same content, and those of the same folder and the same name but for its number.
+    Write PATH as `cratesort results` prints it or as a path on this machine. Copies of the sounds
+    get the same label: files with the same content, and files in the same folder whose names differ
+    only in a number.
     """
     from cli.labels.csv_reader import unknown_category
     from cli.labels.same_content import SameContent

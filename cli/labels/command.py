@@ -28,10 +28,11 @@ _SHOWN_VENDORS: Final = 10
 
 @click.group()
 def labels() -> None:
-    """Give sounds their true category, and see which have one.
+    """Label sounds with their correct category.
 
-    A label is what a person or a vendor says; models are trained and measured on labels only, never
-    on what a model said. A label survives whatever happens to its file's row.
+    A label is a category given by a user or a vendor. Models are trained and evaluated on labels
+    only, never on predictions. A label is kept even if its file is moved, deleted or fails to
+    read.
     """
 
 
@@ -47,16 +48,18 @@ labels.add_command(set_label)
 @by_option
 @json_option
 def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bool) -> None:
-    """Give the labels of a CSV table: path,category and perhaps source.
+    """Import labels from a CSV table: path,category[,source].
 
-    Or of a table that `cratesort results --format csv` wrote, in which a person has filled in the
-    column label; rows without one are left out.
+    The table may also be the output of `cratesort results --format csv` with the correct categories
+    filled in in the column label; rows without one are skipped.
 
-    All rows are checked first. If one cannot be taken, each such row is named with its line and
-    nothing is written. A path is written as `cratesort results` prints it, or as it is on this
-    machine; a column root tells apart what two library roots have. Sources are human, vendor and
-    import (the default). Commas, semicolons or tabs; further columns are passed over. Capitals and
-    signs in a category do not matter: "Stems & MIDI" is stems-n-midi.
+    All rows are checked first. If any row is invalid, each invalid row is reported with its line
+    and nothing is written.
+
+    Write a path as `cratesort results` prints it or as a path on this machine; if two library roots
+    contain it, add a column root. The source is human, vendor or import (the default). Cells are
+    separated by commas, semicolons or tabs; other columns are ignored. Spelling variants of a
+    category are accepted: "Stems & MIDI" is stems-n-midi.
 
     Exit code: 0 done; 2 nothing was written; 3 the database is unreachable.
     """
@@ -152,13 +155,13 @@ def _faults_as_dict(faults: "Faults") -> dict[str, Any]:
     type=click.Choice(["csv", "json"]),
     default="csv",
     show_default=True,
-    help="json: one object a line.",
+    help="json: one object per line.",
 )
 def export(form: str) -> None:
-    """Print the current labels, in path order, on standard output.
+    """Print the current labels in path order.
 
-    The csv can be imported again. In it, a cell that a spreadsheet would run as a formula gets a '
-    in front, which the import takes away.
+    The csv can be imported again. Cells that a spreadsheet would run as a formula start with a ',
+    which the import removes.
     """
     from db.engine import reading
     from db.results.labels import current
@@ -178,7 +181,10 @@ def export(form: str) -> None:
 @labels.command()
 @json_option
 def stats(as_json: bool) -> None:
-    """Count the labels by category, source and vendor, and how often the model agrees."""
+    """Count labels by category, source and vendor.
+
+    Also shows how often the model's category equals the label.
+    """
     from db.engine import reading
     from db.reporting.label_counts import label_counts
 

@@ -27,23 +27,24 @@ _PORT: Final = 9808
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen at; 0.0.0.0 answers everybody who reaches this host.",
+    help="Address to listen on; 0.0.0.0 accepts connections from other hosts.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=_PORT,
     show_default=True,
-    help="Port to listen at; 0 takes any that is free.",
+    help="Port to listen on; 0 chooses a free one.",
 )
-@click.option("--print", "to_stdout", is_flag=True, help="Print the metrics once, serve nothing.")
+@click.option("--print", "to_stdout", is_flag=True, help="Print the metrics once and exit.")
 def metrics(host: str, port: int, to_stdout: bool) -> None:
-    """Serve metrics for Prometheus at http://HOST:PORT/metrics until Ctrl-C.
+    """Serve metrics for Prometheus at http://HOST:PORT/metrics.
 
-    They are counted from rows at each request, so restarts reset none of them, and one
-    process is enough for a fleet. While the database is away the answer is cratesort_up 0.
+    Runs until Ctrl-C. The metrics are counted from the database at each request, so a restart does
+    not reset them and one process is enough for a fleet. While the database is unreachable,
+    cratesort_up is 0.
 
-    Exit code: 0; with --print, 3 when the database is away.
+    Exit code: 0; with --print, 3 if the database is unreachable.
     """
     from cli.metrics.families import CratesortCollector
     from cli.metrics.readings import MetricReader

@@ -31,13 +31,13 @@ class UnknownModelError(CratesortError):
 
 @click.group()
 def models() -> None:
-    """List models, look into one, or choose the one that serves."""
+    """List models, show one, or choose the one in use."""
 
 
 @models.command("list")
 @json_option
 def list_models(as_json: bool) -> None:
-    """List every model of the database, and the starter that ships with the package."""
+    """List the models in the database and the packaged starter."""
     from classifier.bundle.starter import starter_bundle, starter_version
     from db.engine import reading
     from db.registry.bundles import stored
@@ -75,13 +75,13 @@ def list_models(as_json: bool) -> None:
     "--report",
     metavar="FILE",
     type=click.File("wb", lazy=True),
-    help="Write the page of the training run that made it instead (HTML; - for standard output).",
+    help="Instead, write the HTML report of its training run to FILE ('-': standard output).",
 )
 @json_option
 def show(version: str, report: BinaryIO | None, as_json: bool) -> None:
     """Show what a model was trained on and how good it is.
 
-    With --json its whole manifest, with all figures and the hashes of its members.
+    --json prints the whole manifest, with all metrics and the hashes of the bundle's members.
     """
     from classifier.bundle.load import read_manifest
     from classifier.bundle.starter import starter_bundle, starter_version
@@ -115,11 +115,11 @@ def show(version: str, report: BinaryIO | None, as_json: bool) -> None:
 
 @models.command()
 @click.argument("version")
-@click.option("--yes", is_flag=True, help="Also a model that passed no comparison.")
+@click.option("--yes", is_flag=True, help="Also promote a model that did not pass the comparison.")
 def promote(version: str, yes: bool) -> None:
-    """Let VERSION serve from the next batch on.
+    """Use the model VERSION from the next batch on.
 
-    A model that was not found better than the one that served before it needs --yes.
+    A model that was not found better than the one in use at the time requires --yes.
     """
     from classifier.bundle.starter import starter_version
     from db.registry import bundles
@@ -138,10 +138,10 @@ def promote(version: str, yes: bool) -> None:
 
 @models.command()
 def rollback() -> None:
-    """Let the model serve again that served before the last promotion.
+    """Return to the model in use before the last promotion.
 
-    A second rollback goes one promotion further back, and so on; it does not bring back what the
-    first took away (`cratesort models promote` does).
+    Each further rollback goes back one more promotion. To use a later model again, promote it with
+    `cratesort models promote`.
     """
     from classifier.bundle.starter import starter_version
     from db.engine import reading

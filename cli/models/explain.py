@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def explain(paths: tuple[str, ...], as_json: bool) -> None:
     """Show why each file has its category.
 
-    The file is read again as ingest reads it: what the model says rests on, the tokens of the name
-    and the effect of each word, the header, the folder's other names, and what else is known of
-    the sound. Nothing is written.
+    Reads the file again as ingest does, and prints what the decision is based on: the words of the
+    name and the effect of each, the header, the other names in the folder, and what else is known
+    about the sound. Nothing is written.
 
     Exit code: 0 done; 1 done, but some files cannot be read; 2 wrong usage or configuration.
     """

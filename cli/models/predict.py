@@ -42,22 +42,31 @@ _COLUMNS: Final = ("file_path", "category", "confidence", "top3")
     "source",
     required=True,
     metavar="FILE|-",
-    help="A CSV file, gzipped when it ends in .gz; '-': standard input.",
+    help="CSV table, compressed if its name ends in .gz; '-': standard input.",
 )
 @sound_columns_option
 def predict(source: str, columns: dict[str, str]) -> None:
-    """Classify the rows of a table: names, and whatever header columns it has.
+    """Classify a CSV table of file names, without audio files.
 
-    Columns read: file_path (or path), file_size (bytes), duration (seconds), sample_rate (Hz),
-    channels, frame_count, sample_type; a missing column or an empty cell means unknown. A number
-    in place of a sample type counts for what the row's sizes tell, or for nothing. Rows of
-    one folder are read beside each other's names: one folder is one text in folder, in pack and in
-    the folders of path (and in repo, source_repo, vendor), as far as there are such columns. What
-    folders are called counts for nothing. A MIDI file, by its extension, is stems-n-midi. Written
-    to standard output, a row for a row in the same order: file_path as it came (with a ' before
-    what a spreadsheet would run), category, confidence, top3, a probability column per category,
-    evidence (what the category rests on), needs_review.
-    """
+    Prints a CSV table with one row for each input row, in the same order: file_path, category,
+    confidence, top3, a probability column per category, evidence (what the category is based on)
+    and needs_review. Paths that a spreadsheet would run as a formula start with a '.
+
+    \b
+    Columns read; only a name is required:
+      file_path (or path)            the file's name, with or without folders
+      file_size                      in bytes
+      duration                       in seconds
+      sample_rate                    in Hz
+      channels, frame_count
+      sample_type                    PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...
+      folder, pack, vendor,          rows with equal values, and equal folders in
+      repo, source_repo              path, belong to one folder
+
+    A missing column or an empty cell means unknown. A numeric sample_type is used only if the other
+    header values identify the type. The names in a folder (pack-mates) help to classify each other;
+    the names of folders are not used. A file with a MIDI extension is stems-n-midi.
+    """  # noqa: D301  (click keeps the lines of a paragraph after \b)
     from classifier.files.extensions import is_named_like_midi
     from db.results.queries import top3
     from workers.serving.predictions import ModelInput

@@ -33,7 +33,7 @@ _PREDICTIONS: Final = "predictions.csv"
 @labelled_columns_option
 @group_option
 @report_option(
-    required=True, help="Where report.html, metrics.json, predictions.csv and the figures go."
+    required=True, help="Folder for report.html, metrics.json, predictions.csv and the figures."
 )
 @seed_option
 @click.option(
@@ -41,14 +41,14 @@ _PREDICTIONS: Final = "predictions.csv"
     default=5,
     show_default=True,
     type=click.IntRange(min=2),
-    help="Of the split by vendor.",
+    help="Number of folds of the split by vendor.",
 )
 @click.option(
     "--reference-batch-size",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Rows a step of the reference LSTM. Published: 1; 32 is ten times as fast.",
+    help="Batch size of the reference LSTM. The published one is 1; 32 is ten times as fast.",
 )
 @json_option
 def study(
@@ -61,10 +61,11 @@ def study(
     reference_batch_size: int,
     as_json: bool,
 ) -> None:
-    """Compare five systems on a table, and write a report.
+    """Compare five classifiers on a table, and write a report.
 
-    Naive Bayes, a forest, the published LSTM, the published stack, and cratesort's own: on vendors
-    none of them has seen, and on a random split as published. Needs the [training] extra.
+    They are naive Bayes, a random forest, the published LSTM, the published stack and cratesort.
+    Each is evaluated on vendors held out of training, and on a random split as published. Requires
+    the [training] extra.
     """
     from training.extra import require_training_extra
 

@@ -37,7 +37,7 @@ _COMPARED: Final = ("macro_precision", "macro_f1", "accuracy", "n_sounds")
 @labelled_table_option(required=False)
 @labelled_columns_option
 @group_option
-@report_option(required=False, help="Write the run's report.html there, too.")
+@report_option(required=False, help="Also write the run's report.html to DIR.")
 @seed_option
 @json_option
 def train(
@@ -48,17 +48,17 @@ def train(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Train a model from the labels of the database, and let it serve if it is better.
+    """Train a model on the labels, and put it in use if it is better.
 
-    Run the scheduled retraining now. The new model and the one that serves answer the same
-    sounds, which no model ever learns from; only if the new one is better, and no category
-    suffers, does it replace the other. Give labels with `cratesort labels import`.
+    Runs the scheduled retraining now. The new model and the one in use classify the same held-out
+    sounds, which no model is trained on. The new one replaces it only if it is better overall and
+    not clearly worse in any category. Add labels with `cratesort labels import`.
 
-    With --from-csv, from a table instead: measured by models that never saw the vendors they are
-    tested on, beside the model that serves, fitted on all rows, and stored; `cratesort models
-    promote` lets it serve.
+    With --from-csv, trains on all rows of a table instead. The model is evaluated on vendors held
+    out of training, compared with the model in use, and stored; put it in use with
+    `cratesort models promote`.
 
-    Needs the [training] extra.
+    Requires the [training] extra.
     """
     from training.extra import require_training_extra
 

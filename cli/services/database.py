@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 @click.group()
 def db() -> None:
-    """Look after the database."""
+    """Manage the database."""
 
 
 @db.command()
 def upgrade() -> None:
-    """Bring the database to this version's tables; nothing happens when it is there."""
+    """Create the tables, or update them to this version.
+
+    Does nothing if they are up to date.
+    """
     from db.engine import shown
     from db.migrate import HEAD
     from db.migrate import upgrade as run
@@ -46,18 +49,18 @@ def upgrade() -> None:
     "roots",
     multiple=True,
     metavar="NAME=FOLDER",
-    help="Make absolute paths beneath FOLDER paths of this library root; may be repeated.",
+    help="Convert absolute paths below FOLDER to paths in the library root NAME. Repeatable.",
 )
 @json_option
 def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> None:
-    """Copy all that is remembered into a database that holds nothing yet.
+    """Copy all data into an empty database.
 
-    FROM and TO are URLs, as for CRATESORT_DATABASE_URL. All of it goes over or nothing; FROM stays
-    as it is. Stop what works on FROM before: it would go on there. A password may stand in
-    PGPASSWORD instead of the URL.
+    FROM and TO are URLs as in CRATESORT_DATABASE_URL. Either everything is copied or nothing; FROM
+    is not changed. First stop everything that writes to FROM: later changes are not copied. A
+    password can be given in PGPASSWORD instead of the URL.
 
-    A process without a broker remembers absolute paths; a fleet reads those of its library roots
-    alone. --root library=/home/me/Samples makes the former the latter.
+    Without a broker, cratesort stores absolute paths; a fleet reads only paths in its library
+    roots. --root library=/home/me/Samples converts the absolute paths below that folder.
     """
     from db.transfer import copy as run
 

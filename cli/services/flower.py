@@ -27,30 +27,30 @@ class FlowerError(CratesortError):
 
 @click.command()
 @click.option(
-    "--address", default="127.0.0.1", show_default=True, help="Address of this host to listen at."
+    "--address", default="127.0.0.1", show_default=True, help="Address of this host to listen on."
 )
 @click.option(
     "--port",
     type=click.IntRange(1, 65_535),
     default=5555,
     show_default=True,
-    help="Port to listen at.",
+    help="Port to listen on.",
 )
 @click.option(
     "--state-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where its history is kept. Default: flower.db in the data folder.",
+    help="File for Flower's history. Default: flower.db in the data folder.",
 )
 @click.option(
     "--control",
     is_flag=True,
-    help="Let whoever is logged in stop workers and revoke tasks, if those workers were started "
-    "with worker.enable_remote_control=true. Without it Flower only shows.",
+    help="Allow logged-in users to stop workers and revoke tasks. The workers must be started "
+    "with worker.enable_remote_control=true. Without this option Flower is read-only.",
 )
 def flower(address: str, port: int, state_file: Path | None, control: bool) -> None:
-    """Watch workers and tasks in a browser, with Flower.
+    """Show workers and tasks in a browser, with Flower.
 
-    Needs the [monitoring] extra, and CRATESORT_FLOWER_LOGIN=user:password for who may look.
+    Requires the [monitoring] extra, and CRATESORT_FLOWER_LOGIN=user:password for the login.
     """
     from workers.settings import load_settings
 

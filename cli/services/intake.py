@@ -21,11 +21,11 @@ class NoRootsError(CratesortError):
 
 @click.command()
 def intake() -> None:
-    """Serve the inbox: paths that other programs push to Redis.
+    """Queue the paths that programs push to a Redis list (the inbox).
 
-    They are entries of the list cratesort:inbox; docs/reference/inbox.md has their form. Several
-    intakes may run, on any hosts that have the library roots. Stop one with SIGTERM or Ctrl-C: what
-    it has read is written to the ledger first.
+    docs/reference/inbox.md describes the entries of the list cratesort:inbox. Several intakes may
+    run, on any hosts that have the library roots. Stop one with SIGTERM or Ctrl-C: everything that
+    it has read is saved to the database first.
     """
     require_broker("an intake")
     from db.engine import SERVICE

@@ -18,14 +18,13 @@ _PASS_ON: Final = {"ignore_unknown_options": True, "allow_interspersed_args": Fa
 @click.command(context_settings=_PASS_ON)
 @click.argument("celery_options", nargs=-1, type=click.UNPROCESSED)
 def worker(celery_options: tuple[str, ...]) -> None:
-    """Classify what is in the queue until stopped.
+    """Run a worker that classifies queued files until stopped.
 
-    CELERY_OPTIONS go to Celery's worker: --concurrency 4, --hostname NAME, ...  A worker serves the
-    queues interactive, classify and housekeeping unless --queues says otherwise; the first two for
-    each library root that is there. With --queues
-    interactive it is always free for urgent files (ingest --now); with --queues
-    training it is the trainer, which needs the [training] extra. Stop it with SIGTERM or Ctrl-C:
-    the current batch is finished first, a training run is interrupted.
+    CELERY_OPTIONS are passed to Celery's worker: --concurrency 4, --hostname NAME, ...  By default
+    a worker serves the queues interactive, classify and housekeeping, the first two for each
+    library root that is available. With --queues interactive it serves only urgent files (ingest
+    --now); with --queues training it is the trainer, which requires the [training] extra. Stop it
+    with SIGTERM or Ctrl-C: it finishes the current batch first, but interrupts a training run.
     """
     require_broker("a worker")
     require_data_folder()
@@ -60,9 +59,10 @@ def worker(celery_options: tuple[str, ...]) -> None:
 @click.command(context_settings=_PASS_ON)
 @click.argument("celery_options", nargs=-1, type=click.UNPROCESSED)
 def beat(celery_options: tuple[str, ...]) -> None:
-    """Send the scheduled tasks: the sweep that recovers lost work.
+    """Run the scheduler of periodic tasks, Celery's beat.
 
-    One is enough; two are harmless. CELERY_OPTIONS go to Celery's beat.
+    Its tasks recover lost work and start the scheduled retraining. One is enough; a second does no
+    harm. CELERY_OPTIONS are passed to Celery's beat.
     """
     require_broker("a beat")
     from workers.celery_ext.app import app

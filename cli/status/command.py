@@ -11,11 +11,11 @@ from cli.console.session import opened_database
 
 @click.command()
 @json_option
-@click.option("--watch", is_flag=True, help="Update it every second until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Update the display every second until Ctrl-C.")
 def status(as_json: bool, watch: bool) -> None:
-    """Show the ledger's open work, the pace, and the table's contents.
+    """Show progress: queued work, throughput, workers and failures.
 
-    Every number is counted from the database's rows at that moment; the inbox's lists are Redis'.
+    The numbers are counted from the database at that moment; those of the inbox come from Redis.
     """
     if as_json and watch:
         raise click.UsageError("--json and --watch exclude each other")

@@ -65,8 +65,8 @@ def _bad(name: str, detail: str, advice: str, exit_code: Exit = Exit.USAGE) -> C
 def doctor(as_json: bool) -> None:
     """Check the installation, the settings, the services and the model.
 
-    Exit code: 0 when work can be done; 2 when a setting must change; 3 when a service is
-    unreachable, the database read-only, or the disk full.
+    Exit code: 0 ready to classify; 2 a setting must be changed; 3 a service is unreachable, the
+    database is read-only, or the disk is full.
     """
     checks: list[Check] = []
     for check in _checks():

@@ -27,19 +27,20 @@ _ROOT_SECONDS: Final = 2.0
 
 @click.command()
 @click.option(
-    "--inbox", "of_inbox", is_flag=True, help="Check whether an intake serves the inbox instead."
+    "--inbox", "of_inbox", is_flag=True, help="Check only whether an intake serves the inbox."
 )
 @json_option
 def health(of_inbox: bool, as_json: bool) -> None:
-    """Check whether waiting work is being claimed, and this host's library roots.
+    """Check that queued work is claimed and library roots are there.
 
-    Of the services only the database is read: a worker that runs and claims nothing is not
-    healthy. With --inbox only Redis is read: whether any intake has served the inbox within its
+    Of the services only the database is queried: a worker that runs and claims nothing is
+    unhealthy. With --inbox only Redis is queried: whether an intake has served the inbox within its
     lease.
 
-    Exit code: 0 healthy; 2 wrong configuration; 3 work exists and nothing of a library root was
-    claimed for CRATESORT_STUCK_SECONDS, batches keep coming back, a library root of this host is
-    empty or another folder, no intake serves, or the database or Redis is unreachable.
+    Exit code: 0 healthy; 2 wrong configuration; 3 a library root has queued work and none of it was
+    claimed for CRATESORT_STUCK_SECONDS, batches are returned to the queue again and again, a
+    library root of this host is empty or another folder, no intake is running, or the database or
+    Redis is unreachable.
     """
     if of_inbox:
         sys.exit(_of_inbox(as_json))

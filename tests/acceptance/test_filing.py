@@ -190,6 +190,6 @@ def test_many_sounds_are_forgotten_with_yes_only(run, listed, label_settings, sa
     save(*(f"{number}.wav" for number in range(101)))
     packs = label_settings["CRATESORT_LIBRARY_ROOTS"].partition("=")[2]
     done = run("forget", packs, settings=label_settings, code=2)
-    assert "these are 101 sounds; to forget them all add --yes" in done.stderr
+    assert "this would forget 101 sounds; add --yes to confirm" in done.stderr
     done = run("forget", packs, "--yes", settings=label_settings)
     assert done.stdout == "101 sounds forgotten\n"

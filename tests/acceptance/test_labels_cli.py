@@ -166,7 +166,7 @@ def test_very_many_sounds_are_labelled_only_when_that_is_meant(save, labels, lab
     save(*(f"kits/{number}.wav" for number in range(101)))
     done = labels("set", "--folder", "kits", "drum")
     assert done.code == 2
-    assert "these are 101 sounds; to label them all add --yes" in done.stderr
+    assert "this would label 101 sounds; add --yes to confirm" in done.stderr
     assert labels("set", "--folder", "kits", "drum", "--yes").code == 0
     assert len(labelled()) == 101
 
