@@ -38,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry check test test-release coverage breakages fuzz chaos lint format docs release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
+.PHONY: help setup ingest results status retry check test test-release coverage breakages fuzz chaos lint format docs pictures release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -122,6 +122,11 @@ format: $(VENV)/.dev ## put the code into the project's format
 
 docs: $(VENV)/.dev ## make docs/reference/cli.md anew from the commands' --help
 	@$(BIN)/python -m cli.docs_reference > docs/reference/cli.md
+
+pictures: $(VENV)/.dev ## draw docs/pictures from what the product does: PART=terminal
+## (without PART: all; those that need servers or a browser
+## are left as they are where there are none)
+	@$(BIN)/python -m docs.pictures.source $(PART)
 
 release-check: $(VENV)/.dev ## build wheel and sdist, and use the wheel elsewhere
 ## (they are left in .cratesort/dist); TAG=v1.2.3: is it the

@@ -1,0 +1,53 @@
+"""The terminal pictures of the documentation show what the commands print today."""
+
+import re
+import socket
+
+import pytest
+
+from docs.pictures.source.scenes import (
+    HOMES,
+    SHOWN_HOST,
+    disguised,
+    environment,
+    temporary_home,
+    words,
+)
+from docs.pictures.source.terminal import stable, texts
+from tests.support.command_line import run_in_process
+from tests.support.places import REPOSITORY
+
+PICTURES = REPOSITORY / "docs" / "pictures"
+
+
+@pytest.mark.parametrize(("fill", "scenes"), HOMES, ids=["samples", "incoming"])
+def test_a_picture_shows_what_the_commands_print(fill, scenes, library, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: SHOWN_HOST)
+    with temporary_home() as home:
+        fill(library, home)
+        user = {name: environment(home)[name] for name in ("USER", "LOGNAME")}
+        for scene in scenes:
+            # When its commands are run again
+            results, notes = [], set()
+            for command in scene.commands:
+                settings = {**user, "COLUMNS": str(scene.columns)}
+                done = run_in_process(words(command, home), home, settings)
+                results += [f"$ {command}", *lines_of(disguised(done.stdout, home))]
+                notes.update(lines_of(disguised(done.stderr, home)))
+            # Then the picture shows each line, but for times and versions
+            shown = lines_of("\n".join(texts((PICTURES / f"{scene.name}.svg").read_text())))
+            how = f"{scene.name}.svg is out of date: `make pictures`"
+            assert [line for line in shown if line not in notes] == results, how
+            assert notes <= set(shown), how
+
+
+def lines_of(text):
+    return [line.rstrip() for line in stable(text).splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("path", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_needs_nothing_from_elsewhere_and_describes_itself(path):
+    svg = path.read_text()
+    assert set(re.findall(r"https?://[^\"' <]+", svg)) == {"http://www.w3.org/2000/svg"}
+    assert "<script" not in svg
+    assert re.search(r"<title>[^<]{20,}</title>", svg)
