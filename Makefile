@@ -38,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup ingest results status retry check test test-release coverage breakages fuzz chaos lint format docs pictures release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
+.PHONY: help setup ingest results status retry check test test-release coverage breakages fuzz chaos lint format docs pictures site release-check compose-test train study bench bench-peers footprint mates recovery retraining accuracy prior starter lock clean
 
 help: ## show this help
 	@echo 'usage: make TARGET [DIR=/path/to/sounds] [CORPUS=table.csv.gz] [ARGS=...]'
@@ -128,6 +128,14 @@ pictures: $(VENV)/.dev ## draw docs/pictures from what the product does: PART=te
 ## are left as they are where there are none)
 	@$(BIN)/python -m docs.pictures.source $(PART)
 
+site: $(VENV)/.docs ## build the documentation site in .cratesort/site
+## fails on a broken link, a missing heading, a page that no
+## index lists, or an unknown language of a code block
+	@rm -rf .cratesort/site
+	@$(BIN)/python -m sphinx -q -W --keep-going -n -E -d .cratesort/site-cache docs .cratesort/site
+	@echo 'Built $(CURDIR)/.cratesort/site/index.html'
+	@echo 'Open that file in a browser. Or serve it: python3 -m http.server -d .cratesort/site'
+
 release-check: $(VENV)/.dev ## build wheel and sdist, and use the wheel elsewhere
 ## (they are left in .cratesort/dist); TAG=v1.2.3: is it the
 ## version of pyproject.toml, and in the changelog?
@@ -203,6 +211,11 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: $(VENV)/.base
 	@echo 'installing what training and the tests need (once; about 3 GB) ...'
 	@$(install) -e '.[parquet,training,monitoring,test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	@echo 'installing what the documentation site needs (once) ...'
+	@$(install) -e '.[parquet,docs]'
 	@touch $@
 
 $(BIN)/python:
