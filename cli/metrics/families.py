@@ -25,7 +25,7 @@ from db.registry.training_runs import TrainingRun
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, WAIT_BOUNDS_SECONDS, Measures
 
 #: States of the latest training run: the values of the label of `cratesort_training_run`.
-RUN_STATES: Final = ("none", "running", "silent", "failed", "promoted", "kept", "stored")
+RUN_STATES: Final = ("none", "running", "expired", "failed", "promoted", "kept", "stored")
 
 
 class CratesortCollector(Collector):
@@ -184,8 +184,8 @@ def _of_model(numbers: DatabaseNumbers) -> Iterator[Metric]:
 def _state_of(run: TrainingRun | None) -> str:
     if run is None:
         return "none"
-    if run.silent:
-        return "silent"
+    if run.lease_expired:
+        return "expired"
     return str(run.verdict or run.state)
 
 

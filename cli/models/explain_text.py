@@ -30,7 +30,7 @@ def lines(sound: Mapping[str, Any]) -> Iterator[str]:
         return
     best, *others = sound["top3"]
     by = "Category" if sound["label"] is None else "The model"
-    yield _field(by, f"{_said(best)}, then {', '.join(map(_said, others))}")
+    yield _field(by, f"{_prediction(best)}, then {', '.join(map(_prediction, others))}")
     yield _field("Review", _review(sound))
     yield _field("Decided by", f"{sound['evidence']}: {_DECIDED[sound['evidence']]}")
     if sound["note"]:
@@ -49,13 +49,13 @@ def lines(sound: Mapping[str, Any]) -> Iterator[str]:
     if chunks is not None and (text := _chunks(chunks)):
         yield _field("Chunks", text)
     yield from _mates(sound["mates"])
-    says = sound["says"]
-    yield _field("Name alone", _said(says["name"]))
-    if says["name_and_folders"] is not None:
-        yield _field("With folder", _said(says["name_and_folders"]))
-    if says["name_and_mates"] is not None:
-        yield _field("With mates", _said(says["name_and_mates"]))
-    yield _field("Everything", _said(says["everything"]))
+    predictions = sound["predictions"]
+    yield _field("Name alone", _prediction(predictions["name"]))
+    if predictions["name_and_folders"] is not None:
+        yield _field("With folder", _prediction(predictions["name_and_folders"]))
+    if predictions["name_and_mates"] is not None:
+        yield _field("With mates", _prediction(predictions["name_and_mates"]))
+    yield _field("Everything", _prediction(predictions["everything"]))
     known = _by_products(sound["by_products"])
     if known:
         yield ""
@@ -67,7 +67,7 @@ def _field(label: str, text: str) -> str:
     return labelled(f"  {label}", text, _INDENT)
 
 
-def _said(answer: Mapping[str, Any]) -> str:
+def _prediction(answer: Mapping[str, Any]) -> str:
     return f"{answer['category']} {answer['probability']:.2f}"
 
 
@@ -157,8 +157,8 @@ def _mates(mates: Mapping[str, Any] | None) -> Iterator[str]:
     width = output_width()
     for name in mates["others"]:
         yield f"{'':{_INDENT}}{shortened(name, width and width - _INDENT)}"
-    say = ", ".join(f"{count} {category}" for category, count in mates["say"].items())
-    yield _field("Each alone", say)
+    counts = ", ".join(f"{count} {category}" for category, count in mates["categories"].items())
+    yield _field("Each alone", counts)
 
 
 def _by_products(known: Mapping[str, Any]) -> str:

@@ -55,13 +55,13 @@ class IngestStatus:
 class TrainingStatus:
     """The training run that began last; times are ISO 8601 in UTC.
 
-    - `silent`: `state` is running, but the lease has expired.
+    - `lease_expired`: whether its lease has expired while `state` is still running.
     - `slot`: the scheduled time; None for a run that a user started.
     """
 
     run_id: int
     state: str
-    silent: bool
+    lease_expired: bool
     trigger: str
     slot: str | None
     stage: str | None

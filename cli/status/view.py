@@ -65,7 +65,7 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
         hosts = [
             (
                 name,
-                f"{host.processes:,} processes, {host.batches_in_hand:,} in hand, "
+                f"{host.processes:,} processes, {host.running_batches:,} in hand, "
                 f"{host.files_per_second:,.0f}/s",
             )
             for name, host in status.workers.items()
@@ -100,8 +100,8 @@ def _root_lines(root: "RootStatus") -> list[str]:
 
 def _training_line(run: "TrainingStatus") -> str:
     number = f"run {run.run_id}"
-    if run.silent:
-        return f"{number} fell silent ({run.stage or 'at its beginning'}); it will be closed"
+    if run.lease_expired:
+        return f"{number} stopped responding ({run.stage or 'at its beginning'}); it will be closed"
     if run.state == "running":
         return f"{number} since {run.started_at}: {run.stage or 'beginning'}"
     model = "" if run.model_version is None else f": model {run.model_version}"

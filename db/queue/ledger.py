@@ -77,7 +77,7 @@ def record_progress(
     connection.execute(update(ingests).where(ingests.c.id == ingest_id).values(**values))
 
 
-def standing_ingest(connection: Connection, source: str, *, seconds: float) -> int:
+def current_ingest(connection: Connection, source: str, *, seconds: float) -> int:
     """Return the current ingest of a continuous source; begin a new one if it is too old.
 
     Two concurrent producers may each begin one. Later calls return the newer of the two.

@@ -20,7 +20,7 @@ from db.states import RunState, RunTrigger, RunVerdict
 from db.tables import training_runs
 
 #: The reason of a run whose lease expired: it was killed, or its host or database was unavailable.
-FELL_SILENT: Final = "its process fell silent"
+HEARTBEAT_STOPPED: Final = "its heartbeat stopped: the process was killed or its host is down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class TrainingRun:
     """A row of `training_runs`, without its report.
 
     - `slot`: the scheduled time; None: started by hand.
-    - `silent`: its lease has expired, but its state is still running.
+    - `lease_expired`: whether its lease has expired while its state is still running.
     - `holder`: ``host:pid``.
     - `stage`: what is being computed, or was computed last.
     - `libraries`: versions of the libraries it trains with, by name.
@@ -64,7 +64,7 @@ class TrainingRun:
     slot: str | None
     trigger: str
     state: str
-    silent: bool
+    lease_expired: bool
     holder: str
     stage: str | None
     seed: int
@@ -78,6 +78,10 @@ class TrainingRun:
     last_label_id: int | None
     started_at: datetime
     finished_at: datetime | None
+
+
+#: The fields of `TrainingRun` that are columns.
+_COLUMNS: Final = tuple(TrainingRun.__dataclass_fields__.keys() - {"lease_expired"})
 
 
 def open_run(
@@ -206,7 +210,7 @@ def close_expired(connection: Connection, *, lease_seconds: float | None = None)
             training_runs.c.state == RunState.RUNNING,
             is_over,
         )
-        .values(state=RunState.FAILED, reason=FELL_SILENT, finished_at=now())
+        .values(state=RunState.FAILED, reason=HEARTBEAT_STOPPED, finished_at=now())
         .returning(training_runs.c.id)
     )
     return list(closed.scalars())
@@ -273,17 +277,17 @@ def _is_held_by(run_id: int, token: str) -> ColumnElement[bool]:
 
 
 def _runs() -> Select[Any]:
-    shown = [training_runs.c[name] for name in TrainingRun.__dataclass_fields__ if name != "silent"]
-    return select(*shown, (training_runs.c.lease_expires_at < now()).label("lease_over"))
+    columns = [training_runs.c[name] for name in _COLUMNS]
+    return select(*columns, (training_runs.c.lease_expires_at < now()).label("lease_over"))
 
 
 def _run(row: Mapping[Any, Any]) -> TrainingRun:
-    values = {name: row[name] for name in TrainingRun.__dataclass_fields__ if name != "silent"}
+    values = {name: row[name] for name in _COLUMNS}
     return TrainingRun(
         **{
             **values,
             "sizes": row["sizes"] or {},
             "metrics": row["metrics"] or {},
         },
-        silent=row["state"] == RunState.RUNNING and bool(row["lease_over"]),
+        lease_expired=row["state"] == RunState.RUNNING and bool(row["lease_over"]),
     )

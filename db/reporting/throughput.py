@@ -19,11 +19,11 @@ class HostAtWork:
     """What one host is working on, and what it finished within the last minute.
 
     - `processes`: number of processes that run a batch or finished one.
-    - `batches_in_hand`: batches that are running.
+    - `running_batches`: batches that are running.
     """
 
     processes: int = 0
-    batches_in_hand: int = 0
+    running_batches: int = 0
     files_per_second: float = 0.0
 
 
@@ -75,7 +75,7 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
         processes[name].add(row.worker)
         host.processes = len(processes[name])
         if row.state == BatchState.RUNNING:
-            host.batches_in_hand += row.batches
+            host.running_batches += row.batches
             continue
         seconds = min(over_seconds, max(1.0, (moment - row.since).total_seconds()))
         host_sounds[name] += int(row.sounds)

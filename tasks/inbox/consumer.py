@@ -232,7 +232,7 @@ class Intake:
         by_place = {_place(entry.sound): entry.sound for entry in named}
         found = sorted(by_place.values(), key=_place)
         labels = {_place(entry.sound): entry.label for entry in named if entry.label is not None}
-        ingest_id = ledger.standing_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
+        ingest_id = ledger.current_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
         stale = compare_with_rows(connection, found).stale
         if labels:
             give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)

@@ -57,10 +57,10 @@ def test_a_kick_is_a_drum_by_its_name(explain, crate):
     assert sound["tokens"] == ["kick", "<index>"]
     assert sound["words"][0]["word"] == "Kick"
     assert sound["words"][0]["without"] < sound["confidence"]
-    assert (sound["folder_words"], sound["says"]["name_and_folders"]) == ([], None)
-    assert sound["says"]["name"]["category"] == "drum"
+    assert (sound["folder_words"], sound["predictions"]["name_and_folders"]) == ([], None)
+    assert sound["predictions"]["name"]["category"] == "drum"
     assert sound["by_products"]["instrument_source"] == "name"
-    assert sound["mates"] == {"count": 1, "others": [], "say": {"drum": 1}}
+    assert sound["mates"] == {"count": 1, "others": [], "categories": {"drum": 1}}
 
 
 def test_where_the_name_says_nothing_its_folder_does(explain, crate):
@@ -69,28 +69,29 @@ def test_where_the_name_says_nothing_its_folder_does(explain, crate):
     assert sound["name_read"] == "Kicks 01.wav"
     assert sound["folder_words"] == ["Kicks"]
     assert (sound["words"][0]["word"], sound["words"][0]["source"]) == ("Kicks", "folder")
-    says = sound["says"]
-    assert says["name_and_folders"]["category"] == "drum"
-    assert says["name"]["probability"] < says["name_and_folders"]["probability"]
+    predictions = sound["predictions"]
+    assert predictions["name_and_folders"]["category"] == "drum"
+    by_name, with_folders = predictions["name"], predictions["name_and_folders"]
+    assert by_name["probability"] < with_folders["probability"]
 
 
 def test_a_midi_file_is_one_by_its_format(explain, crate):
     (midi,) = explain(crate / "notes" / "Kick 01.mid")
     assert (midi["category"], midi["evidence"], midi["words"]) == ("stems-n-midi", "format", [])
-    assert midi["says"]["everything"] == {"category": "stems-n-midi", "probability": 1.0}
-    assert midi["says"]["name"]["category"] == "drum"
+    assert midi["predictions"]["everything"] == {"category": "stems-n-midi", "probability": 1.0}
+    assert midi["predictions"]["name"]["category"] == "drum"
 
 
 def test_where_neither_speaks_the_mates_do(explain, crate):
     (sound,) = explain(crate / "mixed bag" / "AB7.wav")
     assert (sound["category"], sound["evidence"]) == ("effects", "mates")
     assert sound["name_read"] == "AB7.wav"
-    assert sound["says"]["name"]["category"] != "effects"
-    assert sound["says"]["name_and_mates"]["category"] == "effects"
+    assert sound["predictions"]["name"]["category"] != "effects"
+    assert sound["predictions"]["name_and_mates"]["category"] == "effects"
     assert sound["mates"]["count"] == 40
     assert len(sound["mates"]["others"]) == 5
     assert "AB7.wav" not in sound["mates"]["others"]
-    assert sound["mates"]["say"]["effects"] >= 39
+    assert sound["mates"]["categories"]["effects"] >= 39
 
 
 def test_the_answer_is_that_of_ingest(explain, crate, ingest_json, read_results):

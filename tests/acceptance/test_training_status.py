@@ -58,7 +58,7 @@ def test_a_run_that_is_running_says_how_far_it_is(ask, run, database):
         )
     line, training = ask()
     assert line == f"Training  run 1 since {training['started_at']}: fold: 2 of 5"
-    assert (training["state"], training["stage"], training["silent"]) == (
+    assert (training["state"], training["stage"], training["lease_expired"]) == (
         "running",
         "fold: 2 of 5",
         False,
@@ -68,8 +68,8 @@ def test_a_run_that_is_running_says_how_far_it_is(ask, run, database):
 def test_a_run_that_fell_silent_is_not_said_to_be_running(ask, run):
     run(lease_seconds=-1)
     line, training = ask()
-    assert line == "Training  run 1 fell silent (at its beginning); it will be closed"
-    assert training["silent"] is True
+    assert line == "Training  run 1 stopped responding (at its beginning); it will be closed"
+    assert training["lease_expired"] is True
 
 
 def test_a_run_that_ended_says_its_verdict_and_why(ask, run, database):

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from db.dialects import now
 from db.engine import reading
 from db.registry import bundles, training_runs
-from db.registry.training_runs import FELL_SILENT
+from db.registry.training_runs import HEARTBEAT_STOPPED
 from db.states import RunState, RunVerdict
 from db.tables import training_runs as table
 from tests.support.places import REPOSITORY
@@ -160,7 +160,7 @@ def test_told_to_stop_the_trainer_interrupts_its_run_and_ends(trainer, name):
     (run,) = trainer.runs()
     assert (run.state, run.reason) == (
         RunState.FAILED,
-        "interrupted: its process was told to stop",
+        "interrupted: the process received a stop signal",
     )
     assert trainer.champion() is None
 
@@ -174,8 +174,8 @@ def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer
         os.kill(int(trainer.runs()[0].holder.split(":")[-1]), signal.SIGKILL)
         trainer.end_the_lease()
         # Then a sweep closes it, and nobody delivers the message again
-        assert trainer.wait_until_closed().reason == FELL_SILENT
-        assert f"training run 1: {FELL_SILENT}" in worker.log()
+        assert trainer.wait_until_closed().reason == HEARTBEAT_STOPPED
+        assert f"training run 1: {HEARTBEAT_STOPPED}" in worker.log()
     with fleet.database() as engine, reading(engine) as connection:
         assert len(connection.execute(select(table.c.id)).all()) == 1
     assert trainer.champion() is None
@@ -190,7 +190,7 @@ def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(tr
         os.killpg(worker.pid, signal.SIGKILL)
     trainer.end_the_lease()
     with trainer._fleet.worker():
-        assert trainer.wait_until_closed().reason == FELL_SILENT
+        assert trainer.wait_until_closed().reason == HEARTBEAT_STOPPED
 
 
 def test_a_run_over_its_time_limit_says_so(trainer):

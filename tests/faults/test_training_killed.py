@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from db.dialects import now
 from db.engine import create_engine, reading
 from db.registry import bundles, training_runs
-from db.registry.training_runs import FELL_SILENT
+from db.registry.training_runs import HEARTBEAT_STOPPED
 from db.states import RunState, RunTrigger
 from db.tables import models, promotions
 from db.tables import training_runs as table
@@ -131,14 +131,14 @@ def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, 
     runs.assert_that_the_next_one_succeeds()
     with reading(runs.engine) as connection:
         closed = training_runs.get(connection, number)
-    assert (closed.state, closed.reason) == (RunState.FAILED, FELL_SILENT)
+    assert (closed.state, closed.reason) == (RunState.FAILED, HEARTBEAT_STOPPED)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (signal.SIGTERM, "interrupted: its process was told to stop"),
+        (signal.SIGTERM, "interrupted: the process received a stop signal"),
         (signal.SIGINT, "interrupted: by Ctrl-C"),
     ],
 )

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from db.dialects import now
 from db.queue import ledger, recovery
 from db.registry import training_runs
-from db.registry.training_runs import FELL_SILENT, NotOpened, OpenRun
+from db.registry.training_runs import HEARTBEAT_STOPPED, NotOpened, OpenRun
 from db.reporting import throughput
 from db.reporting.counts import ledger_counts
 from db.reporting.open_work import open_work
@@ -101,7 +101,7 @@ def test_a_training_run_of_the_future_does_not_keep_the_next_one_waiting(open_ru
     assert open_run() is NotOpened.RUNNING
     ahead(HOURS_SECONDS, training_runs_table.c.lease_expires_at, row_id=first.id)
     assert isinstance(open_run(), OpenRun)
-    assert take(training_runs.get, first.id).reason == FELL_SILENT
+    assert take(training_runs.get, first.id).reason == HEARTBEAT_STOPPED
 
 
 def test_work_that_was_written_in_the_future_is_not_unclaimed_for_no_time(add_batches, take, ahead):

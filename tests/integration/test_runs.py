@@ -113,7 +113,7 @@ def test_a_run_of_a_newer_version_is_shown_in_its_words(run, database, latest):
     with database.begin() as connection:
         connection.execute(update(table).values(**words))
     assert (latest().trigger, latest().state, latest().verdict) == ("tomorrow",) * 3
-    assert not latest().silent
+    assert not latest().lease_expired
 
 
 def test_a_verdict_that_contradicts_itself_is_refused():
@@ -127,7 +127,7 @@ def test_a_verdict_that_contradicts_itself_is_refused():
         (TrainingError("no labelled sounds"), "no labelled sounds"),
         (ValueError("two\nlines \x1b[2J\0"), "two lines \\x1b[2J\\x00"),
         (KeyboardInterrupt(), "interrupted: by Ctrl-C"),
-        (SystemExit(143), "interrupted: its process was told to stop"),
+        (SystemExit(143), "interrupted: the process received a stop signal"),
         (MemoryError(), "out of memory"),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_run_that_was_taken_for_dead_stops_at_its_next_step_and_writes_nothing
     with pytest.raises(RunLeaseLostError, match="nothing of it is kept"):
         run(work, lease_seconds=5)
     assert reached
-    assert (latest().state, latest().reason) == (RunState.FAILED, training_runs.FELL_SILENT)
+    assert (latest().state, latest().reason) == (RunState.FAILED, training_runs.HEARTBEAT_STOPPED)
     assert counts() == (0, 0)
 
 
@@ -265,7 +265,7 @@ def test_a_run_over_its_time_stops_at_its_next_step(run, latest, counts):
 
 def test_a_run_that_hangs_past_its_time_no_longer_keeps_others_out(run, latest):
     def work(progress):
-        wait_until(lambda: latest().silent, "others may take it for dead")
+        wait_until(lambda: latest().lease_expired, "others may take it for dead")
         progress("fold", 1, 5)
 
     with pytest.raises(RunTooLongError):

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.dialects import now
 from db.registry import bundles, training_runs
-from db.registry.training_runs import FELL_SILENT, NotOpened, OpenRun
+from db.registry.training_runs import HEARTBEAT_STOPPED, NotOpened, OpenRun
 from db.states import RunState, RunTrigger, RunVerdict
 from db.tables import training_runs as table
 from tests.support.databases import connected
@@ -45,7 +45,7 @@ def latest(take):
 def test_a_run_that_begins_is_running_and_says_what_it_runs_with(open_run, latest):
     opened = open_run(slot="monday", trigger=RunTrigger.SCHEDULE, libraries={"numpy": "2"})
     run = latest()
-    assert (run.id, run.state, run.silent) == (opened.id, RunState.RUNNING, False)
+    assert (run.id, run.state, run.lease_expired) == (opened.id, RunState.RUNNING, False)
     assert (run.slot, run.trigger, run.holder, run.seed) == ("monday", "schedule", "h:1", 3)
     assert (run.libraries, run.champion, run.verdict) == ({"numpy": "2"}, None, None)
 
@@ -106,9 +106,9 @@ def test_of_two_who_open_at_once_one_does(database_url, database, slots):
 
 def test_a_heartbeat_tells_the_stage_and_renews_the_lease(open_run, take, latest):
     run = open_run(lease_seconds=-1)
-    assert latest().silent
+    assert latest().lease_expired
     assert take(training_runs.heartbeat, run.id, run.token, lease_seconds=60, stage="fold: 1 of 5")
-    assert (latest().stage, latest().silent) == ("fold: 1 of 5", False)
+    assert (latest().stage, latest().lease_expired) == ("fold: 1 of 5", False)
 
 
 def test_a_run_whose_lease_ended_is_closed_and_the_next_begins(open_run, latest, take):
@@ -116,7 +116,7 @@ def test_a_run_whose_lease_ended_is_closed_and_the_next_begins(open_run, latest,
     second = open_run()
     assert isinstance(second, OpenRun)
     closed = take(training_runs.get, first.id)
-    assert (closed.state, closed.reason) == (RunState.FAILED, FELL_SILENT)
+    assert (closed.state, closed.reason) == (RunState.FAILED, HEARTBEAT_STOPPED)
     assert closed.finished_at is not None
     assert latest().id == second.id
 

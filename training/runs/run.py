@@ -223,7 +223,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted: by Ctrl-C"
     if isinstance(error, SystemExit):
-        return "interrupted: its process was told to stop"
+        return "interrupted: the process received a stop signal"
     if isinstance(error, MemoryError):
         return "out of memory"
     return printable(plain(error))[:_REASON_CHARACTERS]

@@ -56,7 +56,9 @@ def sweep(app: Celery, database: Engine, settings: Settings) -> Swept:
 def _close_expired_runs(database: Engine) -> None:
     with database.begin() as connection:
         for run_id in training_runs.close_expired(connection):
-            log.warning("training run %d: %s; it is closed", run_id, training_runs.FELL_SILENT)
+            log.warning(
+                "training run %d: %s; it is closed", run_id, training_runs.HEARTBEAT_STOPPED
+            )
 
 
 def _republish_lost(app: Celery, database: Engine, settings: Settings) -> int:

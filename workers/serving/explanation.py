@@ -102,7 +102,7 @@ def _answer(sound: ModelInput, classifier: Classifier) -> dict[str, Any]:
         "tokens": list(first_and_last(tokens, SEQUENCE_LENGTH)),
         "tokens_not_read": max(0, len(tokens) - SEQUENCE_LENGTH),
         "words": _words(sound, classifier, prediction),
-        "says": {
+        "predictions": {
             "name": _first(own_name.by_name),
             "name_and_folders": _first(everything.by_name) if sound.folder_words else None,
             "name_and_mates": by_pack_mates,
@@ -230,5 +230,5 @@ def _mates(
         "count": len(names),
         "others": [other for other in names if other != name][:_MATES_NAMED],
         # How many of the names, each by itself, are predicted as each category.
-        "say": dict(categories.most_common()),
+        "categories": dict(categories.most_common()),
     }

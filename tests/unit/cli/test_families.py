@@ -36,7 +36,7 @@ RUN = TrainingRun(
     slot=None,
     trigger=RunTrigger.HAND,
     state=RunState.DONE,
-    silent=False,
+    lease_expired=False,
     holder="here:1",
     stage=None,
     seed=1,
@@ -161,5 +161,5 @@ def test_what_a_training_run_may_be_is_a_closed_list(families):
         **dict.fromkeys(RUN_STATES, 0),
         "kept": 1,
     }
-    possible = {*RunVerdict, RunState.RUNNING, RunState.FAILED, "silent", "none"}
+    possible = {*RunVerdict, RunState.RUNNING, RunState.FAILED, "expired", "none"}
     assert set(RUN_STATES) == possible

@@ -24,7 +24,7 @@ def status(**changes):
         "batches": {"pending": 2, "queued": 1, "running": 1, "done": 1},
         "oldest_waiting_seconds": 75.0,
         "roots": [],
-        "workers": {"host-a": HostAtWork(processes=2, batches_in_hand=1, files_per_second=50.0)},
+        "workers": {"host-a": HostAtWork(processes=2, running_batches=1, files_per_second=50.0)},
         "ingests": [ingest(1)],
         "categories": {"drum": 240},
         "labelled": {},
