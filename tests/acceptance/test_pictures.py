@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from docs.pictures.source.diagram import diagram
 from docs.pictures.source.scenes import (
     HOMES,
     SHOWN_HOST,
@@ -43,6 +44,14 @@ def test_a_picture_shows_what_the_commands_print(fill, scenes, library, monkeypa
 
 def lines_of(text):
     return [line.rstrip() for line in stable(text).splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize(
+    "source", sorted(PICTURES.glob("source/*.toml")), ids=lambda path: path.name
+)
+def test_a_diagram_is_what_its_text_describes(source):
+    drawn = PICTURES / f"{source.stem}.svg"
+    assert drawn.read_text() == diagram(source), "run `make pictures PART=diagrams`"
 
 
 @pytest.mark.parametrize("path", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.name)

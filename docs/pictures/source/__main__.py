@@ -5,10 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from docs.pictures.source.diagram import diagram
 from docs.pictures.source.scenes import HOMES, play, temporary_home
 from docs.pictures.source.terminal import REPOSITORY, write
 
-PICTURES = Path(__file__).parents[1]
+SOURCES = Path(__file__).parent
+PICTURES = SOURCES.parent
 
 
 def make_terminal_pictures() -> None:
@@ -23,7 +25,13 @@ def make_terminal_pictures() -> None:
                     write(PICTURES / f"{scene.name}.svg", play(scene, home))
 
 
-PARTS = {"terminal": make_terminal_pictures}
+def make_diagrams() -> None:
+    """Draw the diagrams from their text."""
+    for source in sorted(SOURCES.glob("*.toml")):
+        write(PICTURES / f"{source.stem}.svg", diagram(source))
+
+
+PARTS = {"terminal": make_terminal_pictures, "diagrams": make_diagrams}
 
 
 def main() -> int:
