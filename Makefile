@@ -10,7 +10,8 @@ UV := $(shell command -v uv)
 ifneq ($(UV),)
 make_venv = $(UV) venv --quiet --no-python-downloads --python "$(PYTHON)" $(VENV)
 install = $(UV) pip install --quiet --python $(VENV) -c constraints.txt
-compile = $(UV) pip compile --quiet --python $(BIN)/python
+# For the oldest Python that is supported: some packages need a later 3.11.
+compile = $(UV) pip compile --quiet --python-version 3.11.0
 else
 make_venv = $(PYTHON) -m venv $(VENV)
 # -qq: errors only. Warnings are about the machine's own pip settings.
