@@ -75,10 +75,9 @@ def _explained(error: Exception) -> Exit:
         traceback.print_exception(error)
         tell("cratesort: this is a bug in cratesort; please report it with the lines above")
         return Exit.CRASHED
-    message, code = explained
-    safe = "\n".join(map(printable, message.splitlines()))
+    safe = "\n".join(map(printable, explained.text.splitlines()))
     tell(f"cratesort: {safe}")
-    return code
+    return explained.exit_code
 
 
 def _open_what_is_closed() -> None:

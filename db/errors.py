@@ -19,6 +19,8 @@ _REFUSED: Final = re.compile(
     r'|(role|database) ".*" does not exist|not permitted to log in|permission denied for database'
 )
 
+_NO_DATABASE: Final = re.compile(r'database "([^"]*)" does not exist')
+
 #: SQLITE_IOERR_SHMSIZE: there is no room for the shared-memory file beside the database.
 _SQLITE_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
@@ -66,6 +68,14 @@ def refuses_user(error: BaseException) -> bool:
         return True
     # For errors while connecting, libpq passes on the message without the SQLSTATE.
     return _REFUSED.search(str(error.orig)) is not None
+
+
+def missing_database(error: BaseException) -> str | None:
+    """Return the name of the database that the PostgreSQL server does not have, if it is that."""
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return None
+    match = _NO_DATABASE.search(str(error.orig))
+    return None if match is None else match[1]
 
 
 def is_too_old(error: BaseException) -> bool:

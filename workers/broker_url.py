@@ -145,7 +145,7 @@ def parse_broker_url(url: str) -> BrokerUrl:
         hosts = tuple((part.hostname or "localhost", part.port or default_port) for part in parts)
     except ValueError:
         raise ValueError(f"{_EXPECTED}, with a number for a port; {_ENCODE}") from None
-    _require(all(part.port != 0 for part in parts), f"{_EXPECTED}; no server has the port 0")
+    _require(all(part.port != 0 for part in parts), f"{_EXPECTED}, with a port that is not 0")
     _require(not any(part.fragment for part in parts), f"{_EXPECTED}; {_ENCODE}")
     query = {
         name: value
@@ -155,14 +155,14 @@ def parse_broker_url(url: str) -> BrokerUrl:
     known = ", ".join(sorted(_PARAMETERS[scheme]))
     _require(
         query.keys() <= _PARAMETERS[scheme],
-        f"after the ? of a {scheme}:// URL may stand: {known}; {_ENCODE}",
+        f"expected no parameter of a {scheme}:// URL but {known}; {_ENCODE}",
     )
     path = ""
     if scheme == "redis+socket":
         path = unquote(parts[0].path)
         _require(
             path.strip("/") and not parts[0].hostname,
-            "expected redis+socket:///run/redis.sock: three slashes, and a path",
+            "expected redis+socket:///run/redis.sock, with three slashes and a path",
         )
     elif scheme == "sentinel":
         _require(
@@ -171,7 +171,7 @@ def parse_broker_url(url: str) -> BrokerUrl:
         )
         _require(
             query.get("master_name"),
-            "sentinels must be told which master is meant: "
+            "expected the name of the master after the sentinels, as in "
             "sentinel://host:26379/0?master_name=mymaster",
         )
     databases = [query.get("virtual_host", ""), query.get("db", "")]
@@ -205,16 +205,16 @@ def _tls(query: dict[str, str]) -> dict[str, Any]:
     """Return the options of TLS as redis-py spells them; certificates are checked by default."""
     options: dict[str, Any] = {name: query[name] for name in _TLS if name in query}
     for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
-        _require(os.path.exists(options.get(name, "/")), f"{name}: there is no such file")
+        _require(os.path.exists(options.get(name, "/")), f"the file of {name} does not exist")
     # Celery's spelling is CERT_REQUIRED.
     required = options.get("ssl_cert_reqs", "required").lower()
     options["ssl_cert_reqs"] = required.removeprefix("ssl.").removeprefix("cert_")
     _require(
         options["ssl_cert_reqs"] in ("required", "optional", "none"),
-        "ssl_cert_reqs is required, optional or none (or CERT_REQUIRED, ...)",
+        "expected ssl_cert_reqs to be required, optional or none (or CERT_REQUIRED, ...)",
     )
     if "ssl_check_hostname" in options:
         check = _YES_AND_NO.get(options["ssl_check_hostname"].lower())
-        _require(check is not None, "ssl_check_hostname is true or false")
+        _require(check is not None, "expected ssl_check_hostname to be true or false")
         options["ssl_check_hostname"] = check
     return options

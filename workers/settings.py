@@ -8,12 +8,15 @@ import hashlib
 import os
 import re
 import socket
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from types import NoneType
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from classifier.errors import CratesortError
@@ -25,8 +28,12 @@ PREFIX: Final = "CRATESORT_"
 ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+#: Settings whose values may contain a password, so no message repeats them.
+_SECRET: Final = ("_URL", "_LOGIN")
+
+
 class ConfigurationError(CratesortError):
-    """A setting that is missing, misspelt or makes no sense; names the variable."""
+    """Settings that are missing, misspelt or invalid; the message names each of them."""
 
 
 class Settings(BaseSettings):
@@ -100,13 +107,20 @@ class Settings(BaseSettings):
                 name, folder = "library", part
             path = _without_tilde(Path(folder.strip()))
             if not ROOT_NAME.fullmatch(name.strip()):
-                raise ValueError(f"a root's name is letters, digits, . _ -, not {name!r}")
+                raise ValueError(
+                    "expected the name of a library root to have at most 64 letters, digits and "
+                    f". _ -, got {name.strip()!r}"
+                )
             if not path.is_absolute():
                 raise ValueError(
-                    f"root {name.strip()!r} must be an absolute folder, not {folder!r}"
+                    f"expected an absolute folder for the library root {name.strip()!r}, "
+                    f"got {folder.strip()!r}"
                 )
             if roots.setdefault(name.strip(), path) != path:
-                raise ValueError(f"two roots are called {name.strip()!r}")
+                raise ValueError(
+                    f"expected one folder for the library root {name.strip()!r}, got "
+                    f"{str(roots[name.strip()])!r} and {str(path)!r}"
+                )
         return roots
 
     @field_validator("exclude", mode="before")
@@ -126,6 +140,15 @@ class Settings(BaseSettings):
     def _check_broker(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             parse_broker_url(value.get_secret_value())
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            from db.engine import parse_url  # loads SQLAlchemy
+
+            parse_url(value.get_secret_value())
         return value
 
     @field_validator("flower_login")
@@ -190,35 +213,84 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings; ConfigurationError has one line a fault, without secret values."""
-    _refuse_unknown_names(os.environ)
+    """Read the settings.
+
+    Raises ConfigurationError: the message lists all invalid settings, each with the place where it
+    was set, what was expected and what came, but no secret.
+    """
     try:
-        _refuse_unknown_names(name.upper() for name in DotEnvSettingsSource(Settings).env_vars)
-        return Settings()
+        env_file = DotEnvSettingsSource(Settings).env_vars
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the file .env here cannot be read: {error}") from None
+        raise ConfigurationError(f"cannot read the settings in {_env_path()}: {error}") from None
+    problems = [
+        *_unknown_names(os.environ, "the environment"),
+        *_unknown_names((name.upper() for name in env_file), _env_path()),
+    ]
+    settings = None
+    try:
+        settings = Settings()
     except ValidationError as error:
-        lines = []
         for fault in error.errors(include_input=True, include_url=False):
-            name = PREFIX + str(fault["loc"][0]).upper()
-            got = "" if name.endswith(("_URL", "_LOGIN")) else f" (got {fault['input']!r})"
-            lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}{got}")
-        raise ConfigurationError("\n".join(lines)) from None
+            problems.append(_problem(str(fault["loc"][0]), fault))
+    if settings is not None and not problems:
+        return settings
+    if len(problems) > 1:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise ConfigurationError(f"{len(problems)} settings are wrong:\n{lines}")
+    raise ConfigurationError(problems[0])
+
+
+def _env_path() -> str:
+    return str(Path(".env").absolute())
+
+
+def _unknown_names(names: Iterable[str], place: str) -> Iterator[str]:
+    """Yield a message for each misspelt variable, which could send work to the wrong database."""
+    known = {field.upper() for field in Settings.model_fields}
+    for name in sorted(names):
+        field = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and field not in known:
+            close = difflib.get_close_matches(field, known, n=1)
+            hint = (
+                f"did you mean {PREFIX}{close[0]}?" if close else ".env.example lists the settings"
+            )
+            yield f"{name} (set in {place}): there is no such setting; {hint}"
+
+
+def _problem(field: str, fault: Mapping[str, Any]) -> str:
+    """Return one line about an invalid value: where it was set, what was expected, what came."""
+    name = PREFIX + field.upper()
+    in_environment = any(key.upper() == name and value for key, value in os.environ.items())
+    place = "the environment" if in_environment else _env_path()
+    if fault["type"] == "value_error":
+        message = str(fault["ctx"]["error"])  # of a validator above
+    else:
+        message = f"expected {_expected(Settings.model_fields[field])}"
+    if not name.endswith(_SECRET) and ", got " not in message:
+        message += f", got {fault['input']!r}"
+    return f"{name} (set in {place}): {message}"
+
+
+def _expected(field: FieldInfo) -> str:
+    """Return what a number, a switch or a choice must be, from its type and its bounds."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
+    if get_origin(field.annotation) is Literal:
+        return f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+    kind = kinds[0] if kinds else field.annotation
+    if kind is bool:
+        return "true or false"
+    bounds = {
+        bound: value
+        for bound in ("gt", "ge", "le")
+        for limit in field.metadata
+        if (value := getattr(limit, bound, None)) is not None
+    }
+    number = "a whole number" if kind is int else "a number"
+    if "gt" in bounds:
+        return f"{number} above {bounds['gt']:.12g}, at most {bounds['le']:.12g}"
+    return f"{number} from {bounds['ge']:.12g} to {bounds['le']:.12g}"
 
 
 def _without_tilde(path: Path) -> Path:
     # A .env file has no shell. Path.expanduser raises for an unknown user.
     return Path(os.path.expanduser(path))
-
-
-def _refuse_unknown_names(names: Any) -> None:
-    """Refuse a misspelt variable, which could send the work to the wrong database."""
-    known = {field.upper() for field in Settings.model_fields}
-    for name in sorted(names):
-        own = name.removeprefix(PREFIX)
-        if name.startswith(PREFIX) and own not in known:
-            close = difflib.get_close_matches(own, known, n=1)
-            hint = (
-                f"did you mean {PREFIX}{close[0]}?" if close else ".env.example lists the settings"
-            )
-            raise ConfigurationError(f"{name}: there is no such setting; {hint}")

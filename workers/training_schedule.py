@@ -18,13 +18,15 @@ def parse_schedule(text: str) -> crontab | None:
         return None
     try:
         schedule = crontab.from_string(text)
-    except (ValueError, ParseException) as error:
+    except (ValueError, ParseException):
         raise ValueError(
-            "expected five fields as of crontab (minute, hour, day of month, month, day of week, "
-            f"in UTC: 0 3 * * *) or off: {error}"
+            "expected off, or five crontab fields in UTC: minute (0-59), hour (0-23), day of month "
+            f"(1-31), month (1-12), day of week (0-6 or sun-sat), as in 0 3 * * *, got {text!r}"
         ) from None
     if _due(schedule, datetime(2000, 1, 1, tzinfo=UTC), forwards=True) is None:
-        raise ValueError("its days never come: where both days are given, both must match")
+        raise ValueError(
+            f"expected days that exist (day of month and day of week must both match), got {text!r}"
+        )
     return schedule
 
 

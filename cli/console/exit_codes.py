@@ -1,8 +1,9 @@
-"""Exit codes, and the errors that are shown as one line instead of a traceback."""
+"""Exit codes, and the errors that are printed as a message instead of a traceback."""
 
 import errno
+import shlex
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Part of the error that Redis returns for a database number beyond its setting `databases`.
 NO_SUCH_DATABASE: Final = "DB index"
@@ -22,8 +23,29 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-def explain(error: Exception) -> tuple[str, Exit] | None:
-    """Return the message for the user and the exit code; None for a bug."""
+class Explanation(NamedTuple):
+    """What a user reads about an error, and the exit code.
+
+    - `message`: what went wrong, for most errors one line.
+    - `advice`: what to do, as a sentence; empty where the message contains it.
+    """
+
+    message: str
+    exit_code: Exit
+    advice: str = ""
+
+    @property
+    def text(self) -> str:
+        """The message and the advice, which points at `cratesort doctor` during an outage."""
+        if not self.advice:
+            return self.message
+        doctor = "; `cratesort doctor` shows what is reachable"
+        ending = doctor if self.exit_code is Exit.UNREACHABLE else ""
+        return f"{self.message}\n{self.advice}{ending}."
+
+
+def explain(error: Exception) -> Explanation | None:
+    """Return what to print about an error, and the exit code; None for a bug."""
     from classifier.errors import CratesortError
     from training.errors import DatabaseAwayError
     from workers.errors import LibraryRootAwayError
@@ -31,78 +53,98 @@ def explain(error: Exception) -> tuple[str, Exit] | None:
     if isinstance(error, CratesortError):
         away = isinstance(error, (DatabaseAwayError, LibraryRootAwayError))
         away = away or (error.__cause__ is not None and _is_disk_full(error.__cause__))
-        return str(error), Exit.UNREACHABLE if away else Exit.USAGE
+        return Explanation(str(error), Exit.UNREACHABLE if away else Exit.USAGE)
     if isinstance(error, ModuleNotFoundError):
         return _explain_missing(error)
+    return (
+        _explain_redis_error(error)
+        or _explain_database_error(error)
+        or (_explain_system_error(error) if isinstance(error, OSError) else None)
+    )
 
+
+def _explain_redis_error(error: Exception) -> Explanation | None:
     import redis.exceptions
 
     from db.errors import plain
     from workers.faults import BROKER_AWAY
 
     if isinstance(error, redis.exceptions.AuthenticationError):
-        return (
-            "Redis refuses the password (or user) of CRATESORT_BROKER_URL; expected "
-            "redis://:PASSWORD@HOST:6379/0",
+        return Explanation(
+            f"Redis rejects the user or password of CRATESORT_BROKER_URL: {plain(error)}",
             Exit.USAGE,
+            "Expected redis://:PASSWORD@HOST:6379/0 with the password of that server",
         )
     if isinstance(error, redis.exceptions.ResponseError) and NO_SUCH_DATABASE in str(error):
-        return (
-            "Redis has no database of the number in CRATESORT_BROKER_URL; expected 0 to 15 "
-            "(its setting `databases`): redis://:PASSWORD@HOST:6379/0",
+        return Explanation(
+            "Redis has no database with the number in CRATESORT_BROKER_URL",
             Exit.USAGE,
+            "Expected redis://:PASSWORD@HOST:6379/NUMBER with a number from 0 to 15, or below the "
+            "setting `databases` of that server",
         )
-    if explained := _explain_database_error(error):
-        return explained
-    if isinstance(error, BROKER_AWAY):
-        return (
-            f"Redis cannot be reached: {plain(error)}\n"
-            "Look at CRATESORT_BROKER_URL; `cratesort doctor` says what is reachable.",
+    if isinstance(error, redis.exceptions.ResponseError):
+        return Explanation(
+            f"Redis rejects a command: {plain(error)}",
             Exit.UNREACHABLE,
+            "Check the memory, the permissions and the keys of Redis",
         )
-    if isinstance(error, OSError):
-        return _explain_system_error(error)
+    if isinstance(error, BROKER_AWAY):
+        return Explanation(
+            f"Redis cannot be reached: {plain(error)}",
+            Exit.UNREACHABLE,
+            "Check CRATESORT_BROKER_URL",
+        )
     return None
 
 
-def _explain_database_error(error: Exception) -> tuple[str, Exit] | None:
+def _explain_database_error(error: Exception) -> Explanation | None:
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
-    from db.errors import is_away, is_too_old, needs_writable, plain, refuses_user
+    from db.errors import is_away, is_too_old, missing_database, needs_writable, plain, refuses_user
     from db.prerequisites import OLDEST_POSTGRES
 
     if type(error) is sqlalchemy.exc.DatabaseError:
-        return (
-            f"the database cannot be used: {plain(error)}\n"
-            "Look at CRATESORT_DATABASE_URL; does it name another program's file?",
+        return Explanation(
+            f"the database cannot be used: {plain(error)}",
             Exit.USAGE,
+            "Check CRATESORT_DATABASE_URL: it may name a file of another program",
         )
     if isinstance(error, DatabaseUrlError):
-        return f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE
+        return Explanation(f"CRATESORT_DATABASE_URL: {error}", Exit.USAGE)
     if is_too_old(error):
-        return (
-            f"the database is too old ({plain(error)}); cratesort needs PostgreSQL "
+        return Explanation(
+            f"the PostgreSQL server is too old ({plain(error)}); cratesort needs PostgreSQL "
             f"{OLDEST_POSTGRES} or newer",
             Exit.USAGE,
         )
+    if name := missing_database(error):
+        return Explanation(
+            f'the database "{name}" does not exist on the server of CRATESORT_DATABASE_URL',
+            Exit.USAGE,
+            "Correct the name, or create the database for the user of that URL "
+            f"(`createdb --owner=USER {shlex.quote(name)}`) and run `cratesort db upgrade`",
+        )
     if refuses_user(error):
-        said = plain(error).rpartition("failed: ")[2].removeprefix("FATAL: ")
-        return f"the database refuses the login of CRATESORT_DATABASE_URL: {said}", Exit.USAGE
+        reason = plain(error).rpartition("failed: ")[2].removeprefix("FATAL: ").strip()
+        return Explanation(
+            f"PostgreSQL rejects the user or password of CRATESORT_DATABASE_URL: {reason}",
+            Exit.USAGE,
+        )
     if isinstance(error, sqlalchemy.exc.DBAPIError) and _is_disk_full(error):
-        return (
+        return Explanation(
             f"the disk of the database or of temporary files is full ({plain(error)}): free some "
             "space, or set CRATESORT_DATA_FOLDER or TMPDIR",
             Exit.UNREACHABLE,
         )
     if is_away(error):
-        advice = "Look at CRATESORT_DATABASE_URL; `cratesort doctor` says what is reachable."
+        advice = "Check CRATESORT_DATABASE_URL"
         if needs_writable(error):
             advice = (
-                "Make it writable (of an SQLite file the folder too, even to read it),\n"
-                "or set CRATESORT_DATABASE_URL to one that is."
+                "Make it writable (for an SQLite file its folder, too, even to read it), or set "
+                "CRATESORT_DATABASE_URL to another database"
             )
-        return f"the database cannot be used: {plain(error)}\n{advice}", Exit.UNREACHABLE
+        return Explanation(f"the database cannot be used: {plain(error)}", Exit.UNREACHABLE, advice)
     return None
 
 
@@ -112,28 +154,28 @@ def _is_disk_full(error: BaseException) -> bool:
     return is_disk_full(error)
 
 
-def _explain_system_error(error: OSError) -> tuple[str, Exit] | None:
+def _explain_system_error(error: OSError) -> Explanation | None:
     from classifier.files.paths import path_text, printable
     from workers.faults import STORAGE_ERRNOS
 
     if _is_disk_full(error):
         file = error.filename or "the output or a temporary file"
-        return (
-            f"{file} could not be written whole: {error.strerror}; free some space there",
+        return Explanation(
+            f"{file} could not be written completely: {error.strerror}; free some space there",
             Exit.UNREACHABLE,
         )
     is_storage = isinstance(error, ConnectionError | TimeoutError) or error.errno in STORAGE_ERRNOS
     code = Exit.UNREACHABLE if is_storage or error.errno == errno.EROFS else Exit.USAGE
     if isinstance(error.filename, str | bytes):
-        return f"{printable(path_text(error.filename))}: {error.strerror}", code
+        return Explanation(f"{printable(path_text(error.filename))}: {error.strerror}", code)
     if is_storage:
-        return f"the storage of a file does not answer: {error.strerror or error}", code
+        return Explanation(f"the storage of a file fails: {error.strerror or error}", code)
     if "temporary" in str(error.strerror):  # tempfile's message when no folder can be written
-        return f"{error.strerror}: free some space, or set TMPDIR", Exit.UNREACHABLE
+        return Explanation(f"{error.strerror}: free some space, or set TMPDIR", Exit.UNREACHABLE)
     return None
 
 
-def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
+def _explain_missing(error: ModuleNotFoundError) -> Explanation | None:
     from training.extra import TRAINING_PACKAGES
 
     extras = dict.fromkeys(TRAINING_PACKAGES, "training") | {"pyarrow": "parquet"}
@@ -141,8 +183,8 @@ def _explain_missing(error: ModuleNotFoundError) -> tuple[str, Exit] | None:
     if package not in extras:
         return None
     extra = extras[package]
-    return (
-        f"this needs {package}, which the base install leaves out. In the clone: "
-        f"pip install '.[{extra}]'",
+    return Explanation(
+        f"this command needs {package}, which the base install does not include; in the clone "
+        f"run: pip install '.[{extra}]'",
         Exit.USAGE,
     )

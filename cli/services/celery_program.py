@@ -110,7 +110,7 @@ def start(name: str, *options: str) -> None:
 
 def _code_of(error: Exception) -> Exit:
     explained = explain(error)
-    return Exit.CRASHED if explained is None else explained[1]
+    return Exit.CRASHED if explained is None else explained.exit_code
 
 
 def _run(app: "Celery", name: str, *options: str) -> None:

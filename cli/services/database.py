@@ -64,6 +64,8 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
     """
     from db.transfer import copy as run
 
+    _require_url(source, "FROM")
+    _require_url(target, "TO")
     by_name: dict[str, str] = {}
     for name, folder in map(_root, roots):
         if by_name.setdefault(name, folder) != folder:
@@ -75,6 +77,15 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
     print_table([(count, table) for table, count in done.rows.items()], "><")
     for line in _warnings(done):
         say(line)
+
+
+def _require_url(url: str, argument: str) -> None:
+    from db.engine import DatabaseUrlError, parse_url
+
+    try:
+        parse_url(url)
+    except DatabaseUrlError as error:
+        raise click.BadParameter(str(error), param_hint=argument) from None
 
 
 def _root(text: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from classifier.errors import CratesortError
-from cli.console.exit_codes import Exit, explain
+from cli.console.exit_codes import Exit, Explanation, explain
 from cli.console.options import json_option
 from cli.console.output import print_json, say
 from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
@@ -123,10 +123,8 @@ def _guarded(name: str, check: "Callable[[str, Settings], Check]", settings: "Se
 
 
 def _failed(name: str, error: Exception) -> Check:
-    message, code = explain(error) or (f"{type(error).__name__}: {error}", Exit.USAGE)
-    first, _, advice = message.partition("\n")
-    # Without the text after ";", which refers the users of other commands to `cratesort doctor`.
-    return _bad(name, first, advice.partition(";")[0].replace("\n", " "), code)
+    explained = explain(error) or Explanation(f"{type(error).__name__}: {error}", Exit.USAGE)
+    return _bad(name, explained.message, explained.advice, explained.exit_code)
 
 
 def _installation() -> Check:

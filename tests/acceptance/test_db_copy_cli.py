@@ -48,7 +48,7 @@ def test_what_one_machine_knows_a_fleet_goes_on_with(
     ("arguments", "said"),
     [
         (["sqlite:////nowhere/a.db", "{there}"], "there is no database sqlite:////nowhere/a.db"),
-        (["{there}", "mysql://me:secret@host/x"], "expected sqlite or postgresql"),
+        (["{there}", "mysql://me:secret@host/x"], "value for TO: expected sqlite or"),
         (["{there}", "{there}"], "the two databases are the same"),
         (
             ["{there}", "sqlite:////tmp/x.db", "--root", "packs"],

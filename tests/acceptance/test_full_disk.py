@@ -33,7 +33,7 @@ def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):
     monkeypatch.setattr(os, "pwrite", write)
     done = run_cli("ingest", folder)
     assert (done.code, done.stdout, done.stderr.count("\n")) == (3, "", 1)
-    assert ".note could not be written whole: No space left on device; free some" in done.stderr
+    assert ".note could not be written completely: No space left on device" in done.stderr
 
 
 def test_in_the_middle_of_a_run_and_the_next_goes_on_at_once(run_cli, folder, monkeypatch):
@@ -48,7 +48,7 @@ def test_in_the_middle_of_a_run_and_the_next_goes_on_at_once(run_cli, folder, mo
         done = run_cli("ingest", folder)
     assert (done.code, done.stderr) == (
         3,
-        "cratesort: cratesort.db could not be written whole: No space left on device; "
+        "cratesort: cratesort.db could not be written completely: No space left on device; "
         "free some space there\n",
     )
     # When there is room again, then nobody waits for a lease
@@ -68,10 +68,10 @@ def test_where_the_database_is(sqlite_url):
 
         with engine.begin() as connection, pytest.raises(OperationalError) as full:
             connection.exec_driver_sql("CREATE TABLE much AS SELECT randomblob(1000000)")
-    message, code = explain(full.value)
-    assert code == Exit.UNREACHABLE
-    assert "(database or disk is full): free some space" in message
-    assert len(message.splitlines()) == 1
+    explanation = explain(full.value)
+    assert explanation.exit_code == Exit.UNREACHABLE
+    assert "(database or disk is full): free some space" in explanation.text
+    assert len(explanation.text.splitlines()) == 1
 
 
 def test_where_temporary_files_are():
@@ -84,6 +84,6 @@ def test_where_temporary_files_are():
 
     with pytest.raises(ScratchSpaceError) as full:
         fill()
-    message, code = explain(full.value)
-    assert code == Exit.UNREACHABLE
-    assert "TMPDIR" in message
+    explanation = explain(full.value)
+    assert explanation.exit_code == Exit.UNREACHABLE
+    assert "TMPDIR" in explanation.text

@@ -137,4 +137,4 @@ def test_a_wrong_password_is_exit_code_2(run_cli, fleet, redis_server):
     url = redis_server.url.replace(redis_server.password, "wrong")
     done = run_cli("intake", settings=fleet | {"CRATESORT_BROKER_URL": url})
     assert done.code == 2
-    assert "Redis refuses the password" in done.stderr
+    assert "Redis rejects the user or password of CRATESORT_BROKER_URL" in done.stderr

@@ -70,7 +70,7 @@ def test_output_that_a_full_disk_does_not_take_is_said_to_be_cut(run, home, argu
         )
     assert (done.returncode, done.stderr) == (
         3,
-        "cratesort: the output or a temporary file could not be written whole: "
+        "cratesort: the output or a temporary file could not be written completely: "
         "No space left on device; free some space there\n",
     )
 

@@ -74,14 +74,14 @@ def test_wrong_usage_is_said_and_exit_code_2(run_cli, arguments, said):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("BATCHSIZE", "8", "CRATESORT_BATCHSIZE: there is no such setting; did you mean"),
-        ("QUALITY", "8", "CRATESORT_QUALITY: there is no such setting"),
-        ("BATCH_SIZE", "many", "CRATESORT_BATCH_SIZE: "),
-        ("BATCH_SIZE", "0", "CRATESORT_BATCH_SIZE: "),
-        ("ENGINE", "steam", "CRATESORT_ENGINE: "),
-        ("LIBRARY_ROOTS", "packs=relative/folder", "must be an absolute folder"),
-        ("LIBRARY_ROOTS", "a=/x,a=/y", "two roots are called 'a'"),
-        ("LIBRARY_ROOTS", "a b=/x", "a root's name is"),
+        ("BATCHSIZE", "8", "there is no such setting; did you mean CRATESORT_BATCH_SIZE?"),
+        ("QUALITY", "8", "there is no such setting; .env.example lists the settings"),
+        ("BATCH_SIZE", "many", "expected a whole number from 1 to 10000, got 'many'"),
+        ("BATCH_SIZE", "0", "expected a whole number from 1 to 10000, got '0'"),
+        ("ENGINE", "steam", "expected onnx or keras, got 'steam'"),
+        ("LIBRARY_ROOTS", "packs=relative/folder", "expected an absolute folder"),
+        ("LIBRARY_ROOTS", "a=/x,a=/y", "got '/x' and '/y'"),
+        ("LIBRARY_ROOTS", "a b=/x", "expected the name of a library root"),
         ("BROKER_URL", f"amqp://me:{PASSWORD}@host", "expected a Redis URL"),
         ("DATABASE_URL", f"mysql://me:{PASSWORD}@host/x", "expected sqlite or postgresql"),
         ("DATABASE_URL", f"{PASSWORD}@nonsense", "expected a database URL like"),
@@ -92,9 +92,19 @@ def test_wrong_usage_is_said_and_exit_code_2(run_cli, arguments, said):
 def test_a_wrong_setting_is_named_and_exit_code_2(run_cli, command, name, value, said):
     done = run_cli(*command, settings={f"CRATESORT_{name}": value})
     assert done.code == 2
+    assert f"CRATESORT_{name} (set in the environment): " in done.stdout + done.stderr
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["ingest", "."], ["doctor"]], ids=["ingest", "doctor"])
+def test_all_wrong_settings_are_named_at_once(run_cli, command):
+    settings = {"CRATESORT_BATCH_SIZE": "many", "CRATESORT_ENGINE": "steam", "CRATESORT_ZZZ": "1"}
+    done = run_cli(*command, settings=settings)
+    assert done.code == 2
+    for name in settings:
+        assert f"{name} (set in the environment): " in done.stdout + done.stderr
 
 
 def test_a_path_outside_the_roots_is_refused_with_the_line_that_would_allow_it(
@@ -182,21 +192,29 @@ def test_help_and_version_are_exit_code_0(run_cli):
     assert run_cli("ingest", "--help").code == 0
 
 
-@pytest.mark.parametrize(
-    ("part", "wrong", "said"),
-    [
-        ("username", "nobody", "password authentication failed"),
-        ("database", "nothing", 'database "nothing" does not exist'),
-    ],
-)
-def test_what_postgresql_refuses_is_a_wrong_setting(run_cli, postgres_server, part, wrong, said):
-    url = make_url(postgres_server.database_url("postgres")).set(**{part: wrong})
+def test_a_user_that_postgresql_does_not_know_is_a_wrong_setting(run_cli, postgres_server):
+    url = make_url(postgres_server.database_url("postgres")).set(username="nobody")
     settings = {"CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False)}
     done = run_cli("status", settings=settings)
-    assert done.code == 2
-    assert done.stderr.startswith("cratesort: the database refuses the login of CRATESORT_DATABASE")
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert (done.code, done.stderr) == (
+        2,
+        "cratesort: PostgreSQL rejects the user or password of CRATESORT_DATABASE_URL: "
+        'password authentication failed for user "nobody"\n',
+    )
+
+
+def test_a_database_that_the_postgresql_server_does_not_have_is_a_wrong_setting(
+    run_cli, postgres_server
+):
+    url = make_url(postgres_server.database_url("postgres")).set(database="nothing")
+    settings = {"CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False)}
+    done = run_cli("status", settings=settings)
+    assert (done.code, done.stderr) == (
+        2,
+        'cratesort: the database "nothing" does not exist on the server of CRATESORT_DATABASE_URL\n'
+        "Correct the name, or create the database for the user of that URL "
+        "(`createdb --owner=USER nothing`) and run `cratesort db upgrade`.\n",
+    )
 
 
 def test_doctor_names_the_server_that_the_environment_filled_in(run_cli, postgres_url):
@@ -233,7 +251,7 @@ def test_a_redis_that_refuses_the_password_is_found_before_anything_is_written(
         "ingest", "library", "--no-wait", settings={**fleet, "CRATESORT_BROKER_URL": wrong}
     )
     assert done.code == 2
-    assert done.stderr.startswith("cratesort: Redis refuses the password")
+    assert done.stderr.startswith("cratesort: Redis rejects the user or password")
     assert PASSWORD not in done.stderr
     assert "0 pending, 0 queued" in run_cli("status", settings=fleet).stdout
 
@@ -248,7 +266,7 @@ def test_no_command_waits_for_a_database_that_redis_does_not_have(
     url = redis_url.removesuffix("/0") + "/99"
     done = run_cli(*command, settings={**fleet, "CRATESORT_BROKER_URL": url})
     assert done.code == 2
-    assert done.stderr.startswith("cratesort: Redis has no database of the number in CRATESORT_BRO")
+    assert done.stderr.startswith("cratesort: Redis has no database with the number in CRATESORT_B")
 
 
 # Databases that cannot hold what cratesort writes, or take no changes

@@ -5,9 +5,10 @@ import sqlite3
 
 import psycopg
 import pytest
+import redis.exceptions
 from sqlalchemy.exc import OperationalError
 
-from cli.console.exit_codes import Exit, explain
+from cli.console.exit_codes import Exit, Explanation, explain
 
 
 @pytest.mark.parametrize(
@@ -15,34 +16,50 @@ from cli.console.exit_codes import Exit, explain
     [
         (OSError(errno.EIO, "Input/output error", "/a/list.txt"), "/a/list.txt: Input/output"),
         (OSError(errno.ETIMEDOUT, "Timed out", b"/a/\x1b.wav"), r"/a/\x1b.wav: Timed out"),
-        (OSError(errno.ECONNRESET, "Reset"), "the storage of a file does not answer: Reset"),
-        (OSError(errno.EIO, "Input/output error"), "the storage of a file does not answer: Input"),
-        (TimeoutError("slow"), "the storage of a file does not answer: slow"),
+        (OSError(errno.ECONNRESET, "Reset"), "the storage of a file fails: Reset"),
+        (OSError(errno.EIO, "Input/output error"), "the storage of a file fails: Input"),
+        (TimeoutError("slow"), "the storage of a file fails: slow"),
     ],
 )
 def test_an_error_of_storage_is_no_error_of_redis(error, message):
-    told, code = explain(error)
-    assert told.startswith(message)
-    assert code is Exit.UNREACHABLE
+    explanation = explain(error)
+    assert explanation.text.startswith(message)
+    assert explanation.exit_code is Exit.UNREACHABLE
 
 
 def test_a_read_only_file_system_is_no_wrong_usage():
-    told, code = explain(OSError(errno.EROFS, "Read-only file system", "/mnt/cratesort"))
-    assert (told, code) == ("/mnt/cratesort: Read-only file system", Exit.UNREACHABLE)
+    assert explain(OSError(errno.EROFS, "Read-only file system", "/mnt/cratesort")) == Explanation(
+        "/mnt/cratesort: Read-only file system", Exit.UNREACHABLE
+    )
 
 
-def test_an_sqlite_file_that_cannot_be_opened_may_want_a_folder_to_write_to(tmp_path):
+def test_an_sqlite_file_that_cannot_be_opened_may_need_a_writable_folder(tmp_path):
     """SQLite makes files beside it even to read it, and says no more than this."""
     with pytest.raises(sqlite3.OperationalError) as refused:
         sqlite3.connect(tmp_path / "no" / "folder.db")
-    told, code = explain(OperationalError("", {}, refused.value))
-    assert code is Exit.UNREACHABLE
-    assert "Make it writable (of an SQLite file the folder too, even to read it)," in told
+    explanation = explain(OperationalError("", {}, refused.value))
+    assert explanation.exit_code is Exit.UNREACHABLE
+    assert "Make it writable (for an SQLite file its folder, too, even to" in explanation.advice
 
 
 def test_a_postgresql_that_lacks_a_setting_of_ours_is_too_old():
     """It says so before a query could be asked for its version."""
-    said = 'FATAL:  unrecognized configuration parameter "plan_cache_mode"'
-    told, code = explain(OperationalError("", {}, psycopg.OperationalError(said)))
-    assert code is Exit.USAGE
-    assert "cratesort needs PostgreSQL 12 or newer" in told
+    message = 'FATAL:  unrecognized configuration parameter "plan_cache_mode"'
+    explanation = explain(OperationalError("", {}, psycopg.OperationalError(message)))
+    assert explanation.exit_code is Exit.USAGE
+    assert "cratesort needs PostgreSQL 12 or newer" in explanation.text
+
+
+def test_during_an_outage_the_advice_points_at_doctor():
+    refused = redis.exceptions.ConnectionError("Error 111 connecting to host:6379.")
+    assert explain(refused).text == (
+        "Redis cannot be reached: Error 111 connecting to host:6379.\n"
+        "Check CRATESORT_BROKER_URL; `cratesort doctor` shows what is reachable."
+    )
+
+
+def test_a_command_that_redis_rejects_is_no_unreachable_redis():
+    full = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+    explanation = explain(full)
+    assert explanation.message.startswith("Redis rejects a command: command not allowed")
+    assert explanation.exit_code is Exit.UNREACHABLE

@@ -51,7 +51,7 @@ def test_each_sentinel_has_the_login_for_celery_goes_from_one_to_the_next():
     [
         ("amqp://host", "expected a Redis URL"),
         ("redis://a;redis://b", "a number for a database"),
-        ("redis://secret:0/0", "no server has the port 0"),
+        ("redis://secret:0/0", "a port that is not 0"),
         ("redis://:a#secret@host", "%40 %2F %23"),
         ("redis://user:1?secret@host", "%40 %2F %23"),
         ("redis://:secret@host/first", "a number for a database"),
@@ -60,9 +60,15 @@ def test_each_sentinel_has_the_login_for_celery_goes_from_one_to_the_next():
         ("sentinel://secret:26379/0", "?master_name=mymaster"),
         ("sentinel://secret;redis://host?master_name=m", "expected sentinel://"),
         ("rediss://secret?ssl_cert_reqs=maybe", "required, optional or none"),
-        ("rediss://secret?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs: there is no such file"),
+        (
+            "rediss://secret?ssl_ca_certs=/nowhere/ca.pem",
+            "the file of ssl_ca_certs does not exist",
+        ),
         ("rediss://secret?ssl_check_hostname=maybe", "true or false"),
-        ("redis://secret?ssl_cert_reqs=none", "after the ? of a redis:// URL may stand"),
+        (
+            "redis://secret?ssl_cert_reqs=none",
+            "expected no parameter of a redis:// URL but db",
+        ),
     ],
 )
 def test_what_one_of_the_clients_would_stumble_over_is_refused(url, message):

@@ -68,47 +68,70 @@ def test_a_log_level_may_be_written_in_lower_case(load):
 
 
 def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(refusal):
-    expected = "CRATESORT_BROKER_URI: there is no such setting; did you mean CRATESORT_BROKER_URL?"
+    expected = (
+        "CRATESORT_BROKER_URI (set in the environment): there is no such setting; "
+        "did you mean CRATESORT_BROKER_URL?"
+    )
     assert refusal(BROKER_URI=f"redis://:{PASSWORD}@host") == expected
 
 
 def test_a_misspelt_line_of_the_dotenv_file_is_refused_too(refusal):
-    expected = "CRATESORT_BATCHSIZE: there is no such setting; did you mean CRATESORT_BATCH_SIZE?"
+    expected = (
+        f"CRATESORT_BATCHSIZE (set in {Path.cwd()}/.env): there is no such setting; "
+        "did you mean CRATESORT_BATCH_SIZE?"
+    )
     assert refusal("CRATESORT_BATCHSIZE=7\n") == expected
 
 
 def test_a_variable_like_no_other_is_refused_with_the_place_to_look(refusal):
-    expected = "CRATESORT_ZZZ: there is no such setting; .env.example lists the settings"
-    assert refusal(ZZZ="1") == expected
+    expected = "there is no such setting; .env.example lists the settings"
+    assert refusal(ZZZ="1") == f"CRATESORT_ZZZ (set in the environment): {expected}"
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"),
+    ("variable", "value", "expected"),
     [
-        ("BATCH_SIZE", "many"),
-        ("BATCH_SIZE", "0"),
-        ("BATCH_SIZE", "2.5"),
-        ("ENGINE", "tensorflow"),
-        ("VENDOR_LEVEL", "0"),
-        ("WINDOW_BATCHES", "-1"),
-        ("TIME_LIMIT_SECONDS", "0"),
-        ("TIME_LIMIT_SECONDS", "inf"),
-        ("LEASE_MARGIN_SECONDS", "nan"),
-        ("LOG_LEVEL", "LOUD"),
-        ("LIBRARY_ROOTS", "packs=relative/folder"),
+        ("BATCH_SIZE", "many", "a whole number from 1 to 10000"),
+        ("BATCH_SIZE", "0", "a whole number from 1 to 10000"),
+        ("BATCH_SIZE", "2.5", "a whole number from 1 to 10000"),
+        ("ENGINE", "tensorflow", "onnx or keras"),
+        ("VENDOR_LEVEL", "0", "a whole number from 1 to 16"),
+        ("WINDOW_BATCHES", "-1", "a whole number from 1 to 100000"),
+        ("TIME_LIMIT_SECONDS", "0", "a number above 0, at most 86400"),
+        ("TIME_LIMIT_SECONDS", "inf", "a number above 0, at most 86400"),
+        ("LEASE_MARGIN_SECONDS", "nan", "a number above 0, at most 86400"),
+        ("TRAINING_LEASE_SECONDS", "4", "a number from 5 to 86400"),
+        ("FOLDER_WORDS", "perhaps", "true or false"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
     ],
 )
-def test_a_bad_value_is_one_line_with_the_variable_and_what_it_got(refusal, variable, value):
-    message = refusal(**{variable: value})
-    assert message.startswith(f"CRATESORT_{variable}: ")
-    assert message.endswith(f"(got {value!r})")
-    assert len(message.splitlines()) == 1
+def test_a_bad_value_is_one_line_with_what_was_expected_and_what_came(
+    refusal, variable, value, expected
+):
+    place = f"CRATESORT_{variable} (set in the environment)"
+    assert refusal(**{variable: value}) == f"{place}: expected {expected}, got {value!r}"
 
 
-def test_several_bad_values_are_all_named_at_once(refusal):
-    lines = refusal(BATCH_SIZE="0", ENGINE="tensorflow", LOG_LEVEL="LOUD").splitlines()
-    names = [line.partition(":")[0] for line in lines]
-    assert names == ["CRATESORT_BATCH_SIZE", "CRATESORT_ENGINE", "CRATESORT_LOG_LEVEL"]
+def test_a_bad_value_of_the_dotenv_file_names_that_file(refusal):
+    assert refusal("CRATESORT_BATCH_SIZE=many\n") == (
+        f"CRATESORT_BATCH_SIZE (set in {Path.cwd()}/.env): "
+        "expected a whole number from 1 to 10000, got 'many'"
+    )
+
+
+def test_all_bad_and_misspelt_settings_are_named_at_once(refusal):
+    heading, *lines = refusal(
+        "CRATESORT_BATCHSIZE=7\n", BATCH_SIZE="0", ENGINE="x", DATABASE_URL=PASSWORD, LEVEL="1"
+    ).splitlines()
+    assert heading == "5 settings are wrong:"
+    assert [line.split()[0].removeprefix("CRATESORT_") for line in lines] == [
+        "LEVEL",
+        "BATCHSIZE",
+        "DATABASE_URL",
+        "BATCH_SIZE",
+        "ENGINE",
+    ]
+    assert PASSWORD not in "".join(lines)
 
 
 def test_a_value_cannot_forge_a_line_or_drive_the_terminal(refusal):
@@ -118,7 +141,7 @@ def test_a_value_cannot_forge_a_line_or_drive_the_terminal(refusal):
 
 def test_a_dotenv_file_that_is_not_text_is_refused_by_name(refusal):
     Path(".env").write_bytes(b"# gr\xfc\xdfe\n")
-    assert refusal().startswith("the file .env here cannot be read: ")
+    assert refusal().startswith(f"cannot read the settings in {Path.cwd()}/.env: ")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +159,7 @@ def test_a_dotenv_file_that_is_not_text_is_refused_by_name(refusal):
 )
 def test_a_broker_that_is_not_redis_is_refused_without_showing_its_url(refusal, url):
     message = refusal(BROKER_URL=url)
-    assert message.startswith("CRATESORT_BROKER_URL: expected ")
+    assert message.startswith("CRATESORT_BROKER_URL (set in the environment): expected ")
     assert PASSWORD not in message
     assert len(message.splitlines()) == 1
 
@@ -194,18 +217,19 @@ def test_library_roots_are_names_and_folders(load, text, roots):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("sounds", "root 'library' must be an absolute folder, not 'sounds'"),
-        ("a=", "root 'a' must be an absolute folder, not ''"),
-        ("a=~nobody-of-this-name/x", "root 'a' must be an absolute folder"),
-        ("=/x", "a root's name is letters, digits, . _ -, not ''"),
-        ("my packs=/x", "a root's name is letters, digits, . _ -, not 'my packs'"),
-        (f"{'n' * 65}=/x", "a root's name is letters, digits, . _ -, not"),
-        ("a=/x,a=/y", "two roots are called 'a'"),
-        ("/x,/y", "two roots are called 'library'"),
+        ("sounds", "an absolute folder for the library root 'library', got 'sounds'"),
+        ("a=", "an absolute folder for the library root 'a', got ''"),
+        ("a=~nobody-of-this-name/x", "an absolute folder for the library root 'a', got '~nobody"),
+        ("=/x", "the name of a library root to have at most 64 letters, digits and . _ -, got ''"),
+        ("my packs=/x", "the name of a library root to have at most 64 letters"),
+        (f"{'n' * 65}=/x", "the name of a library root to have at most 64 letters"),
+        ("a=/x,a=/y", "one folder for the library root 'a', got '/x' and '/y'"),
+        ("/x,/y", "one folder for the library root 'library', got '/x' and '/y'"),
     ],
 )
-def test_library_roots_that_make_no_sense_are_refused_with_the_reason(refusal, text, reason):
-    assert refusal(LIBRARY_ROOTS=text).startswith(f"CRATESORT_LIBRARY_ROOTS: {reason}")
+def test_invalid_library_roots_are_refused_with_the_reason(refusal, text, reason):
+    place = "CRATESORT_LIBRARY_ROOTS (set in the environment)"
+    assert refusal(LIBRARY_ROOTS=text).startswith(f"{place}: expected {reason}")
 
 
 def test_a_tilde_means_the_home_folder_where_no_shell_expands_it(load, monkeypatch):
