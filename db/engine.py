@@ -40,14 +40,14 @@ SERVICE: Final = Patience(statement_seconds=10, lock_seconds=8, idle_seconds=15)
 # was empty, would scan the whole table for each batch, even when it has two million rows.
 _POSTGRES_OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c timezone=utc"
 
-#: Variables of libpq that would override the URL, and with what
+#: Variables of libpq that would override the URL, and their effect
 #: (https://www.postgresql.org/docs/current/libpq-envars.html). The others only supply what the URL
 #: leaves out, as PGPASSWORD does, or are overridden by `_connect_args`.
 _REFUSED_VARIABLES: Final = {
-    "PGHOSTADDR": "another address than the URL's",
-    "PGSERVICE": "another server than the URL's",
-    "PGDATESTYLE": "a form of times that cannot be read",
-    "PGTZ": "another time zone than UTC",
+    "PGHOSTADDR": "would replace the host of the URL",
+    "PGSERVICE": "would replace the server of the URL",
+    "PGDATESTYLE": "would change the format of times, which must be ISO",
+    "PGTZ": "would change the time zone, which must be UTC",
 }
 
 
@@ -86,8 +86,8 @@ def parse_url(url: str) -> URL:
     if name == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseUrlError(
-                "an SQLite URL must name a file (sqlite:////home/me/cratesort.db): results in "
-                "memory would be gone with the process"
+                "an SQLite URL must name a file (sqlite:////home/me/cratesort.db); a database in "
+                "memory would be lost at exit"
             )
         return parsed.set(database=os.path.expanduser(parsed.database))
     raise DatabaseUrlError(f"expected sqlite or postgresql, got {name!r}")
@@ -172,9 +172,9 @@ def let_go(engine: Engine) -> None:
 
 
 def _refuse_variables() -> None:
-    for name, taken in _REFUSED_VARIABLES.items():
+    for name, effect in _REFUSED_VARIABLES.items():
         if os.environ.get(name):
-            raise DatabaseUrlError(f"{name} is set too and names {taken}: unset {name}")
+            raise DatabaseUrlError(f"the environment variable {name} {effect}; unset {name}")
 
 
 def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:

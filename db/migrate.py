@@ -112,11 +112,11 @@ def require_current(engine: Engine) -> None:
         upgrade_engine(engine)
         return
     if before is None:
-        raise SchemaError("the database has no tables yet: run `cratesort db upgrade` once")
+        raise SchemaError("the database has no tables yet; run `cratesort db upgrade` once")
     if before < HEAD:
         raise SchemaError(
-            f"the database is at revision {before}, this version needs {HEAD}: "
-            "run `cratesort db upgrade`"
+            f"the database is at revision {before}; this version needs {HEAD}. "
+            "Run `cratesort db upgrade`"
         )
     raise SchemaError(_newer(before))
 
@@ -124,5 +124,5 @@ def require_current(engine: Engine) -> None:
 def _newer(revision: str | None) -> str:
     return (
         f"the database is at revision {revision}, which this version of cratesort "
-        f"(revision {HEAD}) cannot work with: install the newer cratesort here too"
+        f"(revision {HEAD}) cannot use; install the newer version here, too"
     )

@@ -55,7 +55,7 @@ class BoundedConnection(psycopg.Connection[Any]):
                 elif time.monotonic() - heard > self.silence_seconds:
                     self.pgconn.finish()
                     raise SilentConnectionError(
-                        f"the server sent nothing for {self.silence_seconds:g} s"
+                        f"the server sent no data for {self.silence_seconds:g} s"
                     )
                 wanted = gen.send(ready)
         except StopIteration as end:

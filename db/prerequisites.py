@@ -92,8 +92,9 @@ def require_suitable(engine: Engine) -> None:
         )
     if facts.encoding != "UTF8":
         raise UnsuitableDatabaseError(
-            f"the database's encoding is {facts.encoding}, and file names need UTF8: make another "
-            "(CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0), and `cratesort db upgrade`"
+            f"the database's encoding is {facts.encoding}; expected UTF8. Create another one "
+            "(CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0) and run "
+            "`cratesort db upgrade`"
         )
 
 
@@ -102,9 +103,9 @@ def require_connections(engine: Engine, needed: int, by: str) -> None:
 
     - `by`: what needs them, for the message.
     """
-    given = facts_of(engine).connections
-    if given is not None and given < needed:
+    available = facts_of(engine).connections
+    if available is not None and available < needed:
         raise UnsuitableDatabaseError(
-            f"{by} needs {needed} connections to the database, which gives {given}: raise "
+            f"{by} needs {needed} connections to the database, which allows {available}; raise "
             "max_connections (or the limit of the role or the database), or lower --concurrency"
         )

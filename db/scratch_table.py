@@ -32,7 +32,7 @@ def scratch_table(columns: str, *, cache_kib: int) -> Iterator[sqlite3.Connectio
         yield connection
     except sqlite3.Error as error:  # only scratch's: the database's errors are SQLAlchemy's
         raise ScratchSpaceError(
-            f"no room for a temporary table ({error}); TMPDIR may name a folder that has some"
+            f"no space for a temporary table ({error}); set TMPDIR to a folder with free space"
         ) from error
     finally:
         connection.close()

@@ -89,16 +89,16 @@ def copy(
     Raises sqlalchemy.exc.OperationalError: a database is unreachable; nothing was copied.
     """
     if is_missing(source_url):
-        raise CopyError(f"there is no database {shown(source_url)}")
+        raise CopyError(f"the database {shown(source_url)} does not exist")
     if parse_url(source_url) == parse_url(target_url):
-        raise CopyError("the two databases are the same")
+        raise CopyError("the source and the target are the same database")
     source, target = create_engine(source_url), create_engine(target_url)
     try:
         # The source is not upgraded here: the user may want to keep it unchanged.
         if (revision := current(source)) != HEAD:
             raise CopyError(
-                f"{shown(source_url)} is at revision {revision or 'none'}, and {HEAD} is copied: "
-                "run `cratesort db upgrade` with CRATESORT_DATABASE_URL set to it"
+                f"{shown(source_url)} is at revision {revision or 'none'}; expected {HEAD}. Run "
+                "`cratesort db upgrade` with CRATESORT_DATABASE_URL set to it"
             )
         upgrade_engine(target)
         with _snapshot(source) as reader, target.begin() as writer:
@@ -121,7 +121,8 @@ def _require_empty(writer: Connection, target_url: str) -> None:
     for table in _TABLES:
         if writer.execute(select(exists(select(table)))).scalar_one():
             raise CopyError(
-                f"{shown(target_url)} holds rows already (in {table.name}); copy into a new one"
+                f"{shown(target_url)} already has rows (in {table.name}); copy into an empty "
+                "database"
             )
 
 
@@ -159,8 +160,8 @@ def _write(
         if table is not sounds or not roots:
             raise
         raise CopyError(
-            "with these library roots two sounds would be one: one has the root already, the other "
-            "an absolute path beneath its folder"
+            "with these library roots, two sounds would get the same path: one of them already has "
+            "a root, the other an absolute path below its folder"
         ) from error
 
 

@@ -17,6 +17,6 @@ def require_training_extra() -> None:
     missing = [package for package in TRAINING_PACKAGES if find_spec(package) is None]
     if missing:
         raise MissingExtraError(
-            f"training needs {', '.join(missing)}, which the base install leaves out. In the "
-            "clone: pip install '.[training]'"
+            f"training needs packages that are not installed ({', '.join(missing)}). In the clone, "
+            "run: pip install '.[training]'"
         )

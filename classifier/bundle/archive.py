@@ -40,7 +40,7 @@ class Archive:
     def __init__(self, packed: bytes, names: tuple[str, ...]) -> None:
         if len(packed) > MOST_BUNDLE_BYTES:
             raise BundleError(
-                f"a bundle of {len(packed):,} bytes: at most {MOST_BUNDLE_BYTES:,} are read"
+                f"the bundle has {len(packed):,} bytes; expected at most {MOST_BUNDLE_BYTES:,}"
             )
         try:
             # Never closed: the bundle is in memory, so there is no descriptor to leak.
@@ -52,7 +52,7 @@ class Archive:
             unknown = sorted(set(members) - set(names))[:3]
             missing = sorted(set(names) - set(members))
             raise BundleError(
-                f"not a model bundle: {len(members)} members where {len(names)} are expected"
+                f"not a model bundle: it has {len(members)} members; expected {len(names)}"
                 + (f"; missing {', '.join(missing)}" if missing else "")
                 + (f"; unknown {', '.join(map(ascii, unknown))}" if unknown else "")
             )
@@ -61,10 +61,12 @@ class Archive:
         """Return one member; BundleError when it is damaged or larger than `MOST_MEMBER_BYTES`."""
         member = self._zip.getinfo(name)
         if member.compress_type not in _METHODS:
-            raise BundleError(f"{name} is compressed by a method bundles do not use")
+            raise BundleError(
+                f"{name} has an unsupported compression method; expected stored or deflated"
+            )
         if member.file_size > MOST_MEMBER_BYTES:
             raise BundleError(
-                f"{name} claims {member.file_size:,} bytes: at most {MOST_MEMBER_BYTES:,} are read"
+                f"{name} states {member.file_size:,} bytes; expected at most {MOST_MEMBER_BYTES:,}"
             )
         try:
             with self._zip.open(member) as file:

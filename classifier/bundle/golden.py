@@ -107,7 +107,7 @@ def write_golden(
     if len(entries) < _FEWEST_SOUNDS:
         raise BundleError(
             f"only {len(entries)} of {len(sounds.names)} golden sounds have a clear category: "
-            f"at least {_FEWEST_SOUNDS} are needed to prove that the engines agree"
+            f"at least {_FEWEST_SOUNDS} are needed to compare the engines"
         )
     return json.dumps({"sounds": entries}, indent=0).encode("ascii")
 
@@ -131,24 +131,24 @@ def replay_golden(document: bytes, predict: _Predict, engine_name: str) -> None:
         expected = np.array([entry["probabilities"] for entry in entries], dtype=np.float32)
         expected = expected.reshape(len(entries), N_CATEGORIES)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"the golden vectors are not readable: {error}") from error
+        raise BundleError(f"the golden vectors cannot be read: {error}") from error
     if len(entries) < _FEWEST_SOUNDS:
         raise BundleError(
-            f"{len(entries)} golden sounds prove nothing: {_FEWEST_SOUNDS} are needed"
+            f"the bundle has {len(entries)} golden vectors; at least {_FEWEST_SOUNDS} are needed"
         )
     try:
         actual = predict(names, headers, pack_mates)
     except (ValueError, TypeError, UnknownSampleTypeError) as error:
-        raise BundleError(f"the golden vectors are not of sounds: {error}") from error
+        raise BundleError(f"the golden vectors contain invalid inputs: {error}") from error
     difference = np.abs(actual - expected).max(axis=1)
     # Written so that NaN counts as different.
     differs = ~(difference <= TOLERANCE) | (actual.argmax(axis=1) != expected.argmax(axis=1))
     if differs.any():
         worst = int(np.argmax(np.where(differs, np.nan_to_num(difference, nan=np.inf), -1)))
         raise BundleError(
-            f"the {engine_name} engine answers {int(differs.sum())} of {len(entries)} "
-            f"golden sounds unlike the trained models, the worst {names[worst]!r}: "
-            f"{CATEGORIES[actual[worst].argmax()]} instead of "
-            f"{CATEGORIES[expected[worst].argmax()]}, "
-            f"probabilities up to {difference[worst]:.2g} apart (allowed: {TOLERANCE:g})"
+            f"the {engine_name} engine's predictions for {int(differs.sum())} of {len(entries)} "
+            f"golden vectors differ from those of the trained models; the largest difference is "
+            f"for {names[worst]!r}: {CATEGORIES[actual[worst].argmax()]} instead of "
+            f"{CATEGORIES[expected[worst].argmax()]}, probabilities differ by up to "
+            f"{difference[worst]:.2g} (tolerance: {TOLERANCE:g})"
         )

@@ -112,11 +112,11 @@ def _time_limit(engine: Engine, version: str) -> Iterator[None]:
         timer.cancel()
     if engine.is_stopped:
         raise BundleError(
-            f"the models of bundle {version} did not answer its golden vectors within "
+            f"the models of bundle {version} did not predict its golden vectors within "
             f"{GOLDEN_SECONDS:g} s"
         ) from fault
     if fault is not None:
-        raise BundleError(f"the models of bundle {version} fail: {fault}") from fault
+        raise BundleError(f"the models of bundle {version} failed: {fault}") from fault
 
 
 def load_starter(engine_name: EngineName = "onnx") -> Classifier:
@@ -151,7 +151,9 @@ def _verified(bundle: bytes, engine_name: EngineName) -> tuple[Manifest, dict[st
     for name in MEMBERS:
         content = archive.read(name)
         if sha256(content) != manifest.member_sha256[name]:
-            raise BundleError(f"{name} of bundle {manifest.version} is not what was published")
+            raise BundleError(
+                f"{name} of bundle {manifest.version} does not match its SHA-256 in the manifest"
+            )
         if name in _READ_BY[engine_name]:
             members[name] = content
     return manifest, members

@@ -94,17 +94,19 @@ def parse_manifest(document: bytes) -> Manifest:
         content = json.loads(document)
         format_version = content["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
-        raise BundleError(f"{MANIFEST} is not readable: {fault}") from fault
+        raise BundleError(f"{MANIFEST} cannot be read: {fault}") from fault
     # Checked first, because any other field may differ in another format.
     if format_version != FORMAT_VERSION:
         raise BundleError(
-            f"a bundle of format {format_version!r}: this cratesort reads format {FORMAT_VERSION}"
+            f"the bundle has format {format_version!r}; this version of cratesort reads format "
+            f"{FORMAT_VERSION}"
         )
     try:
         for field, expected in (("labels", CATEGORIES), ("header_columns", HEADER_COLUMNS)):
             if tuple(content[field]) != expected:
                 raise BundleError(
-                    f"a bundle for other {field} than this cratesort's: {', '.join(content[field])}"
+                    f"the bundle has other {field} than this version of cratesort: "
+                    f"{', '.join(content[field])}"
                 )
         manifest = Manifest(
             version=content["version"],
@@ -115,9 +117,9 @@ def parse_manifest(document: bytes) -> Manifest:
             metrics=dict(content["metrics"]),
         )
     except (KeyError, TypeError, ValueError) as fault:
-        raise BundleError(f"{MANIFEST} lacks or misspells {fault}") from fault
+        raise BundleError(f"{MANIFEST} has a missing or invalid entry: {fault}") from fault
     if not 0 <= manifest.review_below <= 1:
-        raise BundleError(f"{MANIFEST} states a review_below that is no share of 1")
+        raise BundleError(f"{MANIFEST}: review_below must be between 0 and 1")
     if not isinstance(manifest.version, str) or not manifest.version:
-        raise BundleError(f"{MANIFEST} states no version")
+        raise BundleError(f"{MANIFEST}: version must be a text that is not empty")
     return manifest

@@ -34,13 +34,13 @@ _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _NO_SUCH_CALL: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
 
 _REASONS: Final[dict[int, tuple[ErrorCode, str]]] = {
-    errno.ENOENT: (ErrorCode.MISSING_FILE, "there is no such file"),
-    errno.ENOTDIR: (ErrorCode.MISSING_FILE, "a part of its path is not a folder"),
-    errno.EACCES: (ErrorCode.PERMISSION_DENIED, "this user may not read it"),
-    errno.EPERM: (ErrorCode.PERMISSION_DENIED, "this user may not read it"),
-    errno.EXDEV: (ErrorCode.OUTSIDE_ROOT, "the path leads out of its library root"),
-    errno.ELOOP: (ErrorCode.SYMLINK_LOOP, "its symbolic links lead in a circle"),
-    errno.ENAMETOOLONG: (ErrorCode.INVALID_PATH, "its name is longer than this system allows"),
+    errno.ENOENT: (ErrorCode.MISSING_FILE, "the file does not exist"),
+    errno.ENOTDIR: (ErrorCode.MISSING_FILE, "a component of its path is not a folder"),
+    errno.EACCES: (ErrorCode.PERMISSION_DENIED, "permission to read it was denied"),
+    errno.EPERM: (ErrorCode.PERMISSION_DENIED, "permission to read it was denied"),
+    errno.EXDEV: (ErrorCode.OUTSIDE_ROOT, "its path leads outside its library root"),
+    errno.ELOOP: (ErrorCode.SYMLINK_LOOP, "its symbolic links form a loop"),
+    errno.ENAMETOOLONG: (ErrorCode.INVALID_PATH, "its path is longer than the file system allows"),
     errno.EISDIR: (ErrorCode.NOT_A_FILE, "it is a folder, not a sound"),
     # From opening a socket, or a device without a driver. ENODEV is not listed: it means that the
     # storage is gone.
@@ -131,7 +131,7 @@ def _open_or_raise(root_fd: int, path: str, follow_links: bool) -> int:
     try:
         raw = path_bytes(path)
     except ValueError as error:
-        raise SoundError(ErrorCode.INVALID_PATH, f"not a path: {error}") from error
+        raise SoundError(ErrorCode.INVALID_PATH, f"invalid path: {error}") from error
     if not raw or raw.startswith(b"/"):
         raise SoundError(
             ErrorCode.INVALID_PATH,
@@ -176,8 +176,8 @@ def _refused_link(root_fd: int, raw: bytes) -> SoundError:
             return SoundError(*reason)
     return SoundError(
         ErrorCode.OUTSIDE_ROOT,
-        "a symbolic link on its way was not followed: it leads out of the folder, or to a file "
-        "that is not named like a sound; ingest what it leads to",
+        "its path contains a symbolic link that was not followed, because the link leads outside "
+        "the folder or to a file without an audio extension; ingest the target of the link instead",
     )
 
 

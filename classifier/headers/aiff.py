@@ -63,7 +63,7 @@ def aiff(file: FilePart) -> Layout:
     if extent.there > _MAX_SOUND_BYTES:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
-            f"its AIFF header states no length and {extent.there:,} bytes follow; an AIFF has at "
+            f"its AIFF header states no length, and {extent.there:,} bytes follow; an AIFF has at "
             f"most {_MAX_SOUND_BYTES:,} bytes of sound",
         )
     loop_chunks.read_after(file, end, BIG_ENDIAN, loop_metadata.OF_AIFF)

@@ -79,7 +79,7 @@ def _alac(
         start_of_codec += 24
     bits = _ALAC_BITS.get(flags) or int.from_bytes(file.at(start_of_codec + 5, 1), "big")
     if bits not in _ALAC_BITS.values() or not 0 < rate_hz < 2**31:
-        raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no valid numbers of ALAC")
+        raise SoundError(ErrorCode.INVALID_HEADER, "its CAF header states no valid ALAC parameters")
     n_packets, n_frames = _CAF_PACKETS.unpack(counts)
     if n_frames == n_packets * most_frames:
         # The table counts the last packet as full, as in files from ffmpeg.
@@ -111,7 +111,7 @@ def au(file: FilePart) -> Layout:
     """
     head = file.head[:_AU_HEADER_BYTES]
     if len(head) < _AU_HEADER_BYTES:
-        raise SoundError(ErrorCode.INVALID_HEADER, "its AU header is not whole")
+        raise SoundError(ErrorCode.INVALID_HEADER, "its AU header is incomplete")
     # Machines of Digital Equipment wrote little-endian files.
     order = "<" if head[:4] == b"dns." else ">"
     body, stated, encoding = struct.unpack_from(order + "III", head, 4)

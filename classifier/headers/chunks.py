@@ -64,7 +64,7 @@ class Extent(NamedTuple):
         # If the file was cut, the outer length exceeds the file too.
         if outer_end > size_bytes + _HEADER_BYTES:
             return cls(left, excess, size_bytes)
-        note = f"its header states {excess:,} bytes of sound more than the file has"
+        note = f"its header states {excess:,} more bytes of sound than the file contains"
         return cls(left, 0, size_bytes, note)
 
 
@@ -100,7 +100,7 @@ def walk(
             return
         if number == MAX_CHUNKS - 1:
             raise SoundError(
-                ErrorCode.LIMIT_EXCEEDED, f"it has over {MAX_CHUNKS} chunks; no real sound does"
+                ErrorCode.LIMIT_EXCEEDED, f"it has {MAX_CHUNKS} or more chunks; expected fewer"
             )
         name, length = header.unpack(raw)
         if length == _LENGTH_ELSEWHERE and long_lengths:
@@ -145,7 +145,7 @@ class LoopChunks(dict[bytes, bytes]):
 def missing_chunk(container: str, name: str) -> SoundError:
     """Return the error for a header in which a chunk is missing or too short."""
     return SoundError(
-        ErrorCode.INVALID_HEADER, f"its {container} header has no whole '{name}' chunk"
+        ErrorCode.INVALID_HEADER, f"its {container} header has no complete '{name}' chunk"
     )
 
 

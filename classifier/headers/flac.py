@@ -45,7 +45,7 @@ def flac(file: FilePart) -> Layout:
     else:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
-            f"it has over {_MAX_BLOCKS} blocks of metadata; no real sound does",
+            f"it has more than {_MAX_BLOCKS} metadata blocks",
         )
     info = stream_info(streaminfo)
     if offset >= file.size_bytes:
@@ -55,7 +55,7 @@ def flac(file: FilePart) -> Layout:
     note = None
     if stated and counted and abs(stated - counted) > stated / 100:
         note = (
-            f"its header states {stated / info.sample_rate_hz:,.2f} s of sound, but it holds "
+            f"its header states {stated / info.sample_rate_hz:,.2f} s of sound, but it contains "
             f"{counted / info.sample_rate_hz:,.2f} s"
         )
     return Layout("FLAC", info._replace(frame_count=counted if note else stated), note=note)
@@ -69,7 +69,7 @@ def stream_info(streaminfo: bytes) -> StreamInfo:
     if len(streaminfo) < _STREAMINFO_BYTES:
         raise SoundError(
             ErrorCode.INVALID_HEADER,
-            "its FLAC header cannot be read: it has no whole STREAMINFO block",
+            "its FLAC header cannot be read: its STREAMINFO block is incomplete",
         )
     # 20 bits of sample rate, 3 of channels minus one, 5 of sample bits minus one, 36 of frames.
     packed = int.from_bytes(streaminfo[10:18], "big")
@@ -77,7 +77,8 @@ def stream_info(streaminfo: bytes) -> StreamInfo:
     bits = (packed >> 36 & 0x1F) + 1
     if not rate_hz or bits < _FEWEST_BITS:
         raise SoundError(
-            ErrorCode.INVALID_HEADER, f"its FLAC header states {bits} bits at {rate_hz:,} Hz"
+            ErrorCode.INVALID_HEADER,
+            f"its FLAC header states {bits} bits per sample at {rate_hz:,} Hz",
         )
     # libsndfile names only these bit depths; any other gets the name of the next larger one.
     sample_type = next(name for most, name in _SAMPLE_TYPES if bits <= most)
@@ -146,4 +147,4 @@ def _frame(header: bytes) -> tuple[int, int] | None:
 
 
 def _cut() -> SoundError:
-    return SoundError(ErrorCode.TRUNCATED, "it ends before its first frame of sound")
+    return SoundError(ErrorCode.TRUNCATED, "it ends before its first audio frame")

@@ -23,7 +23,7 @@ def midi(file: FilePart) -> Layout:
     Raises SoundError: `INVALID_HEADER` or `TRUNCATED`.
     """
     if len(file.head) < struct.calcsize(_HEADER):
-        raise SoundError(ErrorCode.INVALID_HEADER, "its MIDI header is not whole")
+        raise SoundError(ErrorCode.INVALID_HEADER, "its MIDI header is incomplete")
     _, length, kind, n_tracks, division = struct.unpack_from(_HEADER, file.head)
     if length < 6 or kind not in _FORMATS or not n_tracks or not division:
         raise SoundError(
@@ -36,12 +36,14 @@ def midi(file: FilePart) -> Layout:
         track = file.at(end, 8)
         if len(track) < 8:
             if number == 0:
-                raise SoundError(ErrorCode.INVALID_HEADER, "no track follows its MIDI header")
+                raise SoundError(
+                    ErrorCode.INVALID_HEADER, "its MIDI header is not followed by a track"
+                )
             break  # fewer tracks than stated still play
         end += 8 + struct.unpack_from(">I", track, 4)[0]
     if end > file.size_bytes:
         raise SoundError(
             ErrorCode.TRUNCATED,
-            f"its MIDI tracks state {end - file.size_bytes:,} bytes more than the file has",
+            f"its MIDI tracks state {end - file.size_bytes:,} more bytes than the file contains",
         )
     return Layout("MIDI", None)

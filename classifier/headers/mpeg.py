@@ -236,7 +236,7 @@ def _length(
         if difference > max(stream.frame_samples, tolerance * samples):
             note = (
                 f"its header states {in_header / stream.rate_hz:,.2f} s of sound, "
-                f"but it holds {'' if is_exact else 'about '}{samples / stream.rate_hz:,.2f} s"
+                f"but it contains {'' if is_exact else 'about '}{samples / stream.rate_hz:,.2f} s"
             )
         elif not is_exact:
             samples, difference, note = in_header, 0, None
@@ -253,7 +253,7 @@ def _samples(file: FilePart, offset: int, stream: _Stream) -> tuple[int, bool, s
         samples, is_constant = _estimate(file, count, count.end, stream)
         if is_constant:
             return samples, True, count.doubt
-    return samples, False, "its length is estimated from parts of it"
+    return samples, False, "its length is an estimate: only parts of the file were read"
 
 
 def _count(file: FilePart, offset: int, stop: int, stream: _Stream) -> _Count:
@@ -272,7 +272,7 @@ def _count(file: FilePart, offset: int, stop: int, stream: _Stream) -> _Count:
                     index = max(index, min(len(block), _BLOCK_BYTES))
                     break
                 index, current = found
-                doubt = "something else is between its frames"
+                doubt = "other data is between its frames"
             index, n_frames = _walk(block, index, current, headers)
             samples += current.samples(n_frames, stream.rate_hz)
             if index + 3 > len(block):
@@ -281,7 +281,7 @@ def _count(file: FilePart, offset: int, stop: int, stream: _Stream) -> _Count:
         if len(block) < _BLOCK_BYTES + _CHAIN_BYTES:  # the file's end
             if current and index > len(block):
                 samples -= current.samples(1, stream.rate_hz)
-                doubt = "its last frame is cut off"
+                doubt = "its last frame is incomplete"
             return _Count(samples, headers, None, doubt)
         offset += index
     return _Count(samples, headers, offset, doubt)

@@ -39,17 +39,16 @@ _MAX_GAPS: Final = 16
 _NEAR_END_BYTES: Final = 65536
 _FAR_END_BYTES: Final = 4 * _NEAR_END_BYTES
 _NO_LENGTH: Final = (
-    "its length is not known, for no page of its sound is within its last "
-    f"{_FAR_END_BYTES // 1024} KiB"
+    f"its length is unknown: no audio page is within its last {_FAR_END_BYTES // 1024} KiB"
 )
 #: Maximum number of false page starts: each one costs a checksum.
 _MAX_FALSE_PAGES: Final = 64
 
 _OTHERS: Final = (
     (b"Speex   ", "Speex"),
-    (b"fLaC", "FLAC as it was put into Ogg before 2004"),
+    (b"fLaC", "FLAC in the Ogg mapping from before 2004"),
     (b"\x80theora", "Theora video"),
-    (b"fishead\0", "a skeleton of several streams"),
+    (b"fishead\0", "an Ogg Skeleton"),
     (b"BBCD\0", "Dirac video"),
     (b"PCM     ", "plain PCM"),
 )
@@ -106,12 +105,12 @@ def ogg(file: FilePart) -> Layout:
     """
     first = _page_at(file, 0)
     if first is None or first.end > file.size_bytes or not first.flags & _FIRST:
-        raise _broken("its first page is not whole")
-    if not _is_whole(file, first):
-        raise _broken("its first page does not have the checksum it states")
+        raise _broken("its first page is incomplete")
+    if not _has_valid_checksum(file, first):
+        raise _broken("the checksum of its first page is wrong")
     ends = first.packet_ends()
     if not ends:
-        raise _broken("its first page does not hold a whole packet")
+        raise _broken("its first page contains no complete packet")
     body = file.at(first.body, ends[0])
     read: Callable[[FilePart, _Page, bytes, int | None], StreamInfo]
     if body[:7] == b"\x01vorbis":
@@ -121,10 +120,10 @@ def ogg(file: FilePart) -> Layout:
     elif body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC":
         read = _flac
     else:
-        what = next((name for magic, name in _OTHERS if body.startswith(magic)), "not known here")
+        what = next((name for magic, name in _OTHERS if body.startswith(magic)), "unknown")
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
-            f"its first Ogg stream is {what}; expected Vorbis, Opus or FLAC",
+            f"the codec of its first Ogg stream is {what}; expected Vorbis, Opus or FLAC",
         )
     last = _last_page(file, first)
     info = read(file, first, body, last.granule_position if last else None)
@@ -133,7 +132,7 @@ def ogg(file: FilePart) -> Layout:
     if info.frame_count is None:
         note = _NO_LENGTH
     elif following and following.flags & _FIRST:
-        note = "another sound follows it in the same file, and only the first is counted"
+        note = "its length is that of the first of several sounds in the file"
     return Layout("OGG", info, note=note)
 
 
@@ -144,11 +143,11 @@ def _flac(_file: FilePart, _first: _Page, body: bytes, end: int | None) -> Strea
 
 def _vorbis(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamInfo:
     if len(body) < 30 or body[7:11] != bytes(4) or not body[29] & 1:
-        raise _broken("its first packet is not a whole Vorbis header")
+        raise _broken("its Vorbis header is incomplete")
     channels, rate_hz = struct.unpack_from("<BI", body, 11)
     short, long = 1 << (body[28] & 15), 1 << (body[28] >> 4)
     if not 64 <= short <= long <= 8192 or not channels or not rate_hz:
-        raise _broken("its Vorbis header states numbers that Vorbis does not know")
+        raise _broken("its Vorbis header states invalid channels, sample rate or block sizes")
     page, packets, setup = _first_page_of_sound(file, first, header_packets=3)
     modes = [long if is_long else short for is_long in _long_modes(setup)]
     blocks = [
@@ -191,12 +190,12 @@ def _long_modes(setup: bytes) -> list[bool]:
 
 def _opus(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamInfo:
     if len(body) < 19 or body[8] > 1:
-        raise _broken("its first packet is not a whole Opus header")
+        raise _broken("its Opus header is incomplete")
     channels, skipped, stated_rate_hz = struct.unpack_from("<BHI", body, 9)
     mapping = body[18]
     if not channels or (mapping == 0 and channels > 2) or (mapping == 1 and channels > 8):
         raise _broken(
-            f"its Opus header states {channels} channels, which its mapping does not have"
+            f"its Opus header states {channels} channels, which its channel mapping does not allow"
         )
     page, packets, _ = _first_page_of_sound(file, first, header_packets=2)
     samples = sum(map(_opus_samples, packets))
@@ -204,7 +203,7 @@ def _opus(file: FilePart, first: _Page, body: bytes, end: int | None) -> StreamI
     if page.flags & _LAST and start <= 0:
         start = 0  # the last page may end early: that is how Opus states a length
     if samples == 0 or start < 0:
-        raise _broken("its first page of sound states fewer samples than it holds")
+        raise _broken("its first audio page states fewer samples than it contains")
     # Opus can be decoded at any of its rates; libsndfile uses the lowest that loses nothing.
     rate_hz = next((rate for rate in _OPUS_RATES_HZ if stated_rate_hz <= rate), _OPUS_RATES_HZ[-1])
     # Granule positions always count at the highest rate.
@@ -243,12 +242,12 @@ def _first_page_of_sound(
             start = max(start, end - _SETUP_TAIL_BYTES)
             setup = (setup + file.at(page.body + start, end - start))[-_SETUP_TAIL_BYTES:]
         # Decoders drop a page with a wrong checksum; here the page decides where the sound starts.
-        if len(ends) > header_packets and _is_whole(file, page):
+        if len(ends) > header_packets and _has_valid_checksum(file, page):
             body = file.at(page.body, page.end - page.body)
             packets = [body[start:end] for start, end in zip(starts, ends, strict=False)]
             return page, packets[max(header_packets, page.flags & _CONTINUED) :], setup
         header_packets = max(0, header_packets - len(ends))
-    raise SoundError(ErrorCode.TRUNCATED, "it ends before its first page of sound")
+    raise SoundError(ErrorCode.TRUNCATED, "it ends before its first audio page")
 
 
 def _pages(file: FilePart, page: _Page) -> Iterator[_Page]:
@@ -267,10 +266,10 @@ def _pages(file: FilePart, page: _Page) -> Iterator[_Page]:
             n_gaps += 1
             following = _page_in(file, gap, page.end) if n_gaps <= _MAX_GAPS else None
         if following is None:
-            raise _broken("its pages do not follow one another up to its sound")
+            raise _broken("a header page is not followed by a valid page")
         page = following
     raise SoundError(
-        ErrorCode.LIMIT_EXCEEDED, f"it has over {_MAX_HEADER_PAGES:,} pages before its sound"
+        ErrorCode.LIMIT_EXCEEDED, f"it has more than {_MAX_HEADER_PAGES:,} pages before its sound"
     )
 
 
@@ -279,7 +278,7 @@ def _page_in(file: FilePart, content: bytes, start: int) -> _Page | None:
     at = content.find(b"OggS")
     for _ in range(_MAX_FALSE_PAGES):
         page = _page_at(file, start + at) if at >= 0 else None
-        if page is not None and _is_whole(file, page):
+        if page is not None and _has_valid_checksum(file, page):
             return page
         at = content.find(b"OggS", at + 1)
     return None
@@ -294,7 +293,7 @@ def _last_page(file: FilePart, first: _Page) -> _Page | None:
         at = tail.rfind(b"OggS")
         while at >= 0 and false_pages < _MAX_FALSE_PAGES:
             page = _page_at(file, start + at)
-            if page is not None and _is_whole(file, page):
+            if page is not None and _has_valid_checksum(file, page):
                 if page.serial == first.serial and page.granule_position != -1:
                     _require_no_cut_page(file, page)
                     return page
@@ -338,7 +337,7 @@ def checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _is_whole(file: FilePart, page: _Page) -> bool:
+def _has_valid_checksum(file: FilePart, page: _Page) -> bool:
     """Whether a page is complete and its checksum is right."""
     content = file.at(page.offset, page.end - page.offset)
     return page.end <= file.size_bytes and checksum(content) == page.checksum
@@ -349,4 +348,4 @@ def _broken(reason: str) -> SoundError:
 
 
 def _cut() -> SoundError:
-    return SoundError(ErrorCode.TRUNCATED, "it ends in the middle of a page")
+    return SoundError(ErrorCode.TRUNCATED, "it ends inside a page")

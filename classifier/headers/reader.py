@@ -61,7 +61,7 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     Raises OSError: the storage failed, which is not the file's fault.
     """
     if size_bytes == 0:
-        raise SoundError(ErrorCode.EMPTY_FILE, "it has no bytes at all")
+        raise SoundError(ErrorCode.EMPTY_FILE, "the file is empty (0 bytes)")
     try:
         layout = sniffing.inspect(fd, size_bytes)
         match layout.source:
@@ -75,12 +75,13 @@ def read_header(fd: int, size_bytes: int, name: str) -> HeaderReading:
     except MemoryError as error:
         # The file is at fault, not the worker.
         raise SoundError(
-            ErrorCode.LIMIT_EXCEEDED, "reading its header needs more memory than a process has"
+            ErrorCode.LIMIT_EXCEEDED, "reading its header needs more memory than is available"
         ) from error
     if layout.missing_bytes:
         raise SoundError(
             ErrorCode.TRUNCATED,
-            f"its header states {layout.missing_bytes:,} bytes of sound more than the file has",
+            f"its header states {layout.missing_bytes:,} more bytes of sound than the file "
+            "contains",
         )
     notes = filter(None, (_extension_note(layout, name), layout.note))
     return HeaderReading(header, "; ".join(notes) or None, layout.container == "MIDI")
@@ -150,7 +151,9 @@ def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader
             f"channels and {MAX_SAMPLE_RATE_HZ:,} Hz are accepted",
         )
     if frames == 0 and not layout.missing_bytes:
-        raise SoundError(ErrorCode.EMPTY_FILE, "its header states that it holds no sound at all")
+        raise SoundError(
+            ErrorCode.EMPTY_FILE, "its header states a length of 0 frames; expected sound"
+        )
     if frames is not None and frames > MAX_FRAME_COUNT:
         raise SoundError(
             ErrorCode.LIMIT_EXCEEDED,
@@ -170,5 +173,5 @@ def _validated(info: StreamInfo, size_bytes: int, layout: Layout) -> AudioHeader
 def _extension_note(layout: Layout, name: str) -> str | None:
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     if extension in AUDIO_EXTENSIONS and extension not in EXTENSIONS[layout.container]:
-        return f"it is {layout.container}, though its name ends in .{extension}"
+        return f"its extension is .{extension}, but its format is {layout.container}"
     return None

@@ -175,7 +175,7 @@ def _required(fmt: bytes, extent: Extent | None, container: str, order: str) -> 
     if tag == _EXTENSIBLE and len(fmt) >= 28:
         tag = struct.unpack_from(order + "I", fmt, 24)[0]
     if tag not in _TAGS:
-        name = _TAG_NAMES.get(tag, "an encoding that is not read")
+        name = _TAG_NAMES.get(tag, "an unsupported encoding")
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
             f"its WAV format tag is 0x{tag:04x} ({name}); expected PCM, float, A-law, mu-law, "

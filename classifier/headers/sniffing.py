@@ -29,8 +29,8 @@ _OTHERS: Final = (
     (0, b"\x30\x26\xb2\x75", "Windows Media"),
     (0, b"wvpk", "WavPack"),
     (0, b"MAC ", "Monkey's Audio"),
-    (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"Rar!", "a RAR archive"),
+    (0, b"PK\x03\x04", "ZIP"),
+    (0, b"Rar!", "RAR"),
     (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
     (0, b"\xff\xf1", "AAC"),
     (0, b"\xff\xf9", "AAC"),
@@ -46,7 +46,7 @@ _OTHERS: Final = (
     (0, b"2BIT", "Audio Visual Research"),
     (0, b" paf", "Ensoniq PARIS"),
     (0, b"fap ", "Ensoniq PARIS"),
-    (0, b"\xf0\x7e\0\1", "a MIDI sample dump"),
+    (0, b"\xf0\x7e\0\1", "MIDI Sample Dump"),
 )
 
 _READERS: Final[dict[bytes, Callable[[FilePart], Layout]]] = {
@@ -83,11 +83,13 @@ def inspect(fd: int, size_bytes: int) -> Layout:
         return riff.w64(file)
     for offset, other, name in _OTHERS:
         if head[offset:].startswith(other):
-            raise SoundError(ErrorCode.UNSUPPORTED_FORMAT, f"it is {name}; expected {READABLE}")
+            raise SoundError(
+                ErrorCode.UNSUPPORTED_FORMAT, f"its format is {name}; expected {READABLE}"
+            )
     if layout := mpeg.mpeg(file):
         return layout
     if file.start:
-        raise SoundError(ErrorCode.NOT_AUDIO, f"it has a tag, but none of {READABLE} follows it")
+        raise SoundError(ErrorCode.NOT_AUDIO, f"no sound follows its tag; expected {READABLE}")
     raise _not_audio(head)
 
 
@@ -108,7 +110,7 @@ def _not_audio(head: bytes) -> SoundError:
         what = "text"
     elif not any(head):
         what = "zeros"
-    return SoundError(ErrorCode.NOT_AUDIO, f"it starts like {what}, not like {READABLE}")
+    return SoundError(ErrorCode.NOT_AUDIO, f"its first bytes are {what}; expected {READABLE}")
 
 
 def _past_tags(file: FilePart) -> FilePart:

@@ -88,7 +88,7 @@ class Classifier:
         if not len(names) == len(headers) == len(pack_mates):
             raise ValueError(
                 f"{len(names)} names, {len(headers)} headers and pack-mates of {len(pack_mates)} "
-                "sounds: expected as many"
+                "sounds; expected equal numbers"
             )
         shape = (len(names), N_CATEGORIES)
         answers = Answers(

@@ -139,10 +139,10 @@ class Calibration:
             }
             found = cls(float(content["temperature"]), by_kind, frozenset(learned))
         except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"a calibration lacks or misspells {error}") from error
+            raise ValueError(f"the calibration has a missing or invalid entry: {error}") from error
         temperatures = [found.temperature, *(of_kind.temperature for of_kind in by_kind.values())]
         if not all(0 < temperature < math.inf for temperature in temperatures):
-            raise ValueError("a calibration has temperatures above 0")
+            raise ValueError("the temperatures of a calibration must be above 0")
         if not all(0 < of_kind.trust <= 1 for of_kind in by_kind.values()):
-            raise ValueError("a calibration trusts a share above 0 and up to 1")
+            raise ValueError("the trust of a calibration must be above 0 and at most 1")
         return found

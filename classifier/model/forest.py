@@ -111,7 +111,7 @@ def fit_forest(
     ).fit(inputs, category_indices, sample_weight=weights)
     if older is not None and n_kept:
         if list(older.classes_) != list(forest.classes_):
-            raise ValueError("trees can be kept only from a forest of the same categories")
+            raise ValueError("the older forest must have the same categories")
         forest.estimators_ += older.estimators_[:n_kept]
         forest.set_params(n_estimators=N_TREES)
     # Each tree has its own seed, so fitting in parallel is deterministic. Predicting in parallel

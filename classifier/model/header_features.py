@@ -53,7 +53,8 @@ def sample_type_code(sample_type: str) -> int:
         return _CODE_OF_SAMPLE_TYPE[sample_type]
     except KeyError:
         raise UnknownSampleTypeError(
-            f"sample type {sample_type!r} is none of the {len(SAMPLE_TYPES)} that libsndfile lists"
+            f"unknown sample type {sample_type!r}; expected one of libsndfile's "
+            f"{len(SAMPLE_TYPES)} subtypes"
         ) from None
 
 

@@ -51,11 +51,13 @@ class Vocabulary:
 
     def __init__(self, words: Sequence[str]) -> None:
         if len(words) > MOST_WORDS:
-            raise ValueError(f"{len(words)} words in a vocabulary of at most {MOST_WORDS}")
+            raise ValueError(
+                f"the vocabulary has {len(words)} words; expected at most {MOST_WORDS}"
+            )
         self.words: Final = tuple(words)
         self._id_of_word = {word: FIRST_WORD_ID + i for i, word in enumerate(self.words)}
         if len(self._id_of_word) != len(self.words):
-            raise ValueError("a word stands twice in the vocabulary")
+            raise ValueError("the vocabulary contains a word twice")
 
     @classmethod
     def fit(
@@ -111,7 +113,7 @@ class Vocabulary:
         content = json.loads(document)
         words = content.get("words") if isinstance(content, dict) else None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError("a vocabulary is an object with a list of words")
+            raise ValueError("a vocabulary must be a JSON object with a list of words")
         return cls(words)
 
 

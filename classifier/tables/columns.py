@@ -31,13 +31,13 @@ def column_places(columns: Sequence[str], renamed: Mapping[str, str], name: str)
     for place, cell in enumerate(columns):
         column = cell.strip().lower()
         if column in places:
-            raise TableError(f"{name}, line 1: there are two columns {shown(column)}")
+            raise TableError(f"{name}, line 1: the column {shown(column)} occurs twice")
         if column:
             places[column] = place
     missing = [theirs for theirs in renamed.values() if theirs not in places]
     if missing:
         raise TableError(
-            f"{name}, line 1: there is no column {shown(missing[0])} (of --column) in: "
+            f"{name}, line 1: there is no column {shown(missing[0])} (--column); expected one of "
             f"{shown_columns(places)}"
         )
     unchanged = {

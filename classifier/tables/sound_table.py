@@ -87,8 +87,8 @@ def header_of(cells: Mapping[str, str]) -> AudioHeader:
         return header._replace(sample_type=numbered_sample_type(number, name, header))
     if cell and cell.upper() not in SAMPLE_TYPES:
         raise CellError(
-            f"sample_type '{shown(cell)}' is not one libsndfile lists "
-            "(PCM_16, PCM_24, FLOAT, MPEG_LAYER_III, ...); leave it empty when unknown"
+            f"unknown sample_type '{shown(cell)}'; expected a subtype of libsndfile (PCM_16, "
+            "PCM_24, FLOAT, MPEG_LAYER_III, ...) or an empty cell"
         )
     return header._replace(sample_type=cell.upper() or None)
 
@@ -146,8 +146,8 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
             expected = " and ".join(f"a column {column}" for column in [*needed, _NAME])
             raise TableError(
                 f"{name}, line 1: expected {expected}, got "
-                f"{shown_columns(self.columns)}. If it has another "
-                f"name there: --column {(missing or NAME_COLUMNS)[0]}=NAME"
+                f"{shown_columns(self.columns)}. If the column has "
+                f"another name, add --column {(missing or NAME_COLUMNS)[0]}=NAME"
             )
         self.name_column = names[0]
 
@@ -158,8 +158,8 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
         cells = {column: row.cells[place] for column, place in self._places.items()}
         if len(cells[self.name_column]) > _LONGEST_PATH:
             raise TableError(
-                f"{self.name}, line {row.line}: {self.name_column} has over {_LONGEST_PATH:,} "
-                "characters, which no path has"
+                f"{self.name}, line {row.line}: {self.name_column} has "
+                f"{len(cells[self.name_column]):,} characters; expected at most {_LONGEST_PATH:,}"
             )
         return row.line, cells
 
@@ -175,7 +175,7 @@ class SoundTable(Iterator[tuple[int, dict[str, str]]]):
         try:
             yield
         except (OSError, EOFError, zlib.error) as error:
-            raise TableError(f"{self.name}: not a readable CSV table: {error}") from error
+            raise TableError(f"{self.name} cannot be read as a CSV table: {error}") from error
 
 
 @contextmanager

@@ -92,14 +92,13 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
     while line := text.readline(LONGEST_LINE):
         number += 1
         if number == 1 and line.startswith(_GZIP_MARK):
-            raise TableError(f"{name} is compressed with gzip: unpack it first")
+            raise TableError(f"{name} is compressed with gzip; unpack it first")
         if number == 1 and ("\0" in line or line.startswith(_UTF_16_MARKS)):
-            raise TableError(
-                f"{name} is no text in UTF-8 (in UTF-16, perhaps): save it as “CSV UTF-8”"
-            )
+            raise TableError(f"{name} is not UTF-8 text (it may be UTF-16); save it as “CSV UTF-8”")
         if len(line) == LONGEST_LINE:
             raise TableError(
-                f"{name}, line {number}: over {LONGEST_LINE:,} characters; expected a CSV table"
+                f"{name}, line {number}: the line has more than {LONGEST_LINE:,} characters; "
+                "expected a CSV table"
             )
         yield line
 
@@ -110,11 +109,11 @@ def delimiter_of(header: str, names: Collection[str]) -> str:
     The delimiter that finds most of `names` is chosen, then the one that finds most columns.
     """
 
-    def columns_told_apart(delimiter: str) -> tuple[int, int]:
+    def matches(delimiter: str) -> tuple[int, int]:
         columns = header_cells(header, delimiter)
         return len(set(columns) & set(names)), len(columns)
 
-    return max((",", ";", "\t"), key=columns_told_apart)
+    return max((",", ";", "\t"), key=matches)
 
 
 def header_cells(header: str, delimiter: str) -> list[str]:
@@ -155,7 +154,7 @@ class CsvRows(Iterator[Row | BadLine]):
         self._next_line += 1
         self._row_length += len(line)
         if self._row_length > LONGEST_LINE:
-            raise csv.Error(f"a row of over {LONGEST_LINE:,} characters")
+            raise csv.Error(f"the row has more than {LONGEST_LINE:,} characters")
         return line
 
     def __next__(self) -> Row | BadLine:
@@ -166,14 +165,14 @@ class CsvRows(Iterator[Row | BadLine]):
                 cells = next(self._reader)
             except csv.Error as error:
                 last = self._next_line - 1
-                down = f" down to line {last}" if last > line else ""
-                return BadLine(line, f"not CSV{down}: {error}")
+                extent = f" up to line {last}" if last > line else ""
+                return BadLine(line, f"not CSV{extent}: {error}")
         if self.width is not None and len(cells) != self.width:
             if any(cell.strip() for cell in cells[self.width :]):
                 return BadLine(
                     line,
-                    f"not CSV: {len(cells)} cells under {self.width} columns; a path with a comma "
-                    "needs quotation marks around it",
+                    f"not CSV: {len(cells)} cells; expected {self.width}. Put quotation "
+                    "marks around a path with a comma",
                 )
             cells = cells[: self.width] + [""] * (self.width - len(cells))
         return Row(line, cells)

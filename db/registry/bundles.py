@@ -82,8 +82,8 @@ def promote(
     connection: Connection,
     version: str | None,
     *,
-    by: str = "a person",
-    reason: str = "promoted by hand",
+    by: str = "a user",
+    reason: str = "promoted manually",
 ) -> bool:
     """Make one version the champion, and record the model that was in use before.
 

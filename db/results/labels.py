@@ -86,7 +86,7 @@ def give(connection: Connection, labels: Sequence[GivenLabel], *, labelled_by: s
         category_index(label.category)
     ordered = sorted(labels, key=lambda label: label.key)
     if len({label.key for label in ordered}) < len(ordered):
-        raise ValueError("expected one label a sound, got two for one")
+        raise ValueError("expected at most one label per sound")
     given = Given()
     for start in range(0, len(ordered), LABELS_AT_ONCE):
         given += _give(connection, ordered[start : start + LABELS_AT_ONCE], labelled_by)
@@ -104,7 +104,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
     ).all()
     if len(rows) < len(by_key):
         raise UnknownSoundError(
-            f"{len(by_key) - len(rows):,} of the sounds to be labelled are not in the database: "
+            f"{len(by_key) - len(rows):,} of the sounds to be labelled are not in the database; "
             "ingest them first"
         )
     entries: list[dict[str, Any]] = []

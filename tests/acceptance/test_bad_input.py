@@ -17,15 +17,19 @@ GOOD = sounds.encoded()
 
 #: Names of files that are bad by their content.
 BAD_CONTENT = {
-    "empty.wav": (b"", "empty_file", "no bytes at all"),
-    "no frames.wav": (GOOD[:40] + struct.pack("<I", 0), "empty_file", "no sound at all"),
-    "cut.wav": (GOOD[:-100], "truncated", "100 bytes of sound more than the file has"),
-    "letter.wav": (b"Dear Sir or Madam,\n", "not_audio", "starts like text"),
-    "zeros.mp3": (bytes(1000), "not_audio", "starts like zeros"),
-    "photo.flac": (b"\xff\xd8\xff\xe0\0\x10JFIF", "not_audio", "starts like binary data"),
+    "empty.wav": (b"", "empty_file", "the file is empty (0 bytes)"),
+    "no frames.wav": (
+        GOOD[:40] + struct.pack("<I", 0),
+        "empty_file",
+        "states a length of 0 frames",
+    ),
+    "cut.wav": (GOOD[:-100], "truncated", "100 more bytes of sound than the file contains"),
+    "letter.wav": (b"Dear Sir or Madam,\n", "not_audio", "its first bytes are text"),
+    "zeros.mp3": (bytes(1000), "not_audio", "its first bytes are zeros"),
+    "photo.flac": (b"\xff\xd8\xff\xe0\0\x10JFIF", "not_audio", "its first bytes are binary data"),
     "song.m4a.wav": (b"\0\0\0\x20ftypM4A ", "unsupported_format", "MPEG-4"),
     "ima.wav": (sounds.wav_with(tag=0x11), "unsupported_format", "IMA ADPCM"),
-    "half a header.wav": (GOOD[:20], "invalid_header", "WAV header has no whole"),
+    "half a header.wav": (GOOD[:20], "invalid_header", "WAV header has no complete"),
     "half a flac.flac": (b"fLaC\0\0", "invalid_header", "FLAC header cannot be read"),
     "orchestra.wav": (sounds.wav_with(channels=1000), "limit_exceeded", "1,000 channels"),
 }
@@ -33,11 +37,11 @@ BAD_CONTENT = {
 #: Names of things that are no readable file.
 BAD_FILES = {
     "pipe.wav": ("not_a_file", "a named pipe"),
-    "secret.wav": ("permission_denied", "may not read"),
-    "dangling.wav": ("missing_file", "no such file"),
-    "circle.wav": ("symlink_loop", "in a circle"),
-    "out.wav": ("outside_root", "leads out of the folder"),
-    "device link.wav": ("outside_root", "leads out of the folder"),
+    "secret.wav": ("permission_denied", "permission to read it was denied"),
+    "dangling.wav": ("missing_file", "the file does not exist"),
+    "circle.wav": ("symlink_loop", "form a loop"),
+    "out.wav": ("outside_root", "leads outside the folder"),
+    "device link.wav": ("outside_root", "leads outside the folder"),
 }
 
 #: Odd names of good sounds, as bytes, and how their rows spell them.
@@ -136,7 +140,7 @@ def test_an_odd_name_does_not_keep_a_sound_from_its_category(rows, name):
 def test_a_misleading_extension_is_classified_and_said(rows):
     row = rows["flac in disguise.wav"]
     assert row["category"]
-    assert row["note"] == "it is FLAC, though its name ends in .wav"
+    assert row["note"] == "its extension is .wav, but its format is FLAC"
 
 
 def test_what_is_passed_over_is_counted_by_why(ended):

@@ -47,9 +47,12 @@ def test_what_one_machine_knows_a_fleet_goes_on_with(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["sqlite:////nowhere/a.db", "{there}"], "there is no database sqlite:////nowhere/a.db"),
+        (
+            ["sqlite:////nowhere/a.db", "{there}"],
+            "the database sqlite:////nowhere/a.db does not exist",
+        ),
         (["{there}", "mysql://me:secret@host/x"], "value for TO: expected sqlite or"),
-        (["{there}", "{there}"], "the two databases are the same"),
+        (["{there}", "{there}"], "the source and the target are the same database"),
         (
             ["{there}", "sqlite:////tmp/x.db", "--root", "packs"],
             "expected NAME=/an/absolute/folder",

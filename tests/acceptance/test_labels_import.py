@@ -103,8 +103,7 @@ def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
         "line 5: unknown source 'nobody'; expected human, vendor, import",
         "line 6: a.wav: the same sound as in line 2",
         "line 7: a.wav: bass here, drum for the same sound in line 2",
-        "line 8: not CSV: 4 cells under 3 columns; a path with a comma needs quotation marks "
-        "around it",
+        "line 8: not CSV: 4 cells; expected 3. Put quotation marks around a path with a comma",
         "line 9: no path",
     ]
     # And not even the good ones were written

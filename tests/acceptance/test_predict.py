@@ -129,7 +129,7 @@ def test_a_name_with_a_comma_or_a_newline_comes_back_whole(predict):
         ("kick.wav,,,nan,,,", "line 3: sample_rate must be a number of at least 0, got 'nan'"),
         ("kick.wav,,,,inf,,", "line 3: channels must be a number of at least 0, got 'inf'"),
         ("kick.wav,,,,,1e999,", "line 3: frame_count must be a number"),
-        ("kick.wav,,,,,,PCM_17", "line 3: sample_type 'PCM_17' is not one libsndfile lists"),
+        ("kick.wav,,,,,,PCM_17", "line 3: unknown sample_type 'PCM_17'"),
         (",,,,,,", "line 3: file_path is empty"),
     ],
 )

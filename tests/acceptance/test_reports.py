@@ -136,7 +136,7 @@ def test_the_table_shows_each_sound_with_its_category_or_the_reason(ask, rows):
     for row in rows:
         line = next(line for line in shown.splitlines() if line.startswith(row["path"]))
         assert (row["category"] or row["error_code"]) in line
-    assert "it has no bytes at all" in shown
+    assert "the file is empty (0 bytes)" in shown
 
 
 def test_status_counts_what_results_list(ask, rows):

@@ -39,15 +39,15 @@ def trained(run_at_home, labelled):
 def test_a_run_says_what_it_learned_what_became_of_the_model_and_why(trained):
     assert trained.code == 0, trained.stderr
     assert "79 labelled sounds: 79 learned, 0 held out" in trained.stdout
-    assert " is not promoted: the model that serves stays\n  " in trained.stdout
-    assert "of your own sounds that neither model had learned, by folder" in trained.stdout
+    assert " is not promoted: the current model stays in use\n  " in trained.stdout
+    assert "of your sounds that neither model was trained on, grouped by folder" in trained.stdout
     assert re.search(r"cratesort models promote 2\S+ --yes\n", trained.stdout)
 
 
 def test_before_anything_is_fitted_it_says_what_there_is_and_how_it_will_be_compared(trained):
     lines = [line for line in trained.stderr.splitlines() if not line.startswith("reading labels")]
     what, how, loading, *_ = lines
-    assert what.startswith("79 labelled sounds; to learn from: 6 bass, 5 bass-loop, 17 drum, ")
+    assert what.startswith("79 labelled sounds; training sounds: 6 bass, 5 bass-loop, 17 drum, ")
     assert how.startswith(
         "too few packs to hold some out: the new model is compared out of fold, on "
     )
@@ -56,14 +56,14 @@ def test_before_anything_is_fitted_it_says_what_there_is_and_how_it_will_be_comp
 
 def test_all_but_the_reason_fits_a_terminal_of_80_columns(trained):
     long = [line for line in trained.stdout.splitlines() if len(line) > 80]
-    assert all("of your own sounds" in line for line in long)
+    assert all("of your sounds" in line for line in long)
 
 
 def test_the_report_lies_where_it_was_asked_for_and_nothing_else_does(trained, labelled):
     assert os.listdir(labelled / "report") == ["report.html"]
     page = (labelled / "report" / "report.html").read_text()
-    assert "not promoted: the model that serves stays" in page
-    assert "it does on further sounds of this library" in page
+    assert "not promoted: the current model stays in use" in page
+    assert "the accuracy on further sounds of this library" in page
     # SVG's name looks like an address and is none.
     assert "http://" not in page.replace("http://www.w3.org", "")
 
@@ -90,14 +90,14 @@ def test_without_labels_there_is_nothing_to_learn_and_it_says_how_to_give_some(r
     run_cli("ingest", os.devnull)  # makes the database
     done = run_cli("train")
     assert done.code == 2
-    assert "no labels to learn from: give some with `cratesort labels import`" in done.stderr
+    assert "no labels to train on: add labels with `cratesort labels import`" in done.stderr
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(run_cli, tmp_path):
     (tmp_path / "file").write_text("in the way")
     done = run_cli("train", "--report", tmp_path / "file" / "below")
     assert done.code == 2
-    assert "no report can be written" in done.stderr
+    assert "cannot write reports" in done.stderr
 
 
 def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_path, small_fits):
@@ -125,5 +125,5 @@ def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_pa
     assert answer["champion"]["n_sounds"] == answer["challenger"]["n_sounds"] == 79
     assert answer["challenger"] == answer["by_vendor"]
     assert not answer["passed_gate"]
-    assert "79 sounds of 2 packs" in answer["gate"]
+    assert "79 sounds in 2 packs" in answer["gate"]
     assert answer["gate"] in answer["reason"]

@@ -237,8 +237,8 @@ def test_a_variable_that_names_another_server_than_the_url_is_refused(run_cli, p
     done = run_cli("status", settings=settings)
     assert (done.code, done.stderr) == (
         2,
-        "cratesort: CRATESORT_DATABASE_URL: PGHOSTADDR is set too and names another address than "
-        "the URL's: unset PGHOSTADDR\n",
+        "cratesort: CRATESORT_DATABASE_URL: the environment variable PGHOSTADDR would replace "
+        "the host of the URL; unset PGHOSTADDR\n",
     )
 
 
@@ -307,7 +307,7 @@ def test_an_sqlite_file_of_another_encoding_or_an_old_library_is_refused(
     wide = {"CRATESORT_DATABASE_URL": f"sqlite:///{tmp_path}/wide.db"}
     done = run_cli("status", settings=wide)
     assert (done.code, done.stdout) == (2, "")
-    assert "the database's encoding is UTF16le, and file names need UTF8" in done.stderr
+    assert "the database's encoding is UTF16le; expected UTF8" in done.stderr
 
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     done = run_cli("db", "upgrade")
@@ -326,7 +326,7 @@ def test_a_worker_with_more_children_than_connections_is_refused(
     }
     done = run_cli("worker", "--concurrency", "4", settings=settings)
     assert done.code == 2
-    assert "this worker needs 10 connections to the database, which gives 9" in done.stderr
+    assert "this worker needs 10 connections to the database, which allows 9" in done.stderr
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_a_long_or_hostile_name_stays_on_its_line(found):
     text = as_text(with_mistake(found, "\x1b[2J\n" + "x" * 200), with_mistakes=True)
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) == 80
-    assert "  drum -> vocal: 1, of 1 in all\n    0.88  \\x1b[2J\\x0axxx" in text
+    assert "  drum -> vocal: 1 (all errors: 1)\n    0.88  \\x1b[2J\\x0axxx" in text
 
 
 def test_mistakes_are_left_out_when_not_wanted(found):
@@ -213,23 +213,21 @@ def test_the_command_prints_one_json_object_and_progress_beside_it(run):
 def test_the_command_tests_one_table_when_asked(run):
     done = run("--systems", "keyword", "--table", "names")
     assert done.exit_code == 0
-    assert done.stdout.startswith(
-        "Names alone, vendors never seen\n  36 sounds of 3 vendors, 2 folds"
-    )
+    assert done.stdout.startswith("Names only, unseen vendors\n  36 sounds of 3 vendors, 2 folds")
     assert "Names and headers" not in done.stdout
-    assert "surest mistakes of keyword list" in done.stdout
+    assert "most confident errors of keyword list" in done.stdout
 
 
 def test_a_table_that_cannot_be_used_is_refused_in_one_line(run, paths, tmp_path):
     done = run(tables=(paths[0], str(tmp_path / "absent.csv")))
     assert done.exit_code == 2
-    assert re.fullmatch(r".*absent\.csv: not a readable CSV table.*\n", done.stderr)
+    assert re.fullmatch(r".*absent\.csv cannot be read as a CSV table.*\n", done.stderr)
 
 
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
-        (["--systems", "lstm"], "there are reference, keyword, ours"),
+        (["--systems", "lstm"], "expected reference, keyword, ours"),
         (["--reference-batch-size", "0"], "not in the range x>=1"),
         (["--table", "all"], "not one of 'corpus', 'names', 'both'"),
     ],

@@ -168,7 +168,7 @@ def test_what_is_no_category_is_no_label(save, give, current):
 def test_two_labels_for_one_sound_are_refused(save, take):
     save(predicted("kick.wav"))
     twice = given_labels({"kick.wav": "drum"}) + given_labels({"kick.wav": "bass"})
-    with pytest.raises(ValueError, match="one label a sound"):
+    with pytest.raises(ValueError, match="one label per sound"):
         take(labels.give, twice, labelled_by="ada")
 
 

@@ -242,7 +242,7 @@ def test_a_newer_database_that_does_not_say_is_refused(database_url):
 def test_a_newer_database_is_not_upgraded(database_url):
     set_revision(database_url, "9999")
     raise_the_floor(database_url, "9999")
-    with pytest.raises(SchemaError, match="install the newer cratesort here too"):
+    with pytest.raises(SchemaError, match="install the newer version here, too"):
         upgrade(database_url)
     with connected(database_url) as engine:
         assert current(engine) == "9999"

@@ -53,7 +53,7 @@ def test_a_connection_that_hangs_in_a_statement_is_given_up_as_if_the_database_w
     """Without the client's own limit, the statement never ends."""
     with pytest.raises(OperationalError) as caught:
         freeze_in_mid_transaction(database, proxy)
-    assert plain(caught.value) == "the server sent nothing for 1.5 s"
+    assert plain(caught.value) == "the server sent no data for 1.5 s"
     assert is_away(caught.value)
     assert Fault.of(caught.value) is Fault.TRANSIENT
     # And the next transaction has another one

@@ -105,7 +105,7 @@ def test_a_model_that_has_learned_the_vendors_words_is_promoted(outcome):
     assert result.promote
     assert result.metrics["champion"]["macro_f1"] < 0.6
     assert result.metrics["challenger"]["macro_f1"] > 0.9
-    assert result.reason.startswith("better in 100% of 2,000 draws of packs")
+    assert result.reason.startswith("better in 100% of 2,000 bootstrap draws of packs")
 
 
 def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcome):
@@ -156,9 +156,9 @@ def test_vendors_that_the_champion_was_trained_on_are_no_strangers(database):
     result = retrain(database, announce=told.append)
     # Then there is nothing to compare on, and that is said before and after
     assert result.verdict == RunVerdict.STORED
-    assert result.reason.startswith("there is nothing to compare on: of ")
-    assert "nothing to compare on" in result.report_html
-    assert "fewer than 50 sounds in 5 folders decide nothing" in told[-2], told
+    assert result.reason.startswith("too few sounds to compare on: ")
+    assert "too few sounds to compare on" in result.report_html
+    assert "fewer than 50 sounds in 5 folders are too few to decide" in told[-2], told
 
 
 # A small library
@@ -175,29 +175,31 @@ def test_one_pack_of_one_producer_promotes_what_is_better_out_of_fold(database, 
     result = retrain(database, announce=told.append)
     # Then it is promoted for what it says of folders it has not learned
     assert result.verdict == RunVerdict.PROMOTED, result.reason
-    assert "on 96 of your own sounds that neither model had learned, by folder" in result.reason
+    assert (
+        "on 96 of your sounds that neither model was trained on, grouped by folder" in result.reason
+    )
     assert (result.sizes["learned"], result.sizes["held_out"]) == (96, 0)
     assert read_manifest(result.bundle).training["holdout"] == "none"
     assert told[0].startswith("96 labelled sounds; to learn from: 32 drum, 32 effects, 32 vocal")
-    assert told[1].startswith("no labels yet of: bass, ")
+    assert told[1].startswith("no labels yet for: bass, ")
     # And the next one has nothing to be compared on until there are new labels
     take_run(result)
     again = retrain(database)
     assert again.verdict == RunVerdict.STORED
-    assert "0 are new to the model that serves" in again.reason
+    assert "the current model was not trained on 0 of" in again.reason
 
 
 # Bad cases
 
 
 def test_no_labels_train_nothing_and_the_message_says_how_to_give_some(database):
-    with pytest.raises(TrainingError, match=r"no labels to learn from.*cratesort labels import"):
+    with pytest.raises(TrainingError, match=r"no labels to train on.*cratesort labels import"):
         retrain(database)
 
 
 def test_labels_of_one_category_train_nothing(database):
     add_labelled(database, coded(["one", "two"], codes={"drum": "zorp"}))
-    with pytest.raises(TrainingError, match=r"all .* sounds to learn from are drum"):
+    with pytest.raises(TrainingError, match=r"all .* training sounds have the category drum"):
         retrain(database)
 
 
@@ -207,7 +209,7 @@ def test_labels_that_all_contradict_each_other_train_nothing(database):
         for vendor, category in (("one", "drum"), ("two", "bass"))
     ]
     add_labelled(database, rows)
-    with pytest.raises(TrainingError, match="all 2 labelled sounds contradict each other"):
+    with pytest.raises(TrainingError, match="all 2 labels contradict each other"):
         retrain(database)
 
 

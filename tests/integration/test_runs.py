@@ -219,7 +219,7 @@ def test_a_run_that_was_taken_for_dead_stops_at_its_next_step_and_writes_nothing
         wait_until(stops, "it is told", 15)
 
     # Then it is told at a step, and the row stays as others closed it
-    with pytest.raises(RunLeaseLostError, match="nothing of it is kept"):
+    with pytest.raises(RunLeaseLostError, match="its results are discarded"):
         run(work, lease_seconds=5)
     assert reached
     assert (latest().state, latest().reason) == (RunState.FAILED, training_runs.HEARTBEAT_STOPPED)
@@ -248,7 +248,7 @@ def test_a_champion_that_changed_in_mid_run_is_not_replaced(run, take):
     finished = run(work)
     assert take(bundles.champion_version) == "a person's"
     assert finished.run.verdict == RunVerdict.STORED
-    assert "a person's was promoted while this run measured" in finished.run.reason
+    assert "a person's was promoted while this run compared" in finished.run.reason
     assert "v1" in [model.version for model in take(bundles.stored)]
 
 
@@ -260,7 +260,7 @@ def test_a_run_over_its_time_stops_at_its_next_step(run, latest, counts):
     with pytest.raises(RunTooLongError, match="CRATESORT_TRAINING_TIME_LIMIT_SECONDS"):
         run(work, time_limit_seconds=0)
     assert (latest().state, counts()) == (RunState.FAILED, (0, 0))
-    assert "has not ended within 0 s" in latest().reason
+    assert "exceeded its time limit of 0 s" in latest().reason
 
 
 def test_a_run_that_hangs_past_its_time_no_longer_keeps_others_out(run, latest):

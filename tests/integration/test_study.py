@@ -197,10 +197,10 @@ def test_the_reference_lstm_is_measured_after_each_epoch(three_vendors):
 
 def test_progress_reaches_its_total_in_both_phases(three_vendors, phases):
     assert list(dict.fromkeys(phase for phase, _, _ in phases)) == [
-        "vendors kept out",
+        "cross-validation by vendor",
         "random split",
     ]
-    for name in ("vendors kept out", "random split"):
+    for name in ("cross-validation by vendor", "random split"):
         steps = [(done, total) for phase, done, total in phases if phase == name]
         assert [done for done, _ in steps] == list(range(steps[0][1] + 1))
 
@@ -219,7 +219,7 @@ def test_one_vendor_is_studied_at_random_and_the_page_says_what_is_missing(
     _, found = names_alone
     assert len(found.analysis.vendors) == 1
     assert found.by_vendor == ()
-    assert found.by_vendor_skipped.startswith("nothing tells vendors apart: there is no column")
+    assert found.by_vendor_skipped.startswith("vendors cannot be identified: there is no column")
     assert found.n_folds == 0
     assert "with --group COLUMN" in (names_alone_page / "report.html").read_text()
     assert not list(names_alone_page.glob("by-vendor*"))
@@ -232,7 +232,7 @@ def test_a_vendor_that_is_nearly_the_whole_table_cannot_be_kept_out(studied):
 
 def test_a_table_of_names_and_categories_alone_is_studied(names_alone, names_alone_page):
     assert names_alone[1].analysis.headers == ()
-    assert "no header at all" in (names_alone_page / "report.html").read_text()
+    assert "has no header values" in (names_alone_page / "report.html").read_text()
 
 
 def test_names_without_a_single_word_are_studied(studied):
@@ -258,8 +258,8 @@ def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(three_vendors, 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ([], "no labelled sounds: at least two categories"),
-        (labelled_tables.rows(categories=("drum",)), "are drum: at least two"),
+        ([], "no labelled sounds; at least two categories"),
+        (labelled_tables.rows(categories=("drum",)), "have the category drum; at least two"),
         (labelled_tables.rows(("ann",), ("drum", "vocal"), of_each=2), "at least 5"),
     ],
 )
@@ -289,10 +289,10 @@ def test_each_prediction_is_a_row_with_its_truth_its_vendor_and_its_fold(report,
     assert len(folds) == len(set(sounds.vendors))
 
 
-def test_the_page_says_that_ours_also_reads_pack_mates(report, names_alone_page):
-    told = "the names of a sound&#39;s pack-mates"
-    assert told in (report[0] / "report.html").read_text()
-    assert told in (names_alone_page / "report.html").read_text()
+def test_the_page_states_that_ours_also_reads_pack_mates(report, names_alone_page):
+    sentence = "read the names of pack-mates, the other sounds in the same folder"
+    assert sentence in (report[0] / "report.html").read_text()
+    assert sentence in (names_alone_page / "report.html").read_text()
 
 
 def test_the_folder_holds_the_page_the_numbers_and_every_figure(report):
@@ -313,10 +313,10 @@ def test_the_page_shows_every_figure_and_fetches_none(report):
     assert not re.search(r"<(script|img|link|iframe|object|embed)\b", page)
 
 
-def test_the_page_tells_by_vendor_first_and_both_splits_figures(report, three_vendors):
+def test_the_page_shows_unseen_vendors_first_and_the_figures_of_both_splits(report, three_vendors):
     _, found = three_vendors
     page = (report[0] / "report.html").read_text()
-    assert page.index("<h2>Vendors never seen</h2>") < page.index("<h2>Vendors already known</h2>")
+    assert page.index("<h2>Unseen vendors</h2>") < page.index("<h2>Known vendors</h2>")
     for result in (*found.by_vendor, *found.at_random):
         assert f"{result.evaluation.macro_precision:.3f}" in page
         assert f"{result.evaluation.coverage_at_95_precision:.3f}" in page
@@ -384,7 +384,7 @@ def test_the_numbers_are_as_documented(report):
 
 def test_a_folder_that_cannot_be_made_is_refused_by_its_name(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ReportError, match=r"no report can be written to .*file/report: Not a dir"):
+    with pytest.raises(ReportError, match=r"cannot write reports to .*file/report: Not a dir"):
         require_writable(str(tmp_path / "file" / "report"))
 
 
@@ -416,6 +416,6 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     # Then one line says so, and what was there stays
-    assert done.stdout == f"{path} cannot be written: File too large\n", done.stderr
+    assert done.stdout == f"cannot write {path}: File too large\n", done.stderr
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]

@@ -90,7 +90,7 @@ def test_the_manifest_states_the_vendors_the_sizes_and_the_figures(outcome):
 def test_progress_reaches_its_total_in_every_phase(outcome, phases):
     names = list(dict.fromkeys(phase for phase, _, _ in phases))
     assert names == [
-        "vendors kept out",
+        "cross-validation by vendor",
         "random split",
         "final model",
         "publishing",
@@ -139,7 +139,7 @@ def test_no_labels_are_refused():
 
 
 def test_labels_of_one_category_only_are_refused_by_its_name():
-    with pytest.raises(TrainingError, match="are drum"):
+    with pytest.raises(TrainingError, match="have the category drum"):
         train_bundle(labelled(categories=("drum",)), version="v")
 
 

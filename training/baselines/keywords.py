@@ -122,5 +122,5 @@ def parse_keywords(text: str) -> KeywordList:
     page = read_page(_KeywordsPage, text, "keywords.toml")
     last = page.rules[-1]
     if last.words or last.parts or last.notes or last.tempo:
-        raise NamingError("keywords.toml: the last rule must hold for any name")
+        raise NamingError("keywords.toml: the last rule must match every name")
     return KeywordList(page.rules)

@@ -49,7 +49,7 @@ class TableCounts:
     @property
     def grouping(self) -> str:
         """What distinguishes vendors, or what is missing, as a sentence without a full stop."""
-        return self.ungrouped or f"vendors are told apart by {self.grouped_by}"
+        return self.ungrouped or f"vendors are identified by {self.grouped_by}"
 
 
 def read_table(path: str) -> LabelledSounds:
@@ -77,13 +77,13 @@ def read_counted(
     with opened_table(path, renamed) as table:
         if group is not None and group not in table.columns:
             raise TableError(
-                f"{path}, line 1: there is no column {group} (of --group) in: "
+                f"{path}, line 1: there is no column {group} (--group); expected one of "
                 f"{shown_columns(table.columns)}"
             )
         if set(table.columns) >= _OF_PREDICTIONS:
             raise TableError(
-                f"{path} looks like the output of `cratesort predict`: its categories are what a "
-                "model says, and a model must not learn from itself"
+                f"{path} looks like the output of `cratesort predict`: its categories are "
+                "predictions of a model, and a model must not be trained on its own predictions"
             )
         sounds = SoundRows(table, *(_VENDOR_COLUMNS if group is None else (group,)))
         for line, cells in table:
@@ -104,7 +104,7 @@ def read_counted(
     codes = codes_of(found.names, found.category_indices)
     if codes is not None and group is None:
         found = replace(found, vendors=codes, packs=found.packs + codes)
-        return found, replace(counts, grouped_by="the code that begins their names")
+        return found, replace(counts, grouped_by="the code at the start of their names")
     return found, replace(counts, grouped_by="", ungrouped=_lacking(table, group))
 
 
@@ -112,17 +112,17 @@ def _lacking(table: SoundTable, group: str | None) -> str:
     """Return a message that explains why vendors cannot be distinguished, and what to do."""
     candidates = _VENDOR_COLUMNS if group is None else (group,)
     why = [
-        f"the column {column} has one value"
+        f"the column {column} has only one value"
         if column in table.columns
         else f"there is no column {column}"
         for column in candidates
     ]
     if group is None:
-        why.append("too few names begin with a code, as in ABC_kick_01")
+        why.append("too few names start with a code such as ABC_")
     others = [column for column in table.columns if column not in candidates]
     return (
-        f"nothing tells vendors apart: {', '.join(why)}. Name a column that does with --group "
-        f"COLUMN; there are {shown_columns(others)}"
+        f"vendors cannot be identified: {', '.join(why)}. Name another column with --group "
+        f"COLUMN; the table has {shown_columns(others)}"
     )
 
 
@@ -136,7 +136,7 @@ def opened_table(path: str, renamed: Mapping[str, str] = NO_NAMES) -> Iterator[S
         ):
             yield table
     except OSError as error:
-        raise TableError(f"{path}: not a readable CSV table: {error.strerror}") from error
+        raise TableError(f"{path} cannot be read as a CSV table: {error.strerror}") from error
 
 
 class SoundRows:
@@ -198,7 +198,7 @@ def _check_names(cells: Mapping[str, str], columns: Iterable[str]) -> None:
     for column in columns:
         length = len(cells.get(column, ""))
         if length > LONGEST_NAME:
-            raise CellError(f"{column} has {length:,} characters; at most {LONGEST_NAME}")
+            raise CellError(f"{column} has {length:,} characters; expected at most {LONGEST_NAME}")
 
 
 def _check_duration(header: AudioHeader) -> None:
@@ -209,6 +209,6 @@ def _check_duration(header: AudioHeader) -> None:
     stated = frames / rate
     if abs(duration - stated) > DURATION_TOLERANCE_SECONDS + 0.01 * stated:
         raise CellError(
-            f"duration {duration:g} is not frame_count / sample_rate, {stated:g} "
-            "(it must be in seconds)"
+            f"duration {duration:g} differs from frame_count / sample_rate, {stated:g}; expected "
+            "a duration in seconds"
         )

@@ -95,11 +95,11 @@ class LabelledSounds:
         present = np.unique(self.category_indices)
         if len(present) < 2:
             reason = (
-                f"all {len(self):,} sounds to learn from are {CATEGORIES[present[0]]}"
+                f"all {len(self):,} training sounds have the category {CATEGORIES[present[0]]}"
                 if len(present)
                 else "no labelled sounds"
             )
-            raise TrainingError(f"{reason}: at least two categories are needed")
+            raise TrainingError(f"{reason}; at least two categories are needed")
 
     def _columns(self) -> list[NDArray[Any]]:
         return [getattr(self, field.name) for field in fields(self)]

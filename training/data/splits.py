@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Default reason why a table has no folds by vendor.
-NO_VENDORS: Final = "nothing tells vendors apart"
+NO_VENDORS: Final = "vendors cannot be identified"
 
 Rows = NDArray[np.int64]
 

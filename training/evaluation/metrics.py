@@ -69,7 +69,7 @@ def evaluate(category_indices: NDArray[np.int64], probabilities: NDArray[np.floa
     probabilities : ndarray of shape (n_sounds, 12), float32
     """
     if not len(category_indices):
-        raise ValueError("nothing to evaluate: no rows")
+        raise ValueError("no rows to evaluate")
     predicted = probabilities.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
         category_indices, predicted, labels=range(N_CATEGORIES), zero_division=0

@@ -20,14 +20,14 @@ def _system_names(_context: click.Context, _option: click.Parameter, text: str) 
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in SYSTEMS:
-            raise click.BadParameter(f"{name!r} is not one; there are {', '.join(SYSTEMS)}")
+            raise click.BadParameter(f"unknown system {name!r}; expected {', '.join(SYSTEMS)}")
     return names
 
 
 @click.command()
 @click.argument("corpus")
 @click.argument("names")
-@click.option("--seed", default=0, show_default=True, help="Of splits and fits.")
+@click.option("--seed", default=0, show_default=True, help="Seed of splits and fits.")
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2))
 @click.option(
     "--systems",
@@ -35,7 +35,7 @@ def _system_names(_context: click.Context, _option: click.Parameter, text: str) 
     show_default=True,
     callback=_system_names,
     metavar="LIST",
-    help="Some of them; the first is the slow one.",
+    help="Systems to measure; the first takes longest.",
 )
 @click.option(
     "--table", type=click.Choice([*map(str, Table), "both"]), default="both", show_default=True
@@ -45,10 +45,14 @@ def _system_names(_context: click.Context, _option: click.Parameter, text: str) 
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Rows a step of the reference LSTM. Published: 1.",
+    help="Batch size of the reference LSTM. Published: 1.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--mistakes/--no-mistakes", default=True, help="Show the last system's surest ones.")
+@click.option(
+    "--mistakes/--no-mistakes",
+    default=True,
+    help="Show the most confident errors of the last system.",
+)
 def main(
     corpus: str,
     names: str,

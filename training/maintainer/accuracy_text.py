@@ -10,10 +10,10 @@ from training.maintainer.measurement import Measurement, Table, TableResult
 _WIDTH: Final = 80
 
 _TITLES: Final = {
-    Table.CORPUS: "Names and headers, vendors never seen",
-    Table.NAMES: "Names alone, vendors never seen",
+    Table.CORPUS: "Names and headers, unseen vendors",
+    Table.NAMES: "Names only, unseen vendors",
 }
-_CAPPED: Final = f", {CAP} of a vendor's category at most"
+_CAPPED: Final = f", at most {CAP} per vendor and category"
 
 
 def as_text(measured: Measurement, *, with_mistakes: bool) -> str:
@@ -28,7 +28,7 @@ def as_text(measured: Measurement, *, with_mistakes: bool) -> str:
         ]
         lines += [*_systems(result), "", *_categories(result), ""]
     if measured.at_random:
-        lines += ["Names and headers, vendors already known", "  a random third: "]
+        lines += ["Names and headers, known vendors", "  a random third: "]
         lines[-1] += _sounds(measured.at_random)
         lines += ["", *_systems(measured.at_random), ""]
     if with_mistakes:
@@ -68,14 +68,14 @@ def _categories(result: TableResult) -> list[str]:
 
 def _mistakes(table: Table, result: TableResult) -> list[str]:
     name = result.systems[-1].system.title
-    title = f"The {N_SUREST} surest mistakes of {name}, {_TITLES[table].lower()}"
+    title = f"The {N_SUREST} most confident errors of {name}, {_TITLES[table].lower()}"
     if not result.mistakes:
         return [title, "  none"]
     return [title, *(line for kind in result.mistakes for line in _kind(kind))]
 
 
 def _kind(kind: KindOfMistake) -> list[str]:
-    lines = [f"  {kind.truth} -> {kind.answer}: {kind.among_surest}, of {kind.in_all:,} in all"]
+    lines = [f"  {kind.truth} -> {kind.answer}: {kind.among_surest} (all errors: {kind.in_all:,})"]
     lines += [
         f"    {example.confidence:.2f}  {printable(example.name)}" for example in kind.examples
     ]

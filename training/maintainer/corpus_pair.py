@@ -150,9 +150,7 @@ def splits_by_vendor(
         for _, rows in vendor_folds(tested.vendors, tested.category_indices, n_folds, seed=seed)
     ]
     if min(len(split.learned) for split in splits) < _FEWEST_LEARNED:
-        raise TrainingError(
-            "without the vendors of one fold there are too few sounds to learn from"
-        )
+        raise TrainingError("without the vendors of one fold, too few training sounds are left")
     return splits
 
 

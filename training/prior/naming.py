@@ -39,13 +39,13 @@ _FIELDS: Final = {
 
 def _checked_category(name: str) -> str:
     if name not in CATEGORIES:
-        raise ValueError(f"none of the twelve categories, {', '.join(CATEGORIES)}")
+        raise ValueError(f"unknown category; expected one of {', '.join(CATEGORIES)}")
     return name
 
 
 def _checked_word(text: str) -> str:
     if tokenise(text) == ["<empty>"]:
-        raise ValueError("neither letter nor digit")
+        raise ValueError("contains neither a letter nor a digit")
     return text
 
 
@@ -58,11 +58,13 @@ def _checked_format(text: str) -> str:
 def _checked_pattern(pattern: str) -> str:
     for field in re.findall(r"\{(\w*)\}", pattern):
         if field not in _FIELDS:
-            raise ValueError(f"has the field {field!r}, not one of {', '.join(sorted(_FIELDS))}")
+            raise ValueError(
+                f"unknown field {field!r}; expected one of {', '.join(sorted(_FIELDS))}"
+            )
     if re.sub(r"\[[^][]*\]", "", pattern).strip(" ") == "":
-        raise ValueError("may leave a name without a word")
+        raise ValueError("consists of optional parts only")
     if pattern.count("[") != pattern.count("]"):
-        raise ValueError("has a bracket without its other half")
+        raise ValueError("has an unmatched bracket")
     return pattern
 
 
@@ -95,7 +97,7 @@ class _CategoryTable(BaseModel, extra="forbid"):
         if (self.bars is None) == (self.duration_seconds is None):
             raise ValueError("needs either duration_seconds or bars")
         if self.duration_seconds and self.duration_seconds[0] >= self.duration_seconds[1]:
-            raise ValueError("duration_seconds must be the least and the most")
+            raise ValueError("duration_seconds must be a minimum and a larger maximum")
         return self
 
 
@@ -180,12 +182,12 @@ def read_page(model: type[_Model], text: str, name: str) -> _Model:
     try:
         return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise NamingError(f"{name} is not TOML: {error}") from error
+        raise NamingError(f"{name} is not valid TOML: {error}") from error
     except ValidationError as error:
         first: Any = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise NamingError(f"{name}: {place}: {reason}, found {first['input']!r}") from error
+        raise NamingError(f"{name}: {place}: {reason}; got {first['input']!r}") from error
 
 
 def _category(page: _NamingPage, name: str) -> CategoryNaming:
@@ -193,7 +195,7 @@ def _category(page: _NamingPage, name: str) -> CategoryNaming:
     own, place = page.categories[name], f"naming.toml: categories.{name}"
     for other in own.heads_of:
         if other not in page.categories:
-            raise NamingError(f"{place}.heads_of: {other!r} is no category")
+            raise NamingError(f"{place}.heads_of: unknown category {other!r}")
     for borrowed in own.patterns:
         if borrowed not in page.patterns:
             raise NamingError(f"{place}.patterns: {borrowed!r} is not under [patterns]")

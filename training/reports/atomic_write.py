@@ -24,7 +24,7 @@ def require_writable(folder: str) -> None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"cratesort")
     except OSError as error:
-        raise ReportError(f"no report can be written to {folder}: {error.strerror}") from error
+        raise ReportError(f"cannot write reports to {folder}: {error.strerror}") from error
 
 
 def write_whole(path: str, content: bytes) -> None:
@@ -44,4 +44,4 @@ def write_whole(path: str, content: bytes) -> None:
                 os.unlink(part)
             raise
     except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror}") from error
+        raise ReportError(f"cannot write {path}: {error.strerror}") from error

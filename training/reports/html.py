@@ -85,13 +85,14 @@ def render_training_report(
         compared=bool(models),
         title="Champion and challenger on the same sounds",
         explanation=(
-            "They are the library's own. The champion learned none of them; for the challenger "
-            "answer models like it that learned the other folders, or names. The figures say how "
-            "it does on further sounds of this library, and nothing of another vendor's."
+            "The sounds are from your library, and the champion was not trained on them. The "
+            "challenger's predictions come from similar models that were trained on the other "
+            "folders or names. The figures estimate the accuracy on further sounds of this "
+            "library, not on sounds of other vendors."
             if is_out_of_fold
-            else "They are held out: neither model learned any of them."
+            else "The sounds are held out: neither model was trained on them."
         ),
-        nothing="There was nothing to compare on that neither model may have learned.",
+        nothing="There were too few sounds that neither model was trained on.",
         by_evidence=by_evidence,
         **run,
     )
@@ -110,18 +111,18 @@ def render_table_report(
 
     `champion` is the evaluation of the model in use, on tested sounds of vendors new to it.
     """
-    models = [("vendors already known (random split)", random_split)]
+    models = [("known vendors (random split)", random_split)]
     if champion is not None:
-        models.append(("the champion (no vendor that it lists as learned)", champion))
+        models.append(("the champion (vendors it was not trained on)", champion))
     if by_vendor is not None:
         # Last, because figures highlight the last system.
-        models.append(("vendors never seen", by_vendor))
+        models.append(("unseen vendors", by_vendor))
     return _training_page(
         models,
         sizes,
         compared=False,
-        title="Measured by models that had not seen what they were tested on",
-        explanation="The stored model itself is fitted on all rows.",
+        title="Measured on sounds that the tested models were not trained on",
+        explanation="The stored model is trained on all rows.",
         nothing="",
         verdict="stored",
         by_evidence=by_evidence,

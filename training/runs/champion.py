@@ -67,7 +67,7 @@ def read_champion(connection: Connection) -> Champion:
     version = bundles.champion_version(connection)
     bundle = starter_bundle() if version is None else bundles.read(connection, version)
     if bundle is None:
-        raise BundleError(f"model {version} serves and is not in the database")
+        raise BundleError(f"model {version} is in use but not in the database")
     classifier = load_classifier(bundle)
     run = None if version is None else training_runs.made(connection, version)
     return Champion(

@@ -38,9 +38,9 @@ from training.runs.result import RunResult
 
 #: Verdicts as text for reports and the terminal.
 VERDICTS: Final = {
-    RunVerdict.PROMOTED: "promoted: it serves now",
-    RunVerdict.KEPT: "not promoted: the model that serves stays",
-    RunVerdict.STORED: "stored: it waits for your decision",
+    RunVerdict.PROMOTED: "promoted: it is now in use",
+    RunVerdict.KEPT: "not promoted: the current model stays in use",
+    RunVerdict.STORED: "stored: you decide whether to promote it",
 }
 
 
@@ -158,11 +158,11 @@ def retrain_labels(
 def _require_labels(tables: LabelledTables) -> None:
     if not len(tables.learned):
         reason = (
-            f"all {tables.n_labelled:,} labelled sounds contradict each other"
+            f"all {tables.n_labelled:,} labels contradict each other"
             if tables.n_labelled
-            else "give some with `cratesort labels import`"
+            else "add labels with `cratesort labels import`"
         )
-        raise TrainingError(f"no labels to learn from: {reason}")
+        raise TrainingError(f"no labels to train on: {reason}")
     tables.learned.require_two_categories()
 
 
@@ -173,25 +173,25 @@ def _summary(
     learned = tables.learned
     counts = {name: count for name, count in learned.per_category().items() if count}
     yield (
-        f"{tables.n_labelled:,} labelled sounds; to learn from: "
+        f"{tables.n_labelled:,} labelled sounds; training sounds: "
         + ", ".join(f"{count:,} {name}" for name, count in counts.items())
     )
     if lacking := [name for name in CATEGORIES if name not in counts]:
-        yield f"no labels yet of: {', '.join(lacking)}; what the starter knows of these stays"
+        yield f"no labels yet for: {', '.join(lacking)}; for these, the starter's knowledge is kept"
     if n_compared is not None:
-        yield f"the new model is compared on {n_compared:,} sounds that are held out"
+        yield f"the new model is compared on {n_compared:,} held-out sounds"
         return
     groups, unit = groups_of(learned)
     n_groups = len(set(groups[new_to_champion]))
     yield (
         f"too few packs to hold some out: the new model is compared out of fold, on "
-        f"{len(new_to_champion):,} sounds in {n_groups:,} {unit}s that the serving model has not "
-        "learned"
+        f"{len(new_to_champion):,} sounds in {n_groups:,} {unit}s that the current model was not "
+        "trained on"
     )
     if not is_enough(len(new_to_champion), n_groups):
         yield (
-            f"fewer than {FEWEST_SOUNDS} sounds in {FEWEST_PACKS} {unit}s decide nothing: the new "
-            "model will be stored, and you decide"
+            f"fewer than {FEWEST_SOUNDS} sounds in {FEWEST_PACKS} {unit}s are too few to decide: "
+            "the new model will be stored, and you decide"
         )
 
 

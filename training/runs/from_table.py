@@ -93,7 +93,7 @@ def train_bundle(
     by_vendor = None
     if skipped is None:
         folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
-        by_vendor = measured(folds, "vendors kept out")
+        by_vendor = measured(folds, "cross-validation by vendor")
     random = measured([random_split(len(sounds), seed=seed)], "random split")
     beside = None
     if champion is not None:
@@ -128,7 +128,7 @@ def _beside(
     """Compare with the champion on the tested sounds whose vendors it does not list as learned."""
     rows = rows_of_others(table.take(tested), champion.vendors)
     if not len(rows):
-        why = "not compared, for it has learned from all of these vendors"
+        why = "not compared, because it was trained on all of these vendors"
         return BesideChampion(champion.version, None, None, passed_gate=False, gate=why)
     sounds, challenger = table.take(tested[rows]), result.probabilities[rows]
     probabilities = champion.probabilities(table)[tested[rows]]
@@ -176,9 +176,9 @@ def train_from_table(
         "sounds": len(sounds),
         "sounds_per_category": outcome.manifest.training["sounds_per_category"],
     }
-    reason = "trained from a table; promoting it is left to the user"
+    reason = "trained from a table; promote it with `cratesort models promote`"
     if outcome.beside is not None:
-        reason += f". Beside the champion {outcome.beside.champion_version}: {outcome.beside.gate}"
+        reason += f". Compared with {outcome.beside.champion_version}: {outcome.beside.gate}"
     return RunResult(
         version=version,
         bundle=outcome.bundle,

@@ -63,21 +63,21 @@ class Heartbeat:
         moment = time.monotonic()
         if self._lost:
             raise RunLeaseLostError(
-                f"training run {self._run.id} stops: it was closed, because its lease of "
-                f"{self._lease_seconds:.0f} s had ended; nothing of it is kept"
+                f"training run {self._run.id} stops: its lease of {self._lease_seconds:.0f} s "
+                "expired, and it was closed; its results are discarded"
             )
         if moment - self._began > self._time_limit_seconds:
             raise RunTooLongError(
-                f"training run {self._run.id} stops: it has not ended within "
+                f"training run {self._run.id} stops: it exceeded its time limit of "
                 f"{self._time_limit_seconds:.0f} s (CRATESORT_TRAINING_TIME_LIMIT_SECONDS)"
             )
         if self._fault is not None and not is_away(self._fault):
             raise self._fault
         if moment - self._renewed > self._lease_seconds:
-            why = "no answer" if self._fault is None else plain(self._fault)
+            why = "no response" if self._fault is None else plain(self._fault)
             raise DatabaseAwayError(
                 f"training run {self._run.id} stops: its lease could not be renewed for "
-                f"{self._lease_seconds:.0f} s: the database is away ({why})"
+                f"{self._lease_seconds:.0f} s because the database is unreachable ({why})"
             )
 
     def _beat(self) -> None:

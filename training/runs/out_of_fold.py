@@ -68,9 +68,9 @@ def compare_out_of_fold(
     if not splits:
         return GateDecision(
             False,
-            f"there is nothing to compare on: of {len(sounds):,} labelled sounds {len(rows):,} are "
-            f"new to the model that serves, in {n_groups:,} {unit}s, and at least {FEWEST_PACKS} "
-            "are needed",
+            f"too few sounds to compare on: the current model was not trained on {len(rows):,} of "
+            f"{len(sounds):,} labelled sounds, in {n_groups:,} {unit}s; at least {FEWEST_PACKS} "
+            f"{unit}s are needed",
             is_proven=False,
         )
     system = System("challenger", "challenger", fitter.fit, fitter.n_epochs)
@@ -79,14 +79,14 @@ def compare_out_of_fold(
     tested = experiment.tested
     truth = sounds.category_indices[tested]
     old, new = champion(sounds)[tested], result.probabilities
-    basis = f"{len(tested):,} of your own sounds that neither model had learned, by {unit}"
+    basis = f"{len(tested):,} of your sounds that neither model was trained on, grouped by {unit}"
     if is_enough(len(tested), len(set(groups[tested]))):
         decision = judge(truth, groups[tested], old, new, seed=seed, unit=unit)
         return replace(decision, reason=f"{decision.reason}; on {basis}")
     right = [int((probabilities.argmax(axis=1) == truth).sum()) for probabilities in (new, old)]
     return GateDecision(
         False,
-        f"too little to decide on: the new model has {right[0]:,} right and the one that serves "
+        f"too few sounds to decide: the new model has {right[0]:,} right and the current one "
         f"{right[1]:,}, of {basis}",
         evaluate(truth, old),
         evaluate(truth, new),

@@ -70,9 +70,9 @@ def judge(
     if not is_enough(len(packs), n_packs):
         return GateDecision(
             False,
-            f"too little is held out to compare on: {_count(len(packs), 'sound')} of "
-            f"{_count(n_packs, unit)} that neither model knows, at least {FEWEST_SOUNDS} of "
-            f"{FEWEST_PACKS} are needed",
+            f"too few held-out sounds to compare on: {_count(len(packs), 'sound')} in "
+            f"{_count(n_packs, unit)} that neither model was trained on; at least "
+            f"{FEWEST_SOUNDS} in {FEWEST_PACKS} are needed",
             is_proven=False,
         )
     old, new = evaluate(category_indices, champion), evaluate(category_indices, challenger)
@@ -98,12 +98,12 @@ def _decide(old: Evaluation, new: Evaluation, share_better: float, unit: str) ->
                 f"{before_score.category} falls from F1 {before_score.f1:.3f} to "
                 f"{after_score.f1:.3f}, by more than {CATEGORY_MARGIN} ({figures})"
             )
+    better = f"better in {share_better:.0%} of {_DRAWS:,} bootstrap draws of {unit}s"
     if share_better < _CONFIDENCE:
         return False, (
-            f"the difference may be chance: better in {share_better:.0%} of {_DRAWS:,} draws of "
-            f"{unit}s, {_CONFIDENCE:.0%} are needed ({figures})"
+            f"the difference is not significant: {better}, {_CONFIDENCE:.0%} are needed ({figures})"
         )
-    return True, f"better in {share_better:.0%} of {_DRAWS:,} draws of {unit}s ({figures})"
+    return True, f"{better} ({figures})"
 
 
 def _share_better(

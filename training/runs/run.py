@@ -132,11 +132,13 @@ def perform(
 
 def _not_opened(connection: Connection, why: NotOpened, slot: str | None) -> RunNotOpenedError:
     if why == NotOpened.SLOT_USED:
-        return RunNotOpenedError(f"the training run of {slot} has been already; this is a copy")
+        return RunNotOpenedError(
+            f"the training run for {slot} was already started; this message is a duplicate"
+        )
     latest = training_runs.latest(connection)
-    holder = "" if latest is None else f" (number {latest.id}, by {latest.holder})"
+    details = "" if latest is None else f" (number {latest.id}, on {latest.holder})"
     return RunNotOpenedError(
-        f"a training run is running{holder}; `cratesort status` shows how far it is"
+        f"another training run is in progress{details}; `cratesort status` shows its progress"
     )
 
 
@@ -155,7 +157,7 @@ def _finish(
             with reading(database) as connection:
                 row = training_runs.get(connection, run.id)
             if row is None:
-                raise LookupError(f"training run {run.id} vanished from the database")
+                raise LookupError(f"the row of training run {run.id} is missing in the database")
             return FinishedRun(row, result)
         except Exception as error:
             if not is_away(error):
@@ -163,7 +165,7 @@ def _finish(
             if time.monotonic() > deadline:
                 raise DatabaseAwayError(
                     f"training run {run.id} could not write its result for "
-                    f"{patience_seconds:.0f} s, nothing of it is kept: {plain(error)}"
+                    f"{patience_seconds:.0f} s and discarded it: {plain(error)}"
                 ) from error
         time.sleep(_RETRY_SECONDS)
 
@@ -178,7 +180,7 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
             result,
             verdict=RunVerdict.STORED,
             reason=f"not promoted: {champion or 'the starter'} was promoted while this run "
-            f"measured itself against {run.champion or 'the starter'}. {result.reason}",
+            f"compared itself with {run.champion or 'the starter'}. {result.reason}",
         )
     closed = training_runs.close_done(
         connection,
@@ -196,8 +198,8 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
         if training_runs.was_done_by(connection, run.id, run.token):
             return  # an earlier attempt was committed, but its confirmation was lost
         raise RunLeaseLostError(
-            f"training run {run.id} was closed before its end, because its lease had ended; "
-            "nothing of it is kept"
+            f"training run {run.id} was closed before its end because its lease expired; its "
+            "results are discarded"
         )
     if result.bundle is not None:
         bundles.store(
@@ -221,7 +223,7 @@ def _close_failed(database: Engine, run: OpenRun, reason: str) -> None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted: by Ctrl-C"
+        return "interrupted with Ctrl-C"
     if isinstance(error, SystemExit):
         return "interrupted: the process received a stop signal"
     if isinstance(error, MemoryError):

@@ -46,7 +46,7 @@ _OF_FOLDS: Final = ("n_sounds", "accuracy", "macro_precision", "macro_recall", "
 _FEWEST_LEARNED: Final = 2
 _FEWEST_SOUNDS: Final = 5
 
-ALMOST_ONE_VENDOR: Final = "without the largest vendor there are too few sounds to learn from"
+ALMOST_ONE_VENDOR: Final = "without the largest vendor, too few training sounds are left"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Study:
     @property
     def ablated_split(self) -> str:
         """A description of the vendors on which `ablations` were measured."""
-        return "vendors never seen" if self.by_vendor else "vendors already known"
+        return "unseen vendors" if self.by_vendor else "known vendors"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON values; ``docs/reference/study-files.md`` explains them."""
@@ -134,7 +134,7 @@ def run_study(
     sounds.require_two_categories()
     if len(sounds) < _FEWEST_SOUNDS:
         raise TrainingError(
-            f"a study needs at least {_FEWEST_SOUNDS} labelled sounds with names of their own, "
+            f"a study needs at least {_FEWEST_SOUNDS} labelled sounds with different names, "
             f"got {len(sounds)}"
         )
     stack = PublishedStack(seed=seed, batch_size=reference_batch_size)
@@ -145,7 +145,7 @@ def run_study(
     learned, validated = random_split(len(rest), seed=seed, test_share=_VALIDATION_SHARE)
     split = Split(sounds.take(rest[learned]), held_out, rest[validated])
     experiment = Experiment(sounds, splits_of(sounds, folds), [*systems, *parts])
-    by_vendor = experiment.run(progress, "vendors kept out")
+    by_vendor = experiment.run(progress, "cross-validation by vendor")
     stack.validated = sounds.take(split.validated)
     compared = systems if by_vendor else [*systems, *parts]
     at_random = Experiment(sounds, [split], compared).run(progress, "random split")

@@ -65,7 +65,7 @@ def draw_study(study: Study, sounds: LabelledSounds) -> dict[str, Drawing]:
             [
                 ("rows", analysis.rows),
                 ("with a category", analysis.labelled),
-                ("with a name of their own", analysis.sounds),
+                ("with a unique name", analysis.sounds),
             ]
         ),
         "categories": figures.bars([(row.category, row.sounds) for row in analysis.categories]),

@@ -101,7 +101,7 @@ def test_a_flac_that_was_cut_has_a_note(header_of):
     assert header_of(content, "kick").note is None
     reading = header_of(content[: len(content) // 2], "kick")
     assert 0.48 < reading.header.frame_count / 100_000 < 0.56
-    assert reading.note.startswith("its header states 2.27 s of sound, but it holds 1.")
+    assert reading.note.startswith("its header states 2.27 s of sound, but it contains 1.")
 
 
 def test_frames_that_do_not_say_by_what_they_are_numbered_are_not_counted(header_of):

@@ -189,24 +189,24 @@ def test_the_header_of_other_encoders_is_taken_for_sound_as_decoders_do(header_o
         (
             counting_frame(20, FRAME[1] * 21) + TEN_FRAMES,
             10,
-            "its header states 0.52 s of sound, but it holds 0.26 s",
+            "its header states 0.52 s of sound, but it contains 0.26 s",
         ),
         (
             (counting_frame(10, FRAME[1] * 11) + TEN_FRAMES) * 2,
             21,
-            "its header states 0.26 s of sound, but it holds 0.55 s",
+            "its header states 0.26 s of sound, but it contains 0.55 s",
         ),
         (
             counting_frame(400, FRAME[1] * 401) + frames(FRAME, n=200),
             200,
-            "its header states 10.45 s of sound, but it holds 5.22 s",
+            "its header states 10.45 s of sound, but it contains 5.22 s",
         ),
-        (TEN_FRAMES[:-1], 9, "its last frame is cut off"),
-        (TEN_FRAMES + bytes(3000) + TEN_FRAMES, 20, "something else is between its frames"),
+        (TEN_FRAMES[:-1], 9, "its last frame is incomplete"),
+        (TEN_FRAMES + bytes(3000) + TEN_FRAMES, 20, "other data is between its frames"),
         (
             TEN_FRAMES + id3(90_000) + frames(SMALL, n=5),
             15,
-            "something else is between its frames",
+            "other data is between its frames",
         ),
     ],
     ids=["shorter", "joined", "longer than a block", "cut", "a gap", "a tag inside"],
@@ -267,7 +267,7 @@ def test_the_length_of_a_very_long_mp3_of_varying_bit_rate_is_estimated(header_o
     reading = header_of(content, "mix.mp3")
     # Then its length is nearly right, and said to be an estimate
     assert reading.header.frame_count == pytest.approx(6600 * FRAME_SAMPLES, rel=0.1)
-    assert reading.note == "its length is estimated from parts of it"
+    assert reading.note == "its length is an estimate: only parts of the file were read"
     assert sum(n_read) < 1_000_000
 
 

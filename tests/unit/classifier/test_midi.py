@@ -61,8 +61,8 @@ def test_thousands_of_tracks_are_not_walked(header_of, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "name", "note"),
     [
-        (sounds.encoded("WAV"), "a.mid", "it is WAV, though its name ends in .mid"),
-        (sounds.midi(), "a.wav", "it is MIDI, though its name ends in .wav"),
+        (sounds.encoded("WAV"), "a.mid", "its extension is .mid, but its format is WAV"),
+        (sounds.midi(), "a.wav", "its extension is .wav, but its format is MIDI"),
         (sounds.midi(), "A.MIDI", None),
     ],
     ids=["WAV", "MIDI", "as it should be"],

@@ -97,7 +97,7 @@ def test_a_wav_that_was_streamed_is_as_long_as_its_file(header_of, riff_length, 
 def test_a_cut_file_is_named_with_what_is_missing(refusal_of, container, missing_bytes):
     refused = refusal_of(sounds.encoded(container)[:-missing_bytes])
     assert refused.code is ErrorCode.TRUNCATED
-    assert f"{missing_bytes:,} bytes" in refused.message
+    assert f"{missing_bytes:,} more bytes" in refused.message
 
 
 def test_a_cut_wav_of_floats_is_named_too(refusal_of):
@@ -193,8 +193,8 @@ def test_libsndfile_is_not_shown_an_encoding_that_is_refused(refusal_of, monkeyp
 @pytest.mark.parametrize(
     ("container", "name", "note"),
     [
-        ("FLAC", "kick.wav", "it is FLAC, though its name ends in .wav"),
-        ("WAV", "KICK.MP3", "it is WAV, though its name ends in .mp3"),
+        ("FLAC", "kick.wav", "its extension is .wav, but its format is FLAC"),
+        ("WAV", "KICK.MP3", "its extension is .mp3, but its format is WAV"),
         ("WAV", "kick.WAV", None),
         ("WAV", "kick", None),
         ("WAV", "wav", None),

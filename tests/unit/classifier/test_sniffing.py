@@ -96,7 +96,7 @@ def test_a_known_kind_that_is_not_read_is_named(refusal_of, content, what):
 def test_what_is_not_audio_is_described(refusal_of, content, what):
     refused = refusal_of(content)
     assert refused.code is ErrorCode.NOT_AUDIO
-    assert refused.message.startswith(f"it starts like {what},")
+    assert refused.message.startswith(f"its first bytes are {what};")
 
 
 @pytest.mark.parametrize(

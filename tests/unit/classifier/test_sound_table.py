@@ -44,7 +44,7 @@ def test_a_number_is_written_in_plain_digits(cell):
 
 
 def test_a_column_that_comes_twice_is_refused():
-    with pytest.raises(TableError, match=r"t\.csv, line 1: there are two columns path"):
+    with pytest.raises(TableError, match=r"t\.csv, line 1: the column path occurs twice"):
         read("path,vendor,path\na.wav,x,b.wav\n")
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_number_is_refused_by_its_column(cell):
 
 
 def test_a_sample_type_libsndfile_does_not_know_is_refused():
-    with pytest.raises(CellError, match="sample_type 'PCM_17' is not one libsndfile lists"):
+    with pytest.raises(CellError, match="unknown sample_type 'PCM_17'"):
         header_in("a.wav,,,,,,PCM_17")
 
 
@@ -127,7 +127,9 @@ def test_a_column_may_be_read_under_two_names():
 
 
 def test_a_name_for_a_column_that_is_not_there_is_refused():
-    with pytest.raises(TableError, match=r"line 1: there is no column filename \(of --column\) in"):
+    with pytest.raises(
+        TableError, match=r"line 1: there is no column filename \(--column\); expected"
+    ):
         read("path,category\n", renamed={"file_path": "filename"})
 
 
@@ -143,18 +145,18 @@ def test_a_gzipped_table_is_read_by_its_name():
         (b"name,category", "t.csv", "t.csv, line 1: expected .*, got name, category"),
         (b"path", "t.csv", "got path"),
         (b'path,category\n"a.wav', "t.csv", "t.csv, line 2: not CSV"),
-        (b"path,category\na, b.wav,drum", "t.csv", "t.csv, line 2: not CSV: 3 cells under 2"),
-        ("path,category\n".encode("utf-16"), "t.csv", "t.csv is no text in UTF-8"),
-        (b"path", "t.csv.gz", "t.csv.gz: not a readable CSV table: Not a gzipped file"),
+        (b"path,category\na, b.wav,drum", "t.csv", "t.csv, line 2: not CSV: 3 cells; expected 2"),
+        ("path,category\n".encode("utf-16"), "t.csv", "t.csv is not UTF-8 text"),
+        (b"path", "t.csv.gz", "t.csv.gz cannot be read as a CSV table: Not a gzipped file"),
         (
             gzip.compress(b"path,category\n" * 99, mtime=0)[:-9],
             "t.csv.gz",
-            "not a readable CSV table",
+            "cannot be read as a CSV table",
         ),
         (
             gzip.compress(b"path,category\n", mtime=0)[:10] + b"\xff" * 9,
             "t.csv.gz",
-            "not a readable CSV",
+            "cannot be read as a CSV",
         ),
     ],
     ids=ascii,
@@ -200,5 +202,7 @@ def test_what_tells_long_folders_apart_is_short():
 
 def test_a_name_that_is_longer_than_any_path_is_refused():
     assert read(f"path\n{'a' * 4096}\n")
-    with pytest.raises(TableError, match=r"t\.csv, line 2: path has over 4,096 characters"):
+    with pytest.raises(
+        TableError, match=r"t\.csv, line 2: path has 4,097 characters; expected at most 4,096"
+    ):
         read(f"path\n{'a' * 4097}\n")

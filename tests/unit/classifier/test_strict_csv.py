@@ -36,7 +36,7 @@ def test_a_row_with_a_cell_too_many_is_malformed():
     assert rows("kick, loud.wav,drum\nb,c\n", width=2) == [
         BadLine(
             1,
-            "not CSV: 3 cells under 2 columns; a path with a comma needs quotation marks around it",
+            "not CSV: 3 cells; expected 2. Put quotation marks around a path with a comma",
         ),
         Row(2, ["b", "c"]),
     ]
@@ -49,7 +49,7 @@ def test_reading_goes_on_after_a_malformed_row():
 
 def test_a_quotation_mark_that_is_never_closed_swallows_nothing_silently():
     [bad] = rows('"a\nb\n')
-    assert bad == BadLine(1, "not CSV down to line 2: unexpected end of data")
+    assert bad == BadLine(1, "not CSV up to line 2: unexpected end of data")
 
 
 def test_a_bad_line_reads_as_one_line():
@@ -69,14 +69,16 @@ def test_bytes_that_are_no_utf_8_come_back_as_they_were():
 def test_utf_16_is_refused_with_what_to_do(encoding):
     with (
         decoded(io.BytesIO("path\n".encode(encoding))) as text,
-        pytest.raises(TableError, match=r"t\.csv is no text in UTF-8.*save it as “CSV UTF-8”"),
+        pytest.raises(TableError, match=r"t\.csv is not UTF-8 text.*save it as “CSV UTF-8”"),
     ):
         list(bounded_lines(text, "t.csv"))
 
 
 def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
-    with pytest.raises(TableError, match=r"t\.csv, line 2: over 1,000 characters"):
+    with pytest.raises(
+        TableError, match=r"t\.csv, line 2: the line has more than 1,000 characters"
+    ):
         list(bounded_lines(io.StringIO("path\n" + "x" * 1001), "t.csv"))
 
 
@@ -85,5 +87,5 @@ def test_a_row_that_never_ends_does_not_fill_the_memory(monkeypatch):
     endless = '"a\n",' * 5 + "\n"
     assert rows(f"kick.wav,drum\n{endless}pad.wav,synth\n")[:2] == [
         Row(1, ["kick.wav", "drum"]),
-        BadLine(2, "not CSV down to line 6: a row of over 20 characters"),
+        BadLine(2, "not CSV up to line 6: the row has more than 20 characters"),
     ]

@@ -182,7 +182,7 @@ def test_a_path_with_a_comma_outside_quotation_marks_is_a_fault():
 
 def test_a_quotation_mark_that_is_never_closed_swallows_nothing_unsaid():
     fault = the_fault(b'path,category\n"a.wav,drum\nb.wav,bass\n')
-    assert str(fault).startswith("line 2: not CSV down to line 3: ")
+    assert str(fault).startswith("line 2: not CSV up to line 3: ")
 
 
 def test_what_drives_a_terminal_is_shown_escaped():
@@ -209,11 +209,11 @@ def test_one_column_of_predictions_gives_them_away(column):
         (b"path\na.wav\n", "there is no category in: path"),
         (b"a.wav,drum\n", "there is no path and no category in: a.wav,drum"),
         (b"path,genre\n", "there is no category in: path,genre"),
-        (b"path,category,path\n", "line 1: there are two columns path"),
+        (b"path,category,path\n", "line 1: the column path occurs twice"),
         (b"\x1b[31m\n", r"there is no path and no category in: \\x1b\[31m"),
-        ("path,category\n".encode("utf-16"), "is no text in UTF-8"),
-        ("path,category\n".encode("utf-16-be"), "is no text in UTF-8"),
-        (b"\x1f\x8b\x08\x08", "is compressed with gzip: unpack it first"),
+        ("path,category\n".encode("utf-16"), "is not UTF-8 text"),
+        ("path,category\n".encode("utf-16-be"), "is not UTF-8 text"),
+        (b"\x1f\x8b\x08\x08", "is compressed with gzip; unpack it first"),
     ],
     ids=ascii,
 )
@@ -224,5 +224,7 @@ def test_what_is_no_table_of_labels_is_refused(content, reason):
 
 def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
-    with pytest.raises(TableError, match=r"t\.csv, line 2: over 1,000 characters"):
+    with pytest.raises(
+        TableError, match=r"t\.csv, line 2: the line has more than 1,000 characters"
+    ):
         read(b"path,category\n" + b"x" * 1001)

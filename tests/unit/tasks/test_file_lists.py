@@ -100,7 +100,7 @@ def test_what_would_be_taken_for_a_list_of_rubbish_is_refused(content, reason):
 def test_a_path_with_a_comma_and_without_quotation_marks_is_not_cut():
     [bad] = read(b"path,vendor\ncomma,name.wav,Acme\n")
     assert isinstance(bad, BadLine)
-    assert "a path with a comma needs quotation marks" in bad.reason
+    assert "Put quotation marks around a path with a comma" in bad.reason
 
 
 #: What a manifest in UTF-16 starts with, which is refused.
@@ -188,4 +188,4 @@ def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
 def test_a_line_too_long_for_a_table_is_said_and_the_next_one_is_taken(line):
     bad, taken = read(b"path,vendor\n" + line + b"\nb.wav,Acme\n")
     assert (bad.line, taken) == (2, ListedFile(3, b"b.wav", "Acme"))
-    assert bad.reason == "not CSV: a row of over 1,048,576 characters"
+    assert bad.reason == "not CSV: the row has more than 1,048,576 characters"

@@ -197,7 +197,7 @@ def test_one_vendor_alone_is_refused_in_words(tables):
 
 def test_too_little_beside_a_vendor_is_refused_in_words(tables):
     found = tables(["drum,kick.wav,ann,r", "bass,sub.wav,bob,s"], [])
-    with pytest.raises(TrainingError, match="too few sounds to learn from"):
+    with pytest.raises(TrainingError, match="too few training sounds"):
         splits_by_vendor(found, found.corpus, 5, seed=0)
 
 

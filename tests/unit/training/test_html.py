@@ -153,7 +153,7 @@ def test_the_verdict_its_reason_and_both_models_figures_are_there(page):
 
 def test_a_run_without_comparison_says_so():
     page = training_page(challenger=None, champion=None)
-    assert "nothing to compare on" in page
+    assert "too few sounds that neither model was trained on" in page
     assert "<svg" not in page
 
 

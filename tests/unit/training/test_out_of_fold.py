@@ -58,7 +58,7 @@ def test_a_better_model_is_promoted_and_the_reason_says_on_what():
     assert decision.promote
     assert "draws of folders (macro F1 0.583 -> 1.000, " in decision.reason
     assert decision.reason.endswith(
-        "; on 72 of your own sounds that neither model had learned, by folder"
+        "; on 72 of your sounds that neither model was trained on, grouped by folder"
     )
     # Every folder is left out of one fit.
     assert len(fitter.learned) == 3
@@ -70,8 +70,8 @@ def test_too_few_sounds_decide_nothing_and_both_figures_are_said():
     assert not decision.promote
     assert not decision.is_proven
     assert decision.reason == (
-        "too little to decide on: the new model has 24 right and the one that serves 12, of 24 of "
-        "your own sounds that neither model had learned, by folder"
+        "too few sounds to decide: the new model has 24 right and the current one 12, of 24 of "
+        "your sounds that neither model was trained on, grouped by folder"
     )
 
 
@@ -84,7 +84,9 @@ def test_what_the_champion_has_learned_is_not_compared_on():
 def test_with_nothing_new_to_the_champion_nothing_is_fitted():
     decision, fitter = compare(of_folders(8), np.empty(0, dtype=np.int64))
     assert not decision.is_proven
-    assert decision.reason.startswith("there is nothing to compare on: of 96 labelled sounds 0 are")
+    assert decision.reason.startswith(
+        "too few sounds to compare on: the current model was not trained on 0 of 96"
+    )
     assert fitter.learned == []
 
 

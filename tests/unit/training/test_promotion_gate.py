@@ -47,7 +47,7 @@ def test_one_that_answers_the_same_is_not():
     truth, packs = sounds()
     verdict = judge(truth, packs, wrong(truth, 0.1), wrong(truth, 0.1), seed=0)
     assert not verdict.promote
-    assert "may be chance" in verdict.reason
+    assert "is not significant" in verdict.reason
 
 
 def test_one_that_is_worse_is_not_and_the_reason_says_in_what():
@@ -98,7 +98,7 @@ def test_too_few_sounds_or_packs_prove_nothing(n_packs, of_each):
     truth, packs = sounds(n_packs=n_packs, of_each=of_each)
     verdict = judge(truth, packs, wrong(truth, 0.4), answers(truth), seed=0)
     assert not verdict.promote
-    assert "too little is held out" in verdict.reason
+    assert "too few held-out sounds" in verdict.reason
     assert verdict.challenger is None
 
 
@@ -106,4 +106,4 @@ def test_nothing_held_out_is_said_so():
     nothing = np.zeros((0, N_CATEGORIES), dtype=np.float32)
     none = np.array([], dtype=object)
     verdict = judge(np.array([], dtype=np.int64), none, nothing, nothing, seed=0)
-    assert "0 sounds of 0 packs" in verdict.reason
+    assert "0 sounds in 0 packs" in verdict.reason
