@@ -139,7 +139,7 @@ def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, 
     ("number", "reason"),
     [
         (signal.SIGTERM, "interrupted: the process received a stop signal"),
-        (signal.SIGINT, "interrupted: by Ctrl-C"),
+        (signal.SIGINT, "interrupted with Ctrl-C"),
     ],
 )
 def test_told_to_stop_at_any_stage_it_closes_its_row_and_leaves_nothing(

@@ -126,7 +126,7 @@ def test_a_verdict_that_contradicts_itself_is_refused():
     [
         (TrainingError("no labelled sounds"), "no labelled sounds"),
         (ValueError("two\nlines \x1b[2J\0"), "two lines \\x1b[2J\\x00"),
-        (KeyboardInterrupt(), "interrupted: by Ctrl-C"),
+        (KeyboardInterrupt(), "interrupted with Ctrl-C"),
         (SystemExit(143), "interrupted: the process received a stop signal"),
         (MemoryError(), "out of memory"),
     ],
@@ -155,7 +155,7 @@ def test_a_result_that_cannot_be_stored_fails_the_run_and_promotes_nothing(run, 
 
 def test_while_one_runs_another_is_refused_and_told_who_runs(run, latest):
     def work(_):
-        with pytest.raises(RunNotOpenedError, match=f"number {latest().id}, by"):
+        with pytest.raises(RunNotOpenedError, match=f"number {latest().id}, on"):
             run(lambda _: pytest.fail("a second run began"))
         return result()
 
