@@ -1,56 +1,19 @@
-"""The README's sessions, run: what they print is what stands there, but for times."""
+"""The README's commands for a fleet work, in their order."""
 
 import re
 import shlex
-import subprocess
-import sys
 import time
 
 import pytest
 
 from tests.support.places import REPOSITORY
 
-PAGE = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def block(start):
-    (found,) = [one for one in BLOCKS if one.startswith(start)]
-    return found.splitlines()
-
-
-def without_times(lines):
-    """Lines as they are on any machine: no seconds and no pace."""
-    plain = "\n".join(line.rstrip() for line in lines if line.strip())
-    return re.sub(r"in [\d.]+ s \([\d,]+ files/s\)", "in some time", plain)
-
-
-def test_the_first_minute_looks_as_it_says(run_cli, tmp_path):
-    # Given what `make ingest` does without a folder
-    _, _, *shown, how_to_call_it = block("$ make ingest\n")
-    assert how_to_call_it.startswith("To type cratesort in this shell: export PATH=")
-    make = [sys.executable, REPOSITORY / "examples" / "make_library.py", ".cratesort/library"]
-    made = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=True)
-    done = run_cli("ingest", ".cratesort/library")
-    # Then it prints what the README shows
-    assert done.code == 0
-    printed = [*made.stdout.splitlines(), *done.stdout.splitlines()]
-    assert without_times(printed) == without_times(shown)
-
-
-def test_a_folder_of_broken_files_looks_as_it_says(run_cli, shared_audio):
-    _, *shown = block("$ make ingest DIR=~/broken\n")
-    done = run_cli("ingest", shared_audio / "unreadable")
-    assert done.code == 1
-    printed = without_times(done.stdout.splitlines())
-    before, after = without_times(shown).split("\n...\n")
-    assert printed.startswith(before)
-    assert after in printed
+README = (REPOSITORY / "README.md").read_text()
 
 
 @pytest.fixture
 def fleet(redis_url, postgres_server, library):
-    """What the README's variables stand for, with a database that has no tables yet."""
+    """Values for the README's variables, with a database that has no tables yet."""
     postgres_server.create_database("readme")
     yield {
         "CRATESORT_BROKER_URL": redis_url,
@@ -60,17 +23,18 @@ def fleet(redis_url, postgres_server, library):
     postgres_server.drop_database("readme")
 
 
-def test_the_fleet_does_what_it_says(run_cli, fleet, library, tmp_path, worker_process):
-    # Given the README's commands for a fleet without Docker, in their order
-    lines = block("export CRATESORT_BROKER_URL")
-    exported = dict(line.removeprefix("export ").split("=", 1) for line in lines[:3])
-    assert set(exported) == set(fleet)
+def test_the_fleet_of_the_readme_works(run_cli, fleet, library, worker_process):
+    # Given the README's commands for a fleet, in their order
+    (block,) = re.findall(r"^```\n(export CRATESORT_BROKER_URL.*?)^```$", README, re.M | re.S)
+    lines = [line for line in block.splitlines() if line]
+    exports = [line.removeprefix("export ") for line in lines if line.startswith("export ")]
+    assert {line.partition("=")[0] for line in exports} == set(fleet)
     services, codes = [], {}
     try:
-        for line in filter(None, lines[3:]):
+        for line in lines[len(exports) :]:
             _, *words = shlex.split(line.replace("/mnt/packs", str(library)), comments=True)
             if words[0] == "worker":
-                # When those that go on are started, and the others are run to their end
+                # When the worker is started, and the other commands are run to their end
                 services.append(worker_process(*words[1:], settings=fleet))
                 services[-1].__enter__()
             elif words[0] == "beat":
