@@ -124,9 +124,9 @@ format: $(VENV)/.dev ## put the code into the project's format
 docs: $(VENV)/.dev ## make docs/reference/cli.md anew from the commands' --help
 	@$(BIN)/python -m cli.docs_reference > docs/reference/cli.md
 
-pictures: $(VENV)/.dev ## draw docs/pictures from what the product does: PART=terminal
-## (without PART: all; those that need servers or a browser
-## are left as they are where there are none)
+pictures: $(VENV)/.dev ## draw docs/pictures from what cratesort prints; others by
+## PART=fleet (Flower, Prometheus; needs servers and chromium)
+## or PART=study CORPUS=table.csv.gz (some minutes)
 	@$(BIN)/python -m docs.pictures.source $(PART)
 
 site: $(VENV)/.docs ## build the documentation site in .cratesort/site

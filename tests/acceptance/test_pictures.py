@@ -46,6 +46,17 @@ def lines_of(text):
     return [line.rstrip() for line in stable(text).splitlines() if line.strip()]
 
 
+def test_the_picture_of_a_fleet_at_work_looks_like_the_status_of_today():
+    # It needs a fleet, so only what does not depend on its work is compared
+    fixed = ("Batches", "Pace", "Model", "Latest ingests", "Workers")
+    watched, status = (
+        {re.sub(r"[\d,]+", "N", line) for line in texts((PICTURES / name).read_text())}
+        for name in ("watch.svg", "status.svg")
+    )
+    how = "run `make pictures PART=fleet`"
+    assert {line for line in status if line.startswith(fixed)} <= watched, how
+
+
 @pytest.mark.parametrize(
     "source", sorted(PICTURES.glob("source/*.toml")), ids=lambda path: path.name
 )

@@ -1,5 +1,7 @@
 """Make the pictures of the documentation: ``python -m docs.pictures.source [PART...]``."""
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,12 +33,46 @@ def make_diagrams() -> None:
         write(PICTURES / f"{source.stem}.svg", diagram(source))
 
 
-PARTS = {"terminal": make_terminal_pictures, "diagrams": make_diagrams}
+def make_fleet_pictures() -> None:
+    """Photograph a fleet at work: some minutes. What cannot be made is left as it is."""
+    from docs.pictures.source import fleet
+
+    for outcome in fleet.make_fleet_pictures(PICTURES):
+        sys.stdout.write(f"{outcome}\n")
+
+
+def make_study_figures() -> None:
+    """Compare the systems on the table CORPUS, and keep four of the figures."""
+    if not (corpus := os.environ.get("CORPUS")):
+        sys.exit(
+            "the figures of a study need a table: make pictures PART=study CORPUS=table.csv.gz"
+        )
+    with tempfile.TemporaryDirectory() as report:
+        study = [sys.executable, "-m", "cli", "study", "--from-csv", corpus, "--report", report]
+        subprocess.run([*study, "--reference-batch-size", "32"], check=True)
+        for figure in STUDY_FIGURES:
+            shutil.copyfile(Path(report, f"{figure}.png"), PICTURES / f"study-{figure}.png")
+            sys.stdout.write(f"written    study-{figure}.png\n")
+
+
+STUDY_FIGURES = (
+    "by-vendor-systems",
+    "random-systems",
+    "by-vendor-confusion-cratesort",
+    "by-vendor-reliability",
+)
+#: The first two are quick and differ only with the product, so they are the default.
+PARTS = {
+    "terminal": make_terminal_pictures,
+    "diagrams": make_diagrams,
+    "fleet": make_fleet_pictures,
+    "study": make_study_figures,
+}
 
 
 def main() -> int:
-    """Make the parts named on the command line, or all of them."""
-    names = sys.argv[1:] or list(PARTS)
+    """Make the parts named on the command line."""
+    names = sys.argv[1:] or ["terminal", "diagrams"]
     if unknown := set(names) - set(PARTS):
         sys.stderr.write(f"no such part: {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}\n")
         return 2
