@@ -36,7 +36,7 @@ _WATCHED: Final = (
 )
 _BACKLOG: Final = 'sum by (state) (cratesort_batches{state!="done"})'
 _PROMETHEUS: Final = """\
-global: {{scrape_interval: 1s, evaluation_interval: 5s}}
+global: {{scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 10s}}
 rule_files: [{rules}]
 scrape_configs: [{{job_name: cratesort, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
 """
@@ -192,6 +192,7 @@ def make_fleet_pictures(folder: Path) -> Iterator[str]:
                 f"--web.listen-address=127.0.0.1:{prometheus_port}",
             )
         time.sleep(10)  # for the first of what is measured
+        began = time.monotonic()
         fleet.run("ingest", str(home / "Samples"), "--no-wait")
         lines = fleet.watch(re.compile(r" [5-7]\d% "))
         (folder / "watch.svg").write_text(draw(lines, _COLUMNS, "watch", _WATCHED))
@@ -210,7 +211,8 @@ def make_fleet_pictures(folder: Path) -> Iterator[str]:
         fleet.watch(re.compile(r"100%"))
         time.sleep(10)  # for the end of the curves
         # Debian's package has the classic pages only; others have them, too, up to version 2.
-        graph = {"g0.expr": _BACKLOG, "g0.tab": 0, "g0.range_input": "1m"}
+        seconds = f"{time.monotonic() - began + 10:.0f}s"
+        graph = {"g0.expr": _BACKLOG, "g0.tab": 0, "g0.range_input": seconds}
         page = f"http://127.0.0.1:{prometheus_port}/classic/graph?{urllib.parse.urlencode(graph)}"
-        _screenshot(page, folder / "prometheus.png", 1280, 850)
+        _screenshot(page, folder / "prometheus.png", 1280, 830)
         yield "written    prometheus.png"
