@@ -1,11 +1,11 @@
-# Three images of one file: worker (the base install, which does everything but train), trainer
-# (with TensorFlow), flower (with Flower). `docker compose build` makes them all.
+# Three images: worker (the base install: everything except training), trainer (with TensorFlow) and
+# flower (with Flower). `docker compose build` builds all of them.
 
 ARG PYTHON=3.11
 
-# --- what all of them run on -----------------------------------------------------------------------
+# --- runtime of all images -------------------------------------------------------------------------
 FROM python:${PYTHON}-slim AS runtime
-# A fixed number: who mounts a library read-only must know who reads it.
+# A fixed user id, so that a mounted library can be made readable for it.
 RUN groupadd --gid 10001 cratesort \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/cratesort cratesort \
     && install -d -o cratesort -g cratesort -m 0700 /var/lib/cratesort
@@ -25,18 +25,17 @@ LABEL org.opencontainers.image.title="cratesort" \
 # --- the base install ------------------------------------------------------------------------------
 FROM python:${PYTHON}-slim AS base-install
 WORKDIR /source
-# Without pip in it: nothing is installed into a running container.
+# No pip in the environment: nothing is installed into a running container.
 RUN python -m venv --without-pip /opt/cratesort
 ENV PIP_PYTHON=/opt/cratesort/bin/python \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_CONSTRAINT=/source/constraints.txt
-# What it depends on first: a change of the code does not download it again.
+# Dependencies first: the layer is reused when only the code changes.
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > base.txt \
     && pip install --quiet --no-compile --requirement base.txt \
-    # Parts of packages that are for those who develop with them, and ONNX Runtime a second time,
-    # for programs in C.
+    # Remove development parts of packages, and a second copy of ONNX Runtime for C programs.
     && cd /opt/cratesort/lib/python*/site-packages \
     && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization \
         onnxruntime/datasets onnxruntime/backend onnxruntime/capi/libonnxruntime.so.* sqlalchemy/testing numpy/f2py numpy/distutils \
@@ -50,8 +49,8 @@ COPY workers workers
 COPY tasks tasks
 COPY cli cli
 RUN pip install --quiet --no-compile --no-deps .
-# Once through all of it: this writes the byte code of what is really imported, and
-# not of all that could be, for at run time nothing can be written; and an image that does not work is not made.
+# Run the main commands once. This writes the byte code of the modules that are really imported (at
+# run time the file system is read-only), and the build fails if the image does not work.
 RUN export PATH=/opt/cratesort/bin:$PATH CRATESORT_DATA_FOLDER=/tmp/data && cd /tmp \
     && python -c "import numpy, soundfile; soundfile.write('kick.wav', numpy.ones(441), 44100)" \
     && cratesort ingest kick.wav && cratesort status && cratesort doctor \
@@ -72,14 +71,14 @@ FROM runtime AS trainer
 COPY --from=training-install /opt/cratesort /opt/cratesort
 CMD ["worker", "--queues", "training"]
 
-# Of its own: who watches needs no TensorFlow, and who works needs no Flower.
+# A separate image: Flower needs no TensorFlow, and workers need no Flower.
 FROM runtime AS flower
 COPY --from=flower-install /opt/cratesort /opt/cratesort
 CMD ["flower", "--address", "0.0.0.0"]
 
-# The last one is what `docker build .` makes.
+# The last stage is the one that `docker build .` builds.
 FROM runtime AS worker
 COPY --from=base-install /opt/cratesort /opt/cratesort
-# On a busy host the first answer may take long; a good one ends the start period.
+# On a busy host the first check may take long; a successful one ends the start period.
 HEALTHCHECK --interval=30s --timeout=30s --start-period=180s CMD ["cratesort", "health"]
 CMD ["worker"]
