@@ -2,6 +2,7 @@
 
 import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -70,4 +71,17 @@ def test_a_picture_needs_nothing_from_elsewhere_and_describes_itself(path):
     svg = path.read_text()
     assert set(re.findall(r"https?://[^\"' <]+", svg)) == {"http://www.w3.org/2000/svg"}
     assert "<script" not in svg
+    assert not re.search(r"/(tmp|root|private)/", svg), "a path of the machine that made it"
     assert re.search(r"<title>[^<]{20,}</title>", svg)
+
+
+def test_the_pictures_are_small_and_a_page_shows_and_describes_each():
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+    shown = re.findall(
+        r"!\[([^\]]*)\]\(\S*pictures/([\w.-]+)\)", "".join(map(Path.read_text, pages))
+    )
+    pictures = [path for path in PICTURES.iterdir() if path.suffix in (".svg", ".png")]
+    assert {path.name for path in pictures} == {name for _, name in shown}
+    assert all(len(description) > 50 for description, _ in shown)
+    assert max(path.stat().st_size for path in pictures) < 300_000
+    assert sum(path.stat().st_size for path in pictures) < 2_000_000

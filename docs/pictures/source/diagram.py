@@ -28,16 +28,20 @@ _HEAD: Final = """\
 <!-- Made from docs/pictures/source/{name} by `make pictures PART=diagrams`. -->
 <title>{title}</title>
 <style>
-text {{ font: 14px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; \
+text {{ font: 15px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; \
 fill: #57606a; }}
-.title {{ font-size: 16px; font-weight: 600; fill: #1f2328; }}
-.label {{ font-size: 13px; text-anchor: middle; }}
+.title {{ font-size: 17px; font-weight: 600; fill: #1f2328; }}
+.label {{ font-size: 14px; text-anchor: middle; }}
 .step {{ font-size: 13px; font-weight: 700; fill: #ffffff; text-anchor: middle; }}
 .arrow {{ fill: none; stroke: #8c959f; stroke-width: 1.75; }}
 .path {{ stroke: #0969da; stroke-width: 2.5; }}
 </style>
 <rect x="1" y="1" width="{inner_width}" height="{inner_height}" rx="14" fill="#fbfcfd" \
 stroke="#d0d7de" stroke-width="1.5"/>"""
+
+#: Space before the text of a box, and the height of a line of it.
+_PAD: Final = 13
+_LINE: Final = 21
 
 #: Radius of the corners of an arrow, and the size of its head.
 _CORNER: Final = 12.0
@@ -93,16 +97,16 @@ def _box(box: dict[str, Any]) -> list[str]:
     parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" {paint}/>')
     lines = box.get("text", [])
     # Text stands in the middle of a box, and at the top of a group of boxes.
-    top = y + 29 if box["kind"] == "group" else y + height / 2 - 9.5 * len(lines) + 5
-    parts.append(_text(x + 16, top, box["title"], "title"))
+    top = y + 29 if box["kind"] == "group" else y + height / 2 - _LINE * len(lines) / 2 + 6
+    parts.append(_text(x + _PAD, top, box["title"], "title"))
     indented = False  # a line that goes on after one with a number
     for number, line in enumerate(lines, start=1):
         step, _, rest = line.partition(" ")
         if step.isdigit():
-            parts += _badge(x + 27, top + 20 * number - 5, int(step), radius=9)
-            parts.append(_text(x + 44, top + 20 * number, rest))
+            parts += _badge(x + _PAD + 9, top + _LINE * number - 5, int(step), radius=9)
+            parts.append(_text(x + _PAD + 25, top + _LINE * number, rest))
         else:
-            parts.append(_text(x + (44 if indented else 16), top + 20 * number, line))
+            parts.append(_text(x + _PAD + (25 if indented else 0), top + _LINE * number, line))
         indented = step.isdigit()
     return parts
 
@@ -189,4 +193,4 @@ def _legend(legend: dict[str, Any], width: float) -> list[str]:
 
 
 def _room(name: str) -> float:
-    return 40 + 8.0 * len(name)
+    return 40 + 8.5 * len(name)
