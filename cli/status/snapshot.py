@@ -101,7 +101,7 @@ class RootStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of a library and of the work on it; docs/reference/status-json.md lists the keys.
+    """The state of a library and of the work on it; docs/reference/json.md lists the keys.
 
     - `workers`: the workers of the last minute, by host.
     - `categories`: sounds by what they are filed as, the most frequent first.

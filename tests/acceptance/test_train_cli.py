@@ -6,11 +6,15 @@ import os
 import re
 
 import pytest
+from sqlalchemy import select
 
 pytest.importorskip("pandas")
 
 from classifier.bundle.starter import starter_version
+from db.engine import create_engine, reading
+from db.tables import training_runs
 from tests.support.fitted import fits_made_small
+from tests.support.json_page import used_keys
 
 pytestmark = pytest.mark.tensorflow
 
@@ -76,6 +80,18 @@ def test_status_and_the_list_of_models_know_the_run_and_its_model(trained, run_a
     assert not stored["serves"]
 
 
+def test_what_training_prints_as_json_is_documented(trained, run_at_home, home):
+    listed = json.loads(run_at_home("models", "list", "--json").stdout)["models"]
+    (version,) = [model["version"] for model in listed if model["origin"] == "database"]
+    manifest = json.loads(run_at_home("models", "show", version, "--json").stdout)
+    used_keys("cratesort models show", manifest)
+    engine = create_engine(f"sqlite:///{home}/.local/share/cratesort/cratesort.db")
+    with reading(engine) as connection:
+        run = connection.execute(select(training_runs)).one()
+    engine.dispose()
+    used_keys("cratesort train", {**run.sizes, **run.metrics})
+
+
 def test_the_report_can_be_had_again_from_the_database(trained, run_at_home, labelled):
     listed = json.loads(run_at_home("models", "list", "--json").stdout)["models"]
     (version,) = [model["version"] for model in listed if model["origin"] == "database"]
@@ -127,3 +143,5 @@ def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_pa
     assert not answer["passed_gate"]
     assert "79 sounds in 2 packs" in answer["gate"]
     assert answer["gate"] in answer["reason"]
+    # And what it printed is documented
+    used_keys("cratesort train", answer)
