@@ -106,7 +106,10 @@ def defined(name: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_modules_it_names_are_there(page):
-    assert [name for name in NAMED.findall(page.read_text()) if not defined(name)] == []
+    text = page.read_text()
+    if page.name == "json.md":  # the first column has keys of JSON, such as `training.state`
+        text = re.sub(r"^\| `\S+` \|", "|", text, flags=re.MULTILINE)
+    assert [name for name in NAMED.findall(text) if not defined(name)] == []
 
 
 def test_every_sub_package_stands_on_the_map():
