@@ -10,10 +10,11 @@ from workers import child_process, classification
 from workers.celery_ext.app import CLASSIFY_TASK, app
 from workers.celery_ext.dispatch import MESSAGE_VERSION, dispatch
 from workers.context import WorkContext
-from workers.errors import BatchReturnedError, UnclaimedError
+from workers.errors import BatchReturnedError, DataFolderError, UnclaimedError
 from workers.faults import Fault
 from workers.logging_setup import BatchLogger
 from workers.memory import release_memory
+from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +38,33 @@ def classify(
     if version != MESSAGE_VERSION:
         # The producer is newer, during an upgrade. The batch stays queued, and sweeps publish it
         # again until a worker that knows the version gets it.
-        BatchLogger(log, batch_id).warning("message version %d is not known here; left", version)
+        BatchLogger(log, batch_id).warning(
+            "skipped: message version %d is not supported here; it stays queued for a newer worker",
+            version,
+        )
         return None
-    context = child_process.context()
+    try:
+        context = child_process.context()
+    except DataFolderError as error:
+        # Requeuing it now would only bring it back here: no other process learns of the cause.
+        seconds = load_settings().stale_seconds
+        log_batch = BatchLogger(log, batch_id)
+        log_batch.error("not processed: %s; it is published again in %g s", error, seconds)
+        raise Retry(exc=BatchReturnedError(str(error))) from None
     try:
         if not child_process.database_answers():
-            raise UnclaimedError("the database does not answer")
+            raise UnclaimedError("the database is not available")
         if not child_process.has_root(root):
             _leave(batch_id, context)
-            raise BatchReturnedError("its library root is away, or not of this host")
+            raise BatchReturnedError(
+                f"the library root {root[:64]!r} is not available on this host"
+            )
         outcome = classification.classify_batch(batch_id, context)
     except Exception as error:
         if Fault.of(error) is Fault.BUG:
             raise
         child_process.report(error, root)
-        BatchLogger(log, batch_id).error("back to the ledger: %s", plain(error))
+        BatchLogger(log, batch_id).error("requeued, no attempt counted: %s", plain(error))
         # No retry is sent from here: the batch is published again from the ledger when it is due.
         # If it may not have been claimed, its message goes back to Redis instead.
         unclaimed = isinstance(error, UnclaimedError) or is_away(error)
@@ -63,7 +76,7 @@ def classify(
         if not is_away(error):
             raise
         child_process.report(error, root)
-        log.warning("what is next is left to a sweep: %s", plain(error))
+        log.warning("the next batches were not published: %s; a sweep publishes them", plain(error))
     release_memory()
     return outcome
 

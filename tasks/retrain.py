@@ -50,25 +50,25 @@ def retrain() -> None:
     try:
         _retrain(child_process.database(), _settings)
     except RunNotOpenedError as error:
-        log.info("no training run: %s", error)
+        log.info("training skipped: %s", error)
     except Exception as error:
         if Fault.of(error) is Fault.BUG:
             raise
-        log.error("training failed: %s", plain(error))
+        log.error("training failed: %s; the model in use has not changed", plain(error))
         raise TrainingFailedError(plain(error)) from None
 
 
 def _retrain(database: Engine, settings: Settings) -> None:
     schedule = parse_schedule(settings.training_schedule)
     if schedule is None:
-        log.info("no training run: CRATESORT_TRAINING_SCHEDULE is off here")
+        log.info("training skipped: CRATESORT_TRAINING_SCHEDULE is off on this host")
         return
     with reading(database) as connection:
         fresh = training_rows.labels_since(connection, training_runs.learned_label_id(connection))
         moment = clock(connection)
     if fresh < settings.training_new_labels:
         log.info(
-            "no training run: %d new labels, fewer than %d (CRATESORT_TRAINING_NEW_LABELS)",
+            "training skipped: %d new labels, fewer than %d (CRATESORT_TRAINING_NEW_LABELS)",
             fresh,
             settings.training_new_labels,
         )
@@ -85,4 +85,9 @@ def _retrain(database: Engine, settings: Settings) -> None:
         lease_seconds=settings.training_lease_seconds,
         time_limit_seconds=settings.training_time_limit_seconds,
     )
-    log.info("training run %d: %s: %s", finished.run.id, finished.run.verdict, finished.run.reason)
+    log.info(
+        "training run %d finished, model %s: %s",
+        finished.run.id,
+        finished.run.verdict,
+        finished.run.reason,
+    )

@@ -21,4 +21,4 @@ def sweep() -> None:
     except Exception as error:
         if Fault.of(error) is not Fault.TRANSIENT:
             raise
-        log.warning("this sweep is left to the next one: %s", plain(error))
+        log.warning("the sweep failed: %s; the next one tries again", plain(error))

@@ -18,7 +18,7 @@ from db.engine import COMMAND, SERVICE, create_engine
 from db.errors import is_away, plain
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
-from workers.errors import LibraryRootAwayError
+from workers.errors import DataFolderError, LibraryRootAwayError
 from workers.memory import collect_garbage_rarely, memory_limit
 from workers.recovery.shared_health import shared_health
 from workers.settings import load_settings
@@ -41,7 +41,7 @@ def remember_queues(**_: Any) -> None:
     _served.update(app.amqp.queues.consume_from)
     if _classifies():
         # The supervisor logs how each child ended, and what happens to its batch.
-        logging.getLogger("multiprocessing").addFilter(_is_no_childs_end)
+        logging.getLogger("multiprocessing").addFilter(_is_not_about_child_exit)
 
 
 def database() -> Engine:
@@ -50,7 +50,10 @@ def database() -> Engine:
 
 
 def context() -> WorkContext:
-    """Return what this process classifies with, created at its first use."""
+    """Return what this process classifies with, created at its first use.
+
+    Raises DataFolderError when the data folder cannot be written; each call tries again.
+    """
     return _context_of(os.getpid())
 
 
@@ -81,7 +84,7 @@ def report(error: Exception, root: str) -> None:
         shared_health().roots[root].hold(_ROOT_SECONDS)
 
 
-def _is_no_childs_end(record: logging.LogRecord) -> bool:
+def _is_not_about_child_exit(record: logging.LogRecord) -> bool:
     return record.msg != "Process %r pid:%r exited with %r"
 
 
@@ -103,17 +106,22 @@ def _context_of(pid: int) -> WorkContext:
     # Limited for the default engine only: TensorFlow keeps reserving memory and would fail later.
     limited = functools.partial(memory_limit, settings.child_memory_mebibytes)
     is_limited = settings.engine == "onnx" and TRAINING_QUEUE not in _served
-    return WorkContext.create(
-        settings,
-        _database_of(pid),
-        time_limit_seconds=settings.time_limit_seconds,
-        loading=limited if is_limited else contextlib.nullcontext,
-        is_told_to_stop=terminate_handler_fired,
-    )
+    try:
+        return WorkContext.create(
+            settings,
+            _database_of(pid),
+            time_limit_seconds=settings.time_limit_seconds,
+            loading=limited if is_limited else contextlib.nullcontext,
+            is_stopping=terminate_handler_fired,
+        )
+    except OSError as error:
+        raise DataFolderError(
+            f"the data folder {settings.data_folder} cannot be written: {error.strerror}"
+        ) from error
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
-def load_model_at_birth(**_: Any) -> None:
+def load_model_at_start(**_: Any) -> None:
     """Load the model before the first message arrives, in a child that classifies.
 
     A failure is only logged (the database may be away for a moment): the first batch tries again.
@@ -122,11 +130,10 @@ def load_model_at_birth(**_: Any) -> None:
     """
     if not _classifies():
         return
-    here = context()
     try:
-        here.model.current(here.database)
+        context().model.current(database())
     except Exception as error:
-        log.warning("the model could not be loaded yet: %s", plain(error))
+        log.warning("loading the model failed: %s; the first batch tries again", plain(error))
     collect_garbage_rarely()
 
 
@@ -135,4 +142,5 @@ def close_connections(**_: Any) -> None:
     """Close the child's connections; PostgreSQL logs connections that are not closed."""
     database().dispose()
     if _classifies():
-        context().marker.close()
+        with contextlib.suppress(DataFolderError):  # then there is no marker
+            context().marker.close()

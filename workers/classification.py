@@ -78,7 +78,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
             lease_seconds=lease_seconds,
         )
     if claimed is None:
-        batch_log.info("not to be claimed, somebody else has or had it")
+        batch_log.info("skipped: another worker has already claimed or finished it")
         return None
     # The pool's timer started before the claim, which may have had to wait for the database.
     left_seconds = context.time_limit_seconds - (time.monotonic() - started)
@@ -92,7 +92,8 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
         outcome = _classify_claimed(claimed, entries, classifier, context)
     except LeaseLostError:
         batch_log.warning(
-            "the lease of %.0f s ran out before its end; whoever has it now writes it",
+            "results discarded: its lease of %.0f s expired before it was finished; another worker "
+            "processes it",
             lease_seconds,
         )
     except BaseException as error:
@@ -106,7 +107,7 @@ def _return_batch(
     claimed: ClaimedBatch, context: WorkContext, error: BaseException, *, used_seconds: float
 ) -> None:
     cause: Fault | Ending
-    if isinstance(error, Exception) or not context.is_told_to_stop():
+    if isinstance(error, Exception) or not context.is_stopping():
         cause = Fault.of(error)
     # The pool sends SIGTERM a tenth of a second before it kills a child for its time limit, and
     # also when a worker is stopped at once. The time used distinguishes the two.
@@ -129,7 +130,10 @@ def _return_batch(
             carry_out(decision, connection, claimed, settings, index=index, detail=detail)
     except Exception as second:
         if not settings.in_process:  # there the user reads the error itself
-            batch_log.warning("cannot be given back now: %s", plain(second))
+            batch_log.warning(
+                "not requeued: %s; it is when the database answers, or when its lease expires",
+                plain(second),
+            )
         if isinstance(decision, HandBack):
             try:
                 marker.hand_back_later()
@@ -137,7 +141,9 @@ def _return_batch(
                 if settings.in_process:
                     marker.leave()  # this process ends with the error; the next run returns it
                     return
-                batch_log.warning("returns when its lease ends: %s", plain(third))
+                batch_log.warning(
+                    "no crash marker: %s; it is requeued when its lease expires", plain(third)
+                )
     marker.clear()
 
 

@@ -30,7 +30,7 @@ class WorkContext:
     time_limit_seconds: float = math.inf
     folders: FolderCache = field(default_factory=FolderCache)
     #: Whether a SystemExit or KeyboardInterrupt comes from a request to stop this process.
-    is_told_to_stop: Callable[[], bool] = lambda: True
+    is_stopping: Callable[[], bool] = lambda: True
 
     @classmethod
     def create(
@@ -40,7 +40,7 @@ class WorkContext:
         *,
         time_limit_seconds: float = math.inf,
         loading: Callable[[], AbstractContextManager[None]] = nullcontext,
-        is_told_to_stop: Callable[[], bool] = lambda: True,
+        is_stopping: Callable[[], bool] = lambda: True,
     ) -> "WorkContext":
         """Return a context for the calling process; nothing is connected or loaded yet.
 
@@ -53,7 +53,7 @@ class WorkContext:
             model=ServingModel(settings.engine, loading),
             marker=CrashMarker(settings.running_folder),
             time_limit_seconds=time_limit_seconds,
-            is_told_to_stop=is_told_to_stop,
+            is_stopping=is_stopping,
         )
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class EmbeddedRun:
                         away = away or error  # the other batches first
                     elif is_own or isinstance(error, BundleError):
                         raise
-                    self._defer(batch_id, plain(error), say=not is_own)
+                    self._defer(batch_id, plain(error), log_reason=not is_own)
                 on_batch()
                 continue
             if away is not None:
@@ -113,7 +113,9 @@ class EmbeddedRun:
         except Exception as error:
             if Fault.of(error) is not Fault.BUG:
                 raise
-            BatchLogger(log, batch_id).exception("cratesort itself failed: %s", plain(error))
+            BatchLogger(log, batch_id).exception(
+                "internal error, counted as an attempt: %s", plain(error)
+            )
 
     def _survives(self, suspect: QueuedBatch) -> bool:
         """Whether a suspected sound can be read in another process; if not, count an attempt."""
@@ -135,16 +137,16 @@ class EmbeddedRun:
             )
             if claimed is not None:
                 carry_out(decide(ending, was_reading=True), connection, claimed, settings)
-        log.warning("%s: read alone, it %s", printable(path), end)
+        log.warning("%s: the reader %s in a process of its own", printable(path), end)
         return False
 
-    def _defer(self, batch_id: int, reason: str, *, say: bool) -> None:
-        """Postpone a batch; if `say`, log the reason once."""
+    def _defer(self, batch_id: int, reason: str, *, log_reason: bool) -> None:
+        """Postpone a batch; if `log_reason`, log each reason once."""
         with self._database.begin() as connection:
             ledger.defer(connection, batch_id, seconds=_DEFER_SECONDS)
-        if say and reason not in self._reasons_logged:
+        if log_reason and reason not in self._reasons_logged:
             self._reasons_logged.add(reason)
-            log.warning("sounds of another ingest stay in the ledger: %s", reason)
+            log.warning("sounds of another ingest were skipped and stay in the ledger: %s", reason)
 
     def _ingest_of(self, batch_id: int) -> int:
         with reading(self._database) as connection:

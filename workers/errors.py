@@ -11,12 +11,16 @@ class LibraryRootAwayError(CratesortError):
     """A library root cannot be opened or read: its mount is away, or another folder is there."""
 
 
+class DataFolderError(CratesortError):
+    """The data folder cannot be written, so a process cannot have a crash marker."""
+
+
 class BatchReturnedError(CratesortError):
     """A batch went back to the ledger, with no attempt counted; its message gives the reason."""
 
     def __repr__(self) -> str:
         """Return the reason without the class name: Flower shows only the beginning."""
-        return f"handed back: {self}"
+        return f"requeued: {self}"
 
 
 class UnclaimedError(BatchReturnedError):

@@ -33,13 +33,13 @@ class LibraryRoot:
             return cls(name, os.fsencode(settings.library_roots[name]).rstrip(b"/"))
         if name != ABSOLUTE_ROOT:
             raise ConfigurationError(
-                f"the ledger names the library root {name!r}, which this host does not know: "
-                f"add {name}=/its/folder to {PREFIX}LIBRARY_ROOTS"
+                f"the library root {name!r} is not configured on this host: "
+                f"add {name}=/path/to/folder to {PREFIX}LIBRARY_ROOTS"
             )
         if not settings.reads_absolute_paths:
             raise ConfigurationError(
-                "the ledger names a path without a library root, which only a process without "
-                "a broker and without CRATESORT_LIBRARY_ROOTS reads"
+                "the sound was ingested without a library root; only a process without "
+                f"{PREFIX}BROKER_URL and {PREFIX}LIBRARY_ROOTS can read it"
             )
         return ABSOLUTE
 
@@ -127,7 +127,8 @@ def mount_fault(folder: bytes, known: Collection[str]) -> str | None:
         return f"{shown} is empty"
     if known and not any(_is_there(folder, name) for name in known):
         return (
-            f"{shown} has nothing of what is known below it, such as {printable(next(iter(known)))}"
+            f"{shown} contains none of the files and folders known there, such as "
+            f"{printable(next(iter(known)))}"
         )
     return None
 

@@ -37,16 +37,16 @@ _SHARED: Final = (batches.c.ingest_id, batches.c.root, batches.c.seen, batches.c
 
 
 class AttemptOutcome(StrEnum):
-    """What happened to a batch when an attempt was counted.
+    """What happened to a batch that was not finished; the values appear in log lines.
 
     `GIVE_UP`: a sound failed `SOLO_ATTEMPTS` times alone. Its batch is still claimed; the caller
     closes it with an error row in the same transaction.
     """
 
-    RETURNED = "returned"
-    SPLIT = "split"
-    ISOLATED = "isolated"
-    GIVE_UP = "given up"
+    RETURNED = "requeued"
+    SPLIT = "requeued in halves"
+    ISOLATED = "requeued, the file that was being read in a batch of its own"
+    GIVE_UP = "recorded as failed"
 
 
 def hand_back(

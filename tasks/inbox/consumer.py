@@ -25,7 +25,7 @@ from db.queue.recovery import SOLO_ATTEMPTS
 from db.results.pending_labels import give_early
 from db.states import LabelSource
 from tasks.inbox.entries import NamedSound, bad_entry, read_entries
-from tasks.inbox.redis_lists import INBOX_KEY, BadEntry, Inbox, Taken
+from tasks.inbox.redis_lists import DEAD_KEY, INBOX_KEY, BadEntry, Inbox, Taken
 from tasks.producer.batching import BatchWriter
 from tasks.producer.locator import FoundSound, Locator
 from tasks.producer.unchanged import compare_with_rows
@@ -59,7 +59,7 @@ class Intake:
 
     def __init__(self, settings: Settings, app: Celery, database: Engine) -> None:
         if settings.broker_url is None:
-            raise ValueError("expected settings with a broker: the inbox lies in Redis")
+            raise ValueError("expected settings with a broker: the inbox is in Redis")
         self._settings = settings
         self._app = app
         self._database = database
@@ -108,7 +108,7 @@ class Intake:
                 away = "the database" if isinstance(error, SQLAlchemyError) else "this host"
             if away != self._away:
                 log.warning(
-                    "%s cannot be used (%s): entries of %s wait until it can",
+                    "%s cannot be used (%s): entries of %s are not processed until it can",
                     away,
                     plain(error),
                     INBOX_KEY,
@@ -116,7 +116,7 @@ class Intake:
             self._away = away
             return False
         if self._away is not None:
-            log.info("%s answers again: the inbox is served", self._away)
+            log.info("%s is available again: entries of the inbox are processed", self._away)
             self._away = None
         return True
 
@@ -133,35 +133,35 @@ class Intake:
         self._is_more = taken.is_more
         if not self._is_serving:
             # Logged only now: the lease is in Redis, and health checks see this intake.
-            log.info("the inbox is served: %s, by %s", INBOX_KEY, self._name)
+            log.info("the intake %s is ready: it processes entries of %s", self._name, INBOX_KEY)
             self._is_serving = True
         if not taken.entries:
             return 0
         if taken.tried is None:
-            self._take(taken)
+            self._process(taken)
         elif taken.tried < SOLO_ATTEMPTS:
             if taken.tried:
-                self._try_another()  # if the database hangs, it does so before the try is counted
+                self._try_valid_entry()  # if the database hangs, no try may be counted
             # Counted before the try: the entry may crash this process.
             self._inbox.try_alone(taken.tried + 1)
-            self._take(taken)
+            self._process(taken)
         else:
-            self._put_aside(
+            self._reject(
                 taken,
-                f"an intake ended {taken.tried} times while it had this entry alone; see its log",
+                f"{taken.tried} intakes crashed while they processed only this entry; see the logs",
             )
         return len(taken.entries)
 
-    def _take(self, taken: Taken) -> None:
+    def _process(self, taken: Taken) -> None:
         try:
             named, bad = read_entries(taken.entries, self._locator)
             enqueued = self._commit(named) if named else 0
         except Exception as error:
-            if not self._is_entrys_fault(error):
+            if not self._is_caused_by_entry(error):
                 if taken.tried is not None:
                     self._inbox.try_alone(taken.tried)
                 raise
-            self._blame(taken, error)
+            self._isolate(taken, error)
             return
         # Only after the commit, which is tried every second while the database is away.
         self._settle(taken, bad, enqueued)
@@ -169,32 +169,44 @@ class Intake:
             # If Redis is away by now, a sweep publishes the batches later.
             dispatch(self._app, self._database, self._settings)
 
-    def _blame(self, taken: Taken, error: Exception) -> None:
+    def _isolate(self, taken: Taken, error: Exception) -> None:
         """Isolate the entry that caused an error; a single failure alone may be chance."""
         tries = 0 if taken.tried is None else taken.tried + 1
         if tries == SOLO_ATTEMPTS:
             # Not the error's text, which may name files outside of the roots.
-            what = f"an error of cratesort ({type(error).__name__})"
-            self._put_aside(taken, f"it met {what} {tries} times alone; see the intake's log")
+            kind = type(error).__name__
+            self._reject(
+                taken,
+                f"an internal error ({kind}) when it was processed alone, {tries} times; "
+                "see the intake's log",
+            )
             return
         log.warning(
-            "%d entries of the inbox could not be taken and are tried one by one",
+            "processing entries of the inbox failed; they are now processed one by one: %d",
             len(taken.entries) + taken.remaining,
             exc_info=error,
         )
         self._is_more = False
         self._inbox.try_alone(tries)
 
-    def _put_aside(self, taken: Taken, reason: str) -> None:
+    def _reject(self, taken: Taken, reason: str) -> None:
         self._settle(taken, [bad_entry(entry, reason) for entry in taken.entries], 0)
 
     def _settle(self, taken: Taken, bad: list[BadEntry], enqueued: int) -> None:
         if bad:
-            message = "%d entries of the inbox cannot be taken, see its dead list; the first: %s"
-            log.warning(message, len(bad), bad[0].reason)
+            log.warning(
+                "invalid entries of the inbox, moved to the dead list %s: %d; the first: %s",
+                DEAD_KEY,
+                len(bad),
+                bad[0].reason,
+            )
         self._acknowledge(bad, taken.remaining)
-        message = "%d entries of the inbox: %d sounds enqueued, %d entries not taken"
-        log.info(message, len(taken.entries), enqueued, len(bad))
+        log.info(
+            "inbox: entries processed: %d, sounds enqueued: %d, entries rejected: %d",
+            len(taken.entries),
+            enqueued,
+            len(bad),
+        )
 
     def _acknowledge(self, bad: list[BadEntry], remaining: int) -> None:
         self._unacknowledged = bad, remaining
@@ -206,7 +218,7 @@ class Intake:
         with self._database.begin() as connection:
             return self._write(connection, named)
 
-    def _is_entrys_fault(self, error: Exception) -> bool:
+    def _is_caused_by_entry(self, error: Exception) -> bool:
         """Whether an entry caused an error, that is, a valid entry can still be written.
 
         Otherwise moving entries to the dead list would lose them, because that list is bounded.
@@ -214,12 +226,12 @@ class Intake:
         if Fault.of(error) is not Fault.BUG and not isinstance(error, OSError):
             return False
         try:
-            self._try_another()
+            self._try_valid_entry()
         except Exception:
             return False
         return True
 
-    def _try_another(self) -> None:
+    def _try_valid_entry(self) -> None:
         """Write a valid entry and roll it back; raises the error if that fails."""
         root = next(iter(self._settings.library_roots))
         sound = FoundSound(root, "a.wav", root, root, None, None, is_there=False)

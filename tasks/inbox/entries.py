@@ -26,7 +26,7 @@ _REASON_CHARACTERS: Final = 1000
 
 #: The same for every path outside, existing or not: producers must learn nothing about this host.
 _OUTSIDE: Final = (
-    "its path lies in no library root of the intake's host (CRATESORT_LIBRARY_ROOTS there)"
+    "its path is in no library root of the intake's host (CRATESORT_LIBRARY_ROOTS on that host)"
 )
 
 
@@ -77,7 +77,7 @@ def _read(entry: bytes, locator: Locator) -> NamedSound:
         raise _EntryError("empty: expected a path or a JSON object")
     fields = _parse(entry) if entry.startswith(b"{") else _Fields(entry)
     if b"\0" in fields.path:
-        raise _EntryError("its path holds a NUL, which no file name can")
+        raise _EntryError("its path contains a NUL byte, which no file name can contain")
     if fields.label is not None:
         try:
             category_index(fields.label)
@@ -89,7 +89,7 @@ def _read(entry: bytes, locator: Locator) -> NamedSound:
 def _locate(fields: _Fields, locator: Locator) -> FoundSound:
     path = fields.path
     if len(path) >= LONGEST_PATH_BYTES:
-        raise _EntryError(f"{len(path):,} bytes are too long for a path")
+        raise _EntryError(f"a path of {len(path):,} bytes is too long")
     if fields.root is not None:
         try:
             path = locator.below(fields.root, path)
@@ -97,7 +97,7 @@ def _locate(fields: _Fields, locator: Locator) -> FoundSound:
             raise _EntryError(str(error)) from None
     elif not path.startswith(b"/"):
         raise _EntryError(
-            "its path is relative and no root is named: expected an absolute path, or "
+            "its path is relative and it names no root: expected an absolute path, or "
             '{"root": NAME, "path": PATH}'
         )
     # As for a manifest of one line: a file is taken as a sound, whatever its name.
@@ -115,11 +115,11 @@ def _parse(entry: bytes) -> _Fields:
         parsed = json.loads(entry.decode())
     except UnicodeDecodeError:
         raise _EntryError(
-            "it starts with { and is not UTF-8: expected a JSON object. In JSON a byte NN that is "
-            "no UTF-8 is written \\udcNN"
+            "it starts with { and is not UTF-8: expected a JSON object, in which a byte 0xNN that "
+            "is not UTF-8 is written \\udcNN"
         ) from None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise _EntryError(f"it starts with {{ and is not JSON: {reason}") from None
     fields = {key: _text(key, value) for key, value in parsed.items() if value is not None}
     # An empty text counts as missing, like null and as in a manifest's table.
@@ -130,8 +130,8 @@ def _parse(entry: bytes) -> _Fields:
         texts = {key: text.encode("utf-8", "surrogateescape") for key, text in given.items()}
     except UnicodeEncodeError:
         raise _EntryError(
-            "it holds half a surrogate pair, which is no character; of these only \\udc80 to "
-            "\\udcff mean something: a byte that is no UTF-8"
+            "it contains half a surrogate pair; only \\udc80 to \\udcff are allowed, for bytes "
+            "that are not UTF-8"
         ) from None
     return _Fields(texts.pop("path"), **{key: path_text(text) for key, text in texts.items()})
 
@@ -143,11 +143,11 @@ def _text(key: str, value: Any) -> str:
         hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(_KEYS)}"
         raise _EntryError(f"unknown key {_shown(key)}; {hint}")
     if not isinstance(value, str):
-        raise _EntryError(f"its {key} is {_shown(json.dumps(value))}: expected a text")
+        raise _EntryError(f"its {key} is {_shown(json.dumps(value))}: expected a string")
     if key == "path":
         return value  # a name may begin with a space
     if "\0" in value:
-        raise _EntryError(f"its {key} holds a NUL")
+        raise _EntryError(f"its {key} contains a NUL character")
     return value.strip()
 
 

@@ -221,12 +221,12 @@ def dead_text(bad: BadEntry) -> str:
     """Return an entry as JSON for the dead list."""
     # ASCII: Python's surrogate escapes keep bytes that are not UTF-8.
     entry = bad.entry[:DEAD_ENTRY_BYTES].decode("utf-8", "surrogateescape")
-    kept = _cut(entry, DEAD_ENTRY_BYTES)
+    beginning = _cut(entry, DEAD_ENTRY_BYTES)
     reason = _cut(bad.reason, _REASON_BYTES)
-    said: dict[str, str | bool] = {"reason": reason, "at": bad.at, "entry": kept}
-    if len(kept.encode("utf-8", "surrogateescape")) < len(bad.entry):
-        said["cut"] = True
-    return json.dumps(said)
+    record: dict[str, str | bool] = {"reason": reason, "at": bad.at, "entry": beginning}
+    if len(beginning.encode("utf-8", "surrogateescape")) < len(bad.entry):
+        record["cut"] = True
+    return json.dumps(record)
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -117,8 +117,8 @@ class _Missed:
     @property
     def may_be_all(self) -> bool:
         """Whether the folder looks like a mount that is away, if it had no other sounds."""
-        is_much = len(self.names) > 1 or (len(self.ids) >= _MANY_SOUNDS and not self.moved)
-        return is_much and not self.name_is_there
+        is_suspicious = len(self.names) > 1 or (len(self.ids) >= _MANY_SOUNDS and not self.moved)
+        return is_suspicious and not self.name_is_there
 
 
 def without_away(
@@ -168,7 +168,7 @@ def without_away(
         return gone_ids, {
             printable(path_text(path)): Vanished(
                 len(ids),
-                sum(gone.own_labels(connection, some) for some in chunks(ids, ROWS_AT_ONCE)),
+                sum(gone.own_labels(connection, part) for part in chunks(ids, ROWS_AT_ONCE)),
             )
             for path, ids in away.items()
         }

@@ -131,11 +131,11 @@ def _walk(
         for entry in entries:
             if entry.name == IGNORE_FILE or (named and entry.path in named):
                 continue
-            is_folder = _answer(partial(entry.is_dir, follow_symlinks=False))
+            is_folder = _is_true(partial(entry.is_dir, follow_symlinks=False))
             if exclusion.excludes(entry.path, entry.name, is_folder=is_folder):
                 ignored.leave_out(entry.path, "excluded", is_folder=is_folder)
             elif not is_folder:
-                if not _passed_over(entry, base, ignored):
+                if not _is_skipped(entry, base, ignored):
                     yield location.sound(entry.name, _status(entry))
             elif kind := kind_of_no_sounds(entry.name):
                 ignored.leave_out(entry.path, kind, is_folder=True)
@@ -144,21 +144,21 @@ def _walk(
         folders.extend(reversed(below))
 
 
-def _answer(question: Callable[[], bool]) -> bool:
+def _is_true(check: Callable[[], bool]) -> bool:
     """Return the result of a check of an entry; False if the storage fails."""
     try:
-        return question()
+        return check()
     except OSError:
         return False
 
 
-def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
+def _is_skipped(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bool:
     """Return whether a walk skips this file or link, and count it if so."""
     name = entry.name
     if name.startswith(MACOS_LEFTOVER):
         ignored.counts["macOS leftovers"] += 1
         return True
-    if _answer(entry.is_symlink):
+    if _is_true(entry.is_symlink):
         if (
             not is_named_like_a_sound(name)
             or os.path.isdir(entry.path)
@@ -169,7 +169,7 @@ def _passed_over(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> bo
         return False  # a worker classifies the target, or records why it cannot
     if is_named_like_a_sound(name):
         return False
-    if b"." not in name.lstrip(b".") and _answer(entry.is_file) and _starts_like_audio(entry.path):
+    if b"." not in name.lstrip(b".") and _is_true(entry.is_file) and _starts_like_audio(entry.path):
         return False
     ignored.add_file(name)
     return True

@@ -120,11 +120,11 @@ def _lines(path: bytes) -> list[str]:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(0, f"{IGNORE_FILE.decode()} is not a file")
+            raise OSError(0, f"{IGNORE_FILE.decode()} is not a regular file")
         content = file.read(_MAX_IGNORE_FILE_BYTES + 1)
     if len(content) > _MAX_IGNORE_FILE_BYTES:
         raise OSError(0, f"{IGNORE_FILE.decode()} is larger than 64 KiB")
     lines = [line.strip() for line in path_text(content.removeprefix(BOM_UTF8)).splitlines()]
     if any(line.startswith("!") for line in lines):
-        raise OSError(0, f"{IGNORE_FILE.decode()} has a pattern with !, which is not known here")
+        raise OSError(0, f"{IGNORE_FILE.decode()} has a pattern with !, which is not supported")
     return [line for line in lines if line and not line.startswith("#")]

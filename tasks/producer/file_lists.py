@@ -75,13 +75,13 @@ def _table_delimiter(first_line: bytes, nul: bool) -> str | None:
     columns = header_cells(header, delimiter)
     is_table = columns[: len(_COLUMNS)] == _COLUMNS
     if is_table and nul:
-        raise TableError("the manifest is a table with a NUL in it, which no path can hold")
+        raise TableError("the manifest is a table that contains a NUL, which no path can contain")
     # A table exported for another purpose: a first line like this is not a path.
     if not is_table and columns[:1] == ["path"] and len(columns) > 1:
         shown = printable(path_text(first_line.rstrip()[:60]))
         raise TableError(
             f"the manifest starts like a table, with {shown!r}; "
-            "expected a first line that starts with path,vendor, or one path a line and no header"
+            "expected a first line that starts with path,vendor, or one path per line and no header"
         )
     return delimiter if is_table else None
 
@@ -117,7 +117,7 @@ def _bounded(entry: bytes) -> bytes:
 
 
 def _too_long(number: int, length: int) -> BadLine:
-    return BadLine(number, f"{length:,} bytes are too long for a path")
+    return BadLine(number, f"a path of {length:,} bytes is too long")
 
 
 def _read_table(stream: BinaryIO, delimiter: str) -> Iterator[ListedFile | BadLine]:
@@ -156,11 +156,12 @@ def listed_sound(
         return _too_long(entry.line, len(entry.path))
     if entry.vendor is not None and len(entry.vendor) > LONGEST_NAME:
         return BadLine(
-            entry.line, f"its vendor has {len(entry.vendor):,} characters; at most {LONGEST_NAME}"
+            entry.line,
+            f"its vendor has {len(entry.vendor):,} characters; at most {LONGEST_NAME}",
         )
     resolved = locator.resolve(entry.path, real_folder)
     root = locator.library_root(resolved)
     if resolved == root.folder:
         shown = printable(path_text(entry.path))
-        return BadLine(entry.line, f"{shown} is a whole library root, not a file")
+        return BadLine(entry.line, f"{shown} is a library root, not a file")
     return locator.sound(root, resolved, entry.vendor)

@@ -92,14 +92,14 @@ class MetFiles:
 
     def new_files(self, stamp: Stamp) -> list[NewPlace]:
         """Return the new files of this size and mtime."""
-        found = self._new.execute(
+        rows = self._new.execute(
             "SELECT root, path, pack, vendor, is_overwritten FROM scratch "
             "WHERE size = ? AND mtime = ?",
             stamp,
         )
         return [
             NewPlace(root, path, pack, vendor, bool(over))
-            for root, path, pack, vendor, over in found
+            for root, path, pack, vendor, over in rows
         ]
 
     def is_time_shared(self, time_ns: int) -> bool:
@@ -152,9 +152,9 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
     absence = Absence(locator, walked.not_walked)
     walked_to_end: dict[bytes, Folder] = {}
     emptied: dict[str, Folder] = {}
-    for base, found in walked.sounds_in.items():
+    for base, counts in walked.sounds_in.items():
         for path, part in locator.parts_of(base).items():
-            if found[part.root]:
+            if counts[part.root]:
                 walked_to_end[path] = part
             elif not absence.is_unknown(path):
                 emptied[printable(path_text(path))] = part
@@ -162,7 +162,7 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
     emptied = {path: emptied[path] for path in empty}
     searched = list(emptied.values()) if met.has_new else []
     folders = list(walked_to_end.values())
-    missed, moved = _told_apart(database, met, folders, searched, absence)
+    missed, moved = _gone_and_moved(database, met, folders, searched, absence)
     gone_ids, away = without_away(database, met.newest_id, walked_to_end, missed, moved, absence)
     moved_count = _move(database, moved)
     gone_count = 0
@@ -178,11 +178,11 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
 
 def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, Vanished]:
     """Return the counts of known sounds below each folder; folders without any are left out."""
-    found = {}
+    vanished = {}
     for path, folder in emptied.items():
         with reading(database) as connection:
-            found[path] = gone.vanished(connection, folder)
-    return {path: known for path, known in found.items() if known.sounds}
+            vanished[path] = gone.vanished(connection, folder)
+    return {path: known for path, known in vanished.items() if known.sounds}
 
 
 def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
@@ -209,19 +209,19 @@ def _known_places(database: Engine, met: MetFiles, absence: Absence) -> dict[int
             known_stamp = (file.file_size_bytes or 0, file.mtime_ns or 0)
             if known_stamp in places and absence.of(file):
                 left[known_stamp].append(file)
-    found: list[tuple[GoneFile, NewPlace]] = []
+    pairs: list[tuple[GoneFile, NewPlace]] = []
     for stamp, files in left.items():
         folders = set(map(_folder_of, files))
         elsewhere = [place for place in places[stamp] if _folder_of(place) not in folders]
-        found += paired(files, elsewhere)
-    return _without_doubtful(database, met, found)
+        pairs += paired(files, elsewhere)
+    return _without_doubtful(database, met, pairs)
 
 
 def _folder_of(file: GoneFile | NewPlace) -> tuple[str, str]:
     return file.root, posixpath.dirname(file.path)
 
 
-def _told_apart(
+def _gone_and_moved(
     database: Engine,
     met: MetFiles,
     folders: Sequence[Folder],
@@ -236,7 +236,7 @@ def _told_apart(
     places: dict[Stamp, list[NewPlace]] = {}
     left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
 
-    def note(file: GoneFile, *, may_be_away: Callable[[GoneFile], bool] | None = None) -> None:
+    def collect(file: GoneFile, *, may_be_away: Callable[[GoneFile], bool] | None = None) -> None:
         if file.file_size_bytes is None or file.mtime_ns is None:
             return
         stamp = file.file_size_bytes, file.mtime_ns
@@ -252,13 +252,13 @@ def _told_apart(
         for file in filter(absence.of, files):
             if not any(folder.holds(file.root, file.path) for folder in emptied):
                 gone_ids.append(file.id)
-            note(file)
+            collect(file)
     if met.has_new:
         with reading(database) as connection:
             for file in gone.gone_files(connection):
-                note(file)
+                collect(file)
             for file in _labelled_elsewhere(connection, (*folders, *emptied)):
-                note(file, may_be_away=absence.may_be_away)
+                collect(file, may_be_away=absence.may_be_away)
     pairs = chain.from_iterable(paired(files, places[stamp]) for stamp, files in left.items())
     return gone_ids, _without_doubtful(database, met, list(pairs))
 
@@ -289,15 +289,15 @@ def _without_doubtful(
             places[file.id] = place
         elif not met.is_time_shared(time_ns):
             doubtful.append((file, place, time_ns))
-    for some in chunks(doubtful, ROWS_AT_ONCE):
-        keys = [sound_key(place.root, place.path) for _, place, _ in some]
+    for portion in chunks(doubtful, ROWS_AT_ONCE):
+        keys = [sound_key(place.root, place.path) for _, place, _ in portion]
         with reading(database) as connection:
             known = sounds.known(connection, keys)
-            counts = gone.counts_by_time(connection, [time_ns for *_, time_ns in some])
-        for (file, place, time_ns), key in zip(some, keys, strict=True):
+            counts = gone.counts_by_time(connection, [time_ns for *_, time_ns in portion])
+        for (file, place, time_ns), key in zip(portion, keys, strict=True):
             # A worker may have written the row of the new path already.
-            its_own = 1 + (key in known and known[key].mtime_ns == time_ns)
-            if counts.get(time_ns, 0) <= its_own:
+            own_count = 1 + (key in known and known[key].mtime_ns == time_ns)
+            if counts.get(time_ns, 0) <= own_count:
                 places[file.id] = place
     return places
 

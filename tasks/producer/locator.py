@@ -18,7 +18,7 @@ LONGEST_PATH_BYTES: Final = 4096
 
 
 class OutsideRootsError(CratesortError):
-    """A path that lies in no configured library root."""
+    """A path that is in no configured library root."""
 
 
 class FoundSound(NamedTuple):
@@ -129,14 +129,14 @@ class Locator:
         if known_root is None:
             known = ", ".join(sorted(root.name for root in self._roots)) or "none"
             raise OutsideRootsError(
-                f"the library root {root[:64]!r} is not known here (known: {known}): add "
-                "NAME=/its/folder to CRATESORT_LIBRARY_ROOTS"
+                f"the library root {root[:64]!r} is not configured on this host (configured: "
+                f"{known}): add NAME=/path/to/folder to CRATESORT_LIBRARY_ROOTS"
             )
         folder = known_root.folder
         resolved = self.resolve(os.path.join(folder or b"/", path))
         if not resolved.startswith(folder + b"/"):
             shown = printable(path_text(path))
-            raise OutsideRootsError(f"{shown} lies outside of the library root {root!r}")
+            raise OutsideRootsError(f"{shown} is outside of the library root {root!r}")
         return resolved
 
     def library_root(self, resolved: bytes) -> LibraryRoot:
@@ -156,8 +156,8 @@ class Locator:
         names = chain(["library"], (f"library{number}" for number in count(2)))
         name = next(name for name in names if name not in taken)
         raise OutsideRootsError(
-            f"{printable(path_text(resolved))} lies in no library root, and other hosts would not "
-            f"find it. To allow it: CRATESORT_LIBRARY_ROOTS={more}{name}={shown}"
+            f"{printable(path_text(resolved))} is in no library root, so other hosts could not "
+            f"find it. To allow it, set CRATESORT_LIBRARY_ROOTS={more}{name}={shown}"
         )
 
     def parts_of(self, folder: bytes) -> dict[bytes, Folder]:
@@ -184,8 +184,8 @@ class Locator:
             from workers.faults import STORAGE_ERRNOS  # loads clients of Redis
 
             is_there = error.errno in STORAGE_ERRNOS or os.path.lexists(resolved)
-        found = self.folder_location(root, folder, folder).sound(name, status, vendor)
-        return found._replace(is_there=is_there)
+        sound = self.folder_location(root, folder, folder).sound(name, status, vendor)
+        return sound._replace(is_there=is_there)
 
     def folder_location(self, root: LibraryRoot, folder: bytes, base: bytes) -> "FolderLocation":
         """Return the root, pack and vendor of all files directly in a folder.

@@ -292,7 +292,7 @@ def test_where_nothing_can_be_read_a_line_says_so_and_the_next_run_goes_on(
         fail_to_read("kick")
         done = run_cli("ingest", pack)
         assert done.code == 3
-        assert "kick 0.wav: the storage did not give it" in done.stderr
+        assert "kick 0.wav: the storage failed" in done.stderr
         assert len(done.stderr.splitlines()) == 1
         assert read_results() == []
     monkeypatch.undo()

@@ -164,8 +164,8 @@ def test_no_command_runs_what_is_in_the_current_folder(start, folder, tmp_path, 
     assert f"broker     redis://:**@127.0.0.1:{redis_server.port}/0\n" in log.read_text()
     assert "workers    1 take work: worker-" in log.read_text()
     assert "set, and not read: CELERY_BROKER_READ_URL, CELERY_BROKER_URL" in log.read_text()
-    wait_until(lambda: "sent sweep" in beat.read_text(), "beat sent its task", 60)
-    wait_until(lambda: "the inbox is served" in intake.read_text(), "the intake works", 60)
+    wait_until(lambda: "sent the task sweep" in beat.read_text(), "beat sent its task", 60)
+    wait_until(lambda: "it processes entries of" in intake.read_text(), "the intake works", 60)
     wait_until(lambda: flower_answers(port), "Flower answers", 60)
     # And nothing of the folder was run
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()

@@ -117,7 +117,7 @@ def test_told_to_stop_it_ends_in_order(fleet, client, intake_process, number, co
 def test_a_name_in_the_log_drives_no_terminal(fleet, client, folder, intake_process):
     client.lpush("cratesort:inbox", "elsewhere/\x1b[2J.wav", "/\x1b[2J\n.wav")
     with intake_process(fleet) as intake:
-        wait_until(lambda: "cannot be taken" in intake.log(), "it has refused them")
+        wait_until(lambda: "invalid entries of the inbox" in intake.log(), "it has refused them")
         assert "\x1b" not in intake.log()
 
 

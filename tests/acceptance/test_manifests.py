@@ -109,7 +109,7 @@ def test_a_bad_line_is_named_with_its_number_and_the_others_are_taken(
 ):
     done = by_manifest(f"{folder}/kick.wav\n{'x' * 5000}\n{folder}/hat\n".encode())
     assert done.code == 1
-    assert done.stderr == "manifest line 2: 5,000 bytes are too long for a path\n"
+    assert done.stderr == "manifest line 2: a path of 5,000 bytes is too long\n"
     assert names(read_results()) == ["hat", "kick.wav"]
 
 

@@ -112,7 +112,7 @@ def test_a_path_outside_the_roots_is_refused_with_the_line_that_would_allow_it(
 ):
     done = run_cli("ingest", folder, tmp_path / "other", settings=fleet)
     assert done.code == 2
-    assert f"{tmp_path}/other lies in no library root" in done.stderr
+    assert f"{tmp_path}/other is in no library root" in done.stderr
     assert f"CRATESORT_LIBRARY_ROOTS=main={folder},library={tmp_path}/other" in done.stderr
 
 

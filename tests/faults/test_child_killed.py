@@ -28,7 +28,7 @@ def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
 
         # And the log has its death once
         (line,) = [line for line in worker.log().splitlines() if str(child) in line]
-        assert f"its process {child} ended; it was isolated" in line
+        assert f"its worker process {child} died; requeued, the file that was being read" in line
         assert "WorkerLostError" not in worker.log()
 
         # And the suspect is done too when it was not its fault

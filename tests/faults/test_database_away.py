@@ -40,7 +40,7 @@ def test_what_was_in_hand_and_what_waited_is_done_without_blame(fleet, postgres_
         wait_until(fleet.at_the_gate, "the first batch is in hand", 60)
         postgres_server.kill()
         fleet.open_gate()
-        wait_until(lambda: "cannot be given back now" in worker.log(), "the batch failed", 60)
+        wait_until(lambda: "not requeued: " in worker.log(), "the batch failed", 60)
         # Then the messages of the others go back, or stay where they are
         waiting = ("classify.library", "classify.library:3")
         wait_until(lambda: sum(map(client.llen, waiting)) >= 9, "all of them are there", 60)
@@ -50,7 +50,7 @@ def test_what_was_in_hand_and_what_waited_is_done_without_blame(fleet, postgres_
 
         # Then all is done, and no attempt is counted
         fleet.wait_until_done()
-        assert "handed back, now that the database answers" in worker.log()
+        assert "requeued now that the database answers" in worker.log()
         assert "Traceback" not in worker.log()
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0

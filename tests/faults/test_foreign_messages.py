@@ -99,10 +99,12 @@ def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(fleet):
     with fleet.worker() as worker, redis.Redis.from_url(fleet.broker_url) as client:
         parent = worker.pid
         for queue in ("classify", "classify.library:3", "housekeeping"):
-            before = worker.log().count("is dropped")
+            before = worker.log().count("dropped a malformed")
             client.lpush(queue, *ENTRIES)
             wait_until(
-                lambda before=before: worker.log().count("is dropped") >= before + len(ENTRIES),
+                lambda before=before: (
+                    worker.log().count("dropped a malformed") >= before + len(ENTRIES)
+                ),
                 f"all in {queue} were read",
                 60,
             )

@@ -83,7 +83,7 @@ def test_in_one_process_a_suspect_and_a_locked_folder_are_named_escaped(run_cli,
         done = run_cli(*command, settings=shim, process=True, obey_permissions=True)
         said += done.stdout + done.stderr
     # Then both are named, escaped
-    assert "read alone, it crashed" in said
+    assert "the reader crashed in a process of its own" in said
     assert "warning: not walked" in said
     assert raw(said) == []
 

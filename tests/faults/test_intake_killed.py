@@ -138,7 +138,7 @@ def test_a_round_that_cannot_be_settled_is_not_written_again_and_again(
         wait_until(lambda: taken(client) == 0, "it has settled")
         assert sorted(written(fleet)) == THREE
         # And that was said once, not at each try; the end of it is said behind the round
-        wait_until(lambda: "Redis answers again" in intake.log(), "it says so")
+        wait_until(lambda: "Redis is available again" in intake.log(), "it says so")
         assert intake.log().count("Redis cannot be used") == 1
 
 
@@ -190,8 +190,13 @@ def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
         finally:
             postgres_server.start()
         wait_until(lambda: sorted(written(fleet)) == names, "the ledger has all")
-        wait_until(lambda: "the database answers again" in intake.log(), "it says so")
-        assert intake.log().count("1 entries of the inbox cannot be taken") == 1
+        wait_until(lambda: "the database is available again" in intake.log(), "it says so")
+        assert (
+            intake.log().count(
+                "invalid entries of the inbox, moved to the dead list cratesort:inbox:dead: 1;"
+            )
+            == 1
+        )
         assert "Traceback" not in intake.log()
 
 

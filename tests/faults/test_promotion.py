@@ -62,7 +62,7 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
             promoted_at = clock(connection)
         backlog.open_gate()
         backlog.wait_until_done()
-        swaps = worker.log().count("serving with model v2")
+        swaps = worker.log().count("model v2 loaded")
 
     # Then nothing is lost, and no batch has rows of two models
     backlog.assert_nothing_is_lost()

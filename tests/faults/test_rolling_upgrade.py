@@ -65,7 +65,7 @@ def test_a_message_of_another_version_is_left_for_who_knows_it(fleet, monkeypatc
     # When the worker gets it
     patient = {"CRATESORT_STALE_SECONDS": "600"}
     with fleet.worker(settings=patient) as worker:
-        said = "message version 99 is not known here; left"
+        said = "message version 99 is not supported here; it stays queued"
         wait_until(lambda: said in worker.log(), "it says so", 60)
         # Then the batch is still to be had, and is done when somebody who knows it is told of it
         assert [row["state"] for row in fleet.batches()] == ["queued"]

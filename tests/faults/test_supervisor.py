@@ -48,7 +48,7 @@ def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_ba
         first = watch_of(worker)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: "another one is started" in worker.log(), "the parent sees it", 60)
-        assert "the supervisor ended with code -9; another one is started" in worker.log()
+        assert "the supervisor exited with code -9; another one is started" in worker.log()
         assert watch_of(worker) != first
 
         # When the child dies
@@ -74,7 +74,10 @@ def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
         wait_until(lambda: len(fleet.outcomes()) == 7, "its batch-mates have their rows", 60)
         fleet.open_gate()
         fleet.wait_until_done()
-        assert f"its process {child} ended; it was isolated" in worker.log()
+        assert (
+            f"its worker process {child} died; requeued, the file that was being read"
+            in worker.log()
+        )
     fleet.assert_nothing_is_lost()
 
 
@@ -134,7 +137,7 @@ def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         watch = watch_of(worker)
         # A child that is being born does not ignore Ctrl-C yet
-        wait_until(lambda: "serving with model" in worker.log(), "the child is there", 60)
+        wait_until(lambda: "(onnx engine)" in worker.log(), "the child is there", 60)
         # As a terminal or a service manager sends it: to the whole group
         os.killpg(worker.pid, signal.Signals[name])
         assert exit_code_of(worker) == code

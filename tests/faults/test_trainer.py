@@ -94,7 +94,7 @@ def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
 
         # When the other is told of the same moment
         def refused():
-            return [log.count("no training run") for log in (one.log(), other.log())]
+            return [log.count("training skipped") for log in (one.log(), other.log())]
 
         wait_until(lambda: sum(refused()) > 0, "the other says that it has none", 60)
         trainer.go_on("computing")
@@ -114,9 +114,9 @@ def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
     """Without the threshold, each night trains on nothing new."""
     with trainer.worker(with_labels=False) as worker:
         trainer.wake()
-        wait_until(lambda: "no training run: 0 new labels, fewer than 200" in worker.log(), "why")
+        wait_until(lambda: "training skipped: 0 new labels, fewer than 200" in worker.log(), "why")
         # A trainer has no use for the model that serves
-        assert "serving with model" not in worker.log()
+        assert "(onnx engine)" not in worker.log()
     assert trainer.runs() == []
 
 
@@ -175,7 +175,7 @@ def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer
         trainer.end_the_lease()
         # Then a sweep closes it, and nobody delivers the message again
         assert trainer.wait_until_closed().reason == HEARTBEAT_STOPPED
-        assert f"training run 1: {HEARTBEAT_STOPPED}" in worker.log()
+        assert f"training run 1 is closed as failed: {HEARTBEAT_STOPPED}" in worker.log()
     with fleet.database() as engine, reading(engine) as connection:
         assert len(connection.execute(select(table.c.id)).all()) == 1
     assert trainer.champion() is None

@@ -213,11 +213,15 @@ def test_a_worker_leaves_the_batches_of_a_root_that_is_away_until_it_is_back(
     assert handed_in.code == 0, handed_in.stderr
     message = {"version": MESSAGE_VERSION, "batch_id": 1, "root": "library", "paths": []}
     with worker_process("--concurrency", "1", settings=theirs) as worker:
-        wait_until(lambda: "left to workers that have it" in worker.log(), "it says so", 60)
+        wait_until(
+            lambda: "its batches are left to other workers" in worker.log(), "it says so", 60
+        )
         # When a message of it comes through the queue of an earlier version
         with build_app(Settings(broker_url=SecretStr(fleet["CRATESORT_BROKER_URL"]))) as app:
             app.send_task(CLASSIFY_TASK, kwargs=message, queue=CLASSIFY_QUEUE)
-        wait_until(lambda: "its library root is away" in worker.log(), "it was put back", 60)
+        wait_until(
+            lambda: "'library' is not available on this host" in worker.log(), "it was put back", 60
+        )
         # Then it is still to be had, and nothing is counted
         (row,) = batch_rows()
         assert (row["state"], row["setbacks"], row["attempts"]) == ("queued", 0, 0)
@@ -227,6 +231,6 @@ def test_a_worker_leaves_the_batches_of_a_root_that_is_away_until_it_is_back(
         wait_for_rows(database_url)
         log = worker.log()
     assert all(row.category for row in read_rows(database_url))
-    assert f"library root 'library': {mount} is empty" in log
-    assert "library root 'library' is there" in log
+    assert f"library root 'library' is not available: {mount} is empty" in log
+    assert "library root 'library' is available again" in log
     assert "Traceback" not in log

@@ -38,7 +38,7 @@ def start_beat(tmp_path, fleet):
 def test_two_beats_of_one_host_both_go_on_sending(start_beat, tmp_path, fleet):
     # Given one beat at work
     def sent(name):
-        return (tmp_path / f"{name}.log").read_text().count("sent sweep")
+        return (tmp_path / f"{name}.log").read_text().count("sent the task sweep")
 
     events = redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]).pubsub()
     events.psubscribe("*celeryev*")

@@ -475,7 +475,7 @@ def test_an_exit_that_nobody_asked_for_is_a_fault_of_our_own(
 
     monkeypatch.setattr(sound_headers, "read_header", exiting)
     with pytest.raises(SystemExit):
-        classify_batch(queued([all_names[0]]), replace(context, is_told_to_stop=lambda: False))
+        classify_batch(queued([all_names[0]]), replace(context, is_stopping=lambda: False))
     (row,) = batch_rows()
     assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
 
@@ -548,7 +548,7 @@ def test_a_row_that_cannot_be_written_is_an_error_row_and_costs_no_other(
     )
     if not rows[bad].category:
         assert rows[bad].error_code == "internal_error"
-        assert rows[bad].error_message.startswith("its row cannot be written: ")
+        assert rows[bad].error_message.startswith("the database refused its row: ")
         assert rows[bad].file_size_bytes > 0
     (batch,) = batch_rows()
     assert (batch["state"], batch["attempts"]) == (BatchState.DONE, 0)

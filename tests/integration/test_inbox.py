@@ -315,8 +315,10 @@ def test_an_error_of_one_entry_ends_no_intake(intake, push, harmful, batch_rows,
     assert [row["paths"] for row in batch_rows()] == [["a/1.wav"], ["a/3.wav"]]
     (put_aside,) = dead()
     assert put_aside["entry"].endswith("/a/2.wav")
-    what = f"an error of cratesort ({type(error).__name__})"
-    assert put_aside["reason"] == f"it met {what} 3 times alone; see the intake's log"
+    assert put_aside["reason"] == (
+        f"an internal error ({type(error).__name__}) when it was processed alone, 3 times; "
+        "see the intake's log"
+    )
     # And what comes then is taken as ever
     push(4, 5)
     intake.round()
@@ -345,7 +347,7 @@ def test_an_entry_that_ends_its_intakes_is_singled_out(
     assert [row["paths"] for row in batch_rows()] == [["a/1.wav"], ["a/3.wav"], ["a/4.wav"]]
     (put_aside,) = dead()
     assert put_aside["entry"].endswith("/a/2.wav")
-    assert "ended 3 times while it had this entry alone" in put_aside["reason"]
+    assert "3 intakes crashed while they processed only this entry" in put_aside["reason"]
     assert not client.exists(TRIES_KEY)
 
 

@@ -63,5 +63,7 @@ def test_a_worker_outlives_every_malformed_message(message, worker_process, flee
         wait_for_rows(fleet["CRATESORT_DATABASE_URL"])
 
         # Then it has dropped each with a line in its log, and done the work
-        assert worker.log().count("is dropped") == len(BODIES) + len(HEADERS) + len(ENVELOPES)
+        assert worker.log().count("dropped a malformed") == len(BODIES) + len(HEADERS) + len(
+            ENVELOPES
+        )
         assert worker.pid in worker.processes()

@@ -70,7 +70,7 @@ def test_the_task_learns_from_the_labels_once_and_states_its_verdict(
         assert_it_learned_every_label(engine, run)
         # And when it runs again, there is nothing new to learn
         scheduled.retrain()
-        assert "no training run: 0 new labels, fewer than 40" in caplog.text
+        assert "training skipped: 0 new labels, fewer than 40" in caplog.text
         assert latest_run(engine) == run
 
 
@@ -120,5 +120,5 @@ def test_a_scheduled_run_learns_from_the_labels_once_and_states_its_verdict(
 
         # And woken again, there is nothing new to learn
         wake()
-        wait_until(lambda: "no training run: 0 new labels" in worker.log(), "the log says why", 60)
+        wait_until(lambda: "training skipped: 0 new labels" in worker.log(), "the log says why", 60)
         assert latest_run(engine) == run

@@ -60,7 +60,7 @@ def test_a_worker_logs_no_password_through_all_that_befalls_its_servers(
         postgres_server.kill()
         logs("the database does not answer")
         postgres_server.start()
-        logs("the database answers again")
+        logs("the database is available again")
         log = worker.log()
     # Then no password is in the log, the tracebacks included
     assert "DEBUG" in log

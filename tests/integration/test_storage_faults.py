@@ -239,7 +239,7 @@ def test_a_root_with_nothing_of_what_is_known_is_another_folder(root, try_batch,
     # When another folder is mounted there, which has a pack of that name and other sounds in it
     (root / "flat.wav").write_bytes(sounds.encoded())
     (root / "Pack").rename(root / "Other")
-    with pytest.raises(LibraryRootAwayError, match="nothing of what is known below it"):
+    with pytest.raises(LibraryRootAwayError, match="none of the files and folders known there"):
         try_batch(["missing.wav"])
     assert outcomes() == dict.fromkeys(NAMES, "drum")
 

@@ -60,7 +60,7 @@ def test_a_second_copy_of_a_message_claims_nothing(
         wait_for_rows(fleet["CRATESORT_DATABASE_URL"])
         before = read_rows(fleet["CRATESORT_DATABASE_URL"])
         classify(app)
-        wait_until(lambda: "not to be claimed" in worker.log(), "the copy was read")
+        wait_until(lambda: "skipped: another worker" in worker.log(), "the copy was read")
     assert read_rows(fleet["CRATESORT_DATABASE_URL"]) == before
     assert worker.log().count("79 classified") == 1
 
@@ -105,7 +105,7 @@ def test_a_message_of_an_unknown_version_is_left_alone(
 ):
     with worker_process(settings=fleet) as worker:
         classify(app, version=2)
-        wait_until(lambda: "version 2 is not known here" in worker.log(), "it was read")
+        wait_until(lambda: "version 2 is not supported here" in worker.log(), "it was read")
     assert read_rows(fleet["CRATESORT_DATABASE_URL"]) == []
 
 

@@ -18,7 +18,7 @@ from tests.support.servers.lifecycle import die_with_parent, living_processes, w
 #: broker and its children; an intake when it serves the inbox, or waits for its servers.
 READY = {
     "worker": re.compile(r"@\S+ ready"),
-    "intake": re.compile("the inbox is served|cannot be used"),
+    "intake": re.compile("it processes entries of|cannot be used"),
 }
 
 #: How long a worker may take to finish its batches after SIGTERM.

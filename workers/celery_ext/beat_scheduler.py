@@ -45,12 +45,14 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no ty
                 return
             self._report(error.__context__)
         else:
-            log.info("sent %s", entry.name)
+            log.info("sent the task %s", entry.name)
             if self._failures:
                 self._failures = 0
-                log.warning("Redis answers again: tasks are sent when they are due")
+                log.warning("Redis is reachable again: tasks are sent when they are due")
 
     def _report(self, error: BaseException) -> None:
         self._failures += 1
         if self._failures.bit_count() == 1:  # the first, second, fourth, eighth, ...
-            log.warning("Redis cannot be reached (%s): no task is sent until it can", plain(error))
+            log.warning(
+                "Redis cannot be reached (%s): no scheduled task is sent until it can", plain(error)
+            )

@@ -70,7 +70,7 @@ def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Disp
             with database.begin() as connection:
                 ledger.unqueue(connection, [unsent.id for unsent in taken[position:]])
             log.warning(
-                "Redis cannot be reached (%s): %d batches wait in the ledger until it can",
+                "Redis cannot be reached (%s): batches left in the ledger until it can: %d",
                 plain(error),
                 len(taken) - position,
             )

@@ -39,7 +39,7 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: ARG002
         """Report a process that is killed for its time limit; the supervisor logs it."""
-        self._report_killed(f"over the time limit of {timeout:g} s")
+        self._report_killed(f"it exceeded the time limit of {timeout:g} s")
 
     def on_retry(self, exc_info: Any) -> None:
         """Requeue the message of a batch that could not be claimed: it is queued in the ledger."""
@@ -65,7 +65,7 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery publishes no type
     def _report_killed(self, reason: str) -> None:
         task_ready(self)
         self.acknowledge()  # the ledger returns its batch
-        exception = f"its process was killed: {reason}"
+        exception = f"its worker process was killed: {reason}"
         self.send_event("task-failed", exception=exception, traceback="")
 
 
@@ -80,7 +80,9 @@ def strict_strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Calla
         fault = fault_of(message, body)
         if fault is None:
             return handle(message, body, ack, reject, callbacks, **more)
-        log.error("a message for %s is dropped: %s", task.name, fault)
+        log.error(
+            "dropped a malformed message for the task %s: %s; no batch is lost", task.name, fault
+        )
         return reject(log, consumer.connection_errors)
 
     return checked
@@ -93,21 +95,21 @@ def fault_of(message: Any, body: Any) -> str | None:
         return "it is not of message protocol 2"
     task_id = headers.get("id")
     if not isinstance(task_id, str) or len(task_id) > _LONGEST_ID:
-        return f"its id is not a text of at most {_LONGEST_ID} characters"
+        return f"its id is not a string of at most {_LONGEST_ID} characters"
     if headers.get("eta") is not None:
-        return "it asks for a later time; a worker would have to keep it until then"
+        return "it has an ETA; a worker would have to keep it until then"
     expires = headers.get("expires")
     # Celery takes 0 and "" for an expiry, and cannot parse them.
     if not (expires is None or (isinstance(expires, str | int | float) and expires)):
         return "its expiry is not a time"
     if headers.get("stamped_headers") or headers.get("stamps"):
-        return "it carries stamps"
+        return "it has stamped headers"
     payload = message.payload
     if not isinstance(payload, list) or len(payload) != 3:
-        return "its body is not a list of three"
+        return "its body is not a list of three elements"
     arguments, keywords, embedded = payload
     if not isinstance(arguments, list) or not isinstance(keywords, dict):
         return "its arguments are not a list and an object"
     if not isinstance(embedded, dict) or any(embedded.values()):
-        return "it names tasks to call afterwards"
+        return "it has callbacks, errbacks or a chain"
     return None

@@ -81,9 +81,9 @@ def envelope_fault(message: Any) -> str | None:
             return f"its {name} is not {expected}"
     headers, properties = message["headers"], message["properties"]
     if not isinstance(headers.get("task", ""), str):
-        return "its task is not text"
+        return "its task name is not a string"
     if headers.get("compression") is not None:
-        return "it is compressed; it may be a thousand times as large as it looks"
+        return "it is compressed, and may decompress to a thousand times its size"
     if not properties["delivery_tag"].isascii():
         return "its delivery_tag is not ASCII"
     if properties["body_encoding"] != "base64":
@@ -91,7 +91,7 @@ def envelope_fault(message: Any) -> str | None:
     try:
         base64.b64decode(message["body"])
     except (binascii.Error, ValueError):
-        return "its body is not in its encoding"
+        return "its body is not valid base64"
     return None
 
 
@@ -101,7 +101,7 @@ def _missing_part(value: Any, expected: dict[str, Any]) -> str | None:
     for name, kind in expected.items():
         part = value.get(name)
         if not isinstance(part, dict if isinstance(kind, dict) else kind):
-            return f"its {name} is missing or not of the right kind"
+            return f"its {name} is missing or has the wrong type"
         fault = _missing_part(part, kind) if isinstance(kind, dict) else None
         if fault is not None:
             return fault
@@ -118,7 +118,11 @@ class _TolerantDelivery:
         if fault is None:
             super()._deliver(message, queue)  # type: ignore[misc]  # the other base has it
         else:
-            log.error("an entry of the list %s is dropped: %.500s", queue, fault)
+            log.error(
+                "dropped a malformed message of the queue %s: %.500s; no batch is lost",
+                queue,
+                fault,
+            )
 
 
 class TolerantQoS(redis.QoS):
@@ -150,7 +154,7 @@ class TolerantQoS(redis.QoS):
         try:
             super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
         except _UNREADABLE as error:
-            log.error("an entry of those in hand is dropped: %s", error)
+            log.error("dropped a malformed unacknowledged message: %s; no batch is lost", error)
             with self.channel.conn_or_acquire(client) as connection:
                 connection.zrem(self.unacked_index_key, tag)
                 connection.hdel(self.unacked_key, tag)

@@ -107,8 +107,8 @@ class FolderCache:
                     raise
                 reason = str(error.strerror)
         log.warning(
-            "%s cannot be listed (%s): its sounds are classified without their pack-mates",
-            printable(key[1]) or "a library root",
+            "folder %s cannot be listed (%s): its sounds are classified without their pack-mates",
+            printable(posixpath.join(key[0], key[1])),
             reason,
         )
         return None

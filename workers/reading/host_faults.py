@@ -105,8 +105,8 @@ def _is_away(reading: SoundReading) -> bool:
 def _sentence(root: OpenRoot, path: str, reading: SoundReading) -> str:
     where = "" if root.root.is_absolute else f"library root {root.root.name!r}: "
     return (
-        f"{where}none of the sounds handed in can be read here now, such as {printable(path)}: "
-        f"{reading.outcome}; is their folder mounted?"
+        f"{where}no sound of the batch can be read on this host, such as {printable(path)}: "
+        f"{reading.outcome}; is the folder mounted?"
     )
 
 

@@ -114,7 +114,7 @@ def _read_opened(opened: Callable[[], Opened], path: str) -> SoundReading:
             # A type of a newer libsndfile: the model, and so the whole batch, would fail on it.
             outcome = SoundError(
                 ErrorCode.UNSUPPORTED_FORMAT,
-                f"its sample type {sample_type} is not one this version knows",
+                f"its sample type {sample_type} is not supported by this version",
             )
     return SoundReading(status.st_size, mtime_ns(status), outcome)
 
@@ -125,5 +125,5 @@ def _storage_error(error: OSError) -> SoundError:
         raise error
     name = errno.errorcode.get(error.errno, error.errno)
     return SoundError(
-        ErrorCode.STORAGE_ERROR, f"the storage did not give it: {os.strerror(error.errno)} ({name})"
+        ErrorCode.STORAGE_ERROR, f"the storage failed: {os.strerror(error.errno)} ({name})"
     )

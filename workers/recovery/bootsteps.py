@@ -41,6 +41,9 @@ _ROOTS_SECONDS: Final = 1.0
 
 _INTERRUPTED: Final = 130
 
+#: Celery logs this at CRITICAL, with a traceback, after five reconnections within a second.
+_FREQUENT_RESTARTS: Final = "Frequent restarts detected: %r"
+
 
 class _SupervisorProcess:
     """The parent's handle of its supervisor process."""
@@ -61,14 +64,14 @@ class _SupervisorProcess:
         ended = None if self._process is None else self._process.poll()
         if self._process is not None and ended is None:
             if not self.health.supervisor.is_up:
-                log.error("the supervisor stands still and is killed")
+                log.error("the supervisor is unresponsive and is killed; another one is started")
                 self._process.kill()
                 self.health.supervisor.expect_supervisor()  # logged once
             return
         if time.monotonic() - self._started < _RESTART_SECONDS:
             return
         if ended is not None:
-            log.error("the supervisor ended with code %d; another one is started", ended)
+            log.error("the supervisor exited with code %d; another one is started", ended)
         self._started = time.monotonic()
         self.health.database.expect_supervisor()
         self.health.supervisor.expect_supervisor()
@@ -99,7 +102,7 @@ class _SupervisorProcess:
 _supervisor: Final = _SupervisorProcess()
 
 
-class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+class ConsumeAvailableQueues(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Takes messages only while the database answers, and only for library roots that are there.
 
     Without the database a batch cannot be claimed: its message would be used up, and the batch
@@ -132,7 +135,7 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
         _supervisor.ensure()
         holds = not _supervisor.health.database.is_up
         if holds and not self._holds:
-            log.warning("the database is away: no messages are taken until it answers")
+            log.warning("the database is not available: no messages are taken until it is")
         wanted = [] if holds else [*self._queues, *self._queues_of_roots()]
         # The queues from which Celery consumes, also after a lost connection. If Redis fails below,
         # the next poll continues.
@@ -144,7 +147,7 @@ class ConsumeWhatCanBeDone(bootsteps.StartStopStep):  # type: ignore[misc]  # Ce
             if queue not in consumed:
                 consumer.add_task_queue(queue)
         if self._holds and not holds:
-            log.warning("the database is back: messages are taken again")
+            log.warning("the database is available again: messages are taken again")
         self._holds = holds
         queues, announced_at = self._announced
         if queues != wanted or time.monotonic() - announced_at > _ANNOUNCE_SECONDS:
@@ -176,7 +179,7 @@ class PoolInEventLoop(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery 
         worker.pool.did_start_ok = lambda: True  # a child that died is replaced, as usual
 
 
-def _look_at_roots() -> None:
+def _check_roots() -> None:
     """Check the library roots once, until the supervisor has loaded and reports them."""
     settings = load_settings()
     for health in _supervisor.health.roots.values():
@@ -186,15 +189,25 @@ def _look_at_roots() -> None:
             health.expect_supervisor()
 
 
+def _explain_restarts(record: logging.LogRecord) -> bool:
+    """Replace Celery's record about frequent restarts: it is a warning, and Redis is the cause."""
+    if record.msg == _FREQUENT_RESTARTS:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg = "Redis refuses commands or drops connections: reconnecting once a second"
+        record.args = record.exc_info = record.exc_text = None
+    return True
+
+
 def install(app: Celery, *, classifies: bool) -> None:
     """Add the steps to an app that is about to run a worker."""
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_explain_restarts)
     app.steps["worker"].add(PoolInEventLoop)
-    app.steps["consumer"].add(ConsumeWhatCanBeDone)
+    app.steps["consumer"].add(ConsumeAvailableQueues)
     if classifies:
         _supervisor.roots = sorted(_supervisor.health.roots)
-        look = threading.Thread(target=_look_at_roots, daemon=True)
-        look.start()
-        look.join(_ROOTS_SECONDS)
+        check = threading.Thread(target=_check_roots, daemon=True)
+        check.start()
+        check.join(_ROOTS_SECONDS)
 
     @signals.worker_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def _(**_: Any) -> None:

@@ -57,7 +57,10 @@ def recover_batches(
                 if Fault.of(error) is Fault.TRANSIENT:
                     raise
                 # A bug with one marker must not stop the others; its batch returns with its lease.
-                log.exception("process %d left what cannot be returned", marker.pid)
+                log.exception(
+                    "the batch of process %d was not requeued; it is when its lease expires",
+                    marker.pid,
+                )
             handled += 1
     return handled
 
@@ -98,7 +101,9 @@ def _return_batches(
     with database.begin() as connection:
         held = recovery.held_by_worker(connection, marker.worker)
         if not held and ending is Ending.CRASHED and not settings.in_process:
-            log.warning("process %d ended with no batch in hand", marker.pid)
+            log.warning(
+                "worker process %d died while it was idle; no batch is affected", marker.pid
+            )
         for batch in held:
             index = marker.index if marker.batch_id == batch.id else None
             decision = decide(
@@ -110,8 +115,8 @@ def _return_batches(
             if marker.awaits_hand_back and settings.in_process:
                 continue  # the user has seen the reason
             if marker.awaits_hand_back:
-                what = "handed back, now that the database answers"
+                event = "requeued now that the database answers"
             else:
-                how = "ran out of time" if ending is Ending.TIMED_OUT else "ended"
-                what = f"its process {marker.pid} {how}; it was {outcome}"
-            BatchLogger(log, batch.id).warning("%s", what)
+                how = "exceeded its time limit" if ending is Ending.TIMED_OUT else "died"
+                event = f"its worker process {marker.pid} {how}; {outcome}"
+            BatchLogger(log, batch.id).warning("%s", event)

@@ -36,7 +36,9 @@ def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutco
             if expired is None or Fault.of(error) is Fault.TRANSIENT:
                 raise
             # A bug with one batch must not keep the other expired ones from returning.
-            BatchLogger(log, expired.id).exception("cannot be returned: %s", plain(error))
+            BatchLogger(log, expired.id).exception(
+                "not requeued: %s; its lease is extended, then it is tried again", plain(error)
+            )
             with database.begin() as connection:
                 recovery.extend_lease(
                     connection, expired.id, token=expired.token, seconds=settings.lease_seconds
@@ -44,4 +46,4 @@ def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutco
             continue
         if outcome is not None:
             outcomes[outcome] += 1
-            BatchLogger(log, expired.id).warning("its lease expired; it was %s", outcome)
+            BatchLogger(log, expired.id).warning("its lease expired; %s", outcome)

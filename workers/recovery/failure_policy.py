@@ -24,9 +24,9 @@ from workers.recovery.unwritable_rows import error_row, shown_reason
 from workers.settings import ConfigurationError, Settings
 
 _MESSAGES: Final = {
-    ErrorCode.CRASHED_READER: "reading it ended the reader, again and alone",
-    ErrorCode.TIMED_OUT: "reading it did not end within the time limit",
-    ErrorCode.INTERNAL_ERROR: "cratesort itself failed on it, again and alone",
+    ErrorCode.CRASHED_READER: "reading it crashed the reader, also when it was read alone",
+    ErrorCode.TIMED_OUT: "reading it exceeded the time limit",
+    ErrorCode.INTERNAL_ERROR: "an internal error of cratesort, also when it was processed alone",
 }
 
 

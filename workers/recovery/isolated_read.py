@@ -26,7 +26,7 @@ class IsolatedRead(StrEnum):
 
     SURVIVED = "survived"
     CRASHED = "crashed"
-    TIMED_OUT = "timed_out"
+    TIMED_OUT = "timed out"
 
 
 def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> IsolatedRead:
@@ -49,7 +49,7 @@ def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> Is
     except subprocess.TimeoutExpired:
         return IsolatedRead.TIMED_OUT
     if ended.returncode == _STORAGE_AWAY:
-        raise LibraryRootAwayError(f"the library at {folder} cannot be read now")
+        raise LibraryRootAwayError(f"the library root at {folder} cannot be read")
     return IsolatedRead.SURVIVED if ended.returncode == 0 else IsolatedRead.CRASHED
 
 

@@ -57,7 +57,7 @@ def _close_expired_runs(database: Engine) -> None:
     with database.begin() as connection:
         for run_id in training_runs.close_expired(connection):
             log.warning(
-                "training run %d: %s; it is closed", run_id, training_runs.HEARTBEAT_STOPPED
+                "training run %d is closed as failed: %s", run_id, training_runs.HEARTBEAT_STOPPED
             )
 
 

@@ -92,8 +92,8 @@ class SharedHealth:
         with tempfile.TemporaryFile() as file:
             os.pwrite(file.fileno(), bytes(_LAYOUT.size * (2 + len(roots))), 0)
             health = cls(os.dup(file.fileno()), roots)
-        for one in (health.database, health.supervisor, *health.roots.values()):
-            one.expect_supervisor()
+        for part in (health.database, health.supervisor, *health.roots.values()):
+            part.expect_supervisor()
         return health
 
 

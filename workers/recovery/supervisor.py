@@ -132,7 +132,7 @@ class Supervisor:
         except Exception as error:
             if Fault.of(error) is not Fault.TRANSIENT:
                 raise  # the parent starts another supervisor
-            log.warning("the supervisor will try again: %s", plain(error))
+            log.warning("the supervisor was interrupted and tries again: %s", plain(error))
 
     def _watch_database(self) -> None:
         while True:
@@ -154,9 +154,9 @@ class Supervisor:
         if self._database_away:
             self._database_away = False
             # Delay the next sweep, so that leases which expired during the outage are not
-            # counted as crashes: their holders get a moment to finish, or to hand back.
+            # counted as crashes: their workers get a moment to finish, or to hand back.
             self._swept = time.monotonic()
-            log.warning("the database answers again")
+            log.warning("the database is available again")
 
     def _watch_root(self, root: LibraryRoot) -> None:
         """Report whether a library root is there; while its mount hangs, nothing is reported."""
@@ -173,10 +173,14 @@ class Supervisor:
             fault = root.fault(known)
             if fault is not None and away_since is None:
                 away_since = moment
-                log.warning("library root %r: %s: left to workers that have it", root.name, fault)
+                log.warning(
+                    "library root %r is not available: %s; its batches are left to other workers",
+                    root.name,
+                    fault,
+                )
             elif fault is None and away_since is not None:
                 away_since = None
-                log.warning("library root %r is there: its sounds are classified", root.name)
+                log.warning("library root %r is available again: its batches are taken", root.name)
             # After a while its batches are tried anyway. They are returned; if the root is away on
             # every host, their sounds finally get error rows (`workers.reading.host_faults`).
             if away_since is None or moment - away_since > _ROOT_PATIENCE_SECONDS:

@@ -70,7 +70,7 @@ def _without_unwritable(connection: Connection, results: list[SoundResult]) -> l
             *_without_unwritable(connection, results[half:]),
         ]
     (result,) = results
-    reason = f"its row cannot be written: {plain(refusal)}"
+    reason = f"the database refused its row: {plain(refusal)}"
     replacement = error_row(
         result.root,
         BatchEntry(result.path, result.pack, result.vendor),
@@ -80,7 +80,12 @@ def _without_unwritable(connection: Connection, results: list[SoundResult]) -> l
     )
     if _refusal(connection, [replacement]) is not None:
         raise refusal
-    log.error("%s: %s", shown_reason(result.path), shown_reason(reason), exc_info=refusal)
+    log.error(
+        "%s gets an error row: %s",
+        shown_reason(result.path),
+        shown_reason(reason),
+        exc_info=refusal,
+    )
     return [replacement]
 
 

@@ -187,15 +187,15 @@ def words_cut(name: str, pack_mates: PackMates | None = None) -> list[Cut]:
     for token, start, end in placed_tokens(name, counting):
         # A space stays where the word was: its neighbours must not become one word.
         left = f"{clean[:start]} {clean[end:]}"
-        kept = pack_mates
+        adjusted = pack_mates
         if pack_mates is not None and counting:
             # `87` of `SNARE87` is a counter without its word, too: it must not become a tempo.
             starts = [number.start() for number in _NUMBER.finditer(clean)]
             slots = [at in counting for at in starts if not start <= at < end]
             template = _NUMBER.sub("#", left.strip())
             series = {(template, slot) for slot, counts in enumerate(slots) if counts}
-            kept = replace(pack_mates, counters=pack_mates.counters | series)
-        cuts.append(Cut(clean[start:end], token, f"{left}.wav", kept))
+            adjusted = replace(pack_mates, counters=pack_mates.counters | series)
+        cuts.append(Cut(clean[start:end], token, f"{left}.wav", adjusted))
     return cuts
 
 

@@ -48,13 +48,13 @@ class ServingModel:
                 loaded = self._load(database, champion)
             if loaded.version != wanted:
                 # Rows would name another model than the champion, and never be up to date.
-                raise BundleError(f"its bundle calls itself {loaded.version}")
+                raise BundleError(f"its bundle has the version {loaded.version}")
         except BundleError as error:
             raise BundleError(
-                f"model {wanted} cannot serve: {error}. `cratesort models list` shows the others, "
-                "`cratesort models promote` lets one of them serve."
+                f"model {wanted} cannot be loaded: {error}. Nothing is classified until it can; "
+                "`cratesort models promote` puts another one into use (`cratesort models list`)."
             ) from error
-        log.info("serving with model %s (%s engine)", loaded.version, self._engine_name)
+        log.info("model %s loaded (%s engine)", loaded.version, self._engine_name)
         self._classifier = loaded
         return loaded
 
@@ -66,5 +66,5 @@ class ServingModel:
         with reading(database) as connection:
             bundle = bundles.read(connection, champion)
         if bundle is None:  # removed between the two reads; the next batch tries again
-            raise LookupError(f"model {champion} vanished from the database")
+            raise LookupError(f"model {champion} was removed from the database while it was loaded")
         return load_classifier(bundle, self._engine_name)

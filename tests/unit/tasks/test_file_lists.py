@@ -88,7 +88,7 @@ def test_a_table_gives_each_path_its_vendor(content, listed):
     ("content", "reason"),
     [
         ("path,vendor\na.wav,Acme\n".encode("utf-16"), "in UTF-16: save it as UTF-8"),
-        (b"path,vendor\na\0.wav,Acme\n", "a table with a NUL in it"),
+        (b"path,vendor\na\0.wav,Acme\n", "a table that contains a NUL"),
     ],
     ids=["utf-16", "nul"],
 )
@@ -134,7 +134,7 @@ def test_where_a_list_is_cut_does_not_depend_on_how_much_is_read_at_once(content
 def test_of_a_line_too_long_for_a_path_the_length_is_said_however_it_is_read(end, at_once):
     with mock.patch("tasks.producer.file_lists._READ_BYTES", at_once):
         bad, good = read(b"x" * 12_345 + end + b"y" * 4095 + end)
-    assert bad == BadLine(1, "12,345 bytes are too long for a path")
+    assert bad == BadLine(1, "a path of 12,345 bytes is too long")
     assert good == ListedFile(2, b"y" * 4095)
 
 

@@ -111,7 +111,7 @@ def test_a_tables_vendor_wins_over_the_paths(found, folder):
 def test_a_line_too_long_for_a_path_is_bad_and_the_others_are_taken(found, folder, bad):
     content = b"x" * 4096 + b"\nsounds/pack/kick.wav\n"
     assert paths(found(content)) == [f"{folder}/pack/kick.wav"]
-    assert bad == [BadLine(1, "4,096 bytes are too long for a path")]
+    assert bad == [BadLine(1, "a path of 4,096 bytes is too long")]
 
 
 def test_a_line_as_long_as_a_path_may_be_is_left_to_a_worker(found, bad):
@@ -148,7 +148,7 @@ def test_a_linked_file_keeps_its_own_name_within_roots(found, folder):
 
 def test_a_whole_root_is_bad(found, folder, bad):
     assert found(b"sounds\n", library_roots={"main": folder}) == []
-    assert [str(line) for line in bad] == ["line 1: sounds is a whole library root, not a file"]
+    assert [str(line) for line in bad] == ["line 1: sounds is a library root, not a file"]
 
 
 def test_a_bad_line_that_the_table_has_is_handed_on(found, folder, bad):

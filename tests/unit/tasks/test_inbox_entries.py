@@ -116,24 +116,27 @@ def test_a_backslash_in_json_is_a_backslash(taken):
     ("entry", "reason"),
     [
         (b"", "empty"),
-        (b"Acme/kick.wav", "relative and no root is named"),
-        (b"\xff\xfe", "relative and no root is named"),
-        (b"/etc/passwd", "lies in no library root"),
-        (b"/" + 5000 * b"a", "too long for a path"),
+        (b"Acme/kick.wav", "relative and it names no root"),
+        (b"\xff\xfe", "relative and it names no root"),
+        (b"/etc/passwd", "is in no library root"),
+        (b"/" + 5000 * b"a", "bytes is too long"),
         (b"/a\0b", "NUL"),
         (b"{", "not JSON"),
         (b"{}", "it has no path"),
         (b'{"path": ""}', "it has no path"),
         (b'{"path": "\xff"}', "not UTF-8"),
-        (b'{"path": 1}', "its path is '1': expected a text"),
-        (b'{"path": ["a"]}', "expected a text"),
+        (b'{"path": 1}', "its path is '1': expected a string"),
+        (b'{"path": ["a"]}', "expected a string"),
         (b'{"path": "/a", "lable": "drum"}', "unknown key 'lable'; did you mean 'label'?"),
         (b'{"path": "/a", "size": "1"}', "unknown key 'size'; expected path, root"),
         (b'{"path": "/a", "label": "drums"}', "unknown category 'drums': expected one of bass"),
-        (b'{"path": "/a", "vendor": "\\u0000"}', "its vendor holds a NUL"),
+        (b'{"path": "/a", "vendor": "\\u0000"}', "its vendor contains a NUL"),
         (b'{"path": "/\\u0000", "root": "packs"}', "NUL"),
         (b'{"path": "/a\\ud800"}', "half a surrogate pair"),
-        (b'{"path": "a", "root": "nowhere"}', "'nowhere' is not known here (known: inner, packs)"),
+        (
+            b'{"path": "a", "root": "nowhere"}',
+            "'nowhere' is not configured on this host (configured: inner, packs)",
+        ),
         (b'{"path": "../a", "root": "packs"}', "outside of the library root 'packs'"),
         (b'{"path": ".", "root": "packs"}', "outside of the library root 'packs'"),
         (b'{"path": "/etc/passwd", "root": "packs"}', "outside of the library root 'packs'"),
@@ -148,7 +151,7 @@ def test_an_entry_that_cannot_be_taken_says_why(refused, entry, reason):
 
 
 def test_a_library_root_itself_is_no_sound(refused, packs):
-    assert "a whole library root" in refused(bytes(packs))
+    assert "is a library root, not a file" in refused(bytes(packs))
 
 
 def test_a_vendor_is_no_longer_than_a_name(refused):

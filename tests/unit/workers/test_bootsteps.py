@@ -1,5 +1,6 @@
 """A worker that holds while its database is away, and a Redis that fails meanwhile."""
 
+import logging
 import signal
 import subprocess
 import time
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from workers.recovery import bootsteps
-from workers.recovery.bootsteps import ConsumeWhatCanBeDone
+from workers.recovery.bootsteps import ConsumeAvailableQueues
 from workers.recovery.shared_health import SharedHealth
 from workers.settings import Settings
 
@@ -68,7 +69,7 @@ def look(consumer, health, announced, monkeypatch):
     monkeypatch.setattr(
         bootsteps, "_supervisor", SimpleNamespace(health=health, ensure=lambda: None)
     )
-    step = ConsumeWhatCanBeDone(consumer)
+    step = ConsumeAvailableQueues(consumer)
     step.start(consumer)
 
     def once(*, database_answers=True):
@@ -104,7 +105,7 @@ def test_batches_are_taken_of_the_roots_that_are_there(consumer, health, look, a
 def test_a_worker_for_urgent_files_takes_no_others(look, consumer):
     consumer.consumed[:] = []
     other = Consumer("interactive")
-    step = ConsumeWhatCanBeDone(other)
+    step = ConsumeAvailableQueues(other)
     step.start(other)
     assert sorted(other.consumed) == ["interactive", "interactive.more", "interactive.packs"]
 
@@ -172,7 +173,7 @@ def test_a_worker_begins_with_the_roots_that_are_there(tmp_path, monkeypatch):
     health = SharedHealth.create(names)
     monkeypatch.setattr(bootsteps, "load_settings", lambda: settings)
     monkeypatch.setattr(bootsteps, "_supervisor", SimpleNamespace(health=health))
-    bootsteps._look_at_roots()
+    bootsteps._check_roots()
     assert [name for name in names if health.roots[name].is_up] == ["there"]
 
 
@@ -200,3 +201,18 @@ def test_a_supervisor_that_stands_still_is_killed_and_so_replaced(supervisor, he
     monkeypatch.setattr(time, "monotonic", lambda: later)
     supervisor.ensure()
     assert supervisor._process.wait() == -signal.SIGKILL
+
+
+def test_frequent_restarts_of_celerys_consumer_are_a_warning_without_a_traceback(caplog):
+    logger = logging.getLogger("celery.worker.consumer.consumer")
+    logger.addFilter(bootsteps._explain_restarts)
+    try:
+        raise RuntimeError
+    except RuntimeError as error:
+        # As celery.worker.consumer.consumer.Consumer.start
+        logger.critical("Frequent restarts detected: %r", error, exc_info=True)
+    finally:
+        logger.removeFilter(bootsteps._explain_restarts)
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage().startswith("Redis refuses commands")

@@ -18,7 +18,7 @@ def test_a_roots_folder_is_found_by_its_name():
 
 def test_a_root_this_host_does_not_know_is_refused_with_what_to_add():
     with pytest.raises(
-        ConfigurationError, match=r"'main'.*add main=/its/folder to CRATESORT_LIBRARY_ROOTS"
+        ConfigurationError, match=r"'main'.*add main=/path/to/folder to CRATESORT_LIBRARY_ROOTS"
     ):
         LibraryRoot.named("main", Settings(library_roots=PACKS))
 
@@ -81,8 +81,12 @@ def test_a_root_that_is_not_mounted_is_away(tmp_path):
     [
         ([], [], "is empty"),
         ([], ["Pack A"], "is empty"),
-        (["lost+found"], ["Pack A"], "has nothing of what is known below it, such as Pack A"),
-        (["lost+found"], ["\0", "Pack A"], "has nothing"),
+        (
+            ["lost+found"],
+            ["Pack A"],
+            "contains none of the files and folders known there, such as Pack A",
+        ),
+        (["lost+found"], ["\0", "Pack A"], "contains none"),
         (["Pack B"], ["Pack A", "Pack B"], None),
         (["Pack A"], [], None),
     ],

@@ -49,7 +49,7 @@ def test_a_killed_child_is_named_as_such_and_its_message_used_up(request_of):
     sent = []
     error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 3.")
     request_of(sent).on_failure(SimpleNamespace(exception=error))
-    event = ("task-failed", "its process was killed: signal 9 (SIGKILL)")
+    event = ("task-failed", "its worker process was killed: signal 9 (SIGKILL)")
     assert sent == ["acknowledged", event]
 
 
@@ -58,7 +58,7 @@ def test_a_child_killed_for_its_time_limit_is_reported_once(request_of):
     request = request_of(sent)
     request.on_failure(SimpleNamespace(exception=TimeLimitExceeded(45.0)))
     request.on_timeout(soft=False, timeout=45.0)
-    event = ("task-failed", "its process was killed: over the time limit of 45 s")
+    event = ("task-failed", "its worker process was killed: it exceeded the time limit of 45 s")
     assert sent == ["acknowledged", event]
 
 
@@ -126,17 +126,17 @@ def test_a_message_of_our_own_is_taken():
 @pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
 def test_a_message_cannot_name_tasks_to_run_after_it(name):
     payload = [[], {}, {name: [{"task": "tasks.sweep"}]}]
-    assert fault_of(message(payload), None) == "it names tasks to call afterwards"
+    assert fault_of(message(payload), None) == "it has callbacks, errbacks or a chain"
 
 
 @pytest.mark.parametrize(
     ("headers", "fault"),
     [
-        ({"id": {}}, "its id is not a text of at most 255 characters"),
-        ({"id": "x" * 256}, "its id is not a text of at most 255 characters"),
-        ({"eta": "2999-01-01T00:00:00+00:00"}, "it asks for a later time"),
+        ({"id": {}}, "its id is not a string of at most 255 characters"),
+        ({"id": "x" * 256}, "its id is not a string of at most 255 characters"),
+        ({"eta": "2999-01-01T00:00:00+00:00"}, "it has an ETA"),
         ({"expires": 0}, "its expiry is not a time"),
-        ({"stamps": {"a": 1}}, "it carries stamps"),
+        ({"stamps": {"a": 1}}, "it has stamped headers"),
     ],
 )
 def test_a_header_that_asks_too_much_is_a_fault(headers, fault):
@@ -163,7 +163,7 @@ def test_a_message_of_an_unknown_version_is_left_for_another_worker(version, cap
         classify(version, 7, "library", ["a.wav"])
 
     # Then it says so, and does not try
-    assert f"batch 7: message version {version} is not known here" in caplog.text
+    assert f"batch 7: skipped: message version {version} is not supported here" in caplog.text
 
 
 def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
@@ -178,7 +178,7 @@ def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
     # When its task ends, then Flower shows this, and no failure
     with pytest.raises(Retry) as ended:
         classify(MESSAGE_VERSION, 7, "packs", ["a.wav"])
-    reason = "handed back: the library root 'packs' (/mnt/packs) cannot be opened"
+    reason = "requeued: the library root 'packs' (/mnt/packs) cannot be opened"
     assert repr(ended.value.exc) == reason
     # And the parent takes no more of that root for a while
     assert not health.roots["packs"].is_up
@@ -213,4 +213,4 @@ def test_the_message_of_a_batch_that_was_not_claimed_goes_back(request_of, kind)
     request._on_reject = lambda _log, _errors, requeue: requeued.append(requeue)
     request.on_retry(SimpleNamespace(exception=Retry(exc=kind("away")), traceback=""))
     assert requeued == ([True] if kind is UnclaimedError else [])
-    assert ("task-retried", "handed back: away") in sent
+    assert ("task-retried", "requeued: away") in sent

@@ -46,7 +46,7 @@ def test_a_part_that_is_missing_or_of_another_kind_is_named(envelope, name, wron
         del envelope[name]
     else:
         envelope[name] = wrong
-    assert envelope_fault(envelope) == f"its {name} is missing or not of the right kind"
+    assert envelope_fault(envelope) == f"its {name} is missing or has the wrong type"
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
@@ -56,12 +56,12 @@ def test_a_property_that_is_missing_or_of_another_kind_is_named(envelope, name, 
         del envelope["properties"][name]
     else:
         envelope["properties"][name] = wrong
-    assert envelope_fault(envelope) == f"its {name} is missing or not of the right kind"
+    assert envelope_fault(envelope) == f"its {name} is missing or has the wrong type"
 
 
 @pytest.mark.parametrize("body", ["x", "ä", "\ud800"])
 def test_a_body_that_is_not_base64_is_told(envelope, body):
-    assert envelope_fault(envelope | {"body": body}) == "its body is not in its encoding"
+    assert envelope_fault(envelope | {"body": body}) == "its body is not valid base64"
 
 
 @pytest.mark.parametrize("form", ["application/text", "application/x-python-serialize", "text/x"])
