@@ -138,9 +138,9 @@ def parse_broker_url(url: str) -> BrokerUrl:
         "://" in url and scheme in _PARAMETERS,
         f"{_EXPECTED}, or one of rediss://, redis+socket://, unix:// or sentinel://",
     )
-    each = [part for part in url.split(";") if part] if scheme == "sentinel" else [url]
+    servers = [part for part in url.split(";") if part] if scheme == "sentinel" else [url]
     try:
-        parts = [urlsplit(part if "://" in part else f"sentinel://{part}") for part in each]
+        parts = [urlsplit(part if "://" in part else f"sentinel://{part}") for part in servers]
         default_port = 26379 if scheme == "sentinel" else 6379
         hosts = tuple((part.hostname or "localhost", part.port or default_port) for part in parts)
     except ValueError:

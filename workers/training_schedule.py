@@ -39,7 +39,7 @@ def slot_at(schedule: crontab, moment: datetime) -> str:
     before = _due(schedule, moment, forwards=False)
     after = _due(schedule, moment, forwards=True)
     if before is None or after is None:
-        raise ValueError(f"the schedule {schedule} has no moment around {moment}")
+        raise ValueError(f"the schedule {schedule} has no time around {moment}")
     nearest = before if moment - before <= after - moment else after
     return nearest.isoformat(timespec="minutes")
 
