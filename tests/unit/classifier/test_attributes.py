@@ -69,7 +69,7 @@ NOTHING = (None, None)
         ("AKWF.wav", None, (None,) * 8),
     ],
 )  # fmt: skip
-def test_a_whole_sound(name, seconds, expected):
+def test_all_attributes_of_one_sound(name, seconds, expected):
     assert astuple(attributes_of(name, header(seconds))) == expected
 
 
@@ -102,11 +102,11 @@ def test_a_value_and_its_source_are_columns_of_the_table_and_of_the_results():
         ("snare_128bpm.wav", 0.3, 128.0),
     ],
 )
-def test_a_bare_number_is_a_tempo_when_the_length_bears_it_out(name, seconds, tempo_bpm):
+def test_a_bare_number_is_a_tempo_if_the_duration_fits_whole_bars(name, seconds, tempo_bpm):
     assert tempo(name, header(seconds)) == (tempo_bpm, tempo_bpm and "name")
 
 
-def test_an_encoder_with_losses_may_have_added_silence():
+def test_a_lossy_encoder_may_have_added_silence():
     seconds = 8.0 + 0.05
     assert tempo("loop_120.mp3", header(seconds, "MPEG_LAYER_III")) == (120.0, "name")
     assert tempo("loop_120.wav", header(seconds)) == NOTHING
@@ -124,18 +124,18 @@ def test_an_encoder_with_losses_may_have_added_silence():
         ({"is_one_shot": True}, None),
     ],
 )
-def test_chunks_state_a_tempo_or_beats_that_make_one(info, tempo_bpm):
+def test_the_tempo_comes_from_chunks_that_state_it_or_the_beats(info, tempo_bpm):
     assert tempo("bass.wav", header(4.0, **info)) == (tempo_bpm, tempo_bpm and "header")
 
 
-def test_beats_make_no_tempo_where_the_length_is_not_known():
+def test_beats_give_no_tempo_if_the_duration_is_unknown():
     assert tempo("bass.wav", header(None, beats=8)) == NOTHING
 
 
 # Precedence
 
 
-def test_the_name_speaks_before_chunks_and_chunks_before_folders():
+def test_the_name_takes_precedence_over_chunks_and_chunks_over_folders():
     stated = header(
         2.0, is_one_shot=True, tempo_bpm=100.0, root_note=57, is_minor=True, title="Piano"
     )
@@ -163,13 +163,13 @@ def test_the_name_speaks_before_chunks_and_chunks_before_folders():
         ([], NOTHING),
     ],
 )
-def test_the_last_two_folders_are_asked_the_nearest_first(folders, expected):
+def test_the_last_two_folders_are_searched_nearest_first(folders, expected):
     assert instrument("x.wav", header(), folders, folder_words=True) == expected
     assert instrument("x.wav", header(), folders) == NOTHING
 
 
 @pytest.mark.parametrize("folder", ["B", "Part A", "Pack 120", "C4", "Eb", "F#"])
-def test_of_a_folder_only_what_is_plain_counts(folder):
+def test_only_unambiguous_folder_words_count(folder):
     found = attributes_of("bass.wav", header(), [folder], folder_words=True)
     assert (found.tempo_bpm, found.musical_key) == NOTHING
 
@@ -188,16 +188,16 @@ def test_of_a_folder_only_what_is_plain_counts(folder):
         ("bass_Eb.wav", {"root_note": 57}, ("Eb", "name")),
     ],
 )
-def test_a_root_note_of_a_chunk_has_no_octave_and_is_not_a_snares(name, info, expected):
+def test_a_root_note_from_a_chunk_has_no_octave_and_is_ignored_for_snares(name, info, expected):
     assert key(name, header(1.0, **info)) == expected
 
 
-def test_a_letter_counts_only_beside_a_tempo_of_the_name():
+def test_a_single_letter_is_a_key_only_beside_a_tempo_in_the_name():
     assert key("Acid_8_C_175bpm.wav", header(10.971429)) == ("C", "name")
     assert key("Acid_8_C.wav", header(10.971429, tempo_bpm=175.0)) == NOTHING
 
 
-def test_of_an_instrument_nobody_knows_small_letters_are_no_notes():
+def test_lower_case_letters_are_no_notes_for_an_unknown_instrument():
     assert key("zzz_b3.wav", header(1.0)) == NOTHING
     assert key("zzz_B3.wav", header(1.0)) == ("B3", "name")
 
@@ -223,7 +223,7 @@ def test_of_an_instrument_nobody_knows_small_letters_are_no_notes():
         ("white.wav", None),
     ],
 )
-def test_a_name_says_how_it_is_played(name, said):
+def test_loop_or_one_shot_is_read_from_the_name(name, said):
     assert playback(name, header()) == (said, said and "name")
 
 
@@ -238,7 +238,9 @@ def test_a_name_says_how_it_is_played(name, said):
         ("x.wav", 1.3, NOTHING),
     ],
 )
-def test_a_length_says_what_a_name_leaves_open(name, seconds, expected):
+def test_loop_or_one_shot_is_read_from_the_duration_if_the_name_states_neither(
+    name, seconds, expected
+):
     assert playback(name, header(seconds)) == expected
 
 
@@ -248,7 +250,7 @@ def test_whole_bars_at_a_folders_tempo_are_a_loop():
     assert playback("x.wav", header(7.0), folders, folder_words=True) == NOTHING
 
 
-def test_folders_of_both_kinds_say_neither():
+def test_folders_with_loops_and_one_shots_state_neither():
     folders = ["Loops and One Shots"]
     assert playback("x.wav", header(5.0), folders, folder_words=True) == NOTHING
 
@@ -267,7 +269,7 @@ INFO = st.builds(
 
 
 @given(st.text(), st.lists(st.text(), max_size=3), SECONDS, INFO)
-def test_nothing_makes_it_raise(name, folders, seconds, info):
+def test_no_input_raises_an_error(name, folders, seconds, info):
     sound = AudioHeader(1, seconds, 44100, 2, 1, "PCM_16", info)
     found = attributes_of(name, sound, folders, folder_words=True)
     values = astuple(found)

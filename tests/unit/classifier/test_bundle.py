@@ -53,11 +53,11 @@ def test_each_sound_gets_twelve_probabilities_that_sum_to_one(starter):
     assert probabilities.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
 
 
-def test_no_sounds_are_no_rows(starter):
+def test_no_sounds_give_no_rows(starter):
     assert starter.predict([], []).shape == (0, N_CATEGORIES)
 
 
-def test_a_sound_gets_the_same_answer_whatever_its_batch(starter):
+def test_a_prediction_does_not_depend_on_the_batch(starter):
     names = [f"{word}_{n}.wav" for n in range(300) for word in ("kick", "Pad Am", "riser128bpm")]
     headers = [
         NOTHING_STATED if n % 3 else AudioHeader(1_000 * n, n / 7, 44_100, 1, n, "PCM_24")
@@ -71,22 +71,22 @@ def test_a_sound_gets_the_same_answer_whatever_its_batch(starter):
     assert (np.array(alone) == together[order[:50]]).all()
 
 
-def test_the_folders_of_a_path_are_no_evidence(starter):
+def test_folders_of_a_path_do_not_change_the_prediction(starter):
     bare, inside = starter.predict(["07.wav", "Drums/Kicks/07.wav"], [A_HEADER, A_HEADER])
     assert (bare == inside).all()
 
 
-def test_as_many_headers_as_names_are_needed(starter):
+def test_a_different_number_of_headers_and_names_is_refused(starter):
     with pytest.raises(ValueError, match="1 names, 0 headers"):
         starter.predict(["kick.wav"], [])
 
 
-def test_a_sample_type_nobody_knows_is_refused_by_name(starter):
+def test_an_unknown_sample_type_is_refused_by_name(starter):
     with pytest.raises(UnknownSampleTypeError, match="PCM_48"):
         starter.predict(["kick.wav"], [AudioHeader(1, 1.0, 1, 1, 1, "PCM_48")])
 
 
-def test_the_starter_is_small_and_says_what_it_is(starter):
+def test_the_starter_is_small_and_states_its_version(starter):
     assert len(starter_bundle()) <= 8 * 2**20
     assert starter.version == starter_version()
     training = read_manifest(starter_bundle()).training
@@ -114,7 +114,7 @@ def test_the_default_engine_loads_no_training_library():
 
 @pytest.mark.parametrize("engine", ["onnx", "keras"])
 @pytest.mark.parametrize("member", MEMBERS)
-def test_a_bundle_with_one_changed_byte_in_a_member_is_refused_by_its_name(member, engine):
+def test_a_changed_byte_in_a_member_is_refused_with_the_member_name(member, engine):
     members = unpacked(starter_bundle())
     changed = bytearray(members[member])
     changed[len(changed) // 2] ^= 1
@@ -122,7 +122,7 @@ def test_a_bundle_with_one_changed_byte_in_a_member_is_refused_by_its_name(membe
         load_classifier(repacked({**members, member: bytes(changed)}), engine)
 
 
-def test_a_forged_pickle_is_refused_before_it_is_opened(tmp_path):
+def test_a_forged_pickle_is_refused_before_it_is_loaded(tmp_path):
     # Given a bundle whose scaler would run a command when unpickled
     trap = tmp_path / "sprung"
     forged = f"cos\nsystem\n(S'touch {trap}'\ntR.".encode()
@@ -140,12 +140,12 @@ def test_a_truncated_bundle_is_refused():
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"GIF89a", b"\x00" * 100])
-def test_what_is_no_archive_is_refused(content):
+def test_a_file_that_is_not_an_archive_is_refused(content):
     with pytest.raises(BundleError, match="not a model bundle"):
         read_manifest(content)
 
 
-def test_a_bundle_with_a_member_missing_or_too_many_is_refused():
+def test_a_bundle_with_a_missing_or_extra_member_is_refused():
     members = unpacked(starter_bundle())
     missing = {name: content for name, content in members.items() if name != GOLDEN}
     with pytest.raises(BundleError, match=r"missing golden\.json"):
@@ -154,7 +154,7 @@ def test_a_bundle_with_a_member_missing_or_too_many_is_refused():
         load_classifier(repacked({**members, "../evil": b""}))
 
 
-def test_a_member_that_would_unpack_to_more_than_its_bound_is_refused(monkeypatch):
+def test_a_member_that_unpacks_to_more_than_its_limit_is_refused(monkeypatch):
     # Given a bound that a well compressing member exceeds
     monkeypatch.setattr(archive, "MOST_MEMBER_BYTES", 10 * 2**20)
     bomb = pack({**unpacked(starter_bundle()), "forest.joblib": b"\x00" * (11 * 2**20)})
@@ -163,7 +163,7 @@ def test_a_member_that_would_unpack_to_more_than_its_bound_is_refused(monkeypatc
         load_classifier(bomb)
 
 
-def test_a_bundle_larger_than_its_bound_is_refused_unread(monkeypatch):
+def test_a_bundle_above_the_size_limit_is_refused_unread(monkeypatch):
     monkeypatch.setattr(archive, "MOST_BUNDLE_BYTES", 1_000)
     with pytest.raises(BundleError, match="at most 1,000"):
         load_classifier(starter_bundle())
@@ -186,12 +186,12 @@ def test_other_labels_are_refused():
     "changes",
     [{"version": ""}, {"version": 3}, {"labels": 3}, {"labels": None}, {"member_sha256": {}}],
 )
-def test_a_manifest_that_misspells_is_refused(changes):
+def test_a_manifest_with_a_misspelt_key_is_refused(changes):
     with pytest.raises(BundleError, match="manifest"):
         read_manifest(with_manifest(starter_bundle(), **changes))
 
 
-def test_an_engine_that_answers_unlike_the_golden_vectors_is_refused():
+def test_an_engine_that_does_not_reproduce_the_golden_vectors_is_refused():
     # Given a bundle whose hashes are right but whose golden probabilities are another model's
     members = unpacked(starter_bundle())
     golden = json.loads(members[GOLDEN])

@@ -46,23 +46,23 @@ def au_with(offset=24, stated=None, encoding=3, behind=b""):
 # Lengths
 
 
-def test_a_caf_that_does_not_know_its_length_is_as_long_as_its_file(header_of):
+def test_a_caf_without_a_stated_length_extends_to_the_end_of_the_file(header_of):
     streamed = caf(DESC, chunk(b"data", DATA[12:], stated=-1))
     assert header_of(streamed).header.frame_count == FRAMES
 
 
 @pytest.mark.parametrize("stated", [0xFFFFFFFF, 0])
-def test_an_au_that_does_not_know_its_length_is_as_long_as_its_file(header_of, stated):
+def test_an_au_without_a_stated_length_extends_to_the_end_of_the_file(header_of, stated):
     assert header_of(au_with(stated=stated)).header.frame_count == FRAMES
 
 
 @pytest.mark.parametrize("offset", [0, 20])
-def test_the_sound_of_an_au_starts_behind_its_header_at_least(header_of, offset):
+def test_the_samples_of_an_au_start_after_its_header_at_the_earliest(header_of, offset):
     assert header_of(au_with(offset=offset)).header.frame_count == FRAMES
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "ULAW"])
-def test_an_au_of_the_other_order_of_bytes_is_read(header_of, subtype):
+def test_a_byte_swapped_au_is_read(header_of, subtype):
     file = io.BytesIO()
     soundfile.write(file, np.zeros(100), 44100, subtype, "LITTLE", "AU")
     assert file.getvalue().startswith(b"dns.")
@@ -70,12 +70,12 @@ def test_an_au_of_the_other_order_of_bytes_is_read(header_of, subtype):
     assert (header.frame_count, header.sample_type) == (100, subtype)
 
 
-def test_an_au_may_have_words_before_its_sound(header_of):
+def test_an_au_may_have_a_comment_before_its_samples(header_of):
     content = au_with(offset=24 + 5000, behind=b"words" * 1000)
     assert header_of(content).header.frame_count == FRAMES
 
 
-def test_what_stands_behind_the_sound_is_not_counted(header_of):
+def test_bytes_after_the_samples_are_not_counted(header_of):
     assert header_of(AU + bytes(1000)).header.frame_count == FRAMES
     assert header_of(caf(DESC, DATA, chunk(b"info", bytes(1000)))).header.frame_count == FRAMES
 
@@ -85,7 +85,7 @@ def test_what_stands_behind_the_sound_is_not_counted(header_of):
     [caf(DESC, chunk(b"data", bytes(4))), au_with()[:24].replace(AU[8:12], bytes(4))],
     ids=["CAF", "AU"],
 )
-def test_a_file_without_any_sound_is_empty(refusal_of, content):
+def test_a_file_without_samples_is_empty(refusal_of, content):
     assert refusal_of(content).code is ErrorCode.EMPTY_FILE
 
 
@@ -94,7 +94,7 @@ def test_a_file_without_any_sound_is_empty(refusal_of, content):
     [caf(DESC, chunk(b"data", bytes(400), stated=2**62)), au_with(stated=2**30)],
     ids=["CAF", "AU"],
 )
-def test_a_length_of_gigabytes_in_a_small_file_is_seen_through(refusal_of, content):
+def test_a_stated_length_of_gigabytes_in_a_small_file_is_not_accepted(refusal_of, content):
     assert refusal_of(content).code is ErrorCode.TRUNCATED
 
 
@@ -111,11 +111,11 @@ def test_a_length_of_gigabytes_in_a_small_file_is_seen_through(refusal_of, conte
     ],
     ids=["far away", "odd ones", "an endless one", "a second format"],
 )
-def test_libsndfile_sees_the_format_and_the_length_and_nothing_else(layout_of, chunks):
+def test_libsndfile_gets_only_the_format_and_the_length(layout_of, chunks):
     assert layout_of(caf(*chunks)).source == layout_of(caf(DESC, DATA)).source
 
 
-def test_a_decoder_of_apples_codec_is_not_set_up(header_of, monkeypatch):
+def test_no_alac_decoder_is_initialised(header_of, monkeypatch):
     # Given that libsndfile would decode the last packet to count the frames
     content = caf(ALAC[b"desc"], chunk(b"kuki", b"\xff" * 48), ALAC[b"pakt"], ALAC[b"data"])
     monkeypatch.setattr(soundfile, "SoundFile", None)
@@ -126,12 +126,12 @@ def test_a_decoder_of_apples_codec_is_not_set_up(header_of, monkeypatch):
     assert (header.channels, header.sample_type) == (2, "ALAC_24")
 
 
-def test_the_chunk_of_packets_may_stand_behind_the_sound(header_of):
+def test_the_packet_table_may_follow_the_samples(header_of):
     content = caf(ALAC[b"desc"], ALAC[b"data"], ALAC[b"kuki"], ALAC[b"pakt"])
     assert header_of(content).header.frame_count == FRAMES
 
 
-def test_alac_as_ffmpeg_writes_it_is_read(header_of):
+def test_alac_written_by_ffmpeg_is_read(header_of):
     # Given the bits in the codec's header alone, behind two others, and the last packet counted as
     # full
     desc = ALAC[b"desc"][:24] + bytes(4) + ALAC[b"desc"][28:]
@@ -168,22 +168,22 @@ def alac(rate_hz=44100.0, flags=1, packets=None):
         AU[:20],
     ],
 )
-def test_a_header_that_makes_no_sense_is_refused(refusal_of, content):
+def test_an_invalid_header_is_refused(refusal_of, content):
     assert refusal_of(content).code in (ErrorCode.INVALID_HEADER, ErrorCode.UNSUPPORTED_FORMAT)
 
 
-def test_the_files_of_these_tests_are_good_but_for_what_each_changes(header_of):
+def test_the_unmodified_test_files_are_valid(header_of):
     assert header_of(caf(DESC, DATA)).header.frame_count == FRAMES
     assert header_of(alac()).header.frame_count == FRAMES
     assert header_of(au_with()).header.frame_count == FRAMES
 
 
 @pytest.mark.parametrize("n_frames", [-1, 0])
-def test_a_number_of_frames_that_no_sound_has_is_no_sound(refusal_of, n_frames):
+def test_an_impossible_frame_count_is_refused(refusal_of, n_frames):
     packets = chunk(b"pakt", struct.pack(">qqII", 1, n_frames, 0, 0))
     assert refusal_of(alac(packets=packets)).code is ErrorCode.EMPTY_FILE
 
 
-def test_a_file_of_thousands_of_chunks_is_not_walked_to_its_end(refusal_of):
+def test_a_file_of_thousands_of_chunks_is_not_read_to_its_end(refusal_of):
     refused = refusal_of(caf(DESC, *[chunk(b"free", b"")] * 5000, DATA))
     assert refused.code is ErrorCode.LIMIT_EXCEEDED

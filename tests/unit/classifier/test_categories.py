@@ -28,9 +28,9 @@ from classifier.categories import CATEGORIES, category_named
         ("&", None),
     ],
 )
-def test_a_category_is_known_in_its_spellings_and_nothing_else_is(text, category):
+def test_a_category_is_recognised_in_its_known_spellings_only(text, category):
     assert category_named(text) == category
 
 
-def test_each_category_is_its_own_name():
+def test_each_category_is_recognised_by_its_own_name():
     assert [category_named(category) for category in CATEGORIES] == list(CATEGORIES)

@@ -49,7 +49,7 @@ def test_every_extension_that_is_ingested_is_dropped_from_names():
         "Ca\x08fe\x00 Kick\x7f.wav",
     ],
 )
-def test_a_name_is_the_same_however_its_letters_are_written(file_name):
+def test_equivalent_unicode_spellings_give_the_same_name(file_name):
     assert plain(file_name) == "Cafe Kick"
 
 
@@ -90,7 +90,7 @@ def test_a_name_is_the_same_however_its_letters_are_written(file_name):
         "Kick 04 3f2504e0-4f89-11d3-9a0c-0305e82c3301.wav",
     ],
 )
-def test_what_programs_add_to_a_name_is_dropped(file_name):
+def test_additions_by_programs_are_dropped(file_name):
     assert plain(file_name) == "Kick 04"
 
 
@@ -105,7 +105,7 @@ def test_what_programs_add_to_a_name_is_dropped(file_name):
         "Beat-3-79.wav",
     ],
 )
-def test_what_only_looks_like_a_stamp_stays(file_name):
+def test_text_that_only_looks_like_a_timestamp_stays(file_name):
     assert f"{plain(file_name)}.wav" == file_name
 
 

@@ -27,7 +27,7 @@ def asked(classifier, rows):
     return classifier.predict(names, [NOTHING] * len(rows), mates)
 
 
-def test_a_sound_gets_the_same_answer_in_any_batch_and_in_any_order(starter):
+def test_a_prediction_does_not_depend_on_batch_and_order(starter):
     # Given sounds of three folders, classified together
     together = asked(starter, range(len(NAMES)))
     # When they are classified one by one, last first, by a classifier that has read no folder yet
@@ -37,7 +37,7 @@ def test_a_sound_gets_the_same_answer_in_any_batch_and_in_any_order(starter):
     np.testing.assert_allclose(alone, together, atol=1e-6)
 
 
-def test_a_name_that_says_nothing_is_what_its_mates_are(starter):
+def test_a_name_without_evidence_gets_the_category_of_its_mates(starter):
     silent, mates = ["take 01.wav"], [pack_mates_of(FOLDERS[0])]
     alone = starter.answers(silent, np.full((1, 6), np.nan, np.float32))
     beside = starter.answers(silent, np.full((1, 6), np.nan, np.float32), mates)
@@ -47,7 +47,7 @@ def test_a_name_that_says_nothing_is_what_its_mates_are(starter):
     np.testing.assert_array_equal(alone.by_name, alone.by_pack_mates)
 
 
-def test_more_folders_than_are_remembered_are_answered_alike(starter):
+def test_predictions_do_not_depend_on_the_folder_cache_size(starter):
     names = [f"kick {n}.wav" for n in range(1_500)]
     mates = [pack_mates_of([name]) for name in names]
     found = starter.predict(names, [NOTHING] * len(names), mates)
@@ -55,6 +55,6 @@ def test_more_folders_than_are_remembered_are_answered_alike(starter):
     np.testing.assert_allclose(found, again, atol=1e-6)
 
 
-def test_mates_of_another_number_of_sounds_are_refused(starter):
+def test_a_different_number_of_mates_and_sounds_is_refused(starter):
     with pytest.raises(ValueError, match="as many"):
         starter.predict(["kick.wav"], [NOTHING], [])

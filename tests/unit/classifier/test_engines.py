@@ -55,7 +55,7 @@ def originals():
     return load_starter("keras")
 
 
-def test_both_engines_answer_made_up_sounds_alike(originals):
+def test_both_engines_give_the_same_predictions_for_generated_sounds(originals):
     # Given a thousand made-up sounds, many stating only part of their header
     rng = random.Random(0)  # noqa: S311  made-up sounds, no secrets
     names = [made_up_name(rng) for _ in range(1_000)]
@@ -79,7 +79,7 @@ def test_both_engines_answer_made_up_sounds_alike(originals):
     assert (from_originals.argmax(axis=1) == from_compiled.argmax(axis=1))[steady].all()
 
 
-def test_no_sounds_are_no_rows_in_the_originals_either(originals):
+def test_no_sounds_give_no_rows_in_the_tensorflow_engine(originals):
     assert originals.predict([], []).shape == (0, 12)
 
 
@@ -142,7 +142,7 @@ def test_a_bundle_whose_engines_disagree_is_not_published(alter):
         publish(alter(trained_members()), version="x", review_below=0.5, training={}, metrics={})
 
 
-def test_the_same_models_are_published_as_the_same_bytes_and_serve_in_both_engines():
+def test_a_bundle_is_reproducible_and_works_in_both_engines():
     bundle = publish(
         trained_members(), version="x", review_below=0.5, training={"seed": 1}, metrics={}
     )

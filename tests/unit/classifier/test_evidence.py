@@ -43,37 +43,37 @@ def kind(name, category, mates=()):
         ("\u30ad\u30c3\u30af 01", "drum", Evidence.NAME),
     ],
 )
-def test_only_words_of_sound_makers_speak_for_a_category(name, category, evidence):
+def test_only_known_words_are_evidence_for_a_category(name, category, evidence):
     assert kind(name, category) is evidence
 
 
-def test_a_name_without_such_words_rests_on_those_of_its_mates():
+def test_a_name_without_known_words_uses_the_evidence_of_its_mates():
     assert kind("Tokyo Nights", "drum", [*KICKS, "Tokyo Nights"]) is Evidence.PACK_MATES
     assert kind("Tokyo Nights", "vocal", [*KICKS, "Tokyo Nights"]) is Evidence.NONE
     assert kind("Tokyo Nights", "drum", ["Kick 1", "Tokyo Nights"]) is Evidence.NONE
     assert kind("01", "drum", [*KICKS[:4], *map(str, range(9))]) is Evidence.NONE
 
 
-def test_a_word_is_contradicted_by_a_folder_of_something_else_not_by_a_mixed_one():
+def test_a_folder_of_another_category_contradicts_a_word_and_a_mixed_folder_does_not():
     assert kind("Bass 1", "bass", [*KICKS, "Bass 1"]) is Evidence.CONTRADICTED
     assert kind("Kick 1", "drum", [*KICKS, "Bass 1"]) is Evidence.NAME
     mixed = ["Bass 1", "Kick 1", "Kick 2", "Vocal Chop", "Riser"]
     assert kind("Bass 1", "bass", mixed) is Evidence.NAME
 
 
-def test_words_of_folders_before_a_name_are_called_so():
+def test_folder_words_are_reported_as_folder_evidence():
     named, none = (KINDS.index(found) for found in (Evidence.NAME, Evidence.NONE))
     assert evidence_of(named, has_folder_words=True) is Evidence.FOLDER
     assert evidence_of(named, has_folder_words=False) is Evidence.NAME
     assert evidence_of(none, has_folder_words=True) is Evidence.NONE
 
 
-def test_without_evidence_the_surest_needs_a_review():
+def test_a_confident_prediction_without_evidence_needs_a_review():
     kinds = np.array([KINDS.index(Evidence.NONE), KINDS.index(Evidence.NAME)])
     assert needs_review(kinds, np.array([0.99, 0.99]), 0.9).tolist() == [True, False]
 
 
-def test_each_kind_is_corrected_by_itself_and_no_category_changes():
+def test_each_kind_of_evidence_is_calibrated_separately_without_changing_categories():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(N_CATEGORIES), 40).astype(np.float32)
     kinds = np.arange(40) % len(KINDS)
@@ -86,12 +86,12 @@ def test_each_kind_is_corrected_by_itself_and_no_category_changes():
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
-def test_a_calibration_comes_back_from_a_bundle_as_it_was():
+def test_a_calibration_survives_the_round_trip_through_a_bundle():
     calibration = Calibration(1.2345678901234567, {Evidence.NONE: KindCalibration(1.5, 0.6)})
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
-def test_a_word_that_labels_taught_speaks_as_the_others_do():
+def test_a_word_learned_from_labels_is_evidence():
     learned = frozenset({("zorp", ("drum",))})
     assert Calibration.from_json(Calibration(1.0, {}, learned).to_json()).learned == learned
     known, unknown = word_counts([["zorp", "<index>"]], learned), word_counts([["zorp"]])
@@ -100,7 +100,7 @@ def test_a_word_that_labels_taught_speaks_as_the_others_do():
     assert KINDS[kinds_of(predicted, unknown, alone)[0]] is Evidence.NONE
 
 
-def test_a_bundle_with_one_temperature_is_read_as_before():
+def test_an_older_bundle_with_one_temperature_is_read():
     assert Calibration.from_json(b'{"temperature": 1.5}') == Calibration(1.5)
 
 
@@ -112,6 +112,6 @@ def test_a_bundle_with_one_temperature_is_read_as_before():
                  b'{"temperature": 1, "by_kind": {"name": {"temperature": 1, "trust": 0}}}',
                  b'{"temperature": 1, "by_kind": {"rumour": {"temperature": 1, "trust": 1}}}'],
 )  # fmt: skip
-def test_what_is_no_calibration_is_refused(document):
+def test_an_invalid_calibration_is_refused(document):
     with pytest.raises(ValueError, match=r"calibration|could not convert|not a valid Evidence"):
         Calibration.from_json(document)

@@ -33,7 +33,7 @@ def block(length, kind=PADDING):
     [with_blocks(block(0)), with_blocks(block(2**24 - 1)), with_blocks(*[block(8)] * 100)],
     ids=["an empty block", "a picture of 16 MB", "a hundred blocks"],
 )
-def test_the_numbers_do_not_depend_on_what_stands_behind_them(header_of, content):
+def test_values_do_not_depend_on_the_bytes_after_streaminfo(header_of, content):
     assert header_of(content).header.frame_count == sounds.N_FRAMES
 
 
@@ -66,7 +66,7 @@ def test_a_flac_without_its_first_block_is_refused(refusal_of, content):
     assert refusal_of(content).code in (ErrorCode.INVALID_HEADER, ErrorCode.TRUNCATED)
 
 
-def test_more_blocks_than_any_sound_has_are_not_walked_through(refusal_of):
+def test_metadata_blocks_are_read_up_to_a_limit(refusal_of):
     refused = refusal_of(with_blocks(*[block(0)] * 300))
     assert refused.code is ErrorCode.LIMIT_EXCEEDED
     assert str(flac._MAX_BLOCKS) in refused.message
@@ -87,13 +87,15 @@ def streamed(frames, rate_hz=44100, channels=1):
 
 @pytest.mark.parametrize("frames", [1, 192, 4096, 4097, 700_000])
 @pytest.mark.parametrize(("rate_hz", "channels"), [(44100, 1), (48000, 2), (11025, 2), (50, 1)])
-def test_a_streamed_flac_is_as_long_as_its_last_frame_says(header_of, frames, rate_hz, channels):
+def test_the_length_of_a_streamed_flac_comes_from_its_last_frame(
+    header_of, frames, rate_hz, channels
+):
     content = streamed(frames, rate_hz, channels)
     assert header_of(content).header.frame_count == frames
     assert header_of(content + b"TAG" + bytes(125)).header.frame_count == frames
 
 
-def test_a_flac_that_was_cut_has_a_note(header_of):
+def test_a_truncated_streamed_flac_gets_a_note(header_of):
     whole = io.BytesIO()
     noise = np.random.default_rng(0).normal(0, 0.1, 100_000)
     soundfile.write(whole, noise, 44100, format="FLAC")
@@ -104,7 +106,7 @@ def test_a_flac_that_was_cut_has_a_note(header_of):
     assert reading.note.startswith("its header states 2.27 s of sound, but it contains 1.")
 
 
-def test_frames_that_do_not_say_by_what_they_are_numbered_are_not_counted(header_of):
+def test_frames_of_encoders_before_flac_1_2_are_not_counted(header_of):
     # Given frames as programs before FLAC 1.2 wrote them, of various lengths
     content = bytearray(streamed(20_000))
     content[8:10] = b"\0\x10"
@@ -113,13 +115,13 @@ def test_frames_that_do_not_say_by_what_they_are_numbered_are_not_counted(header
 
 
 @pytest.mark.parametrize("sound", [b"?", bytes(100), b"\xff\xf8" * 40_000, b"\xff" * 70_000])
-def test_without_a_frame_the_length_is_not_known(header_of, sound):
+def test_without_a_frame_the_length_is_unknown(header_of, sound):
     content = streamed(10)
     content = content[: content.index(b"\xff\xf8")] + sound
     assert header_of(content).header.frame_count is None
 
 
-def test_the_first_block_may_stand_behind_others(header_of):
+def test_streaminfo_need_not_be_the_first_block(header_of):
     content = b"fLaC" + block(8) + GOOD[4:]
     assert header_of(content).header.frame_count == sounds.N_FRAMES
 
@@ -128,7 +130,7 @@ def test_the_first_block_may_stand_behind_others(header_of):
     ("bits", "sample_type"),
     [(4, "PCM_S8"), (8, "PCM_S8"), (12, "PCM_16"), (20, "PCM_24"), (32, "PCM_32")],
 )
-def test_any_number_of_bits_is_read(header_of, bits, sample_type):
+def test_any_bit_depth_is_read(header_of, bits, sample_type):
     content = bytearray(GOOD)
     content[20] = content[20] & 0xFE | (bits - 1) >> 4
     content[21] = content[21] & 0x0F | (bits - 1 & 0xF) << 4
@@ -137,7 +139,7 @@ def test_any_number_of_bits_is_read(header_of, bits, sample_type):
 
 
 @pytest.mark.parametrize("nonsense", [b"\0\0\0", b"\x0a\xc4\x40"], ids=["no rate", "one bit"])
-def test_numbers_that_no_sound_has_are_refused(refusal_of, nonsense):
+def test_impossible_values_are_refused(refusal_of, nonsense):
     content = bytearray(GOOD)
     content[18:21] = nonsense
     content[21] &= 0x0F

@@ -26,7 +26,7 @@ UNKNOWN = AudioHeader(None, None, None, None, None, None)
         ("01.wav", "01.wav"),
     ],
 )
-def test_a_silent_name_takes_the_telling_words_of_its_last_two_folders(path, spoken):
+def test_a_name_without_known_words_gets_those_of_its_last_two_folders(path, spoken):
     *folders, name = path.split("/")
     assert prefixed_name(folder_words(folders), name) == spoken
 
@@ -34,19 +34,19 @@ def test_a_silent_name_takes_the_telling_words_of_its_last_two_folders(path, spo
 @pytest.mark.parametrize(
     "name", ["riser_01.wav", "Vox.wav", "drumloop.wav", "sfx 3.wav", "melodic 120.wav", "beats.wav"]
 )
-def test_a_name_that_says_something_is_left_alone(name):
+def test_a_name_with_a_known_word_is_unchanged(name):
     assert prefixed_name(folder_words(["Drums", "Kicks"]), name) == name
 
 
 @pytest.mark.parametrize("name", ["01.wav", "take 7.wav", "hit.wav", "Am 120.wav", "x.wav", ""])
-def test_a_name_that_says_nothing_lets_its_folder_speak(name):
+def test_a_name_without_known_words_gets_its_folder_words(name):
     assert prefixed_name(folder_words(["Kicks"]), name) == f"Kicks {name}"
 
 
 @pytest.mark.parametrize(
     "folder", ["", "..", "\udcff", "\x00" * 50, "٣٤", "9" * 5_000, "Kicks\n" * 99]
 )
-def test_folders_of_any_characters_say_something_or_nothing(folder):
+def test_folders_of_any_characters_give_words_or_nothing(folder):
     assert prefixed_name(folder_words([folder, folder]), "01.wav").endswith("01.wav")
 
 
@@ -76,13 +76,13 @@ def asked():
         ("Kicks/riser_01.wav", ("effects", "name")),
     ],
 )
-def test_the_starter_hears_the_folder_of_a_silent_name(asked, path, expected):
+def test_the_starter_uses_folder_words_for_a_name_without_known_words(asked, path, expected):
     assert asked(path) == expected
 
 
-def test_a_folder_of_a_tempo_changes_nothing(asked):
+def test_a_folder_named_after_a_tempo_changes_nothing(asked):
     assert asked("128 BPM/01.wav") == asked("01.wav")
 
 
-def test_folders_that_are_not_to_be_asked_change_nothing(asked):
+def test_with_folder_words_off_folders_change_nothing(asked):
     assert asked("Drums/Kicks/01.wav", folder_words=False) == asked("01.wav")

@@ -26,18 +26,18 @@ def confident_logs(*categories):
     return name_logs(probabilities, probabilities)
 
 
-def test_a_missing_number_is_the_mean_and_flagged():
+def test_a_missing_value_becomes_the_mean_and_is_flagged():
     inputs = forest_inputs(NO_OPINION, HEADERS, fit_scaler(HEADERS))
     assert inputs[:, N_CATEGORIES:].tolist() == [[-1, 0, 0, 1], [1, 0, 0, 1]]
 
 
-def test_a_freak_number_is_bounded():
+def test_an_extreme_value_is_clipped():
     freak = np.array([[1e30, 0.0]], dtype=np.float32)
     inputs = forest_inputs(NO_OPINION[:1], freak, fit_scaler(HEADERS))
     assert inputs[0, N_CATEGORIES] == MOST_DEVIATIONS
 
 
-def test_every_input_stands_on_the_grid():
+def test_every_input_is_rounded_to_the_grid():
     rng = np.random.default_rng(0)
     headers = rng.normal(size=(50, 2)).astype(np.float32)
     probabilities = rng.dirichlet(np.ones(N_CATEGORIES), 50).astype(np.float32)
@@ -45,7 +45,7 @@ def test_every_input_stands_on_the_grid():
     assert (steps == np.round(steps)).all()
 
 
-def test_a_value_on_the_border_of_two_grid_points_is_not_steady():
+def test_a_value_halfway_between_two_grid_points_is_unstable():
     on_border = NO_OPINION.copy()
     on_border[0, 0] = 10.5 / GRID_STEPS
     on_border[:, 1:] = 0.0
@@ -56,7 +56,7 @@ def test_a_value_on_the_border_of_two_grid_points_is_not_steady():
     ]
 
 
-def test_a_category_the_forest_never_saw_has_probability_zero():
+def test_a_category_without_training_rows_has_probability_zero():
     # Given a forest fitted on categories 2 and 7 only
     inputs = np.array([[0.0], [1.0]] * 10, dtype=np.float32)
     categories = np.array([2, 7] * 10)
@@ -69,7 +69,7 @@ def test_a_category_the_forest_never_saw_has_probability_zero():
     assert np.delete(probabilities, [2, 7], axis=1).sum() == 0
 
 
-def test_a_name_on_the_border_of_being_confident_is_not_steady():
+def test_a_name_at_the_confidence_threshold_is_unstable():
     logs = confident_logs(3, 3)
     logs[0, 3] = CONFIDENT_LOG
     steady = is_steady(logs, NO_OPINION, HEADERS, fit_scaler(HEADERS))

@@ -46,7 +46,7 @@ def test_a_header_becomes_logarithms_channels_and_a_code():
     )
 
 
-def test_what_a_header_does_not_state_is_nan_and_nothing_else_is():
+def test_only_missing_header_values_are_nan():
     # Given a sound whose container does not state its length
     header = AudioHeader(1_000, None, 44_100, 1, None, "VORBIS")
     # Then only what depends on the length is missing

@@ -71,7 +71,7 @@ def outcome_of(content, folder):
 @settings(max_examples=1500)
 @given(mutants())
 @example(SEEDS[-1])
-def test_a_mutilated_file_gives_a_reading_or_a_typed_refusal(tmp_path, content):
+def test_a_mutated_file_gives_a_header_or_a_typed_error(tmp_path, content):
     outcome = outcome_of(content, tmp_path)
     assert isinstance(outcome, (HeaderReading, SoundError))
     if isinstance(outcome, HeaderReading):
@@ -86,7 +86,7 @@ def test_a_mutilated_file_gives_a_reading_or_a_typed_refusal(tmp_path, content):
 
 @settings(max_examples=300)
 @given(st.binary(max_size=64), st.sampled_from([seed[:12] for seed in SEEDS]))
-def test_noise_behind_a_good_beginning_gives_a_typed_refusal(tmp_path, noise, beginning):
+def test_noise_after_a_valid_start_gives_a_typed_error(tmp_path, noise, beginning):
     outcome = outcome_of(beginning + noise, tmp_path)
     assert isinstance(outcome, (HeaderReading, SoundError))
 
@@ -99,11 +99,11 @@ def test_noise_behind_a_good_beginning_gives_a_typed_refusal(tmp_path, noise, be
     ],
     ids=["junk", "W64"],
 )
-def test_a_length_of_gigabytes_in_a_small_file_is_seen_through(refusal_of, forged):
+def test_a_stated_length_of_gigabytes_in_a_small_file_is_not_accepted(refusal_of, forged):
     assert refusal_of(forged).code in (ErrorCode.TRUNCATED, ErrorCode.INVALID_HEADER)
 
 
-def test_nothing_is_left_open_by_a_refusal(tmp_path):
+def test_a_refused_file_leaves_no_open_descriptor(tmp_path):
     before = set(os.listdir("/dev/fd"))
     for seed in SEEDS:
         outcome_of(seed[:40], tmp_path)
@@ -119,7 +119,7 @@ def test_nothing_is_left_open_by_a_refusal(tmp_path):
     ],
     ids=["AIFF", "WAV", "AU"],
 )
-def test_a_length_that_32_bits_cannot_state_is_seen_through(tmp_path, beginning):
+def test_a_length_beyond_32_bits_is_read_from_the_file_size(tmp_path, beginning):
     # Given a file of over four gigabytes (a sparse one) that leaves its length open
     path = tmp_path / "kick"
     path.write_bytes(beginning)

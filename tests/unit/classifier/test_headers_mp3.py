@@ -71,13 +71,13 @@ def counting_frame(n_frames, n_bytes, name=b"Xing"):
         *("text", "forged tag"),
     ],
 )
-def test_an_mp3_is_found_behind_tags_and_junk(header_of, before):
+def test_an_mp3_is_found_after_tags_and_junk(header_of, before):
     header = header_of(before + TEN_FRAMES).header
     assert header.frame_count == 10 * FRAME_SAMPLES
     assert header.file_size_bytes == len(before + TEN_FRAMES)
 
 
-def test_a_flac_is_found_behind_a_tag(header_of):
+def test_a_flac_is_found_after_a_tag(header_of):
     assert header_of(id3(300) + sounds.encoded("FLAC")).header.frame_count == sounds.N_FRAMES
 
 
@@ -92,7 +92,7 @@ def test_a_flac_is_found_behind_a_tag(header_of):
         *("one frame", "one frame and zeros", "frames that overlap"),
     ],
 )
-def test_where_no_two_frames_follow_one_another_is_no_mp3(refusal_of, content):
+def test_a_file_without_two_consecutive_frames_is_no_mp3(refusal_of, content):
     assert refusal_of(content).code is ErrorCode.NOT_AUDIO
 
 
@@ -101,7 +101,7 @@ def wav_of(content):
     return riff(chunk(b"fmt ", fmt), chunk(b"data", content))
 
 
-def test_an_mp3_in_a_wav_is_counted_too(header_of):
+def test_the_frames_of_an_mp3_in_a_wav_are_counted(header_of):
     reading = header_of(wav_of(TEN_FRAMES))
     assert (reading.header.frame_count, reading.note) == (10 * FRAME_SAMPLES, None)
     assert reading.header.sample_type == "MPEG_LAYER_III"
@@ -124,7 +124,7 @@ def test_a_wav_without_the_mp3_it_states_is_refused(refusal_of):
     ],
     ids=["ID3v1", "APE", "ID3v2", "Lyrics3", "zeros"],
 )
-def test_what_follows_the_last_frame_is_no_sound(header_of, after):
+def test_bytes_after_the_last_frame_are_not_counted(header_of, after):
     reading = header_of(TEN_FRAMES + after, "kick.mp3")
     assert (reading.header.frame_count, reading.note) == (10 * FRAME_SAMPLES, None)
 
@@ -163,20 +163,20 @@ def test_frames_of_varying_length_are_counted_one_by_one(header_of):
 
 
 @pytest.mark.parametrize("length", [500, 2205, 20_000, 200_000])
-def test_what_encoders_add_at_both_ends_is_taken_off(header_of, length):
+def test_encoder_delay_and_padding_are_subtracted(header_of, length):
     file = io.BytesIO()
     soundfile.write(file, [[0.1, 0.2]] * length, 44100, format="MP3")
     assert header_of(file.getvalue()).header.frame_count == length
 
 
 @pytest.mark.parametrize("name", [b"Xing", b"Info"])
-def test_a_header_that_is_right_is_taken_at_its_word(header_of, name):
+def test_a_plausible_xing_header_is_accepted(header_of, name):
     content = frames(SMALL, FRAME, n=200)
     header = counting_frame(400, FRAME[1] + len(content), name)
     assert header_of(header + content).header.frame_count == 400 * FRAME_SAMPLES - DROPPED
 
 
-def test_the_header_of_other_encoders_is_taken_for_sound_as_decoders_do(header_of):
+def test_a_vbri_header_frame_counts_as_sound_as_in_decoders(header_of):
     vbri = bytes.fromhex(FRAME[0]) + bytes(32) + b"VBRI" + bytes(6)
     vbri += struct.pack(">II", FRAME[1] * 11, 10)
     reading = header_of(vbri.ljust(FRAME[1], b"\0") + TEN_FRAMES, "kick.mp3")
@@ -211,7 +211,7 @@ def test_the_header_of_other_encoders_is_taken_for_sound_as_decoders_do(header_o
     ],
     ids=["shorter", "joined", "longer than a block", "cut", "a gap", "a tag inside"],
 )
-def test_a_length_that_others_may_see_differently_has_a_note(header_of, content, n_frames, note):
+def test_an_ambiguous_length_gets_a_note(header_of, content, n_frames, note):
     reading = header_of(content, "kick.mp3")
     assert reading.note == note
     dropped = DROPPED if b"Xing" in content else 0
@@ -243,7 +243,7 @@ def test_neither_a_large_tag_nor_counted_frames_are_read(header_of, n_read):
     assert sum(n_read) < 10_000
 
 
-def test_of_a_long_mp3_of_one_bit_rate_parts_are_read(header_of, n_read):
+def test_only_parts_of_a_long_constant_bit_rate_mp3_are_read(header_of, n_read):
     # Given 80 seconds without a header, tagged at the end
     content = frames(FRAME, n=3100) + b"TAG" + bytes(125)
     # When its header is read
@@ -260,7 +260,7 @@ def _little_counted(monkeypatch):
 
 
 @pytest.mark.usefixtures("_little_counted")
-def test_the_length_of_a_very_long_mp3_of_varying_bit_rate_is_estimated(header_of, n_read):
+def test_the_length_of_a_very_long_variable_bit_rate_mp3_is_estimated(header_of, n_read):
     # Given more than is counted: loud, then quiet
     content = frames(LARGE, n=600) + frames(SMALL, n=6000)
     # When its header is read
@@ -272,7 +272,7 @@ def test_the_length_of_a_very_long_mp3_of_varying_bit_rate_is_estimated(header_o
 
 
 @pytest.mark.usefixtures("_little_counted")
-def test_an_estimate_is_no_reason_to_doubt_a_header(header_of):
+def test_an_estimate_does_not_contradict_a_header(header_of):
     content = frames(LARGE, n=600) + frames(SMALL, n=6000)
     header = counting_frame(6600, 0)  # it does not state how many bytes these are
     reading = header_of(header + content, "mix.mp3")
@@ -288,7 +288,7 @@ def test_an_estimate_is_no_reason_to_doubt_a_header(header_of):
     ],
     ids=["at the start", "of free format", "after frames"],
 )
-def test_false_frames_are_not_followed_for_long(layout_of, monkeypatch, content):
+def test_false_frame_headers_are_followed_up_to_a_limit(layout_of, monkeypatch, content):
     # Given that a look at what follows a header is counted
     looks = []
     stream = mpeg._stream
@@ -322,26 +322,26 @@ def failing(error):
     return pread_once
 
 
-def test_a_disc_that_fails_meanwhile_is_not_the_sounds_fault(open_mp3, monkeypatch):
+def test_a_disk_error_while_reading_is_a_storage_error(open_mp3, monkeypatch):
     monkeypatch.setattr(os, "pread", failing(OSError(errno.EIO, "broken")))
     with pytest.raises(OSError, match="broken"):
         read_header(*open_mp3, "kick.mp3")
 
 
-def test_a_time_limit_that_strikes_meanwhile_is_not_swallowed(open_mp3, monkeypatch):
+def test_a_time_limit_while_reading_is_raised(open_mp3, monkeypatch):
     monkeypatch.setattr(os, "pread", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         read_header(*open_mp3, "kick.mp3")
 
 
-def test_a_header_that_needs_more_memory_than_there_is_is_refused(refusal_of, monkeypatch):
+def test_a_header_that_needs_too_much_memory_is_refused(refusal_of, monkeypatch):
     monkeypatch.setattr(os, "pread", failing(MemoryError()))
     refused = refusal_of(TEN_FRAMES)
     assert refused.code is ErrorCode.LIMIT_EXCEEDED
     assert "memory" in refused.message
 
 
-def test_memory_that_libsndfile_does_not_get_is_a_refusal_too(refusal_of, monkeypatch):
+def test_a_failed_allocation_in_libsndfile_is_a_typed_error(refusal_of, monkeypatch):
     def without_memory(*_, **__):
         raise soundfile.LibsndfileError(17)
 
@@ -350,7 +350,7 @@ def test_memory_that_libsndfile_does_not_get_is_a_refusal_too(refusal_of, monkey
     assert "memory" in refusal_of(content).message
 
 
-def test_a_file_that_shrinks_while_it_is_read_ends_there(open_mp3, tmp_path):
+def test_a_file_that_shrinks_while_being_read_ends_at_its_new_size(open_mp3, tmp_path):
     fd, size = open_mp3
     os.truncate(tmp_path / "kick.mp3", 3 * FRAME[1])
     assert read_header(fd, size, "kick.mp3").header.frame_count == 3 * FRAME_SAMPLES

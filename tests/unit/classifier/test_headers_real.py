@@ -45,7 +45,7 @@ def read(shared_audio):
     return read
 
 
-def test_all_real_sounds_are_read_and_their_numbers_agree_with_the_table(shared_audio, read):
+def test_headers_of_all_real_sounds_match_the_reference_table(shared_audio, read):
     rows = table_of(shared_audio / "library")
     assert len(rows) > 700
     for row in rows:
@@ -66,9 +66,7 @@ def test_no_real_sound_has_a_misleading_extension(shared_audio, read):
     assert [path for path in paths if read("library", path).note] == []
 
 
-def test_few_real_sounds_state_loops_and_what_tools_write_unasked_is_not_among_it(
-    shared_audio, read
-):
+def test_default_chunks_written_by_tools_are_not_read_as_loops(shared_audio, read):
     paths = [row["local_path"] for row in table_of(shared_audio / "library")]
     stated = [info for path in paths if (info := read("library", path).header.loop_info)]
     # Of 19 ACID chunks eight say 120 BPM and no beats, of drum hits.
@@ -77,7 +75,7 @@ def test_few_real_sounds_state_loops_and_what_tools_write_unasked_is_not_among_i
     assert sorted(info.tempo_bpm for info in stated if info.tempo_bpm) == [155.0, 170.0]
 
 
-def test_the_unreadable_wavs_are_typed_and_the_mp3s_are_read(shared_audio, read):
+def test_unreadable_wavs_get_typed_errors_and_the_mp3s_are_read(shared_audio, read):
     paths = [row["local_path"] for row in table_of(shared_audio / "unreadable")]
     outcomes = {os.path.basename(path): read("unreadable", path) for path in paths}
     codes = {
@@ -97,7 +95,7 @@ def test_the_unreadable_wavs_are_typed_and_the_mp3s_are_read(shared_audio, read)
     }
 
 
-def test_odd_files_are_as_long_as_independent_readers_find_them(shared_cases):
+def test_lengths_of_unusual_files_match_independent_readers(shared_cases):
     with open(shared_cases / "EXPECTED.tsv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len(rows) > 25

@@ -10,7 +10,7 @@ ENTRIES = vocabulary().values()
 ALL_WORDS = [(word, entry.name) for entry in ENTRIES for word in (*entry.words, *entry.short)]
 
 
-def test_no_word_calls_two_instruments():
+def test_no_word_belongs_to_two_instruments():
     words = [word for word, _ in ALL_WORDS]
     assert sorted(words) == sorted(set(words))
 
@@ -26,7 +26,7 @@ def test_an_entry_is_well_formed(entry):
     assert [word for word in entry.short if not re.fullmatch(r"[a-z]{2,3}", word)] == []
 
 
-def test_every_word_calls_its_instrument():
+def test_every_word_gives_its_instrument():
     called = {word: instrument_of(word.split()) for word, _ in ALL_WORDS}
     assert {word: entry and entry.name for word, entry in called.items()} == dict(ALL_WORDS)
 
@@ -56,6 +56,6 @@ def test_every_word_calls_its_instrument():
         ("", None),
     ],
 )
-def test_what_words_call(words, name):
+def test_instruments_of_example_names(words, name):
     found = instrument_of(words.split())
     assert (found and found.name) == name

@@ -9,7 +9,7 @@ from classifier.headers.reader import AudioHeader
 from tests.support import sounds
 
 
-def test_of_a_midi_file_only_its_size_is_known(header_of):
+def test_a_midi_file_has_a_size_and_no_other_header_values(header_of):
     content = sounds.midi(n_tracks=3)
     reading = header_of(content, "Chords_Am.mid")
     assert reading.header == AudioHeader(len(content), None, None, None, None, None)
@@ -36,17 +36,17 @@ def test_of_a_midi_file_only_its_size_is_known(header_of):
         "length 0", "length beyond the file", "no track there", "cut track",
     ],
 )  # fmt: skip
-def test_a_file_named_midi_that_is_none_is_refused_by_its_fault(refusal_of, content, code):
+def test_an_invalid_midi_file_is_refused_with_the_reason(refusal_of, content, code):
     refused = refusal_of(content, "chords.mid")
     assert refused.code is code
     assert refused.message.isprintable()
 
 
-def test_fewer_tracks_than_stated_still_play(header_of):
+def test_fewer_tracks_than_stated_are_accepted(header_of):
     assert header_of(sounds.midi(n_tracks=1, stated=9), "a.mid").note is None
 
 
-def test_thousands_of_tracks_are_not_walked(header_of, monkeypatch):
+def test_thousands_of_tracks_are_not_read(header_of, monkeypatch):
     from classifier.headers import layout
 
     reads = []
@@ -67,16 +67,16 @@ def test_thousands_of_tracks_are_not_walked(header_of, monkeypatch):
     ],
     ids=["WAV", "MIDI", "as it should be"],
 )
-def test_an_extension_that_misleads_is_said_of_midi_too(header_of, content, name, note):
+def test_a_misleading_extension_of_a_midi_file_gets_a_note(header_of, content, name, note):
     assert header_of(content, name).note == note
 
 
-def test_midi_files_are_found_by_a_walk_beside_their_sounds(put, found):
+def test_a_walk_finds_midi_files_beside_sounds(put, found):
     put("sounds/chords.mid", "sounds/chords.wav", "sounds/MELODY.MIDI")
     names = [sound.path.rpartition("/")[2] for sound in found("sounds")]
     assert names == ["MELODY.MIDI", "chords.mid", "chords.wav"]
 
 
-def test_a_midi_file_without_an_extension_is_found_too(put, found):
+def test_a_midi_file_without_an_extension_is_found(put, found):
     put("sounds/chords", content=sounds.midi())
     assert len(found("sounds")) == 1

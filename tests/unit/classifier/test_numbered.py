@@ -18,7 +18,7 @@ from classifier.names.numbered import name_without_number, tells_what_it_is
         "Kick copy 2",
     ],
 )
-def test_takes_and_copies_of_a_sound_have_one_name(stem):
+def test_takes_and_copies_of_a_sound_share_one_key(stem):
     assert name_without_number(stem) == "kick"
 
 
@@ -31,17 +31,17 @@ def test_takes_and_copies_of_a_sound_have_one_name(stem):
         ("Bass Low", "Bass High"),
     ],
 )
-def test_names_that_differ_in_words_are_two(one, other):
+def test_names_with_different_words_have_different_keys(one, other):
     assert name_without_number(one) != name_without_number(other)
 
 
 @pytest.mark.parametrize("stem", ["01", "(1)", "a1", "copy", ""])
-def test_without_a_word_nothing_is_left(stem):
+def test_a_name_without_a_word_has_no_key(stem):
     assert name_without_number(stem) is None
 
 
 @pytest.mark.parametrize("base", ["kick", "snare soft", "vox adlib", "bass loop", "riser"])
-def test_a_word_of_makers_of_sounds_tells_what_all_of_a_name_are(base):
+def test_a_name_with_a_known_word_states_what_the_sound_is(base):
     assert tells_what_it_is(base)
 
 
@@ -49,10 +49,10 @@ def test_a_word_of_makers_of_sounds_tells_what_all_of_a_name_are(base):
     "base",
     ["audio", "untitled", "sample", "new recording", "take", "insert", "channel", "slice", "stem"],
 )
-def test_a_name_that_anything_may_have_tells_nothing(base):
+def test_a_generic_name_does_not_state_what_the_sound_is(base):
     assert not tells_what_it_is(base)
 
 
 @pytest.mark.parametrize("base", ["midi", "instrument", "pattern", "cymatics titan", "aufnahme"])
-def test_nor_does_a_name_of_programs_and_of_vendors(base):
+def test_a_name_of_program_and_vendor_words_does_not_state_what_the_sound_is(base):
     assert not tells_what_it_is(base)

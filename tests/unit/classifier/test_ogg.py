@@ -58,19 +58,19 @@ ENCODED = [
 
 
 @pytest.mark.parametrize(("codec", "channels", "rate_hz", "frames"), ENCODED)
-def test_the_numbers_are_those_of_libsndfile(header_of, codec, channels, rate_hz, frames):
+def test_values_match_libsndfile(header_of, codec, channels, rate_hz, frames):
     content = noise(codec, channels, rate_hz, frames)
     assert numbers_of(header_of(content).header) == according_to_libsndfile(content)
 
 
-def test_the_numbers_of_real_files_are_those_of_libsndfile(header_of, shared_audio):
+def test_values_of_real_files_match_libsndfile(header_of, shared_audio):
     for path in shared_audio.rglob("*.ogg"):
         content = path.read_bytes()
         assert numbers_of(header_of(content).header) == according_to_libsndfile(content), path
 
 
 @pytest.mark.parametrize("n_lost", [1, 2, 5])
-def test_a_stream_that_starts_late_is_as_long_as_what_is_left(header_of, long, n_lost):
+def test_the_length_of_a_stream_excludes_its_start_position(header_of, long, n_lost):
     # Given a recording that was cut at its front, as radio is: positions count from what is lost
     identification, titles, *pages = pages_of(long)
     content = b"".join([identification, titles, *pages[n_lost:]])
@@ -81,7 +81,7 @@ def test_a_stream_that_starts_late_is_as_long_as_what_is_left(header_of, long, n
     assert header.frame_count < 400_000
 
 
-def test_libsndfile_is_not_asked(header_of, monkeypatch, long):
+def test_libsndfile_is_not_called(header_of, monkeypatch, long):
     monkeypatch.setattr(soundfile, "SoundFile", None)
     assert header_of(long).header.frame_count == 400_000
 
@@ -91,7 +91,7 @@ def test_libsndfile_is_not_asked(header_of, monkeypatch, long):
     [b"TAG" + bytes(125), bytes(100_000), b"OggS and so on"],
     ids=["tag", "zeros", "a false page"],
 )
-def test_something_behind_the_last_page_does_no_harm(header_of, long, behind):
+def test_bytes_after_the_last_page_are_ignored(header_of, long, behind):
     assert header_of(long + behind).header.frame_count == 400_000
 
 
@@ -99,11 +99,11 @@ def test_something_behind_the_last_page_does_no_harm(header_of, long, behind):
 
 
 @pytest.mark.parametrize("gap", [bytes(1), bytes(966), b"OggS" + b"\xa5" * 300])
-def test_what_stands_between_pages_is_passed_over(header_of, long, gap):
+def test_bytes_between_pages_are_skipped(header_of, long, gap):
     assert header_of(gap.join(pages_of(long)) + gap).header.frame_count == 400_000
 
 
-def test_gaps_that_never_end_are_not_searched(refusal_of, long):
+def test_gaps_between_pages_are_searched_up_to_a_limit(refusal_of, long):
     first, *rest = pages_of(long)
     assert refusal_of(first + bytes(70_000) + b"".join(rest)).code is ErrorCode.INVALID_HEADER
 
@@ -118,7 +118,7 @@ def merged(pages):
 
 @pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
 @pytest.mark.parametrize("n_first", [0, 1])
-def test_sound_may_start_on_a_page_of_headers(header_of, codec, n_first):
+def test_audio_may_start_on_a_header_page(header_of, codec, n_first):
     # Given a short sound, all pages of which but the first are one; or all
     pages = pages_of(noise(codec, 1, frames=4_000))
     one = merged(pages[n_first:])
@@ -128,7 +128,7 @@ def test_sound_may_start_on_a_page_of_headers(header_of, codec, n_first):
     assert header_of(b"".join(pages[:n_first]) + one).header.frame_count == 4_000
 
 
-def test_a_first_page_of_sound_that_does_not_check_is_no_sound(header_of, long):
+def test_a_first_audio_page_with_a_wrong_checksum_is_refused(header_of, long):
     pages = pages_of(long)
     n_headers = 2
     damaged = pages[n_headers][:-1] + bytes([pages[n_headers][-1] ^ 1])
@@ -145,7 +145,7 @@ def test_a_first_page_of_sound_that_does_not_check_is_no_sound(header_of, long):
     [setup_of(1, 20), setup_of(256, 19), b"\x05vorbis", b""],
     ids=["crashes it", "takes a gigabyte", "cut", "empty"],
 )
-def test_a_hostile_setup_header_is_not_looked_into(header_of, monkeypatch, setup):
+def test_the_setup_header_is_not_parsed(header_of, monkeypatch, setup):
     # Given a file whose codebooks libvorbis 1.3.7 dies of, or only reads with a gigabyte
     monkeypatch.setattr(soundfile, "SoundFile", None)
     # When its header is read
@@ -159,30 +159,30 @@ def test_a_hostile_setup_header_is_not_looked_into(header_of, monkeypatch, setup
 
 
 @pytest.mark.parametrize("missing_bytes", [1, 100, 1000, 10_000, 100_000])
-def test_a_file_cut_inside_a_page_is_truncated(refusal_of, long, missing_bytes):
+def test_a_file_that_ends_within_a_page_is_truncated(refusal_of, long, missing_bytes):
     assert refusal_of(long[:-missing_bytes]).code is ErrorCode.TRUNCATED
 
 
 @pytest.mark.parametrize("left_bytes", [1, 5, 20, 27, 30])
-def test_a_file_cut_in_the_head_of_its_last_page_is_truncated(refusal_of, long, left_bytes):
+def test_a_file_that_ends_within_its_last_page_header_is_truncated(refusal_of, long, left_bytes):
     *pages, last = pages_of(long)
     assert refusal_of(b"".join(pages) + last[:left_bytes]).code is ErrorCode.TRUNCATED
 
 
-def test_a_file_cut_between_pages_cannot_be_told_and_is_read(header_of, long):
+def test_a_file_that_ends_between_pages_is_read(header_of, long):
     # Many writers forget the mark of the last page, so its absence says nothing
     content = b"".join(pages_of(long)[:-1])
     assert numbers_of(header_of(content).header) == according_to_libsndfile(content)
 
 
-def test_a_file_cut_before_its_sound_is_truncated(refusal_of, long):
+def test_a_file_that_ends_before_its_audio_is_truncated(refusal_of, long):
     first, second, *_ = pages_of(long)
     assert refusal_of(first).code is ErrorCode.TRUNCATED
     assert refusal_of(first + second[:50]).code is ErrorCode.TRUNCATED
     assert refusal_of(first + second).code is ErrorCode.TRUNCATED
 
 
-def test_a_file_whose_end_was_never_filled_in_has_no_length(header_of, long):
+def test_a_preallocated_file_ending_in_zeros_has_no_length(header_of, long):
     # Given what a download leaves that reserved its place first
     reading = header_of(long + bytes(300_000), "long.ogg")
     # Then its length is not guessed
@@ -190,7 +190,7 @@ def test_a_file_whose_end_was_never_filled_in_has_no_length(header_of, long):
     assert "256 KiB" in reading.note
 
 
-def test_gigabytes_of_zeros_behind_the_sound_are_not_read(tmp_path, monkeypatch):
+def test_gigabytes_of_zeros_after_the_audio_are_not_read(tmp_path, monkeypatch):
     # Given a sparse file
     path = tmp_path / "sparse.ogg"
     path.write_bytes(noise("VORBIS"))
@@ -209,13 +209,13 @@ def test_gigabytes_of_zeros_behind_the_sound_are_not_read(tmp_path, monkeypatch)
 # Streams beside and behind one another
 
 
-def test_a_stream_in_between_is_passed_over(header_of, long):
+def test_an_interleaved_stream_is_skipped(header_of, long):
     first, *rest = pages_of(long)
     other = page(b"\x80theora", flags=FIRST, serial=1)
     assert header_of(first + other + b"".join(rest)).header.frame_count == 400_000
 
 
-def test_of_two_streams_in_a_row_the_first_counts(header_of, long):
+def test_the_first_of_two_chained_streams_counts(header_of, long):
     behind = sounds.encoded("OGG")
     content = long + behind
     reading = header_of(content)
@@ -241,7 +241,7 @@ def test_flac_in_ogg_is_read(header_of):
     assert numbers_of(header) == (sounds.N_FRAMES, 44100, 2, "PCM_16")
 
 
-def test_flac_in_ogg_that_states_no_length_is_as_long_as_its_last_page_says(header_of):
+def test_the_length_of_flac_in_ogg_without_a_stated_one_comes_from_its_last_page(header_of):
     head, sound = pages_of(ogg_flac())
     unstated = head[:28] + head[28:].replace(sounds.N_FRAMES.to_bytes(4, "big"), bytes(4))
     assert header_of(signed(unstated) + sound).header.frame_count == 2205
@@ -260,7 +260,7 @@ def test_flac_in_ogg_that_states_no_length_is_as_long_as_its_last_page_says(head
         (b"anything", "unknown"),
     ],
 )
-def test_a_stream_that_is_not_read_is_named(refusal_of, head, what):
+def test_an_unsupported_codec_is_named(refusal_of, head, what):
     refused = refusal_of(page(head, flags=FIRST))
     assert refused.code is ErrorCode.UNSUPPORTED_FORMAT
     assert what in refused.message
@@ -297,17 +297,17 @@ def whole(head, *, position=2000, flags=LAST):
         page(vorbis_head(), flags=FIRST) + bytes(1000),
     ],
 )
-def test_a_first_page_that_makes_no_sense_is_refused(refusal_of, content):
+def test_an_invalid_first_page_is_refused(refusal_of, content):
     assert refusal_of(content).code is ErrorCode.INVALID_HEADER
 
 
-def test_the_streams_of_these_tests_are_good_but_for_what_each_changes(header_of):
+def test_the_unmodified_test_streams_are_valid(header_of):
     assert header_of(whole(vorbis_head())).header.channels == 1
     assert header_of(whole(opus_head(), position=960)).header.frame_count == 960
 
 
 @pytest.mark.parametrize("position", [2**50, 2**63 - 1])
-def test_a_length_that_no_sound_has_is_not_believed(refusal_of, position):
+def test_an_impossible_length_is_not_accepted(refusal_of, position):
     # Given a stream whose last page counts six years and more
     content = whole(opus_head(), position=1000, flags=0) + page(
         b"\0\0", flags=LAST, position=position, number=3
@@ -316,7 +316,7 @@ def test_a_length_that_no_sound_has_is_not_believed(refusal_of, position):
     assert refusal_of(content).code is ErrorCode.LIMIT_EXCEEDED
 
 
-def test_a_packet_of_opus_that_is_too_short_counts_nothing(header_of):
+def test_an_opus_packet_that_is_too_short_counts_no_samples(header_of):
     # Given packets whose first byte announces a second, or which have none
     content = (
         page(opus_head(), flags=FIRST)
@@ -327,17 +327,17 @@ def test_a_packet_of_opus_that_is_too_short_counts_nothing(header_of):
     assert header_of(content).header.frame_count == 480
 
 
-def test_a_first_page_that_does_not_check_is_refused(refusal_of):
+def test_a_first_page_with_a_wrong_checksum_is_refused(refusal_of):
     content = bytearray(sounds.encoded("OGG"))
     content[39] += 1
     assert "checksum" in refusal_of(bytes(content)).message
 
 
-def test_the_pages_of_these_tests_are_signed_as_a_real_writer_does_it():
+def test_test_pages_have_the_checksums_of_a_real_writer():
     assert all(signed(each) == each for each in pages_of(sounds.encoded("OGG")))
 
 
-def test_more_titles_than_any_sound_has_are_not_walked_through(refusal_of, monkeypatch):
+def test_comments_are_read_up_to_a_limit(refusal_of, monkeypatch):
     monkeypatch.setattr(ogg, "_MAX_HEADER_PAGES", 10)
     titles = b"".join(page(b"\xff" * 255, serial=9, number=n) for n in range(20))
     first, *rest = pages_of(sounds.encoded("OGG"))
@@ -345,7 +345,7 @@ def test_more_titles_than_any_sound_has_are_not_walked_through(refusal_of, monke
     assert refused.code is ErrorCode.LIMIT_EXCEEDED
 
 
-def test_many_false_pages_at_the_end_cost_no_more_than_a_few(header_of, monkeypatch):
+def test_false_pages_at_the_end_are_searched_up_to_a_limit(header_of, monkeypatch):
     checked = []
     has_valid_checksum = ogg._has_valid_checksum
     monkeypatch.setattr(

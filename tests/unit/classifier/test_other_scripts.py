@@ -34,16 +34,16 @@ from classifier.names.tokens import tokenise
         ("\u110f\u1175\u11a8.wav", ["kick"]),
     ],
 )
-def test_words_of_makers_of_sounds_are_english_ones(file_name, tokens):
+def test_known_words_of_other_scripts_become_english_ones(file_name, tokens):
     assert tokenise(file_name) == tokens
 
 
 @pytest.mark.parametrize("word", ["スライド", "드림", "самбо", "コーヒー", "夜"])
-def test_a_word_that_only_holds_one_stays(word):
+def test_a_word_that_only_contains_a_known_word_stays(word):
     assert clean_name(f"{word}.wav") == word
 
 
-def test_every_word_of_the_table_is_found_as_it_is_written():
+def test_every_word_of_the_table_is_found():
     text = files("classifier.names").joinpath("other_scripts.toml").read_text(encoding="utf-8")
     missed = [
         (word, english)

@@ -22,27 +22,27 @@ RAW_PATHS = st.one_of(
 
 
 @given(RAW_PATHS)
-def test_the_text_of_a_path_leads_back_to_its_bytes(raw):
+def test_path_text_converts_back_to_the_bytes(raw):
     assert path_bytes(path_text(raw)) == raw
 
 
 @given(RAW_PATHS, RAW_PATHS)
-def test_two_paths_never_share_a_text(one, other):
+def test_two_paths_never_have_the_same_text(one, other):
     assert (path_text(one) == path_text(other)) == (one == other)
 
 
 @given(RAW_PATHS)
-def test_the_text_is_valid_unicode_that_any_database_takes(raw):
+def test_the_text_is_valid_unicode_for_any_database(raw):
     assert not any("\ud800" <= character <= "\udfff" for character in path_text(raw))
 
 
 @given(RAW_PATHS)
-def test_the_path_as_python_spells_it_has_the_same_text(raw):
+def test_a_path_with_surrogate_escapes_has_the_same_text(raw):
     assert path_text(os.fsdecode(raw)) == path_text(raw)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\\\0")))
-def test_a_name_in_utf8_stands_as_it_is(name):
+def test_a_utf8_name_is_unchanged(name):
     assert path_text(name.encode()) == name
 
 
@@ -60,7 +60,7 @@ def test_a_name_in_utf8_stands_as_it_is(name):
     ],
     ids=ascii,
 )
-def test_a_path_is_remembered_under_this_text(raw, text):
+def test_path_text_of_example_paths(raw, text):
     # The texts are in databases: a change here would make every such file a new one.
     assert path_text(raw) == text
 
@@ -86,7 +86,7 @@ def test_the_text_is_the_same_whatever_the_locale(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "udcff: \udcff"], ids=ascii)
-def test_a_text_that_no_file_can_have_is_refused(text):
+def test_a_text_that_is_no_possible_path_is_refused(text):
     with pytest.raises(ValueError, match="a path"):
         path_bytes(text)
 
@@ -100,7 +100,7 @@ def test_any_text_is_a_path_or_a_value_error(text):
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_what_is_printed_cannot_drive_a_terminal_or_turn_the_text_around(text):
+def test_printed_paths_contain_no_control_or_bidi_characters(text):
     shown = printable(text)
     bidi_controls = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     for character in shown:
@@ -121,18 +121,18 @@ def test_what_is_printed_cannot_drive_a_terminal_or_turn_the_text_around(text):
     ],
     ids=ascii,
 )
-def test_a_name_is_printed_so(text, shown):
+def test_printed_form_of_example_names(text, shown):
     assert printable(text) == shown
     assert from_printed(shown) == text
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\\")))
-def test_what_was_printed_leads_back(text):
+def test_a_printed_path_converts_back(text):
     assert from_printed(printable(text)) == text
 
 
 @pytest.mark.parametrize("text", ["kick.wav", r"caf\xe9.wav", r"a\x41.wav", r"\u97f3", "\\x0"])
-def test_what_printing_leaves_alone_is_its_own(text):
+def test_a_path_without_escapes_is_printed_unchanged(text):
     assert from_printed(text) == text
 
 

@@ -34,7 +34,7 @@ def streaminfos(draw):
 
 @settings(max_examples=1500)
 @given(streaminfos())
-def test_of_any_block_that_libsndfile_reads_it_says_the_same(streaminfo):
+def test_values_match_libsndfile_for_any_block(streaminfo):
     try:
         sound = soundfile.SoundFile(io.BytesIO(b"fLaC" + b"\x80\0\0\x22" + streaminfo))
     except soundfile.LibsndfileError:
@@ -47,13 +47,13 @@ def test_of_any_block_that_libsndfile_reads_it_says_the_same(streaminfo):
 
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
 @pytest.mark.parametrize("channels", [1, 2, 8])
-def test_what_libsndfile_writes_is_read_without_it(layout_of, subtype, channels):
+def test_files_written_by_libsndfile_are_read_without_it(layout_of, subtype, channels):
     numbers = layout_of(sounds.encoded("FLAC", subtype, channels=channels)).source
     assert (numbers.sample_type, numbers.channels) == (subtype, channels)
     assert (numbers.frame_count, numbers.sample_rate_hz) == (sounds.N_FRAMES, 44100)
 
 
-def test_of_all_real_sounds_it_says_the_same(shared_audio):
+def test_values_of_all_real_sounds_match_libsndfile(shared_audio):
     # Given every real FLAC, readable or not
     root_fd = open_root(str(shared_audio))
     asked = 0

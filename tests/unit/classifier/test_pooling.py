@@ -31,34 +31,34 @@ def answer(own, summary):
     return int(mean_over_lstms(pooled(logs_of(own), summary)).argmax())
 
 
-def test_a_sound_whose_mates_are_not_known_is_what_its_name_says():
+def test_without_mates_the_prediction_of_the_name_is_used():
     assert answer(4, PackMateSummary.unknown(1)) == 4
 
 
-def test_mates_that_agree_outweigh_a_name_that_is_alone_with_what_it_says():
+def test_mates_that_agree_outweigh_a_single_contradicting_name():
     assert answer(4, folder_of(4, *[2] * 9)) == 2
 
 
-def test_a_sure_name_that_a_fifth_of_the_sure_ones_agree_with_is_not_outvoted():
+def test_a_confident_name_supported_by_a_fifth_of_its_mates_is_kept():
     assert answer(4, folder_of(4, 4, *[2] * 8)) == 4
 
 
-def test_in_a_folder_of_everything_a_name_speaks_for_itself():
+def test_in_a_mixed_folder_the_prediction_of_the_name_is_used():
     assert answer(4, folder_of(4, 1, 1, 1, 1, 2, 2, 2, 3, 3, 7)) == 4
 
 
-def test_a_name_that_says_nothing_is_what_most_of_its_mates_are():
+def test_a_name_without_evidence_gets_the_most_frequent_category_of_its_mates():
     nothing = np.full((1, N_CATEGORIES), 1 / N_CATEGORIES, dtype=np.float32)
     logs = name_logs(nothing, nothing)
     assert mean_over_lstms(pooled(logs, folder_of(2, 2, 2, 4))).argmax() == 2
 
 
-def test_names_of_which_none_is_sure_contradict_nobody():
+def test_names_without_confidence_contradict_no_name():
     nothing = np.full((3, N_CATEGORIES), 1 / N_CATEGORIES, dtype=np.float32)
     assert confident_shares(name_logs(nothing, nothing)).tolist() == [1.0] * N_CATEGORIES
 
 
-def test_what_each_lstm_says_is_pooled_apart_and_sums_to_one():
+def test_each_lstm_is_pooled_separately_and_sums_to_one():
     rng = np.random.default_rng(0)
     said = [rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32) for _ in range(4)]
     shares = rng.dirichlet(np.ones(N_CATEGORIES), 9).astype(np.float32)

@@ -36,7 +36,9 @@ FRAMES = sounds.N_FRAMES
 
 
 @pytest.mark.parametrize(("container", "subtype", "channels"), FORMATS)
-def test_every_container_and_encoding_gives_its_numbers(header_of, container, subtype, channels):
+def test_every_container_and_encoding_gives_its_header_values(
+    header_of, container, subtype, channels
+):
     rate_hz = 48000 if subtype == "OPUS" else 44100
     content = sounds.encoded(container, subtype, channels, rate_hz)
     header = header_of(content).header
@@ -64,16 +66,16 @@ def test_every_container_and_encoding_gives_its_numbers(header_of, container, su
     ],
     ids=["LIST before", "LIST behind", "odd lengths first", "far away", "smpl and acid"],
 )
-def test_the_sound_is_found_among_other_chunks(header_of, file):
+def test_the_samples_are_found_among_other_chunks(header_of, file):
     assert header_of(file).header.frame_count == FRAMES
 
 
-def test_an_aiff_may_describe_its_sound_behind_it(header_of):
+def test_the_comm_chunk_of_an_aiff_may_follow_the_samples(header_of):
     parts = chunks_of(sounds.encoded("AIFF"), ">")
     assert header_of(form(parts[b"SSND"], parts[b"COMM"])).header.frame_count == FRAMES
 
 
-def test_the_big_endian_twin_of_wav_is_read(header_of):
+def test_rifx_is_read(header_of):
     fmt = chunk(b"fmt ", struct.pack(">HHIIHH", 1, 2, 48000, 192000, 4, 16), order=">")
     file = riff(fmt, chunk(b"data", bytes(400), order=">"), magic=b"RIFX", order=">")
     header = header_of(file).header
@@ -83,7 +85,7 @@ def test_the_big_endian_twin_of_wav_is_read(header_of):
 @pytest.mark.parametrize(
     ("riff_length", "data_length"), [(0xFFFFFFFF, 0xFFFFFFFF), (8, 0)], ids=["all ones", "zero"]
 )
-def test_a_wav_that_was_streamed_is_as_long_as_its_file(header_of, riff_length, data_length):
+def test_a_streamed_wav_extends_to_the_end_of_the_file(header_of, riff_length, data_length):
     whole = riff(FMT, chunk(b"data", DATA[8:], stated=data_length))
     streamed = whole[:4] + struct.pack("<I", riff_length) + whole[8:]
     assert header_of(streamed).header.frame_count == FRAMES
@@ -94,26 +96,26 @@ def test_a_wav_that_was_streamed_is_as_long_as_its_file(header_of, riff_length, 
 
 @pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "AIFF", "W64", "AU", "CAF"])
 @pytest.mark.parametrize("missing_bytes", [100, 1000])
-def test_a_cut_file_is_named_with_what_is_missing(refusal_of, container, missing_bytes):
+def test_a_truncated_file_is_reported_with_the_missing_bytes(refusal_of, container, missing_bytes):
     refused = refusal_of(sounds.encoded(container)[:-missing_bytes])
     assert refused.code is ErrorCode.TRUNCATED
     assert f"{missing_bytes:,} more bytes" in refused.message
 
 
-def test_a_cut_wav_of_floats_is_named_too(refusal_of):
+def test_a_truncated_float_wav_is_reported(refusal_of):
     refused = refusal_of(sounds.encoded("WAV", "FLOAT")[:-400])
     assert refused.code is ErrorCode.TRUNCATED
 
 
-def test_a_cut_file_of_apples_lossless_codec_is_named_too(refusal_of):
+def test_a_truncated_alac_file_is_reported(refusal_of):
     assert refusal_of(sounds.encoded("CAF", "ALAC_16")[:-100]).code is ErrorCode.TRUNCATED
 
 
-def test_a_file_cut_before_its_first_sample_is_cut_and_not_empty(refusal_of):
+def test_a_file_truncated_before_its_first_sample_is_truncated_not_empty(refusal_of):
     assert refusal_of(riff(FMT, DATA)[: -len(DATA) + 8]).code is ErrorCode.TRUNCATED
 
 
-def test_a_sound_that_ends_where_it_says_is_whole_without_its_padding(header_of):
+def test_a_sound_without_its_final_padding_is_complete(header_of):
     odd = riff(*wav("PCM_U8"))
     assert FRAMES % 2 == 1
     assert odd.endswith(b"\0")
@@ -137,7 +139,7 @@ def wav_stating(channels=1, rate_hz=44100, bits=16):
     ],
     ids=["WAV", "AIFF"],
 )
-def test_a_header_without_any_sound_is_typed(refusal_of, content):
+def test_a_header_without_samples_gives_a_typed_error(refusal_of, content):
     assert refusal_of(content).code in (ErrorCode.EMPTY_FILE, ErrorCode.INVALID_HEADER)
 
 
@@ -146,25 +148,25 @@ def test_a_file_without_bytes_is_empty(refusal_of):
 
 
 @pytest.mark.parametrize("limit", [{"channels": 256}, {"rate_hz": 1_000_000}], ids=str)
-def test_a_number_at_its_limit_is_believed(header_of, limit):
+def test_a_value_at_its_limit_is_accepted(header_of, limit):
     header = header_of(wav_stating(**limit)).header
     assert header.channels == limit.get("channels", 1)
     assert header.sample_rate_hz == limit.get("rate_hz", 44100)
 
 
 @pytest.mark.parametrize("beyond", [{"channels": 257}, {"rate_hz": 1_000_001}], ids=str)
-def test_a_number_beyond_its_limit_is_not_believed(refusal_of, beyond):
+def test_a_value_beyond_its_limit_is_refused(refusal_of, beyond):
     assert refusal_of(wav_stating(**beyond)).code is ErrorCode.LIMIT_EXCEEDED
 
 
-def test_a_length_that_no_sound_has_is_not_believed(refusal_of, monkeypatch):
+def test_an_impossible_length_is_refused(refusal_of, monkeypatch):
     monkeypatch.setattr(reader, "MAX_FRAME_COUNT", FRAMES - 1)
     assert refusal_of(sounds.encoded("FLAC")).code is ErrorCode.LIMIT_EXCEEDED
 
 
 # Not AU: its first 24 bytes are all the header it has.
 @pytest.mark.parametrize("container", [name for name in WRITTEN_AS if name != "AU"])
-def test_half_a_header_is_a_typed_refusal(refusal_of, container):
+def test_half_a_header_gives_a_typed_error(refusal_of, container):
     assert refusal_of(sounds.encoded(container)[:30]).code in (
         ErrorCode.INVALID_HEADER,
         ErrorCode.NOT_AUDIO,
@@ -180,7 +182,7 @@ def test_half_a_header_is_a_typed_refusal(refusal_of, container):
     ],
     ids=["WAV", "AIFF", "W64", "CAF"],
 )
-def test_libsndfile_is_not_shown_an_encoding_that_is_refused(refusal_of, monkeypatch, content):
+def test_libsndfile_never_gets_an_unsupported_encoding(refusal_of, monkeypatch, content):
     shown = []
     monkeypatch.setattr(soundfile, "SoundFile", lambda *arguments, **_: shown.append(arguments))
     assert refusal_of(content).code is ErrorCode.UNSUPPORTED_FORMAT
@@ -203,11 +205,11 @@ def test_libsndfile_is_not_shown_an_encoding_that_is_refused(refusal_of, monkeyp
         ("OGG", "kick.oga", None),
     ],
 )
-def test_an_extension_that_misleads_is_said(header_of, container, name, note):
+def test_a_misleading_extension_gets_a_note(header_of, container, name, note):
     assert header_of(sounds.encoded(container), name).note == note
 
 
-def test_reading_leaves_the_file_open_for_its_owner(tmp_path):
+def test_reading_does_not_close_the_file(tmp_path):
     (tmp_path / "kick.wav").write_bytes(sounds.encoded())
     with open(tmp_path / "kick.wav", "rb") as file:
         size = len(sounds.encoded())

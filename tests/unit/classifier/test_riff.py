@@ -36,7 +36,7 @@ def formats(draw):
 
 @settings(max_examples=1500)
 @given(formats(), st.integers(0, 200), st.booleans())
-def test_of_any_format_it_says_the_same_or_nothing(
+def test_values_match_libsndfile_for_any_format_or_are_none(
     layout_of, stand_in_of, fmt, sound_bytes, has_fact
 ):
     fact = [chunk(b"fact", struct.pack("<I", 7))] if has_fact else []
@@ -52,18 +52,18 @@ def test_of_any_format_it_says_the_same_or_nothing(
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 @pytest.mark.parametrize("channels", [1, 2, 8])
-def test_what_libsndfile_writes_is_read_without_it(layout_of, subtype, channels):
+def test_files_written_by_libsndfile_are_read_without_it(layout_of, subtype, channels):
     numbers = layout_of(sounds.encoded("WAV", subtype, channels=channels)).source
     assert (numbers.sample_type, numbers.channels) == (subtype, channels)
     assert (numbers.frame_count, numbers.sample_rate_hz) == (sounds.N_FRAMES, 44100)
 
 
 @pytest.mark.parametrize("subtype", ["ALAW", "ULAW", "MS_ADPCM", "GSM610"])
-def test_other_encodings_are_libsndfile_s(layout_of, subtype):
+def test_other_encodings_are_left_to_libsndfile(layout_of, subtype):
     assert isinstance(layout_of(sounds.encoded("WAV", subtype)).source, StandIn)
 
 
-def test_of_all_real_sounds_it_says_the_same(shared_audio, stand_in_of):
+def test_values_of_all_real_sounds_match_libsndfile(shared_audio, stand_in_of):
     # Given every real WAV, readable or not
     root_fd = open_root(str(shared_audio))
     asked = 0

@@ -82,7 +82,7 @@ def test_a_regular_file_is_opened(read, follow_links):
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.wav", b"\xff\xfe", b"two\nlines.wav", b"back\\x5c.wav"])
-def test_a_file_is_found_under_its_remembered_name(read, root, name):
+def test_a_file_is_opened_by_its_stored_path(read, root, name):
     with open(os.path.join(os.fsencode(root), name), "wb") as file:
         file.write(CONTENT)
     assert read(path_text(name)) == CONTENT
@@ -90,26 +90,26 @@ def test_a_file_is_found_under_its_remembered_name(read, root, name):
 
 @either_way
 @pytest.mark.parametrize("path", ["..", "../secret", "pack/../../secret"])
-def test_a_path_that_climbs_out_is_refused(refusal, path, follow_links):
+def test_a_path_that_leaves_the_root_is_refused(refusal, path, follow_links):
     assert refusal(path, follow_links=follow_links) is ErrorCode.OUTSIDE_ROOT
 
 
-def test_a_path_that_climbs_and_stays_inside_is_opened(read):
+def test_a_path_with_dots_within_the_root_is_opened(read):
     assert read("pack/../pack/kick.wav") == CONTENT
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "", "a\0b", "\ud800"], ids=ascii)
-def test_what_is_no_relative_path_is_refused(refusal, path):
+def test_an_invalid_relative_path_is_refused(refusal, path):
     assert refusal(path) is ErrorCode.INVALID_PATH
 
 
-def test_a_link_that_stays_inside_is_followed(read, root):
+def test_a_link_within_the_root_is_followed(read, root):
     (root / "twin.wav").symlink_to("pack/kick.wav")
     (root / "packs").symlink_to("pack")
     assert read("twin.wav") == read("packs/kick.wav") == CONTENT
 
 
-def test_a_link_that_stays_inside_is_not_followed_when_links_are_not(refusal, root):
+def test_a_link_within_the_root_is_not_followed_if_links_are_disabled(refusal, root):
     (root / "twin.wav").symlink_to("pack/kick.wav")
     (root / "packs").symlink_to("pack")
     assert refusal("twin.wav", follow_links=False) is ErrorCode.OUTSIDE_ROOT
@@ -118,19 +118,19 @@ def test_a_link_that_stays_inside_is_not_followed_when_links_are_not(refusal, ro
 
 @either_way
 @pytest.mark.parametrize("target", ["../secret", "{outside}/secret"], ids=["relative", "absolute"])
-def test_a_link_that_leads_out_is_refused(refusal, root, target, follow_links):
+def test_a_link_that_leaves_the_root_is_refused(refusal, root, target, follow_links):
     (root / "link.wav").symlink_to(target.format(outside=root.parent))
     assert refusal("link.wav", follow_links=follow_links) is ErrorCode.OUTSIDE_ROOT
 
 
 @either_way
-def test_a_folder_link_that_leads_out_is_refused(refusal, root, follow_links):
+def test_a_folder_link_that_leaves_the_root_is_refused(refusal, root, follow_links):
     (root / "pack" / "up").symlink_to("../..")
     assert refusal("pack/up/secret", follow_links=follow_links) is ErrorCode.OUTSIDE_ROOT
 
 
 @either_way
-def test_links_in_a_circle_are_named_as_such(refusal, root, follow_links):
+def test_a_link_loop_is_reported(refusal, root, follow_links):
     (root / "one.wav").symlink_to("other.wav")
     (root / "other.wav").symlink_to("one.wav")
     assert refusal("one.wav", follow_links=follow_links) is ErrorCode.SYMLINK_LOOP
@@ -144,16 +144,16 @@ def test_a_dangling_link_is_a_missing_file(refusal, root, follow_links):
 
 @either_way
 @pytest.mark.parametrize("path", ["gone.wav", "gone/kick.wav", "pack/kick.wav/kick.wav"])
-def test_a_missing_file_is_named_as_such(refusal, path, follow_links):
+def test_a_missing_file_is_reported(refusal, path, follow_links):
     assert refusal(path, follow_links=follow_links) is ErrorCode.MISSING_FILE
 
 
-def test_a_name_that_no_file_system_holds_is_no_path(refusal):
+def test_a_name_too_long_for_a_file_system_is_refused(refusal):
     assert refusal("n" * 300 + ".wav") is ErrorCode.INVALID_PATH
 
 
 @either_way
-def test_a_folder_is_no_file(refusal, follow_links):
+def test_a_folder_is_refused_as_a_file(refusal, follow_links):
     assert refusal("pack", follow_links=follow_links) is ErrorCode.NOT_A_FILE
 
 
@@ -162,7 +162,7 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(refusal, root):
     assert refusal("pipe.wav") is ErrorCode.NOT_A_FILE
 
 
-def test_a_socket_is_no_file(refusal, root, monkeypatch):
+def test_a_socket_is_refused(refusal, root, monkeypatch):
     # Bound under a relative name: the absolute one is longer than a socket's name may be.
     monkeypatch.chdir(root)
     with socket.socket(socket.AF_UNIX) as server:
@@ -170,7 +170,7 @@ def test_a_socket_is_no_file(refusal, root, monkeypatch):
         assert refusal("socket.wav") is ErrorCode.NOT_A_FILE
 
 
-def test_a_device_is_no_file():
+def test_a_device_is_refused():
     # Given a root in which a device is sure to be: nobody but root may make one elsewhere
     root_fd = open_root("/dev")
     try:
@@ -189,9 +189,7 @@ def test_a_file_that_is_too_large_is_not_read(read, refusal, root, monkeypatch):
 
 
 @pytest.mark.parametrize("forbidden", ["pack", "pack/kick.wav"])
-def test_a_file_that_this_user_may_not_read_is_named_as_such(
-    root, forbidden, way_of_opening, tmp_path
-):
+def test_an_unreadable_file_is_reported(root, forbidden, way_of_opening, tmp_path):
     # Given a process that obeys permissions even when root runs the tests
     (root / forbidden).chmod(0)
     code = (
@@ -213,7 +211,7 @@ def test_a_file_that_this_user_may_not_read_is_named_as_such(
     assert (done.stdout.strip(), done.stderr) == (ErrorCode.PERMISSION_DENIED, "")
 
 
-def test_a_root_that_is_not_there_is_not_the_sounds_fault(tmp_path):
+def test_a_missing_root_is_not_an_error_of_the_sound(tmp_path):
     with pytest.raises(FileNotFoundError):
         open_root(str(tmp_path / "unmounted"))
     (tmp_path / "file").touch()
@@ -229,7 +227,7 @@ def test_an_opened_file_is_not_inherited_by_other_programs(root_fd):
         os.close(fd)
 
 
-def test_a_date_that_databases_do_not_know_becomes_the_last_they_do(tmp_path):
+def test_a_date_beyond_the_database_range_is_clipped(tmp_path):
     path = tmp_path / "future.wav"
     path.touch()
     os.utime(path, ns=(10**19, 10**19))
@@ -275,17 +273,17 @@ def test_a_folder_is_opened_to_be_listed_and_the_root_is_one(names_in, root, fol
     assert names_in("", follow_links=follow_links) == ["pack"]
 
 
-def test_listing_the_root_again_begins_at_its_first_name(names_in):
+def test_listing_the_root_twice_starts_from_the_first_name(names_in):
     assert names_in("") == names_in("") == ["pack"]
 
 
 @either_way
 @pytest.mark.parametrize("path", ["pack/kick.wav", "gone", "pack/kick.wav/deeper"])
-def test_what_is_no_folder_is_not_listed(folder_refusal, path, follow_links):
+def test_a_file_is_not_listed_as_a_folder(folder_refusal, path, follow_links):
     assert folder_refusal(path, follow_links=follow_links) is ErrorCode.MISSING_FILE
 
 
-def test_a_named_pipe_is_no_folder_and_nobody_waits_for_its_writer(folder_refusal, root):
+def test_a_named_pipe_is_refused_as_a_folder_without_waiting(folder_refusal, root):
     os.mkfifo(root / "pipe")
     assert folder_refusal("pipe") is ErrorCode.MISSING_FILE
 
@@ -298,12 +296,14 @@ def test_a_folder_above_the_root_is_not_listed(folder_refusal, path, follow_link
 
 @either_way
 @pytest.mark.parametrize("target", ["..", "/", "../root/.."])
-def test_a_folder_link_that_leads_out_is_not_listed(folder_refusal, root, target, follow_links):
+def test_a_folder_link_that_leaves_the_root_is_not_listed(
+    folder_refusal, root, target, follow_links
+):
     (root / "out").symlink_to(target)
     assert folder_refusal("out", follow_links=follow_links) is ErrorCode.OUTSIDE_ROOT
 
 
-def test_a_folder_link_that_stays_inside_is_listed_where_links_are_followed(
+def test_a_folder_link_within_the_root_is_listed_if_links_are_enabled(
     names_in, folder_refusal, root
 ):
     (root / "twin").symlink_to("pack")
@@ -312,5 +312,5 @@ def test_a_folder_link_that_stays_inside_is_listed_where_links_are_followed(
 
 
 @pytest.mark.parametrize("path", ["/etc", "a\0b", "\ud800", "n" * 300], ids=ascii)
-def test_what_is_no_path_of_a_folder_is_refused(folder_refusal, path):
+def test_an_invalid_folder_path_is_refused(folder_refusal, path):
     assert folder_refusal(path) is ErrorCode.INVALID_PATH

@@ -21,7 +21,7 @@ def rows():
 
 
 @pytest.mark.parametrize("row", rows())
-def test_a_file_that_a_bug_report_led_to_is_read_right(row):
+def test_a_file_from_a_bug_report_is_read_correctly(row):
     if row is None:
         pytest.skip(f"{CASES} is not here (TEST_SHARED names the folder above it)")
     # Given a file, and what is right of it: its container, its seconds or another code

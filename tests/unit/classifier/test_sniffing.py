@@ -34,7 +34,7 @@ def refusal_of(layout_of):
         ("WAVEX", "WAV"),
     ],
 )
-def test_a_container_that_is_read_is_told_by_its_first_bytes(layout_of, written_as, container):
+def test_a_supported_container_is_recognised_by_its_first_bytes(layout_of, written_as, container):
     layout = layout_of(sounds.encoded(written_as))
     assert (layout.container, layout.missing_bytes) == (container, 0)
 
@@ -45,7 +45,7 @@ TAG = b"ID3\3\0\0\0\0\1\x48" + b"TIT2\0\0\0\x08\0\0\0made up".ljust(200, b"\0")
 @pytest.mark.parametrize(
     "container", ["WAV", "RF64", "AIFF", "FLAC", "OGG", "AU", "CAF", "W64", "MIDI"]
 )
-def test_tags_before_a_sound_change_nothing_of_it(layout_of, container):
+def test_tags_before_a_sound_do_not_change_its_header(layout_of, container):
     content = sounds.midi() if container == "MIDI" else sounds.encoded(container)
     for tags in (TAG, TAG + TAG, TAG[:10].ljust(9000, b"\0")):
         assert layout_of(tags + content) == layout_of(content)
@@ -74,7 +74,7 @@ def test_midi_in_riff_is_midi(layout_of, refusal_of):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_known_kind_that_is_not_read_is_named(refusal_of, content, what):
+def test_a_known_unsupported_format_is_named(refusal_of, content, what):
     refused = refusal_of(content + bytes(100))
     assert refused.code is ErrorCode.UNSUPPORTED_FORMAT
     assert what in refused.message
@@ -112,7 +112,7 @@ def test_an_encoding_that_is_not_listed_never_reaches_libsndfile(refusal_of, con
     assert refusal_of(sounds.encoded(container, subtype)).code is ErrorCode.UNSUPPORTED_FORMAT
 
 
-def test_ima_adpcm_is_called_by_its_name(refusal_of):
+def test_ima_adpcm_is_named_in_the_error(refusal_of):
     assert "IMA ADPCM" in refusal_of(sounds.encoded("WAV", "IMA_ADPCM")).message
 
 
@@ -124,7 +124,7 @@ def test_an_encoding_hidden_in_an_extensible_format_is_found(refusal_of):
     assert refusal_of(riff(forged, PCM_DATA)).code is ErrorCode.UNSUPPORTED_FORMAT
 
 
-def test_the_big_endian_twin_of_wav_is_checked_too(refusal_of):
+def test_rifx_is_checked(refusal_of):
     forged = chunk(b"fmt ", struct.pack(">HHIIHH", 0x11, 1, 44100, 0, 0, 4), order=">")
     refused = refusal_of(riff(forged, magic=b"RIFX", order=">"))
     assert refused.code is ErrorCode.UNSUPPORTED_FORMAT
@@ -165,9 +165,7 @@ TRICKS = {
 
 
 @pytest.mark.parametrize("parts", TRICKS.values(), ids=TRICKS)
-def test_of_a_wav_libsndfile_sees_its_format_and_its_length_and_nothing_else(
-    layout_of, stand_in_of, parts
-):
+def test_libsndfile_gets_only_the_format_and_the_length_of_a_wav(layout_of, stand_in_of, parts):
     assert stand_in_of(lambda: layout_of(riff(*parts))) == stand_in_of(lambda: layout_of(PLAIN))
 
 
@@ -182,25 +180,25 @@ def test_of_a_wav_libsndfile_sees_its_format_and_its_length_and_nothing_else(
     ],
     ids=["flood", "LIST", "data first", "beyond the end", "no sound"],
 )
-def test_a_wav_without_a_format_that_is_read_is_refused(refusal_of, parts, code):
+def test_a_wav_with_an_unsupported_format_is_refused(refusal_of, parts, code):
     assert refusal_of(riff(*parts)).code is code
 
 
-def test_an_aiff_that_does_not_admit_to_being_compressed_is_shown_as_plain(layout_of):
+def test_a_compressed_aiff_that_is_not_marked_aifc_is_passed_on_as_plain_aiff(layout_of):
     forged = sounds.encoded("AIFF", "IMA_ADPCM").replace(b"AIFC", b"AIFF", 1)
     stand_in = layout_of(forged).source
     assert stand_in.header[8:12] == b"AIFF"
     assert b"ima4" not in stand_in.header
 
 
-def test_a_second_format_in_an_aiff_is_not_shown(layout_of):
+def test_a_second_comm_chunk_of_an_aiff_is_not_passed_on(layout_of):
     good = sounds.encoded("AIFF")
     ima = chunks_of(sounds.encoded("AIFF", "IMA_ADPCM"), ">")[b"COMM"]
     forged = good[:12] + b"".join(chunks_of(good, ">").values()) + ima
     assert layout_of(forged).source == layout_of(good).source
 
 
-def test_a_second_format_behind_the_sound_of_a_w64_is_not_shown(layout_of):
+def test_a_second_format_chunk_after_the_samples_of_a_w64_is_not_passed_on(layout_of):
     good, ima = sounds.encoded("W64"), sounds.encoded("W64", "IMA_ADPCM")
     forged = good + bytes(-len(good) % 8) + bytes(24) + ima[40:]
     assert layout_of(forged).source == layout_of(good).source
@@ -221,11 +219,11 @@ def test_a_w64_with_a_length_beyond_the_file_is_refused(refusal_of):
     ],
     ids=["WAV", "WAV without a sound", "AIFF"],
 )
-def test_a_file_of_thousands_of_chunks_is_not_walked_to_its_end(refusal_of, file):
+def test_a_file_of_thousands_of_chunks_is_not_read_to_its_end(refusal_of, file):
     assert refusal_of(file).code is ErrorCode.LIMIT_EXCEEDED
 
 
-def test_a_few_more_reads_than_one_are_enough_for_any_file(layout_of, monkeypatch):
+def test_any_file_takes_few_reads(layout_of, monkeypatch):
     # Given a WAV whose chunks are spread over half a megabyte
     spread = riff(PCM, *[chunk(b"JUNK", bytes(5000))] * 100, PCM_DATA)
     reads = []
@@ -248,7 +246,7 @@ def test_a_few_more_reads_than_one_are_enough_for_any_file(layout_of, monkeypatc
     ],
     ids=["FLAC", "MPEG-4", "a WAV without a sound", "script", "empty"],
 )
-def test_a_file_without_an_extension_is_taken_by_its_first_bytes(tmp_path, content, audio):
+def test_a_file_without_an_extension_is_recognised_by_its_first_bytes(tmp_path, content, audio):
     (tmp_path / "file").write_bytes(content)
     with open(tmp_path / "file", "rb") as file:
         assert sniffing.looks_like_audio(file.fileno()) is audio

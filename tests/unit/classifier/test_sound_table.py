@@ -24,7 +24,7 @@ def header_in(row):
     return header_of(cells)
 
 
-def test_a_row_has_a_cell_for_each_column_and_its_first_line():
+def test_a_row_has_its_cells_and_its_first_line_number():
     assert read('path,vendor\n"two\nlines.wav",a\n\nb.wav\n') == [
         (2, {"path": "two\nlines.wav", "vendor": "a"}),
         (5, {"path": "b.wav", "vendor": ""}),
@@ -43,12 +43,12 @@ def test_a_number_is_written_in_plain_digits(cell):
         header_of({"duration": cell})
 
 
-def test_a_column_that_comes_twice_is_refused():
+def test_a_duplicate_column_is_refused():
     with pytest.raises(TableError, match=r"t\.csv, line 1: the column path occurs twice"):
         read("path,vendor,path\na.wav,x,b.wav\n")
 
 
-def test_a_comma_in_the_cells_of_a_table_with_semicolons_separates_nothing():
+def test_a_comma_is_no_separator_in_a_table_with_semicolons():
     assert read("vendor;path\na, b;c, d.wav\n") == [(2, {"vendor": "a, b", "path": "c, d.wav"})]
 
 
@@ -71,19 +71,19 @@ def test_a_duration_may_have_a_decimal_comma():
     assert header_of({"path": "a.wav", "duration": "0,5"}).duration_seconds == 0.5
 
 
-def test_an_empty_cell_and_an_absent_column_are_unknown():
+def test_an_empty_cell_or_missing_column_is_an_unknown_value():
     unknown = AudioHeader(None, None, None, None, None, None)
     assert header_in("a.wav,, ,,,,") == unknown
     assert header_of({"path": "a.wav"}) == unknown
 
 
 @pytest.mark.parametrize("cell", ["many", "-1", "nan", "inf", "1e999", "0x10"])
-def test_what_is_no_number_is_refused_by_its_column(cell):
+def test_an_invalid_number_is_refused_with_its_column(cell):
     with pytest.raises(CellError, match=f"duration must be a number of at least 0, got '{cell}'"):
         header_in(f"a.wav,1,{cell},,,,")
 
 
-def test_a_sample_type_libsndfile_does_not_know_is_refused():
+def test_an_unknown_sample_type_is_refused():
     with pytest.raises(CellError, match="unknown sample_type 'PCM_17'"):
         header_in("a.wav,,,,,,PCM_17")
 
@@ -106,34 +106,34 @@ def test_a_sample_type_libsndfile_does_not_know_is_refused():
         ("a.wav,,,,,,2", None),
     ],
 )
-def test_a_number_for_a_sample_type_means_what_the_sizes_of_its_row_tell(row, meant):
+def test_a_numeric_sample_type_is_resolved_by_the_sizes_of_its_row(row, meant):
     assert header_in(row).sample_type == meant
 
 
-def test_a_sample_type_may_be_written_in_small_letters():
+def test_a_sample_type_may_be_in_lower_case():
     assert header_in("a.wav,,,,,,pcm_24").sample_type == "PCM_24"
 
 
-def test_columns_are_found_in_any_case_and_under_the_names_the_table_has_for_them():
+def test_columns_are_found_in_any_case_and_by_their_mapped_names():
     table = "Filename;Label;path\nkick.wav;Drum;elsewhere\n"
     renamed = {"category": "label", "path": "filename"}
     rows = read(table, needed=("category",), renamed=renamed)
     assert rows == [(2, {"category": "Drum", "path": "kick.wav"})]
 
 
-def test_a_column_may_be_read_under_two_names():
+def test_one_column_may_be_mapped_to_two_names():
     rows = read("path,maker\na.wav,ann\n", renamed={"vendor": "maker", "pack": "maker"})
     assert rows == [(2, {"path": "a.wav", "vendor": "ann", "pack": "ann"})]
 
 
-def test_a_name_for_a_column_that_is_not_there_is_refused():
+def test_a_mapping_to_a_missing_column_is_refused():
     with pytest.raises(
         TableError, match=r"line 1: there is no column filename \(--column\); expected"
     ):
         read("path,category\n", renamed={"file_path": "filename"})
 
 
-def test_a_gzipped_table_is_read_by_its_name():
+def test_a_table_named_gz_is_decompressed():
     content = gzip.compress(b"path\na.wav\n")
     assert read(content, name="t.csv.gz") == [(2, {"path": "a.wav"})]
 
@@ -161,7 +161,7 @@ def test_a_gzipped_table_is_read_by_its_name():
     ],
     ids=ascii,
 )
-def test_what_is_no_such_table_is_refused(content, name, reason):
+def test_an_invalid_table_is_refused(content, name, reason):
     with pytest.raises(TableError, match=reason):
         read(content, name, needed=("category",))
 
@@ -176,7 +176,7 @@ def test_what_is_no_such_table_is_refused(content, name, reason):
         ("path,folder,source_repo", ["a/k,,", "k,f,r", "a/k,,r", "/k,f,r"], [0, 1, 2, 1]),
     ],
 )
-def test_rows_of_one_folder_of_one_owner_are_told_from_others(columns, rows, folders):
+def test_rows_are_grouped_by_folder_and_owner(columns, rows, folders):
     found = [folder_of(cells) for _, cells in read("\n".join([columns, *rows]))]
     assert "" not in found
     assert [found.index(folder) for folder in found] == folders
@@ -186,12 +186,12 @@ def test_rows_of_one_folder_of_one_owner_are_told_from_others(columns, rows, fol
     ("columns", "row"),
     [("file_path,vendor", "a.wav,v"), ("path", "a.wav"), ("path,folder,repo", "a,,r")],
 )
-def test_a_row_that_says_no_folder_has_none(columns, row):
+def test_a_row_without_a_folder_has_none(columns, row):
     [(_, cells)] = read(f"{columns}\n{row}")
     assert folder_of(cells) == ""
 
 
-def test_what_tells_long_folders_apart_is_short():
+def test_the_group_key_of_a_long_folder_is_short():
     """Arrays of texts are as wide as the longest of them."""
     folders = [100_000 * "a", 100_000 * "a" + "\udce9", "a"]
     found = [folder_of({"folder": folder}) for folder in (*folders, *folders)]

@@ -4,5 +4,5 @@ from classifier.bundle.load import load_starter
 from classifier.bundle.starter import starter_version
 
 
-def test_the_starter_is_called_what_its_rows_will_say():
+def test_the_starter_version_is_the_model_version_of_its_rows():
     assert starter_version() == load_starter().version

@@ -135,14 +135,14 @@ def answered(starter, names, header, mates=None):
         ("pad.wav", "synth"),
     ],
 )
-def test_a_common_name_alone_is_enough(starter, name, category):
+def test_a_common_name_alone_is_classified_correctly(starter, name, category):
     probabilities = starter.predict([name], [NOTHING_STATED])[0]
     assert CATEGORIES[probabilities.argmax()] == category
 
 
 @pytest.mark.parametrize("kind", SAY_NOTHING)
 @pytest.mark.parametrize("seconds", [None, 0.4, 2.0, 7.742, 60.0])
-def test_a_name_that_says_nothing_is_never_sure(starter, kind, seconds):
+def test_a_name_without_known_words_is_never_confident(starter, kind, seconds):
     names = listed(SAY_NOTHING[kind])
     header = NOTHING_STATED if seconds is None else lasting(seconds)
     for mates in (None, pack_mates_of(names)):
@@ -159,14 +159,14 @@ def test_a_name_that_says_nothing_is_never_sure(starter, kind, seconds):
 @pytest.mark.parametrize(
     ("table", "seconds"), [(PLAIN, 0.5), (PLAIN, 2.0), (PLAIN, None), (LOOPS, 7.742), (LOOPS, None)]
 )
-def test_a_plain_name_is_right_and_not_reviewed(starter, table, seconds):
+def test_a_plain_name_is_correct_and_not_flagged(starter, table, seconds):
     header = NOTHING_STATED if seconds is None else lasting(seconds)
     for category, names in table.items():
         found = answered(starter, listed(names), header)
         assert found == dict.fromkeys(found, (category, False))
 
 
-def test_plain_names_in_one_messy_folder_are_not_reviewed(starter):
+def test_plain_names_in_one_mixed_folder_are_not_flagged(starter):
     names = [
         name for table in (PLAIN, SAY_NOTHING) for text in table.values() for name in listed(text)
     ]
@@ -176,14 +176,14 @@ def test_plain_names_in_one_messy_folder_are_not_reviewed(starter):
 
 
 @pytest.mark.parametrize("seconds", [None, 0.4, 2.0, 7.742])
-def test_words_that_contradict_each_other_are_right_or_reviewed(starter, seconds):
+def test_contradicting_words_are_correct_or_flagged(starter, seconds):
     header = NOTHING_STATED if seconds is None else lasting(seconds)
     for category, names in AMBIGUOUS.items():
         for name, (found, unsure) in answered(starter, listed(names), header).items():
             assert unsure or found == category, name
 
 
-def test_a_word_that_its_folder_contradicts_is_right_or_reviewed(starter):
+def test_a_word_contradicted_by_its_folder_is_correct_or_flagged(starter):
     kicks = [f"Kick {number:02}.wav" for number in range(1, 31)]
     mates = pack_mates_of([*kicks, "Vocal 07.wav"])
     found = answered(starter, ["Vocal 07.wav", "Kick 07.wav"], lasting(0.5), mates)

@@ -63,7 +63,7 @@ def of(reading):
 
 
 @pytest.mark.parametrize("length", OPEN, ids=hex)
-def test_a_length_left_open_reaches_to_the_end_of_the_file(header_of, length):
+def test_a_placeholder_length_extends_to_the_end_of_the_file(header_of, length):
     for content in (
         wav_stating(length, length + 36),
         wav_stating(length),
@@ -77,12 +77,12 @@ def test_a_length_left_open_reaches_to_the_end_of_the_file(header_of, length):
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**64 - 129, 2**63 - 1, 2**63 - 129], ids=hex)
-def test_so_does_one_of_64_bits(header_of, length):
+def test_a_64_bit_placeholder_length_extends_to_the_end_of_the_file(header_of, length):
     for content in (w64_stating(length, length), rf64_stating(length)):
         assert of(header_of(content, "kick")) == (FRAMES, None)
 
 
-def test_an_aiff_may_state_that_it_holds_no_sound(refusal_of):
+def test_an_aiff_may_state_zero_frames(refusal_of):
     assert refusal_of(aiff_stating(8)).code is ErrorCode.EMPTY_FILE
 
 
@@ -90,7 +90,7 @@ def test_an_aiff_may_state_that_it_holds_no_sound(refusal_of):
 
 
 @pytest.mark.parametrize("excess", [2, 16, 44, 5000])
-def test_a_length_too_large_in_a_whole_file_is_noted(header_of, excess):
+def test_a_stated_length_too_large_in_a_complete_file_gets_a_note(header_of, excess):
     # Given files whose outer length is right
     length = len(SOUND) + excess
     for content in (
@@ -105,7 +105,7 @@ def test_a_length_too_large_in_a_whole_file_is_noted(header_of, excess):
 
 
 @pytest.mark.parametrize("excess", [2, 24, 44])
-def test_so_is_one_that_counts_its_own_header(header_of, excess):
+def test_a_stated_length_that_includes_the_header_gets_a_note(header_of, excess):
     length = len(SOUND) + excess
     for content in (
         wav_stating(length, 36 + length),
@@ -119,7 +119,7 @@ def test_so_is_one_that_counts_its_own_header(header_of, excess):
 
 
 @pytest.mark.parametrize("excess", [100, 5000])
-def test_a_file_shorter_than_its_container_states_was_cut(refusal_of, excess):
+def test_a_file_shorter_than_its_container_states_is_truncated(refusal_of, excess):
     length = len(SOUND) + excess
     for content in (
         wav_stating(length, 36 + length),
@@ -135,7 +135,7 @@ def test_a_file_shorter_than_its_container_states_was_cut(refusal_of, excess):
 
 
 @pytest.mark.parametrize("offset", [1, 8, 4096])
-def test_the_sound_of_an_aiff_may_start_further_behind(header_of, offset):
+def test_the_samples_of_an_aiff_may_start_at_an_offset(header_of, offset):
     body = struct.pack(">II", offset, 512) + bytes(offset) + AIFF[b"SSND"][16:]
     content = form(AIFF[b"COMM"], chunk(b"SSND", body, order=">"))
     assert of(header_of(content, "kick")) == (FRAMES, None)
@@ -154,7 +154,7 @@ def test_a_chunk_of_odd_length_may_lack_its_padding(header_of, name):
         assert of(header_of(content, "kick")) == (FRAMES, None)
 
 
-def test_hints_are_found_behind_a_sound_that_lacks_its_padding(header_of):
+def test_loop_chunks_are_found_after_samples_without_padding(header_of):
     sound = chunk(b"data", bytes(27))[:-1]
     reading = header_of(riff(FMT, sound, acid(1)), "kick")
     assert reading.header.loop_info.is_one_shot

@@ -20,7 +20,7 @@ def rows(text, **options):
     return list(CsvRows(io.StringIO(text, newline=""), **options))
 
 
-def test_rows_are_numbered_by_their_first_line_and_blank_lines_are_counted():
+def test_a_row_is_numbered_by_its_first_line_counting_blank_lines():
     assert rows('a,b\n\n"two\nlines",c\r\nd\n', first_line=2) == [
         Row(2, ["a", "b"]),
         Row(4, ["two\nlines", "c"]),
@@ -32,7 +32,7 @@ def test_a_row_gets_as_many_cells_as_there_are_columns():
     assert rows("a\nb,c, ,\n", width=2) == [Row(1, ["a", ""]), Row(2, ["b", "c"])]
 
 
-def test_a_row_with_a_cell_too_many_is_malformed():
+def test_a_row_with_an_extra_cell_is_malformed():
     assert rows("kick, loud.wav,drum\nb,c\n", width=2) == [
         BadLine(
             1,
@@ -47,16 +47,16 @@ def test_reading_goes_on_after_a_malformed_row():
     assert (bad.line, good) == (1, Row(2, ["d", "e"]))
 
 
-def test_a_quotation_mark_that_is_never_closed_swallows_nothing_silently():
+def test_an_unclosed_quotation_mark_is_reported():
     [bad] = rows('"a\nb\n')
     assert bad == BadLine(1, "not CSV up to line 2: unexpected end of data")
 
 
-def test_a_bad_line_reads_as_one_line():
+def test_an_error_message_is_one_line():
     assert str(BadLine(7, "too long")) == "line 7: too long"
 
 
-def test_bytes_that_are_no_utf_8_come_back_as_they_were():
+def test_bytes_that_are_not_utf_8_are_preserved():
     content = b"\xef\xbb\xbfa\xe9,b\r\n"
     stream = io.BytesIO(content)
     with decoded(stream) as text:
@@ -66,7 +66,7 @@ def test_bytes_that_are_no_utf_8_come_back_as_they_were():
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_refused_with_what_to_do(encoding):
+def test_utf_16_is_refused_with_advice(encoding):
     with (
         decoded(io.BytesIO("path\n".encode(encoding))) as text,
         pytest.raises(TableError, match=r"t\.csv is not UTF-8 text.*save it as “CSV UTF-8”"),
@@ -74,7 +74,7 @@ def test_utf_16_is_refused_with_what_to_do(encoding):
         list(bounded_lines(text, "t.csv"))
 
 
-def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
+def test_an_endless_line_does_not_exhaust_memory(monkeypatch):
     monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
     with pytest.raises(
         TableError, match=r"t\.csv, line 2: the line has more than 1,000 characters"
@@ -82,7 +82,7 @@ def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
         list(bounded_lines(io.StringIO("path\n" + "x" * 1001), "t.csv"))
 
 
-def test_a_row_that_never_ends_does_not_fill_the_memory(monkeypatch):
+def test_an_endless_row_does_not_exhaust_memory(monkeypatch):
     monkeypatch.setattr(strict_csv, "LONGEST_LINE", 20)
     endless = '"a\n",' * 5 + "\n"
     assert rows(f"kick.wav,drum\n{endless}pad.wav,synth\n")[:2] == [

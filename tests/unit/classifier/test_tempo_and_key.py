@@ -93,7 +93,7 @@ def test_a_tempo_beside_the_word_bpm_is_stated(name, tempo_bpm):
         ("120bpm to 140bpm.wav", ()),
     ],
 )
-def test_bare_numbers_that_may_be_a_tempo(name, numbers):
+def test_bare_numbers_that_are_tempo_candidates(name, numbers):
     assert possible_tempos_bpm(name) == numbers
 
 
@@ -179,7 +179,7 @@ def test_a_key_a_root_or_a_note_is_stated(name, key):
         ("120 Version B.wav", None),
     ],
 )
-def test_a_letter_alone_counts_where_a_tempo_is_stated_and_roots_stand(name, key):
+def test_a_single_letter_is_a_key_after_a_tempo(name, key):
     assert stated_key(name, pitch=Pitch.KEY, letters=True) == key
 
 
@@ -195,7 +195,7 @@ def test_a_letter_alone_counts_where_a_tempo_is_stated_and_roots_stand(name, key
         ("Kick 4A 120.wav", Pitch.NOTE, None),
     ],
 )
-def test_of_drums_only_what_is_plain_counts(name, pitch, key):
+def test_only_an_unambiguous_key_counts_for_drums(name, pitch, key):
     assert stated_key(name, pitch=pitch, letters="120" in name) == key
 
 

@@ -44,7 +44,7 @@ def test_words_numbers_and_pitches_become_tokens(file_name, tokens):
     "file_name",
     ["", "....wav", "_-_.wav", "\ud800", "\x00\x1b", "🥁.wav", "\u200b.wav", "2021-03-04.wav"],
 )
-def test_a_name_without_letter_or_digit_has_one_token_that_says_so(file_name):
+def test_a_name_without_letters_and_digits_has_one_special_token(file_name):
     assert tokenise(file_name) == ["<empty>"]
 
 
@@ -55,7 +55,7 @@ def test_a_name_without_letter_or_digit_has_one_token_that_says_so(file_name):
 @example("A" * 10_000 + "b")
 @example("#" * 10_000)
 @example("²⅓፩٣")
-def test_every_string_has_lower_case_tokens_and_always_the_same(file_name):
+def test_every_string_has_deterministic_lower_case_tokens(file_name):
     tokens = tokenise(file_name)
     assert tokens
     assert all(tokens)
@@ -71,6 +71,6 @@ def test_every_string_has_lower_case_tokens_and_always_the_same(file_name):
         ("___.wav", []),
     ],
 )
-def test_a_token_stands_where_its_text_does(file_name, texts):
+def test_a_token_has_the_position_of_its_text(file_name, texts):
     name = clean_name(file_name)
     assert [name[start:end] for _, start, end in placed_tokens(file_name)] == texts

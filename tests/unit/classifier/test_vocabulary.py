@@ -18,7 +18,7 @@ from classifier.model.vocabulary import (
 from classifier.names.tokens import tokenise
 
 
-def test_the_most_frequent_words_come_first_and_those_of_a_single_name_are_unknown():
+def test_frequent_words_come_first_and_words_of_a_single_name_are_unknown():
     vocabulary = Vocabulary.fit([["kick", "deep"], ["kick", "snare"], ["snare"], ["kick"]])
     assert vocabulary.words == ("kick", "snare")
     assert vocabulary.encode([["kick", "deep"]])[0, :2, 0].tolist() == [2, UNKNOWN_ID]
@@ -28,29 +28,29 @@ def test_a_word_repeated_in_one_name_counts_once():
     assert Vocabulary.fit([["boom", "boom"]]).words == ()
 
 
-def test_words_known_beforehand_keep_their_ids_whatever_the_names_hold():
+def test_words_given_beforehand_keep_their_ids():
     names = [["snare", "kick"], ["snare", "tom"], ["tom"]]
     assert Vocabulary.fit(names, known=("kick", "riser")).words == ("kick", "riser", "snare", "tom")
 
 
-def test_no_more_words_are_kept_than_fit():
+def test_the_vocabulary_has_a_maximum_size():
     many = [[f"word{number}"] for number in range(MOST_WORDS + 10)] * 2
     assert len(Vocabulary.fit(many).words) == MOST_WORDS
 
 
-def test_what_follows_the_last_token_is_padding():
+def test_the_row_is_padded_after_the_last_token():
     ids = Vocabulary(["kick"]).encode([["kick"]])
     assert ids.shape == (1, SEQUENCE_LENGTH, IDS_PER_TOKEN)
     assert ids.dtype == np.int64
     assert (ids[0, 1:] == PADDING_ID).all()
 
 
-def test_of_a_long_name_the_first_and_the_last_tokens_are_read():
+def test_a_long_name_keeps_its_first_and_last_tokens():
     assert first_and_last("abcdefghij", 4) == ["a", "b", "i", "j"]
     assert first_and_last("abc", 4) == "abc"
 
 
-def test_an_unknown_word_shares_sub_words_with_its_kin():
+def test_an_unknown_word_shares_sub_words_with_similar_words():
     ids = Vocabulary(["kick"]).encode([["kick"], ["kicky"], ["oboe"]])
     kick, kicky, oboe = (set(row[0][1:].tolist()) - {PADDING_ID} for row in ids)
     assert kick & kicky
@@ -61,7 +61,7 @@ def test_a_typed_token_has_no_sub_words():
     assert (Vocabulary(["<bpm>"]).encode([["<bpm>"]])[0, 0, 1:] == PADDING_ID).all()
 
 
-def test_nothing_encodes_to_nothing():
+def test_an_empty_list_encodes_to_an_empty_array():
     assert Vocabulary([]).encode([]).shape == (0, SEQUENCE_LENGTH, IDS_PER_TOKEN)
 
 
@@ -79,6 +79,6 @@ def test_any_name_encodes_within_the_embedding_and_survives_a_json_round_trip(fi
 @pytest.mark.parametrize(
     "document", [b"[]", b"{}", b'{"words": "kick"}', b'{"words": [1]}', b'{"words": ["a", "a"]}']
 )
-def test_a_document_that_is_no_vocabulary_is_refused(document):
+def test_an_invalid_vocabulary_document_is_refused(document):
     with pytest.raises(ValueError, match=r"vocabulary"):
         Vocabulary.from_json(document)
