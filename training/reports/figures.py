@@ -278,7 +278,7 @@ def reliability(evaluations: Sequence[tuple[str, Evaluation]]) -> Drawing:
             axes.plot(stated, right, color=colour, linewidth=1)
             axes.scatter(stated, right, s=sizes, color=colour, linewidths=0)
             axes.set_title(
-                f"{shorten(name, 28)}\ngap {evaluation.calibration_error:.3f}",
+                f"{shorten(name, 28)}\nECE {evaluation.calibration_error:.3f}",
                 fontsize=6.5,
                 parse_math=False,
             )

@@ -81,8 +81,8 @@ def draw_study(study: Study, sounds: LabelledSounds) -> dict[str, Drawing]:
         drawings["lstm-epochs"] = figures.learning_curves(
             {
                 measure: {
-                    "learned": [getattr(epoch, measure) for epoch in study.lstm_epochs],
-                    "validated": [
+                    "training": [getattr(epoch, measure) for epoch in study.lstm_epochs],
+                    "validation": [
                         getattr(epoch, f"validation_{measure}") for epoch in study.lstm_epochs
                     ],
                 }
