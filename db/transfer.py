@@ -28,6 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from classifier.errors import CratesortError
 from db.engine import create_engine, is_missing, parse_url, shown
 from db.migrate import HEAD, current, upgrade_engine
+from db.queue.batch import has_valid_paths
 from db.results.sounds import sound_key
 from db.states import BatchState
 from db.tables import batches, compatibility, label_history, metadata, sounds
@@ -177,16 +178,24 @@ def _chunks(reader: Connection, table: Table) -> Iterator[list[RowMapping]]:
 
 
 def _translated_row(table: Table, row: RowMapping, roots: Mapping[str, str]) -> dict[str, Any]:
-    # Omit NULL in JSON columns: SQLAlchemy would write JSON `null` instead.
+    # Omit NULL in JSON columns: SQLAlchemy would write JSON `null` instead. In a column that is not
+    # nullable, the value was JSON `null` already.
     values = {
         name: value
         for name, value in row.items()
-        if value is not None or not isinstance(table.columns[name].type, JSON)
+        if value is not None
+        or not isinstance(table.columns[name].type, JSON)
+        or not table.columns[name].nullable
     }
     if table is batches:
         if values["state"] in (BatchState.QUEUED, BatchState.RUNNING):
             values.update(_RESET_CLAIM)
-        located = [_beneath(values["root"], path, roots) for path in values["paths"]]
+        paths = values.get("paths")
+        located = (
+            [_beneath(values["root"], path, roots) for path in paths]
+            if has_valid_paths(paths)
+            else []
+        )
         if len({root for root, _ in located}) == 1:  # a batch has one root
             values["root"], values["paths"] = located[0][0], [path for _, path in located]
     elif table is sounds or table is label_history:

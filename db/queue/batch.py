@@ -103,6 +103,11 @@ def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
     return kept
 
 
+def has_valid_paths(paths: Any) -> bool:
+    """Whether a value of the column `paths` is a list of paths, as `columns` writes it."""
+    return isinstance(paths, list) and paths != [] and all(isinstance(path, str) for path in paths)
+
+
 def held_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:
     """Return the sounds of a claimed batch, in order; an empty list when the lease was lost."""
     query = select(batches.c.paths, batches.c.packs, batches.c.vendors)

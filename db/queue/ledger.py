@@ -5,6 +5,7 @@ pending --take--> queued --claim--> running --finish--> done. The steps back to 
 checks the state it expects in the statement that changes it.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     TextClause,
     and_,
@@ -34,10 +36,16 @@ from db.queue.batch import (
     claimed_batch,
     columns,
     columns_when_done,
+    has_valid_paths,
     is_held_by,
 )
 from db.states import BatchState
 from db.tables import PENDING, batches, ingests
+
+log = logging.getLogger(__name__)
+
+#: Why a batch was closed without an attempt to read its sounds, for users.
+MALFORMED: Final = "malformed batch: its paths are not a list of texts"
 
 #: The longest delay before a batch is tried again after a transient failure.
 LONGEST_BACKOFF_SECONDS: Final = 300.0
@@ -187,7 +195,7 @@ def _take(
     connection: Connection, condition: ColumnElement[bool] | TextClause, limit: int
 ) -> list[QueuedBatch]:
     query = select(batches.c.id).where(condition, _is_due()).order_by(batches.c.id).limit(limit)
-    return _mark_queued(connection, skip_locked(query))
+    return _queued_batches(connection, _mark_queued(connection, skip_locked(query)))
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -214,14 +222,14 @@ def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -
         .order_by(batches.c.id)
         .limit(limit)
     )
-    return _mark_queued(connection, chosen)
+    return _queued_batches(connection, _mark_queued(connection, chosen))
 
 
-def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[QueuedBatch]:
+def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> Sequence[Row[Any]]:
     # A common table expression, because that is evaluated once. PostgreSQL may run a plain subquery
     # again for each row, and a LIMIT that skips locked rows would then have no effect.
     once = chosen.cte("chosen")
-    rows = connection.execute(
+    return connection.execute(
         update(batches)
         .where(batches.c.id == once.c.id)
         .values(state=BatchState.QUEUED, queued_at=now())
@@ -236,6 +244,32 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
             batches.c.interactive,
         )
     ).all()
+
+
+def _queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[QueuedBatch]:
+    """Return the batches of rows that were marked `queued`; close malformed ones instead.
+
+    Another program may have written to the table. A malformed row must not keep the others from
+    being announced.
+    """
+    malformed = [row.id for row in rows if not has_valid_paths(row.paths)]
+    if malformed:
+        connection.execute(
+            update(batches)
+            .where(batches.c.id.in_(malformed))
+            .values(
+                state=BatchState.DONE,
+                finished_at=now(),
+                classified=0,
+                failed=batches.c.sound_count,
+                reason=MALFORMED,
+                **columns_when_done(()),
+            )
+        )
+        for batch_id in malformed:
+            log.error(
+                "batch %d: %s; it is closed and its sounds count as failed", batch_id, MALFORMED
+            )
     taken = [
         QueuedBatch(
             row.id,
@@ -246,6 +280,7 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> list[Que
             interactive=row.interactive,
         )
         for row in rows
+        if row.id not in malformed
     ]
     return sorted(taken, key=lambda batch: batch.id)
 
@@ -272,8 +307,10 @@ def next_open(connection: Connection) -> int | None:
         .order_by(batches.c.id)
         .limit(1)
     )
-    marked = _mark_queued(connection, chosen)
-    return marked[0].id if marked else None
+    while rows := _mark_queued(connection, chosen):
+        if taken := _queued_batches(connection, rows):
+            return taken[0].id
+    return None
 
 
 def claim(

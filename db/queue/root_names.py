@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
+from db.queue.batch import has_valid_paths
 from db.states import BatchState
 from db.tables import PENDING, batches
 
@@ -34,7 +35,8 @@ def known_names(connection: Connection, root: str) -> list[str]:
         (~done & batches.c.seen, _OPEN_BATCHES_READ),
     ):
         for paths in connection.scalars(latest.where(known).limit(limit)):
-            names.update((path.partition("/")[0], None) for path in paths[:1])
+            if has_valid_paths(paths):
+                names[paths[0].partition("/")[0]] = None
         if not names:
             break
     return list(names)

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from db.dialects import now
-from db.queue import ledger, recovery
+from db.queue import ledger, recovery, root_names
 from db.queue.batch import BatchEntry
 from db.states import BatchState
 from db.tables import batches
@@ -126,6 +126,74 @@ def test_nothing_comes_next_when_all_is_taken(add_batches, claim, take):
     add_batches(1)
     claim(1)
     assert take(ledger.next_open) is None
+
+
+# Malformed batches
+
+
+@pytest.fixture
+def forge_paths(database):
+    """Replace the paths of a batch, as another program with access to the table could."""
+
+    def forge(batch_id, paths):
+        with database.begin() as connection:
+            connection.execute(
+                text("UPDATE batches SET paths = :paths WHERE id = :id"),
+                {"paths": paths, "id": batch_id},
+            )
+
+    return forge
+
+
+MALFORMED_PATHS = ["null", "5", "[]", "[1]", '"a.wav"', "{}"]
+
+
+@pytest.mark.parametrize("paths", MALFORMED_PATHS)
+def test_a_malformed_batch_is_closed_and_the_others_are_announced(
+    add_batches, forge_paths, take, batch_rows, caplog, paths
+):
+    add_batches(1, 2, 1)
+    forge_paths(2, paths)
+    assert [batch.id for batch in take(ledger.take_pending, window=10, limit=10)] == [1, 3]
+    row = batch_rows()[1]
+    assert (row["state"], row["classified"], row["failed"]) == (BatchState.DONE, 0, 2)
+    assert row["reason"] == ledger.MALFORMED
+    assert f"batch 2: {ledger.MALFORMED}" in caplog.text
+
+
+@pytest.mark.parametrize("paths", MALFORMED_PATHS)
+def test_a_malformed_queued_batch_is_closed_and_the_others_are_announced_again(
+    add_batches, forge_paths, take, states, paths
+):
+    add_batches(1, 1)
+    take(ledger.take_pending, window=10, limit=10)
+    forge_paths(1, paths)
+    again = take(ledger.refresh_stale, stale_seconds=-60, limit=10)
+    assert [batch.id for batch in again] == [2]
+    assert states() == [BatchState.DONE, BatchState.QUEUED]
+
+
+@pytest.mark.parametrize("paths", MALFORMED_PATHS)
+def test_without_messages_a_malformed_batch_is_closed_and_the_next_one_returned(
+    add_batches, forge_paths, take, states, paths
+):
+    add_batches(1, 1)
+    forge_paths(1, paths)
+    assert take(ledger.next_open) == 2
+    assert states() == [BatchState.DONE, BatchState.QUEUED]
+
+
+@pytest.mark.parametrize("paths", MALFORMED_PATHS)
+def test_the_names_of_a_root_do_not_depend_on_malformed_batches(
+    add_batches, claim, forge_paths, take, paths
+):
+    add_batches(1, 1)
+    claim(1)
+    take(
+        ledger.finish, 1, token="ours", classified=1, failed=0, entries=[BatchEntry("a/b", "", "")]
+    )
+    forge_paths(2, paths)
+    assert take(root_names.known_names, "library") == ["a"]
 
 
 # Leases

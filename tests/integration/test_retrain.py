@@ -180,7 +180,7 @@ def test_one_pack_of_one_producer_promotes_what_is_better_out_of_fold(database, 
     )
     assert (result.sizes["learned"], result.sizes["held_out"]) == (96, 0)
     assert read_manifest(result.bundle).training["holdout"] == "none"
-    assert told[0].startswith("96 labelled sounds; to learn from: 32 drum, 32 effects, 32 vocal")
+    assert told[0].startswith("96 labelled sounds; training sounds: 32 drum, 32 effects, 32 vocal")
     assert told[1].startswith("no labels yet for: bass, ")
     # And the next one has nothing to be compared on until there are new labels
     take_run(result)
