@@ -137,6 +137,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
+def _shown(confidence: float | None) -> str:
+    return "" if confidence is None else f"{confidence:.2f}"
+
+
 def flat_top3(top3: Iterable[dict[str, Any]]) -> str:
     """Return the three best categories as one cell: ``drum:0.91 effects:0.05 bass:0.01``."""
     return " ".join(f"{best['category']}:{best['probability']}" for best in top3)
@@ -163,7 +167,7 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
             if row.filed_as is not None:
                 say(labelled("", f"filed as {row.filed_as}: {_by_whom(row)}", 4))
         else:
-            sure = f"{row.confidence:.2f}{'?' if row.needs_review else ''}"
+            sure = f"{_shown(row.confidence)}{'?' if row.needs_review else ''}"
             print_line(table_line((path, row.filed_as, row.label_source or sure), widths, "<<<"))
             to_review += row.needs_review
             if row.label is not None:
@@ -177,7 +181,7 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
 
 def _by_whom(row: "SoundRow") -> str:
     """Return who labelled a sound, if it has a label, and what the model predicted."""
-    model = "" if row.category is None else f"the model: {row.category} {row.confidence:.2f}"
+    model = "" if row.category is None else f"the model: {row.category} {_shown(row.confidence)}"
     if row.label is None:
         return model
     return f"label by {row.labelled_by} ({row.label_source}){model and f'; {model}'}"

@@ -190,7 +190,7 @@ def _translated_row(table: Table, row: RowMapping, roots: Mapping[str, str]) -> 
     if table is batches:
         if values["state"] in (BatchState.QUEUED, BatchState.RUNNING):
             values.update(_RESET_CLAIM)
-        paths = values.get("paths")
+        paths: Any = values.get("paths")
         located = (
             [_beneath(values["root"], path, roots) for path in paths]
             if has_valid_paths(paths)

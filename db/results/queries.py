@@ -1,5 +1,6 @@
 """Reading the results: row by row, with filters, and the ones that need a review."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -71,6 +72,17 @@ class SoundRow:
 
 #: Fields that are computed and not read from a column of the same name.
 _DERIVED: Final = frozenset({"filed_as", "top3", "needs_review"})
+#: Fields with numbers, which are None in a row if the column holds infinity or NaN. cratesort
+#: never writes these, but other programs may; JSON and Parquet cannot represent them.
+_NUMBERS: Final = (
+    "confidence",
+    "file_size_bytes",
+    "duration_seconds",
+    "sample_rate_hz",
+    "channels",
+    "frame_count",
+    "tempo_bpm",
+)
 _AS_STORED: Final = [field.name for field in fields(SoundRow) if field.name not in _DERIVED]
 
 
@@ -129,6 +141,8 @@ def results(
     rows: Iterable[Any] = connection.execution_options(yield_per=1000).execute(query)
     for row in rows:
         stored = {name: getattr(row, name) for name in _AS_STORED}
+        for name in _NUMBERS:
+            stored[name] = _finite(stored[name])
         yield SoundRow(
             filed_as=row.category if row.label is None else row.label,
             top3=_top3(row.probabilities),
@@ -137,10 +151,14 @@ def results(
         )
 
 
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _top3(packed: bytes | None) -> tuple[tuple[str, float], ...]:
-    if packed is None:
-        return ()
-    return top3(PROBABILITIES.unpack(packed))
+    probabilities = () if packed is None else PROBABILITIES.unpack(packed)
+    is_valid = len(probabilities) > 0 and all(map(math.isfinite, probabilities))
+    return top3(probabilities) if is_valid else ()
 
 
 def top3(probabilities: Sequence[float]) -> tuple[tuple[str, float], ...]:
