@@ -1,13 +1,20 @@
 """Batches as they are stored, announced and claimed, and the conversions between these."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, and_, select, update
 
+from db.dialects import now
 from db.states import BatchState
 from db.tables import batches
+
+log = logging.getLogger(__name__)
+
+#: Why a batch was closed without an attempt to read its sounds, for users.
+MALFORMED: Final = "malformed batch: its paths are not a list of texts"
 
 
 class BatchEntry(NamedTuple):
@@ -106,6 +113,45 @@ def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
 def has_valid_paths(paths: Any) -> bool:
     """Whether a value of the column `paths` is a list of paths, as `columns` writes it."""
     return isinstance(paths, list) and paths != [] and all(isinstance(path, str) for path in paths)
+
+
+def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[QueuedBatch]:
+    """Return the batches of rows that were marked `queued`; close malformed ones instead.
+
+    Another program may have written to the table. A malformed row must not keep the others from
+    being announced.
+    """
+    malformed = [row.id for row in rows if not has_valid_paths(row.paths)]
+    if malformed:
+        connection.execute(
+            update(batches)
+            .where(batches.c.id.in_(malformed))
+            .values(
+                state=BatchState.DONE,
+                finished_at=now(),
+                classified=0,
+                failed=batches.c.sound_count,
+                reason=MALFORMED,
+                **columns_when_done(()),
+            )
+        )
+        for batch_id in malformed:
+            log.error(
+                "batch %d: %s; it is closed and its sounds count as failed", batch_id, MALFORMED
+            )
+    taken = [
+        QueuedBatch(
+            row.id,
+            row.ingest_id,
+            row.root,
+            tuple(row.paths),
+            again=row.started_at is not None and not row.suspect,
+            interactive=row.interactive,
+        )
+        for row in rows
+        if row.id not in malformed
+    ]
+    return sorted(taken, key=lambda batch: batch.id)
 
 
 def held_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:

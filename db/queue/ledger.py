@@ -5,7 +5,6 @@ pending --take--> queued --claim--> running --finish--> done. The steps back to 
 checks the state it expects in the statement that changes it.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -36,16 +35,11 @@ from db.queue.batch import (
     claimed_batch,
     columns,
     columns_when_done,
-    has_valid_paths,
     is_held_by,
+    queued_batches,
 )
 from db.states import BatchState
 from db.tables import PENDING, batches, ingests
-
-log = logging.getLogger(__name__)
-
-#: Why a batch was closed without an attempt to read its sounds, for users.
-MALFORMED: Final = "malformed batch: its paths are not a list of texts"
 
 #: The longest delay before a batch is tried again after a transient failure.
 LONGEST_BACKOFF_SECONDS: Final = 300.0
@@ -195,7 +189,7 @@ def _take(
     connection: Connection, condition: ColumnElement[bool] | TextClause, limit: int
 ) -> list[QueuedBatch]:
     query = select(batches.c.id).where(condition, _is_due()).order_by(batches.c.id).limit(limit)
-    return _queued_batches(connection, _mark_queued(connection, skip_locked(query)))
+    return queued_batches(connection, _mark_queued(connection, skip_locked(query)))
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -222,7 +216,7 @@ def refresh_stale(connection: Connection, *, stale_seconds: float, limit: int) -
         .order_by(batches.c.id)
         .limit(limit)
     )
-    return _queued_batches(connection, _mark_queued(connection, chosen))
+    return queued_batches(connection, _mark_queued(connection, chosen))
 
 
 def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> Sequence[Row[Any]]:
@@ -244,45 +238,6 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> Sequence
             batches.c.interactive,
         )
     ).all()
-
-
-def _queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[QueuedBatch]:
-    """Return the batches of rows that were marked `queued`; close malformed ones instead.
-
-    Another program may have written to the table. A malformed row must not keep the others from
-    being announced.
-    """
-    malformed = [row.id for row in rows if not has_valid_paths(row.paths)]
-    if malformed:
-        connection.execute(
-            update(batches)
-            .where(batches.c.id.in_(malformed))
-            .values(
-                state=BatchState.DONE,
-                finished_at=now(),
-                classified=0,
-                failed=batches.c.sound_count,
-                reason=MALFORMED,
-                **columns_when_done(()),
-            )
-        )
-        for batch_id in malformed:
-            log.error(
-                "batch %d: %s; it is closed and its sounds count as failed", batch_id, MALFORMED
-            )
-    taken = [
-        QueuedBatch(
-            row.id,
-            row.ingest_id,
-            row.root,
-            tuple(row.paths),
-            again=row.started_at is not None and not row.suspect,
-            interactive=row.interactive,
-        )
-        for row in rows
-        if row.id not in malformed
-    ]
-    return sorted(taken, key=lambda batch: batch.id)
 
 
 def unqueue(connection: Connection, batch_ids: Sequence[int]) -> None:
@@ -308,7 +263,7 @@ def next_open(connection: Connection) -> int | None:
         .limit(1)
     )
     while rows := _mark_queued(connection, chosen):
-        if taken := _queued_batches(connection, rows):
+        if taken := queued_batches(connection, rows):
             return taken[0].id
     return None
 

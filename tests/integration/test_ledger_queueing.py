@@ -7,7 +7,7 @@ from sqlalchemy import text, update
 
 from db.dialects import now
 from db.queue import ledger, recovery, root_names
-from db.queue.batch import BatchEntry
+from db.queue.batch import MALFORMED, BatchEntry
 from db.states import BatchState
 from db.tables import batches
 
@@ -157,8 +157,8 @@ def test_a_malformed_batch_is_closed_and_the_others_are_announced(
     assert [batch.id for batch in take(ledger.take_pending, window=10, limit=10)] == [1, 3]
     row = batch_rows()[1]
     assert (row["state"], row["classified"], row["failed"]) == (BatchState.DONE, 0, 2)
-    assert row["reason"] == ledger.MALFORMED
-    assert f"batch 2: {ledger.MALFORMED}" in caplog.text
+    assert row["reason"] == MALFORMED
+    assert f"batch 2: {MALFORMED}" in caplog.text
 
 
 @pytest.mark.parametrize("paths", MALFORMED_PATHS)
