@@ -18,8 +18,9 @@ PAGE = (REPOSITORY / "docs/how-to/back-up-and-restore.md").read_text()
 
 @pytest.fixture
 def commands():
-    """The lines of the first block of the page."""
-    return re.search(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1].splitlines()
+    """The commands of the page for PostgreSQL."""
+    block = re.search(r"^ +```sh\n(.*?)^ +```$", PAGE, re.MULTILINE | re.DOTALL)[1]
+    return [line.strip() for line in block.splitlines()]
 
 
 @pytest.fixture
