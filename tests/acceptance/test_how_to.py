@@ -67,6 +67,7 @@ def test_no_session_is_left_out():
 @pytest.mark.parametrize("page", sorted(HOW_TO.glob("*.md")), ids=lambda page: page.stem)
 def test_a_page_is_short_and_its_lines_too(page):
     lines = page.read_text().splitlines()
-    assert max(map(len, lines)) <= 110
-    if page.stem not in ("runbook", "index"):
+    # A row of a table, and the description of a picture, cannot be broken.
+    assert [line for line in lines if len(line) > 110 and not line.startswith(("|", "!["))] == []
+    if page.stem not in ("runbook"):
         assert len(lines) <= 120

@@ -87,6 +87,25 @@ def test_an_alert_is_a_row_of_the_documents_table(name, rule):
     assert re.search(rf"^\| `{name}` \|.*\(#{anchor}\)", page, re.MULTILINE)
 
 
+def test_the_messages_that_the_runbook_quotes_are_printed():
+    # Given the source without the breaks of long strings, and without what is filled in
+    packages = ("classifier", "cli", "db", "tasks", "training", "workers")
+    files = [path for package in packages for path in (REPOSITORY / package).rglob("*.py")]
+    joined = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text() for path in files))
+    source = re.sub(r"\{[^{}]*\}|%\w", "...", joined)
+    # When a line of the runbook names where a fault is seen, and what is printed there
+    page = (REPOSITORY / "docs" / "how-to" / "runbook.md").read_text()
+    places = (
+        r"^(?:`Cratesort\w+`\. )?(?:Worker|Worker or beat|Intake|Beat|Trainer|`cratesort \w+`): .*"
+    )
+    seen = re.findall(rf"{places}(?:\n.+)*", page, re.MULTILINE)
+    quoted = [text for part in seen for text in re.findall(r"`([^`]+)`", part)]
+    messages = [text for text in quoted if " " in text and not text.startswith("cratesort ")]
+    assert len(messages) > 10
+    # Then the product prints it
+    assert [text for text in messages if text not in source] == []
+
+
 def test_a_fleet_at_work_and_one_at_rest_are_tested_to_fire_nothing():
     silent = [name for name, text in TESTS if "exp_samples: []" in text and "alertname" not in text]
     assert len(silent) == 2

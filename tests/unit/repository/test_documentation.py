@@ -38,7 +38,7 @@ SHOWN = [(page.name, command) for page in PAGES for command in commands_of(page)
 
 
 def words_of(command: str) -> list[str]:
-    words = shlex.split(command.replace("...", "x").split(" | ")[0], comments=True)
+    words = shlex.split(re.split(r" \| |; ", command.replace("...", "x"))[0], comments=True)
     # What follows an angle bracket is the shell's.
     return words[: next((i for i, word in enumerate(words) if word in ("<", ">", "|")), None)]
 
