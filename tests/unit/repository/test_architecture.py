@@ -19,6 +19,7 @@ from sqlalchemy import inspect
 
 from classifier.errors import ErrorCode
 from cli.commands import COMMANDS, cratesort
+from cli.console.exit_codes import Exit
 from db.engine import create_engine
 from db.migrate import HEAD
 from db.tables import metadata
@@ -251,6 +252,12 @@ def test_the_error_codes_are_explained_once_each_and_no_other_is():
     text = (REPOSITORY / "docs" / "reference" / "error-codes.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| \S.* \| \S.* \|$", text, re.MULTILINE)
     assert Counter(rows) == Counter(map(str, ErrorCode))
+
+
+def test_the_exit_codes_are_explained_once_each_and_no_other_is():
+    text = (REPOSITORY / "docs" / "reference" / "exit-codes.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| \S.* \|$", text, re.MULTILINE)
+    assert list(map(int, rows)) == sorted(Exit)
 
 
 # Commands
