@@ -148,7 +148,6 @@ def replay_golden(document: bytes, predict: _Predict, engine_name: str) -> None:
         raise BundleError(
             f"the {engine_name} engine's predictions for {int(differs.sum())} of {len(entries)} "
             f"golden vectors differ from those of the trained models; the largest difference is "
-            f"for {names[worst]!r}: {CATEGORIES[actual[worst].argmax()]} instead of "
-            f"{CATEGORIES[expected[worst].argmax()]}, probabilities differ by up to "
-            f"{difference[worst]:.2g} (tolerance: {TOLERANCE:g})"
+            f"{difference[worst]:.2g} (tolerance: {TOLERANCE:g}) for {names[worst]!r}: "
+            f"{CATEGORIES[actual[worst].argmax()]}, expected {CATEGORIES[expected[worst].argmax()]}"
         )
