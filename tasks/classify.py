@@ -55,7 +55,7 @@ def classify(
         if not child_process.database_answers():
             raise UnclaimedError("the database is not available")
         if not child_process.has_root(root):
-            _leave(batch_id, context)
+            _leave_to_others(batch_id, context)
             raise BatchReturnedError(
                 f"the library root {root[:64]!r} is not available on this host"
             )
@@ -81,7 +81,7 @@ def classify(
     return outcome
 
 
-def _leave(batch_id: int, context: WorkContext) -> None:
+def _leave_to_others(batch_id: int, context: WorkContext) -> None:
     """Make a batch pending again and publish it in the queue of its root."""
     with context.database.begin() as connection:
         ledger.unqueue(connection, [batch_id])

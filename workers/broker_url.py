@@ -81,7 +81,7 @@ class BrokerUrl:
             "socket_connect_timeout": answer_seconds,
             "socket_keepalive": True,
             "socket_keepalive_options": TCP_OPTIONS,
-            # The caller decides what to do when Redis is away.
+            # The caller decides what to do when Redis is unreachable.
             "retry": Retry(NoBackoff(), 0),
         }
         login: dict[str, Any] = {

@@ -25,13 +25,13 @@ from workers.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-#: Longer than the parent takes to notice that the database is away.
+#: Longer than the parent takes to notice that the database is unreachable.
 _PATIENCE_SECONDS: Final = 1.0
-#: How long the sounds of a root that seems to be away are left to other workers.
+#: How long the sounds of a root that seems unavailable are left to other workers.
 _ROOT_SECONDS: Final = 10.0
 
 #: The queues the worker was started for; its children inherit them. Celery's own list is empty
-#: while the database is away, and a child may be forked then.
+#: while the database is unreachable, and a child may be forked then.
 _served: Final[set[str]] = set()
 
 
@@ -60,7 +60,7 @@ def context() -> WorkContext:
 def database_answers() -> bool:
     """Whether the database answers; waits a moment for it.
 
-    The parent takes no messages while the database is away. It may have taken some before it
+    The parent takes no messages while the database is unreachable. It may have taken some before it
     noticed.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -77,11 +77,11 @@ def has_root(root: str) -> bool:
 
 
 def report(error: Exception, root: str) -> None:
-    """Report that the database or a root is away: the parent takes no messages for it meanwhile."""
+    """Report that the database or a root is unavailable: the parent takes no messages for it."""
     if is_away(error):
         shared_health().database.report_down()
     elif isinstance(error, LibraryRootAwayError) and has_root(root):
-        shared_health().roots[root].hold(_ROOT_SECONDS)
+        shared_health().roots[root].report_down_for(_ROOT_SECONDS)
 
 
 def _is_not_about_child_exit(record: logging.LogRecord) -> bool:
@@ -124,9 +124,9 @@ def _context_of(pid: int) -> WorkContext:
 def load_model_at_start(**_: Any) -> None:
     """Load the model before the first message arrives, in a child that classifies.
 
-    A failure is only logged (the database may be away for a moment): the first batch tries again.
-    A trainer must not have a crash marker: the supervisor kills processes with a marker that exceed
-    a batch's time limit.
+    A failure is only logged (the database may be unreachable for a moment): the first batch tries
+    again. A trainer must not have a crash marker: the supervisor kills processes with a marker that
+    exceed a batch's time limit.
     """
     if not _classifies():
         return

@@ -139,7 +139,8 @@ def _return_batch(
                 marker.hand_back_later()
             except OSError as third:
                 if settings.in_process:
-                    marker.leave()  # this process ends with the error; the next run returns it
+                    # This process ends with the error; the next run requeues the batch.
+                    marker.hand_back_after_exit()
                     return
                 batch_log.warning(
                     "no crash marker: %s; it is requeued when its lease expires", plain(third)

@@ -8,7 +8,7 @@ _SHOWN_CHARACTERS: Final = 1000
 
 
 class LibraryRootAwayError(CratesortError):
-    """A library root cannot be opened or read: its mount is away, or another folder is there."""
+    """A library root cannot be opened or read: it is not mounted, or another folder is there."""
 
 
 class DataFolderError(CratesortError):
@@ -24,7 +24,7 @@ class BatchReturnedError(CratesortError):
 
 
 class UnclaimedError(BatchReturnedError):
-    """A batch was not claimed, because the database is away; its message goes back to Redis."""
+    """A batch was not claimed: the database is unreachable; its message goes back to Redis."""
 
 
 class TaskFailedError(Exception):

@@ -77,5 +77,5 @@ class Fault(Enum):
             return cls.TRANSIENT
         if isinstance(error, SoundError):
             return cls.FILE
-        is_operators = isinstance(error, CratesortError) or refuses_user(error)
-        return cls.OPERATOR if is_operators else cls.BUG
+        is_configuration = isinstance(error, CratesortError) or refuses_user(error)
+        return cls.OPERATOR if is_configuration else cls.BUG

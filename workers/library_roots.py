@@ -57,7 +57,7 @@ class LibraryRoot:
         return path_text(resolved if self.is_absolute else resolved[len(self.folder) + 1 :])
 
     def fault(self, known: Collection[str]) -> str | None:
-        """Return why this root looks like a mount that is away; arguments as `mount_fault`."""
+        """Return why this root looks like an unavailable mount; arguments as `mount_fault`."""
         return mount_fault(self.folder, known)
 
     def on_disk(self, path: str) -> bytes:
@@ -108,7 +108,7 @@ class OpenRoot:
 
 
 def mount_fault(folder: bytes, known: Collection[str]) -> str | None:
-    """Return why a folder of sounds looks like a mount that is away; None when it does not.
+    """Return why a folder of sounds looks like an unavailable mount; None when it does not.
 
     A mount is recognised by the names that the database knows. A marker file could not be written,
     because libraries are often mounted read-only; device and inode numbers differ between hosts.

@@ -34,7 +34,7 @@ FIELDS: Final = (
 )
 
 #: Celery logs two lines a message, where we log one a batch. It logs failures elsewhere.
-_TALKATIVE: Final = ("celery.worker.strategy", "celery.app.trace")
+_VERBOSE_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
 
 
 def set_up_logging(level: str, log_format: LogFormat = "text") -> None:
@@ -54,7 +54,7 @@ def set_up_logging(level: str, log_format: LogFormat = "text") -> None:
     # For loggers that do not propagate and have no handler, such as billiard's.
     logging.lastResort = handler
     logging.captureWarnings(True)  # Python would write them itself, in its own format
-    for name in _TALKATIVE:
+    for name in _VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
 
 

@@ -42,7 +42,7 @@ ROUND_SECONDS: Final = 0.25
 #: Most entries of a round; its bytes are limited to `redis_lists.ROUND_BYTES` and one entry.
 MOST_ENTRIES: Final = 1000
 
-#: The pause between two tries while Redis or the database is away.
+#: The pause between two tries while Redis or the database is unreachable.
 AGAIN_SECONDS: Final = 1.0
 
 #: After this a new ingest is opened; `status` shows the latest ten.
@@ -68,19 +68,19 @@ class Intake:
         self._inbox = Inbox(settings.broker_url.get_secret_value(), self._name)
         self._most_entries = min(settings.batch_size, MOST_ENTRIES)
         #: Bad entries and remaining count of a round that is committed, but not acknowledged in
-        #: Redis yet. While Redis is away, the round must not be committed again and again.
+        #: Redis yet. While Redis is unreachable, the round must not be committed again and again.
         self._unacknowledged: tuple[list[BadEntry], int] | None = None
         #: Whether more entries may be waiting.
         self._is_more = False
-        #: What is away now; each outage is logged once.
+        #: What is unavailable now; each outage is logged once.
         self._away: str | None = None
         self._is_serving = False
 
     def serve(self, stop: Event) -> None:
         """Work until `stop` is set; the current round is finished first.
 
-        Waits while Redis or the database is away. An error that no entry caused is raised; the next
-        intake takes the round over.
+        Waits while Redis or the database is unreachable. An error that no entry caused is raised;
+        the next intake takes the round over.
         """
         try:
             while not stop.is_set():
@@ -96,7 +96,7 @@ class Intake:
             self._inbox.close()
 
     def _try_a_round(self) -> bool:
-        """Return whether a round was taken; False when Redis or the database is away."""
+        """Return whether a round was taken; False when Redis or the database is unreachable."""
         try:
             self.round()
         except Exception as error:
@@ -123,7 +123,7 @@ class Intake:
     def round(self) -> int:
         """Take waiting entries, write them to the ledger, and return how many there were.
 
-        Raises redis.exceptions.RedisError: Redis is away or refuses a command
+        Raises redis.exceptions.RedisError: Redis is unreachable or refuses a command
         (`workers.faults.BROKER_AWAY`); call this method again.
         Raises sqlalchemy.exc.SQLAlchemyError: nothing was written; the entries stay taken.
         """
@@ -163,10 +163,10 @@ class Intake:
                 raise
             self._isolate(taken, error)
             return
-        # Only after the commit, which is tried every second while the database is away.
-        self._settle(taken, bad, enqueued)
+        # Only after the commit, which is tried every second while the database is unreachable.
+        self._finish(taken, bad, enqueued)
         if enqueued:
-            # If Redis is away by now, a sweep publishes the batches later.
+            # If Redis is unreachable by now, a sweep publishes the batches later.
             dispatch(self._app, self._database, self._settings)
 
     def _isolate(self, taken: Taken, error: Exception) -> None:
@@ -190,9 +190,9 @@ class Intake:
         self._inbox.try_alone(tries)
 
     def _reject(self, taken: Taken, reason: str) -> None:
-        self._settle(taken, [bad_entry(entry, reason) for entry in taken.entries], 0)
+        self._finish(taken, [bad_entry(entry, reason) for entry in taken.entries], 0)
 
-    def _settle(self, taken: Taken, bad: list[BadEntry], enqueued: int) -> None:
+    def _finish(self, taken: Taken, bad: list[BadEntry], enqueued: int) -> None:
         if bad:
             log.warning(
                 "invalid entries of the inbox, moved to the dead list %s: %d; the first: %s",

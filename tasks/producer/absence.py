@@ -1,4 +1,4 @@
-"""Whether missing files are really gone, or may be on a mount that is away."""
+"""Whether missing files are really gone, or may be on an unavailable mount."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
 from tasks.producer.batching import chunks
 from tasks.producer.locator import Locator
 
-#: Missing sounds below two names suggest a mount that is away; below one name, so many sounds do.
+#: Missing sounds below two names suggest an unavailable mount; below one name, so many sounds do.
 _MANY_SOUNDS: Final = 10
 
 _FOLDERS_REMEMBERED: Final = 1024
@@ -57,7 +57,7 @@ class Absence:
         return self.is_gone(folder) or _is_no_file(path, or_folder=False)
 
     def empty_folder(self, file: GoneFile) -> bytes | None:
-        """Return the nearest existing folder above a missing file, if its mount may be away.
+        """Return the nearest existing folder above a missing file, if its mount may be unavailable.
 
         That folder is empty, and has not changed since the file was classified: deleting its last
         file would have changed it.
@@ -73,7 +73,7 @@ class Absence:
         return None if empty.changed_at > visited.timestamp() else empty.path
 
     def may_be_away(self, file: GoneFile) -> bool:
-        """Whether a missing file may be on a mount that is away."""
+        """Whether a missing file may be on an unavailable mount."""
         root = self._locator.known_root(file.root)
         if root is None or self.is_gone(root.folder or b"/"):
             return True
@@ -100,7 +100,7 @@ class Absence:
 
 
 @dataclass(slots=True)
-class _Missed:
+class _Missing:
     """Rows of a walked folder whose files were not found.
 
     - `ids`: rows whose files did not move, and are not below an empty folder that may be a mount.
@@ -116,7 +116,7 @@ class _Missed:
 
     @property
     def may_be_all(self) -> bool:
-        """Whether the folder looks like a mount that is away, if it had no other sounds."""
+        """Whether the folder looks like an unavailable mount, if it had no other sounds."""
         is_suspicious = len(self.names) > 1 or (len(self.ids) >= _MANY_SOUNDS and not self.moved)
         return is_suspicious and not self.name_is_there
 
@@ -125,24 +125,24 @@ def without_away(
     database: Engine,
     newest_id: int,
     folders: Mapping[bytes, Folder],
-    missed_ids: "array[int]",
+    missing_ids: "array[int]",
     moved: Mapping[int, NewPlace],
     absence: Absence,
 ) -> tuple["array[int]", dict[str, Vanished]]:
-    """Return the ids of rows whose files are gone, and counts for folders whose mount may be away.
+    """Return the ids of rows whose files are gone, and counts of folders that may not be mounted.
 
-    Two kinds of folders may be such mounts: an empty folder within a walked one that has not
+    Two kinds of folders may not be mounted: an empty folder within a walked one that has not
     changed since its sounds were classified, and a walked folder in which none of the sounds known
     before is there. New files are no proof of the mount: they may lie in the mount point itself.
     """
     away: defaultdict[bytes, array[int]] = defaultdict(lambda: array("q"))
-    missed = {path: _Missed() for path in folders}
-    for ids in chunks(missed_ids, ROWS_AT_ONCE):
+    missing = {path: _Missing() for path in folders}
+    for ids in chunks(missing_ids, ROWS_AT_ONCE):
         with reading(database) as connection:
             files = gone.files(connection, ids)
         for file in files:
             base = next(path for path in folders if folders[path].holds(file.root, file.path))
-            of_base = missed[base]
+            of_base = missing[base]
             if file.id in moved:
                 of_base.moved += 1
             elif empty := absence.empty_folder(file):
@@ -157,7 +157,7 @@ def without_away(
                     of_base.name_is_there = True
     gone_ids = array("q")
     with reading(database) as connection:
-        for path, of_base in missed.items():
+        for path, of_base in missing.items():
             # Checked last: the count reads the whole table.
             if of_base.may_be_all and len(of_base.ids) + of_base.moved == gone.known_before(
                 connection, folders[path], newest_id

@@ -1,7 +1,7 @@
 """Detecting files of earlier ingests that are gone, or are at another path now.
 
-Only folders that were walked completely are checked. A folder may be a mount point whose mount is
-away: if none of its known sounds is there, none is marked as gone. Sounds that are found elsewhere
+Only folders that were walked completely are checked. A folder may be a mount point without its
+mount: if none of its known sounds is there, none is marked as gone. Sounds that are found elsewhere
 count as moved.
 """
 
@@ -44,11 +44,11 @@ _MOVED_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Reconciled:
     """What happened to the rows of files that a walk did not find.
 
     - `moved`: how many files are at another path now; not counted in `gone`.
-    - `empty`: folders that may be mounts that are away, with counts of their known sounds that were
+    - `empty`: folders that may be unavailable mounts, with counts of their known sounds that were
       not found elsewhere.
     """
 
@@ -57,7 +57,7 @@ class Settled:
     empty: dict[str, Vanished]
 
 
-class MetFiles:
+class FoundFiles:
     """The files that an ingest found: 8 bytes each, and the new ones also in a temporary table.
 
     - `newest_id`: the newest row's id before the ingest.
@@ -107,7 +107,7 @@ class MetFiles:
         query = "SELECT 1 FROM scratch WHERE mtime = ? LIMIT 2"
         return len(self._new.execute(query, (time_ns,)).fetchall()) > 1
 
-    def missed(self, database: Engine, folders: Sequence[Folder]) -> "array[int]":
+    def missing_ids(self, database: Engine, folders: Sequence[Folder]) -> "array[int]":
         """Return the ids of rows below these folders, not marked as gone, that were not found."""
         keys, ids = array("q"), array("q")
         if not folders:
@@ -118,20 +118,20 @@ class MetFiles:
             for key, sound_id in gone.present_keys(connection, folders):
                 keys.frombytes(key[:_PART_BYTES])
                 ids.append(sound_id)
-        missed = array("q")
+        missing_ids = array("q")
         for share in range(_SHARES):
-            met = {part for part in self._parts if part % _SHARES == share}
-            missed.extend(
+            keys_found = {part for part in self._parts if part % _SHARES == share}
+            missing_ids.extend(
                 sound_id
                 for part, sound_id in zip(keys, ids, strict=True)
-                if part % _SHARES == share and part not in met
+                if part % _SHARES == share and part not in keys_found
             )
-        return missed
+        return missing_ids
 
 
 @contextmanager
-def met_files(newest_id: int) -> Iterator[MetFiles]:
-    """Yield an empty `MetFiles`; raise ScratchSpaceError if there is no room for its table.
+def found_files(newest_id: int) -> Iterator[FoundFiles]:
+    """Yield an empty `FoundFiles`; raise ScratchSpaceError if there is no room for its table.
 
     - `newest_id`: the newest row's id before the ingest.
     """
@@ -139,10 +139,10 @@ def met_files(newest_id: int) -> Iterator[MetFiles]:
     columns += ", is_overwritten INTEGER"
     key = "PRIMARY KEY (mtime, size, root, path)"
     with scratch_table(f"{columns}, {key}", cache_kib=_CACHE_KIB) as new:
-        yield MetFiles(new, newest_id)
+        yield FoundFiles(new, newest_id)
 
 
-def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -> Settled:
+def reconcile(database: Engine, found: FoundFiles, walked: Ignored, locator: Locator) -> Reconciled:
     """Mark the files that are gone, and transfer the rows of moved files to their new paths.
 
     If the new path was ingested before, labels are still transferred to its row.
@@ -160,20 +160,22 @@ def settle(database: Engine, met: MetFiles, walked: Ignored, locator: Locator) -
                 emptied[printable(path_text(path))] = part
     empty = _vanished(database, emptied)
     emptied = {path: emptied[path] for path in empty}
-    searched = list(emptied.values()) if met.has_new else []
+    searched = list(emptied.values()) if found.has_new else []
     folders = list(walked_to_end.values())
-    missed, moved = _gone_and_moved(database, met, folders, searched, absence)
-    gone_ids, away = without_away(database, met.newest_id, walked_to_end, missed, moved, absence)
+    missing_ids, moved = _gone_and_moved(database, found, folders, searched, absence)
+    gone_ids, away = without_away(
+        database, found.newest_id, walked_to_end, missing_ids, moved, absence
+    )
     moved_count = _move(database, moved)
     gone_count = 0
     for ids in chunks(gone_ids, ROWS_AT_ONCE):
         with database.begin() as connection:
             gone_count += gone.mark(connection, ids, gone=True)
     if folders:
-        earlier = _known_places(database, met, absence)
+        earlier = _known_places(database, found, absence)
         moved_count += _move(database, earlier)
         gone_count -= sum(row_id in earlier for row_id in gone_ids)
-    return Settled(gone_count, moved_count, _vanished(database, emptied) | away)
+    return Reconciled(gone_count, moved_count, _vanished(database, emptied) | away)
 
 
 def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, Vanished]:
@@ -193,7 +195,7 @@ def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
     return count
 
 
-def _known_places(database: Engine, met: MetFiles, absence: Absence) -> dict[int, NewPlace]:
+def _known_places(database: Engine, found: FoundFiles, absence: Absence) -> dict[int, NewPlace]:
     """Return the new places of labelled files that are gone, among files that already have rows.
 
     Places in the same folder are excluded: a file renamed within its folder is new to the walk that
@@ -214,7 +216,7 @@ def _known_places(database: Engine, met: MetFiles, absence: Absence) -> dict[int
         folders = set(map(_folder_of, files))
         elsewhere = [place for place in places[stamp] if _folder_of(place) not in folders]
         pairs += paired(files, elsewhere)
-    return _without_doubtful(database, met, pairs)
+    return _without_doubtful(database, found, pairs)
 
 
 def _folder_of(file: GoneFile | NewPlace) -> tuple[str, str]:
@@ -223,7 +225,7 @@ def _folder_of(file: GoneFile | NewPlace) -> tuple[str, str]:
 
 def _gone_and_moved(
     database: Engine,
-    met: MetFiles,
+    found: FoundFiles,
     folders: Sequence[Folder],
     emptied: Sequence[Folder],
     absence: Absence,
@@ -240,27 +242,27 @@ def _gone_and_moved(
         if file.file_size_bytes is None or file.mtime_ns is None:
             return
         stamp = file.file_size_bytes, file.mtime_ns
-        new = places.get(stamp) or met.new_files(stamp)
+        new = places.get(stamp) or found.new_files(stamp)
         # The disk is checked last: few files have the size and mtime of a new one.
         if new and absence.of(file) and not (may_be_away and may_be_away(file)):
             places[stamp] = new
             left[stamp].append(file)
 
-    for ids in chunks(met.missed(database, [*folders, *emptied]), ROWS_AT_ONCE):
+    for ids in chunks(found.missing_ids(database, [*folders, *emptied]), ROWS_AT_ONCE):
         with reading(database) as connection:
             files = gone.files(connection, ids)
         for file in filter(absence.of, files):
             if not any(folder.holds(file.root, file.path) for folder in emptied):
                 gone_ids.append(file.id)
             collect(file)
-    if met.has_new:
+    if found.has_new:
         with reading(database) as connection:
             for file in gone.gone_files(connection):
                 collect(file)
             for file in _labelled_elsewhere(connection, (*folders, *emptied)):
                 collect(file, may_be_away=absence.may_be_away)
     pairs = chain.from_iterable(paired(files, places[stamp]) for stamp, files in left.items())
-    return gone_ids, _without_doubtful(database, met, list(pairs))
+    return gone_ids, _without_doubtful(database, found, list(pairs))
 
 
 def _labelled_elsewhere(connection: Connection, walked: Sequence[Folder]) -> Iterator[GoneFile]:
@@ -274,7 +276,7 @@ def _labelled_elsewhere(connection: Connection, walked: Sequence[Folder]) -> Ite
 
 
 def _without_doubtful(
-    database: Engine, met: MetFiles, pairs: Sequence[tuple[GoneFile, NewPlace]]
+    database: Engine, found: FoundFiles, pairs: Sequence[tuple[GoneFile, NewPlace]]
 ) -> dict[int, NewPlace]:
     """Return the new places by old row id, for pairs whose size and mtime are evidence enough.
 
@@ -287,7 +289,7 @@ def _without_doubtful(
         time_ns = file.mtime_ns or 0
         if time_ns % 10**9 or posixpath.basename(file.path) == posixpath.basename(place.path):
             places[file.id] = place
-        elif not met.is_time_shared(time_ns):
+        elif not found.is_time_shared(time_ns):
             doubtful.append((file, place, time_ns))
     for portion in chunks(doubtful, ROWS_AT_ONCE):
         keys = [sound_key(place.root, place.path) for _, place, _ in portion]

@@ -20,7 +20,7 @@ from db.results import gone, sounds
 from db.results.gone import Vanished
 from tasks.producer.batching import BatchWriter, chunks
 from tasks.producer.file_source import FileSource
-from tasks.producer.gone_files import met_files, settle
+from tasks.producer.gone_files import found_files, reconcile
 from tasks.producer.locator import FoundSound, Locator
 from tasks.producer.notifier import Notifier
 from tasks.producer.unchanged import Reclassify, compare_with_rows
@@ -45,7 +45,7 @@ class Submission:
     - `skipped_failed`: how many of these rows are failures.
     - `enqueued`: sounds in new batches.
     - `gone`, `moved`: sounds of earlier ingests that no longer exist, or are at another path now.
-    - `empty`: folders that may be mounts that are away, because none of their known sounds was
+    - `empty`: folders that may be unavailable mounts, because none of their known sounds was
       found; with the counts of those sounds.
     - `broker_away`: why publishing stopped, if Redis failed. The work stays in the ledger.
     """
@@ -90,7 +90,7 @@ def submit(
     Raises tasks.producer.locator.OutsideRootsError: a path lies in no library root; nothing was
     written.
     Raises db.migrate.SchemaError: the database is not at this version's tables.
-    Raises sqlalchemy.exc.OperationalError: the database is away; batches committed before are safe.
+    Raises sqlalchemy.exc.OperationalError: the database is unreachable; committed batches are safe.
     """
     settings = settings or load_settings()
     source = FileSource(
@@ -125,7 +125,7 @@ def submit_source(
         state = Submission(ledger.open_ingest(connection, source.description))
     batches = BatchWriter(state.ingest_id, settings, interactive=interactive)
     recorded = time.monotonic()
-    with met_files(newest_id) as met:
+    with found_files(newest_id) as found:
         for portion in _portions(source):
             with database.begin() as connection:
                 compared = compare_with_rows(connection, portion, reclassify, serving)
@@ -138,7 +138,7 @@ def submit_source(
                 if written or time.monotonic() - recorded > _RECORD_SECONDS:
                     state.record(connection, submitted=False)
                     recorded = time.monotonic()
-            met.add(compared)
+            found.add(compared)
             if written:
                 state.broker_away = notifier.notify()
             on_progress(state)
@@ -148,8 +148,8 @@ def submit_source(
             state.record(connection, submitted=True)
         state.broker_away = notifier.notify()
         on_progress(state)
-        settled = settle(database, met, source.ignored, source.locator)
-    state.gone, state.moved, state.empty = settled.gone, settled.moved, settled.empty
+        reconciled = reconcile(database, found, source.ignored, source.locator)
+    state.gone, state.moved, state.empty = reconciled.gone, reconciled.moved, reconciled.empty
     return state
 
 

@@ -75,7 +75,7 @@ def compare_with_rows(
             compared.new.append(sound)
         elif has_changed and _stamp(row) not in ((None, None), _stamp(sound)):
             compared.overwritten.append(sound)
-        if has_changed or _again(row, reclassify, champion):
+        if has_changed or _is_requested(row, reclassify, champion):
             compared.stale.append(sound)
         else:
             compared.skipped_failed += row.status == SoundStatus.FAILED
@@ -95,7 +95,7 @@ def _stamp(file: FoundSound | KnownSound) -> tuple[int | None, int | None]:
     return file.file_size_bytes, file.mtime_ns
 
 
-def _again(row: KnownSound, reclassify: Reclassify | None, champion: str | None) -> bool:
+def _is_requested(row: KnownSound, reclassify: Reclassify | None, champion: str | None) -> bool:
     if reclassify is None:
         return False
     is_classified = row.status == SoundStatus.CLASSIFIED

@@ -13,8 +13,8 @@ def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
     with fleet.worker(settings=LIMITED) as worker:
         fleet.wait_until_done()
     # Each of its deaths is logged once: in its batch of twelve, and three times alone
-    assert worker.log().count("ran out of time; it was") == 4
-    assert "ime limit" not in worker.log()
+    assert worker.log().count("exceeded its time limit; ") == 4
+    assert "Hard time limit" not in worker.log()
     fleet.assert_nothing_is_lost(failed={"endless.wav": "timed_out"})
 
 

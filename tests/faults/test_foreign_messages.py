@@ -35,7 +35,7 @@ def test_a_message_cannot_give_itself_more_time(fleet):
         )
     # When a worker with a limit of 2 s takes it, then that limit ends it
     with fleet.worker(settings=SUPERVISOR_ALONE | {"CRATESORT_TIME_LIMIT_SECONDS": "2"}) as worker:
-        wait_until(lambda: "ran out of time" in worker.log(), "the limit ended it", 60)
+        wait_until(lambda: "exceeded its time limit" in worker.log(), "the limit ended it", 60)
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost(failed={"stuck.wav": "timed_out"})
 

@@ -28,7 +28,7 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
 
             # Then it is told so, and changes nothing
             wait_until(
-                lambda: "the lease" in sleeper.log() or child not in sleeper.processes(),
+                lambda: "results discarded" in sleeper.log() or child not in sleeper.processes(),
                 "the sleeper has come to its batch's end",
                 60,
             )

@@ -35,7 +35,7 @@ CLASSIFY_TASK: Final = "tasks.classify"
 SWEEP_TASK: Final = "tasks.sweep"
 RETRAIN_TASK: Final = "tasks.retrain"
 
-#: After this a retrain message expires: a trainer that was away waits for the next scheduled time.
+#: A retrain message expires after this: a trainer that was not running waits for the next one.
 RETRAIN_EXPIRES_SECONDS: Final = 3600
 
 #: Message priorities: the lowest is delivered first, across all queues of a worker.
@@ -172,7 +172,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # For ever: by default the worker exits after some 46 minutes.
         "broker_connection_max_retries": None,
         "broker_connection_retry_on_startup": True,
-        # Publishing must fail at once if Redis is away; the ledger has the work already.
+        # Publishing must fail at once if Redis is unreachable; the ledger has the work already.
         "task_publish_retry": False,
         # -- messages --------------------------------------------------------------------------
         # JSON, because pickle runs code. Results are rows in the database.

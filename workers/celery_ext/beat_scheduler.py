@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no types
-    """Sends tasks that are due; while Redis is away, it logs that at ever longer intervals.
+    """Sends tasks that are due; while Redis is unreachable, it logs that at ever longer intervals.
 
     The schedule is kept in memory. Celery's default scheduler keeps it in a file, which two beats
     on one host corrupt, and which sweeps every few seconds do not need after a restart.
@@ -23,7 +23,7 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # Celery publishes no ty
     _failures = 0
 
     def setup_schedule(self) -> None:
-        """Report a Redis that is away at once, and not when the first task is due."""
+        """Report a Redis that is unreachable at once, and not when the first task is due."""
         super().setup_schedule()
         try:
             self.connection.ensure_connection(max_retries=0)

@@ -79,7 +79,7 @@ def publish(app: Celery, database: Engine, taken: Sequence[QueuedBatch]) -> Disp
 
 
 def messages_waiting(app: Celery, roots: Iterable[str]) -> int:
-    """Return how many messages of batches of these roots wait in Redis; 0 when Redis is away."""
+    """Return how many messages of these roots' batches wait in Redis; 0 if it is unreachable."""
     queues = {CLASSIFY_QUEUE, INTERACTIVE_QUEUE, *_queues_of(roots)}
     try:
         with app.connection_for_read() as connection:

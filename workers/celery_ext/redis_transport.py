@@ -200,8 +200,8 @@ class SentinelTransport(_TolerantDelivery, redis.SentinelTransport):
 
 def install() -> None:
     """Register these transports with kombu in this process."""
-    own = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
-    for scheme, name in own.items():
+    classes = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
+    for scheme, name in classes.items():
         kombu.transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:{name}"
     # The function with which kombu parses entries of lists and of pub/sub.
     setattr(redis, "loads", _loads)  # noqa: B010

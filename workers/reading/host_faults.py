@@ -1,4 +1,4 @@
-"""Whether this host is the reason that a batch cannot be read: its mount is away or empty."""
+"""Whether this host is the reason that a batch cannot be read: its mount is missing or empty."""
 
 import os
 import posixpath
@@ -66,8 +66,8 @@ def folders_are_gone(
 ) -> bool:
     """Return whether all sounds are missing because their folders were renamed or removed.
 
-    A mount that is away leaves an empty folder or a broken link. Always False for absolute paths:
-    a removable medium may be away together with its mount point.
+    An unavailable mount leaves an empty folder or a broken link. Always False for absolute paths:
+    a removable medium may be missing together with its mount point.
     """
     missing = ErrorCode.MISSING_FILE
     return (

@@ -4,7 +4,7 @@
 2. `bootsteps` start the `supervisor` beside a worker. It notices a dead child, and reports whether
    the database answers (`shared_health`).
 3. `crash_recovery` reads a dead child's marker and returns its batch; the file that was being read
-   gets a batch of its own. Batches of hosts that are gone come back in `ledger_sweep`, when their
+   gets a batch of its own. Batches of dead hosts come back in `ledger_sweep`, when their
    leases expire (`expired_leases`): whole the first time, then in halves.
 4. `failure_policy` decides what happens to a batch that was not finished, and carries it out. The
    number of solo tries is `db.queue.recovery.SOLO_ATTEMPTS`; then the file gets an error row.

@@ -1,8 +1,8 @@
 """Celery bootsteps of a worker's parent process.
 
 The parent starts the supervisor and restarts it when it ends. It takes no messages while the
-database is away, and none for library roots that are away. On shutdown it interrupts a training
-run; on a second Ctrl-C it ends within a second.
+database is unreachable, and none for unavailable library roots. On shutdown it interrupts a
+training run; on a second Ctrl-C it ends within a second.
 """
 
 import logging
@@ -115,7 +115,7 @@ class ConsumeAvailableQueues(bootsteps.StartStopStep):  # type: ignore[misc]  # 
         super().__init__(consumer, **options)
         #: The queues the worker was started for.
         self._queues: list[str] = []
-        self._holds = False
+        self._is_paused = False
         #: The queues that were announced, and when.
         self._announced: tuple[list[str], float] = ([], -math.inf)
         self._timer: Any = None
@@ -133,10 +133,10 @@ class ConsumeAvailableQueues(bootsteps.StartStopStep):  # type: ignore[misc]  # 
 
     def _poll(self, consumer: Any) -> None:
         _supervisor.ensure()
-        holds = not _supervisor.health.database.is_up
-        if holds and not self._holds:
+        is_paused = not _supervisor.health.database.is_up
+        if is_paused and not self._is_paused:
             log.warning("the database is not available: no messages are taken until it is")
-        wanted = [] if holds else [*self._queues, *self._queues_of_roots()]
+        wanted = [] if is_paused else [*self._queues, *self._queues_of_roots()]
         # The queues from which Celery consumes, also after a lost connection. If Redis fails below,
         # the next poll continues.
         consumed = list(consumer.app.amqp.queues.consume_from)
@@ -146,9 +146,9 @@ class ConsumeAvailableQueues(bootsteps.StartStopStep):  # type: ignore[misc]  # 
         for queue in wanted:
             if queue not in consumed:
                 consumer.add_task_queue(queue)
-        if self._holds and not holds:
+        if self._is_paused and not is_paused:
             log.warning("the database is available again: messages are taken again")
-        self._holds = holds
+        self._is_paused = is_paused
         queues, announced_at = self._announced
         if queues != wanted or time.monotonic() - announced_at > _ANNOUNCE_SECONDS:
             presence.announce(consumer.connection.default_channel, consumer.hostname, wanted)

@@ -111,7 +111,7 @@ class CrashMarker:
     @property
     def index(self) -> int | None:
         """The sound that is being read."""
-        return _unless_nothing(_READING.unpack_from(self._memory)[1])
+        return _none_if_nothing(_READING.unpack_from(self._memory)[1])
 
     def clear(self) -> None:
         """Record that there is no batch."""
@@ -129,13 +129,13 @@ class CrashMarker:
         """
         memory, fd = self._memory, self._fd
         self._create(self.path.parent, new_worker_name())
-        _leave(memory)
+        _mark_hand_back(memory)
         memory.close()
         os.close(fd)
 
-    def leave(self) -> None:
+    def hand_back_after_exit(self) -> None:
         """Have the batch handed back after this process has ended, with no attempt counted."""
-        _leave(self._memory)
+        _mark_hand_back(self._memory)
 
     def close(self) -> None:
         """Delete the marker, unless a batch is in progress: then it stays for recovery."""
@@ -145,7 +145,7 @@ class CrashMarker:
         os.close(self._fd)
 
 
-def _leave(memory: mmap.mmap) -> None:
+def _mark_hand_back(memory: mmap.mmap) -> None:
     batch_id, _, _, parent_pid = _LAYOUT.unpack_from(memory)
     _LAYOUT.pack_into(memory, 0, batch_id, _NOTHING, _HANDED_BACK, parent_pid)
 
@@ -245,9 +245,9 @@ def _content(path: Path, fd: int) -> MarkerContent:
         return MarkerContent(worker, None, None, math.inf, 0)
     batch_id, index, deadline, parent_pid = _LAYOUT.unpack(data)
     return MarkerContent(
-        worker, _unless_nothing(batch_id), _unless_nothing(index), deadline, parent_pid
+        worker, _none_if_nothing(batch_id), _none_if_nothing(index), deadline, parent_pid
     )
 
 
-def _unless_nothing(number: int) -> int | None:
+def _none_if_nothing(number: int) -> int | None:
     return None if number == _NOTHING else number

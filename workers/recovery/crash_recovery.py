@@ -2,9 +2,9 @@
 
 A dead process's marker names its batch and the file it was reading: that file gets a batch of its
 own, and the others go back without it. A process that continues, but could not hand its batch back
-because the database was away, leaves a marker too (`CrashMarker.hand_back_later`).
+because the database was unreachable, leaves a marker too (`CrashMarker.hand_back_later`).
 
-Any number of processes may do this at once; the first one wins. Batches of hosts that are gone
+Any number of processes may do this at once; the first one wins. Batches of dead hosts
 return when their lease expires (`workers.recovery.expired_leases`).
 """
 

@@ -32,7 +32,7 @@ class IsolatedRead(StrEnum):
 def read_isolated(root: LibraryRoot, path: str, *, timeout_seconds: float) -> IsolatedRead:
     """Read a file's header in a separate process; `SURVIVED` also if the file is invalid.
 
-    Raises LibraryRootAwayError when the root is away, so that the file could not be tried.
+    Raises LibraryRootAwayError when the root is unavailable, so that the file could not be tried.
     """
     folder = os.fsdecode(root.folder)
     request = json.dumps({"root": root.name, "folder": folder, "path": path})

@@ -1,8 +1,9 @@
 """Whether the database and library roots are available, in memory that a worker's processes share.
 
 The supervisor records when each of them last answered, and when it last finished a round itself.
-The parent takes no messages for what is away, and replaces a supervisor that hangs. A child that
-gets an error records it at once. No process waits for another, so none can block another.
+The parent takes no messages for whatever is unavailable, and replaces a supervisor that hangs. A
+child that gets an error records it at once. No process waits for another, so none can block
+another.
 """
 
 import functools
@@ -17,10 +18,10 @@ from typing import Final
 
 from workers.settings import load_settings
 
-#: Seconds of the machine's monotonic clock: the last answer, and until when it counts as away.
+#: Seconds of the monotonic clock: the last answer, and until when it counts as unavailable.
 _LAYOUT: Final = struct.Struct("<dd")
 _UNTIL: Final = struct.Struct("<d")
-#: A database that has not answered for this long counts as away: a busy one answers sooner.
+#: A database that has not answered for this long counts as unavailable: a busy one answers sooner.
 _DATABASE_TIMEOUT_SECONDS: Final = 5.0
 #: Listing a root may take long on slow storage.
 _ROOT_TIMEOUT_SECONDS: Final = 20.0
@@ -50,11 +51,11 @@ class Health:
         self._write(time.monotonic())
 
     def report_down(self) -> None:
-        """Record that it is known to be away."""
+        """Record that it is unavailable."""
         self._write(-math.inf)
 
-    def hold(self, seconds: float) -> None:
-        """Count as away for this long, even if it answers the supervisor."""
+    def report_down_for(self, seconds: float) -> None:
+        """Count as unavailable for this long, even if it answers the supervisor."""
         until = time.monotonic() + seconds
         _UNTIL.pack_into(self._memory, self._offset + _UNTIL.size, until)
 

@@ -5,7 +5,7 @@ would not handle signals. So it starts this process (``python -m workers.recover
 which
 
 - returns the batch of a dead child within a second, without the file that was being read;
-- hands back batches that children could not hand back while the database was away;
+- hands back batches that children could not hand back while the database was unreachable;
 - kills a child that exceeds its time limit, if the parent does not (it is shutting down, or dead);
 - sweeps, so that recovery depends neither on beat nor on Redis;
 - reports to the parent, through shared memory, whether the database can be written and which
@@ -99,7 +99,7 @@ class Supervisor:
     def run(self) -> None:
         """Supervise until the parent and all its children are gone."""
         # In a thread of its own: the loop below may wait for Redis, or for a long sweep, and the
-        # parent must not mistake that for a database that is away.
+        # parent must not mistake that for a database that is unreachable.
         threading.Thread(target=self._watch_database, name="database", daemon=True).start()
         for name in self._roots:
             root = LibraryRoot.named(name, self._settings)
@@ -181,8 +181,9 @@ class Supervisor:
             elif fault is None and away_since is not None:
                 away_since = None
                 log.warning("library root %r is available again: its batches are taken", root.name)
-            # After a while its batches are tried anyway. They are returned; if the root is away on
-            # every host, their sounds finally get error rows (`workers.reading.host_faults`).
+            # After a while its batches are tried anyway. They are returned; if the root is
+            # unavailable on every host, their sounds finally get error rows
+            # (`workers.reading.host_faults`).
             if away_since is None or moment - away_since > _ROOT_PATIENCE_SECONDS:
                 health.report_up()
             else:

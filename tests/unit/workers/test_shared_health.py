@@ -60,7 +60,7 @@ def test_it_stops_by_itself_when_nobody_writes_any_more(health, monkeypatch):
 
 def test_what_is_held_is_away_though_it_answers(shared, monkeypatch):
     packs = shared.roots["packs"]
-    packs.hold(10)
+    packs.report_down_for(10)
     packs.report_up()
     assert not packs.is_up
     assert shared.database.is_up
