@@ -40,22 +40,22 @@ def query(server):
     return BackgroundQuery("the server", server.ask)
 
 
-def test_an_answer_in_time_is_returned(server, query):
+def test_a_result_in_time_is_returned(server, query):
     server.thawed.set()
     assert [query.result(SOON), query.result(SOON)] == [1, 2]
 
 
-def test_who_gets_no_answer_in_time_gets_none(query):
+def test_a_query_that_takes_too_long_returns_none(query):
     assert query.result(0.01) is None
 
 
-def test_a_frozen_server_is_asked_once_however_many_come(server, query):
+def test_an_unresponsive_server_gets_one_query_for_all_callers(server, query):
     for _ in range(5):
         query.result(0.01)
     assert server.times == 1
 
 
-def test_all_who_wait_share_one_answer(server, query):
+def test_concurrent_callers_share_one_result(server, query):
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(query.result, SOON) for _ in range(4)]
         wait_until(lambda: server.times == 1, "the server is asked")
@@ -64,19 +64,19 @@ def test_all_who_wait_share_one_answer(server, query):
         assert 1 in {answer.result() for answer in waiting}
 
 
-def test_after_it_thawed_it_is_asked_anew(server, query):
+def test_a_server_that_responds_again_gets_a_new_query(server, query):
     query.result(0.01)
     server.thawed.set()
     wait_until(lambda: query.result(SOON) == 2, "the first question is over")
 
 
-def test_a_fault_is_no_answer(server, query):
+def test_an_error_returns_none(server, query):
     server.fault = OSError("it is away")
     server.thawed.set()
     assert query.result(SOON) is None
 
 
-def test_a_fault_and_its_end_are_a_line_each(server, query, caplog):
+def test_an_outage_and_its_end_are_logged_once_each(server, query, caplog):
     server.thawed.set()
     server.fault = OSError("it is away")
     with caplog.at_level(logging.WARNING):

@@ -28,7 +28,7 @@ def with_extra(monkeypatch):
         ([], []),
     ],
 )
-def test_an_option_is_found_however_it_is_spelt(options, values):
+def test_an_option_is_found_in_every_spelling(options, values):
     assert option_values(options, "-Q", "--queues") == values
 
 
@@ -38,7 +38,7 @@ def test_a_trainer_has_one_child_which_gives_its_memory_back_after_a_run(with_ex
     assert options[2:] == ["--concurrency", "1", "--max-tasks-per-child", "1"]
 
 
-def test_what_the_operator_sets_stays(with_extra):
+def test_options_set_by_the_operator_are_kept(with_extra):
     options = ["-Qtraining", "-c2", "--max-tasks-per-child=7"]
     _set_trainer_defaults(options)
     assert options == ["-Qtraining", "-c2", "--max-tasks-per-child=7"]
@@ -53,7 +53,7 @@ def record_of(error):
         )
 
 
-def test_an_acknowledgement_that_redis_did_not_take_is_one_warning():
+def test_an_acknowledgement_refused_by_redis_is_one_warning():
     record = record_of(redis.ConnectionError("Connection refused"))
     assert plain_if_redis_is_away(record)
     assert (record.levelname, record.exc_info) == ("WARNING", None)

@@ -18,17 +18,17 @@ from cli.results import flat_top3
      "\uff1d1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"],
     ids=ascii,
 )  # fmt: skip
-def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote_in_front(cell):
+def test_a_cell_that_a_spreadsheet_would_run_is_prefixed_with_a_quote(cell):
     assert spreadsheet_safe(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "kick.wav", "a=1", "'kick", "1-2", "drum:0.91 bass:0.01"])
-def test_any_other_text_stays_as_it_is(cell):
+def test_any_other_text_is_unchanged(cell):
     assert spreadsheet_safe(cell) == cell
 
 
 @pytest.mark.parametrize("end", [";", "\t", "\n", "\r", ";;"], ids=ascii)
-def test_no_cell_of_ours_is_a_formula_where_a_spreadsheet_splits_it(end):
+def test_no_cell_becomes_a_formula_when_a_spreadsheet_splits_it(end):
     assert spreadsheet_safe(f"a{end}=1") == f"a{end}'=1"
     assert spreadsheet_safe(f'a{end}"=1"') == f'a{end}\'"=1"'
 
@@ -36,7 +36,7 @@ def test_no_cell_of_ours_is_a_formula_where_a_spreadsheet_splits_it(end):
 @given(st.text("""'"=+-@;\t\r\n\uff1da"""))
 @example("'=1")
 @example(";''=1")
-def test_what_a_cell_was_written_for_can_be_told(cell):
+def test_the_original_text_of_an_escaped_cell_is_restored(cell):
     assert unguarded(spreadsheet_safe(cell)) == cell
 
 
@@ -48,7 +48,7 @@ def test_a_number_stays_a_number_even_below_zero(cell):
 @given(st.text())
 @example("two\rhalves")
 @example("\r\n")
-def test_a_guarded_cell_comes_back_whole_from_csv(text):
+def test_an_escaped_cell_survives_the_round_trip_through_csv(text):
     written = io.StringIO(newline="")
     csv_writer(written).writerow(["before", spreadsheet_safe(text)])
     [[_, cell]] = csv.reader(io.StringIO(written.getvalue(), newline=""))

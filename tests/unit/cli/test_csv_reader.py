@@ -58,11 +58,11 @@ def test_a_table_is_read_however_a_spreadsheet_saved_it(content):
     assert rows(content) == [(2, "a.wav", "drum"), (3, "b.wav", "bass")]
 
 
-def test_blank_rows_are_passed_over_and_counted_as_lines():
+def test_blank_rows_are_skipped_but_counted_as_lines():
     assert rows(b"path,category\n\n,\n , \na.wav,drum\n") == [(5, "a.wav", "drum")]
 
 
-def test_a_row_is_named_by_the_first_of_its_lines():
+def test_a_row_is_reported_with_its_first_line_number():
     table = b'path,category\n"two\nlines.wav",drum\nb.wav,bass\n'
     assert rows(table) == [(2, "two\nlines.wav", "drum"), (4, "b.wav", "bass")]
 
@@ -74,19 +74,19 @@ def test_a_path_keeps_its_spaces_and_its_bytes():
     ]
 
 
-def test_a_source_is_import_unless_the_table_says_otherwise():
+def test_the_default_source_is_import():
     table = b"path,category,source\na,drum,\nb,drum,human\nc,drum, vendor \nd,drum,import\ne,drum\n"
     assert [row.source for row in read(table)] == [IMPORT, HUMAN, VENDOR, IMPORT, IMPORT]
 
 
-def test_a_root_is_read_where_there_is_one():
+def test_the_root_column_is_read():
     table = b"path,category,root\na,drum,packs\nb,drum,\n"
     assert [row.root for row in read(table)] == ["packs", ""]
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
 @example(["two\rhalves", "\n", '"', ",;\t", "'", "\u2028"])
-def test_any_path_comes_back_whole(paths):
+def test_any_path_survives_the_round_trip(paths):
     written = io.StringIO(newline="")
     csv.writer(written).writerows([("path", "category"), *((path, "drum") for path in paths)])
     assert [row.path for row in read(written.getvalue().encode())] == paths
@@ -95,7 +95,7 @@ def test_any_path_comes_back_whole(paths):
 @given(st.binary(max_size=200), st.sampled_from([b"", b"path,category\n"]))
 @example(b'"never closed,drum\n', b"path,category\n")
 @example(b"\0,category,path\n", b"")
-def test_whatever_the_bytes_they_are_rows_or_faults_or_refused(content, header):
+def test_any_bytes_give_rows_errors_or_a_refusal(content, header):
     try:
         said = [row.reason for row in read(header + content) if isinstance(row, Fault)]
     except TableError as refused:
@@ -103,14 +103,14 @@ def test_whatever_the_bytes_they_are_rows_or_faults_or_refused(content, header):
     assert said == list(map(printable, said))
 
 
-def test_columns_may_have_other_names_and_categories_another_spelling():
+def test_columns_may_be_mapped_and_categories_have_other_spellings():
     table = b"Label;Filename\nDrum Loops;a.wav\n"
     renamed = {"category": "label", "path": "filename"}
     [row] = read_label_table(io.BytesIO(table), "t.csv", renamed)
     assert (row.path, row.category) == ("a.wav", "drum-loop")
 
 
-def test_of_a_table_of_results_only_what_a_person_filled_in_is_read():
+def test_from_a_table_of_results_only_labels_filled_in_by_the_user_are_read():
     header = ",".join(COLUMNS_OF_RESULTS)
     filled = {"path": "a.wav", "category": "drum", "label": "Bass Loop"}
     empty = {"path": "b.wav", "category": "drum", "label": " "}
@@ -121,17 +121,17 @@ def test_of_a_table_of_results_only_what_a_person_filled_in_is_read():
     ]
 
 
-def test_a_column_label_is_read_where_there_is_no_category():
+def test_the_column_label_is_read_if_there_is_no_category():
     assert rows(b"path,label\na.wav,drum\n") == [(2, "a.wav", "drum")]
 
 
-def test_what_results_file_a_sound_as_is_no_label_under_another_name():
+def test_filed_as_is_no_label_under_another_name():
     table = b"path,category,filed_as,confidence\na.wav,drum,drum,0.9\n"
     with pytest.raises(TableError, match="a model must not learn from itself"):
         list(read_label_table(io.BytesIO(table), "t.csv", {"category": "filed_as"}))
 
 
-def test_a_source_of_copies_is_nothing_to_give():
+def test_the_source_copy_is_refused():
     fault = the_fault(b"path,category,source\na.wav,drum,copy\n")
     assert fault.reason == "unknown source 'copy'; expected human, vendor, import"
 
@@ -148,14 +148,14 @@ def test_a_source_of_copies_is_nothing_to_give():
         ("synthlop", "synth-loop or"),
     ],
 )
-def test_an_unknown_category_is_said_with_what_may_have_been_meant(written, meant):
+def test_an_unknown_category_is_reported_with_a_suggestion(written, meant):
     fault = the_fault(f"path,category\na.wav,{written}\n".encode())
     assert (fault.kind, fault.line) == (FaultKind.UNKNOWN_CATEGORY, 2)
     assert fault.reason.startswith(f"unknown category '{written}'; did you mean {meant}")
 
 
 @pytest.mark.parametrize("written", ["zebra", "", "x" * 100_000], ids=["far", "none", "long"])
-def test_where_nothing_is_close_the_twelve_are_listed(written):
+def test_without_a_similar_category_all_twelve_are_listed(written):
     fault = the_fault(f"path,category\na.wav,{written}\n".encode())
     assert fault.kind is FaultKind.UNKNOWN_CATEGORY
     assert fault.reason.endswith(f"expected {', '.join(CATEGORIES)}") or written == ""
@@ -164,28 +164,28 @@ def test_where_nothing_is_close_the_twelve_are_listed(written):
 
 
 @pytest.mark.parametrize("source", ["Human", "model", "a person"])
-def test_an_unknown_source_is_said_with_those_there_are(source):
+def test_an_unknown_source_is_reported_with_the_valid_ones(source):
     fault = the_fault(f"path,category,source\na.wav,drum,{source}\n".encode())
     assert fault.kind is FaultKind.UNKNOWN_SOURCE
     assert fault.reason == f"unknown source '{source}'; expected human, vendor, import"
 
 
-def test_a_row_without_a_path_is_a_fault():
+def test_a_row_without_a_path_is_an_error():
     assert the_fault(b"path,category\n,drum\n").kind is FaultKind.NO_PATH
 
 
-def test_a_path_with_a_comma_outside_quotation_marks_is_a_fault():
+def test_an_unquoted_path_with_a_comma_is_an_error():
     fault = the_fault(b"path,category\nkick, loud.wav,drum\n")
     assert fault.kind is FaultKind.NOT_CSV
     assert "quotation marks" in fault.reason
 
 
-def test_a_quotation_mark_that_is_never_closed_swallows_nothing_unsaid():
+def test_an_unclosed_quotation_mark_is_reported():
     fault = the_fault(b'path,category\n"a.wav,drum\nb.wav,bass\n')
     assert str(fault).startswith("line 2: not CSV up to line 3: ")
 
 
-def test_what_drives_a_terminal_is_shown_escaped():
+def test_control_characters_are_shown_escaped():
     fault = the_fault(b"path,category\na.wav,\x1b[31m\xff\n")
     assert r"\x1b[31m\xff" in fault.reason
 
@@ -196,7 +196,7 @@ def test_what_drives_a_terminal_is_shown_escaped():
 @pytest.mark.parametrize(
     "column", ["confidence", "top3", "model_version", "filed_as", "evidence", "Confidence"]
 )
-def test_one_column_of_predictions_gives_them_away(column):
+def test_a_table_with_a_column_of_predictions_is_refused(column):
     with pytest.raises(TableError, match="a model must not learn from itself"):
         read(f"path;category;{column}\n".encode())
 
@@ -217,12 +217,12 @@ def test_one_column_of_predictions_gives_them_away(column):
     ],
     ids=ascii,
 )
-def test_what_is_no_table_of_labels_is_refused(content, reason):
+def test_a_table_without_labels_is_refused(content, reason):
     with pytest.raises(TableError, match=reason):
         read(content)
 
 
-def test_a_line_that_never_ends_does_not_fill_the_memory(monkeypatch):
+def test_an_endless_line_does_not_exhaust_memory(monkeypatch):
     monkeypatch.setattr(strict_csv, "LONGEST_LINE", 1000)
     with pytest.raises(
         TableError, match=r"t\.csv, line 2: the line has more than 1,000 characters"

@@ -21,13 +21,13 @@ from cli.console.exit_codes import Exit, Explanation, explain
         (TimeoutError("slow"), "the storage of a file fails: slow"),
     ],
 )
-def test_an_error_of_storage_is_no_error_of_redis(error, message):
+def test_a_storage_error_is_not_reported_as_a_redis_error(error, message):
     explanation = explain(error)
     assert explanation.text.startswith(message)
     assert explanation.exit_code is Exit.UNREACHABLE
 
 
-def test_a_read_only_file_system_is_no_wrong_usage():
+def test_a_read_only_file_system_is_not_a_usage_error():
     assert explain(OSError(errno.EROFS, "Read-only file system", "/mnt/cratesort")) == Explanation(
         "/mnt/cratesort: Read-only file system", Exit.UNREACHABLE
     )
@@ -42,7 +42,7 @@ def test_an_sqlite_file_that_cannot_be_opened_may_need_a_writable_folder(tmp_pat
     assert "Make it writable (for an SQLite file its folder, too, even to" in explanation.advice
 
 
-def test_a_postgresql_that_lacks_a_setting_of_ours_is_too_old():
+def test_a_postgresql_without_a_required_setting_is_reported_as_too_old():
     """It says so before a query could be asked for its version."""
     message = 'FATAL:  unrecognized configuration parameter "plan_cache_mode"'
     explanation = explain(OperationalError("", {}, psycopg.OperationalError(message)))
@@ -58,7 +58,7 @@ def test_during_an_outage_the_advice_points_at_doctor():
     )
 
 
-def test_a_command_that_redis_rejects_is_no_unreachable_redis():
+def test_a_command_rejected_by_redis_is_not_reported_as_unreachable():
     full = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
     explanation = explain(full)
     assert explanation.message.startswith("Redis rejects a command: command not allowed")

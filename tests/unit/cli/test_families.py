@@ -103,14 +103,14 @@ def served_name(family):
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
-def test_every_name_in_an_alert_or_a_panel_is_served(where, series):
+def test_every_metric_in_an_alert_or_a_panel_exists(where, series):
     names = set(re.findall(r"cratesort_\w+", EXPRESSIONS[where]))
     assert names
     assert names <= set(series)
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
-def test_every_label_in_an_alert_or_a_panel_is_one_of_its_metric(where, series):
+def test_every_label_in_an_alert_or_a_panel_belongs_to_its_metric(where, series):
     for name, matchers in re.findall(r"(cratesort_\w+)\{([^}]*)\}", EXPRESSIONS[where]):
         assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= series[name]
 
@@ -150,12 +150,12 @@ def test_names_and_units_follow_prometheus_conventions(families):
         assert family.documentation.endswith(".")
 
 
-def test_a_model_version_cannot_drive_a_terminal(families):
+def test_control_characters_of_a_model_version_are_escaped(families):
     (model,) = (family for family in families if family.name == "cratesort_model")
     assert model.samples[0].labels["version"].isprintable()
 
 
-def test_what_a_training_run_may_be_is_a_closed_list(families):
+def test_the_states_of_a_training_run_are_a_closed_list(families):
     (run,) = (family for family in families if family.name == "cratesort_training_run")
     assert {s.labels["state"]: s.value for s in run.samples} == {
         **dict.fromkeys(RUN_STATES, 0),

@@ -136,7 +136,7 @@ def _interrupt_waits(pid):
     return bool(int(waiting.split()[1], 16) & 1 << (signal.SIGINT - 1))
 
 
-def test_the_second_ends_a_program_that_is_stuck_in_c_and_the_first_does_not(start):
+def test_the_second_interrupt_ends_a_program_stuck_in_c_code(start):
     # Given a program that stands in a library's code
     process = start(_STUCK)
     assert process.stdout.readline() == "stuck\n"
@@ -154,7 +154,7 @@ def test_the_second_ends_a_program_that_is_stuck_in_c_and_the_first_does_not(sta
     assert process.wait(60) == 130
 
 
-def test_each_block_counts_anew_and_puts_back_what_was_there(start):
+def test_each_block_counts_from_zero_and_restores_the_previous_handler(start):
     stdout, stderr = start(_HANDLED).communicate(timeout=60)
     assert stdout.split() == ["interrupted"] * 3 + ["-1"], stderr
 
@@ -165,7 +165,7 @@ def test_other_signals_do_not_count(start):
     assert (stdout.split(), process.returncode) == (["told"] * 3 + ["done"], 0), stderr
 
 
-def test_a_thread_that_may_not_ask_for_signals_works_all_the_same(start):
+def test_a_block_works_in_a_thread_without_signal_handling(start):
     stdout, stderr = start(_IN_A_THREAD).communicate(timeout=60)
     assert stdout == "worked\n", stderr
 
@@ -179,14 +179,14 @@ def test_a_thread_that_may_not_ask_for_signals_works_all_the_same(start):
     ],
     ids=["swallows", "renames", "lets through"],
 )
-def test_while_a_library_loads_it_ends_the_program_at_once(run_command, tmp_path, library):
+def test_an_interrupt_during_an_import_ends_the_program_at_once(run_command, tmp_path, library):
     """Without a handler for it, a library that swallows it has the command go on."""
     (tmp_path / "library.py").write_text(f"from ours import press\n{library}\n")
     body = f"sys.path.insert(0, {str(tmp_path)!r})\nimport library\nprint('goes on')"
     assert run_command(body) == (130, "", "")
 
 
-def test_in_a_command_it_is_an_exception_and_the_second_ends_the_program(run_command):
+def test_an_interrupt_in_a_command_is_an_exception_and_the_second_ends_the_program(run_command):
     """What the command has open is closed in order, unless that takes too long."""
     body = "try:\n    press()\nfinally:\n    print('closed')"
     assert run_command(body) == (0, "closed\nended with 130", "")
@@ -194,7 +194,7 @@ def test_in_a_command_it_is_an_exception_and_the_second_ends_the_program(run_com
     assert run_command(body) == (130, "", "")
 
 
-def test_where_python_would_ignore_it_it_ends_the_program_at_once(run_command):
+def test_an_interrupt_that_python_would_ignore_ends_the_program_at_once(run_command):
     """In a finaliser, and where a weak reference is told; other errors there are still shown."""
     body = (
         "class Ours:\n    def __del__(self):\n        {}\nours = Ours()\ndel ours\nprint('goes on')"
@@ -205,18 +205,18 @@ def test_where_python_would_ignore_it_it_ends_the_program_at_once(run_command):
     assert "ValueError: of a finaliser" in stderr
 
 
-def test_another_error_that_a_library_makes_of_it_is_no_bug(run_command):
+def test_an_interrupt_that_a_library_turns_into_another_error_is_no_bug(run_command):
     """The driver of PostgreSQL does so: it then cannot roll back what it was doing."""
     body = "try:\n    press()\nexcept KeyboardInterrupt:\n    raise RuntimeError('autocommit')"
     assert run_command(body) == (0, "ended with 130", "")
 
 
-def test_after_the_command_it_ends_the_program_without_a_traceback(run_command):
+def test_an_interrupt_after_the_command_ends_the_program_without_a_traceback(run_command):
     code, _, stderr = run_command("print('done')", "press()")
     assert (code, stderr) == (130, "")
 
 
-def test_a_bug_has_its_traceback_and_a_code_that_means_nothing_else(run_command):
+def test_a_bug_gives_a_traceback_and_an_exit_code_of_its_own(run_command):
     code, stdout, stderr = run_command("raise RuntimeError('a bug')")
     assert (code, stdout) == (0, "ended with 70")
     assert stderr.startswith("Traceback")
@@ -226,6 +226,6 @@ def test_a_bug_has_its_traceback_and_a_code_that_means_nothing_else(run_command)
     )
 
 
-def test_a_wrong_option_is_2_whatever_click_makes_of_it(run_command):
+def test_a_wrong_option_is_exit_code_2(run_command):
     code, stdout, _ = run_command("raise click.ClickException('wrong')")
     assert (code, stdout) == (0, "ended with 2")

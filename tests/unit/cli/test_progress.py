@@ -24,11 +24,11 @@ from cli.console.output import tell
         (10, 4, 4, ""),
     ],
 )
-def test_the_time_left_follows_from_the_pace_so_far(elapsed_seconds, done, total, told):
+def test_the_remaining_time_is_estimated_from_the_speed_so_far(elapsed_seconds, done, total, told):
     assert progress.time_left(elapsed_seconds, done, total) == told
 
 
-def test_what_is_told_meanwhile_gets_a_line_of_its_own(monkeypatch):
+def test_a_message_during_progress_gets_a_separate_line(monkeypatch):
     """What rich puts in place of standard error while a display is drawn sees it."""
     display = StringIO()
     monkeypatch.setattr(sys, "stderr", FileProxy(Console(file=display), sys.__stderr__))
@@ -36,7 +36,7 @@ def test_what_is_told_meanwhile_gets_a_line_of_its_own(monkeypatch):
     assert display.getvalue() == "warning: Redis is away\n"
 
 
-def test_without_a_terminal_a_line_says_how_long_the_phase_will_still_take(capsys, monkeypatch):
+def test_without_a_terminal_a_line_states_the_remaining_time_of_the_phase(capsys, monkeypatch):
     # Given a first step that took 30 seconds
     moments = iter([100.0, 130.0])
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(moments)))

@@ -16,12 +16,12 @@ def read(name, most_bytes=None):
     return first
 
 
-def test_a_file_is_read_where_it_lies(tmp_path):
+def test_a_file_is_read_without_a_copy(tmp_path):
     (tmp_path / "list").write_bytes(b"a.wav\n")
     assert read(tmp_path / "list") == b"a.wav\n"
 
 
-def test_what_comes_through_a_pipe_can_be_read_twice(tmp_path):
+def test_piped_input_can_be_read_twice(tmp_path):
     os.mkfifo(tmp_path / "list")
     writing = threading.Thread(target=(tmp_path / "list").write_bytes, args=(b"a.wav\n",))
     writing.start()
@@ -29,7 +29,7 @@ def test_what_comes_through_a_pipe_can_be_read_twice(tmp_path):
     writing.join()
 
 
-def test_a_pipe_that_never_ends_is_refused():
+def test_an_endless_pipe_is_refused():
     with pytest.raises(InputTooLargeError, match="/dev/zero has over 3,145,728 bytes"):
         read("/dev/zero", most_bytes=3 * 1024**2)
 

@@ -10,7 +10,7 @@ from cli.console.text_tables import labelled, shortened, table_line, table_lines
 ROWS = [("bass", 1_234, 0.5), ("音の名前", 7, None)]
 
 
-def test_numbers_stand_to_the_right_and_wide_letters_count_twice():
+def test_numbers_are_right_aligned_and_wide_letters_count_twice():
     assert table_lines(ROWS, "<>>", ("name", "sounds", "share")) == [
         "  name      sounds  share",
         "  bass       1,234  0.500",
@@ -23,18 +23,18 @@ def test_without_rows_there_is_only_the_header():
     assert table_lines([], "<>") == []
 
 
-def test_a_column_is_cut_at_its_beginning_for_a_terminal_alone():
+def test_a_column_is_shortened_at_its_start_and_only_on_a_terminal():
     rows = [("packs/" * 30 + "kick.wav", 1)]
     (cut,) = table_lines(rows, "<>", cut=0, width=40)
     assert (len(cut), cut.endswith("packs/kick.wav  1")) == (40, True)
     assert table_lines(rows, "<>", cut=0, width=None) == [f"  {rows[0][0]}  1"]
 
 
-def test_no_column_is_wider_than_its_cells_where_there_is_room():
+def test_a_column_is_as_wide_as_its_cells_if_there_is_room():
     assert table_lines([("kick.wav", 1)], "<>", cut=0, width=40) == ["  kick.wav  1"]
 
 
-def test_a_row_of_a_stream_keeps_a_text_that_is_wider_than_its_column():
+def test_a_streamed_row_keeps_a_text_wider_than_its_column():
     assert table_line(("packs/kick.wav", "drum", "0.91"), (8, 6, 5), "<<>") == (
         "packs/kick.wav  drum     0.91"
     )
@@ -77,7 +77,7 @@ def test_a_path_keeps_its_end(text, shown):
     ],
     ids=ascii,
 )
-def test_what_would_drive_a_terminal_is_spelt_out(text, shown):
+def test_control_characters_are_escaped(text, shown):
     assert shortened(text, 40) == labelled("", text, 0) == shown
     assert table_lines([(text,)], "<", indent=0) == [shown]
 
@@ -88,7 +88,7 @@ def test_no_control_character_reaches_the_terminal(text):
     assert all(line.isprintable() for line in table_lines([(text, text)], "<>"))
 
 
-def test_a_labelled_text_is_broken_for_a_terminal_alone(monkeypatch):
+def test_a_labelled_text_is_wrapped_only_on_a_terminal(monkeypatch):
     text = "the model is not sure below 0.63"
     monkeypatch.delenv("COLUMNS", raising=False)
     assert labelled("  Review", text, 12) == f"  Review    {text}"
@@ -99,5 +99,5 @@ def test_a_labelled_text_is_broken_for_a_terminal_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("width", [1, 0, -3])
-def test_where_there_is_no_room_only_the_mark_of_a_cut_is_left(width):
+def test_without_room_only_an_ellipsis_is_left(width):
     assert shortened("kick.wav", width) == "…"

@@ -12,7 +12,7 @@ from cli.models.train import _print_retraining, _print_table_run
 from training.evaluation.metrics import evaluate
 
 
-def test_both_models_stand_in_a_table_of_80_columns(capsys):
+def test_both_models_are_shown_in_a_table_of_80_columns(capsys):
     figures = {"macro_precision": 0.7, "macro_f1": 0.65, "accuracy": 0.81, "n_sounds": 123_456}
     sizes = {"labelled": 1_000_000, "learned": 1, "held_out": 2, "copies": 3, "contradictory": 4}
     finished = SimpleNamespace(

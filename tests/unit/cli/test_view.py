@@ -41,29 +41,29 @@ def shown(status, away=None, width=80, height=24):
     return screen(status, away, width=width, height=height).plain
 
 
-def test_an_open_ingest_says_its_share_pace_and_time_left():
+def test_an_open_ingest_shows_its_progress_speed_and_remaining_time():
     line = next(line for line in shown(status()).split("\n") if "250/1,000" in line)
     assert all(figure in line for figure in ("25%", "10 failed", "50/s", "0:00:15"))
 
 
-def test_without_a_pace_no_time_left_is_made_up():
+def test_without_a_speed_no_remaining_time_is_shown():
     text = shown(status(ingests=[ingest(1, files_per_second=0.0)]))
     assert "waits" in text
     assert "left" not in text
 
 
-def test_an_ingest_that_still_grows_has_no_time_left():
+def test_a_growing_ingest_has_no_remaining_time():
     text = shown(status(ingests=[ingest(1, submitted=False)]))
     assert "50/s" in text
     assert "left" not in text
 
 
-def test_open_ingests_stand_above_finished_ones():
+def test_open_ingests_come_before_finished_ones():
     text = shown(status(ingests=[ingest(2, finished=True, source="new"), ingest(1, source="old")]))
     assert text.index("old") < text.index("new")
 
 
-def test_workers_are_told_by_host():
+def test_workers_are_listed_by_host():
     line = next(line for line in shown(status()).split("\n") if "2 processes" in line)
     assert all(figure in line for figure in ("1 in hand", "50/s"))
 
@@ -76,19 +76,19 @@ def test_it_fits_the_terminal_whatever_the_names(width, height):
     assert all(line.cell_len <= width for line in text.split("\n"))
 
 
-def test_a_hostile_source_does_not_drive_the_terminal():
+def test_control_characters_of_a_source_are_escaped():
     text = shown(status(ingests=[ingest(1, source=HOSTILE)]), width=200)
     assert "\x1b" not in text
     assert "\x07" not in text
 
 
-def test_a_database_that_is_away_is_told_beside_what_was_known():
+def test_an_unreachable_database_is_reported_beside_the_last_known_state():
     text = shown(status(), away="the database does not answer: connection refused")
     assert "connection refused" in text
     assert "250/1,000" in text
 
 
-def test_an_empty_database_says_so():
+def test_an_empty_database_is_reported():
     assert "No ingest yet" in shown(status(ingests=[], workers={}, errors={}))
 
 
@@ -109,13 +109,13 @@ def test_in_a_pipe_no_source_is_cut_and_no_bar_is_drawn():
         ({"finished": True}, "done"),
     ],
 )
-def test_each_ingest_says_how_it_stands(changes, pace):
+def test_each_ingest_shows_its_state(changes, pace):
     (line,) = [line for line in status_lines(status(ingests=[ingest(1, **changes)]), None)
                if "/mnt/packs/Acme" in line]  # fmt: skip
     assert line.endswith(f"10 failed {pace} /mnt/packs/Acme")
 
 
-def test_a_root_that_nobody_serves_and_what_comes_back_have_a_line_each():
+def test_a_root_without_workers_and_requeued_batches_have_a_line_each():
     root = RootStatus("packs", 3, 150.0, True, 2, 4, "not mounted\x1b[2J")
     lines = status_lines(status(roots=[root]), None)
     assert "Unserved  nothing of 'packs' claimed for 0:02:30: does a worker have it?" in lines

@@ -13,7 +13,7 @@ from cli.console.wrapping import wrapped
 LONG = "the database cannot be used: connection refused"
 
 
-def test_a_message_that_fits_or_has_no_width_is_left_alone():
+def test_a_message_that_fits_or_has_no_width_is_unchanged():
     assert wrapped(f"  {LONG}", None) == [f"  {LONG}"]
     assert wrapped("two  spaces", 11) == ["two  spaces"]
 

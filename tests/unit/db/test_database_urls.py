@@ -9,7 +9,7 @@ SECRET = "hunter2"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
-def test_postgresql_is_spoken_to_by_the_driver_that_is_installed(scheme):
+def test_postgresql_urls_use_the_installed_driver(scheme):
     assert parse_url(f"{scheme}://me@host/name").drivername == "postgresql+psycopg"
 
 
@@ -34,14 +34,14 @@ def test_any_other_url_is_refused_without_repeating_it(url):
 
 
 @pytest.mark.parametrize("options", ["", f"?password={SECRET}", f"?passfile=/{SECRET}"])
-def test_a_url_is_shown_without_its_password_wherever_that_stands(options):
+def test_a_url_is_shown_without_its_password_in_any_position(options):
     url = shown(f"postgresql://me:{SECRET}@host/name{options}")
     assert SECRET not in url
     assert url.endswith("host/name")
 
 
 @pytest.mark.parametrize("name", ["PGHOSTADDR", "PGSERVICE", "PGDATESTYLE", "PGTZ"])
-def test_a_variable_that_libpq_prefers_to_the_url_is_refused_by_its_name(monkeypatch, name):
+def test_a_libpq_variable_that_overrides_the_url_is_refused_by_name(monkeypatch, name):
     monkeypatch.setenv(name, "anything")
     with pytest.raises(
         DatabaseUrlError, match=f"^the environment variable {name} would .*; unset {name}$"
@@ -50,7 +50,7 @@ def test_a_variable_that_libpq_prefers_to_the_url_is_refused_by_its_name(monkeyp
 
 
 @pytest.mark.parametrize("path", ["{home}/a/b/c.db", "~/a/b/c.db"], ids=["absolute", "tilde"])
-def test_an_sqlite_file_is_made_with_the_folders_above_it(tmp_path, monkeypatch, path):
+def test_an_sqlite_file_is_created_with_its_parent_folders(tmp_path, monkeypatch, path):
     monkeypatch.setenv("HOME", str(tmp_path))
     engine = create_engine("sqlite:///" + path.format(home=tmp_path))
     try:

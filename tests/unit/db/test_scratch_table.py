@@ -7,7 +7,7 @@ import pytest
 from db.scratch_table import ScratchSpaceError, scratch_table
 
 
-def test_more_rows_than_memory_may_hold_are_told_apart():
+def test_more_rows_than_the_memory_limit_are_deduplicated():
     with scratch_table("name TEXT PRIMARY KEY", cache_kib=64) as table:
 
         def add(number):
@@ -18,7 +18,7 @@ def test_more_rows_than_memory_may_hold_are_told_apart():
         assert sum(map(add, range(20_000))) == 0
 
 
-def test_no_room_is_reported_with_what_to_do():
+def test_a_full_disk_is_reported_with_advice():
     with (
         pytest.raises(ScratchSpaceError, match=r"disk is full.*TMPDIR"),
         scratch_table("key BLOB PRIMARY KEY", cache_kib=64),

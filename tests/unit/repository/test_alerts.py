@@ -49,7 +49,7 @@ def anchors(page):
     ],
     ids=" ".join,
 )
-def test_promtool_approves(check):
+def test_promtool_accepts_the_rules(check):
     done = subprocess.run(["promtool", *check], cwd=MONITORING, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -60,12 +60,12 @@ def stated(rule, key):
     return value
 
 
-def test_there_are_eleven():
+def test_there_are_eleven_alerts():
     assert len(dict(RULES)) == len(RULES) == 11
 
 
 @each_rule
-def test_an_alert_has_a_severity_words_and_a_section_that_says_what_to_do(name, rule):
+def test_an_alert_has_a_severity_a_description_and_a_runbook_section(name, rule):
     assert stated(rule, "severity") in ("critical", "warning")
     assert stated(rule, "summary").endswith(".")
     assert stated(rule, "description")
@@ -106,6 +106,6 @@ def test_the_messages_that_the_runbook_quotes_are_printed():
     assert [text for text in messages if text not in source] == []
 
 
-def test_a_fleet_at_work_and_one_at_rest_are_tested_to_fire_nothing():
+def test_a_busy_and_an_idle_fleet_are_tested_to_fire_no_alert():
     silent = [name for name, text in TESTS if "exp_samples: []" in text and "alertname" not in text]
     assert len(silent) == 2

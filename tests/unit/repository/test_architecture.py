@@ -101,7 +101,7 @@ def test_a_producer_that_submits_loads_no_model_library(loaded_by, redis_url, sq
     assert not loaded & HEAVY
 
 
-def test_a_producer_without_a_broker_loads_no_celery_either(loaded_by, sqlite_url, library):
+def test_a_producer_without_a_broker_does_not_load_celery(loaded_by, sqlite_url, library):
     sound = next(library.rglob("*.wav"))
     loaded = loaded_by(_SUBMIT, sound, CRATESORT_DATABASE_URL=sqlite_url)
     assert not loaded & (HEAVY | {"celery"})
@@ -143,7 +143,7 @@ def test_only_the_modules_of_our_lstm_and_of_the_published_one_import_tensorflow
 # Names
 
 
-def test_no_module_is_a_drawer_for_odds_and_ends():
+def test_no_module_is_named_utils_helpers_or_the_like():
     drawers = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}
     assert [relative(path) for path in SOURCES if drawers & {path.stem, path.parent.name}] == []
 
@@ -160,7 +160,7 @@ def test_no_two_modules_have_the_same_name():
     assert {name: paths for name, paths in named.items() if len(paths) > 1} == {}
 
 
-def test_no_folder_holds_more_modules_than_a_reader_can_keep_in_mind():
+def test_no_folder_has_more_than_twelve_modules():
     folders = Counter(relative(path.parent) for path in SOURCES if path.stem != "__init__")
     del folders["db/migrations/versions"]  # one more with each change of the tables
     assert {folder: n for folder, n in folders.items() if n > MOST_MODULES} == {}
@@ -168,7 +168,7 @@ def test_no_folder_holds_more_modules_than_a_reader_can_keep_in_mind():
 
 #: How many parts of a dotted name are told apart: sub-packages, then modules.
 @pytest.mark.parametrize("parts", [2, 4], ids=["sub-package", "module"])
-def test_no_part_of_the_code_imports_one_that_imports_it(parts):
+def test_there_are_no_circular_imports(parts):
     graph = grimp.build_graph(*PACKAGES)
     imports = defaultdict(set)
     for module in graph.modules:
@@ -194,7 +194,7 @@ def test_a_worker_imports_every_module_that_defines_a_task():
     assert sorted(TASK_MODULES) == defining
 
 
-def test_every_task_is_named_on_purpose():
+def test_every_task_has_an_explicit_name():
     for module in TASK_MODULES:
         importlib.import_module(module)
     ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
@@ -248,7 +248,7 @@ def test_a_migrated_database_has_the_conditional_indexes_of_the_code(database_ur
 # Documents
 
 
-def test_the_error_codes_are_explained_once_each_and_no_other_is():
+def test_every_error_code_is_documented_once_and_no_other():
     text = (REPOSITORY / "docs" / "reference" / "error-codes.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| \S.* \| \S.* \|$", text, re.MULTILINE)
     assert Counter(rows) == Counter(map(str, ErrorCode))
@@ -273,14 +273,14 @@ def leaves(name, command):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_loads_and_is_called_by_its_name(name):
+def test_every_command_loads_and_has_the_name_it_is_registered_with(name):
     command = cratesort.get_command(click.Context(cratesort), name)
     assert isinstance(command, click.Command)
     assert command.name == name
 
 
 @pytest.mark.parametrize(("name", "command"), list(leaves("cratesort", cratesort)))
-def test_every_command_and_every_option_says_what_it_is_for(name, command):
+def test_every_command_and_every_option_has_a_help_text(name, command):
     assert command.help
     unexplained = [
         option.name

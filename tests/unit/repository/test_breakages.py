@@ -60,7 +60,7 @@ def test_a_patch_applies_to_the_code_as_it_is(path):
     assert checked.returncode == 0, how_to_renew(path, read_patch(path).file)
 
 
-def test_a_patch_is_read_with_what_it_says_of_itself(tmp_path):
+def test_a_patch_is_read_with_its_sentence_and_tests(tmp_path):
     (tmp_path / "batch-never-closed.patch").write_text(GOOD)
 
     breakage = read_patch(tmp_path / "batch-never-closed.patch")
@@ -84,7 +84,7 @@ def test_a_patch_is_read_with_what_it_says_of_itself(tmp_path):
         (" after\n", " after\n@@ -9 +9 @@\n-x\n+y\n", "one hunk of one file"),
     ],
 )
-def test_a_patch_that_is_not_written_so_is_refused_with_the_reason(tmp_path, old, new, reason):
+def test_a_malformed_patch_is_refused_with_the_reason(tmp_path, old, new, reason):
     assert old in GOOD
     (tmp_path / "x.patch").write_text(GOOD.replace(old, new))
 

@@ -25,17 +25,17 @@ def ours(request):
     return SERVICES[request.param]
 
 
-def test_all_services_of_a_fleet_are_there():
+def test_all_services_of_a_fleet_are_defined():
     assert {"migrate", "worker", "trainer", "beat", "intake", "metrics", "flower"} == OURS
     assert set(SERVICES) - OURS == {"redis", "postgres", "roles", "prometheus", "grafana"}
 
 
-def test_it_can_be_scaled(service):
+def test_a_worker_service_can_be_scaled(service):
     assert "container_name" not in service
     assert "ports" not in SERVICES["worker"]
 
 
-def test_it_may_do_nothing_but_its_work(service):
+def test_a_service_has_no_unneeded_privileges(service):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "cap_add" not in service
@@ -43,33 +43,33 @@ def test_it_may_do_nothing_but_its_work(service):
     assert {"mem_limit", "cpus", "pids_limit"} <= set(service)
 
 
-def test_its_log_is_bounded(service):
+def test_the_log_of_a_service_is_bounded(service):
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
 
 
-def test_what_it_publishes_stays_on_this_host(service):
+def test_published_ports_are_bound_to_localhost(service):
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_only_what_a_person_looks_at_has_a_way_out():
+def test_only_services_with_a_web_page_are_on_an_external_network():
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     outside = {name for name, service in SERVICES.items() if service["networks"] != ["inside"]}
     assert outside == {"flower", "prometheus", "grafana"}
 
 
-def test_it_runs_as_nobody_in_particular():
+def test_a_service_runs_as_an_unprivileged_user():
     # Ours by the image, the others by their own users.
     users = re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)
     assert users == ["10001:10001"]
     assert (SERVICES["redis"]["user"], SERVICES["postgres"]["user"]) == ("redis", "postgres")
 
 
-def test_the_tables_are_made_before_anything_of_ours_starts(ours):
+def test_the_tables_are_created_before_any_cratesort_service_starts(ours):
     if ours is not SERVICES["migrate"]:
         assert ours["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
-def test_what_ends_by_itself_is_waited_for_by_others():
+def test_one_off_services_are_dependencies_of_others():
     # Else `docker compose up --wait` takes its end for a failure
     conditions = {
         (name, one["condition"])
@@ -90,7 +90,7 @@ def test_a_busy_host_has_time_before_a_container_counts_as_unhealthy():
         assert "start_period" in check or int(check["retries"]) * int(check["interval"][:-1]) >= 60
 
 
-def test_only_what_makes_the_applications_role_logs_in_as_a_superuser():
+def test_only_the_service_that_creates_the_role_logs_in_as_a_superuser():
     given = {
         name
         for name, service in SERVICES.items()
@@ -119,7 +119,7 @@ def test_no_password_has_a_default():
         assert says_what_to_do or (not rest and name == "REDIS_PASSWORD")
 
 
-def test_a_worker_is_given_the_time_its_batch_may_take():
+def test_a_worker_has_as_much_time_to_stop_as_its_batch_may_take():
     limit = Settings.model_fields["time_limit_seconds"].default
     for name in ("worker", "trainer"):
         grace = re.search(r"(\d+)s", SERVICES[name]["stop_grace_period"])
@@ -134,14 +134,14 @@ def test_every_setting_of_a_fleet_reaches_the_containers():
     assert given <= settings
 
 
-def test_what_it_asks_for_stands_in_the_example():
+def test_every_variable_of_the_compose_file_is_in_env_example():
     asked = set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text())) - {"TAG"}
     example = (REPOSITORY / ".env.example").read_text()
     ports = {"FLOWER_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "TRAINER_CPUS"}
     assert {name for name in asked - ports if not re.search(rf"^#?{name}=", example, re.M)} == set()
 
 
-def test_what_is_mounted_from_the_clone_is_there(service):
+def test_files_mounted_from_the_clone_exist(service):
     for mount in service.get("volumes", []):
         source = mount.partition(":")[0]
         if source.startswith("./"):

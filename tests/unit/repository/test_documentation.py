@@ -43,7 +43,7 @@ def words_of(command: str) -> list[str]:
     return words[: next((i for i, word in enumerate(words) if word in ("<", ">", "|")), None)]
 
 
-def test_the_reference_of_commands_is_what_they_say_of_themselves():
+def test_the_command_reference_matches_the_help_texts():
     assert (REPOSITORY / "docs/reference/cli.md").read_text() == reference(), "run `make docs`"
 
 
@@ -52,7 +52,7 @@ def test_documents_show_commands():
 
 
 @pytest.mark.parametrize(("page", "command"), SHOWN)
-def test_a_command_that_a_document_shows_is_understood(page, command):
+def test_a_command_in_a_document_parses(page, command):
     program, *words = words_of(command)
     if program == "make":
         named = {word for word in words if "=" not in word and not word.startswith("-")}
@@ -76,7 +76,7 @@ def anchors_of(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_its_links_lead_somewhere(page):
+def test_links_of_a_document_exist(page):
     for target, anchor in LINK.findall(BLOCK.sub("", page.read_text())):
         leads_to = (page.parent / target) if target else page
         assert leads_to.exists(), f"{page.name}: {target}"
@@ -105,14 +105,14 @@ def defined(name: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_modules_it_names_are_there(page):
+def test_modules_named_in_a_document_exist(page):
     text = page.read_text()
     if page.name == "json.md":  # the first column has keys of JSON, such as `training.state`
         text = re.sub(r"^\| `\S+` \|", "|", text, flags=re.MULTILINE)
     assert [name for name in NAMED.findall(text) if not defined(name)] == []
 
 
-def test_every_sub_package_stands_on_the_map():
+def test_the_architecture_lists_every_sub_package():
     text = (REPOSITORY / "docs" / "explanation" / "architecture.md").read_text()
     inner = [
         f"{package}/{init.parent.name}"

@@ -24,12 +24,12 @@ CONSTANT = {
 }
 
 
-def test_it_lists_every_setting_and_no_other_in_the_codes_order():
+def test_env_example_lists_every_setting_in_the_order_of_the_code():
     assert list(STATED) == list(Settings.model_fields)
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_default_it_states_is_the_codes(name):
+def test_defaults_in_env_example_match_the_code(name):
     default = CONSTANT.get(name)
     stated = STATED[name]
     if default is None:
@@ -48,14 +48,14 @@ def test_every_setting_is_explained_on_the_line_above():
     assert unexplained == []
 
 
-def test_copied_and_uncommented_as_it_is_it_changes_nothing(tmp_path):
+def test_uncommenting_env_example_changes_no_setting(tmp_path):
     defaults = load_settings()
     text = (REPOSITORY / ".env.example").read_text()
     (tmp_path / ".env").write_text(re.sub(rf"^#({PREFIX})", r"\1", text, flags=re.MULTILINE))
     assert load_settings() == defaults
 
 
-def test_a_setting_in_it_that_is_filled_in_is_read(tmp_path):
+def test_a_value_filled_in_env_example_is_read(tmp_path):
     text = (REPOSITORY / ".env.example").read_text()
     filled = text.replace(f"#{PREFIX}BATCH_SIZE=2048", f"{PREFIX}BATCH_SIZE=7")
     (tmp_path / ".env").write_text(filled)

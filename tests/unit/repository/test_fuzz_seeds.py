@@ -24,7 +24,7 @@ def fuzzing(tmp_path, capfd):
     return run
 
 
-def test_a_second_of_it_reaches_every_container_and_finds_nothing(fuzzing):
+def test_one_second_of_fuzzing_reaches_every_container_without_a_finding(fuzzing):
     code, said, kept = fuzzing(1)
     assert (code, kept) == (0, []), said
     assert "containers WAV AIFF FLAC OGG MP3 AU CAF W64 MIDI; findings 0" in said
@@ -39,7 +39,7 @@ def test_a_second_of_it_reaches_every_container_and_finds_nothing(fuzzing):
     ],
     ids=["crash", "hang", "exception"],
 )
-def test_what_does_harm_is_kept_and_named(fuzzing, monkeypatch, harm, why):
+def test_a_finding_is_saved_and_reported(fuzzing, monkeypatch, harm, why):
     # Given a reader that one file does harm to
     accepts = HeaderTarget.accepts
 

@@ -38,7 +38,7 @@ def make(tmp_path):
     return make
 
 
-def test_the_example_library_is_not_among_the_sounds_of_a_user(make, tmp_path):
+def test_the_example_library_uses_a_separate_database(make, tmp_path):
     example, own = ".cratesort/example/cratesort.db", ".cratesort/cratesort.db"
     assert make("ingest") == make("results") == make("status") == example
     assert make("ingest", "DIR=~/Samples") == own

@@ -7,7 +7,7 @@ import yaml
 from tests.support.places import REPOSITORY
 
 
-def test_ruff_is_the_one_that_make_installs():
+def test_ruff_has_the_version_of_constraints_txt():
     hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0][
         "hooks"
     ]

@@ -28,6 +28,6 @@ def test_the_suite_runs_on_every_python_that_the_package_names():
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_targets_they_make_exist(path):
+def test_make_targets_in_workflows_exist(path):
     targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"run: make ([a-z-]+)", path.read_text())) <= set(targets)

@@ -31,14 +31,14 @@ def test_an_extension_counts_in_any_case(put, found):
     assert len(found("sounds")) == 3
 
 
-def test_size_and_time_of_a_file_come_along(put, found, folder):
+def test_a_file_is_yielded_with_its_size_and_time(put, found, folder):
     put("sounds/a.wav", content=b"12345")
     os.utime(folder / "a.wav", ns=(0, 1_234_567_891))
     [sound] = found("sounds")
     assert (sound.file_size_bytes, sound.mtime_ns) == (5, 1_234_567_891)
 
 
-def test_what_is_not_audio_is_passed_over_and_counted_by_its_extension(put, found, ignored):
+def test_files_that_are_not_audio_are_skipped_and_counted_by_extension(put, found, ignored):
     put("sounds/a.jpg", "sounds/B.JPG", "sounds/a.wav.zip", "sounds/wav", "sounds/.wav")
     put("sounds/.a.txt", "sounds/a.sentence like this", "sounds/a.\x1b[2J")
     assert found("sounds") == []
@@ -46,13 +46,13 @@ def test_what_is_not_audio_is_passed_over_and_counted_by_its_extension(put, foun
     assert ignored.unsupported_format == 0
 
 
-def test_audio_that_is_not_read_is_passed_over_and_told_apart(put, found, ignored):
+def test_unsupported_audio_is_skipped_and_counted_separately(put, found, ignored):
     put("sounds/a.m4a", "sounds/b.WMA", "sounds/c.rx2", "sounds/d.zip")
     assert found("sounds") == []
     assert ignored.unsupported_format == 3
 
 
-def test_kinds_without_number_are_counted_as_one(put, found, ignored):
+def test_rare_extensions_beyond_a_limit_are_counted_together(put, found, ignored):
     put(*(f"sounds/a.x{number}" for number in range(250)))
     assert found("sounds") == []
     assert len(ignored.counts) == 201
@@ -66,14 +66,14 @@ def test_a_file_without_extension_is_taken_when_it_starts_like_audio(put, found,
     assert ignored.counts == {"other files": 2}
 
 
-def test_macos_leftovers_are_passed_over_and_counted(put, found, ignored):
+def test_macos_metadata_files_are_skipped_and_counted(put, found, ignored):
     put("sounds/._kick.wav", "sounds/a/__MACOSX/snare.wav", "sounds/a/__MACOSX/b/hat.wav")
     assert found("sounds") == []
     assert ignored.counts == {"macOS leftovers": 2}
     assert ignored.total == 2
 
 
-def test_a_folder_named_like_a_sound_is_walked_and_is_no_sound(put, found, tmp_path):
+def test_a_folder_named_like_a_sound_is_walked_as_a_folder(put, found, tmp_path):
     put("sounds/x.wav/inner.wav")
     assert paths(found("sounds")) == [f"{tmp_path}/sounds/x.wav/inner.wav"]
 
@@ -87,7 +87,7 @@ def test_pipes_and_sockets_are_yielded_only_when_named_like_sounds(folder, found
     assert ignored.counts == {"other files": 2}
 
 
-def test_a_folder_that_cannot_be_listed_is_counted_and_named_on_one_safe_line(
+def test_an_unreadable_folder_is_counted_and_reported_in_one_escaped_line(
     folder, put, found, ignored
 ):
     # Given folders nested deeper than any path may be long: even root cannot list the innermost
@@ -126,7 +126,7 @@ _OTHERS_FOLDERS = {
 
 
 @pytest.mark.parametrize("name", _OTHERS_FOLDERS)
-def test_a_folder_of_others_is_passed_over_and_counted_by_its_kind(
+def test_system_and_waste_folders_are_skipped_and_counted_by_kind(
     put, found, ignored, folder, name
 ):
     put(f"sounds/a/{name}/kick.wav/INFO", f"sounds/a/{name}/hat.wav", "sounds/a/kick.wav")
@@ -134,7 +134,7 @@ def test_a_folder_of_others_is_passed_over_and_counted_by_its_kind(
     assert ignored.counts == {_OTHERS_FOLDERS[name]: 1}
 
 
-def test_a_hidden_folder_that_is_named_is_walked(put, found, tmp_path):
+def test_a_hidden_folder_named_by_the_user_is_walked(put, found, tmp_path):
     put(".library/@eaDir/kick.wav")
     assert paths(found(".library/@eaDir")) == [f"{tmp_path}/.library/@eaDir/kick.wav"]
 
@@ -153,7 +153,7 @@ _PATTERNS = {
 
 @pytest.mark.parametrize("source", ["option", "ignore file"])
 @pytest.mark.parametrize("pattern", _PATTERNS)
-def test_what_a_pattern_matches_is_passed_over(put, ignored, folder, pattern, source):
+def test_files_that_match_an_exclude_pattern_are_skipped(put, ignored, folder, pattern, source):
     names = {name for left in _PATTERNS.values() for name in left} | {"old/hat.wav"}
     put(*(f"sounds/{name}" for name in sorted(names)))
     patterns = [pattern]
@@ -165,20 +165,20 @@ def test_what_a_pattern_matches_is_passed_over(put, ignored, folder, pattern, so
     assert set(ignored.counts) == {"excluded"}
 
 
-def test_an_ignore_file_holds_in_its_folder_and_below(put, found, folder):
+def test_an_ignore_file_applies_to_its_folder_and_below(put, found, folder):
     put("sounds/hat.wav", "sounds/a/hat.wav", "sounds/a/b/hat.wav", "sounds/c/hat.wav")
     put("sounds/a/.cratesortignore", content=b"hat*")
     assert paths(found("sounds")) == [f"{folder}/hat.wav", f"{folder}/c/hat.wav"]
 
 
-def test_an_ignore_file_above_the_walked_folder_holds_too(put, found, folder):
+def test_an_ignore_file_above_the_walked_folder_applies(put, found, folder):
     put("sounds/a/b/hat.wav", "sounds/a/b/kick.wav")
     put("sounds/.cratesortignore", content=b"\xef\xbb\xbfhat*\r\n")
     assert paths(found("sounds/a/b")) == [f"{folder}/a/b/kick.wav"]
 
 
 @pytest.mark.parametrize("fault", ["too large", "a pipe", "a pattern with !"])
-def test_a_folder_whose_ignore_file_cannot_be_read_is_not_walked_and_said(
+def test_a_folder_with_an_unreadable_ignore_file_is_skipped_and_reported(
     put, found, ignored, folder, fault
 ):
     put("sounds/a/hat.wav", "sounds/kick.wav")
@@ -196,7 +196,7 @@ def test_a_folder_whose_ignore_file_cannot_be_read_is_not_walked_and_said(
 # Links
 
 
-def test_a_link_to_a_file_of_the_same_walk_is_passed_over(put, found, ignored, folder):
+def test_a_link_to_a_file_of_the_same_walk_is_skipped(put, found, ignored, folder):
     put("sounds/a/kick.wav")
     (folder / "again.wav").symlink_to("a/kick.wav")
     assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
@@ -204,7 +204,7 @@ def test_a_link_to_a_file_of_the_same_walk_is_passed_over(put, found, ignored, f
 
 
 @pytest.mark.parametrize("target", ["../other/kick.wav", "nowhere.wav", "link.wav"])
-def test_any_other_link_named_like_a_sound_gets_a_row_that_will_say_why(put, found, folder, target):
+def test_any_other_link_named_like_a_sound_gets_a_row_with_an_error(put, found, folder, target):
     put("other/kick.wav")
     (folder / "link.wav").symlink_to(target)
     assert paths(found("sounds")) == [f"{folder}/link.wav"]
@@ -219,7 +219,7 @@ def test_a_link_to_a_folder_is_not_walked(put, found, ignored, folder, name, tar
     assert ignored.counts == {"links": 1}
 
 
-def test_a_folder_that_holds_itself_by_a_link_is_walked_once(put, found, folder):
+def test_a_folder_with_a_link_to_itself_is_walked_once(put, found, folder):
     put("sounds/a/kick.wav")
     (folder / "a" / "up").symlink_to("..")
     assert paths(found("sounds")) == [f"{folder}/a/kick.wav"]
@@ -236,7 +236,7 @@ def test_a_link_named_on_the_command_line_is_followed(put, found, tmp_path):
 # Paths that are named
 
 
-def test_a_file_that_is_named_is_taken_whatever_its_name(put, found, tmp_path):
+def test_a_file_named_by_the_user_is_taken_whatever_its_extension(put, found, tmp_path):
     put("notes.txt", "._kick.wav")
     assert paths(found("notes.txt", "._kick.wav")) == [
         f"{tmp_path}/._kick.wav",
@@ -244,7 +244,7 @@ def test_a_file_that_is_named_is_taken_whatever_its_name(put, found, tmp_path):
     ]
 
 
-def test_a_named_file_that_is_missing_is_taken_without_size_and_time(found, tmp_path):
+def test_a_missing_file_named_by_the_user_is_yielded_without_size_and_time(found, tmp_path):
     [sound] = found("gone.wav")
     assert (sound.path, sound.file_size_bytes, sound.mtime_ns) == (
         f"{tmp_path}/gone.wav",
@@ -265,13 +265,13 @@ def test_a_named_file_that_is_missing_is_taken_without_size_and_time(found, tmp_
     ],
     ids=", ".join,
 )
-def test_a_path_named_twice_or_below_another_is_walked_once(put, found, tmp_path, named):
+def test_a_path_given_twice_or_below_another_is_walked_once(put, found, tmp_path, named):
     put("sounds/a/kick.wav")
     (tmp_path / "link to sounds").symlink_to("sounds")
     assert paths(found(*named)) == [f"{tmp_path}/sounds/a/kick.wav"]
 
 
-def test_a_folder_whose_name_starts_like_anothers_is_not_below_it(put, found):
+def test_a_folder_with_a_common_name_prefix_is_not_below_the_other(put, found):
     put("sounds/a.wav", "sounds 2/b.wav")
     assert len(found("sounds", "sounds 2")) == 2
 
@@ -283,7 +283,7 @@ def test_a_path_may_be_bytes_that_are_not_utf8(put, ignored, tmp_path):
     assert sound.pack == "caf\\xe9"
 
 
-def test_a_named_file_is_taken_even_below_a_named_folder(put, found, tmp_path):
+def test_a_file_named_by_the_user_is_taken_even_below_a_named_folder(put, found, tmp_path):
     put("sounds/notes.txt", "sounds/kick.wav")
     taken = paths(found("sounds", "sounds/notes.txt"))
     assert sorted(taken) == [f"{tmp_path}/sounds/{name}" for name in ("kick.wav", "notes.txt")]
@@ -309,7 +309,7 @@ class UnknownEntry:
     is_symlink = is_file = is_dir
 
 
-def test_an_entry_that_the_storage_does_not_tell_about_costs_only_itself(put, found, monkeypatch):
+def test_a_storage_error_of_one_entry_does_not_affect_the_others(put, found, monkeypatch):
     put("sounds/a.wav", "sounds/b.wav", "sounds/c.txt")
     scandir = os.scandir
 

@@ -21,7 +21,7 @@ def entries(content):
 
 
 @pytest.mark.parametrize("first", [b"path,pack,category", b"\xef\xbb\xbfPath,root,label"])
-def test_a_table_of_another_kind_is_refused_as_a_whole(first):
+def test_a_table_with_unknown_columns_is_refused(first):
     with pytest.raises(TableError, match=r"starts like a table.*expected.*path,vendor"):
         read(first + b"\na.wav,b,c\n")
 
@@ -52,7 +52,7 @@ def test_a_table_of_another_kind_is_refused_as_a_whole(first):
     ],
     ids=ascii,
 )
-def test_a_list_is_cut_at_line_ends_or_at_nuls_when_it_has_any(content, listed):
+def test_a_list_is_split_at_nuls_if_it_has_any_or_at_line_ends(content, listed):
     assert entries(content) == [(*entry, None) for entry in listed]
 
 
@@ -92,12 +92,12 @@ def test_a_table_gives_each_path_its_vendor(content, listed):
     ],
     ids=["utf-16", "nul"],
 )
-def test_what_would_be_taken_for_a_list_of_rubbish_is_refused(content, reason):
+def test_binary_or_utf_16_input_is_refused(content, reason):
     with pytest.raises(TableError, match=reason):
         read(content)
 
 
-def test_a_path_with_a_comma_and_without_quotation_marks_is_not_cut():
+def test_an_unquoted_path_with_a_comma_is_not_split():
     [bad] = read(b"path,vendor\ncomma,name.wav,Acme\n")
     assert isinstance(bad, BadLine)
     assert "Put quotation marks around a path with a comma" in bad.reason
@@ -114,7 +114,7 @@ UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
         )
     )
 )
-def test_what_find_print0_writes_comes_back_whole(paths):
+def test_output_of_find_print0_is_read(paths):
     content = b"".join(path + b"\0" for path in paths)
     # A byte order mark at the very start is taken for one: the only loss.
     if paths:
@@ -123,7 +123,7 @@ def test_what_find_print0_writes_comes_back_whole(paths):
 
 
 @given(content=st.text("ab\r\n", max_size=30), at_once=st.integers(1, 5))
-def test_where_a_list_is_cut_does_not_depend_on_how_much_is_read_at_once(content, at_once):
+def test_splitting_does_not_depend_on_the_read_size(content, at_once):
     with mock.patch("tasks.producer.file_lists._READ_BYTES", at_once):
         in_parts = entries(content.encode())
     assert in_parts == entries(content.encode())
@@ -131,7 +131,7 @@ def test_where_a_list_is_cut_does_not_depend_on_how_much_is_read_at_once(content
 
 @pytest.mark.parametrize("at_once", [1000, 4096, 4097, 5000])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
-def test_of_a_line_too_long_for_a_path_the_length_is_said_however_it_is_read(end, at_once):
+def test_a_line_too_long_for_a_path_is_reported_with_its_length(end, at_once):
     with mock.patch("tasks.producer.file_lists._READ_BYTES", at_once):
         bad, good = read(b"x" * 12_345 + end + b"y" * 4095 + end)
     assert bad == BadLine(1, "a path of 12,345 bytes is too long")
@@ -139,7 +139,7 @@ def test_of_a_line_too_long_for_a_path_the_length_is_said_however_it_is_read(end
 
 
 @pytest.mark.parametrize("head", [b"", b"path,vendor\n"], ids=["a list", "a table"])
-def test_a_list_is_never_held_in_memory(head):
+def test_a_list_is_streamed(head):
     stream = io.BytesIO(head + b"/library/pack/kick.wav,Acme\n" * 200_000)
     tracemalloc.start()
     count = sum(1 for _ in read_file_list(stream))
@@ -156,7 +156,7 @@ def test_a_list_is_never_held_in_memory(head):
 @example(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav\n")
 @example(b"path,vendor\na\rb,c\r\rd\n")
 @example(b"path,")
-def test_no_bytes_are_too_bad_to_be_read(content):
+def test_any_bytes_can_be_read(content):
     for start in (b"", b"path,vendor\n"):
         try:
             found = read(start + content)
@@ -166,14 +166,14 @@ def test_no_bytes_are_too_bad_to_be_read(content):
         assert all(isinstance(entry, ListedFile | BadLine) for entry in found)
 
 
-def test_a_quotation_mark_that_is_never_closed_is_said_and_not_taken_for_a_path():
+def test_an_unclosed_quotation_mark_is_reported_and_is_no_path():
     [good, bad] = read(b'path,vendor\na.wav,Acme\n"b.wav,Acme\nc.wav,Acme\n')
     assert good == ListedFile(2, b"a.wav", "Acme")
     assert isinstance(bad, BadLine)
     assert bad.line == 3
 
 
-def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
+def test_a_cell_that_is_too_long_is_reported_and_the_next_line_is_read():
     [bad, good] = read(b"path,vendor\n" + b"x" * 200_000 + b",Acme\na.wav,Acme\n")
     assert isinstance(bad, BadLine)
     assert bad.line == 2
@@ -185,7 +185,7 @@ def test_a_cell_too_long_for_csv_is_said_and_the_next_line_is_taken():
     [3_000_000 * b"x", 1_500_000 * b'"a",', 30_000 * (100 * b"x" + b",")],
     ids=["one cell", "small cells", "cells"],
 )
-def test_a_line_too_long_for_a_table_is_said_and_the_next_one_is_taken(line):
+def test_a_table_line_that_is_too_long_is_reported_and_the_next_one_is_read(line):
     bad, taken = read(b"path,vendor\n" + line + b"\nb.wav,Acme\n")
     assert (bad.line, taken) == (2, ListedFile(3, b"b.wav", "Acme"))
     assert bad.reason == "not CSV: the row has more than 1,048,576 characters"

@@ -49,7 +49,7 @@ def test_a_listed_file_is_taken_whatever_its_name(found, folder, bad):
     assert bad == []
 
 
-def test_a_listed_file_comes_with_its_size_and_time(found, folder):
+def test_a_listed_file_is_yielded_with_its_size_and_time(found, folder):
     [sound] = found(b"sounds/pack/kick.wav\n")
     status = os.stat(folder / "pack" / "kick.wav")
     assert (sound.file_size_bytes, sound.mtime_ns) == (5, status.st_mtime_ns)
@@ -66,7 +66,7 @@ def test_a_listed_file_that_is_missing_is_left_to_a_worker(found, tmp_path, bad)
     assert bad == []
 
 
-def test_a_file_is_yielded_once_however_many_lines_lead_to_it(found, folder, tmp_path):
+def test_a_file_listed_on_several_lines_is_yielded_once(found, folder, tmp_path):
     (tmp_path / "link.wav").symlink_to("sounds/pack/kick.wav")
     lines = [
         "sounds/pack/kick.wav",
@@ -77,7 +77,7 @@ def test_a_file_is_yielded_once_however_many_lines_lead_to_it(found, folder, tmp
     assert paths(found("\n".join(lines).encode())) == [f"{folder}/pack/kick.wav"]
 
 
-def test_what_was_walked_is_not_found_again_in_the_list(found, folder):
+def test_a_walked_file_is_not_yielded_again_from_the_list(found, folder):
     content = b"sounds/pack/notes.txt\nsounds/pack/kick.wav\n"
     assert paths(found(content, "sounds")) == [
         f"{folder}/pack/kick.wav",
@@ -92,14 +92,14 @@ def test_a_source_is_described_by_its_first_paths_and_its_list(folder):
     assert source.description == "a, manifest list.txt"
 
 
-def test_of_many_bad_lines_the_first_are_kept_and_all_counted():
+def test_the_first_bad_lines_are_kept_and_all_are_counted():
     source = FileSource([], Locator(Settings()), io.BytesIO((b"x" * 5000 + b"\n") * 12))
     assert list(source) == []
     assert [line.line for line in source.bad_lines] == list(range(1, 11))
     assert source.bad_line_count == 12
 
 
-def test_a_tables_vendor_wins_over_the_paths(found, folder):
+def test_the_vendor_of_the_table_takes_precedence_over_the_path(found, folder):
     table = b"path,vendor\nsounds/pack/kick.wav,Acme\nsounds/pack/notes.txt,\n"
     sounds = found(table, library_roots={"main": folder}, vendor_level=1)
     assert [(sound.path, sound.vendor) for sound in sounds] == [
@@ -128,12 +128,12 @@ def test_a_path_outside_the_roots_is_bad_and_the_others_are_taken(found, folder,
     assert f"CRATESORT_LIBRARY_ROOTS=main={folder}," in line.reason
 
 
-def test_a_path_that_climbs_out_of_its_root_is_bad(found, folder, bad):
+def test_a_path_that_leaves_its_root_is_bad(found, folder, bad):
     assert found(b"sounds/../../etc/passwd\n", library_roots={"main": folder}) == []
     assert len(bad) == 1
 
 
-def test_a_folder_linked_out_of_its_root_does_not_lead_out_of_it(found, folder, bad, tmp_path):
+def test_a_folder_link_that_leaves_its_root_is_refused(found, folder, bad, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "kick.wav").touch()
     (folder / "link").symlink_to("../other")
@@ -141,23 +141,23 @@ def test_a_folder_linked_out_of_its_root_does_not_lead_out_of_it(found, folder, 
     assert len(bad) == 1
 
 
-def test_a_linked_file_keeps_its_own_name_within_roots(found, folder):
+def test_a_linked_file_within_a_root_keeps_its_own_path(found, folder):
     (folder / "link.wav").symlink_to("pack/kick.wav")
     assert paths(found(b"sounds/link.wav\n", library_roots={"main": folder})) == ["link.wav"]
 
 
-def test_a_whole_root_is_bad(found, folder, bad):
+def test_a_library_root_itself_is_bad(found, folder, bad):
     assert found(b"sounds\n", library_roots={"main": folder}) == []
     assert [str(line) for line in bad] == ["line 1: sounds is a library root, not a file"]
 
 
-def test_a_bad_line_that_the_table_has_is_handed_on(found, folder, bad):
+def test_a_malformed_line_of_the_table_is_reported(found, folder, bad):
     content = b'path,vendor\nsounds/pack/kick.wav,Acme\n"never closed\n'
     assert paths(found(content)) == [f"{folder}/pack/kick.wav"]
     assert [line.line for line in bad] == [3]
 
 
-def test_no_line_ends_a_manifest_whatever_the_file_system_says_of_its_path(found, folder, bad):
+def test_no_file_system_error_of_a_path_stops_a_manifest(found, folder, bad):
     (folder / "chain0").symlink_to("pack")
     for number in range(1, 1500):
         (folder / f"chain{number}").symlink_to(f"chain{number - 1}")
@@ -170,7 +170,7 @@ def test_no_line_ends_a_manifest_whatever_the_file_system_says_of_its_path(found
     assert bad == []
 
 
-def test_a_vendor_is_no_longer_than_a_name(found, folder, bad):
+def test_a_vendor_is_cut_to_the_length_of_a_name(found, folder, bad):
     content = f"path,vendor\n{folder}/pack/a.wav,{256 * 'v'}\n{folder}/pack/kick.wav,Acme\n"
     assert paths(found(content.encode())) == [f"{folder}/pack/kick.wav"]
     assert bad == [BadLine(2, "its vendor has 256 characters; at most 255")]

@@ -62,7 +62,7 @@ def as_json(**said):
 # What is taken
 
 
-def test_a_path_is_taken_as_it_is(taken, packs):
+def test_a_plain_path_is_accepted_unchanged(taken, packs):
     sound = taken(b"%s/Acme/kick.wav" % bytes(packs)).sound
     assert (sound.root, sound.path, sound.pack, sound.vendor) == (
         "packs", "Acme/kick.wav", "Acme", "Acme",
@@ -70,14 +70,14 @@ def test_a_path_is_taken_as_it_is(taken, packs):
     assert sound.file_size_bytes == len(sounds.encoded())
 
 
-def test_an_object_may_say_root_vendor_and_label(taken):
+def test_an_object_may_have_root_vendor_and_label(taken):
     asked = taken(as_json(path="Acme/kick.wav", root="packs", vendor=" Ac/me ", label="drum"))
     assert (asked.sound.root, asked.sound.path) == ("packs", "Acme/kick.wav")
     assert (asked.sound.vendor, asked.label) == ("Ac/me", "drum")
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "], ids=repr)
-def test_what_says_nothing_is_as_if_it_were_not_there(taken, packs, nothing):
+def test_empty_and_null_values_count_as_absent(taken, packs, nothing):
     path = f"{packs}/Acme/kick.wav"
     asked = taken(as_json(path=path, root=nothing, vendor=nothing, label=nothing))
     assert (asked.sound.root, asked.sound.vendor, asked.label) == ("packs", "Acme", None)
@@ -87,18 +87,18 @@ def test_an_object_may_name_an_absolute_path_within_its_root(taken, packs):
     assert taken(as_json(root="packs", path=f"{packs}/Acme/kick.wav")).sound.path == "Acme/kick.wav"
 
 
-def test_a_file_that_is_not_there_is_taken_for_a_worker_to_say_so(taken, packs):
+def test_a_missing_file_is_accepted_and_reported_by_a_worker(taken, packs):
     sound = taken(b"%s/Acme/gone.wav" % bytes(packs)).sound
     assert (sound.path, sound.file_size_bytes) == ("Acme/gone.wav", None)
 
 
-def test_a_path_in_a_root_within_a_root_belongs_to_the_inner_one(taken):
+def test_a_path_in_nested_roots_belongs_to_the_inner_one(taken):
     sound = taken(as_json(root="packs", path="inner/deep/a.wav")).sound
     assert (sound.root, sound.path) == ("inner", "deep/a.wav")
 
 
 @pytest.mark.parametrize("said", ["path", "JSON"])
-def test_a_name_that_is_no_utf_8_comes_back_to_its_file(taken, packs, said):
+def test_a_name_that_is_not_utf_8_resolves_to_its_file(taken, packs, said):
     path = bytes(packs) + b"/Acme/caf\xe9.wav"
     entry = path if said == "path" else as_json(path=path.decode(errors="surrogateescape"))
     assert path_bytes(taken(entry).sound.path) == b"Acme/caf\xe9.wav"
@@ -146,15 +146,15 @@ def test_a_backslash_in_json_is_a_backslash(taken):
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_an_entry_that_cannot_be_taken_says_why(refused, entry, reason):
+def test_an_invalid_entry_is_refused_with_the_reason(refused, entry, reason):
     assert reason in refused(entry)
 
 
-def test_a_library_root_itself_is_no_sound(refused, packs):
+def test_a_library_root_itself_is_refused(refused, packs):
     assert "is a library root, not a file" in refused(bytes(packs))
 
 
-def test_a_vendor_is_no_longer_than_a_name(refused):
+def test_a_vendor_is_cut_to_the_length_of_a_name(refused):
     entry = as_json(root="packs", path="a.wav", vendor=256 * "v")
     assert refused(entry) == "its vendor has 256 characters; at most 255"
 
@@ -175,20 +175,20 @@ def outside(packs, tmp_path):
     way_out.unlink()
 
 
-def test_a_reason_does_not_tell_what_is_outside_of_the_roots(refused, outside):
+def test_a_reason_reveals_nothing_outside_the_roots(refused, outside):
     """Nor where a link leads: who pushes may learn nothing of the intake's host."""
     reasons = {refused(str(path).encode()) for path in outside}
     assert len(reasons) == 1
     assert not any("/" in reason for reason in reasons)
 
 
-def test_a_reason_drives_no_terminal_and_does_not_flood_it(refused):
+def test_a_reason_is_escaped_and_bounded(refused):
     reason = refused(as_json(path="/\x1b[2J" + 4000 * "\x1b"))
     assert "\x1b" not in reason
     assert len(reason) <= 1000
 
 
-def test_one_bad_entry_stands_in_the_way_of_no_other(locator, packs):
+def test_a_bad_entry_does_not_affect_the_others(locator, packs):
     good = b"%s/Acme/kick.wav" % bytes(packs)
     named, bad = read_entries([b"{", good, b"", good], locator)
     assert (len(named), [one.entry for one in bad]) == (2, [b"{", b""])
@@ -204,6 +204,6 @@ _JSON = st.recursive(st.none() | st.booleans() | st.text(max_size=9), st.lists, 
         st.sampled_from(["path", "root", "vendor", "label"]) | st.text(max_size=5), _JSON
     ).map(lambda said: json.dumps(said).encode())
 )
-def test_every_entry_is_either_taken_or_refused(locator, entry):
+def test_every_entry_is_either_accepted_or_refused(locator, entry):
     named, bad = read_entries([entry], locator)
     assert len(named) + len(bad) == 1

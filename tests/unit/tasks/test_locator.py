@@ -40,7 +40,7 @@ def test_without_roots_a_named_files_pack_is_its_folder(put, found, tmp_path):
 
 
 @pytest.mark.parametrize("named", [".", "sounds", "sounds/pack/drums", "sounds/pack/drums/a.wav"])
-def test_with_roots_path_and_pack_do_not_depend_on_what_was_named(put, found, tmp_path, named):
+def test_with_roots_path_and_pack_do_not_depend_on_the_argument(put, found, tmp_path, named):
     put("sounds/pack/drums/a.wav")
     roots = {"main": tmp_path / "sounds", "all": tmp_path}
     assert places(found(named, library_roots=roots)) == [
@@ -48,14 +48,14 @@ def test_with_roots_path_and_pack_do_not_depend_on_what_was_named(put, found, tm
     ]
 
 
-def test_with_roots_a_file_right_below_one_has_the_roots_folder_for_a_pack(put, found, tmp_path):
+def test_the_pack_of_a_file_directly_in_a_root_is_the_roots_folder(put, found, tmp_path):
     put("sounds/a.wav")
     roots = {"main": tmp_path / "sounds"}
     assert places(found("sounds", library_roots=roots)) == [("main", "a.wav", "sounds", "sounds")]
 
 
 @pytest.mark.parametrize("roots", [{}, {"main": "."}], ids=["no roots", "roots"])
-def test_a_link_to_nothing_has_its_own_path_however_it_is_named(put, found, tmp_path, roots):
+def test_a_dangling_link_keeps_its_own_path(put, found, tmp_path, roots):
     put("sounds/a.wav")
     (tmp_path / "sounds/link.wav").symlink_to("../../nowhere/b.wav")
     library_roots = {name: tmp_path / folder for name, folder in roots.items()}
@@ -76,7 +76,7 @@ def test_a_root_may_be_given_by_a_link(put, found, tmp_path):
     ("level", "vendors"), [(1, ["acme", "acme"]), (2, ["acme", "pack"]), (9, ["acme", "drums"])]
 )
 @pytest.mark.parametrize("rooted", [False, True])
-def test_the_vendor_is_the_folder_at_its_level_or_the_last_there_is(
+def test_the_vendor_is_the_folder_at_the_vendor_level_or_the_deepest_one(
     put, found, tmp_path, level, vendors, rooted
 ):
     put("sounds/acme/hat.wav", "sounds/acme/pack/drums/kick.wav")
@@ -97,7 +97,7 @@ def suggested_roots(error):
 
 @pytest.mark.parametrize("named", ["other", "other/kick.wav"])
 @pytest.mark.parametrize("root_names", [[], ["main"], ["library"], ["library", "library2"]])
-def test_a_path_outside_every_root_is_refused_with_a_line_that_would_allow_it(
+def test_a_path_outside_every_root_is_refused_with_the_setting_that_would_allow_it(
     put, found, tmp_path, named, root_names
 ):
     put("other/kick.wav")
@@ -109,20 +109,20 @@ def test_a_path_outside_every_root_is_refused_with_a_line_that_would_allow_it(
     assert paths(found(named, broker_url=BROKER, library_roots=allowed)) == ["kick.wav"]
 
 
-def test_a_root_allows_no_folder_whose_name_starts_like_its_own(put, found, tmp_path):
+def test_a_folder_whose_name_starts_like_a_root_is_outside_the_root(put, found, tmp_path):
     put("sounds 2/kick.wav")
     with pytest.raises(OutsideRootsError):
         found("sounds 2", library_roots={"main": tmp_path / "sounds"})
 
 
-def test_a_link_that_leads_out_of_the_root_is_refused_when_named(put, found, folder, tmp_path):
+def test_a_link_given_by_the_user_that_leaves_the_root_is_refused(put, found, folder, tmp_path):
     put("other/kick.wav")
     (folder / "link.wav").symlink_to("../other/kick.wav")
     with pytest.raises(OutsideRootsError):
         found("sounds/link.wav", library_roots={"main": folder})
 
 
-def test_a_refusal_is_one_safe_line(found):
+def test_a_refusal_is_one_escaped_line(found):
     with pytest.raises(OutsideRootsError) as refused:
         found("/nowhere/clear\x1b[2J\n.wav", broker_url=BROKER)
     assert str(refused.value).isprintable()
@@ -178,7 +178,7 @@ UNREADABLE = ["loop/x", "chain1499/x", "real/file/x", "to-folder/" + 300 * "n", 
 
 
 @pytest.mark.parametrize("path", UNREADABLE, ids=lambda path: path[:20])
-def test_no_path_is_an_error_whatever_the_file_system_says_of_it(links, found, path):
+def test_no_file_system_error_of_a_path_is_raised(links, found, path):
     locator = Locator(Settings(broker_url=BROKER, library_roots={"main": links}))
     resolved = locator.resolve(os.fsencode(links / path))
     sound = locator.sound(locator.library_root(resolved), resolved)
@@ -188,7 +188,7 @@ def test_no_path_is_an_error_whatever_the_file_system_says_of_it(links, found, p
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EINVAL])
-def test_a_link_that_cannot_be_read_stays_in_its_path(links, monkeypatch, code):
+def test_an_unreadable_link_stays_in_the_path(links, monkeypatch, code):
     """As /proc/1/cwd of another user, and a link whose place a folder has just taken."""
     readlink = os.readlink
 
@@ -202,7 +202,7 @@ def test_a_link_that_cannot_be_read_stays_in_its_path(links, monkeypatch, code):
     assert real_path(path) == os.fsencode(links.resolve() / "to-folder/deep")
 
 
-def test_no_pack_or_vendor_is_longer_than_a_name_can_be(tmp_path):
+def test_pack_and_vendor_are_cut_to_the_length_of_a_name(tmp_path):
     locator = Locator(Settings(broker_url=BROKER, library_roots={"main": tmp_path}))
     resolved = os.fsencode(tmp_path) + b"/" + 3000 * b"\xe9" + b"/a.wav"
     sound = locator.sound(locator.library_root(resolved), resolved)
