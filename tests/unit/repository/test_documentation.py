@@ -120,3 +120,9 @@ def test_the_architecture_lists_every_sub_package():
         for init in sorted((REPOSITORY / package).glob("*/__init__.py"))
     ]
     assert [name for name in inner if f"`{name}`" not in text] == []
+
+
+def test_the_glossary_is_in_alphabetical_order_and_names_a_term_once():
+    page = (REPOSITORY / "docs" / "reference" / "glossary.md").read_text()
+    terms = re.findall(r"^\| ([^|]+) \| [A-Z]", page, re.MULTILINE)
+    assert terms == sorted(set(terms), key=str.lower)
