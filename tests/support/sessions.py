@@ -9,6 +9,7 @@ writes the output of commands that now print something else into the page.
 """
 
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from tests.support.command_line import clean_environment, run_in_process
 from tests.support.places import REPOSITORY
 
 BLOCK = re.compile(r"^( *)```console\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+_MAKE_LIBRARY = REPOSITORY / "examples" / "make_library.py"
 
 #: What pages show instead of the home and the host on which they are run.
 HOME, HOST = "/home/me", "studio"
@@ -104,18 +107,26 @@ class Shell:
     def run(self, command: str) -> list[str]:
         """Return the lines that a command prints, standard error last."""
         if command.startswith("export "):
-            (assigned,) = self._expanded(command.removeprefix("export "))
-            name, _, value = assigned.partition("=")
-            self.variables[name] = value
+            for assigned in self._expanded(command.removeprefix("export ")):
+                name, _, value = assigned.partition("=")
+                self.variables[name] = value.replace(HOME, str(self.home))
+            return []
+        if command.startswith("git clone "):
+            (self.folder / "cratesort").mkdir()
             return []
         if command.startswith("cd "):
-            self.folder = Path(self._expanded(command)[1])
+            self.folder /= self._expanded(command)[1]
             return []
         if command.startswith("cratesort "):
             text = self._run_cratesort(command)
+        elif command.startswith("make ingest"):
+            text = self._run_make_ingest(command)
         else:
             text = self._run_bash(command)
         text = text.replace(str(self.home), HOME).replace(socket.gethostname(), HOST)
+        # Tables shorten long paths, perhaps within the home.
+        for length in range(1, len(HOME)):
+            text = text.replace(f"…{str(self.home)[-length:]}/", f"…{HOME[-length:]}/")
         return text.splitlines()
 
     def _run_cratesort(self, command: str) -> str:
@@ -133,6 +144,21 @@ class Shell:
             return done.stdout + done.stderr
         script = f"(cat; exit {done.code}) {rest}"
         return self._run_bash(script, done.stdout) + done.stderr
+
+    def _run_make_ingest(self, command: str) -> str:
+        """Run what `make ingest` runs in a clone where cratesort is installed."""
+        data, library, text = self.folder / ".cratesort", ".cratesort/library", ""
+        if "DIR=" in command:
+            library = command.partition("DIR=")[2]
+        else:
+            data /= "example"
+            text = self._run_bash(f"{sys.executable} {_MAKE_LIBRARY} {library}")
+        self.variables["CRATESORT_DATA_FOLDER"] = str(data)
+        text += self._run_cratesort(f"cratesort ingest {library}")
+        path = f'PATH="{self.folder}/.venv/bin:$PATH"'
+        return (
+            f'{text}To type cratesort in this shell: export {path} CRATESORT_DATA_FOLDER="{data}"\n'
+        )
 
     def _run_bash(self, script: str, stdin: str = "") -> str:
         environment = clean_environment(self.home, self.variables)
@@ -162,8 +188,13 @@ def example_home(library: Path) -> Iterator[Path]:
 
     Its path is as long as `HOME`, so that tables are laid out as the pages show them.
     """
-    home = Path(tempfile.mkdtemp(dir="/tmp"))
-    home = home.rename(home.with_name(home.name[-3:]))
+    while True:
+        home = Path("/tmp") / secrets.token_hex(2)[1:]  # noqa: S108 - as long as HOME
+        try:
+            home.mkdir(mode=0o700)
+            break
+        except FileExistsError:
+            continue
     try:
         program = home / ".local" / "bin" / "cratesort"
         program.parent.mkdir(parents=True)
@@ -199,7 +230,7 @@ def renew(page: Path, home: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        make = [sys.executable, REPOSITORY / "examples" / "make_library.py", made]
+        make = [sys.executable, _MAKE_LIBRARY, made]
         subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
         for name in sys.argv[1:]:
             with example_home(Path(made)) as example:

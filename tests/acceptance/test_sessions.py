@@ -1,4 +1,4 @@
-"""The how-to pages that need no server, followed: each command prints what its page shows.
+"""The pages that need no server, followed: each command prints what its page shows.
 
 `python -m tests.support.sessions PAGE...` writes what they print now into pages.
 """
@@ -10,7 +10,10 @@ import pytest
 from tests.support.places import REPOSITORY
 from tests.support.sessions import BLOCK, Shell, example_home, ingest_samples, matches, steps_in
 
-HOW_TO = REPOSITORY / "docs" / "how-to"
+DOCS = REPOSITORY / "docs"
+HOW_TO = DOCS / "how-to"
+
+TUTORIAL = DOCS / "tutorials" / "one-machine.md"
 
 #: Pages that need a fleet, a service manager or a training are followed by hand.
 PAGES = (
@@ -55,6 +58,12 @@ def test_each_command_prints_what_the_page_shows(shell, page):
     steps = steps_in((HOW_TO / f"{page}.md").read_text())
     assert steps
     for step in steps:
+        printed = shell.run(step.command)
+        assert matches(step.shown, printed), "\n".join([*step.typed, *printed])
+
+
+def test_the_tutorial_prints_what_it_shows(shell):
+    for step in steps_in(TUTORIAL.read_text()):
         printed = shell.run(step.command)
         assert matches(step.shown, printed), "\n".join([*step.typed, *printed])
 
