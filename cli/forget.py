@@ -36,7 +36,7 @@ def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None
     from db.engine import reading
     from db.results import gone as gone_rows
 
-    with opened_database() as (settings, database):
+    with opened_database(must_exist=True) as (settings, database):
         finder = SoundFinder(settings, database)
         keys: set[bytes] = set()
         written = [WrittenPath((os.fsencode(path),)) for path in paths]

@@ -101,7 +101,7 @@ def results(
     from db.engine import reading
     from db.results.queries import results as read_results
 
-    with opened_database() as (_, database), reading(database) as connection:
+    with opened_database(must_exist=True) as (_, database), reading(database) as connection:
         rows = read_results(
             connection,
             category=category,

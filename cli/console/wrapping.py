@@ -13,7 +13,7 @@ _COMMAND: Final = (
     r".*?(?=; |\. |  |$)"
 )
 _QUOTED: Final = r"""`[^`]+`|(?<!\w)'[^']+'(?!\w)|(?<!\w)"[^"]+"(?!\w)"""
-_UNBREAKABLE: Final = re.compile(rf"(?:{_COMMAND}|{_QUOTED}|\S)+")
+_PIECE: Final = re.compile(rf"(\s*)((?:{_COMMAND}|{_QUOTED}|\S)+)")
 
 
 def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
@@ -28,9 +28,9 @@ def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
     room = width - len(margin) - len(indent)
     lines: list[str] = []
     line = ""
-    for piece in _UNBREAKABLE.findall(text.strip()):
+    for gap, piece in _PIECE.findall(text.strip()):
         for part in _parts(piece, room):
-            longer = f"{line} {part}" if line else margin + part
+            longer = line + gap + part if line else margin + part
             if line and cell_width(longer) > width:
                 lines.append(line)
                 longer = margin + indent + part

@@ -166,7 +166,7 @@ def export(form: str) -> None:
     from db.engine import reading
     from db.results.labels import current
 
-    with opened_database() as (_, database), reading(database) as connection:
+    with opened_database(must_exist=True) as (_, database), reading(database) as connection:
         records = map(record_of, current(connection))
         if form == "json":
             for record in records:
@@ -188,7 +188,7 @@ def stats(as_json: bool) -> None:
     from db.engine import reading
     from db.reporting.label_counts import label_counts
 
-    with opened_database() as (_, database), reading(database) as connection:
+    with opened_database(must_exist=True) as (_, database), reading(database) as connection:
         counts = label_counts(connection)
     if as_json:
         print_json(asdict(counts))

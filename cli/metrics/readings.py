@@ -1,5 +1,6 @@
 """Read the numbers of ``cratesort metrics`` at each scrape, with a timeout."""
 
+import logging
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,10 @@ from typing import Final
 from celery import Celery
 from sqlalchemy import Engine
 
-from classifier.errors import CratesortError
+from cli.console.session import require_database
 from cli.metrics.background_query import BackgroundQuery
 from db import dialects
-from db.engine import SERVICE, create_engine, is_missing, reading
+from db.engine import SERVICE, create_engine, reading
 from db.migrate import require_current
 from db.queue import root_names
 from db.registry import training_runs
@@ -21,10 +22,12 @@ from db.reporting import batch_metrics, counts
 from db.reporting.batch_metrics import Measures
 from db.reporting.counts import CategoryCounts, LedgerCounts
 from db.reporting.open_work import OpenWork, open_work
-from tasks.inbox.redis_lists import InboxCounts, count_entries
+from tasks.inbox.redis_lists import InboxCounts, InboxUnavailableError, count_entries
 from workers.celery_ext.app import build_app
 from workers.celery_ext.dispatch import queue_lengths
 from workers.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: For each of up to three queries, which run one after the other. `monitoring/prometheus.yml` has a
 #: timeout of 14 s. Prometheus' default of 10 s is enough for the two that run when database and
@@ -34,10 +37,6 @@ _TIMEOUT_SECONDS: Final = 4.0
 #: Counting millions of sounds is slow. The pause after a count is this many times as long as the
 #: count.
 _COUNTING_PART: Final = 20
-
-
-class NoDatabaseError(CratesortError):
-    """There is no database yet; reading must not create one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +96,7 @@ class MetricReader:
 
     @cached_property
     def _engine(self) -> Engine:
-        if is_missing(self._settings.database):
-            raise NoDatabaseError("its file is not there yet; the first ingest makes it")
+        require_database(self._settings)
         engine = create_engine(self._settings.database, SERVICE)
         require_current(engine)
         return engine
@@ -133,6 +131,10 @@ class MetricReader:
         url = self._settings.broker_url
         if url is None:  # pragma: no cover - called only when there is one
             raise AssertionError("no broker to read")
-        return BrokerNumbers(
-            queue_lengths(self._app, self._roots), count_entries(url.get_secret_value())
-        )
+        messages = queue_lengths(self._app, self._roots)
+        try:
+            inbox = count_entries(url.get_secret_value())
+        except InboxUnavailableError as error:
+            log.warning("the inbox cannot be counted: %s", error)
+            inbox = None
+        return BrokerNumbers(messages, inbox)

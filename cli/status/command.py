@@ -23,7 +23,7 @@ def status(as_json: bool, watch: bool) -> None:
     from cli.status.snapshot import read_status
     from cli.status.view import status_lines, watch_status
 
-    with opened_database() as (settings, database):
+    with opened_database(must_exist=True) as (settings, database):
         if as_json:
             print_json(asdict(read_status(database, settings)))
         elif watch:

@@ -16,7 +16,7 @@ import click
 from classifier.errors import CratesortError
 from cli.console.exit_codes import Exit, Explanation, explain
 from cli.console.options import json_option
-from cli.console.output import print_json, say
+from cli.console.output import counted, print_json, say
 from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
 from cli.console.text_tables import labelled
 
@@ -32,14 +32,14 @@ _PROBE_BYTES: Final = 65536
 class Finding(StrEnum):
     """The outcome of a check."""
 
-    GOOD = "good"
-    LOOK = "look"
-    BAD = "bad"
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one check; `advice` is empty where nothing need be done."""
+    """The result of one check; `advice` is empty where nothing needs to be done."""
 
     name: str
     finding: Finding
@@ -48,16 +48,16 @@ class Check:
     exit_code: int = Exit.DONE
 
 
-def _good(name: str, detail: str) -> Check:
-    return Check(name, Finding.GOOD, detail)
+def _ok(name: str, detail: str) -> Check:
+    return Check(name, Finding.OK, detail)
 
 
-def _look(name: str, detail: str, advice: str = "") -> Check:
-    return Check(name, Finding.LOOK, detail, advice)
+def _warning(name: str, detail: str, advice: str = "") -> Check:
+    return Check(name, Finding.WARNING, detail, advice)
 
 
-def _bad(name: str, detail: str, advice: str, exit_code: Exit = Exit.USAGE) -> Check:
-    return Check(name, Finding.BAD, detail, advice, exit_code)
+def _failed(name: str, detail: str, advice: str, exit_code: Exit = Exit.USAGE) -> Check:
+    return Check(name, Finding.FAILED, detail, advice, exit_code)
 
 
 @click.command()
@@ -76,13 +76,19 @@ def doctor(as_json: bool) -> None:
     code = max(check.exit_code for check in checks)
     if as_json:
         print_json({"ok": code == Exit.DONE, "checks": [asdict(check) for check in checks]})
-    elif code == Exit.DONE:
-        say("\nReady.")
+    else:
+        say(f"\n{_conclusion([check.finding for check in checks])}")
     sys.exit(code)
 
 
+def _conclusion(findings: Sequence[Finding]) -> str:
+    failures, warnings = findings.count(Finding.FAILED), findings.count(Finding.WARNING)
+    first = f"{counted(failures, 'check')} failed" if failures else "All checks passed"
+    return f"{first}, {counted(warnings, 'warning')}." if warnings else f"{first}."
+
+
 def _print(check: Check) -> None:
-    mark = {Finding.GOOD: "ok  ", Finding.LOOK: "look", Finding.BAD: "BAD "}[check.finding]
+    mark = {Finding.OK: "ok  ", Finding.WARNING: "warn", Finding.FAILED: "FAIL"}[check.finding]
     first, *rest = check.detail.splitlines()
     say(labelled(f"{mark}  {check.name}", first, _INDENT))
     for line in (*rest, *([f"-> {check.advice}"] if check.advice else [])):
@@ -97,21 +103,21 @@ def _checks() -> Iterator[Check]:
     try:
         settings = load_settings()
     except Exception as error:
-        yield _failed("settings", error)
+        yield _of_error("settings", error)
         return
     yield _settings(settings)
     yield _guarded("data", _data, settings)
     database = _guarded("database", _database, settings)
     yield from _roots(settings, _known_names(settings))
     yield database
-    if database.finding is not Finding.BAD and not is_missing(settings.database):
+    if database.finding is not Finding.FAILED and not is_missing(settings.database):
         yield _guarded("queue", _queue, settings)
     if not settings.in_process:
         broker = _guarded("broker", _broker, settings)
         yield broker
-        if broker.finding is not Finding.BAD:
+        if broker.finding is not Finding.FAILED:
             yield _guarded("workers", _workers, settings)
-    if database.finding is not Finding.BAD:
+    if database.finding is not Finding.FAILED:
         yield _guarded("model", _model, settings)
 
 
@@ -119,12 +125,12 @@ def _guarded(name: str, check: "Callable[[str, Settings], Check]", settings: "Se
     try:
         return check(name, settings)
     except Exception as error:
-        return _failed(name, error)
+        return _of_error(name, error)
 
 
-def _failed(name: str, error: Exception) -> Check:
+def _of_error(name: str, error: Exception) -> Check:
     explained = explain(error) or Explanation(f"{type(error).__name__}: {error}", Exit.USAGE)
-    return _bad(name, explained.message, explained.advice, explained.exit_code)
+    return _failed(name, explained.message, explained.advice, explained.exit_code)
 
 
 def _installation() -> Check:
@@ -134,7 +140,7 @@ def _installation() -> Check:
 
     extras = {"training": "tensorflow", "monitoring": "flower", "parquet": "pyarrow"}
     present = [extra for extra, module in extras.items() if importlib.util.find_spec(module)]
-    return _good(
+    return _ok(
         "install",
         f"cratesort {version('cratesort')}, Python {platform.python_version()}, "
         f"libsndfile {soundfile.__libsndfile_version__}, onnxruntime {version('onnxruntime')}\n"
@@ -146,12 +152,12 @@ def _settings(settings: "Settings") -> Check:
     names = sorted(name for name in os.environ if name.startswith("CRATESORT_"))
     sources = f"set: {', '.join(names) or 'nothing'}"
     if Path(".env").is_file():
-        sources += "; and a .env file here"
-    where = "in this process" if settings.in_process else "through Redis, by workers"
-    unread = sorted(name for name in os.environ if name.startswith(("CELERY_", "FLOWER_")))
-    if unread:
-        sources += f"\nset, and not read: {', '.join(unread)}"
-    return _good("settings", f"work is done {where}\n{sources}")
+        sources += f"; also those in {Path('.env').absolute()}"
+    where = "in this process" if settings.in_process else "by workers, through Redis"
+    unused = sorted(name for name in os.environ if name.startswith(("CELERY_", "FLOWER_")))
+    if unused:
+        sources += f"\nset, but not used: {', '.join(unused)}"
+    return _ok("settings", f"files are classified {where}\n{sources}")
 
 
 def _data(name: str, settings: "Settings") -> Check:
@@ -159,25 +165,25 @@ def _data(name: str, settings: "Settings") -> Check:
 
     from db.errors import is_disk_full
 
-    wanted = [settings.data_folder]
+    needed = [settings.data_folder]
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and url.database:
-        wanted.append(Path(url.database).parent)
+        needed.append(Path(url.database).parent)
     # A check must not create the folders, so test the nearest folder above that exists.
     folders = [
         next(folder for folder in (path, *path.parents) if folder.is_dir())
-        for path in (path.absolute() for path in wanted)
+        for path in (path.absolute() for path in needed)
     ]
     for folder in dict.fromkeys(folders):
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(bytes(_PROBE_BYTES))
         except OSError as error:
-            detail = f"{folder} cannot be written: {error.strerror}"
+            detail = f"cannot write to {folder}: {error.strerror}"
             if is_disk_full(error):
-                return _bad(name, detail, "free some space there", Exit.UNREACHABLE)
-            return _look(name, detail, "make it writable, or set CRATESORT_DATA_FOLDER")
-    return _good(name, f"{', '.join(map(str, dict.fromkeys(folders)))} can be written")
+                return _failed(name, detail, "free some space there", Exit.UNREACHABLE)
+            return _warning(name, detail, "make it writable, or set CRATESORT_DATA_FOLDER")
+    return _ok(name, f"writable: {', '.join(map(str, dict.fromkeys(folders)))}")
 
 
 def _known_names(settings: "Settings") -> dict[str, list[str]]:
@@ -200,24 +206,24 @@ def _roots(settings: "Settings", known: dict[str, list[str]]) -> Iterator[Check]
     from workers.library_roots import LibraryRoot
 
     if not settings.library_roots and not settings.in_process:
-        yield _bad(
+        yield _failed(
             "roots",
-            "no library root is configured, so no path can be handed to workers",
-            "set CRATESORT_LIBRARY_ROOTS, for example main=/library, on every host",
+            "no library root is configured, so workers cannot be given any path",
+            "set CRATESORT_LIBRARY_ROOTS on every host, for example main=/library",
         )
     for name, folder in settings.library_roots.items():
         advice = "mount it, or correct CRATESORT_LIBRARY_ROOTS"
         if not (os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()):
             detail = f"{name} = {folder} is not a folder this user can read"
-            yield _bad("root", detail, advice)
+            yield _failed("root", detail, advice)
             continue
         fault = LibraryRoot.named(name, settings).fault(known.get(name, ()))
         if fault is None:
-            yield _good("root", f"{name} = {folder}")
+            yield _ok("root", f"{name} = {folder}")
         elif known.get(name):
-            yield _bad("root", f"{name}: {fault}", advice, Exit.UNREACHABLE)
+            yield _failed("root", f"{name}: {fault}", advice, Exit.UNREACHABLE)
         else:
-            yield _look("root", f"{name}: {fault}", advice)
+            yield _warning("root", f"{name}: {fault}", advice)
 
 
 def _database(name: str, settings: "Settings") -> Check:
@@ -229,8 +235,11 @@ def _database(name: str, settings: "Settings") -> Check:
 
     if is_missing(settings.database):
         # A check must not create the database: a mistyped path would become an empty library.
-        url = shown(settings.database)
-        return _look(name, f"{url} is not there yet; the first ingest makes it")
+        return _warning(
+            name,
+            f"there is no database at {shown(settings.database)} yet",
+            "the first `cratesort ingest` creates it",
+        )
     with opened_database(settings) as (_, database):
         revision = current(database)
         facts = facts_of(database)
@@ -244,30 +253,34 @@ def _database(name: str, settings: "Settings") -> Check:
     batches = ", ".join(f"{count:,} {state}" for state, count in ledger.batches.items())
     detail = (
         f"{url}, revision {revision}, {facts.software}\n"
-        f"{sounds.classified:,} sounds classified, {sounds.failed:,} failed; batches: {batches}"
+        f"{counted(sounds.classified, 'sound')} classified, {sounds.failed:,} failed; "
+        f"batches: {batches}"
     )
     if facts.read_only:
-        return _bad(
+        return _failed(
             name,
-            f"{detail}\nit is read-only: a standby, or set so",
-            "set CRATESORT_DATABASE_URL to the primary, or make it writable",
+            f"{detail}\nthe database is read-only: it is a standby, or configured so",
+            "set CRATESORT_DATABASE_URL to the primary, or make the database writable",
             Exit.UNREACHABLE,
         )
     if without_root and not settings.reads_absolute_paths:
-        detail += f"\n{without_root:,} sounds have absolute paths, {NOT_READ}"
-        return _look(name, detail, ROOT_ADVICE)
+        unreadable = counted(
+            without_root, "sound has an absolute path", "sounds have absolute paths"
+        )
+        detail += f"\n{unreadable}, {NOT_READ}"
+        return _warning(name, detail, ROOT_ADVICE)
     if database.dialect.name == "sqlite" and not settings.in_process:
-        return _look(
+        return _warning(
             name,
             detail,
-            "SQLite serves workers of this host only; for several hosts set "
+            "SQLite works for workers on this host only; for several hosts, set "
             "CRATESORT_DATABASE_URL to a PostgreSQL database",
         )
-    return _good(name, detail)
+    return _ok(name, detail)
 
 
 def _queue(name: str, settings: "Settings") -> Check:
-    from cli.status.health import fault_of
+    from cli.status.health import fault_of, waiting_text
     from db.engine import reading
     from db.reporting.open_work import open_work
 
@@ -275,22 +288,26 @@ def _queue(name: str, settings: "Settings") -> Check:
         work = open_work(connection)
     fault = fault_of(work, settings)
     if not work.waiting and fault is None:
-        return _good(name, "no work waits")
+        return _ok(name, "no work is waiting")
     if work.without_root and not settings.reads_absolute_paths:
-        return _bad(name, str(fault), ROOT_ADVICE)
+        return _failed(name, str(fault), ROOT_ADVICE)
     if settings.in_process:
-        return _look(
+        return _warning(
             name,
-            f"{work.waiting:,} batches wait that an earlier run left",
-            "any `cratesort ingest` goes on with them",
+            counted(
+                work.waiting,
+                "batch of an earlier run is waiting",
+                "batches of an earlier run are waiting",
+            ),
+            "the next `cratesort ingest` continues with them",
         )
     if fault is None:
-        unclaimed = f"unclaimed for {work.unclaimed_seconds:.0f} s"
-        return _good(name, f"{work.waiting:,} batches wait, {unclaimed}")
-    return _bad(
+        return _ok(name, waiting_text(work))
+    return _failed(
         name,
         fault,
-        "see whether workers run, and what their logs say of Redis and the library roots",
+        "check that workers are running, and look in their logs for errors about Redis or the "
+        "library roots",
         Exit.UNREACHABLE,
     )
 
@@ -305,14 +322,15 @@ def _broker(name: str, settings: "Settings") -> Check:
         info = client.info()
     policy = info.get("maxmemory_policy", "unknown")
     used = build_app(settings).connection_for_read().as_uri()
-    detail = f"{used}\nRedis {info['redis_version']} answers; memory policy {policy}"
+    detail = f"{used}\nRedis {info['redis_version']} answers; maxmemory-policy {policy}"
     if info.get("maxmemory") and policy != "noeviction":
-        return _look(
+        return _warning(
             name,
-            f"{detail}: when memory is full it throws messages away",
-            "set maxmemory-policy noeviction (the ledger sends lost messages again, late)",
+            f"{detail}: Redis deletes messages when its memory is full",
+            "set maxmemory-policy noeviction (lost messages are sent again, but only after "
+            "CRATESORT_STALE_SECONDS)",
         )
-    return _good(name, detail)
+    return _ok(name, detail)
 
 
 def _workers(name: str, settings: "Settings") -> Check:
@@ -324,26 +342,32 @@ def _workers(name: str, settings: "Settings") -> Check:
     url = broker_url_for("a worker")
     with parse_broker_url(url).client(answer_seconds=_ANSWER_SECONDS) as client:
         served = announced(client)
-    takes = sorted(worker for worker in served if any("." in queue for queue in served[worker]))
-    of_batches = {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}
-    holds = sorted(
+    active = sorted(worker for worker in served if any("." in queue for queue in served[worker]))
+    batch_queues = {CLASSIFY_QUEUE, INTERACTIVE_QUEUE}
+    paused = sorted(
         worker
-        for worker in served.keys() - set(takes)
-        if not served[worker] or served[worker] & of_batches
+        for worker in served.keys() - set(active)
+        if not served[worker] or served[worker] & batch_queues
     )
     roots = {queue.partition(".")[2] for queues in served.values() for queue in queues}
     unserved = sorted({work.root for work in _work_left(settings) if work.root} - roots)
-    lines = [f"{len(takes)} take work: {', '.join(takes)}"] if takes else ["no worker takes work"]
-    advice = "" if takes else "start one: cratesort worker --concurrency 2"
-    if holds:
-        lines.append(f"{len(holds)} take no messages: {', '.join(holds)}")
-        advice = "see their logs: their database or their library root is away"
+    lines = ["no worker takes work"]
+    advice = "start one: cratesort worker --concurrency 2"
+    if active:
+        takes = counted(len(active), "worker takes work", "workers take work")
+        lines, advice = [f"{takes}: {', '.join(active)}"], ""
+    if paused:
+        takes = counted(len(paused), "worker takes no messages", "workers take no messages")
+        lines.append(f"{takes}: {', '.join(paused)}")
+        advice = "look in their logs: the database or a library root is unavailable to them"
     if unserved:
-        lines.append(f"work waits for a worker that has {', '.join(map(repr, unserved))}")
+        names = ", ".join(map(repr, unserved))
+        lines.append(f"work is waiting for a worker that has the library root {names}")
     detail = "\n".join(lines)
-    if unserved or (holds and not takes):
-        return _bad(name, detail, advice or "start one with this root", Exit.UNREACHABLE)
-    return _look(name, detail, advice) if advice else _good(name, detail)
+    if unserved or (paused and not active):
+        advice = advice or "start a worker on a host that has this library root"
+        return _failed(name, detail, advice, Exit.UNREACHABLE)
+    return _warning(name, detail, advice) if advice else _ok(name, detail)
 
 
 def _work_left(settings: "Settings") -> "Sequence[RootWork]":
@@ -366,8 +390,8 @@ def _model(name: str, settings: "Settings") -> Check:
     else:
         with opened_database(settings) as (_, database):
             classifier = ServingModel(settings.engine).current(database)
-    return _good(
+    return _ok(
         name,
-        f"{classifier.version} loads with the {settings.engine} engine; every hash and golden "
-        "vector agrees",
+        f"{classifier.version} loads with the {settings.engine} engine; all hashes and golden "
+        "vectors match",
     )

@@ -9,7 +9,7 @@ import click
 
 from cli.console.exit_codes import Exit
 from cli.console.options import json_option
-from cli.console.output import print_json, say
+from cli.console.output import counted, print_json, say
 from cli.console.session import NOT_READ, opened_database
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from db.reporting.open_work import OpenWork
     from workers.settings import Settings
 
-#: A batch that came back this many times in a row has a fault that does not go away by itself.
-_OFTEN: Final = 3
+#: A batch that was returned this many times in a row has a fault that does not go away by itself.
+_MANY_SETBACKS: Final = 3
 
 #: Timeout for looking at a library root: a mount that hangs must not block the health check.
 _ROOT_SECONDS: Final = 2.0
@@ -43,7 +43,7 @@ def health(of_inbox: bool, as_json: bool) -> None:
     Redis is unreachable.
     """
     if of_inbox:
-        sys.exit(_of_inbox(as_json))
+        sys.exit(_inbox_health(as_json))
     from db.engine import is_missing, reading
     from db.queue.root_names import known_names
     from db.reporting.open_work import OpenWork, open_work
@@ -56,57 +56,69 @@ def health(of_inbox: bool, as_json: bool) -> None:
         with opened_database(settings) as (_, database), reading(database) as connection:
             work = open_work(connection)
             known = {root: known_names(connection, root) for root in settings.library_roots}
-    stuck = fault_of(work, settings) or next(_root_faults(settings, known), None)
+    fault = fault_of(work, settings) or next(_root_faults(settings, known), None)
     if as_json:
         print_json(
             {
-                "healthy": stuck is None,
+                "healthy": fault is None,
                 "waiting_batches": work.waiting,
                 "unclaimed_seconds": round(work.unclaimed_seconds, 1),
-                "fault": stuck,
+                "fault": fault,
             }
         )
-    elif stuck:
-        say(f"stuck: {stuck}")
+    elif fault:
+        say(f"unhealthy: {fault}")
     elif work.waiting:
-        say(f"healthy: {work.waiting:,} batches wait, unclaimed for {work.unclaimed_seconds:.0f} s")
+        say(f"healthy: {waiting_text(work)}")
     else:
-        say("healthy: no work waits")
-    sys.exit(Exit.UNREACHABLE if stuck else Exit.DONE)
+        say("healthy: no work is waiting")
+    sys.exit(Exit.UNREACHABLE if fault else Exit.DONE)
 
 
-def _of_inbox(as_json: bool) -> Exit:
+def _inbox_health(as_json: bool) -> Exit:
     from cli.services.preflight import broker_url_for
-    from tasks.inbox.redis_lists import count_entries
+    from tasks.inbox.redis_lists import InboxUnavailableError, count_entries
 
-    counts = count_entries(broker_url_for("an intake"))
-    served = counts is not None and counts.intakes > 0
-    if as_json:
-        print_json({"healthy": served, "intakes": None if counts is None else counts.intakes})
-    elif counts is None:
-        say("stuck: Redis cannot be used: `cratesort doctor` says why")
-    elif not served:
-        say(f"stuck: no intake serves the inbox, and {counts.waiting:,} entries wait")
+    intakes: int | None = None
+    try:
+        counts = count_entries(broker_url_for("an intake"))
+    except InboxUnavailableError as error:
+        text = str(error)
     else:
-        say(f"healthy: {counts.intakes:,} serve the inbox, {counts.waiting:,} entries wait")
-    return Exit.DONE if served else Exit.UNREACHABLE
+        intakes = counts.intakes
+        running = counted(intakes, "intake is running", "intakes are running")
+        waiting = counted(counts.waiting, "entry is waiting", "entries are waiting")
+        text = f"{running if intakes else 'no intake is running'}, {waiting}"
+    if as_json:
+        print_json({"healthy": bool(intakes), "intakes": intakes})
+    else:
+        say(f"{'healthy' if intakes else 'unhealthy'}: {text}")
+    return Exit.DONE if intakes else Exit.UNREACHABLE
+
+
+def waiting_text(work: "OpenWork") -> str:
+    """Return how many batches wait, and for how long none was claimed."""
+    waiting = counted(work.waiting, "batch is waiting", "batches are waiting")
+    return f"{waiting}, none claimed for {work.unclaimed_seconds:.0f} s"
 
 
 def fault_of(work: "OpenWork", settings: "Settings") -> str | None:
     """Return a sentence about work that is stuck; None if there is none."""
     if work.without_root and not settings.reads_absolute_paths:
-        return f"{work.without_root:,} batches have absolute paths, {NOT_READ}"
+        batches = counted(
+            work.without_root, "batch has absolute paths", "batches have absolute paths"
+        )
+        return f"{batches}, {NOT_READ}"
     for root in work.roots:
         of_root = f" of the library root {root.root!r}" if root.root else ""
         if root.unclaimed_seconds > settings.stuck_seconds:
+            waiting = counted(root.waiting, f"batch{of_root} is", f"batches{of_root} are")
+            return f"{waiting} waiting, none claimed for {root.unclaimed_seconds:,.0f} s"
+        if root.setbacks >= _MANY_SETBACKS:
+            batches = counted(root.returned, f"batch{of_root} was", f"batches{of_root} were")
             return (
-                f"work exists ({root.waiting:,} batches{of_root}) and nothing has been claimed for "
-                f"{root.unclaimed_seconds:,.0f} s"
-            )
-        if root.setbacks >= _OFTEN:
-            return (
-                f"{root.returned:,} batches{of_root} came back, up to {root.setbacks} times in a "
-                f"row: {root.reason or 'a version of cratesort that records no reason'}"
+                f"{batches} returned to the queue, up to {root.setbacks} times in a row: "
+                f"{root.reason or 'by an old version of cratesort, which records no reason'}"
             )
     return None
 
@@ -118,7 +130,7 @@ def _root_faults(settings: "Settings", known: dict[str, list[str]]) -> Iterator[
     """
     from workers.library_roots import LibraryRoot
 
-    def look(name: str, folder: "Path") -> None:
+    def check(name: str, folder: "Path") -> None:
         if folder.is_dir() and known.get(name):
             faults[name] = LibraryRoot.named(name, settings).fault(known[name])
         else:
@@ -126,9 +138,9 @@ def _root_faults(settings: "Settings", known: dict[str, list[str]]) -> Iterator[
 
     for name, folder in settings.library_roots.items():
         faults: dict[str, str | None] = {}
-        thread = threading.Thread(target=look, args=(name, folder), daemon=True)
+        thread = threading.Thread(target=check, args=(name, folder), daemon=True)
         thread.start()
         thread.join(_ROOT_SECONDS)
-        fault = faults.get(name, f"{folder} does not answer")
+        fault = faults.get(name, f"{folder} did not respond within {_ROOT_SECONDS:g} s")
         if fault is not None:
             yield f"the library root {name!r}: {fault}; is it mounted?"

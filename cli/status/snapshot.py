@@ -75,12 +75,16 @@ class TrainingStatus:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """Entries of the inbox by list, and the number of intakes; None if Redis does not answer."""
+    """Entries of the inbox by list, and the number of intakes; None if they cannot be counted.
+
+    - `fault`: why they cannot be counted.
+    """
 
     waiting: int | None = None
     taken: int | None = None
     dead: int | None = None
     intakes: int | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,13 @@ def _filled(kind: type[T], source: object, **others: object) -> T:
 def _inbox_status(settings: "Settings") -> InboxStatus | None:
     if settings.broker_url is None:
         return None
-    from tasks.inbox.redis_lists import count_entries  # loads Redis' client
+    from tasks.inbox.redis_lists import (  # loads Redis' client
+        InboxUnavailableError,
+        count_entries,
+    )
 
-    entries = count_entries(settings.broker_url.get_secret_value())
-    return InboxStatus() if entries is None else _filled(InboxStatus, entries)
+    try:
+        counts = count_entries(settings.broker_url.get_secret_value())
+    except InboxUnavailableError as error:
+        return InboxStatus(fault=str(error))
+    return _filled(InboxStatus, counts, fault=None)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from classifier.files.paths import printable
-from cli.console.output import print_line
+from cli.console.output import counted, print_line
 from cli.console.text_tables import table_lines
 from cli.console.wrapping import wrapped
 from db.errors import is_away, plain
@@ -33,7 +33,7 @@ _VERDICTS: Final = {"promoted": "promoted", "kept": "not promoted", "stored": "n
 
 _STYLES: Final = {
     r"^(cratesort .*|Latest ingests|Workers, last minute|Without a category)$": "bold",
-    r"^(the database does|what follows|Unserved |Returned ).*": "red",
+    r"^(the database does not|the last status|Unserved |Returned ).*": "red",
     r"[1-9][\d,]* failed": "red",
     r"[\d,]+/s( .* left)?": "cyan",
     "█+": "green",
@@ -52,20 +52,21 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
         f"Model     {printable(status.model_version)}",
     ]
     if status.oldest_waiting_seconds is not None:
-        lines.append(f"Waiting   the oldest for {_duration(status.oldest_waiting_seconds)}")
-    for root in status.roots:
-        lines += _root_lines(root)
+        lines.append(f"Waiting   oldest batch for {_duration(status.oldest_waiting_seconds)}")
+    sentences = [line for root in status.roots for line in _root_lines(root)]
     if status.inbox is not None:
-        lines.append(_inbox_line(status.inbox))
+        sentences.append(_inbox_line(status.inbox))
     if status.training is not None:
-        line = f"Training  {printable(_training_line(status.training))}"
-        lines += wrapped(line, width, " " * 10)
+        sentences.append(f"Training  {_training_line(status.training)}")
+    for sentence in sentences:
+        lines += wrapped(printable(sentence), width, " " * 10)
     lines += ["", *_ingest_lines(status.ingests, width)]
     if status.workers:
         hosts = [
             (
                 name,
-                f"{host.processes:,} processes, {host.running_batches:,} in hand, "
+                f"{counted(host.processes, 'process', 'processes')}, "
+                f"{counted(host.running_batches, 'batch', 'batches')} running, "
                 f"{host.files_per_second:,.0f}/s",
             )
             for name, host in status.workers.items()
@@ -74,26 +75,26 @@ def status_lines(status: "Status", width: int | None) -> list[str]:
     if status.errors:
         lines += ["", "Without a category", *table_lines(list(status.errors.items()), "<>")]
     if sounds.given_up:
-        lines += [
-            "",
-            f"{sounds.given_up:,} given up (tried in vain); once the cause is fixed: "
-            "cratesort retry --failed",
-        ]
+        given_up = counted(sounds.given_up, "sound was", "sounds were")
+        hint = f"{given_up} given up after repeated failures; to retry: cratesort retry --failed"
+        lines += ["", *wrapped(hint, width)]
     return lines
 
 
 def _root_lines(root: "RootStatus") -> list[str]:
     """Return a line if no worker serves the root, and a line if batches came back."""
-    of_root = f" of {root.root!r}" if root.root else ""
+    of_root = f" of library root {root.root!r}" if root.root else ""
     lines = []
     if root.unserved:
-        seconds = _duration(root.unclaimed_seconds)
-        lines.append(f"Unserved  nothing{of_root} claimed for {seconds}: does a worker have it?")
-    if root.returned:
-        reason = printable(root.reason or "no reason is recorded")
         lines.append(
-            f"Returned  {root.returned:,} batches{of_root}, up to {root.setbacks} times in a row: "
-            f"{reason}"
+            f"Unserved  no batch{of_root} claimed for {_duration(root.unclaimed_seconds)}; is a "
+            "worker with this root running?"
+        )
+    if root.returned:
+        batches = counted(root.returned, f"batch{of_root}", f"batches{of_root}")
+        lines.append(
+            f"Returned  {batches}, up to {counted(root.setbacks, 'time')} in a row: "
+            f"{root.reason or 'no reason is recorded'}"
         )
     return lines
 
@@ -101,9 +102,12 @@ def _root_lines(root: "RootStatus") -> list[str]:
 def _training_line(run: "TrainingStatus") -> str:
     number = f"run {run.run_id}"
     if run.lease_expired:
-        return f"{number} stopped responding ({run.stage or 'at its beginning'}); it will be closed"
+        return (
+            f"{number} stopped responding ({run.stage or 'at its start'}); it will be closed as "
+            "failed"
+        )
     if run.state == "running":
-        return f"{number} since {run.started_at}: {run.stage or 'beginning'}"
+        return f"{number} since {run.started_at}: {run.stage or 'starting'}"
     model = "" if run.model_version is None else f": model {run.model_version}"
     outcome = _VERDICTS.get(run.verdict or "", "failed")
     return f"{number}{model} {outcome}, {run.finished_at}: {run.reason}"
@@ -111,13 +115,13 @@ def _training_line(run: "TrainingStatus") -> str:
 
 def _inbox_line(inbox: "InboxStatus") -> str:
     if inbox.waiting is None:
-        return "Inbox     Redis cannot be used: `cratesort doctor` says why"
+        return f"Inbox     {inbox.fault}"
     line = f"Inbox     {inbox.waiting:,} waiting, {inbox.taken:,} taken"
     if inbox.dead:
-        line += f", {inbox.dead:,} in its dead list"
+        line += f", {inbox.dead:,} in the dead list"
     # A fleet that pushes nothing needs no intake.
     unserved = not inbox.intakes and (inbox.waiting or inbox.taken)
-    return line + ("; no intake serves it" if unserved else "")
+    return line + ("; no intake is running" if unserved else "")
 
 
 def _ingest_lines(ingests: "list[IngestStatus]", width: int | None) -> list[str]:
@@ -147,7 +151,7 @@ def _pace(ingest: "IngestStatus", left: int) -> str:
     rate = ingest.files_per_second
     if ingest.finished:
         return "done"
-    pace = f"{rate:,.0f}/s" if rate else "waits"
+    pace = f"{rate:,.0f}/s" if rate else "waiting"
     if not ingest.submitted:  # its producer is still at work, or was interrupted
         return f"{pace}, incomplete"
     # Without a rate the time left cannot be estimated.
@@ -204,7 +208,7 @@ def screen(status: "Status | None", away: str | None, *, width: int, height: int
 
     lines = [f"cratesort  {_clock()} UTC"]
     if away is not None:
-        lines += [away, "what follows is its last answer"] if status else [away]
+        lines += [away, "the last status that was read:"] if status else [away]
     if status is not None:
         lines += status_lines(status, width)
     hidden = len(lines) - height

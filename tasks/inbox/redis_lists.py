@@ -16,6 +16,8 @@ from typing import Any, Final, cast
 
 from redis.exceptions import RedisError
 
+from classifier.errors import CratesortError
+from db.errors import plain
 from workers.broker_url import parse_broker_url
 
 #: Where producers push; part of the contract in docs/reference/inbox.md, as is `DEAD_KEY`.
@@ -49,6 +51,9 @@ LEASE_SECONDS: Final = 20
 
 #: Timeout of each command, as for Celery's connections: detects a frozen Redis.
 _ANSWER_SECONDS: Final = 5.0
+
+#: Redis' names of types, as a message has them.
+_TYPES: Final = {"zset": "sorted set"}
 
 #: Timeout of `count_entries`: a user waits for `status`.
 _COUNT_SECONDS: Final = 1.0
@@ -254,8 +259,15 @@ class InboxCounts:
     intakes: int
 
 
-def count_entries(url: str) -> InboxCounts | None:
-    """Count the entries of each list; None when Redis does not answer within a second."""
+class InboxUnavailableError(CratesortError):
+    """The entries of the inbox cannot be counted: Redis does not answer, or a key is no list."""
+
+
+def count_entries(url: str) -> InboxCounts:
+    """Count the entries of each list.
+
+    Raises InboxUnavailableError, also when Redis does not answer within a second.
+    """
     try:
         with parse_broker_url(url).client(answer_seconds=_COUNT_SECONDS) as client:
             seconds, _ = cast("tuple[int, int]", client.time())
@@ -268,7 +280,25 @@ def count_entries(url: str) -> InboxCounts | None:
             for name, _ in intakes:
                 pipeline.llen(cast("Any", TAKEN_PREFIX.encode() + name))
             waiting, dead, *taken = pipeline.execute()
-    except (RedisError, OSError):
-        return None
+    except (RedisError, OSError) as error:
+        reason = _wrong_type(url) if "WRONGTYPE" in str(error) else None
+        raise InboxUnavailableError(reason or f"Redis cannot be used: {plain(error)}") from error
     living = sum(lease_ends >= seconds for _, lease_ends in intakes)
     return InboxCounts(waiting, sum(taken), dead, living)
+
+
+def _wrong_type(url: str) -> str | None:
+    """Return which key of the inbox holds another type than it must, and what to do."""
+    expected = {INTAKES_KEY: "zset", INBOX_KEY: "list", DEAD_KEY: "list"}
+    try:
+        with parse_broker_url(url).client(answer_seconds=_COUNT_SECONDS) as client:
+            for key, kind in expected.items():
+                held = cast("bytes", client.type(key)).decode()
+                if held not in (kind, "none"):
+                    return (
+                        f"the key {key} in Redis holds a {_TYPES.get(held, held)}, expected a "
+                        f"{_TYPES.get(kind, kind)}: rename or delete it"
+                    )
+    except (RedisError, OSError):
+        pass
+    return None

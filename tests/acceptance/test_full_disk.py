@@ -21,9 +21,9 @@ def test_where_the_data_folder_is_doctor_finds_it(run_cli, monkeypatch):
     monkeypatch.setattr("cli.status.doctor.tempfile", SimpleNamespace(TemporaryFile=full))
     done = run_cli("doctor")
     assert done.code == 3
-    assert "BAD   data" in done.stdout
+    assert "FAIL  data" in done.stdout
     assert "No space left on device" in done.stdout
-    assert "Ready." not in done.stdout
+    assert "1 check failed, 1 warning." in done.stdout
 
 
 def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""``cratesort health``, and what ``doctor`` says of the queue: is waiting work taken in hand?
+"""``cratesort health``, and what ``doctor`` reports of the queue: is waiting work claimed?
 
 Not here: a worker that is frozen (`tests.faults`).
 """
@@ -6,6 +6,7 @@ Not here: a worker that is frozen (`tests.faults`).
 import json
 
 import pytest
+import redis
 from sqlalchemy import update
 
 from db.tables import batches
@@ -33,7 +34,7 @@ def queue_line(doctor):
 
 def test_an_empty_ledger_is_healthy(run_cli):
     done = run_cli("health", settings=AT_ONCE)
-    assert (done.code, done.stdout, done.stderr) == (0, "healthy: no work waits\n", "")
+    assert (done.code, done.stdout, done.stderr) == (0, "healthy: no work is waiting\n", "")
 
 
 def test_work_that_is_done_is_healthy(run_cli, folder):
@@ -44,7 +45,7 @@ def test_work_that_is_done_is_healthy(run_cli, folder):
 def test_work_that_nobody_takes_is_exit_code_3_and_a_sentence(run_cli, waiting):
     done = run_cli("health", settings=AT_ONCE)
     assert done.code == 3
-    assert "work exists (1 batches) and nothing has been claimed for" in done.stdout
+    assert "unhealthy: 1 batch is waiting, none claimed for" in done.stdout
 
 
 @pytest.fixture
@@ -59,10 +60,10 @@ def test_a_root_that_is_empty_though_sounds_are_known_below_it_is_a_fault(run_cl
     (folder / "kick.wav").unlink()
     done = run_cli("health", settings=rooted)
     assert done.code == 3
-    assert done.stdout == f"stuck: the library root 'main': {folder} is empty; is it mounted?\n"
+    assert done.stdout == f"unhealthy: the library root 'main': {folder} is empty; is it mounted?\n"
     done = run_cli("doctor", settings=rooted)
     assert done.code == 3
-    assert f"BAD   root       main: {folder} is empty" in done.stdout
+    assert f"FAIL  root       main: {folder} is empty" in done.stdout
     # One that is not there is named by doctor; a host that classifies nothing needs none
     folder.rmdir()
     assert run_cli("health", settings=rooted).code == 0
@@ -76,15 +77,20 @@ def test_work_that_keeps_coming_back_is_a_fault_with_its_reason(run_cli, rooted,
         connection.execute(update(batches).values(setbacks=3, reason="not mounted"))
     done = run_cli("health", settings=rooted)
     assert done.code == 3
-    came_back = "1 batches of the library root 'main' came back, up to 3 times in a row"
-    assert done.stdout == f"stuck: {came_back}: not mounted\n"
-    assert "Returned  1 batches of 'main'" in run_cli("status", settings=rooted).stdout
+    returned = (
+        "1 batch of the library root 'main' was returned to the queue, up to 3 times in a row"
+    )
+    assert done.stdout == f"unhealthy: {returned}: not mounted\n"
+    assert (
+        "Returned  1 batch of library root 'main', up to 3 times in a row"
+        in run_cli("status", settings=rooted).stdout
+    )
 
 
 def test_work_that_waits_a_moment_is_healthy(run_cli, waiting):
     done = run_cli("health")
     assert done.code == 0, done.stdout
-    assert "healthy: 1 batches wait" in done.stdout
+    assert "healthy: 1 batch is waiting" in done.stdout
 
 
 def test_work_that_failed_and_is_tried_again_waits_too(run_cli, folder):
@@ -133,7 +139,7 @@ def test_redis_is_not_asked(run_cli, fleet):
 def test_doctor_says_that_no_work_waits(run_cli, folder):
     run_cli("ingest", folder)
     check = queue_line(run_cli("doctor", "--json"))
-    assert (check["finding"], check["detail"]) == ("good", "no work waits")
+    assert (check["finding"], check["detail"]) == ("ok", "no work is waiting")
 
 
 def test_doctor_says_in_process_what_an_earlier_run_left(run_cli, waiting):
@@ -141,8 +147,8 @@ def test_doctor_says_in_process_what_an_earlier_run_left(run_cli, waiting):
     done = run_cli("doctor", "--json", settings=AT_ONCE)
     check = queue_line(done)
     assert done.code == 0
-    assert check["finding"] == "look"
-    assert "1 batches wait that an earlier run left" in check["detail"]
+    assert check["finding"] == "warning"
+    assert "1 batch of an earlier run is waiting" in check["detail"]
     assert "cratesort ingest" in check["advice"]
 
 
@@ -150,16 +156,17 @@ def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
     run_cli("ingest", folder, "--no-wait", settings=fleet)
     done = run_cli("doctor", settings=fleet | AT_ONCE)
     assert done.code == 3
-    assert "BAD   queue      work exists (1 batches of the library root" in done.stdout
-    assert "-> see whether workers run" in done.stdout
+    assert "FAIL  queue      1 batch of the library root" in done.stdout
+    assert "-> check that workers are running" in done.stdout
     # Who looks in words looks at the same as who looks in JSON; and no worker is no better a
     # moment earlier
     for settings, name in ((fleet | AT_ONCE, "queue"), (fleet, "workers")):
         done = run_cli("doctor", "--json", settings=settings)
         checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-        assert (done.code, checks[name]["finding"]) == (3, "bad")
+        assert (done.code, checks[name]["finding"]) == (3, "failed")
     assert checks["workers"]["detail"] == (
-        f"no worker takes work\nwork waits for a worker that has '{folder.name}'"
+        "no worker takes work\n"
+        f"work is waiting for a worker that has the library root '{folder.name}'"
     )
 
 
@@ -174,10 +181,12 @@ def test_sounds_of_one_machine_are_named_in_a_fleet_which_cannot_read_them(
     # When a fleet uses it, then its batch is found to be nobody's
     done = run_cli("health", settings=fleet)
     assert done.code == 3
-    assert done.stdout.startswith("stuck: 1 batches have absolute paths, which are not read")
+    assert done.stdout.startswith(
+        "unhealthy: 1 batch has absolute paths, and such paths are not read"
+    )
     done = run_cli("doctor", settings=fleet)
     assert done.code == 2
-    assert "2 sounds have absolute paths, which are not read" in done.stdout
+    assert "2 sounds have absolute paths, and such paths are not read" in done.stdout
     assert "cratesort db copy FROM TO --root" in done.stdout
     # And a retry does not wait for it without end
     done = run_cli("retry", "--failed", "--wait", settings=fleet)
@@ -191,7 +200,7 @@ def test_sounds_of_one_machine_are_named_in_a_fleet_which_cannot_read_them(
 def test_an_inbox_that_an_intake_serves_is_healthy(run_cli, intake_process, fleet):
     with intake_process(settings=fleet):
         done = run_cli("health", "--inbox", settings=fleet)
-    assert (done.code, done.stdout) == (0, "healthy: 1 serve the inbox, 0 entries wait\n")
+    assert (done.code, done.stdout) == (0, "healthy: 1 intake is running, 0 entries are waiting\n")
 
 
 def test_an_inbox_that_nobody_serves_is_not(run_cli, fleet):
@@ -203,10 +212,20 @@ def test_an_inbox_that_nobody_serves_is_not(run_cli, fleet):
 def test_an_inbox_in_a_redis_that_is_away_is_not(run_cli, fleet):
     away = {**fleet, "CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"}
     done = run_cli("health", "--inbox", settings=away)
-    assert (done.code, done.stdout) == (
-        3,
-        "stuck: Redis cannot be used: `cratesort doctor` says why\n",
-    )
+    assert done.code == 3
+    assert done.stdout.startswith("unhealthy: Redis cannot be used: Error 111 connecting to")
+
+
+def test_an_inbox_that_is_no_list_is_named_with_what_it_is(run_cli, fleet):
+    with redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]) as client:
+        client.set("cratesort:inbox", "/mnt/packs/kick.wav")
+    fault = "the key cratesort:inbox in Redis holds a string, expected a list: rename or delete it"
+    done = run_cli("health", "--inbox", settings=fleet)
+    assert (done.code, done.stdout) == (3, f"unhealthy: {fault}\n")
+    done = run_cli("status", settings=fleet)
+    assert f"Inbox     {fault}\n" in done.stdout
+    report = json.loads(run_cli("status", "--json", settings=fleet).stdout)
+    assert report["inbox"]["fault"] == fault
 
 
 def test_without_a_broker_there_is_no_inbox(run_cli):

@@ -162,8 +162,8 @@ def test_no_command_runs_what_is_in_the_current_folder(start, folder, tmp_path, 
     # Then they work, with the settings' Redis, and so do the services
     assert process.wait(100) == 0, log.read_text()
     assert f"broker     redis://:**@127.0.0.1:{redis_server.port}/0\n" in log.read_text()
-    assert "workers    1 take work: worker-" in log.read_text()
-    assert "set, and not read: CELERY_BROKER_READ_URL, CELERY_BROKER_URL" in log.read_text()
+    assert "workers    1 worker takes work: worker-" in log.read_text()
+    assert "set, but not used: CELERY_BROKER_READ_URL, CELERY_BROKER_URL" in log.read_text()
     wait_until(lambda: "sent the task sweep" in beat.read_text(), "beat sent its task", 60)
     wait_until(lambda: "it processes entries of" in intake.read_text(), "the intake works", 60)
     wait_until(lambda: flower_answers(port), "Flower answers", 60)

@@ -64,14 +64,20 @@ def test_what_is_pushed_is_classified(
 
 def test_status_counts_what_waits_and_what_is_dead(fleet, client, status, run_cli, intake_process):
     client.lpush("cratesort:inbox", "nonsense", "{")
-    assert status()["inbox"] == {"waiting": 2, "taken": 0, "dead": 0, "intakes": 0}
-    unserved = "Inbox     2 waiting, 0 taken; no intake serves it"
+    assert status()["inbox"] == {"waiting": 2, "taken": 0, "dead": 0, "intakes": 0, "fault": None}
+    unserved = "Inbox     2 waiting, 0 taken; no intake is running"
     assert unserved in run_cli("status", settings=fleet).stdout
     with intake_process(fleet):
         emptied(client)
-        assert status()["inbox"] == {"waiting": 0, "taken": 0, "dead": 2, "intakes": 1}
+        assert status()["inbox"] == {
+            "waiting": 0,
+            "taken": 0,
+            "dead": 2,
+            "intakes": 1,
+            "fault": None,
+        }
     assert (
-        "Inbox     0 waiting, 0 taken, 2 in its dead list"
+        "Inbox     0 waiting, 0 taken, 2 in the dead list"
         in run_cli("status", settings=fleet).stdout
     )
 
@@ -99,9 +105,11 @@ def test_status_works_while_redis_is_away(run_cli, fleet, options):
     assert done.code == 0
     if options:
         inbox = json.loads(done.stdout)["inbox"]
+        fault = inbox.pop("fault")
         assert inbox == {"waiting": None, "taken": None, "dead": None, "intakes": None}
+        assert fault.startswith("Redis cannot be used: Error 111 connecting to 127.0.0.1:")
     else:
-        assert "Inbox     Redis cannot be used: `cratesort doctor` says why" in done.stdout
+        assert "Inbox     Redis cannot be used: Error 111 connecting to" in done.stdout
     assert "unspeakable" not in done.stdout + done.stderr
 
 

@@ -177,7 +177,7 @@ def test_a_database_that_is_not_there_is_said_and_not_made(run_cli, tmp_path):
     where = {"CRATESORT_DATABASE_URL": f"sqlite:///{tmp_path}/none.db"}
     done = run_cli("metrics", "--print", settings=where)
     assert (done.code, parsed(done.stdout)) == (3, {"cratesort_up": 0})
-    assert "its file is not there yet; the first ingest makes it" in done.stderr
+    assert "the database: there is no database at sqlite:///" in done.stderr
     assert not (tmp_path / "none.db").exists()
 
 

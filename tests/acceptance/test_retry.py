@@ -258,7 +258,7 @@ def test_without_waiting_the_ledger_has_them_and_the_next_ingest_classifies_them
 def test_status_counts_what_was_given_up_and_names_the_command(run_cli, crashed):
     assert json.loads(run_cli("status", "--json").stdout)["sounds"]["given_up"] == 1
     shown = run_cli("status").stdout
-    assert "1 given up (tried in vain)" in shown
+    assert "1 sound was given up after repeated failures" in shown
     assert "cratesort retry --failed" in shown
 
 

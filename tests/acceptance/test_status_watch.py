@@ -19,6 +19,12 @@ MAIN_SCREEN = b"\x1b[?1049l"
 SHOW_CURSOR = b"\x1b[?25h"
 
 
+@pytest.fixture(autouse=True)
+def database(run_cli):
+    """An empty database: the command does not create one."""
+    assert run_cli("db", "upgrade").code == 0
+
+
 @contextmanager
 def watching(folder, stdout, **settings):
     """``cratesort status --watch`` with its output there, until the block ends."""

@@ -68,7 +68,9 @@ def test_a_run_that_is_running_says_how_far_it_is(ask, run, database):
 def test_a_run_that_fell_silent_is_not_said_to_be_running(ask, run):
     run(lease_seconds=-1)
     line, training = ask()
-    assert line == "Training  run 1 stopped responding (at its beginning); it will be closed"
+    assert line == (
+        "Training  run 1 stopped responding (at its start); it will be closed as failed"
+    )
     assert training["lease_expired"] is True
 
 

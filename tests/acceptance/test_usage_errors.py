@@ -186,6 +186,26 @@ def test_doctor_finds_a_redis_that_is_away(run_cli, fleet):
     assert PASSWORD not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["status", "--json"],
+        ["results"],
+        ["forget", "--gone"],
+        ["labels", "export"],
+        ["labels", "stats"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_database_is_reported_and_not_created(run_cli, tmp_path, command):
+    url = f"sqlite:///{tmp_path}/mistyped/cratesort.db"
+    done = run_cli(*command, settings={"CRATESORT_DATABASE_URL": url})
+    assert (done.code, done.stdout) == (2, "")
+    assert f"there is no database at {url}; the first `cratesort ingest` creates it" in done.stderr
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_help_and_version_are_exit_code_0(run_cli):
     assert "ingest" in run_cli("--help").stdout
     assert run_cli("--version").stdout.startswith("cratesort, version ")
@@ -295,7 +315,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused_in_one_line(
         assert done.stderr.startswith("cratesort: the database's encoding is ")
     doctor = run_cli("doctor", settings=settings)
     assert doctor.code == 2
-    assert "BAD   database   the database's encoding is " in doctor.stdout
+    assert "FAIL  database   the database's encoding is " in doctor.stdout
 
 
 def test_an_sqlite_file_of_another_encoding_or_an_old_library_is_refused(
@@ -365,4 +385,4 @@ def test_a_read_only_database_is_read_and_a_command_that_writes_says_so(read_onl
         assert (done.code, done.stderr) == (0, ""), command
     doctor = read_only("doctor")
     assert doctor.code == 3
-    assert "it is read-only: a standby, or set so" in doctor.stdout
+    assert "the database is read-only: it is a standby, or configured so" in doctor.stdout

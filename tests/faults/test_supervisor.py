@@ -113,8 +113,8 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
         # Then doctor does not call that ready, and the ledger tells that nothing is done
         done = fleet.cli("doctor")
         assert done.code == 3
-        assert "BAD   workers    no worker takes work" in done.stdout
-        assert "1 take no messages" in done.stdout
+        assert "FAIL  workers    no worker takes work" in done.stdout
+        assert "1 worker takes no messages" in done.stdout
         stuck = {"CRATESORT_STUCK_SECONDS": "0.5"}
         wait_until(lambda: fleet.cli("health", **stuck).code == 3, "work is stuck", 60)
         # And all is done when it wakes, if the parent has not replaced it by then

@@ -36,6 +36,7 @@ from tasks.inbox.redis_lists import (
     BadEntry,
     Inbox,
     InboxCounts,
+    InboxUnavailableError,
     count_entries,
 )
 from tasks.producer.locator import Locator
@@ -548,12 +549,22 @@ def test_what_a_expired_intake_holds_is_counted_and_the_intake_is_not(redis_url,
 
 
 def test_a_redis_that_does_not_answer_has_no_counts():
-    assert count_entries(f"redis://127.0.0.1:{free_port()}/0") is None
+    with pytest.raises(InboxUnavailableError, match=r"Redis cannot be used: .* refused"):
+        count_entries(f"redis://127.0.0.1:{free_port()}/0")
+
+
+def test_a_key_of_another_type_is_named_with_what_it_holds(redis_url, client):
+    client.set(INBOX_KEY, "/mnt/packs/kick.wav")
+    with pytest.raises(
+        InboxUnavailableError, match="the key cratesort:inbox in Redis holds a string, expected a"
+    ):
+        count_entries(redis_url)
 
 
 def test_a_redis_that_stands_still_has_no_counts(redis_url, redis_server):
     redis_server.freeze()
     try:
-        assert count_entries(redis_url) is None
+        with pytest.raises(InboxUnavailableError):
+            count_entries(redis_url)
     finally:
         redis_server.thaw()

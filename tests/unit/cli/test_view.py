@@ -48,7 +48,7 @@ def test_an_open_ingest_shows_its_progress_speed_and_remaining_time():
 
 def test_without_a_speed_no_remaining_time_is_shown():
     text = shown(status(ingests=[ingest(1, files_per_second=0.0)]))
-    assert "waits" in text
+    assert "waiting" in text
     assert "left" not in text
 
 
@@ -65,7 +65,7 @@ def test_open_ingests_come_before_finished_ones():
 
 def test_workers_are_listed_by_host():
     line = next(line for line in shown(status()).split("\n") if "2 processes" in line)
-    assert all(figure in line for figure in ("1 in hand", "50/s"))
+    assert line.endswith("2 processes, 1 batch running, 50/s")
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (50, 24), (20, 3)])
@@ -104,8 +104,8 @@ def test_in_a_pipe_no_source_is_cut_and_no_bar_is_drawn():
     [
         ({}, "50/s 0:00:15 left"),
         ({"submitted": False}, "50/s, incomplete"),
-        ({"files_per_second": 0.0}, "waits"),
-        ({"files_per_second": 0.0, "submitted": False}, "waits, incomplete"),
+        ({"files_per_second": 0.0}, "waiting"),
+        ({"files_per_second": 0.0, "submitted": False}, "waiting, incomplete"),
         ({"finished": True}, "done"),
     ],
 )
@@ -118,6 +118,24 @@ def test_each_ingest_shows_its_state(changes, pace):
 def test_a_root_without_workers_and_requeued_batches_have_a_line_each():
     root = RootStatus("packs", 3, 150.0, True, 2, 4, "not mounted\x1b[2J")
     lines = status_lines(status(roots=[root]), None)
-    assert "Unserved  nothing of 'packs' claimed for 0:02:30: does a worker have it?" in lines
-    returned = "Returned  2 batches of 'packs', up to 4 times in a row: not mounted\\x1b[2J"
-    assert returned in lines
+    unserved = "Unserved  no batch of library root 'packs' claimed for 0:02:30; is a worker with "
+    assert f"{unserved}this root running?" in lines
+    returned = "Returned  2 batches of library root 'packs', up to 4 times in a row: not mounted"
+    assert f"{returned}\\x1b[2J" in lines
+
+
+def test_one_of_each_is_in_the_singular():
+    root = RootStatus("packs", 1, 150.0, False, 1, 1, "not mounted")
+    host = HostAtWork(processes=1, running_batches=1, files_per_second=1.0)
+    sounds = SoundsStatus(classified=1, failed=1, needs_review=1, given_up=1)
+    text = "\n".join(status_lines(status(roots=[root], workers={"a": host}, sounds=sounds), None))
+    assert "1 batch of library root 'packs', up to 1 time in a row" in text
+    assert "1 process, 1 batch running" in text
+    assert "1 sound was given up" in text
+
+
+def test_long_sentences_are_wrapped_behind_their_label_for_a_terminal():
+    root = RootStatus("packs", 1, 150.0, True, 0, 0, None)
+    lines = status_lines(status(roots=[root]), 80)
+    first = next(number for number, line in enumerate(lines) if line.startswith("Unserved"))
+    assert lines[first + 1] == f"{'':10}this root running?"
