@@ -34,7 +34,7 @@ def answers(confidence, accuracy, n_sounds=1000):
 
 
 @pytest.mark.parametrize(("confidence", "accuracy"), [(0.9, 0.6), (0.5, 0.8), (0.7, 0.7)])
-def test_the_temperature_makes_confidence_what_it_says(confidence, accuracy):
+def test_the_temperature_makes_confidence_match_accuracy(confidence, accuracy):
     truth, probabilities = answers(confidence, accuracy)
     temperature = fit_temperature(truth, probabilities, np.ones(len(truth)))
     assert calibrated(probabilities, temperature).max(axis=1).mean() == pytest.approx(
@@ -42,21 +42,21 @@ def test_the_temperature_makes_confidence_what_it_says(confidence, accuracy):
     )
 
 
-def test_sounds_that_weigh_nothing_count_for_nothing():
+def test_sounds_of_zero_weight_do_not_count():
     truth, probabilities = answers(0.9, 0.6)
     right = probabilities.argmax(axis=1) == truth
     weights = right.astype(np.float64)
     assert fit_temperature(truth, probabilities, weights) < 1
 
 
-def test_answers_that_are_always_right_or_always_wrong_stay_within_bounds():
+def test_predictions_that_are_all_right_or_all_wrong_give_a_bounded_temperature():
     truth, right = answers(0.6, 1.0)
     assert fit_temperature(truth, right, np.ones(len(truth))) == pytest.approx(LOWEST_TEMPERATURE)
     truth, wrong = answers(0.999, 0.0)
     assert fit_temperature(truth, wrong, np.ones(len(truth))) == pytest.approx(HIGHEST_TEMPERATURE)
 
 
-def test_calibration_changes_no_category_and_keeps_what_is_impossible_impossible():
+def test_calibration_changes_no_category_and_keeps_zero_probabilities():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(N_CATEGORIES), 50).astype(np.float32)
     probabilities[:, 3] = 0
@@ -68,7 +68,7 @@ def test_calibration_changes_no_category_and_keeps_what_is_impossible_impossible
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
-def test_what_is_sure_enough_to_be_left_alone_is_found_where_precision_falls():
+def test_the_review_threshold_is_where_precision_falls():
     # Given a thousand sure answers, 98 % of them right, and as many less sure, half of them right
     sure_truth, sure_answers = answers(0.9, 0.98)
     vague_truth, vague_answers = answers(0.4, 0.5)
@@ -78,12 +78,12 @@ def test_what_is_sure_enough_to_be_left_alone_is_found_where_precision_falls():
     assert review_threshold(truth, probabilities) == pytest.approx(0.9)
 
 
-def test_answers_of_one_confidence_are_left_alone_together_or_not_at_all():
+def test_predictions_of_equal_confidence_are_all_reviewed_or_none():
     truth, probabilities = answers(0.9, 0.85)
     assert review_threshold(truth, probabilities) == ALWAYS_REVIEW
 
 
-def test_where_answers_are_nearly_right_enough_not_all_are_reviewed():
+def test_if_no_threshold_reaches_the_precision_the_closest_one_is_used():
     # Given answers of which no surer half is right often enough
     truth, probabilities = answers(0.9, 0.93)
     # When the threshold is looked for, then the nearest precision counts
@@ -122,7 +122,7 @@ def test_one_threshold_holds_for_each_kind_of_evidence():
     assert surest[Evidence.NONE] < review_below
 
 
-def test_a_kind_that_is_rare_in_a_small_table_is_calibrated_as_before():
+def test_a_rare_kind_of_evidence_is_calibrated_with_the_others():
     prior = Calibration(1.0, {Evidence.PACK_MATES: KindCalibration(2.0, 0.7)})
     calibration, *_ = calibrated_by_kind(
         (Evidence.NAME, 0.9, 0.97),

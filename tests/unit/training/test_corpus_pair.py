@@ -42,7 +42,7 @@ def of_vendor(sounds, vendor):
 # Who is whom
 
 
-def test_linked_vendors_have_one_name_however_indirectly_they_are_linked():
+def test_indirectly_linked_vendors_get_one_name():
     found = linked_vendors(["ann", "bob", "cyd", "dan"], [("x", "cyd"), ("bob", "x"), ("y", "y")])
     assert found == {"ann": "ann", "bob": "bob", "cyd": "bob", "dan": "dan", "x": "bob", "y": "y"}
 
@@ -56,7 +56,7 @@ def test_linked_vendors_have_one_name_however_indirectly_they_are_linked():
         "drum,unlabelled.wav,Label,Label,,1",  # which need not have a category
     ],
 )
-def test_a_vendor_of_both_tables_has_one_name(tables, row):
+def test_a_vendor_of_both_tables_gets_one_name(tables, row):
     corpus = [
         "drum,kick.wav,ann,ann/pack",
         ",unlabelled.wav,ann,ann/pack",
@@ -68,7 +68,7 @@ def test_a_vendor_of_both_tables_has_one_name(tables, row):
     assert set(found.corpus.vendors) == {"ann", "bob"}
 
 
-def test_strangers_stay_strangers(tables):
+def test_unrelated_vendors_are_not_linked(tables):
     # Given rows without a repository, a name that occurs in both tables, and a row of the corpus
     # whose repository is known
     corpus = ["drum,kick.wav,ann,", "drum,snare.wav,bob,bob/pack", "drum,tom.wav,cyd,cyd/pack"]
@@ -79,7 +79,7 @@ def test_strangers_stay_strangers(tables):
     assert of_vendor(found.names, "bob") == {"hat.wav"}
 
 
-def test_a_table_grouped_by_vendor_alone_is_linked_as_well(tables):
+def test_a_table_grouped_by_vendor_only_is_linked(tables):
     found = tables(
         ["drum,kick.wav,ann,ann/pack"],
         ["drum,tom.wav,L,ann/pack", "drum,hat.wav,M,"],
@@ -89,12 +89,12 @@ def test_a_table_grouped_by_vendor_alone_is_linked_as_well(tables):
     assert of_vendor(found.names, "M") == {"hat.wav"}
 
 
-def test_an_empty_vendor_makes_no_two_groups_one(tables):
+def test_an_empty_vendor_links_no_groups(tables):
     found = tables(["drum,kick.wav,ann,"], ["drum,a.wav,,L,,0", "drum,b.wav,,M,,0"])
     assert set(found.names.vendors) == {"L", "M"}
 
 
-def test_tables_without_those_columns_link_nobody_and_lose_no_row(tables):
+def test_tables_without_those_columns_link_no_vendors_and_keep_all_rows(tables):
     found = tables(
         ["drum,kick.wav", "bass,sub.wav"],
         ["drum,tom.wav,L", "vocal,vox.wav,M"],

@@ -33,20 +33,20 @@ def test_a_row_becomes_a_name_a_header_a_category_and_a_vendor(table):
     assert sounds.vendors.tolist() == ["a"]
 
 
-def test_a_gzipped_table_is_read_as_well(tmp_path):
+def test_a_gzipped_table_is_read(tmp_path):
     path = tmp_path / "labels.csv.gz"
     path.write_bytes(gzip.compress(f"{HEADER}\n{KICK}\n".encode()))
     assert len(read_table(str(path))) == 1
 
 
-def test_of_rows_with_one_name_the_first_is_kept_and_unlabelled_rows_are_left_out(table):
+def test_duplicate_names_keep_the_first_row_and_unlabelled_rows_are_omitted(table):
     sounds = read_table(
         table(HEADER, ",kick.wav,,,,,,,a", KICK, "bass,kick.wav,,,,,,,b", ",x.wav,,,,,,,a")
     )
     assert [CATEGORIES[index] for index in sounds.category_indices] == ["drum"]
 
 
-def test_what_a_model_predicted_is_nothing_to_learn(table):
+def test_a_table_of_predictions_is_refused(table):
     with pytest.raises(TableError, match="a model must not be trained on its own predictions"):
         read_table(table("file_path,category,confidence,top3", "kick.wav,drum,0.9,drum:0.9"))
 
@@ -55,12 +55,12 @@ def test_names_that_look_like_missing_values_are_names(table):
     assert read_table(table(HEADER, "vocal,NA,,,,,,,a")).names.tolist() == ["NA"]
 
 
-def test_empty_or_absent_header_columns_mean_unknown(table):
+def test_empty_or_missing_header_columns_mean_unknown(table):
     assert np.isnan(read_table(table("category,path", "drum,a/kick.wav")).headers).all()
     assert np.isnan(read_table(table(HEADER, "drum,kick.wav,,,,,,,a")).headers).all()
 
 
-def test_a_category_may_be_spelled_as_people_write_it(table):
+def test_a_category_may_have_another_spelling(table):
     sounds = read_table(table("category,path", "Stems & MIDI,a.wav", "Drum Loops,b.wav"))
     assert [CATEGORIES[index] for index in sounds.category_indices] == ["stems-n-midi", "drum-loop"]
 
@@ -72,7 +72,7 @@ def test_without_a_vendor_the_pack_groups_the_rows(table):
     assert read_table(table("category,path,pack", "drum,a.wav,p")).vendors.tolist() == ["p"]
 
 
-def test_a_vendor_that_is_the_same_everywhere_leaves_the_grouping_to_the_pack(table):
+def test_with_a_single_vendor_the_pack_groups_the_rows(table):
     rows = ("drum,a.wav,me,p", "drum,b.wav,me,q")
     assert read_table(table("category,path,vendor,pack", *rows)).vendors.tolist() == ["p", "q"]
 
@@ -87,20 +87,20 @@ CODED = (
 )
 
 
-def test_without_vendors_and_packs_the_codes_that_begin_names_group_the_rows(table):
+def test_without_vendors_and_packs_name_prefixes_group_the_rows(table):
     sounds, counts = read_counted(table("category,file_path", *CODED))
     assert sounds.vendors.tolist() == ["ABC", "ABC", "XY", "XY", "", ""]
     assert counts.grouping == "vendors are identified by the code at the start of their names"
 
 
-def test_a_column_that_is_named_groups_the_rows_whatever_others_there_are(table):
+def test_the_group_option_takes_precedence_over_other_columns(table):
     lines = [f"{row},v,{number % 2}" for number, row in enumerate(CODED)]
     sounds, counts = read_counted(table("category,file_path,vendor,Who", *lines), group="who")
     assert sounds.vendors.tolist() == ["0", "1", "0", "1", "0", "1"]
     assert counts.grouping == "vendors are identified by the column who"
 
 
-def test_a_table_that_tells_no_vendors_apart_says_what_it_lacks_and_what_to_do(table):
+def test_a_table_without_usable_groups_is_reported_with_advice(table):
     rows = ("drum,Kick_hard_01.wav,x", "drum,Kick_soft.wav,x", "vocal,Vox_long_01.wav,y")
     _, counts = read_counted(table("category,file_path,session", *rows))
     assert counts.ungrouped == (
@@ -110,7 +110,7 @@ def test_a_table_that_tells_no_vendors_apart_says_what_it_lacks_and_what_to_do(t
     )
 
 
-def test_a_column_to_group_by_that_is_not_there_is_refused(table):
+def test_a_missing_group_column_is_refused(table):
     with pytest.raises(
         TableError, match=r"no column who \(--group\); expected one of category, file_path"
     ):
@@ -147,23 +147,23 @@ def test_the_line_is_right_after_a_cell_with_a_line_break(table):
         read_table(table("category,file_path", '"drum","two\nlines.wav"', "oops,b.wav"))
 
 
-def test_of_many_wrong_lines_the_first_are_named_and_the_rest_counted(table):
+def test_the_first_wrong_lines_are_listed_and_the_rest_counted(table):
     with pytest.raises(TableError, match="and 5 more"):
         read_table(table("category,file_path", *(f"oops,{n}.wav" for n in range(10))))
 
 
-def test_of_many_columns_the_first_are_named_and_the_rest_counted(table):
+def test_the_first_columns_are_listed_and_the_rest_counted(table):
     with pytest.raises(TableError, match=r"got c0, c1, .*c29 and 970 more"):
         read_table(table(",".join(f"c{number}" for number in range(1000))))
 
 
-def test_a_table_without_the_columns_is_refused_with_those_it_has(table):
+def test_a_table_without_required_columns_is_refused_with_its_columns(table):
     with pytest.raises(TableError, match="got name, kind"):
         read_table(table("name,kind", "kick.wav,drum"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8bnot gzip", b'a,b\n"open'])
-def test_what_is_no_table_is_refused_in_one_line(tmp_path, content):
+def test_an_invalid_table_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / ("labels.csv.gz" if content[:1] == b"\x1f" else "labels.csv")
     path.write_bytes(content)
     with pytest.raises(TableError, match=r"labels\.csv"):

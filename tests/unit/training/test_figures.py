@@ -27,7 +27,7 @@ def test_a_figure_is_a_png_and_an_element_of_a_page():
     assert {"drum", "bass", "3", "1"} <= set(texts(drawing))
 
 
-def test_any_name_is_drawn_as_it_is_or_cut_and_nothing_is_said_of_it(recwarn):
+def test_any_name_is_drawn_without_warnings(recwarn):
     drawing = figures.bars([(name, 1) for name in NAMES])
     shown = texts(drawing)
     assert "$\\frac{" in shown
@@ -36,7 +36,7 @@ def test_any_name_is_drawn_as_it_is_or_cut_and_nothing_is_said_of_it(recwarn):
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_of_many_bars_the_last_stands_for_the_rest():
+def test_the_last_bar_sums_up_the_rest():
     drawing = figures.bars([(f"vendor {i}", 100 - i) for i in range(40)], most=10)
     shown = texts(drawing)
     assert "31 more" in shown
@@ -44,7 +44,7 @@ def test_of_many_bars_the_last_stands_for_the_rest():
     assert "vendor 9" not in shown
 
 
-def test_no_bars_and_no_numbers_can_be_drawn():
+def test_empty_data_can_be_drawn():
     assert figures.bars([]).png
     assert figures.histograms({}).png
     assert figures.histograms({"size": np.array([0.0, 0.0])}).png
@@ -58,12 +58,12 @@ def test_scales_are_labelled_in_plain_numbers():
     assert not [text for text in shown if "$" in text]
 
 
-def test_equal_numbers_are_equal_figures():
+def test_equal_data_gives_equal_figures():
     first, second = (figures.bars([("drum", 3)]) for _ in range(2))
     assert first == second
 
 
-def test_a_name_that_is_no_text_is_drawn_as_its_bytes_are_written():
+def test_a_name_that_is_not_text_is_drawn_with_escapes():
     hostile = "\udce9 Latin \x1b[2J \x00 \u202e"
     drawing = figures.bars([(hostile, 3)])
     assert texts(drawing).count(figures.shorten(hostile)) == 1
@@ -85,14 +85,14 @@ def test_a_name_that_is_no_text_is_drawn_as_its_bytes_are_written():
     ],
     ids=ascii,
 )
-def test_no_name_breaks_a_figure_or_is_taken_for_a_part_of_it(name):
+def test_no_name_breaks_a_figure_or_is_parsed_as_markup(name):
     drawing = figures.bars([(name, 3)])
     # Well-formed, as XML and not only as the HTML that forgives
     ET.fromstring(drawing.svg.replace(" xlink:href", " href"))  # noqa: S314 our own text
     assert figures.shorten(name) in map(html.unescape, texts(drawing))
 
 
-def test_stacked_marks_move_no_name_out_of_its_row():
+def test_stacked_marks_stay_in_the_row_of_their_name():
     names = ["a", "Z" + "\u0301\u0332\u033f" * 40, "c"]
     places = re.findall(r'<text[^>]* y="([0-9.]+)"', figures.bars([(n, 1) for n in names]).svg)
     first, second, third = map(float, places[:3])

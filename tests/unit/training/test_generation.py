@@ -43,7 +43,7 @@ def test_another_seed_gives_other_sounds(sounds):
     assert len(set(other.names) & set(sounds.names)) < len(sounds) / 10
 
 
-def test_every_category_has_as_many_as_were_asked_for(sounds):
+def test_every_category_has_the_requested_number_of_sounds(sounds):
     counts = np.bincount(sounds.category_indices, minlength=len(CATEGORIES))
     assert counts.tolist() == [OF_EACH] * len(CATEGORIES)
 
@@ -54,12 +54,12 @@ def test_no_two_sounds_of_a_category_have_the_same_tokens(sounds):
         assert len(set(tokens)) == len(tokens)
 
 
-def test_they_belong_to_no_vendor(sounds):
+def test_generated_sounds_have_no_vendor(sounds):
     assert set(sounds.vendors) == {GENERATED_VENDOR}
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_most_names_hold_a_word_of_their_category(sounds, category):
+def test_most_names_contain_a_word_of_their_category(sounds, category):
     naming = load_naming()
     own = naming.categories[category]
     known = {
@@ -93,7 +93,7 @@ def test_a_loop_lasts_whole_bars_at_the_tempo_of_its_name(sounds, category):
     np.testing.assert_allclose(bars, np.round(bars), rtol=1e-4)
 
 
-def test_some_sounds_have_no_header_at_all_and_the_others_a_whole_one(sounds):
+def test_a_generated_sound_has_a_complete_header_or_none(sounds):
     missing = np.isnan(sounds.headers)
     assert (missing.all(axis=1) == missing.any(axis=1)).all()
     assert abs(missing.all(axis=1).mean() - HEADERLESS_SHARE) < 0.05
@@ -105,7 +105,7 @@ def test_a_one_shot_drum_is_shorter_than_a_stem(sounds):
     assert longest_drum < np.nanmin(of(sounds, "stems-n-midi").headers[:, column])
 
 
-def test_a_naming_with_few_words_gives_fewer_sounds_rather_than_no_end():
+def test_a_naming_with_few_words_gives_fewer_sounds_and_ends():
     few = generate_sounds(load_naming(), 1, seed=0)
     assert len(few) == len(CATEGORIES)
 
@@ -119,7 +119,7 @@ def folders_of(sounds):
     return [sounds.take(np.flatnonzero(sounds.folders == name)) for name in set(sounds.folders)]
 
 
-def test_every_category_has_at_least_as_many_in_folders_as_were_asked_for(in_folders):
+def test_every_category_has_at_least_the_requested_number_of_sounds_in_folders(in_folders):
     counts = np.bincount(in_folders.category_indices, minlength=len(CATEGORIES))
     assert counts.min() >= OF_EACH
 
@@ -130,13 +130,13 @@ def test_the_same_seed_gives_the_same_folders(in_folders):
     assert again.folders.tolist() == in_folders.folders.tolist()
 
 
-def test_most_folders_hold_one_category_and_some_several(in_folders):
+def test_most_folders_contain_one_category_and_some_several(in_folders):
     larger = [folder for folder in folders_of(in_folders) if len(folder) > 2]
     pure = np.mean([len(set(folder.category_indices)) == 1 for folder in larger])
     assert 0.6 < pure < 0.95
 
 
-def test_the_sounds_of_a_folder_are_files_of_one_kind(in_folders):
+def test_the_sounds_of_a_folder_have_one_file_format(in_folders):
     for folder in folders_of(in_folders):
         assert len({name.rpartition(".")[2] for name in folder.names}) == 1
         assert len(set(np.isnan(folder.headers).all(axis=1))) == 1

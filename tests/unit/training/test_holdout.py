@@ -9,7 +9,7 @@ def of(vendors, packs):
     return held_out(np.array(vendors, dtype=object), np.array(packs, dtype=object)).tolist()
 
 
-def test_all_sounds_of_a_pack_are_held_out_or_none():
+def test_a_pack_is_held_out_as_a_whole_or_not_at_all():
     vendors = [f"vendor {i % 40}" for i in range(400)]
     packs = [f"pack {i % 200}" for i in range(400)]
     decided = dict(zip(zip(vendors, packs, strict=True), of(vendors, packs), strict=True))
@@ -17,12 +17,12 @@ def test_all_sounds_of_a_pack_are_held_out_or_none():
     assert {True, False} == set(decided.values())
 
 
-def test_what_was_decided_does_not_depend_on_what_else_is_labelled():
+def test_the_holdout_does_not_depend_on_other_labels():
     alone = [of([f"vendor {i}"], ["pack"])[0] for i in range(50)]
     assert of([f"vendor {i}" for i in range(50)], ["pack"] * 50) == alone
 
 
-def test_some_vendors_are_held_out_whole_and_of_others_some_packs():
+def test_some_vendors_are_held_out_completely_and_some_packs_of_others():
     n_packs = 64
     whole = part = 0
     for vendor in range(400):
@@ -33,7 +33,7 @@ def test_some_vendors_are_held_out_whole_and_of_others_some_packs():
     assert part > 200
 
 
-def test_the_decision_is_the_one_that_earlier_runs_were_measured_by():
+def test_the_holdout_does_not_change_between_versions():
     # Frozen: another answer here lets later models learn what earlier ones were measured on.
     vendors = [f"vendor {i}" for i in range(24)]
     found = of(vendors, ["pack"] * 24)

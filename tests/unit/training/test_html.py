@@ -72,7 +72,7 @@ def page():
     return training_page()
 
 
-def test_a_page_fetches_nothing_and_runs_nothing(page):
+def test_a_page_loads_nothing_and_has_no_scripts(page):
     found = parts(page)
     assert FETCHING.isdisjoint(found.elements)
     assert not [name for name, _ in found.attributes if RUNNING.match(name)]
@@ -83,12 +83,12 @@ def test_a_page_fetches_nothing_and_runs_nothing(page):
     assert "url(" not in page.replace("url(#", "")
 
 
-def test_a_page_forbids_what_it_does_not_need(page):
+def test_a_page_has_a_restrictive_content_security_policy(page):
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def test_a_page_is_made_for_a_phone_and_for_dark_rooms(page):
+def test_a_page_supports_narrow_screens_and_dark_mode(page):
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
     assert "prefers-color-scheme: dark" in page
     # A wide table scrolls by itself, not the page with it.
@@ -101,14 +101,14 @@ def test_figures_are_drawn_in_the_colours_of_the_page(page):
     assert "var(--mark)" in page
 
 
-def test_no_two_parts_of_a_page_share_a_name_unless_they_are_equal(page):
+def test_ids_on_a_page_are_unique_unless_their_elements_are_equal(page):
     definitions = re.findall(r'<clipPath id="([^"]+)">(.*?)</clipPath>', page, re.DOTALL)
     assert len(dict(definitions)) == len(set(definitions))
     named = [value for name, value in parts(page).attributes if name == "id"]
     assert not [name for name in named if re.fullmatch(r"\w+_\d+", name)]
 
 
-def test_a_hostile_name_is_text_wherever_it_stands():
+def test_a_hostile_name_is_escaped_everywhere():
     page = training_page(
         version=HOSTILE,
         champion_version=HOSTILE,
@@ -122,13 +122,13 @@ def test_a_hostile_name_is_text_wherever_it_stands():
     assert not {"\u202e", "\x1b"} & set(page)
 
 
-def test_a_name_of_bytes_that_are_no_text_does_not_end_the_page():
+def test_a_name_that_is_not_text_does_not_break_the_page():
     page = training_page(reason="vendor \udcff fell")
     assert "vendor \\udcff fell" in page
     page.encode()
 
 
-def test_a_huge_name_is_cut_wherever_it_stands():
+def test_a_huge_name_is_cut_everywhere():
     page = training_page(
         version="v" * 100_000,
         champion_version="c" * 100_000,
@@ -140,7 +140,7 @@ def test_a_huge_name_is_cut_wherever_it_stands():
         assert letter * 501 not in page
 
 
-def test_the_verdict_its_reason_and_both_models_figures_are_there(page):
+def test_the_page_has_the_verdict_its_reason_and_the_figures_of_both_models(page):
     text = re.sub(r"\s+", " ", "".join(parts(page).text))
     assert "Model 20261126-101500: promoted" in text
     assert "macro F1 rose." in text
@@ -151,13 +151,13 @@ def test_the_verdict_its_reason_and_both_models_figures_are_there(page):
     assert "1,200" in text
 
 
-def test_a_run_without_comparison_says_so():
+def test_a_run_without_a_comparison_is_reported_as_such():
     page = training_page(challenger=None, champion=None)
     assert "too few sounds that neither model was trained on" in page
     assert "<svg" not in page
 
 
-def test_a_run_from_a_table_shows_both_its_measurements():
+def test_a_run_from_a_table_shows_both_evaluations():
     by_vendor, at_random = evaluation(0.5), evaluation(0.9)
     page = render_table_report(
         version="v",
@@ -178,5 +178,5 @@ def test_confidence_is_shown_by_kind_of_evidence(page):
     assert "0.987" in page
 
 
-def test_equal_figures_are_equal_pages():
+def test_equal_data_gives_equal_pages():
     assert training_page() == training_page()

@@ -53,11 +53,11 @@ def sounds(*names):
         ("", "drum"),
     ],
 )
-def test_the_first_rule_that_holds_answers(name, category):
+def test_the_first_matching_rule_counts(name, category):
     assert parse_keywords(RULES).ranking(name)[0] == category
 
 
-def test_the_answers_of_later_rules_come_next_and_all_categories_are_ranked():
+def test_later_matching_rules_rank_next_and_all_categories_are_ranked():
     # Given a name for which three rules hold
     ranking = parse_keywords(RULES).ranking("bass_C4.wav")
     # Then they answer in the order of the list
@@ -65,7 +65,7 @@ def test_the_answers_of_later_rules_come_next_and_all_categories_are_ranked():
     assert sorted(ranking) == sorted(CATEGORIES)
 
 
-def test_the_first_answer_is_the_most_probable_and_all_names_are_answered_as_surely():
+def test_the_first_matching_rule_is_the_most_probable_with_equal_confidence_for_all_names():
     found = parse_keywords(RULES).probabilities(sounds("bass.wav", "C4.wav", "x_120.wav"))
     answers = [CATEGORIES[index] for index in found.argmax(axis=1)]
     assert answers == ["bass", "instruments", "drum-loop"]
@@ -87,7 +87,7 @@ def test_the_first_answer_is_the_most_probable_and_all_names_are_answered_as_sur
         ("vox_chop_3.wav", "vocal"),
     ],
 )
-def test_the_list_that_ships_knows_what_a_musician_would_say(shipped, name, category):
+def test_the_shipped_list_classifies_usual_names(shipped, name, category):
     assert shipped.ranking(name)[0] == category
 
 
@@ -112,6 +112,6 @@ def test_the_list_that_ships_knows_what_a_musician_would_say(shipped, name, cate
         ('rules = [{ category = "drum", words = "kick" }]', "the last rule must match"),
     ],
 )
-def test_a_page_that_is_no_list_is_refused_with_the_place(page, complaint):
+def test_an_invalid_list_is_refused_with_the_place(page, complaint):
     with pytest.raises(NamingError, match=complaint):
         parse_keywords(page)

@@ -42,5 +42,5 @@ def test_a_word_of_one_category_in_two_packs_is_learned():
     ],
     ids=["one pack", "two categories", "few names", "known", "lyrics", "unspecific"],
 )
-def test_other_words_are_not(packs):
+def test_words_of_several_categories_or_one_pack_are_not_learned(packs):
     assert learned(*packs) == {}

@@ -13,7 +13,7 @@ ONE_HOT = np.eye(N_CATEGORIES, dtype=np.float32)
 TARGETS = ONE_HOT[[2, 9]]
 
 
-def test_every_fit_starts_from_the_weights_it_was_given():
+def test_every_fit_starts_from_the_given_weights():
     from classifier.model.name_lstm import SequenceModel
 
     teacher = SequenceModel(seed=1)
@@ -38,7 +38,7 @@ def test_equal_tokens_with_different_targets_are_learned_as_the_mean_of_them():
     np.testing.assert_allclose(model.probabilities(ids[:1])[0, [2, 9]], [0.75, 0.25], atol=0.02)
 
 
-def test_a_word_that_is_forgotten_is_any_unknown_word():
+def test_a_dropped_word_becomes_an_unknown_word():
     from classifier.model.name_lstm import SequenceModel
 
     vocabulary = Vocabulary(["kick", "pad"])
@@ -56,7 +56,7 @@ def test_a_word_that_is_forgotten_is_any_unknown_word():
     np.testing.assert_allclose(model.probabilities(unknown)[0], after[1], rtol=1e-5)
 
 
-def test_a_model_fitted_with_dropout_answers_without():
+def test_a_model_fitted_with_dropout_predicts_without_it():
     from classifier.model.name_lstm import SequenceModel
 
     model = SequenceModel(seed=1, regularised=True)

@@ -18,7 +18,7 @@ def one_hot(indices):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_figures_are_those_of_scikit_learn_over_the_categories_present(seed):
+def test_metrics_match_scikit_learn_over_the_present_categories(seed):
     rng = np.random.default_rng(seed)
     truth = rng.choice([0, 2, 3, 4, 11], 200)
     called = np.where(rng.random(200) < 0.6, truth, rng.integers(0, N_CATEGORIES - 1, 200))
@@ -46,14 +46,14 @@ def test_a_present_category_that_is_never_predicted_counts_as_zero():
     assert evaluation.macro_f1 == pytest.approx((0.8 + 0) / 2)
 
 
-def test_a_category_only_predicted_does_not_count_in_the_macro_figures():
+def test_a_category_without_true_samples_does_not_count_in_the_macro_averages():
     evaluation = evaluate(np.array([0, 0]), one_hot([0, 5]))
     assert evaluation.macro_precision == 1.0
     assert evaluation.macro_f1 == pytest.approx(2 / 3)
     assert len(evaluation.categories) == 1
 
 
-def test_a_truth_among_the_three_most_probable_counts_for_the_top_three():
+def test_top_three_accuracy_counts_truths_among_the_three_most_probable():
     probabilities = np.zeros((2, N_CATEGORIES), dtype=np.float32)
     probabilities[0, [4, 3, 2, 1]] = 0.4, 0.3, 0.2, 0.1
     probabilities[1, [4, 3, 2, 1]] = 0.4, 0.3, 0.2, 0.1
@@ -68,11 +68,11 @@ def test_confidence_is_that_of_the_most_probable_category():
     assert evaluation.coverage_at_95_precision == 0.0
 
 
-def test_the_figures_are_json():
+def test_the_metrics_are_json():
     figures = evaluate(np.array([0, 1]), one_hot([0, 1])).as_dict()
     assert json.loads(json.dumps(figures))["confusion"][1][1] == 1
 
 
-def test_nothing_cannot_be_evaluated():
+def test_an_empty_evaluation_is_refused():
     with pytest.raises(ValueError, match="no rows"):
         evaluate(np.array([], dtype=np.int64), one_hot(np.array([], dtype=np.int64)))

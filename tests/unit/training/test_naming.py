@@ -23,12 +23,12 @@ def test_every_category_has_words_and_patterns():
     assert all(own.heads and own.patterns for own in naming.categories.values())
 
 
-def test_the_words_that_speak_for_a_category_are_those_of_today_s_page():
+def test_evidence_words_match_the_current_naming_page():
     # A change of naming.toml: `python -m training.prior.word_page`.
     assert word_page.page_of(load_naming()) == SOUND_WORDS
 
 
-def test_only_what_repeats_with_the_bar_is_measured_in_bars():
+def test_only_loops_are_measured_in_bars():
     in_bars = {name for name, own in load_naming().categories.items() if own.bars}
     assert in_bars == {
         *(name for name in CATEGORIES if name.endswith(("loop", "loops"))),
@@ -37,7 +37,7 @@ def test_only_what_repeats_with_the_bar_is_measured_in_bars():
     }
 
 
-def test_a_category_borrows_the_words_of_another():
+def test_a_category_includes_the_words_of_another():
     categories = load_naming().categories
     assert set(categories["bass"].heads) <= set(categories["bass-loop"].heads)
 
@@ -71,7 +71,7 @@ def test_a_category_borrows_the_words_of_another():
         ('"{0}bpm"', '"bpm"', "lacks {0}; got 'bpm'"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(written, instead, complaint):
+def test_a_mistake_is_reported_with_its_place(written, instead, complaint):
     changed = PAGE.replace('short = ["FX", "SFX"', 'short = ["SFX"')
     assert written in changed
     with pytest.raises(NamingError) as refusal:
@@ -79,7 +79,7 @@ def test_a_mistake_is_named_with_its_place(written, instead, complaint):
     assert complaint in str(refusal.value)
 
 
-def test_a_missing_category_is_named():
+def test_a_missing_category_is_reported():
     without = PAGE[: PAGE.index("[categories.vocal]")]
     with pytest.raises(NamingError, match=r"categories\.vocal is missing"):
         parse_naming(without)

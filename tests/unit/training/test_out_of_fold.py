@@ -53,7 +53,7 @@ def compare(sounds, rows=None, champion=0.5, challenger=1.0):
     return decision, fitter
 
 
-def test_a_better_model_is_promoted_and_the_reason_says_on_what():
+def test_a_better_model_is_promoted_and_the_reason_states_the_evidence():
     decision, fitter = compare(of_folders(6))
     assert decision.promote
     assert "draws of folders (macro F1 0.583 -> 1.000, " in decision.reason
@@ -65,7 +65,7 @@ def test_a_better_model_is_promoted_and_the_reason_says_on_what():
     assert set.intersection(*fitter.learned) == set()
 
 
-def test_too_few_sounds_decide_nothing_and_both_figures_are_said():
+def test_too_few_sounds_decide_nothing_and_both_figures_are_reported():
     decision, _ = compare(of_folders(6, of_each=4))
     assert not decision.promote
     assert not decision.is_proven
@@ -75,13 +75,13 @@ def test_too_few_sounds_decide_nothing_and_both_figures_are_said():
     )
 
 
-def test_what_the_champion_has_learned_is_not_compared_on():
+def test_sounds_the_champion_was_trained_on_are_not_compared():
     sounds = of_folders(8)
     decision, _ = compare(sounds, np.flatnonzero(sounds.folders > "f2"))
     assert decision.challenger.n_sounds == 60
 
 
-def test_with_nothing_new_to_the_champion_nothing_is_fitted():
+def test_without_sounds_new_to_the_champion_no_model_is_fitted():
     decision, fitter = compare(of_folders(8), np.empty(0, dtype=np.int64))
     assert not decision.is_proven
     assert decision.reason.startswith(
@@ -90,7 +90,7 @@ def test_with_nothing_new_to_the_champion_nothing_is_fitted():
     assert fitter.learned == []
 
 
-def test_a_large_library_costs_one_fit_more(monkeypatch):
+def test_a_large_library_takes_only_one_additional_fit(monkeypatch):
     monkeypatch.setattr("training.runs.out_of_fold._MOST_OF_ALL_FOLDS", 50)
     _, fitter = compare(of_folders(6))
     assert len(fitter.learned) == 1
@@ -99,7 +99,7 @@ def test_a_large_library_costs_one_fit_more(monkeypatch):
 @pytest.mark.parametrize(
     ("folders", "unit", "n_groups"), [(list("abcdeabcde"), "folder", 5), (["a"] * 10, "name", 3)]
 )
-def test_folders_are_kept_together_or_where_there_are_few_names_but_for_numbers(
+def test_folds_keep_folders_together_or_numbered_series_if_there_are_few_folders(
     folders, unit, n_groups
 ):
     names = [f"{word} {number}.wav" for word, number in zip(["kick"] * 5 + ["bell"] * 4 + ["7"],

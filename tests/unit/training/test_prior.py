@@ -31,7 +31,7 @@ def labelled(n_vendors, of_each):
     )
 
 
-def test_what_ships_knows_the_words_of_today_s_names():
+def test_the_shipped_prior_knows_the_words_of_the_current_naming():
     sounds = generate_sounds(load_naming(), 100, seed=1)
     counts = Counter(word for name in sounds.names for word in set(tokenise(name)))
     common = {word for word, n_names in counts.items() if n_names >= 5}
@@ -40,7 +40,7 @@ def test_what_ships_knows_the_words_of_today_s_names():
 
 
 @pytest.mark.release
-def test_what_ships_was_learned_from_today_s_page_and_generator():
+def test_the_shipped_prior_was_trained_with_the_current_naming_and_generator():
     # A change of training/prior/naming.toml or of the generator: `make prior`, then `make starter`.
     from training.maintainer.teach_prior import learned_from
 
@@ -49,30 +49,30 @@ def test_what_ships_was_learned_from_today_s_page_and_generator():
         assert str(arrays["learned_from"]) == learned_from()
 
 
-def test_both_priors_know_their_words_under_the_same_ids():
+def test_both_priors_have_the_same_word_ids():
     for prior in (generated_prior(), starter_prior()):
         assert len(set(prior.words)) == len(prior.words)
     assert starter_prior().words[: len(generated_prior().words)] == generated_prior().words
 
 
-def test_few_labels_keep_most_of_the_starter_s_trees_and_learn_slowly():
+def test_with_few_labels_most_starter_trees_are_kept_and_learning_is_slow():
     few, many = starter_prior().recipe(labelled(1, 100)), starter_prior().recipe(labelled(80, 100))
     assert few.kept_trees > 32
     assert many.kept_trees < few.kept_trees / 3
     assert few.learning_rate < many.learning_rate
 
 
-def test_ten_thousand_labels_of_one_vendor_are_still_one_vendor_s():
+def test_the_recipe_depends_on_vendors_not_on_the_number_of_labels():
     prior = starter_prior()
     assert prior.recipe(labelled(1, 10_000)) == prior.recipe(labelled(1, 200))
 
 
-def test_what_knows_no_vendor_keeps_no_trees():
+def test_a_prior_without_vendors_keeps_no_trees():
     assert generated_prior().recipe(labelled(3, 10)).kept_trees == 0
     assert generated_prior().forest is None
 
 
-def test_the_generated_rows_are_nobody_s():
+def test_generated_rows_have_a_pseudo_vendor():
     vendors = set(generated_prior().stacked.vendors) | set(generated_prior().replayed.vendors)
     assert vendors == {"(generated)"}
     assert np.isfinite(np.concatenate([part.ravel() for part in generated_prior().start])).all()

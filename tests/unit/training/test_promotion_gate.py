@@ -43,21 +43,21 @@ def test_a_challenger_that_is_better_everywhere_is_promoted():
     assert verdict.share_better == 1.0
 
 
-def test_one_that_answers_the_same_is_not():
+def test_a_challenger_with_equal_predictions_is_not_promoted():
     truth, packs = sounds()
     verdict = judge(truth, packs, wrong(truth, 0.1), wrong(truth, 0.1), seed=0)
     assert not verdict.promote
     assert "is not significant" in verdict.reason
 
 
-def test_one_that_is_worse_is_not_and_the_reason_says_in_what():
+def test_a_worse_challenger_is_not_promoted_and_the_reason_states_where():
     truth, packs = sounds()
     verdict = judge(truth, packs, wrong(truth, 0.05), wrong(truth, 0.3), seed=0)
     assert not verdict.promote
     assert verdict.reason.startswith("macro F1 falls (macro F1 0.9")
 
 
-def test_one_that_is_better_in_one_pack_alone_may_be_so_by_chance():
+def test_a_challenger_better_in_only_one_pack_is_not_significant():
     # Given a champion that is wrong about a whole pack and a challenger that is not
     truth, packs = sounds()
     said = truth.copy()
@@ -68,7 +68,7 @@ def test_one_that_is_better_in_one_pack_alone_may_be_so_by_chance():
     assert not verdict.promote
 
 
-def test_a_category_with_enough_sounds_may_not_pay_for_the_others():
+def test_a_challenger_worse_in_a_category_with_enough_sounds_is_not_promoted():
     truth, packs = sounds(n_packs=40, of_each=30, n_categories=3)
     champion = wrong(truth, 0.5, category=0)
     # Category 2 loses a fifth, category 0 gains half.
@@ -94,7 +94,7 @@ def test_a_category_with_few_sounds_decides_nothing():
 @pytest.mark.parametrize(
     ("n_packs", "of_each"), [(FEWEST_PACKS - 1, 100), (FEWEST_PACKS, FEWEST_SOUNDS // 5 - 2)]
 )
-def test_too_few_sounds_or_packs_prove_nothing(n_packs, of_each):
+def test_too_few_sounds_or_packs_decide_nothing(n_packs, of_each):
     truth, packs = sounds(n_packs=n_packs, of_each=of_each)
     verdict = judge(truth, packs, wrong(truth, 0.4), answers(truth), seed=0)
     assert not verdict.promote
@@ -102,7 +102,7 @@ def test_too_few_sounds_or_packs_prove_nothing(n_packs, of_each):
     assert verdict.challenger is None
 
 
-def test_nothing_held_out_is_said_so():
+def test_an_empty_holdout_is_reported():
     nothing = np.zeros((0, N_CATEGORIES), dtype=np.float32)
     none = np.array([], dtype=object)
     verdict = judge(np.array([], dtype=np.int64), none, nothing, nothing, seed=0)

@@ -46,7 +46,7 @@ def of_keras(weights, ids, categories, batch_size):
 
 
 @pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.release), BATCH_SIZE])
-def test_an_epoch_ends_at_the_weights_that_keras_ends_at(rows, batch_size):
+def test_an_epoch_gives_the_weights_that_keras_gives(rows, batch_size):
     from training.baselines.published_lstm import ReferenceLstm
 
     ids, categories = rows
@@ -60,7 +60,7 @@ def test_an_epoch_ends_at_the_weights_that_keras_ends_at(rows, batch_size):
         assert np.abs(ours - start).max() > 2e-3  # more than one step
 
 
-def test_answers_are_those_of_the_network_after_the_fit(rows):
+def test_predictions_are_those_of_the_fitted_network(rows):
     from training.baselines.published_lstm import ReferenceLstm
 
     ids, categories = rows
@@ -89,6 +89,6 @@ def test_the_published_size_has_the_published_number_of_weights():
     assert shapes == [(500, 25), (25, 400), (100, 400), (400,), (100, 12), (12,)]
 
 
-def test_tensorflows_own_warnings_do_not_break_into_the_progress():
+def test_tensorflow_warnings_do_not_interrupt_the_progress():
     pytest.importorskip("training.baselines.published_lstm")
     assert not logging.getLogger("tensorflow").isEnabledFor(logging.WARNING)

@@ -64,7 +64,7 @@ def test_each_system_learns_what_a_word_means(sounds):
 
 
 @pytest.mark.tensorflow
-def test_long_names_lose_their_first_tokens_and_others_are_padded_behind(sounds):
+def test_long_names_lose_their_first_tokens_and_short_ones_are_padded_at_the_end(sounds):
     lstm = NameLstm(sounds, seed=0, batch_size=BATCH_SIZE)
     kick, pad = lstm._encode(["kick", "pad"])[:, 0]
     long = lstm._encode(["kick_pad_pad_pad_pad_pad_pad.wav", "pad.wav"])

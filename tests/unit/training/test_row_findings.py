@@ -40,7 +40,7 @@ def results(sounds, *answers):
     return Experiment(sounds, [everyone], systems).run(no_progress, "")
 
 
-def test_a_label_is_suspected_where_the_sure_answer_is_another_and_the_name_says_so_too():
+def test_a_label_is_suspected_if_a_confident_prediction_and_the_name_contradict_it():
     names = ["kick.wav", "snare.wav", "vox.wav", "choir.wav", "odd 1.wav", "odd 2.wav"]
     labels = ["drum", "drum", "vocal", "vocal", "vocal", "vocal"]
     sounds = LabelledSounds.from_rows(names, [NOTHING] * 6, labels, ["a"] * 6)

@@ -22,7 +22,7 @@ def sounds(**folder_of_name):
     )
 
 
-def test_rows_of_one_folder_are_mates_and_of_none_have_none():
+def test_rows_of_one_folder_are_mates_and_rows_without_a_folder_have_none():
     first, second, third, alone = mates_in(sounds(a1="x", a2="x", b="y", c=""))
     assert first is second
     assert set(first.names) == {"a1.wav", "a2.wav"}
@@ -35,7 +35,7 @@ def test_a_series_of_another_folder_does_not_count():
     assert tokens_of(rows) == [["snare", "<index>"], ["snare", "<index>"], ["snare", "<tempo>"]]
 
 
-def test_the_mean_of_a_folder_is_told_to_each_of_its_rows():
+def test_the_mean_of_a_folder_is_assigned_to_each_of_its_rows():
     folders = np.array(["x", "", "x"], dtype=object)
     means = means_over(folders, np.array([[1.0], [5.0], [3.0]], dtype=np.float32))
     np.testing.assert_array_equal(means, [[2.0], [np.nan], [2.0]])

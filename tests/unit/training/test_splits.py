@@ -15,7 +15,7 @@ LABELLED = st.lists(
 
 
 @given(LABELLED, st.integers(2, 6), st.integers(0, 3))
-def test_no_vendor_stands_on_both_sides_and_every_row_is_tested_once(rows, n_folds, seed):
+def test_no_vendor_is_on_both_sides_and_every_row_is_tested_once(rows, n_folds, seed):
     vendors = np.array([vendor for vendor, _ in rows], dtype=object)
     categories = np.array([category for _, category in rows])
     if len(set(vendors)) < 2:
@@ -32,7 +32,7 @@ def test_no_vendor_stands_on_both_sides_and_every_row_is_tested_once(rows, n_fol
     assert sorted(tested_rows) == list(range(len(rows)))
 
 
-def test_vendors_of_one_size_are_dealt_evenly_in_size_and_categories():
+def test_folds_are_balanced_in_size_and_categories():
     # Given ten vendors of ten sounds, half of them all of category 0 and half of category 1
     vendors = np.repeat(np.array(list("abcdefghij"), dtype=object), 10)
     categories = np.repeat([0, 1] * 5, 10)
@@ -58,6 +58,6 @@ def test_a_third_of_the_rows_is_drawn_at_random(n_sounds):
     assert len(tested) == min(n_sounds - 1, int(np.ceil(0.33 * n_sounds)))
 
 
-def test_the_seed_decides():
+def test_the_split_depends_on_the_seed():
     assert (random_split(50, seed=1)[1] == random_split(50, seed=1)[1]).all()
     assert (random_split(50, seed=1)[1] != random_split(50, seed=2)[1]).any()

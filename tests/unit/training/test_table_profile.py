@@ -27,11 +27,11 @@ def analysis():
     return analyse(sounds, TableCounts(rows=9, labelled=6, duplicates=2))
 
 
-def test_rows_are_counted_from_the_table_to_what_is_studied(analysis):
+def test_rows_are_counted_at_each_step_from_the_table_to_the_study(analysis):
     assert (analysis.rows, analysis.labelled, analysis.duplicates, analysis.sounds) == (9, 6, 2, 4)
 
 
-def test_each_category_says_how_many_vendors_stand_behind_it(analysis):
+def test_each_category_has_its_number_of_vendors(analysis):
     rows = {row.category: row for row in analysis.categories}
     assert len(rows) == 12
     assert (rows["drum"].sounds, rows["drum"].vendors) == (3, 2)
@@ -39,11 +39,11 @@ def test_each_category_says_how_many_vendors_stand_behind_it(analysis):
     assert (rows["vocal"].sounds, rows["vocal"].largest_vendor_share) == (0, 0.0)
 
 
-def test_sample_types_come_commonest_first_and_tell_what_is_not_stated(analysis):
+def test_sample_types_are_listed_most_frequent_first_with_missing_ones(analysis):
     assert list(analysis.sample_types.items()) == [("PCM_16", 2), ("FLOAT", 1), (NOT_STATED, 1)]
 
 
-def test_header_numbers_are_measured_where_they_are_stated(analysis):
+def test_header_values_are_summarised_where_present(analysis):
     columns = {one.column: one for one in analysis.headers}
     size = columns["file_size_bytes"]
     assert (size.stated, size.lowest, size.median, size.highest) == (3, 1_000, 2_000, 3_000)
@@ -65,7 +65,7 @@ def test_missing_values_are_counted_by_column(analysis):
     }
 
 
-def test_vendors_come_largest_first_by_names_that_can_be_shown(analysis):
+def test_vendors_are_listed_largest_first_with_printable_names(analysis):
     assert [(row.vendor, row.sounds, row.categories) for row in analysis.vendors] == [
         ("ann", 3, 2),
         ("b\\x1bob", 1, 1),

@@ -11,7 +11,7 @@ from workers.celery_ext.beat_scheduler import QuietScheduler
 from workers.settings import Settings
 
 
-def test_while_redis_is_away_it_says_so_at_once_and_then_ever_more_rarely(caplog):
+def test_an_unreachable_redis_is_logged_at_once_and_then_less_and_less_often(caplog):
     # Given a beat whose Redis is away from the beginning
     settings = Settings(broker_url=SecretStr(f"redis://127.0.0.1:{free_port()}/0"))
     scheduler = QuietScheduler(app=build_app(settings))
@@ -27,6 +27,6 @@ def test_while_redis_is_away_it_says_so_at_once_and_then_ever_more_rarely(caplog
     assert "Redis cannot be reached (Error 111" in caplog.text
 
 
-def test_it_is_the_scheduler_of_a_beat_within_a_worker_too():
+def test_a_beat_within_a_worker_uses_the_same_scheduler():
     app = build_app(Settings())
     assert symbol_by_name(app.conf.beat_scheduler) is QuietScheduler

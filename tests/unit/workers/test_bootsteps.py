@@ -87,7 +87,7 @@ OF_PACKS = ["classify.packs", "interactive.packs"]
 OF_MORE = ["classify.more", "interactive.more"]
 
 
-def test_batches_are_taken_of_the_roots_that_are_there(consumer, health, look, announced):
+def test_only_queues_of_available_roots_are_consumed(consumer, health, look, announced):
     look()
     assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
     assert sorted(announced[-1]) == sorted(consumer.consumed)
@@ -102,7 +102,7 @@ def test_batches_are_taken_of_the_roots_that_are_there(consumer, health, look, a
     assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
 
 
-def test_a_worker_for_urgent_files_takes_no_others(look, consumer):
+def test_a_worker_for_interactive_queues_consumes_no_others(look, consumer):
     consumer.consumed[:] = []
     other = Consumer("interactive")
     step = ConsumeAvailableQueues(other)
@@ -110,7 +110,7 @@ def test_a_worker_for_urgent_files_takes_no_others(look, consumer):
     assert sorted(other.consumed) == ["interactive", "interactive.more", "interactive.packs"]
 
 
-def test_no_queue_is_forgotten_when_redis_fails_as_they_are_taken_again(consumer, look):
+def test_every_queue_is_consumed_again_although_redis_failed_meanwhile(consumer, look):
     look(database_answers=False)
     assert consumer.consumed == []
     # Given a Redis that fails when the database is back
@@ -121,7 +121,7 @@ def test_no_queue_is_forgotten_when_redis_fails_as_they_are_taken_again(consumer
     assert sorted(consumer.consumed) == sorted(BASE + OF_PACKS + OF_MORE)
 
 
-def test_a_queue_that_is_taken_again_is_held_when_the_database_goes_away_once_more(consumer, look):
+def test_a_queue_consumed_again_is_paused_at_the_next_database_outage(consumer, look):
     look(database_answers=False)
     # Given two queues whose turn did not come, for Redis failed twice
     consumer._ask_redis = _fails_behind(1)
@@ -149,7 +149,7 @@ def _fails_behind(successes):
     return ask
 
 
-def test_a_second_ctrl_c_in_the_moment_of_the_first_ends_the_worker_at_once(monkeypatch):
+def test_a_second_ctrl_c_right_after_the_first_ends_the_worker_at_once(monkeypatch):
     """Without it, Celery's own second step waits for children that may never answer."""
 
     class EndedError(Exception):
@@ -164,7 +164,7 @@ def test_a_second_ctrl_c_in_the_moment_of_the_first_ends_the_worker_at_once(monk
         bootsteps._shut_down("Cold", limit_seconds=3600)
 
 
-def test_a_worker_begins_with_the_roots_that_are_there(tmp_path, monkeypatch):
+def test_a_worker_starts_with_the_available_roots(tmp_path, monkeypatch):
     for name in ("there", "empty"):
         (tmp_path / name).mkdir()
     (tmp_path / "there" / "kick.wav").touch()
@@ -188,13 +188,13 @@ def supervisor(health, monkeypatch):
         process.kill()
 
 
-def test_a_supervisor_that_finishes_its_rounds_is_left_alone(supervisor, health):
+def test_a_supervisor_that_makes_progress_is_not_killed(supervisor, health):
     health.supervisor.report_up()
     supervisor.ensure()
     assert supervisor._process.poll() is None
 
 
-def test_a_supervisor_that_stands_still_is_killed_and_so_replaced(supervisor, health, monkeypatch):
+def test_a_supervisor_that_hangs_is_killed_and_replaced(supervisor, health, monkeypatch):
     """Without it, no batch of a dead child comes back and no message is taken, without end."""
     health.supervisor.report_up()
     later = time.monotonic() + 31

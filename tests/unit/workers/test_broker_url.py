@@ -24,22 +24,22 @@ def test_hosts_and_database(url, hosts, database):
 
 
 @pytest.mark.parametrize("spelling", ["CERT_NONE", "none", "ssl.CERT_NONE"])
-def test_celerys_spelling_of_certificates_is_known(spelling):
+def test_celery_spellings_of_certificate_options_are_accepted(spelling):
     broker = parse_broker_url(f"rediss://host?ssl_cert_reqs={spelling}")
     assert broker.tls == {"ssl_cert_reqs": "none"}
 
 
-def test_certificates_are_checked_unless_the_url_says_otherwise():
+def test_certificates_are_verified_unless_the_url_disables_it():
     assert parse_broker_url("rediss://host").tls == {"ssl_cert_reqs": "required"}
 
 
-def test_a_password_with_a_semicolon_is_no_second_url():
+def test_a_password_with_a_semicolon_is_not_split_into_urls():
     broker = parse_broker_url("redis://:a;b@host")
     assert broker.password == "a;b"
     assert broker.celery_settings({})["broker_url"] == "redis://:a%3Bb@host:6379/0"
 
 
-def test_each_sentinel_has_the_login_for_celery_goes_from_one_to_the_next():
+def test_every_sentinel_gets_the_login_for_failover_in_celery():
     broker = parse_broker_url("sentinel://:pw@a;sentinel://b/2?master_name=m")
     settings = broker.celery_settings({"socket_timeout": 5})
     assert settings["broker_url"] == "sentinel://:pw@a:26379/2;sentinel://:pw@b:26379/2"
@@ -71,7 +71,7 @@ def test_each_sentinel_has_the_login_for_celery_goes_from_one_to_the_next():
         ),
     ],
 )
-def test_what_one_of_the_clients_would_stumble_over_is_refused(url, message):
+def test_a_url_that_one_of_the_clients_cannot_use_is_refused(url, message):
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
         parse_broker_url(url)
     assert len(str(refused.value).splitlines()) == 1

@@ -90,7 +90,7 @@ def left_at(path):
 # What the dead leave
 
 
-def test_a_marker_survives_the_kill_of_its_writer(writer):
+def test_a_marker_survives_a_sigkill_of_its_process(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     with claim_dead_marker(writer.path) as note:
@@ -108,27 +108,27 @@ def test_a_marker_names_the_file_that_was_read_last(writer):
 @pytest.mark.parametrize(
     "orders", [["begin 12 60"], ["begin 12 60", "begin_reading 12 3", "stop_reading 12"]]
 )
-def test_who_dies_before_or_after_reading_leaves_a_batch_without_a_suspect(writer, orders):
+def test_a_process_that_dies_between_files_leaves_a_batch_without_a_suspect(writer, orders):
     writer.order(*orders)
     writer.die()
     assert left_at(writer.path) == (12, None)
 
 
-def test_the_next_batch_has_nothing_of_the_last(writer):
+def test_the_next_batch_keeps_nothing_of_the_last(writer):
     writer.order("begin 12 60", "begin_reading 12 34", "clear", "begin 13 60")
     writer.die()
     assert left_at(writer.path) == (13, None)
 
 
 @pytest.mark.parametrize("orders", [[], ["begin 12 60", "begin_reading 12 34", "clear"]])
-def test_who_dies_without_a_batch_in_hand_leaves_none(writer, orders):
+def test_a_process_that_dies_while_idle_leaves_no_marker(writer, orders):
     writer.order(*orders)
     writer.die()
     assert left_at(writer.path) == (None, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"12345"])
-def test_who_was_killed_at_birth_leaves_a_marker_that_names_nothing(folder, content):
+def test_a_process_killed_at_its_start_leaves_an_empty_marker(folder, content):
     folder.mkdir()
     path = folder / "a-host-12-abc.note"
     path.write_bytes(content)
@@ -138,7 +138,7 @@ def test_who_was_killed_at_birth_leaves_a_marker_that_names_nothing(folder, cont
 
 
 @pytest.mark.parametrize(("limit", "is_overdue"), [("-1", True), ("600", False), ("inf", False)])
-def test_a_marker_tells_whether_its_batch_was_over_its_time(writer, limit, is_overdue):
+def test_a_marker_shows_whether_its_batch_was_over_its_time_limit(writer, limit, is_overdue):
     writer.order(f"begin 12 {limit}", "begin_reading 12 34")
     writer.die()
     with claim_dead_marker(writer.path) as note:
@@ -148,7 +148,7 @@ def test_a_marker_tells_whether_its_batch_was_over_its_time(writer, limit, is_ov
 # Who is dead
 
 
-def test_a_writer_is_dead_although_its_parent_has_not_looked_yet(writer):
+def test_a_zombie_process_counts_as_dead(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     # Given a process that is killed, and stays a zombie because nobody waits for it
     os.kill(writer.process.pid, signal.SIGKILL)
@@ -157,13 +157,13 @@ def test_a_writer_is_dead_although_its_parent_has_not_looked_yet(writer):
     assert left_at(writer.path) == (12, 34)
 
 
-def test_a_writer_that_lives_is_not_taken_for_dead(writer):
+def test_a_running_process_does_not_count_as_dead(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     assert left_at(writer.path) is None
     assert writer.path.exists()
 
 
-def test_a_frozen_writer_is_not_taken_for_dead(writer):
+def test_a_frozen_process_does_not_count_as_dead(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     os.kill(writer.process.pid, signal.SIGSTOP)
     try:
@@ -172,7 +172,7 @@ def test_a_frozen_writer_is_not_taken_for_dead(writer):
         os.kill(writer.process.pid, signal.SIGCONT)
 
 
-def test_a_writer_is_alive_again_after_somebody_looked(writer):
+def test_checking_a_marker_does_not_disturb_its_process(writer):
     writer.order("begin 12 60")
     assert left_at(writer.path) is None
     writer.order("begin_reading 12 34")
@@ -180,7 +180,7 @@ def test_a_writer_is_alive_again_after_somebody_looked(writer):
     assert left_at(writer.path) == (12, 34)
 
 
-def test_a_marker_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
+def test_the_lock_of_a_marker_is_not_inherited_through_exec(writer):
     writer.order("begin 12 60")
     writer.send("become")
     found = []
@@ -192,7 +192,7 @@ def test_a_marker_is_not_passed_on_to_a_program_that_its_writer_becomes(writer):
 # Seeing to a note
 
 
-def test_a_marker_that_was_seen_to_is_gone(writer):
+def test_a_handled_marker_is_removed(writer):
     writer.order("begin 12 60")
     writer.die()
     with claim_dead_marker(writer.path) as note:
@@ -202,7 +202,7 @@ def test_a_marker_that_was_seen_to_is_gone(writer):
     assert left_at(writer.path) is None
 
 
-def test_a_marker_that_could_not_be_seen_to_keeps(writer):
+def test_a_marker_that_could_not_be_handled_is_kept(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     with pytest.raises(ConnectionError), claim_dead_marker(writer.path):
@@ -210,7 +210,7 @@ def test_a_marker_that_could_not_be_seen_to_keeps(writer):
     assert left_at(writer.path) == (12, 34)
 
 
-def test_of_several_who_look_at_once_one_handles_a_marker(writer):
+def test_only_one_of_several_supervisors_handles_a_marker(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     look = (
@@ -230,7 +230,7 @@ def test_of_several_who_look_at_once_one_handles_a_marker(writer):
     assert second.stdout == "None\n"
 
 
-def test_where_there_is_no_note_nobody_is_dead(folder):
+def test_a_missing_marker_means_no_dead_process(folder):
     assert left_at(folder / "a-host-1-abc.note") is None
     assert markers_in(folder) == []
 
@@ -238,12 +238,12 @@ def test_where_there_is_no_note_nobody_is_dead(folder):
 # The writer's end
 
 
-def test_a_writer_that_ends_in_peace_leaves_no_marker(writer):
+def test_a_process_that_exits_normally_leaves_no_marker(writer):
     writer.order("begin 12 60", "begin_reading 12 34", "clear", "close")
     assert not writer.path.exists()
 
 
-def test_a_marker_with_a_batch_in_hand_survives_its_closing(writer):
+def test_a_marker_with_a_running_batch_is_kept_when_closed(writer):
     writer.order("begin 12 60", "begin_reading 12 34", "close")
     # Its writer still runs, but has let go of it
     assert writer.process.poll() is None
@@ -253,7 +253,7 @@ def test_a_marker_with_a_batch_in_hand_survives_its_closing(writer):
 # What the living note
 
 
-def test_the_living_are_listed_with_what_they_have_in_hand(folder, writer):
+def test_live_markers_are_listed_with_their_batches(folder, writer):
     writer.order("begin 12 -5", "begin_reading 12 34")
     (note,) = live_markers(folder)
     assert (note.batch_id, note.index) == (12, 34)
@@ -261,28 +261,28 @@ def test_the_living_are_listed_with_what_they_have_in_hand(folder, writer):
     assert note.overdue_seconds() > 0
 
 
-def test_the_idle_are_never_over_their_time(folder, writer):
+def test_an_idle_process_is_never_over_its_time_limit(folder, writer):
     writer.order("begin 12 -5", "clear")
     (note,) = live_markers(folder)
     assert note.batch_id is None
     assert note.overdue_seconds() == -math.inf
 
 
-def test_the_dead_are_not_among_the_living_and_their_markers_keep(folder, writer):
+def test_dead_processes_are_not_listed_as_live_and_their_markers_are_kept(folder, writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     assert live_markers(folder) == []
     assert left_at(writer.path) == (12, 34)
 
 
-def test_the_dead_are_not_among_the_living_while_somebody_sees_to_them(folder, writer):
+def test_a_dead_marker_being_handled_is_not_listed_as_live(folder, writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
     with claim_dead_marker(writer.path):
         assert live_markers(folder) == []
 
 
-def test_among_several_each_is_told_from_the_others(folder, writer):
+def test_several_markers_are_kept_apart(folder, writer):
     with_batch = CrashMarker(folder, "a-host:1:a")
     idle = CrashMarker(folder, "a-host:2:b")
     with_batch.begin(7)
@@ -297,7 +297,7 @@ def test_among_several_each_is_told_from_the_others(folder, writer):
 # A batch to be handed back later
 
 
-def test_a_batch_for_later_is_left_behind_and_the_process_goes_on_under_a_new_name(folder, writer):
+def test_a_batch_to_requeue_later_keeps_its_marker_and_the_process_gets_a_new_one(folder, writer):
     writer.order("begin 12 60", "begin_reading 12 34", "hand_back_later", "begin 13 60")
     # Its first marker is that of a process which is gone, and says what to do
     with claim_dead_marker(writer.path) as marker:
@@ -308,7 +308,7 @@ def test_a_batch_for_later_is_left_behind_and_the_process_goes_on_under_a_new_na
     assert now.worker != marker.worker
 
 
-def test_an_earlier_version_takes_a_batch_for_later_as_out_of_time_without_a_file(writer):
+def test_an_earlier_version_reads_a_batch_to_requeue_later_as_timed_out_without_a_suspect(writer):
     """Such a batch goes back without an attempt, too."""
     writer.order("begin 12 60", "begin_reading 12 34", "hand_back_later")
     with claim_dead_marker(writer.path) as marker:
@@ -316,7 +316,7 @@ def test_an_earlier_version_takes_a_batch_for_later_as_out_of_time_without_a_fil
         assert marker.overdue_seconds() > 0
 
 
-def test_where_no_new_marker_can_be_written_the_old_one_stays_in_use(folder, marker, monkeypatch):
+def test_the_old_marker_stays_in_use_if_no_new_one_can_be_written(folder, marker, monkeypatch):
     marker.begin(12)
     worker = marker.worker
 
@@ -332,7 +332,7 @@ def test_where_no_new_marker_can_be_written_the_old_one_stays_in_use(folder, mar
     assert marker.index == 3
 
 
-def test_what_an_earlier_version_left_beside_markers_is_ignored(folder):
+def test_other_files_of_an_earlier_version_are_ignored(folder):
     folder.mkdir()
     (folder / "12-0c4b.iou").touch()
     assert markers_in(folder) == []
@@ -350,7 +350,7 @@ def marker(folder):
     marker.close()
 
 
-def test_the_writer_itself_can_ask_where_it_stands(marker):
+def test_a_process_can_read_its_own_marker(marker):
     marker.begin(12)
     assert marker.index is None
     marker.begin_reading(12, 34)
@@ -366,7 +366,7 @@ def test_the_largest_numbers_of_a_ledger_fit(folder, marker):
     assert (found.batch_id, found.index) == (2**63 - 1, 10_000)
 
 
-def test_a_link_in_the_place_of_a_marker_is_not_followed(folder, tmp_path):
+def test_a_symlink_in_place_of_a_marker_is_not_followed(folder, tmp_path):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     folder.mkdir()
@@ -376,5 +376,5 @@ def test_a_link_in_the_place_of_a_marker_is_not_followed(folder, tmp_path):
     assert victim.read_bytes() == b"precious"
 
 
-def test_a_marker_is_for_its_owner_alone(marker):
+def test_a_marker_is_readable_only_by_its_owner(marker):
     assert marker.path.stat().st_mode & 0o777 == 0o600

@@ -33,7 +33,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("cause", [*Fault, *Ending], ids=str)
-def test_every_cause_has_its_decision(cause):
+def test_every_cause_of_failure_has_a_decision(cause):
     cases = itertools.product((False, True), (True, False))
     decisions = tuple(
         decide(cause, in_process=in_process, was_reading=was_reading, transient_failures=3)

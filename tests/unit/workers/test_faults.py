@@ -51,11 +51,11 @@ def database(database_url):
     ],
     ids=lambda error: f"{type(error).__module__}.{type(error).__name__}",
 )
-def test_a_service_or_a_mount_that_is_away_is_a_transient_fault(error):
+def test_an_unreachable_service_or_mount_is_a_transient_error(error):
     assert Fault.of(error) is Fault.TRANSIENT
 
 
-def test_of_the_systems_errors_these_and_no_others_are_transient():
+def test_only_these_system_errors_are_transient():
     transient = {
         name
         for number, name in errno.errorcode.items()
@@ -87,14 +87,14 @@ def test_of_the_systems_errors_these_and_no_others_are_transient():
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.name,
 )
-def test_a_file_a_setting_and_a_bug_are_told_apart(error, fault):
+def test_file_errors_wrong_settings_and_bugs_are_distinguished(error, fault):
     assert Fault.of(error) is fault
 
 
 # Real ones
 
 
-def test_a_database_that_nobody_serves_is_a_transient_fault():
+def test_an_unreachable_database_is_a_transient_error():
     engine = create_engine(f"postgresql://me:hush-hush@127.0.0.1:{free_port()}/x")
     with pytest.raises(sqlalchemy.exc.SQLAlchemyError) as refused, engine.connect():
         pass
@@ -102,7 +102,7 @@ def test_a_database_that_nobody_serves_is_a_transient_fault():
     assert "hush-hush" not in plain(refused.value)
 
 
-def test_a_redis_that_nobody_serves_is_a_transient_fault():
+def test_an_unreachable_redis_is_a_transient_error():
     client = redis.Redis.from_url(f"redis://:hush-hush@127.0.0.1:{free_port()}/0")
     with client, pytest.raises(redis.exceptions.RedisError) as refused:
         client.ping()
@@ -110,7 +110,7 @@ def test_a_redis_that_nobody_serves_is_a_transient_fault():
     assert "hush-hush" not in plain(refused.value)
 
 
-def test_a_row_that_breaks_a_rule_of_the_tables_is_a_bug(database):
+def test_a_row_that_violates_a_constraint_is_a_bug(database):
     # Given a batch of an ingest that does not exist
     row = insert(batches).values(
         ingest_id=1,
@@ -132,7 +132,7 @@ def test_a_row_that_breaks_a_rule_of_the_tables_is_a_bug(database):
 # What is said
 
 
-def test_a_database_error_is_told_without_its_statement_and_the_rows_it_was_about(database):
+def test_a_database_error_is_shown_without_its_statement_and_parameters(database):
     statement = text("SELECT no_such_column, CAST(:value AS VARCHAR(99)) AS v FROM sounds")
     with (
         pytest.raises(sqlalchemy.exc.SQLAlchemyError) as refused,
@@ -156,5 +156,5 @@ def test_a_database_error_is_told_without_its_statement_and_the_rows_it_was_abou
         (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
     ],
 )
-def test_an_error_is_told_in_one_line_that_is_never_empty(error, told):
+def test_an_error_is_shown_in_one_nonempty_line(error, told):
     assert plain(error) == told

@@ -56,7 +56,7 @@ def listed(monkeypatch):
 # Who is a mate
 
 
-def test_the_mates_of_a_sound_are_the_sounds_of_its_folder_itself_among_them(put, mates):
+def test_the_mates_of_a_sound_are_all_sounds_of_its_folder(put, mates):
     put("sounds/a/kick.wav", "sounds/a/snare.aif", "sounds/a/b/hat.wav", "sounds/bass.wav")
     assert mates("a/kick.wav", "a/b/hat.wav", "bass.wav") == [
         ("kick.wav", "snare.aif"),
@@ -65,7 +65,7 @@ def test_the_mates_of_a_sound_are_the_sounds_of_its_folder_itself_among_them(put
     ]
 
 
-def test_what_is_not_named_like_a_sound_or_was_left_by_macos_is_no_mate(put, mates):
+def test_other_files_and_macos_metadata_are_no_mates(put, mates):
     put("sounds/kick.wav", "sounds/._kick.wav", "sounds/notes.txt", "sounds/cover.jpg")
     put("sounds/wav", "sounds/.wav")
     assert mates("kick.wav") == [("kick.wav",)]
@@ -76,18 +76,18 @@ def test_a_folder_that_is_named_like_a_sound_is_no_mate(put, mates):
     assert mates("kick.wav") == [("kick.wav",)]
 
 
-def test_a_sound_that_cannot_be_read_is_a_mate_by_its_name(put, folder, mates):
+def test_an_unreadable_sound_is_a_mate(put, folder, mates):
     put("sounds/kick.wav", "sounds/snare.wav", content=b"")
     (folder / "gone.wav").symlink_to("nowhere.wav")
     assert mates("kick.wav") == [("gone.wav", "kick.wav", "snare.wav")]
 
 
-def test_a_folder_without_anything_named_like_a_sound_has_no_mates(put, mates):
+def test_a_folder_without_sounds_has_no_mates(put, mates):
     put("sounds/a/notes.txt")
     assert mates("a/notes.txt") == [None]
 
 
-def test_the_mates_of_an_absolute_path_are_of_its_folder(put, tmp_path, folders):
+def test_the_mates_of_an_absolute_path_come_from_its_folder(put, tmp_path, folders):
     put("sounds/a/kick.wav", "sounds/a/snare.wav")
     with ABSOLUTE.opened() as root:
         path = f"{tmp_path.resolve()}/sounds/a/kick.wav"
@@ -95,7 +95,7 @@ def test_the_mates_of_an_absolute_path_are_of_its_folder(put, tmp_path, folders)
     assert set(found.names) == {"kick.wav", "snare.wav"}
 
 
-def test_of_a_large_folder_those_stand_that_do_of_its_names(put, folder, folders, root):
+def test_a_large_folder_is_sampled_like_its_list_of_names(put, folder, folders, root):
     names = [f"{n}.wav" for n in range(1_000)]
     put(*(f"sounds/{name}" for name in names))
     (found,) = folders.pack_mates(root, ["7.wav"], folder_words=False)
@@ -103,7 +103,7 @@ def test_of_a_large_folder_those_stand_that_do_of_its_names(put, folder, folders
     assert len(found.names) == MOST_PACK_MATES
 
 
-def test_names_that_say_nothing_are_read_with_their_folders_words_like_the_sounds(put, mates):
+def test_names_without_known_words_get_folder_words_like_the_sound(put, mates):
     put("sounds/Kicks/01.wav", "sounds/Kicks/02.wav", "sounds/Kicks/riser.wav")
     assert mates("Kicks/01.wav", folder_words=True) == [
         ("Kicks 01.wav", "Kicks 02.wav", "riser.wav")
@@ -119,19 +119,19 @@ def test_names_that_say_nothing_are_read_with_their_folders_words_like_the_sound
     ["gone/kick.wav", "kick.wav/kick.wav", "../kick.wav", "a\0b/kick.wav", "\ud800/kick.wav"],
     ids=ascii,
 )
-def test_a_folder_that_is_none_has_no_mates(put, mates, path):
+def test_a_file_in_place_of_a_folder_has_no_mates(put, mates, path):
     put("sounds/kick.wav", "secret.wav")
     assert mates(path) == [None]
 
 
 @pytest.mark.parametrize("target", ["../other", "{above}/other", "..", "out"])
-def test_a_link_that_leads_out_or_nowhere_has_no_mates(put, folder, tmp_path, mates, target):
+def test_a_link_that_leaves_the_root_or_dangles_has_no_mates(put, folder, tmp_path, mates, target):
     put("other/secret.wav")
     (folder / "out").symlink_to(target.format(above=tmp_path))
     assert mates("out/secret.wav") == [None]
 
 
-def test_a_link_that_stays_inside_has_the_mates_of_where_it_leads(put, folder, mates):
+def test_a_link_within_the_root_has_the_mates_of_its_target(put, folder, mates):
     put("sounds/a/kick.wav", "sounds/a/snare.wav")
     (folder / "twin").symlink_to("a")
     assert mates("twin/kick.wav") == [("kick.wav", "snare.wav")]
@@ -181,7 +181,7 @@ def fail_to_list(monkeypatch, fault, times):
     monkeypatch.setattr(folders_module, "_names", failing)
 
 
-def test_a_machine_that_fails_is_no_guess_without_mates(put, mates, monkeypatch):
+def test_a_system_error_is_raised_instead_of_guessing_without_mates(put, mates, monkeypatch):
     put("sounds/kick.wav")
     fail_to_list(monkeypatch, errno.EMFILE, 1)
     with pytest.raises(OSError, match="the storage fails"):
@@ -189,9 +189,7 @@ def test_a_machine_that_fails_is_no_guess_without_mates(put, mates, monkeypatch)
 
 
 @pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.ENOTSUP])
-def test_a_folder_that_cannot_be_listed_is_tried_again_and_then_has_no_mates(
-    put, mates, monkeypatch, caplog, fault
-):
+def test_listing_a_folder_is_retried_before_it_has_no_mates(put, mates, monkeypatch, caplog, fault):
     put("sounds/kick.wav")
     fail_to_list(monkeypatch, fault, 2)
     assert mates("kick.wav") == [("kick.wav",)]
@@ -221,14 +219,14 @@ def test_names_of_any_bytes_are_mates_as_the_model_reads_them(folder, mates, raw
 # What is remembered
 
 
-def test_a_folder_is_listed_once_while_it_stays_as_it_is(put, mates, listed):
+def test_an_unchanged_folder_is_listed_once(put, mates, listed):
     put("sounds/a/kick.wav", "sounds/a/snare.wav", "sounds/b/hat.wav")
     first = mates("a/kick.wav", "b/hat.wav", "a/snare.wav")
     assert mates("a/snare.wav", "b/hat.wav", "a/kick.wav") == first
     assert listed == ["a", "b"]
 
 
-def test_a_new_file_in_the_folder_changes_what_is_asked_next(put, folder, mates, listed):
+def test_a_new_file_in_the_folder_appears_in_the_next_lookup(put, folder, mates, listed):
     put("sounds/a/kick.wav")
     assert mates("a/kick.wav") == [("kick.wav",)]
     put("sounds/a/snare.wav")
@@ -238,7 +236,7 @@ def test_a_new_file_in_the_folder_changes_what_is_asked_next(put, folder, mates,
     assert mates("a/snare.wav") == [("snare.wav",)]
 
 
-def test_a_folder_that_changed_a_moment_ago_is_not_remembered(put, mates, listed, monkeypatch):
+def test_a_folder_that_changed_a_moment_ago_is_not_cached(put, mates, listed, monkeypatch):
     monkeypatch.setattr(folders_module, "_SETTLED_NS", 10**15)
     put("sounds/a/kick.wav")
     assert mates("a/kick.wav") == mates("a/kick.wav") == [("kick.wav",)]
@@ -252,7 +250,7 @@ def large(monkeypatch):
     monkeypatch.setattr(folders_module, "_LISTING_SHARE", 1e-9)
 
 
-def test_a_large_folder_that_is_written_to_is_not_listed_each_time(put, mates, listed, large):
+def test_a_large_folder_being_written_to_is_not_listed_each_time(put, mates, listed, large):
     put("sounds/a/1.wav", "sounds/a/2.wav", "sounds/a/3.wav", "sounds/b/1.wav")
     for number in range(4, 9):
         put(f"sounds/a/{number}.wav", f"sounds/b/{number}.wav")
@@ -261,9 +259,7 @@ def test_a_large_folder_that_is_written_to_is_not_listed_each_time(put, mates, l
     assert (listed.count("a"), listed.count("b")) == (1, 2)
 
 
-def test_the_names_of_a_large_folder_are_not_used_for_longer_than_they_may_be(
-    put, mates, listed, large, monkeypatch
-):
+def test_cached_names_of_a_large_folder_expire(put, mates, listed, large, monkeypatch):
     monkeypatch.setattr(folders_module, "_OLDEST_SECONDS", 0.0)
     put("sounds/a/1.wav", "sounds/a/2.wav", "sounds/a/3.wav")
     mates("a/1.wav")
@@ -280,7 +276,7 @@ def test_another_large_folder_of_the_same_path_is_listed_at_once(put, folder, ma
     assert mates("a/1.wav") == [("0.wav", "1.wav", "2.wav", "new.wav")]
 
 
-def test_another_folder_of_the_same_path_is_listed_anew(put, folder, mates, listed):
+def test_another_folder_of_the_same_path_is_listed_again(put, folder, mates, listed):
     put("sounds/a/kick.wav", "sounds/b/snare.wav")
     mates("a/kick.wav")
     (folder / "a").rename(folder / "old")
@@ -297,7 +293,7 @@ def test_one_path_in_two_roots_is_two_folders(put, folder, folders, listed):
     assert [mates.names for mates in found] == [("kick.wav",), ("snare.wav",)]
 
 
-def test_no_more_folders_are_remembered_than_are_to_be(put, mates, folders, listed):
+def test_the_number_of_cached_folders_is_bounded(put, mates, folders, listed):
     names = [f"{n}/kick.wav" for n in range(20)]
     put(*(f"sounds/{name}" for name in names))
     assert mates(*names) == [("kick.wav",)] * 20

@@ -12,11 +12,11 @@ from workers.settings import ConfigurationError, Settings
 PACKS = {"packs": "/mnt/packs"}
 
 
-def test_a_roots_folder_is_found_by_its_name():
+def test_the_folder_of_a_root_is_found_by_name():
     assert LibraryRoot.named("packs", Settings(library_roots=PACKS)).folder == b"/mnt/packs"
 
 
-def test_a_root_this_host_does_not_know_is_refused_with_what_to_add():
+def test_a_root_not_configured_on_this_host_is_refused_with_the_setting_to_add():
     with pytest.raises(
         ConfigurationError, match=r"'main'.*add main=/path/to/folder to CRATESORT_LIBRARY_ROOTS"
     ):
@@ -32,7 +32,7 @@ def test_paths_without_a_root_are_absolute_on_one_machine():
     [{"broker_url": SecretStr("redis://host")}, {"library_roots": PACKS}],
     ids=["a broker", "roots"],
 )
-def test_paths_without_a_root_are_refused_where_they_could_reach_any_file(settings):
+def test_paths_without_a_root_are_refused_in_a_fleet(settings):
     with pytest.raises(ConfigurationError, match="without a library root"):
         LibraryRoot.named(ABSOLUTE_ROOT, Settings(**settings))
 
@@ -47,17 +47,17 @@ def test_paths_without_a_root_are_refused_where_they_could_reach_any_file(settin
         (b"/mnt/packs", b"/mnt", None),
     ],
 )
-def test_what_a_root_holds_and_how_the_ledger_calls_it(folder, resolved, path):
+def test_which_paths_are_in_a_root_and_their_stored_form(folder, resolved, path):
     root = LibraryRoot("packs", folder)
     assert root.holds(resolved) is (path is not None)
     assert path is None or root.path_of(resolved) == path
 
 
-def test_without_a_root_the_path_is_the_whole():
+def test_without_a_root_the_stored_path_is_absolute():
     assert ABSOLUTE.path_of(b"/mnt/kick.wav") == "/mnt/kick.wav"
 
 
-def test_a_file_and_a_folder_are_opened_by_the_ledgers_path(tmp_path):
+def test_a_file_and_a_folder_are_opened_by_their_stored_path(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "kick.wav").write_bytes(b"kick")
     for root, above in (LibraryRoot("packs", bytes(tmp_path)), ""), (ABSOLUTE, f"{tmp_path}/"):
@@ -70,7 +70,7 @@ def test_a_file_and_a_folder_are_opened_by_the_ledgers_path(tmp_path):
             os.close(fd)
 
 
-def test_a_root_that_is_not_mounted_is_away(tmp_path):
+def test_an_unmounted_root_is_unavailable(tmp_path):
     away = LibraryRoot("packs", bytes(tmp_path / "not mounted"))
     with pytest.raises(LibraryRootAwayError, match=r"'packs'.*not mounted"), away.opened():
         pass
@@ -91,15 +91,13 @@ def test_a_root_that_is_not_mounted_is_away(tmp_path):
         (["Pack A"], [], None),
     ],
 )
-def test_a_folder_that_has_nothing_of_what_is_known_is_taken_for_a_mount_that_is_away(
-    tmp_path, there, known, fault
-):
+def test_a_folder_with_none_of_its_known_sounds_counts_as_unmounted(tmp_path, there, known, fault):
     for name in there:
         (tmp_path / name).mkdir()
     found = mount_fault(bytes(tmp_path), known)
     assert found == fault or (found or "").startswith(f"{tmp_path} {fault}")
 
 
-def test_a_folder_that_cannot_be_listed_is_taken_for_a_mount_that_is_away(tmp_path):
+def test_a_folder_that_cannot_be_listed_counts_as_unmounted(tmp_path):
     found = mount_fault(bytes(tmp_path / "gone"), ["Pack A"])
     assert found == f"{tmp_path}/gone cannot be listed: No such file or directory"

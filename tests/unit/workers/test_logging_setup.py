@@ -32,7 +32,7 @@ def logged(capsys):
     logging.lastResort = unheard
 
 
-def test_for_a_program_a_record_is_one_object_a_line(logged):
+def test_json_logs_have_one_object_per_line(logged):
     (line,) = logged("json", "batch %d: %s", 7, "done", extra={"batch": 7, "headers_seconds": 0.5})
     record = json.loads(line)
     assert record.pop("time").endswith("Z")
@@ -46,18 +46,18 @@ def test_for_a_program_a_record_is_one_object_a_line(logged):
     }
 
 
-def test_a_message_taken_out_of_its_object_is_safe_too(logged):
+def test_a_message_decoded_from_json_has_no_control_characters(logged):
     (line,) = logged("json", "%s", FORGED)
     assert json.loads(line)["message"].isprintable()
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_a_name_can_neither_end_a_line_nor_drive_a_terminal(logged, log_format):
+def test_control_characters_of_a_name_are_escaped_in_the_log(logged, log_format):
     (line,) = logged(log_format, "%s", FORGED)
     assert line.isprintable()
 
 
-def test_for_a_program_a_traceback_is_a_member_of_its_record(logged):
+def test_a_traceback_is_a_field_of_its_json_record(logged):
     try:
         raise ValueError(FORGED)
     except ValueError:
@@ -65,17 +65,17 @@ def test_for_a_program_a_traceback_is_a_member_of_its_record(logged):
     assert "ValueError" in json.loads(line)["exception"]
 
 
-def test_where_no_person_reads_it_is_for_a_program(logged):
+def test_without_a_terminal_the_log_is_json(logged):
     (line,) = logged("auto", "x")
     assert json.loads(line)["message"] == "x"
 
 
-def test_no_field_hides_one_of_logging_s_own(logged):
+def test_no_field_overrides_a_field_of_logging(logged):
     record = logging.makeLogRecord({})
     assert [name for name in FIELDS if hasattr(record, name)] == []
 
 
-def test_what_a_library_prints_by_itself_is_a_record_too(logged, capsys):
+def test_output_printed_by_a_library_becomes_a_record(logged, capsys):
     logged("json", "set up")
     # When something is printed, in two parts, and a logger is used that has no handler
     print("something ", end="", file=sys.__stderr__)

@@ -42,26 +42,26 @@ def said(tmp_path):
     return run
 
 
-def test_behind_the_block_a_process_may_take_so_much_and_no_more(said):
+def test_after_the_block_memory_is_limited(said):
     assert said("with memory_limit(256): pass", "print(take(64), take(512))") == ["True", "False"]
 
 
-def test_what_it_took_in_the_block_does_not_count(said):
+def test_memory_allocated_in_the_block_does_not_count(said):
     lines = ["with memory_limit(256):", "    model = bytearray(512 * 1024**2)", "print(take(64))"]
     assert said(*lines) == ["True"]
 
 
-def test_within_the_next_block_the_limit_is_lifted(said):
+def test_the_limit_is_lifted_within_the_next_block(said):
     lines = ["with memory_limit(256): pass", "with memory_limit(256): print(take(512))"]
     assert said(*lines, "print(take(512))") == ["True", "False"]
 
 
-def test_a_process_that_met_the_limit_goes_on(said):
+def test_a_process_that_reached_the_limit_continues(said):
     lines = ["with memory_limit(256): pass", "print(take(512), take(64), take(512), take(64))"]
     assert said(*lines) == ["False", "True", "False", "True"]
 
 
-def test_a_limit_that_somebody_else_set_is_never_raised(said):
+def test_an_existing_lower_limit_is_never_raised(said):
     lines = [
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))",
         "with memory_limit(1 << 30): pass",

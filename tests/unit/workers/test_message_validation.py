@@ -45,7 +45,7 @@ def request_of():
     return make
 
 
-def test_a_killed_child_is_named_as_such_and_its_message_used_up(request_of):
+def test_a_killed_child_is_reported_and_its_message_acknowledged(request_of):
     sent = []
     error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 3.")
     request_of(sent).on_failure(SimpleNamespace(exception=error))
@@ -89,7 +89,7 @@ class _OnlyInItsChildError(Exception):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_whatever_a_task_raises_its_parent_goes_on_and_reports_it(request_of, error):
+def test_any_exception_of_a_task_is_reported_and_the_parent_continues(request_of, error):
     """Celery ends the worker for some of these, and puts the message back for others."""
 
     # Given a task that fails in a child
@@ -110,7 +110,7 @@ def test_whatever_a_task_raises_its_parent_goes_on_and_reports_it(request_of, er
     assert len(reported) < 100_000
 
 
-def test_a_child_without_memory_for_its_message_does_not_end_its_parent(request_of):
+def test_a_child_out_of_memory_does_not_end_its_parent(request_of):
     sent = []
     try:
         raise MemoryError
@@ -119,7 +119,7 @@ def test_a_child_without_memory_for_its_message_does_not_end_its_parent(request_
     assert sent == ["acknowledged", ("task-failed", "TaskFailedError('MemoryError')")]
 
 
-def test_a_message_of_our_own_is_taken():
+def test_a_valid_message_is_accepted():
     assert fault_of(message(), None) is None
 
 
@@ -139,12 +139,12 @@ def test_a_message_cannot_name_tasks_to_run_after_it(name):
         ({"stamps": {"a": 1}}, "it has stamped headers"),
     ],
 )
-def test_a_header_that_asks_too_much_is_a_fault(headers, fault):
+def test_a_forbidden_header_is_an_error(headers, fault):
     assert fault_of(message(**headers), None).startswith(fault)
 
 
 @pytest.mark.parametrize("payload", [None, 5, [1, 2], ["x", {}, {}], [[], [], {}]])
-def test_a_body_of_another_form_is_a_fault(payload):
+def test_a_malformed_body_is_an_error(payload):
     assert fault_of(message(payload), None).startswith(("its body is", "its arguments are"))
 
 
@@ -166,7 +166,7 @@ def test_a_message_of_an_unknown_version_is_left_for_another_worker(version, cap
     assert f"batch 7: skipped: message version {version} is not supported here" in caplog.text
 
 
-def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
+def test_a_requeued_batch_is_a_retry_with_its_reason_first(monkeypatch):
     # Given a batch whose library root is away
     def classify_batch(_batch_id, _context):
         raise LibraryRootAwayError("the library root 'packs' (/mnt/packs) cannot be opened")
@@ -186,7 +186,9 @@ def test_a_batch_that_went_back_is_a_retry_with_its_reason_first(monkeypatch):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_without_its_database_a_message_goes_back_and_the_parent_knows(monkeypatch, known):
+def test_during_a_database_outage_a_message_returns_to_redis_and_the_parent_pauses(
+    monkeypatch, known
+):
     # Given a database that goes away, or has gone
     def classify_batch(_batch_id, _context):
         raise sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("away"))
@@ -207,7 +209,7 @@ def test_without_its_database_a_message_goes_back_and_the_parent_knows(monkeypat
 
 
 @pytest.mark.parametrize("kind", [UnclaimedError, BatchReturnedError])
-def test_the_message_of_a_batch_that_was_not_claimed_goes_back(request_of, kind):
+def test_the_message_of_an_unclaimed_batch_returns_to_redis(request_of, kind):
     requeued, sent = [], []
     request = request_of(sent)
     request._on_reject = lambda _log, _errors, requeue: requeued.append(requeue)

@@ -21,7 +21,7 @@ def asked(path, mates=None, folder_words=True, is_midi=False):
     return model_input(path, UNKNOWN, mates, folder_words=folder_words, is_midi=is_midi)
 
 
-def test_a_question_says_whether_a_has_folder_words():
+def test_an_input_states_whether_it_has_folder_words():
     silent = asked("Drums/Kicks/01.wav")
     assert (silent.name, silent.has_folder_words) == ("Drums Kicks 01.wav", True)
     assert (silent.folder_words, silent.own_name) == ("Drums Kicks", "01.wav")
@@ -32,11 +32,11 @@ def test_a_question_says_whether_a_has_folder_words():
     assert (unasked.name, unasked.has_folder_words) == ("01.wav", False)
 
 
-def test_names_that_are_not_utf_8_are_asked_as_their_letters():
+def test_names_that_are_not_utf_8_are_predicted_from_their_letters():
     assert asked("Fl\\xfbte/caf\\xe9 kick.wav").name == "caf\xe9 kick.wav"
 
 
-def test_nothing_asked_is_nothing_answered(starter):
+def test_no_input_gives_no_predictions(starter):
     assert predict(starter, []) == []
 
 
@@ -48,14 +48,14 @@ def test_nothing_asked_is_nothing_answered(starter):
         ("take 01.wav", pack_mates_of(VOCALS), "vocal", "mates"),
     ],
 )
-def test_an_answer_says_what_it_rests_on(starter, path, mates, category, evidence):
+def test_a_prediction_states_its_evidence(starter, path, mates, category, evidence):
     (said,) = predict(starter, [asked(path, mates)])
     assert (CATEGORIES[said.best], said.evidence) == (category, evidence)
     assert said.model_version == starter.version
 
 
 @pytest.mark.parametrize("name", ["Kick Hard.mid", "Vocal Melody.mid", "01.mid", "Vox.wav"])
-def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(starter, name):
+def test_a_midi_file_is_stems_n_midi_whatever_its_name(starter, name):
     midi, sound = predict(starter, [asked(name, is_midi=True), asked("Kick Hard.wav")])
     assert (CATEGORIES[midi.best], midi.probabilities[midi.best]) == ("stems-n-midi", 1.0)
     assert (midi.evidence, midi.needs_review) == ("format", False)
@@ -63,7 +63,7 @@ def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(starter, name):
     assert CATEGORIES[sound.best] == "drum"
 
 
-def test_every_answer_says_whether_it_needs_a_review(starter):
+def test_every_prediction_states_whether_it_needs_a_review(starter):
     questions = [asked(f"{name}.wav") for name in ("Kick Hard", "Vocal Adlib", "zzq", "x", "01")]
     said = predict(starter, questions)
     assert [one.needs_review for one in said] == [False, False, True, True, True]
@@ -71,7 +71,7 @@ def test_every_answer_says_whether_it_needs_a_review(starter):
         assert one.needs_review == (one.probabilities[one.best] < starter.review_below)
 
 
-def test_an_answer_depends_on_no_other_question(starter):
+def test_a_prediction_does_not_depend_on_other_inputs(starter):
     mates = pack_mates_of(VOCALS)
     questions = [*(asked(name, mates) for name in VOCALS), asked("Kicks/01.wav"), asked("x.wav")]
     together = predict(starter, questions)

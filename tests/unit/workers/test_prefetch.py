@@ -30,7 +30,7 @@ def is_open(fd):
     return True
 
 
-def test_files_come_in_their_order_however_long_each_takes(files):
+def test_files_keep_their_order_whatever_each_takes(files):
     def unevenly(path):
         time.sleep(0.01 if path.endswith(("0.wav", "3.wav")) else 0)
         return open_one(path)
@@ -44,7 +44,7 @@ def test_files_come_in_their_order_however_long_each_takes(files):
     assert seen == [bytes([number]) for number in range(30)]
 
 
-def test_what_is_wrong_with_one_is_raised_at_its_turn_and_the_others_come(files):
+def test_an_error_is_raised_at_the_files_turn_and_the_others_follow(files):
     os.unlink(files[4])
     read, missing = [], []
     with opened_ahead(open_one, files) as opened:
@@ -60,7 +60,7 @@ def test_what_is_wrong_with_one_is_raised_at_its_turn_and_the_others_come(files)
     assert read == [number for number in range(30) if number != 4]
 
 
-def test_several_are_opened_at_once(files):
+def test_several_files_are_opened_at_once(files):
     # Given an opener that waits with each of two files until it has begun with the other. (In pairs
     # all through, one file could wait for another that is opened only after it was taken.)
     together = threading.Barrier(2, timeout=20)
@@ -76,7 +76,7 @@ def test_several_are_opened_at_once(files):
             os.close(take()[0])
 
 
-def test_what_nobody_took_is_closed(files):
+def test_unused_files_are_closed(files):
     fds = []
 
     def noted(path):
@@ -90,7 +90,7 @@ def test_what_nobody_took_is_closed(files):
     assert not any(map(is_open, fds))
 
 
-def test_no_more_are_open_than_a_few(files):
+def test_the_number_of_open_files_is_bounded(files):
     most = now = 0
     lock = threading.Lock()
 
@@ -109,6 +109,6 @@ def test_no_more_are_open_than_a_few(files):
     assert most <= 17
 
 
-def test_no_files_are_no_files():
+def test_no_paths_give_no_files():
     with opened_ahead(open_one, []) as opened:
         assert list(opened) == []

@@ -28,12 +28,12 @@ def envelope():
 PROPERTIES = ("delivery_tag", "delivery_info", "body_encoding")
 
 
-def test_what_kombu_writes_is_whole(envelope):
+def test_an_envelope_written_by_kombu_is_valid(envelope):
     assert envelope_fault(envelope) is None
 
 
 @pytest.mark.parametrize("entry", [None, 5, "text", [], [1, 2], True])
-def test_what_is_no_object_is_no_message(entry):
+def test_an_envelope_that_is_not_an_object_is_refused(entry):
     assert envelope_fault(entry) == "it is not an object"
 
 
@@ -41,7 +41,7 @@ def test_what_is_no_object_is_no_message(entry):
     "name", ["body", "headers", "properties", "content-type", "content-encoding"]
 )
 @pytest.mark.parametrize("wrong", ["missing", None, 5, []])
-def test_a_part_that_is_missing_or_of_another_kind_is_named(envelope, name, wrong):
+def test_a_missing_or_mistyped_field_is_named(envelope, name, wrong):
     if wrong == "missing":
         del envelope[name]
     else:
@@ -51,7 +51,7 @@ def test_a_part_that_is_missing_or_of_another_kind_is_named(envelope, name, wron
 
 @pytest.mark.parametrize("name", PROPERTIES)
 @pytest.mark.parametrize("wrong", ["missing", None, 5, []])
-def test_a_property_that_is_missing_or_of_another_kind_is_named(envelope, name, wrong):
+def test_a_missing_or_mistyped_property_is_named(envelope, name, wrong):
     if wrong == "missing":
         del envelope["properties"][name]
     else:
@@ -60,17 +60,17 @@ def test_a_property_that_is_missing_or_of_another_kind_is_named(envelope, name, 
 
 
 @pytest.mark.parametrize("body", ["x", "ä", "\ud800"])
-def test_a_body_that_is_not_base64_is_told(envelope, body):
+def test_a_body_that_is_not_base64_is_refused(envelope, body):
     assert envelope_fault(envelope | {"body": body}) == "its body is not valid base64"
 
 
 @pytest.mark.parametrize("form", ["application/text", "application/x-python-serialize", "text/x"])
-def test_a_body_in_another_form_than_json_is_told(envelope, form):
+def test_a_body_that_is_not_json_is_refused(envelope, form):
     assert "content-type is not" in envelope_fault(envelope | {"content-type": form})
 
 
 @pytest.mark.parametrize("encoding", ["bz2", "zlib", "binary", "rot13", "utf-7", ""])
-def test_a_body_that_a_codec_of_python_would_unpack_is_told(envelope, encoding):
+def test_a_body_in_a_python_codec_is_refused(envelope, encoding):
     assert "content-encoding is not" in envelope_fault(envelope | {"content-encoding": encoding})
 
 
@@ -87,12 +87,12 @@ def test_a_body_that_a_codec_of_python_would_unpack_is_told(envelope, encoding):
     ],
     ids=lambda entry: entry[:30],
 )
-def test_what_is_no_json_or_too_long_is_dropped_and_raises_nothing(entry):
+def test_an_entry_that_is_not_json_or_too_long_is_dropped_without_an_error(entry):
     install()
     assert envelope_fault(kombu_redis.loads(entry)).startswith(("it is not JSON", "it is longer"))
 
 
-def test_what_a_whole_envelope_holds_is_not_looked_at(envelope):
+def test_the_content_of_a_valid_envelope_is_not_checked(envelope):
     body = base64.b64encode(b"neither JSON nor \xff text").decode()
     assert envelope_fault(envelope | {"body": body}) is None
 
@@ -101,17 +101,17 @@ def test_what_a_whole_envelope_holds_is_not_looked_at(envelope):
 
 
 @pytest.mark.parametrize("encoding", ["rot13", "BASE64"])
-def test_a_body_in_an_encoding_that_kombu_does_not_know_is_told(envelope, encoding):
+def test_a_body_encoding_unknown_to_kombu_is_refused(envelope, encoding):
     envelope["properties"]["body_encoding"] = encoding
     assert envelope_fault(envelope) is not None
 
 
 @pytest.mark.parametrize("name", ["exchange", "routing_key"])
-def test_a_delivery_without_its_way_is_told(envelope, name):
+def test_a_delivery_without_routing_is_refused(envelope, name):
     del envelope["properties"]["delivery_info"][name]
     assert envelope_fault(envelope) is not None
 
 
-def test_a_delivery_tag_that_cannot_be_sent_is_told(envelope):
+def test_an_unusable_delivery_tag_is_refused(envelope):
     envelope["properties"]["delivery_tag"] = "\ud800"
     assert envelope_fault(envelope) is not None

@@ -56,7 +56,7 @@ def test_an_empty_variable_counts_as_unset(load):
     assert load(BROKER_URL="", LIBRARY_ROOTS="", BATCH_SIZE="", VENDOR_LEVEL="") == load_settings()
 
 
-def test_other_programs_lines_in_the_dotenv_file_are_none_of_our_business(load):
+def test_lines_of_other_programs_in_the_dotenv_file_are_ignored(load):
     assert load("OTHER_PROGRAM=x\nCRATESORT_BATCH_SIZE=7\n").batch_size == 7
 
 
@@ -67,7 +67,7 @@ def test_a_log_level_may_be_written_in_lower_case(load):
 # Misspelt names and bad values
 
 
-def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(refusal):
+def test_a_misspelt_variable_is_refused_with_a_suggestion(refusal):
     expected = (
         "CRATESORT_BROKER_URI (set in the environment): there is no such setting; "
         "did you mean CRATESORT_BROKER_URL?"
@@ -83,7 +83,7 @@ def test_a_misspelt_line_of_the_dotenv_file_is_refused_too(refusal):
     assert refusal("CRATESORT_BATCHSIZE=7\n") == expected
 
 
-def test_a_variable_like_no_other_is_refused_with_the_place_to_look(refusal):
+def test_an_unknown_variable_without_a_similar_name_is_refused_with_the_list_to_read(refusal):
     expected = "there is no such setting; .env.example lists the settings"
     assert refusal(ZZZ="1") == f"CRATESORT_ZZZ (set in the environment): {expected}"
 
@@ -119,7 +119,7 @@ def test_a_bad_value_of_the_dotenv_file_names_that_file(refusal):
     )
 
 
-def test_all_bad_and_misspelt_settings_are_named_at_once(refusal):
+def test_all_bad_and_misspelt_settings_are_reported_at_once(refusal):
     heading, *lines = refusal(
         "CRATESORT_BATCHSIZE=7\n", BATCH_SIZE="0", ENGINE="x", DATABASE_URL=PASSWORD, LEVEL="1"
     ).splitlines()
@@ -134,7 +134,7 @@ def test_all_bad_and_misspelt_settings_are_named_at_once(refusal):
     assert PASSWORD not in "".join(lines)
 
 
-def test_a_value_cannot_forge_a_line_or_drive_the_terminal(refusal):
+def test_control_characters_of_a_value_are_escaped(refusal):
     message = refusal(BATCH_SIZE="7\nall is well\x1b[2J")
     assert message.isprintable()
 
@@ -175,7 +175,7 @@ def test_a_broker_that_is_not_redis_is_refused_without_showing_its_url(refusal, 
         "sentinel://:secret@one:26379;sentinel://two:26379/0?master_name=mymaster",
     ],
 )
-def test_urls_of_redis_are_taken(load, url):
+def test_redis_urls_are_accepted(load, url):
     assert load(BROKER_URL=url).broker_url.get_secret_value() == url
 
 
@@ -187,7 +187,7 @@ def test_passwords_are_not_shown_when_settings_are(load):
     assert PASSWORD not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
-def test_settings_do_not_change_under_those_who_read_them():
+def test_settings_are_immutable():
     with pytest.raises(ValidationError):
         Settings().batch_size = 7
 
@@ -210,7 +210,7 @@ def test_settings_do_not_change_under_those_who_read_them():
         ("a.b-c_9=/x", {"a.b-c_9": Path("/x")}),
     ],
 )
-def test_library_roots_are_names_and_folders(load, text, roots):
+def test_library_roots_map_names_to_folders(load, text, roots):
     assert load(LIBRARY_ROOTS=text).library_roots == roots
 
 
@@ -232,7 +232,7 @@ def test_invalid_library_roots_are_refused_with_the_reason(refusal, text, reason
     assert refusal(LIBRARY_ROOTS=text).startswith(f"{place}: expected {reason}")
 
 
-def test_a_tilde_means_the_home_folder_where_no_shell_expands_it(load, monkeypatch):
+def test_a_tilde_is_expanded_without_a_shell(load, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     settings = load("CRATESORT_LIBRARY_ROOTS=a=~/Samples\nCRATESORT_DATA_FOLDER=~/cratesort\n")
     assert settings.library_roots == {"a": Path("/home/me/Samples")}
@@ -242,12 +242,12 @@ def test_a_tilde_means_the_home_folder_where_no_shell_expands_it(load, monkeypat
 # What follows from them
 
 
-def test_without_a_broker_the_work_is_done_in_process():
+def test_without_a_broker_work_runs_in_process():
     assert Settings().in_process
     assert not Settings(broker_url=SecretStr("redis://host")).in_process
 
 
-def test_without_a_database_there_is_a_file_in_the_data_folder(load):
+def test_the_default_database_is_a_file_in_the_data_folder(load):
     assert load(DATA_FOLDER="/data").database == "sqlite:////data/cratesort.db"
 
 

@@ -20,11 +20,11 @@ def health(shared):
     return shared.database
 
 
-def test_it_beats_from_the_beginning(health):
+def test_services_count_as_up_at_the_start(health):
     assert health.is_up
 
 
-def test_a_supervisor_that_takes_long_to_load_is_no_database_that_is_away(health, monkeypatch):
+def test_a_slow_start_of_the_supervisor_is_not_a_database_outage(health, monkeypatch):
     # Given a worker that started half a minute ago, on a busy machine
     later = time.monotonic() + 30
     monkeypatch.setattr(time, "monotonic", lambda: later)
@@ -32,24 +32,24 @@ def test_a_supervisor_that_takes_long_to_load_is_no_database_that_is_away(health
     assert health.is_up
 
 
-def test_a_supervisor_that_never_reports_is_not_waited_for_without_end(health, monkeypatch):
+def test_a_supervisor_that_never_reports_counts_as_down_after_a_while(health, monkeypatch):
     later = time.monotonic() + 90
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert not health.is_up
 
 
-def test_it_stops_when_the_database_is_known_to_be_away(health):
+def test_a_reported_outage_is_down(health):
     health.report_down()
     assert not health.is_up
 
 
-def test_it_beats_again_with_the_next_answer(health):
+def test_a_reported_recovery_is_up(health):
     health.report_down()
     health.report_up()
     assert health.is_up
 
 
-def test_it_stops_by_itself_when_nobody_writes_any_more(health, monkeypatch):
+def test_without_reports_a_service_becomes_down(health, monkeypatch):
     # Given a watch that hangs, or is gone, for a minute
     health.report_up()
     later = time.monotonic() + 60
@@ -58,7 +58,7 @@ def test_it_stops_by_itself_when_nobody_writes_any_more(health, monkeypatch):
     assert not health.is_up
 
 
-def test_what_is_held_is_away_though_it_answers(shared, monkeypatch):
+def test_a_held_root_is_down_although_it_responds(shared, monkeypatch):
     packs = shared.roots["packs"]
     packs.report_down_for(10)
     packs.report_up()
@@ -70,7 +70,7 @@ def test_what_is_held_is_away_though_it_answers(shared, monkeypatch):
 
 
 @pytest.mark.parametrize(("order", "up"), [("report_down", False), ("report_up", True)])
-def test_what_another_process_notes_is_seen_here(shared, tmp_path, order, up):
+def test_a_report_of_another_process_is_visible(shared, tmp_path, order, up):
     # Given a parent that thinks the contrary
     packs = shared.roots["packs"]
     (packs.report_down if up else packs.report_up)()

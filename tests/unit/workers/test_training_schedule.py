@@ -18,19 +18,19 @@ def slot(schedule, moment):
 
 
 @pytest.mark.parametrize("seconds", [-40, -3, 0, 3, 40, 3600])
-def test_messages_around_a_moment_are_about_it_whichever_clock_sent_them(seconds):
+def test_an_early_or_late_message_belongs_to_the_nearest_slot(seconds):
     due = at("2024-02-28 03:00")
     moment = due + timedelta(seconds=seconds)
     assert slot_at(parse_schedule("0 3 * * *"), moment) == "2024-02-28T03:00+00:00"
 
 
-def test_every_moment_has_a_slot_of_its_own():
+def test_every_scheduled_time_has_its_own_slot():
     slots = {slot("0 3 * * *", f"2024-02-{day} 03:00:01") for day in (27, 28, 29)}
     assert len(slots) == 3
 
 
 @pytest.mark.parametrize("moment", ["2024-05-05 10:19:31", "2024-05-05 10:20:29"])
-def test_a_schedule_by_the_minute_is_told_apart_by_the_minute(moment):
+def test_a_schedule_by_the_minute_has_a_slot_per_minute(moment):
     assert slot("* * * * *", moment) == "2024-05-05T10:20+00:00"
 
 
@@ -44,12 +44,12 @@ def test_a_schedule_by_the_minute_is_told_apart_by_the_minute(moment):
         ("15 */6 * * *", "2024-12-31 23:59:59", "2025-01-01T00:15"),
     ],
 )
-def test_the_nearest_moment_is_found_over_days_months_and_years(schedule, moment, expected):
+def test_the_nearest_slot_is_found_across_days_months_and_years(schedule, moment, expected):
     assert slot(schedule, moment) == f"{expected}+00:00"
 
 
 @pytest.mark.parametrize("text", ["off", "OFF"])
-def test_off_is_no_schedule_and_beat_then_sends_sweeps_alone(text):
+def test_with_the_schedule_off_beat_sends_only_sweeps(text):
     assert parse_schedule(text) is None
     assert list(configuration(Settings(training_schedule=text))["beat_schedule"]) == ["sweep"]
 
@@ -65,12 +65,12 @@ def test_beat_wakes_the_trainer_on_its_own_queue_with_a_message_that_ends():
     "text",
     ["daily", "0 3 * *", "0 3 * * * *", "60 3 * * *", "0 24 * * *", "0 3 31 2 *", "a b c d e"],
 )
-def test_what_is_no_schedule_is_said_by_its_setting(text, monkeypatch):
+def test_an_invalid_schedule_is_reported_with_its_setting(text, monkeypatch):
     monkeypatch.setenv("CRATESORT_TRAINING_SCHEDULE", text)
     with pytest.raises(ConfigurationError, match=r"five crontab fields in UTC.*got"):
         load_settings()
 
 
-def test_blanks_in_a_schedule_do_not_matter(monkeypatch):
+def test_spaces_in_a_schedule_do_not_matter(monkeypatch):
     monkeypatch.setenv("CRATESORT_TRAINING_SCHEDULE", " 0  3 * *   * ")
     assert load_settings().training_schedule == "0 3 * * *"
