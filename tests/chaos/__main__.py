@@ -94,7 +94,7 @@ class Run:
     def _has_little_to_do(self) -> bool:
         """Whether more work may come: a long run would else end in front of a mountain of it."""
         if self._world.is_hit("database"):
-            return False  # to ask it would be to wait for it, and nobody would put it right
+            return False  # a query would wait for it, and it would never be put right
         database = create_engine(self._world.database_url)
         try:
             return sum(open_batches(database).values()) < _MOST_OPEN_BATCHES
@@ -107,18 +107,18 @@ class Run:
         """Put everything right, and wait until nothing is open."""
         self._world.put_right()
         calm = time.monotonic()
-        report.say(self._offset, "no more faults; everything is put right")
+        report.print_at(self._offset, "no more faults; everything is put right")
         if not self._until_nothing_is_open(self._patience_seconds):
             return
         self.summary.settled_after_seconds = time.monotonic() - calm
-        report.say(self._offset, "nothing is open any more; the whole library is walked")
+        report.print_at(self._offset, "all batches are done; the whole library is walked")
         database = create_engine(self._world.database_url)
         self.wrong += unfair(database, self._library.expected)
         database.dispose()
         # What could not be read is tried again, what was moved is found, what is gone is missed.
         self._handing_in.walk_all()
         if self._until_nothing_is_open(self._patience_seconds):
-            report.say(self._offset, "nothing is open any more")
+            report.print_at(self._offset, "all batches are done")
 
     def call_the_roll(self) -> None:
         """See that each worker still works, the other one frozen."""
@@ -128,7 +128,7 @@ class Run:
             answered = self._until_nothing_is_open(self._soon_seconds)
             other.send_to_group(signal.SIGCONT)
             if answered:
-                report.say(self._offset, f"{alone.name} works alone")
+                report.print_at(self._offset, f"{alone.name} works alone")
             else:
                 self.wrong.append(f"{alone.name} runs alone, and does not finish its work")
 
@@ -157,7 +157,7 @@ class Run:
         self._judge_gaps(history)
 
     def _judge_gaps(self, history: History) -> None:
-        """Say how long nothing was finished around each fault; judge it where each came alone."""
+        """Print how long nothing was finished around each fault; judge it where each came alone."""
         faults = self.summary.faults
         for drawn, began, ended in self._struck:
             struck = faults.setdefault(drawn.fault.name, Struck())
@@ -176,9 +176,9 @@ class Run:
             self.summary.longest_gap_seconds = history.longest_gap(*whole)
 
     def _until_nothing_is_open(self, patience_seconds: float) -> bool:
-        """Tend the fleet until every folder was promised, every command ended, no batch is open.
+        """Tend the fleet until every folder is in the ledger and all commands and batches are done.
 
-        Return False, and note what is wrong, when no batch is finished for so long before that.
+        Return False, and record what is wrong, when no batch is finished for so long before that.
         """
         database = create_engine(self._world.database_url)
         asked_at = told_at = moved_at = time.monotonic()
@@ -197,7 +197,7 @@ class Run:
             if moment - told_at >= _TELL_SECONDS:
                 told_at = moment
                 counts = ", ".join(f"{count} {state}" for state, count in states.items())
-                report.say(self._offset, f"open batches: {counts or 'none'}")
+                report.print_at(self._offset, f"open batches: {counts or 'none'}")
             is_idle = self._handing_in.is_done and self._errands.is_done and not states
             return is_idle or asked_at - moved_at > patience_seconds
 

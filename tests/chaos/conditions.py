@@ -1,7 +1,7 @@
-"""What a PostgreSQL of a run can be told to be: full, of another time. By SQL, from outside.
+"""Conditions of a run's PostgreSQL, set by SQL from outside: a full disk, another time.
 
-Its clock is put in place of `pg_catalog`'s for whoever does not name that; a full disk is an error
-with the code that PostgreSQL gives it. Not here: what a server's process meets (`tests.support`).
+Its clock replaces `pg_catalog`'s for queries that do not name that schema; a full disk is an error
+with PostgreSQL's code for it.
 """
 
 from typing import Final
@@ -58,7 +58,7 @@ class Conditions:
         self._execute("SELECT pg_reload_conf()")
 
     def _execute(self, statement: str, *values: object) -> None:
-        # Read-only itself it could not be told that it is no longer.
+        # If it were read-only itself, it could not be made writable again.
         options = "-c default_transaction_read_only=off -c statement_timeout=20s"
         with psycopg.connect(self._url, autocommit=True, options=options) as connection:
             connection.execute(statement, values or None)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ class Errands:
         """Start ``cratesort ARGUMENTS``.
 
         - `may_say`: its exit codes; any other one, and a traceback, breaks a promise.
-        - `when_done`: is called when it said 0.
+        - `when_done`: called when it ended with 0.
         """
         self._count += 1
         name = f"errand-{self._count:03}-{arguments[0]}"
@@ -57,9 +57,9 @@ class Errands:
         code = errand.process.poll()
         if code is None:
             return False
-        said = errand.log.read_text(errors="replace")
-        if code not in errand.may_say or "Traceback" in said:
-            self._world.surprises.append(f"{errand.log.name} ended with {code}: {said[-300:]!r}")
+        output = errand.log.read_text(errors="replace")
+        if code not in errand.may_say or "Traceback" in output:
+            self._world.surprises.append(f"{errand.log.name} ended with {code}: {output[-300:]!r}")
         if code == 0 and errand.when_done is not None:
             errand.when_done()
         return True

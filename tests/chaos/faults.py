@@ -38,7 +38,7 @@ class Drawn:
 
     @property
     def target(self) -> str:
-        """Who is hit, as the world names it; empty: nobody in particular."""
+        """The target, by its name in the world; empty: no particular one."""
         return _target(self.fault, self.which)
 
 

@@ -31,7 +31,7 @@ _NO_SUCH_FOLDER: Final = 2
 class _Ingest:
     process: subprocess.Popen[bytes]
     log: Path
-    #: None: a second submission of what was handed in already, which nobody relies on.
+    #: None: a second submission of files that were submitted already, which is not checked.
     folder: Folder | None
     #: How often the library had been put in another order.
     order: int
@@ -96,7 +96,7 @@ class HandingIn:
         self._waiting.append(Folder(self.library.root, b"", {}))
 
     def kill_one(self) -> str:
-        """Kill the ingest that was started last; return what it had in hand."""
+        """Kill the ingest that was started last; return the files it was ingesting."""
         if not self._running:
             return "none is running"
         ingest = self._running[-1]
@@ -116,13 +116,13 @@ class HandingIn:
         code = ingest.process.poll()
         if code is None:
             return False
-        said = ingest.log.read_text(errors="replace")
-        promised = code in _PROMISED and "Traceback" not in said
+        output = ingest.log.read_text(errors="replace")
+        promised = code in _PROMISED and "Traceback" not in output
         was_moved = code == _NO_SUCH_FOLDER and (
             ingest.order != self.library.order or self._world.is_hit("library")
         )
         if not (promised or code == _AWAY or was_moved or ingest.was_killed):
-            self._world.surprises.append(f"{ingest.log.name} ended with {code}: {said[-300:]!r}")
+            self._world.surprises.append(f"{ingest.log.name} ended with {code}: {output[-300:]!r}")
         if ingest.folder is not None and promised:
             self.promised_folders += 1
             self.promised_files += len(ingest.folder.sounds)

@@ -2,7 +2,7 @@
 
 A batch's row has its last claim only. From all steps follow how long any claim stood, how long
 nothing was finished, and whether a finished batch was written again, which a worker whose lease has
-expired must not do. What the ledger's rows must say in the end is in `invariant`.
+expired must not do. What must hold of the rows at the end is in `invariant`.
 """
 
 import sqlite3
@@ -70,7 +70,7 @@ class Gap:
 
 @dataclass
 class History:
-    """What the steps say, over all batches."""
+    """Conclusions from the steps of all batches."""
 
     #: How often a batch went from one state to another, as "running to done".
     steps: Counter[str] = field(default_factory=Counter)
@@ -82,7 +82,7 @@ class History:
     wrong: list[str] = field(default_factory=list)
 
     def longest_gap(self, begin: float, end: float) -> float:
-        """Return the longest gap that any part of this time lies in, in seconds."""
+        """Return the longest gap that overlaps this time, in seconds."""
         met = (gap.seconds for gap in self.gaps if gap.begin < end and gap.end > begin)
         return max(met, default=0.0)
 
@@ -102,7 +102,7 @@ def note_steps(url: str) -> None:
 
 
 def read_history(database: Engine) -> History:
-    """Return what the steps say."""
+    """Return the conclusions from the steps."""
     history = History()
     query = text("SELECT batch_id, before, after, at FROM chaos_steps ORDER BY batch_id, id")
     with reading(database) as connection:

@@ -1,7 +1,7 @@
-"""What must hold once nothing is open, asked of the database alone.
+"""What must hold when all batches are done, checked in the database alone.
 
-Every file that is there has exactly one row, and that row says what it deserves; rows of files that
-are not there any more say so; a label is where its file is; the ledger's counts agree with each
+Every existing file has exactly one row, with an allowed outcome; rows of files that no longer exist
+are marked as gone; a label is where its file is; the ledger's counts agree with each
 other. Not here: how the run came there (`history`).
 """
 
@@ -48,7 +48,7 @@ def take_account(
 ) -> Account:
     """Compare the database with what was promised.
 
-    - `expected`: what the row of each file that is there may say.
+    - `expected`: the allowed outcomes of each existing file.
     - `left`: paths at which a file was, and is no longer: their rows are gone, or there are none.
     - `labelled`: files that were given a label.
     - `versions`: of the models that may have classified; empty: any.
@@ -71,7 +71,7 @@ def count_done(database: Engine) -> int:
 
 
 def unfair(database: Engine, expected: dict[str, frozenset[str]]) -> list[str]:
-    """Return the files that are blamed for something, though only the storage was at fault."""
+    """Return the files recorded as the cause of a failure that was the storage's."""
     wrong = []
     with reading(database) as connection:
         for row in connection.execute(

@@ -1,7 +1,7 @@
 """The files of a run, each with the outcomes its row may have, and what people do to them.
 
 Folders are added, renamed, regrouped and deleted, and so are files. Every path is used once, and
-every file has a time of its own, so that a file that moves can be told from any other. Not here:
+every file has a time of its own, so that a file that moves can be distinguished. Not here:
 when a folder is handed in (`handing_in`).
 """
 
@@ -20,11 +20,11 @@ from tests.support import sounds
 #: An outcome is this, or the code of an error.
 CLASSIFIED: Final = "classified"
 
-#: What a row may say of a file that ends its reader. Which of the two depends on who was quicker.
+#: The error codes of a file that crashes its reader. Which of the two depends on what is quicker.
 _POISONED: Final = frozenset(map(str, (ErrorCode.CRASHED_READER, ErrorCode.TIMED_OUT)))
 
-#: What a row may say of any file until the next walk: of one that was moved before it was read, and
-#: of one whose storage failed.
+#: Error codes that any file may have until the next walk: it was moved before it was read, or its
+#: storage failed.
 PASSING: Final = frozenset(map(str, (ErrorCode.MISSING_FILE, ErrorCode.STORAGE_ERROR)))
 
 _FORMATS: Final = ("WAV", "FLAC", "AIFF", "OGG")
@@ -112,7 +112,7 @@ class Library:
 
     @property
     def expected(self) -> dict[str, frozenset[str]]:
-        """What the row of each file that is there may say."""
+        """The allowed outcomes of each existing file."""
         return {sound.path: sound.outcomes for sound in self.sounds if not sound.is_deleted}
 
     @property
@@ -142,7 +142,7 @@ class Library:
         return self._write(self._written, 3 * _BATCH, poison=False)
 
     def _write(self, number: int, count: int, *, poison: bool) -> Folder:
-        # Renamed when it is whole: somebody may be walking the root at this moment.
+        # Renamed when it is complete: an ingest may be walking the root at this moment.
         unfinished = self.root.parent / f"unfinished {number}"
         unfinished.mkdir()
         outcomes: dict[bytes, frozenset[str]] = {}

@@ -42,7 +42,7 @@ class Summary:
 
 
 def heading(seed: int, seconds: float, kinds: int, database: str, folder: str) -> None:
-    """Say what is about to happen."""
+    """Print what is about to happen."""
     print(f"chaos: seed {seed}, {seconds:.0f} s, {kinds} kinds of fault, on {database}")
     print(
         "the seed decides which faults come, when and to whom; whom they find at what, it does not"
@@ -55,7 +55,7 @@ def fault_line(offset_seconds: float, name: str, hit: str) -> None:
     print(f"{offset_seconds:6.1f} s  {name:<31}{hit}"[:_WIDTH], flush=True)
 
 
-def say(offset_seconds: float, text: str) -> None:
+def print_at(offset_seconds: float, text: str) -> None:
     """Print what the run itself does, between the faults."""
     print(f"{offset_seconds:6.1f} s  -- {text}"[:_WIDTH], flush=True)
 

@@ -34,10 +34,10 @@ class Service:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._ended_at: float | None = None
-        self._told_to_stop_at: float | None = None
+        self._stop_requested_at: float | None = None
         #: Added to the settings of the next start, and of no other.
         self.next_settings: dict[str, str] = {}
-        #: Whether the run itself has ended it, or told it to end.
+        #: Whether the run itself has ended it, or requested its end.
         self.doomed = False
 
     @property
@@ -56,7 +56,7 @@ class Service:
         settings = {**self._settings, **self.next_settings}
         self.next_settings = {}
         self.doomed = False
-        self._told_to_stop_at = None
+        self._stop_requested_at = None
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -87,14 +87,14 @@ class Service:
 
     @property
     def ignores_its_stop(self) -> bool:
-        """Whether it was told to stop, and its grace is over."""
-        asked = self._told_to_stop_at
-        return asked is not None and time.monotonic() - asked > STOP_GRACE_SECONDS
+        """Whether its stop was requested, and its grace period is over."""
+        requested = self._stop_requested_at
+        return requested is not None and time.monotonic() - requested > STOP_GRACE_SECONDS
 
     def tell_to_stop(self) -> None:
         """Send SIGTERM to the main process."""
         self.doomed = True
-        self._told_to_stop_at = time.monotonic()
+        self._stop_requested_at = time.monotonic()
         self.send(signal.SIGTERM)
 
     def kill_main(self) -> None:
@@ -105,7 +105,7 @@ class Service:
     def kill_group(self) -> None:
         """Kill it with its children."""
         self.doomed = True
-        self._told_to_stop_at = None  # or its end would be looked for, and it killed, once more
+        self._stop_requested_at = None  # or its end would be looked for, and it killed, once more
         self.send_to_group(signal.SIGKILL)
 
     def send(self, number: signal.Signals) -> None:

@@ -41,7 +41,7 @@ def test_every_step_is_counted_and_none_complained_of(database):
 
 
 def test_a_write_to_a_finished_batch_is_found(database):
-    # When a worker that slept through its lease writes all the same
+    # When a worker whose lease has expired writes anyway
     with database.begin() as connection:
         connection.execute(update(batches).values(failed=1))
 

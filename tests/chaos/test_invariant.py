@@ -1,4 +1,4 @@
-"""A check that never fails checks nothing: each kind of loss is told from a good ending."""
+"""The checks of the invariant detect each kind of loss."""
 
 import pytest
 from sqlalchemy import delete, func, insert, select, update
@@ -80,8 +80,8 @@ def test_a_second_row_of_one_path_is_found(database):
 
 def test_a_good_sound_that_was_blamed_is_found(database):
     with database.begin() as connection:
-        blamed = Failure(ErrorCode.CRASHED_READER, "reading it ended the reader")
-        sounds_table.save(connection, [result("pack/good.wav", blamed)])
+        crashed = Failure(ErrorCode.CRASHED_READER, "reading it crashed the reader")
+        sounds_table.save(connection, [result("pack/good.wav", crashed)])
     assert wrong(database) == ["'pack/good.wav' is crashed_reader, not classified"]
 
 

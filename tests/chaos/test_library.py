@@ -1,4 +1,4 @@
-"""What people do to the library, and what it then says of its files."""
+"""Changes to the library, and the outcomes that it then expects."""
 
 import os
 
@@ -25,7 +25,7 @@ def on_disk(library):
     }
 
 
-def said(library):
+def expected_paths(library):
     return {path for path in library.expected if " kick" in path}
 
 
@@ -44,7 +44,7 @@ def said(library):
 def test_it_expects_the_files_that_are_there_and_no_path_twice(library, act, pick):
     before = set(library.expected)
     act(library, pick)
-    assert said(library) == on_disk(library)
+    assert expected_paths(library) == on_disk(library)
     assert library.left >= before - set(library.expected)
     assert not library.left & set(library.expected)
     paths = [path for sound in library.sounds for path in sound.paths]
@@ -74,7 +74,7 @@ def test_a_library_that_is_away_is_an_empty_folder_and_comes_back_with_what_was_
     library.add_small()
     assert list(library.root.iterdir()) == []
     bring_back()
-    assert said(library) == on_disk(library)
+    assert expected_paths(library) == on_disk(library)
 
 
 def test_a_label_is_looked_for_where_the_file_is(library):
@@ -82,7 +82,7 @@ def test_a_label_is_looked_for_where_the_file_is(library):
     first = sound.path
     library.move_sounds(0.0)
     assert sound.keeps_label_at == [sound.path] != [first]
-    # When it was renamed, an ingest that broke off may have left the label behind
+    # When it was renamed, an ingest that broke off may not have moved the label
     library.rename_sounds(0.999)
     renamed = next(sound for sound in library.sounds if sound.was_renamed)
     assert len(renamed.keeps_label_at) == 2

@@ -55,7 +55,7 @@ SLOW: Final = {"TEST_READ_SECONDS": "0.02"}
 #: For data folders, and an SQLite database: some thousand rows and a model.
 _DATA_MEBIBYTES: Final = 256
 
-#: A model that serves as the starter does, and calls itself otherwise.
+#: A copy of the starter model under another version.
 OTHER_MODEL: Final = "another-model"
 
 #: In the environment of every process of the run, and of no other on this machine.
@@ -185,7 +185,7 @@ class World:
         return frozenset({"", database, *(["mounts"] if self._has_mounts else [])})
 
     def storage_of(self, number: int) -> Path:
-        """Return the file that says in which condition a worker's storage is."""
+        """Return the file that states in which condition a worker's storage is."""
         return self.folder / f"storage-{number + 1}"
 
     def is_hit(self, target: str) -> bool:
@@ -340,7 +340,7 @@ def is_locked(url: str) -> bool:
 
 
 def _message(broker: Celery, url: str) -> dict[str, Any]:
-    """Return a message as it lies in Redis: of a batch that does not exist."""
+    """Return a message as it is in Redis: of a batch that does not exist."""
     arguments = {"version": 1, "batch_id": 0, "root": "library", "paths": []}
     queue = queue_of("library")
     broker.send_task(CLASSIFY_TASK, kwargs=arguments, queue=queue)

@@ -1,4 +1,4 @@
-"""The fleet that the tests of faults break. Not here: what must hold of it (`.fleet`)."""
+"""The fleet that the fault tests break."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,7 +12,7 @@ from tests.support.processes import WorkerProcess
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give these tests the patience of several waits: on a busy machine processes start slowly."""
+    """Raise the timeout of these tests: on a busy machine processes start slowly."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.timeout(300))

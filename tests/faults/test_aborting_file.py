@@ -1,10 +1,10 @@
-"""A file that aborts the process that reads it: recorded after three deaths alone."""
+"""A file that aborts the process that reads it: recorded after three crashes alone."""
 
 from tests.support.fleet import SUPERVISOR_ALONE
 
 
 def test_it_is_named_and_its_batch_mates_are_classified(fleet):
-    """Without the count of deaths alone, the file ends children for ever."""
+    """Without counting its crashes alone, the file would crash children forever."""
     fleet.add("abort.wav", count=11)
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
@@ -17,8 +17,8 @@ def test_it_is_named_and_its_batch_mates_are_classified(fleet):
     assert log.count("; recorded as failed\n") == 1
 
 
-def test_two_in_one_batch_cost_nobody_but_themselves(fleet):
-    """Without singling out, the other two sounds of the batch end as crashed too."""
+def test_two_in_one_batch_affect_no_other_sound(fleet):
+    """Without isolation, the other two sounds of the batch would be recorded as crashed too."""
     fleet.add("abort 1.wav", "abort 2.wav", count=2)
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE):
@@ -27,8 +27,8 @@ def test_two_in_one_batch_cost_nobody_but_themselves(fleet):
     fleet.assert_nothing_is_lost(failed=crashed)
 
 
-def test_tried_again_alone_it_costs_nobody(fleet):
-    """Without a batch for each retried file, the mended one ends as crashed beside the other."""
+def test_a_retry_of_it_affects_no_other_file(fleet):
+    """Without a batch for each retried file, the repaired one would crash with the other."""
     # Given a file that was given up, and one that was merely broken
     fleet.add("abort.wav", count=3)
     (fleet.library / "empty.wav").touch()
@@ -38,10 +38,10 @@ def test_tried_again_alone_it_costs_nobody(fleet):
         status = fleet.cli("status").stdout
         assert "1 given up" in status
 
-        # When both are tried again, the first mended
+        # When both are tried again, the first repaired
         fleet.add("abort.wav")
-        (fleet.library / "abort.wav").rename(fleet.library / "mended.wav")
-        (fleet.library / "mended.wav").rename(fleet.library / "abort.wav")
+        (fleet.library / "abort.wav").rename(fleet.library / "repaired.wav")
+        (fleet.library / "repaired.wav").rename(fleet.library / "abort.wav")
         again = fleet.cli("retry", "--failed", "--json", "--wait")
     assert again.code == 1
     assert '"enqueued": 2' in again.stdout

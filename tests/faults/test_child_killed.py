@@ -46,7 +46,9 @@ def test_a_child_killed_again_and_again_costs_no_file(fleet):
         for _ in range(3):  # together with its batch, and twice alone
             child = fleet.wait_for_the_gate()
             os.kill(child, signal.SIGKILL)
-            wait_until(lambda dead=child: fleet.holder() not in (None, dead), "another has it", 60)
+            wait_until(
+                lambda dead=child: fleet.working_pid() not in (None, dead), "another has it", 60
+            )
         fleet.open_gate()
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost()

@@ -9,7 +9,7 @@ AHEAD = {"TEST_CLOCK_AHEAD_SECONDS": "7200"}
 
 @on_both_databases
 def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
-    """Without the database's clock, the worker from the future takes the batch from its holder."""
+    """Without the database's clock, this worker would take a batch in progress."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -24,7 +24,7 @@ def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
             wait_until(lambda: other.log().count("swept") >= 3, "it has swept three times", 60)
 
             # Then the batch is still where it was
-            assert fleet.holder() == child
+            assert fleet.working_pid() == child
             fleet.open_gate()
             fleet.wait_until_done()
         assert child in worker.processes()
@@ -33,7 +33,7 @@ def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
 
 
 def test_alone_it_does_all_the_work(fleet):
-    """Without the database's clock, what it writes lies two hours ahead of what others read."""
+    """Without the database's clock, its times would be two hours ahead of those of others."""
     fleet.add(count=12)
     fleet.submit()
     with fleet.worker(settings=AHEAD):

@@ -1,4 +1,4 @@
-"""The database stopped or frozen in mid-batch: nothing is blamed for it, and nothing is burnt."""
+"""The database stopped or frozen during a batch: no attempt is counted, and no message is lost."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from tests.support.fleet import holds
+from tests.support.fleet import takes_no_messages
 from tests.support.servers.lifecycle import wait_until
 from workers.recovery.crash_marker import live_markers
 from workers.settings import Settings
@@ -20,13 +20,13 @@ PATIENT = {"CRATESORT_TIME_LIMIT_SECONDS": "600", "CRATESORT_LEASE_MARGIN_SECOND
 
 def knows(worker):
     """Whether a worker holds because its supervisor has found the database away."""
-    return "the database does not answer" in worker.log() and holds(worker)
+    return "the database does not answer" in worker.log() and takes_no_messages(worker)
 
 
-def test_what_was_in_hand_and_what_waited_is_done_without_blame(fleet, postgres_server):
+def test_batches_in_progress_and_queued_are_done_with_no_attempt_counted(fleet, postgres_server):
     """Without the marker, the batch runs until its lease ends, and an attempt counts.
 
-    Without the news of the child, further messages are used up, and nobody sends them again.
+    Without the report of the child, further messages are used up, and they are not sent again.
     """
     fleet.add("gate.wav", *(f"kick {number:02}.wav" for number in range(39)))
     fleet.shut_gate()
@@ -36,8 +36,8 @@ def test_what_was_in_hand_and_what_waited_is_done_without_blame(fleet, postgres_
         fleet.worker(settings=unrepeated) as worker,
         redis.Redis.from_url(fleet.broker_url) as client,
     ):
-        # Given a batch in hand, and others behind it, when the database stops
-        wait_until(fleet.at_the_gate, "the first batch is in hand", 60)
+        # Given a batch in progress, and others queued, when the database stops
+        wait_until(fleet.at_the_gate, "the first batch is in progress", 60)
         postgres_server.kill()
         fleet.open_gate()
         wait_until(lambda: "not requeued: " in worker.log(), "the batch failed", 60)
@@ -57,12 +57,12 @@ def test_what_was_in_hand_and_what_waited_is_done_without_blame(fleet, postgres_
     assert not any(row["suspect"] for row in fleet.batches())
 
 
-def test_no_message_is_taken_while_it_is_away(fleet, postgres_server):
-    """Without the hold, messages are taken and fail at their claim, with tracebacks."""
+def test_no_message_is_taken_while_it_is_unreachable(fleet, postgres_server):
+    """Without the pause, messages are taken and fail at their claim, with tracebacks."""
     fleet.add(count=12)
     with fleet.worker() as worker:
         postgres_server.kill()
-        wait_until(lambda: knows(worker), "the worker holds", 60)
+        wait_until(lambda: knows(worker), "the worker takes no messages", 60)
         postgres_server.start()
         # Down again before it may take anything of what is handed in now
         fleet.submit()
@@ -74,10 +74,10 @@ def test_no_message_is_taken_while_it_is_away(fleet, postgres_server):
 
 
 def test_messages_outlast_an_outage(fleet, postgres_server):
-    """Without the hold, the messages are spent on failures and nobody sends them again."""
+    """Without the pause, the messages are used up by failures and are not sent again."""
     fleet.add(count=40)
     fleet.submit()
-    patient = {"CRATESORT_STALE_SECONDS": "600"}  # nobody sends a message again
+    patient = {"CRATESORT_STALE_SECONDS": "600"}  # no message is sent again
     with redis.Redis.from_url(fleet.broker_url) as client:
         messages = client.lrange("classify.library:3", 0, -1)
         assert len(messages) == 10
@@ -85,7 +85,7 @@ def test_messages_outlast_an_outage(fleet, postgres_server):
         with fleet.worker(settings=patient) as worker:
             # Given a worker that has noticed that the database is away
             postgres_server.kill()
-            wait_until(lambda: knows(worker), "the worker holds", 60)
+            wait_until(lambda: knows(worker), "the worker takes no messages", 60)
 
             # When there are messages, then they stay where they are: one that was taken by a call
             # that had begun before is put back
@@ -109,12 +109,12 @@ def test_messages_are_taken_again_though_redis_failed_at_that_moment(
     # Without heartbeats: Celery repeats those until Redis answers, and notices nothing meanwhile
     with fleet.worker("--without-heartbeat") as worker:
         postgres_server.kill()
-        wait_until(lambda: knows(worker), "the worker holds", 60)
-        # Given a Redis that stands still when the database is back
+        wait_until(lambda: knows(worker), "the worker takes no messages", 60)
+        # Given a Redis that is frozen when the database is back
         redis_server.freeze()
         try:
             postgres_server.start()
-            # By its first look behind that
+            # At its next poll
             wait_until(lambda: "Connection to broker lost" in worker.log(), "it fails", 60)
         finally:
             redis_server.thaw()
@@ -127,8 +127,8 @@ def test_messages_are_taken_again_though_redis_failed_at_that_moment(
     fleet.assert_nothing_is_lost()
 
 
-def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
-    """Without the pulse, nobody notices a database that accepts and never answers."""
+def test_a_worker_waits_for_a_frozen_database(fleet, postgres_server):
+    """Without the ping, a database that accepts connections and never answers goes unnoticed."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
     fleet.submit()
@@ -137,7 +137,7 @@ def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
         postgres_server.freeze()
         try:
             fleet.open_gate()
-            wait_until(lambda: holds(worker), "the worker holds", 60)
+            wait_until(lambda: takes_no_messages(worker), "the worker takes no messages", 60)
         finally:
             postgres_server.thaw()
         fleet.wait_until_done()
@@ -146,7 +146,7 @@ def test_a_database_that_stands_still_is_waited_for(fleet, postgres_server):
 
 
 def let_be_written(fleet, postgres_server, *, writable):
-    """Make the database read-only, or writable again, for who is connected too: a failover."""
+    """Make the database read-only, or writable again, also for open connections: a failover."""
     url = make_url(fleet.database_url)
     with psycopg.connect(
         make_url(postgres_server.url).set(drivername="postgresql").render_as_string(False),
@@ -164,7 +164,7 @@ def let_be_written(fleet, postgres_server, *, writable):
         )
 
 
-def test_a_database_that_may_not_be_written_is_waited_for(fleet, postgres_server):
+def test_a_worker_waits_for_a_read_only_database(fleet, postgres_server):
     """Without the supervisor's write, messages are taken and put back once a second."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
@@ -175,7 +175,7 @@ def test_a_database_that_may_not_be_written_is_waited_for(fleet, postgres_server
         let_be_written(fleet, postgres_server, writable=False)
         fleet.open_gate()
         wait_until(lambda: "the database is read-only" in worker.log(), "it is noticed", 60)
-        wait_until(lambda: holds(worker), "the worker holds", 60)
+        wait_until(lambda: takes_no_messages(worker), "the worker takes no messages", 60)
         # When it may be written, then all is done
         let_be_written(fleet, postgres_server, writable=True)
         fleet.wait_until_done()
@@ -184,12 +184,12 @@ def test_a_database_that_may_not_be_written_is_waited_for(fleet, postgres_server
     assert fleet.attempts() == 0
 
 
-def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgres_server):
-    """Without the supervisor's kill before it asks the database, the stuck child stays."""
+def test_a_second_ctrl_c_ends_all_processes_while_it_is_frozen(fleet, postgres_server):
+    """Without the supervisor's kill before it queries the database, the stuck child stays."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=PATIENT) as worker:
-        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        wait_until(lambda: fleet.working_pid() is not None, "it has claimed the batch", 60)
         postgres_server.freeze()
         try:
             os.killpg(worker.pid, signal.SIGINT)
@@ -200,7 +200,7 @@ def test_a_second_ctrl_c_ends_all_processes_though_it_stands_still(fleet, postgr
             postgres_server.thaw()
 
 
-def test_handing_in_to_no_database_is_exit_code_3(fleet, postgres_server):
+def test_an_ingest_without_the_database_is_exit_code_3(fleet, postgres_server):
     """Without the translation of errors, a traceback with the URL and exit code 1."""
     fleet.add(count=1)
     postgres_server.stop()
@@ -214,9 +214,7 @@ def test_handing_in_to_no_database_is_exit_code_3(fleet, postgres_server):
     assert postgres_server.password not in done.stderr
 
 
-def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
-    fleet, postgres_server, tmp_path
-):
+def test_a_child_that_starts_meanwhile_has_a_crash_marker(fleet, postgres_server, tmp_path):
     """Without the remembered queues, the new child keeps no note and dies unseen."""
     settings = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
     folder = Settings(
@@ -228,9 +226,9 @@ def test_a_child_that_is_born_meanwhile_keeps_notes_like_any_other(
             return next((note.pid for note in live_markers(folder)), None)
 
         wait_until(lambda: child() is not None, "the child has its note")
-        # Given a worker that holds, for its database is away
+        # Given a worker that takes no messages, because its database is unreachable
         postgres_server.kill()
-        wait_until(lambda: knows(worker), "the worker holds", 60)
+        wait_until(lambda: knows(worker), "the worker takes no messages", 60)
         # When its child dies
         first = child()
         os.kill(first, signal.SIGKILL)

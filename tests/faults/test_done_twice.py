@@ -36,7 +36,7 @@ def process(stack, fleet, folder, *arguments):
     return process
 
 
-def test_a_library_handed_in_twice_while_it_is_open_has_one_row_a_file(fleet):
+def test_a_library_ingested_twice_at_once_has_one_row_per_file(fleet):
     """Without the upsert, the second copy of a sound is a second row or an error."""
     fleet.add(count=12)
     fleet.submit()

@@ -1,4 +1,4 @@
-"""A file whose reading never ends: recorded after three time-outs alone."""
+"""A file whose reading never ends: recorded after three timeouts alone."""
 
 from tests.support.fleet import SUPERVISOR_ALONE
 
@@ -7,19 +7,19 @@ LIMITED = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "3"}
 
 
 def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
-    """Without the time limit, the child never comes back and nothing of its batch is done."""
+    """Without the time limit, the child would never return, and its batch would never be done."""
     fleet.add("endless.wav", count=11)
     fleet.submit()
     with fleet.worker(settings=LIMITED) as worker:
         fleet.wait_until_done()
-    # Each of its deaths is logged once: in its batch of twelve, and three times alone
+    # Each timeout is logged once: in its batch of twelve, and three times alone
     assert worker.log().count("exceeded its time limit; ") == 4
     assert "Hard time limit" not in worker.log()
     fleet.assert_nothing_is_lost(failed={"endless.wav": "timed_out"})
 
 
 def test_one_that_does_not_even_heed_signals_is_recorded_as_timed_out(fleet):
-    """Without SIGKILL after the limit, the child waits in C for ever."""
+    """Without SIGKILL after the limit, the child would wait in C forever."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=LIMITED):

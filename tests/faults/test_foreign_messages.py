@@ -1,4 +1,4 @@
-"""What nobody of ours would put into Redis: an unknown task, entries that are no messages."""
+"""Foreign data in Redis: an unknown task, entries that are not messages."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ def send_unknown_task(fleet: Fleet) -> None:
 
 
 def test_a_message_cannot_give_itself_more_time(fleet):
-    """Without LimitedRequest and the supervisor behind it, the child is stuck for an hour."""
+    """Without LimitedRequest and the supervisor, the child would be stuck for an hour."""
     # Given a batch that never ends, and a message that claims an hour for it
     fleet.add("stuck.wav", count=3)
     fleet.submit()
@@ -43,7 +43,7 @@ def test_a_message_cannot_give_itself_more_time(fleet):
 def test_an_unknown_task_is_dropped_and_the_work_goes_on(fleet):
     """Without the registry of tasks, the worker runs what the message names.
 
-    With Celery's remote control, it ends when any message says so.
+    With Celery's remote control, any message could end it.
     """
     fleet.add(count=12)
     with fleet.worker() as worker:
@@ -114,7 +114,7 @@ def test_entries_that_are_no_messages_are_dropped_and_the_work_goes_on(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_what_is_published_to_a_worker_that_obeys_remote_control_does_not_end_it(fleet):
+def test_malformed_broadcasts_do_not_end_a_worker_with_remote_control(fleet):
     """Without the careful transport, brackets that are published end all workers."""
     fleet.add(count=4)
     bodies = (b"", b"no JSON", b"[" * 100_000, b"5", b"[]", b'{"method": {}}', b'{"method": "x"}')
@@ -132,7 +132,7 @@ def test_what_is_published_to_a_worker_that_obeys_remote_control_does_not_end_it
     fleet.assert_nothing_is_lost()
 
 
-def test_what_is_no_message_among_those_in_hand_ends_no_worker_at_its_start(fleet):
+def test_malformed_unacknowledged_messages_do_not_end_a_starting_worker(fleet):
     """Without the careful QoS, the entries end each worker that starts."""
     fleet.add(count=4)
     with redis.Redis.from_url(fleet.broker_url) as client:

@@ -1,4 +1,4 @@
-"""A worker that runs and does nothing: no process tells of it, `cratesort health` does."""
+"""A worker that runs and does nothing: only `cratesort health` detects it."""
 
 import os
 import signal
@@ -21,11 +21,11 @@ def test_work_is_stuck_while_it_sleeps_and_done_when_it_wakes(fleet):
         os.killpg(worker.pid, signal.SIGSTOP)
         fleet.submit()
 
-        # Then that is told from the ledger
-        def told():
+        # Then the ledger shows it
+        def is_stuck():
             return fleet.cli("health", **IMPATIENT).code == 3
 
-        wait_until(told, "work is found to be stuck", 60)
+        wait_until(is_stuck, "work is found to be stuck", 60)
         assert "work exists (2 batches of" in fleet.cli("health", **IMPATIENT).stdout
 
         # And not any more when it wakes

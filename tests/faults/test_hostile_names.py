@@ -1,4 +1,4 @@
-"""Names that forge lines or drive terminals: never raw in a log or in what a command says."""
+"""Names that forge lines or drive terminals: never raw in a log or in the output of a command."""
 
 import json
 
@@ -23,7 +23,7 @@ COMMANDS = (
     ("retry", "--failed", "--wait"),
 )
 
-#: Says all there is to say, and finds what crashed at once.
+#: Logs everything, and requeues crashed batches at once.
 TALKATIVE = SUPERVISOR_ALONE | {"CRATESORT_LOG_LEVEL": "DEBUG"}
 
 
@@ -50,18 +50,18 @@ def test_a_worker_and_all_commands_escape_them(fleet):
     fleet.submit()
     with fleet.worker(settings=TALKATIVE) as worker:
         fleet.wait_until_done()
-        # When somebody asks for them in every way
-        said = {}
+        # When every command prints them
+        outputs = {}
         for command in COMMANDS:
             paths = [fleet.library] if command[0] == "ingest" else []
             done = fleet.cli(*command, *paths, CRATESORT_LOG_LEVEL="DEBUG")
-            said[command] = done.stdout + done.stderr
+            outputs[command] = done.stdout + done.stderr
         fleet.wait_until_done()
         log = worker.log()
     # Then nothing of that is obeyed
     assert raw(log) == []
-    assert {command: raw(text) for command, text in said.items() if raw(text)} == {}
-    assert r"bass \x1b[31m.wav" in said["results",]
+    assert {command: raw(text) for command, text in outputs.items() if raw(text)} == {}
+    assert r"bass \x1b[31m.wav" in outputs["results",]
     fleet.assert_nothing_is_lost(failed=failed)
 
 
@@ -78,24 +78,24 @@ def test_in_one_process_a_suspect_and_a_locked_folder_are_named_escaped(run_cli,
     # Given a file that ends the program, whose second run tries it apart
     (odd_folder / "abort \x1b[31m.wav").write_bytes(b"RIFF")
     shim = {"PYTHONPATH": SHIMMED, "CRATESORT_LOG_LEVEL": "DEBUG"}
-    said = ""
+    output = ""
     for command in (["ingest", odd_folder], ["ingest", odd_folder], ["retry", "--failed"]):
         done = run_cli(*command, settings=shim, process=True, obey_permissions=True)
-        said += done.stdout + done.stderr
+        output += done.stdout + done.stderr
     # Then both are named, escaped
-    assert "the reader crashed in a process of its own" in said
-    assert "warning: not walked" in said
-    assert raw(said) == []
+    assert "the reader crashed in a process of its own" in output
+    assert "warning: not walked" in output
+    assert raw(output) == []
 
 
-def test_a_library_root_with_such_a_name_is_said_to_be_away_escaped(fleet, tmp_path):
+def test_a_missing_library_root_with_such_a_name_is_logged_escaped(fleet, tmp_path):
     """Without escaping, the error about the root obeys its path."""
-    # Given a worker whose library root lies at such a path, and is away
+    # Given a worker whose library root has such a path, and is not mounted
     fleet.add(count=1)
     fleet.submit()
     away = {"CRATESORT_LIBRARY_ROOTS": f"library={tmp_path}/away {HOSTILE[0]}{HOSTILE[2]}"}
     with fleet.worker(settings=TALKATIVE | away) as worker:
-        wait_until(lambda: "cannot be listed" in worker.log(), "the worker says so", 60)
+        wait_until(lambda: "cannot be listed" in worker.log(), "the worker logs it", 60)
         log = worker.log()
     doctor = fleet.cli("doctor", **away)
     assert raw(log + doctor.stdout + doctor.stderr) == []
@@ -103,7 +103,7 @@ def test_a_library_root_with_such_a_name_is_said_to_be_away_escaped(fleet, tmp_p
 
 def test_a_message_with_such_a_name_is_dropped_escaped(fleet):
     """Without escaping, the line about a dropped message obeys what is in it."""
-    # Given messages that nobody of ours would send
+    # Given messages that cratesort would never send
     fleet.add(count=1)
     with fleet.worker(settings=TALKATIVE) as worker:
         with redis.Redis.from_url(fleet.broker_url) as client:

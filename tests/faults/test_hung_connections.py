@@ -1,6 +1,6 @@
 """Connections that stay open and answer nothing, while new ones work: they are replaced in time.
 
-With ``--durations=0 --log-cli-level=INFO`` pytest tells how long that took.
+With ``--durations=0 --log-cli-level=INFO`` pytest logs how long that took.
 """
 
 import logging

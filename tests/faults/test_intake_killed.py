@@ -1,7 +1,6 @@
-"""An intake killed with a round in hand; Redis and the database away while it has one.
+"""An intake killed in the middle of a round; Redis and the database unreachable during a round.
 
-Where it stands is decided by who lets it go on: a lock on the ledger holds it before its commit, a
-Redis that refuses scripts holds it behind.
+A lock on the ledger stops the intake before its commit, a Redis that refuses scripts after it.
 """
 
 import os
@@ -40,14 +39,14 @@ def push(fleet, client):
 
 @pytest.fixture
 def three_in_hand(fleet, client, push):
-    """While the block lasts, an intake holds three entries and cannot write them."""
+    """While the block lasts, an intake has taken three entries and cannot write them."""
 
     @contextmanager
     def three_in_hand():
         with fleet.database() as engine, engine.begin() as connection:
             lock_table(connection, ingests)
             push(*THREE)
-            wait_until(lambda: taken(client) == 3, "it holds them")
+            wait_until(lambda: taken(client) == 3, "it has taken them")
             yield
 
     return three_in_hand
@@ -55,18 +54,18 @@ def three_in_hand(fleet, client, push):
 
 @contextmanager
 def not_settled(three_in_hand, client, intake):
-    """Bring it behind its commit, and let Redis refuse to hear of it."""
+    """Let it commit, and let Redis refuse the acknowledgement."""
     try:
         with three_in_hand():
             client.acl_setuser("default", enabled=True, commands=["-evalsha", "-eval"])
-        wait_until(lambda: "Redis cannot be used" in intake.log(), "it could not settle")
+        wait_until(lambda: "Redis cannot be used" in intake.log(), "it could not acknowledge")
         yield
     finally:
         client.acl_setuser("default", enabled=True, commands=["+@all"])
 
 
 def taken(client):
-    """How many entries intakes have in hand."""
+    """How many entries intakes have taken."""
     return sum(
         client.llen(TAKEN_PREFIX.encode() + name) for name in client.zrange(INTAKES_KEY, 0, -1)
     )
@@ -101,14 +100,14 @@ def test_killed_before_its_commit_nothing_is_lost(fleet, client, three_in_hand, 
     with intake_process(fleet.settings):
         end_all_leases(client)
         wait_until(lambda: sorted(written(fleet)) == THREE, "the ledger has them")
-        wait_until(lambda: taken(client) == 0, "nobody holds anything")
+        wait_until(lambda: taken(client) == 0, "no entry is taken")
 
 
-def test_killed_behind_its_commit_the_round_is_repeated(
+def test_killed_after_its_commit_the_round_is_repeated(
     fleet, client, three_in_hand, intake_process
 ):
     """Without the upsert, the second round's sounds are second rows or errors."""
-    # Given an intake that has written its entries and cannot tell Redis yet
+    # Given an intake that has committed its entries and cannot acknowledge them in Redis yet
     with (
         intake_process(fleet.settings) as first,
         not_settled(three_in_hand, client, first),
@@ -121,14 +120,14 @@ def test_killed_behind_its_commit_the_round_is_repeated(
     # Then the next one writes them again, and every sound has its one row in the end
     with intake_process(fleet.settings):
         end_all_leases(client)
-        wait_until(lambda: taken(client) == 0, "nobody holds anything")
+        wait_until(lambda: taken(client) == 0, "no entry is taken")
     assert sorted(written(fleet)) == sorted(2 * THREE)
     with fleet.worker():
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
 
 
-def test_a_round_that_cannot_be_settled_is_not_written_again_and_again(
+def test_a_round_that_cannot_be_acknowledged_is_written_once(
     fleet, client, three_in_hand, intake_process
 ):
     """Without the memory of what was written, each try writes the three files again."""
@@ -137,12 +136,12 @@ def test_a_round_that_cannot_be_settled_is_not_written_again_and_again(
             time.sleep(2.5)  # two more tries
         wait_until(lambda: taken(client) == 0, "it has settled")
         assert sorted(written(fleet)) == THREE
-        # And that was said once, not at each try; the end of it is said behind the round
+        # And that was logged once, not at each try; its end is logged after the round
         wait_until(lambda: "Redis is available again" in intake.log(), "it says so")
         assert intake.log().count("Redis cannot be used") == 1
 
 
-def test_redis_killed_with_a_round_in_hand_and_back_empty(
+def test_redis_killed_during_a_round_and_back_empty(
     fleet, client, redis_server, three_in_hand, push, intake_process
 ):
     """Without the round kept in memory, the three files are gone with Redis."""
@@ -153,7 +152,7 @@ def test_redis_killed_with_a_round_in_hand_and_back_empty(
             wait_until(lambda: "Redis cannot be used" in intake.log(), "it has noticed")
         finally:
             redis_server.start()
-        # What was in hand is in the ledger, once; and what comes now is taken too
+        # The taken entries are in the ledger, once; and new ones are taken too
         push("d.wav")
         wait_until(lambda: sorted(written(fleet)) == [*THREE, "d.wav"], "the rest is in")
         assert "Traceback" not in intake.log()
@@ -172,7 +171,7 @@ def test_an_intake_starts_before_its_redis(fleet, client, redis_server, push, in
         wait_until(lambda: written(fleet) == ["a.wav"], "the ledger has it")
 
 
-def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
+def test_entries_wait_while_the_database_is_unreachable(
     fleet, client, postgres_server, intake_process
 ):
     """Without the retry, the intake ends, or drains the inbox into its memory."""
@@ -184,7 +183,7 @@ def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
             client.lpush(INBOX_KEY, "nonsense", *(str(fleet.library / name) for name in names))
             wait_until(lambda: "the database cannot be used" in intake.log(), "it has noticed")
             time.sleep(2.5)  # two more tries
-            # A batch of four is in hand, the rest waits where others could take it
+            # Four entries are taken, the others wait where other intakes could take them
             assert (taken(client), client.llen(INBOX_KEY)) == (4, 6)
             assert intake.log().count("WARNING") == 1
         finally:
@@ -200,7 +199,7 @@ def test_the_database_away_entries_wait_and_are_written_when_it_is_back(
         assert "Traceback" not in intake.log()
 
 
-def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
+def test_stopped_while_the_database_is_unreachable_it_leaves_the_round_to_others(
     fleet, client, postgres_server, intake_process
 ):
     """Without giving back, the entry waits until the stopped intake's lease ends."""
@@ -218,17 +217,17 @@ def test_told_to_stop_while_the_database_is_away_it_leaves_the_round_to_others(
         wait_until(lambda: written(fleet) == ["a.wav"], "the ledger has it")
 
 
-def test_a_second_ctrl_c_ends_it_though_the_database_stands_still(
+def test_a_second_ctrl_c_ends_it_while_the_database_is_frozen(
     fleet, client, postgres_server, intake_process
 ):
-    """Without the handler of the second Ctrl-C, the intake waits for the database for ever."""
+    """Without the handler of the second Ctrl-C, the intake waits for the database forever."""
     fleet.add("a.wav")
     with intake_process(fleet.settings) as intake:
         wait_until(lambda: client.exists(INTAKES_KEY), "it serves")
         postgres_server.freeze()
         try:
             client.lpush(INBOX_KEY, str(fleet.library / "a.wav"))
-            wait_until(lambda: taken(client) == 1, "it has the entry in hand")
+            wait_until(lambda: taken(client) == 1, "it has taken the entry")
             os.kill(intake.pid, signal.SIGINT)
             wait_until(lambda: "Ctrl-C again" in intake.log(), "it was understood")
             assert intake.stop(signal.SIGINT) == 130

@@ -15,7 +15,7 @@ def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
 
-        # When the parent dies, and the child in hand may go on
+        # When the parent dies, and its child may continue
         os.kill(worker.pid, signal.SIGKILL)
         fleet.open_gate()
 
@@ -30,15 +30,15 @@ def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_a_child_that_never_ends_is_ended_by_the_watch(fleet):
-    """Without the supervisor, the stuck child lives on with nobody to end it."""
+def test_a_child_that_never_ends_is_killed_by_the_supervisor(fleet):
+    """Without the supervisor, the stuck child would run forever."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     limited = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
     with fleet.worker(settings=limited) as worker:
-        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        wait_until(lambda: fleet.working_pid() is not None, "it has claimed the batch", 60)
         os.kill(worker.pid, signal.SIGKILL)
         wait_until(lambda: not worker.processes(), "its child and its supervisor have ended", 60)
-    # Then the batch was returned without the suspect, for whoever comes next
+    # Then the batch was returned without the suspect, for the next worker
     assert [row["paths"] for row in fleet.batches() if row["suspect"]] == [["stuck.wav"]]
     assert [row["state"] for row in fleet.batches()] == ["queued", "queued"]

@@ -20,7 +20,7 @@ from tests.support.servers.lifecycle import wait_until
 def backlog(fleet):
     """Thirty batches of one sound, handed in, and a model that may come to serve.
 
-    Whoever comes to the twenty behind the gate stands still until it is opened.
+    A process that reaches the twenty sounds after the gate is blocked until it is opened.
     """
     fleet.settings["CRATESORT_BATCH_SIZE"] = "1"
     fleet.add(*(f"gate {index:03}.wav" for index in range(20)), count=10)
@@ -48,12 +48,12 @@ def versions_of(fleet, paths):
     return [(batch, {wrote[path] for path in paths[batch["id"]]}) for batch in claimed]
 
 
-def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlog):
+def test_workers_change_the_model_between_two_batches_and_every_row_names_its_model(backlog):
     """Without the look-up before each claim, children go on with the old model or mix two."""
     # Given two children in the middle of a backlog
     paths = paths_of(backlog)
     with backlog.worker("--concurrency", "2", settings=SUPERVISOR_ALONE) as worker:
-        wait_until(lambda: len(backlog.at_the_gate()) == 2, "both stand still", 60)
+        wait_until(lambda: len(backlog.at_the_gate()) == 2, "both are blocked", 60)
         finished = done(backlog)
 
         # When another model is promoted
@@ -70,28 +70,28 @@ def test_workers_swap_between_two_batches_and_every_row_says_what_made_it(backlo
     assert {len(versions) for _, versions in written} == {1}
     assert set().union(*(versions for _, versions in written)) == {starter_version(), "v2"}
 
-    # And what was claimed behind the promotion is the new one's
-    behind = [
+    # And batches claimed after the promotion are classified by the new model
+    later = [
         (batch["worker"], versions)
         for batch, versions in written
         if batch["started_at"].replace(tzinfo=promoted_at.tzinfo) > promoted_at
     ]
-    assert len(behind) == 30 - finished - 2
-    assert all(versions == {"v2"} for _, versions in behind)
+    assert len(later) == 30 - finished - 2
+    assert all(versions == {"v2"} for _, versions in later)
     # And each child that came to it has swapped once, and never back
-    assert swaps == len({child for child, _ in behind})
+    assert swaps == len({child for child, _ in later})
     by_child = sorted(written, key=lambda entry: entry[0]["worker"])
     for _, of_child in groupby(by_child, key=lambda entry: entry[0]["worker"]):
         is_new = [versions == {"v2"} for _, versions in of_child]
         assert is_new == sorted(is_new)
 
 
-def test_a_rollback_in_the_middle_of_a_backlog_is_a_swap_like_any_other(backlog):
+def test_a_rollback_during_a_backlog_changes_the_model_likewise(backlog):
     """Without the look-up before each claim, the withdrawn model serves to the backlog's end."""
     assert backlog.cli("models", "promote", "v2", "--yes").code == 0
     paths = paths_of(backlog)
     with backlog.worker(settings=SUPERVISOR_ALONE):
-        wait_until(backlog.at_the_gate, "it stands still", 60)
+        wait_until(backlog.at_the_gate, "it is blocked", 60)
         finished = done(backlog)
         assert backlog.cli("models", "rollback").code == 0
         backlog.open_gate()

@@ -1,4 +1,4 @@
-"""Redis that accepts and never answers: nobody waits for it, and nothing is lost."""
+"""Redis that accepts and never answers: no command waits for it, and nothing is lost."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import signal
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_handing_in_ends_with_a_warning_and_the_work_waits(fleet, redis_server):
+def test_an_ingest_ends_with_a_warning_and_its_batches_wait(fleet, redis_server):
     """Without the socket time-out, the command hangs until Redis answers."""
     fleet.add(count=12)
     redis_server.freeze()
@@ -36,7 +36,7 @@ def test_a_worker_that_was_waiting_for_it_goes_on(fleet, redis_server):
     assert fleet.attempts() == 0
 
 
-def test_a_worker_that_is_told_to_stop_ends(fleet, redis_server):
+def test_a_worker_that_is_stopped_ends(fleet, redis_server):
     """Without the shutdown timer, the parent waits for Redis and never ends."""
     # Seconds after its batches' time is over it waits no longer
     with fleet.worker(settings={"CRATESORT_TIME_LIMIT_SECONDS": "2"}) as worker:

@@ -65,7 +65,7 @@ def test_a_worker_that_started_meanwhile_outlives_the_death_of_its_child(fleet, 
 @pytest.mark.parametrize("answer", ["ack", "reject", "requeue"])
 def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused(fleet, answer):
     """Without it a worker of two children takes nothing any more after two refusals."""
-    # Given a message in hand where there may be one
+    # Given an unacknowledged message where at most one is allowed
     app = build_app(Settings(broker_url=fleet.broker_url))
     with redis.Redis.from_url(fleet.broker_url) as client, app.connection_for_read() as connection:
         channel = connection.default_channel
@@ -75,7 +75,7 @@ def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused
         channel.basic_qos(0, 1, False)
         message = queue.get()
         assert not channel.qos.can_consume()
-        # When a full Redis refuses to forget it
+        # When a full Redis refuses the acknowledgement
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1)
         try:
@@ -83,5 +83,5 @@ def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused
                 getattr(message, answer)()
         finally:
             client.config_set("maxmemory", 0)
-        # Then there may be another one
+        # Then another one is allowed
         assert channel.qos.can_consume()

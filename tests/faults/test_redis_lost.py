@@ -22,8 +22,8 @@ def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
         fleet.open_gate()
         redis_server.start()
         fleet.wait_until_done()
-        # And the loss is told without Celery's warning of a default that is not used
-        wait_until(lambda: "Connection to broker lost" in worker.log(), "it is told", 60)
+        # And the loss is logged without Celery's warning of a default that is not used
+        wait_until(lambda: "Connection to broker lost" in worker.log(), "it is logged", 60)
         assert "DeprecationWarning" not in worker.log()
         assert "Traceback" not in worker.log()
     fleet.assert_nothing_is_lost()
@@ -43,7 +43,7 @@ def test_what_was_queued_when_redis_was_emptied_is_done(fleet):
     assert fleet.attempts() == 0
 
 
-def test_what_was_handed_in_while_redis_was_away_is_done_when_it_is_back(fleet, redis_server):
+def test_an_ingest_without_redis_is_done_when_it_is_reachable_again(fleet, redis_server):
     """Without the ledger as record, what could not be sent is lost."""
     fleet.add(count=12)
     redis_server.kill()

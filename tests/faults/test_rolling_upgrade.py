@@ -40,7 +40,7 @@ def test_old_producers_and_workers_go_on_with_newer_tables(fleet):
         fleet.submit()
         fleet.wait_until_done()
         assert "Traceback" not in worker.log()
-    # And a worker of the old version that starts behind it
+    # And a worker of the old version that starts after it
     fleet.add("last.wav")
     fleet.submit()
     with fleet.worker():
@@ -48,7 +48,7 @@ def test_old_producers_and_workers_go_on_with_newer_tables(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_a_message_of_another_version_is_left_for_who_knows_it(fleet, monkeypatch):
+def test_a_message_of_another_version_is_left_to_a_worker_that_supports_it(fleet, monkeypatch):
     """Without the version check, the worker obeys a message that it does not understand."""
     # Given a batch whose message is of a version that the worker does not know
     fleet.add(count=3)
@@ -65,9 +65,9 @@ def test_a_message_of_another_version_is_left_for_who_knows_it(fleet, monkeypatc
     # When the worker gets it
     patient = {"CRATESORT_STALE_SECONDS": "600"}
     with fleet.worker(settings=patient) as worker:
-        said = "message version 99 is not supported here; it stays queued"
-        wait_until(lambda: said in worker.log(), "it says so", 60)
-        # Then the batch is still to be had, and is done when somebody who knows it is told of it
+        expected = "message version 99 is not supported here; it stays queued"
+        wait_until(lambda: expected in worker.log(), "it is logged", 60)
+        # Then the batch is still queued, and is done by a worker that supports its version
         assert [row["state"] for row in fleet.batches()] == ["queued"]
         with fleet.database() as engine, engine.begin() as connection:
             connection.execute(update(batches).values(queued_at=now(-600)))

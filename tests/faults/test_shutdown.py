@@ -1,4 +1,4 @@
-"""Being told to stop: politely, with too little grace, and twice by Ctrl-C."""
+"""Stopping a worker: with enough time, with too little, and by Ctrl-C twice."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ def stop(worker, name):
     os.kill(worker.pid, name)
 
 
-def test_sigterm_finishes_the_batch_in_hand(fleet):
+def test_sigterm_finishes_the_batch_in_progress(fleet):
     """Without the warm shutdown, the batch is cut off and done again."""
     fleet.add("gate.wav", count=3)
     fleet.shut_gate()
@@ -31,7 +31,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
     fleet.submit()
     limited = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "4"}
     with fleet.worker(settings=limited) as worker:
-        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        wait_until(lambda: fleet.working_pid() is not None, "it has claimed the batch", 60)
         stop(worker, signal.SIGTERM)
         wait_until(lambda: not worker.processes(), "the worker has ended", 60)
     assert [row["paths"] for row in fleet.batches() if row["suspect"]] == [["stuck.wav"]]
@@ -39,7 +39,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
 
 
 def test_sighup_stops_it_as_sigterm_does(fleet):
-    """Without our handler, Celery starts itself again and leaves the supervisor behind."""
+    """Without our handler, Celery starts itself again and abandons the supervisor."""
     fleet.add(count=1)
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         stop(worker, signal.SIGHUP)
@@ -68,12 +68,12 @@ def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(f
     fleet.add("stuck.wav", count=3)
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
-        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        wait_until(lambda: fleet.working_pid() is not None, "it has claimed the batch", 60)
         # As a terminal sends it: to the whole foreground group
         os.killpg(worker.pid, signal.SIGINT)
         wait_until(lambda: "Ctrl-C again" in worker.log(), "the first was understood", 60)
         os.killpg(worker.pid, signal.SIGINT)
         wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
-    # Then the batch waits for the next worker, and nobody is blamed
+    # Then the batch waits for the next worker, with no attempt counted
     (batch,) = fleet.batches()
     assert (batch["state"], batch["attempts"], batch["suspect"]) == ("queued", 0, False)

@@ -1,4 +1,4 @@
-"""A FIFO, a device, a link out of the root: each gets its reason, and nobody waits for it."""
+"""A FIFO, a device, a link out of the root: each is recorded as failed, none blocks a process."""
 
 import os
 import stat
@@ -31,7 +31,7 @@ def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
 
 
 def test_no_path_that_is_pushed_ends_the_intake(fleet, redis_url, tmp_path, intake_process):
-    """Without reading links one by one, a long chain of them ends every intake, for ever."""
+    """Without reading links one by one, a long chain of them would crash every intake."""
     # Given links that lead astray, and among their paths one good one
     fleet.add("good.wav")
     (fleet.library / "chain0").symlink_to(".")
@@ -43,7 +43,7 @@ def test_no_path_that_is_pushed_ends_the_intake(fleet, redis_url, tmp_path, inta
         "loop/a.wav": "symlink_loop",
         "good.wav/a.wav": "missing_file",
         300 * "n": "invalid_path",
-        # What is left of the chain behind forty links
+        # What is left of the chain after forty links
         "chain1459/a.wav": "symlink_loop",
     }
     below = ["chain1499/a.wav", *list(failed)[:3], "out/a.wav", "good.wav"]
@@ -51,7 +51,7 @@ def test_no_path_that_is_pushed_ends_the_intake(fleet, redis_url, tmp_path, inta
         # When they are pushed
         client.lpush(INBOX_KEY, "/proc/1/cwd/x", *(f"{fleet.library}/{path}" for path in below))
         with fleet.worker():
-            # Then what lies outside is put aside, all others get their rows, and the intake goes on
+            # Then paths outside are rejected, all others get their rows, and the intake continues
             wait_until(lambda: len(fleet.outcomes()) == 5, "they have their rows")
             fleet.wait_until_done()
         assert client.llen(DEAD_KEY) == 2

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import SUPERVISOR_ALONE, holds
+from tests.support.fleet import SUPERVISOR_ALONE, takes_no_messages
 from tests.support.servers.lifecycle import free_port, is_alive, wait_until
 
 
-def watch_of(worker):
+def supervisor_of(worker):
     """The process that watches over a worker."""
 
     def watches():
@@ -37,19 +37,19 @@ def exit_code_of(worker):
 # The supervisor dies
 
 
-def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_batch(fleet):
+def test_a_killed_supervisor_is_replaced_by_one_that_requeues_a_dead_childs_batch(fleet):
     """Without the replacement, a child's death goes unseen from then on."""
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
-        # Given a child in the middle of a batch, and a second watch, for the first was killed
+        # Given a child in the middle of a batch, and a second supervisor, after the first was killed
         child = fleet.wait_for_the_gate()
-        first = watch_of(worker)
+        first = supervisor_of(worker)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: "another one is started" in worker.log(), "the parent sees it", 60)
         assert "the supervisor exited with code -9; another one is started" in worker.log()
-        assert watch_of(worker) != first
+        assert supervisor_of(worker) != first
 
         # When the child dies
         os.kill(child, signal.SIGKILL)
@@ -62,14 +62,14 @@ def test_a_watch_that_is_killed_is_replaced_by_one_that_returns_a_dead_childs_ba
     fleet.assert_nothing_is_lost()
 
 
-def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
-    """Without notes in a folder, what happened before the new watch is unknown to it."""
+def test_a_child_that_died_without_a_supervisor_is_noticed_by_the_next(fleet):
+    """Without crash markers in a folder, a new supervisor would not know of earlier crashes."""
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         child = fleet.wait_for_the_gate()
-        os.kill(watch_of(worker), signal.SIGKILL)
+        os.kill(supervisor_of(worker), signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
         wait_until(lambda: len(fleet.outcomes()) == 7, "its batch-mates have their rows", 60)
         fleet.open_gate()
@@ -81,36 +81,36 @@ def test_a_child_that_died_while_there_was_no_watch_is_seen_by_the_next(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_work_goes_on_while_the_watch_is_killed_again_and_again(fleet):
+def test_batches_are_done_while_the_supervisor_is_killed_repeatedly(fleet):
     """Without the replacement, the pulse stops and the worker takes nothing more."""
     fleet.add(count=20)
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         for times in (1, 2):
-            os.kill(watch_of(worker), signal.SIGKILL)
+            os.kill(supervisor_of(worker), signal.SIGKILL)
             wait_until(
                 lambda times=times: worker.log().count("another one is started") == times,
                 "another supervisor is started",
                 60,
             )
         fleet.wait_until_done()
-        watch_of(worker)
+        supervisor_of(worker)
     fleet.assert_nothing_is_lost()
     assert fleet.attempts() == 0
 
 
-def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
+def test_while_the_supervisor_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
     """Without the pulse's age, the worker trusts a supervisor that does not look."""
     fleet.add(count=8)
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
-        # Given a supervisor that cannot say whether the database answers
-        watch = watch_of(worker)
-        threads = Path(f"/proc/{watch}/task")
+        # Given a supervisor that cannot report whether the database answers
+        supervisor = supervisor_of(worker)
+        threads = Path(f"/proc/{supervisor}/task")
         wait_until(lambda: len(list(threads.iterdir())) > 1, "the supervisor looks", 60)
-        os.kill(watch, signal.SIGSTOP)
-        wait_until(lambda: holds(worker), "the worker holds", 90)
+        os.kill(supervisor, signal.SIGSTOP)
+        wait_until(lambda: takes_no_messages(worker), "the worker takes no messages", 90)
         fleet.submit()
-        # Then doctor does not call that ready, and the ledger tells that nothing is done
+        # Then doctor does not report it as ready, and the ledger shows that nothing is done
         done = fleet.cli("doctor")
         assert done.code == 3
         assert "FAIL  workers    no worker takes work" in done.stdout
@@ -119,7 +119,7 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
         wait_until(lambda: fleet.cli("health", **stuck).code == 3, "work is stuck", 60)
         # And all is done when it wakes, if the parent has not replaced it by then
         with suppress(ProcessLookupError):
-            os.kill(watch, signal.SIGCONT)
+            os.kill(supervisor, signal.SIGCONT)
         fleet.wait_until_done()
         assert "messages are taken again" in worker.log()
     fleet.assert_nothing_is_lost()
@@ -132,20 +132,20 @@ def test_while_the_watch_is_frozen_nothing_is_taken_and_nothing_is_lost(fleet):
 @pytest.mark.parametrize(
     ("name", "code"), [("SIGTERM", 0), ("SIGINT", 130), ("SIGQUIT", 130)], ids=lambda it: str(it)
 )
-def test_the_watch_ends_with_a_worker_that_is_told_to_stop(fleet, name, code):
+def test_the_supervisor_ends_with_its_worker(fleet, name, code):
     """Without its own end, a supervisor stays; without ours, Celery exits with 0 on Ctrl-C."""
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
-        watch = watch_of(worker)
+        supervisor = supervisor_of(worker)
         # A child that is being born does not ignore Ctrl-C yet
         wait_until(lambda: "(onnx engine)" in worker.log(), "the child is there", 60)
         # As a terminal or a service manager sends it: to the whole group
         os.killpg(worker.pid, signal.Signals[name])
         assert exit_code_of(worker) == code
-        assert not is_alive(watch)
+        assert not is_alive(supervisor)
         assert "Traceback" not in worker.log()
 
 
-def test_sigterm_with_a_batch_in_hand_is_exit_code_0(fleet):
+def test_sigterm_during_a_batch_is_exit_code_0(fleet):
     """Without our exit code, a service manager takes a good stop for a crash."""
     fleet.add("gate.wav", count=3)
     fleet.shut_gate()
@@ -164,7 +164,7 @@ def test_a_second_ctrl_c_is_exit_code_130(fleet):
     fleet.add("stuck.wav")
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
-        wait_until(lambda: fleet.holder() is not None, "it holds the batch", 60)
+        wait_until(lambda: fleet.working_pid() is not None, "it has claimed the batch", 60)
         os.killpg(worker.pid, signal.SIGINT)
         wait_until(lambda: "Ctrl-C again" in worker.log(), "the first was understood", 60)
         os.killpg(worker.pid, signal.SIGINT)
@@ -186,7 +186,7 @@ def bad_folder(request, tmp_path):
 
 
 @pytest.mark.parametrize("bad_folder", ["read-only", "a file"], indirect=True)
-def test_a_worker_whose_data_folder_cannot_be_written_says_so_in_one_line(
+def test_a_worker_whose_data_folder_cannot_be_written_ends_with_a_one_line_error(
     run_cli, redis_url, sqlite_url, bad_folder
 ):
     """Without the check, each child fails at its first batch, with a traceback."""
@@ -203,7 +203,7 @@ def test_a_worker_whose_data_folder_cannot_be_written_says_so_in_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_that_is_said_though_redis_is_away(run_cli, sqlite_url, tmp_path):
+def test_that_error_does_not_depend_on_redis(run_cli, sqlite_url, tmp_path):
     """Without the check before Redis, the fault is hidden until Redis answers."""
     (tmp_path / "data").write_text("a file is in its place")
     settings = {

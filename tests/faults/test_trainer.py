@@ -92,14 +92,14 @@ def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
         trainer.wake(times=3)
         trainer.wait_for("computing")
 
-        # When the other is told of the same moment
+        # When the other gets a message for the same time
         def refused():
             return [log.count("training skipped") for log in (one.log(), other.log())]
 
-        wait_until(lambda: sum(refused()) > 0, "the other says that it has none", 60)
+        wait_until(lambda: sum(refused()) > 0, "the other skips it", 60)
         trainer.go_on("computing")
         assert trainer.wait_until_closed().verdict == RunVerdict.PROMOTED
-        # And all are told again when it is over
+        # And all get a message again when it is over
         trainer.wake(times=2)
         wait_until(lambda: sum(refused()) == 4, "four of five messages were copies", 60)
 
@@ -110,7 +110,7 @@ def test_messages_of_two_beats_to_two_trainers_start_one_run(trainer, fleet):
     assert trainer.champion() == run.model_version
 
 
-def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
+def test_with_too_few_labels_training_is_skipped_and_that_is_logged(trainer):
     """Without the threshold, each night trains on nothing new."""
     with trainer.worker(with_labels=False) as worker:
         trainer.wake()
@@ -120,7 +120,7 @@ def test_with_too_few_labels_nothing_begins_and_the_log_says_so(trainer):
     assert trainer.runs() == []
 
 
-def test_a_run_is_no_batch_it_may_take_longer_and_its_message_is_gone_at_once(trainer, fleet):
+def test_a_run_may_take_longer_than_a_batch_and_is_acknowledged_early(trainer, fleet):
     """Without an early acknowledgement and its own limit, the run is killed and delivered again."""
     trainer.stay_at("computing")
     # Given a fleet whose batches have one second
@@ -148,7 +148,7 @@ def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(trainer, fle
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_told_to_stop_the_trainer_interrupts_its_run_and_ends(trainer, name):
+def test_a_trainer_that_is_stopped_interrupts_its_run(trainer, name):
     """Without the interruption, the worker waits for the run's end, an hour here."""
     trainer.stay_at("computing")
     # A batch would have an hour: only an interrupted run lets the worker end within this test
@@ -166,14 +166,14 @@ def test_told_to_stop_the_trainer_interrupts_its_run_and_ends(trainer, name):
 
 
 def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer, fleet):
-    """Without the sweep, the run counts as running for ever."""
+    """Without the sweep, the run would count as running forever."""
     trainer.stay_at("writing")
     with trainer.worker() as worker:
         trainer.wake()
         trainer.wait_for("writing")
         os.kill(int(trainer.runs()[0].holder.split(":")[-1]), signal.SIGKILL)
         trainer.end_the_lease()
-        # Then a sweep closes it, and nobody delivers the message again
+        # Then a sweep closes it, and the message is not delivered again
         assert trainer.wait_until_closed().reason == HEARTBEAT_STOPPED
         assert f"training run 1 is closed as failed: {HEARTBEAT_STOPPED}" in worker.log()
     with fleet.database() as engine, reading(engine) as connection:
@@ -193,8 +193,8 @@ def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(tr
         assert trainer.wait_until_closed().reason == HEARTBEAT_STOPPED
 
 
-def test_a_run_over_its_time_limit_says_so(trainer):
-    """Without the limit, a run that hangs keeps the trainer for ever."""
+def test_a_run_over_its_time_limit_fails_with_that_reason(trainer):
+    """Without the limit, a run that hangs would occupy the trainer forever."""
     trainer.stay_at("beginning")
     with trainer.worker(CRATESORT_TRAINING_TIME_LIMIT_SECONDS="1") as worker:
         trainer.wake()
@@ -203,7 +203,7 @@ def test_a_run_over_its_time_limit_says_so(trainer):
         trainer.go_on("beginning")
         run = trainer.wait_until_closed()
         assert "CRATESORT_TRAINING_TIME_LIMIT_SECONDS" in run.reason
-        wait_until(lambda: "training failed: training run 1 stops" in worker.log(), "the log says")
+        wait_until(lambda: "training failed: training run 1 stops" in worker.log(), "it is logged")
         assert "Traceback" not in worker.log()
 
 
@@ -216,14 +216,14 @@ def test_without_the_training_extra_a_trainer_does_not_start(fleet, run_cli, tmp
         "u.find_spec = lambda name, *more: None if name == 'sklearn' else find(name, *more)\n"
     )
     path = f"{tmp_path / 'hidden'}:{REPOSITORY}"
-    # When somebody starts a trainer
+    # When a trainer is started
     done = run_cli(
         *("worker", "--queues", "training"),
         settings={**fleet.settings, "PYTHONPATH": path},
         process=True,
     )
-    # Then it says which command helps
+    # Then the error names the command that helps
     assert done.code == 2
-    assert "training needs sklearn" in done.stderr
+    assert "(sklearn)" in done.stderr
     assert "pip install '.[training]'" in done.stderr
     assert "Traceback" not in done.stderr

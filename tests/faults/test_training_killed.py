@@ -111,7 +111,7 @@ NOTHING = (0, 0, None)
     [*(("postgres", stage) for stage in STAGES), ("sqlite", "writing")],
     indirect=["fleet_database_url"],
 )
-def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, stage):
+def test_killed_at_any_stage_it_publishes_nothing_and_the_next_run_closes_it(runs, stage):
     """Without one transaction at the end, a model without a verdict stays."""
     # Given a run that is killed
     killed = runs.start(stay_at=stage)
@@ -142,9 +142,7 @@ def test_killed_at_any_stage_it_leaves_nothing_and_the_next_one_closes_it(runs, 
         (signal.SIGINT, "interrupted with Ctrl-C"),
     ],
 )
-def test_told_to_stop_at_any_stage_it_closes_its_row_and_leaves_nothing(
-    runs, stage, number, reason
-):
+def test_stopped_at_any_stage_it_closes_its_row_and_publishes_nothing(runs, stage, number, reason):
     """Without the handler, the row counts as running until its lease ends."""
     stopped = runs.start(stay_at=stage)
     stopped.send_signal(number)
@@ -155,9 +153,9 @@ def test_told_to_stop_at_any_stage_it_closes_its_row_and_leaves_nothing(
     runs.assert_that_the_next_one_succeeds()
 
 
-def test_one_that_slept_through_its_lease_writes_nothing(runs):
+def test_a_run_whose_lease_expired_while_it_was_stopped_writes_nothing(runs):
     """Without the lease check at the end, the sleeper's model replaces the later one."""
-    # Given a run whose process stands still until another was begun and ended in its place
+    # Given a run whose process is stopped until another was begun and ended in its place
     sleeper = runs.start(stay_at="ending")
     os.kill(sleeper.pid, signal.SIGSTOP)
     runs.end_the_lease()
@@ -165,7 +163,7 @@ def test_one_that_slept_through_its_lease_writes_nothing(runs):
     runs.assert_that_the_next_one_succeeds()
     before = runs.latest(), runs.published()
 
-    # When it wakes up, then it is told so and changes nothing
+    # When it continues, then it detects that and changes nothing
     os.kill(sleeper.pid, signal.SIGCONT)
     assert sleeper.wait(60) == 9
     assert "LeaseLostError" in sleeper.stderr.read()
@@ -173,7 +171,7 @@ def test_one_that_slept_through_its_lease_writes_nothing(runs):
 
 
 @pytest.mark.parametrize("stage", ["computing", "ending"])
-def test_a_database_that_is_away_for_a_moment_costs_a_run_nothing(runs, postgres_server, stage):
+def test_a_run_survives_a_short_database_outage(runs, postgres_server, stage):
     """Without the retry, hours of training are lost to a restart of the database."""
     run = runs.start(stay_at=stage)
     postgres_server.stop()
@@ -187,11 +185,11 @@ def test_a_database_that_is_away_for_a_moment_costs_a_run_nothing(runs, postgres
     assert runs.published() == (1, 1, VERSION)
 
 
-@pytest.mark.parametrize(("fault", "mend"), [("stop", "start"), ("freeze", "thaw")])
-def test_without_its_database_for_longer_than_its_lease_it_ends_and_keeps_nothing(
-    runs, postgres_server, fault, mend
+@pytest.mark.parametrize(("fault", "repair"), [("stop", "start"), ("freeze", "thaw")])
+def test_without_the_database_for_longer_than_its_lease_a_run_ends(
+    runs, postgres_server, fault, repair
 ):
-    """Without its own look at the lease, it tries for ever, beside its successor."""
+    """Without its own look at the lease, it would try forever, beside its successor."""
     run = runs.start(stay_at="computing", lease_seconds=5)
     getattr(postgres_server, fault)()
     try:
@@ -200,7 +198,7 @@ def test_without_its_database_for_longer_than_its_lease_it_ends_and_keeps_nothin
         assert run.wait(60) == 9
         assert "DatabaseAwayError" in run.stderr.read()
     finally:
-        getattr(postgres_server, mend)()
+        getattr(postgres_server, repair)()
     assert runs.published() == NOTHING
     runs.end_the_lease()
     runs.assert_that_the_next_one_succeeds()

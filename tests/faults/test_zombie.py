@@ -6,7 +6,7 @@ import signal
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
+def test_a_worker_whose_lease_expired_while_it_was_stopped_writes_nothing(fleet, tmp_path):
     """Without the token, the sleeper writes over what another wrote since."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
@@ -14,7 +14,7 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
     asleep = {"CRATESORT_DATA_FOLDER": str(tmp_path / "this host")}
     awake = {"CRATESORT_DATA_FOLDER": str(tmp_path / "that host")}
     with fleet.worker(settings=asleep) as sleeper:
-        # Given a worker whose processes all stand still while it holds a batch
+        # Given a worker whose processes are all stopped while it has a batch in progress
         child = fleet.wait_for_the_gate()
         os.killpg(sleeper.pid, signal.SIGSTOP)
 
@@ -26,7 +26,7 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(fleet, tmp_path):
             fleet.open_gate()
             os.killpg(sleeper.pid, signal.SIGCONT)
 
-            # Then it is told so, and changes nothing
+            # Then it discards its results
             wait_until(
                 lambda: "results discarded" in sleeper.log() or child not in sleeper.processes(),
                 "the sleeper has come to its batch's end",

@@ -24,12 +24,12 @@ from tests.support.ledger_model import (
     PENDING,
     QUEUED,
     RUNNING,
-    blame_silent,
     claim,
     claims_with_one_poison,
     close,
     committed_rows,
     committed_sounds,
+    count_expired,
     drain,
     empty,
     submit,
@@ -224,7 +224,7 @@ class Interleavings(RuleBasedStateMachine):
         call, effect = {
             "finish": (close, self._finished),
             "hand_back": (_hand_back, self._handed_back),
-            "blame": (blame_silent, self._blamed),
+            "blame": (count_expired, self._blamed),
         }["blame" if poisoned and what == "finish" else what]
 
         def then(result):
@@ -263,11 +263,11 @@ class Interleavings(RuleBasedStateMachine):
     @rule(how=endings)
     def reap(self, how):
         def one_at_a_time(connection):
-            silent = recovery.next_expired(connection)
-            return [] if silent is None else [silent]
+            expired = recovery.next_expired(connection)
+            return [] if expired is None else [expired]
 
         def act(connection, found):
-            return [(silent, blame_silent(connection, silent)) for silent in found]
+            return [(expired, count_expired(connection, expired)) for expired in found]
 
         expected = [i for i in self._free(RUNNING) if i in self.model.expired][:1]
         self._look(one_at_a_time, expected, act, self._blamed, how, "looks for an expired lease")
@@ -276,7 +276,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(worker=workers, index=st.none() | st.integers(0, 2), how=endings)
     def take_over(self, worker, index, how):
         def act(connection, found):
-            return [(batch, blame_silent(connection, batch, index)) for batch in found]
+            return [(batch, count_expired(connection, batch, index)) for batch in found]
 
         def effect(batch, verdict):
             self._blamed(batch, verdict, index)

@@ -20,12 +20,12 @@ from db.results import sounds
 from tests.support.databases import connected
 from tests.support.ledger_model import (
     DONE,
-    blame_silent,
     claim,
     claims_with_one_poison,
     close,
     committed_rows,
     committed_sounds,
+    count_expired,
     drain,
     empty,
     entry,
@@ -91,7 +91,7 @@ def test_being_handed_back_brings_no_sound_nearer_to_being_given_up(some_databas
             claimed = _claim_next(some_database, next(tokens))
             with some_database.begin() as connection:
                 assert recovery.hand_back(connection, claimed.id, token=claimed.token)
-        # When then a worker falls silent
+        # When then a worker dies
         claimed = _claim_next(some_database, next(tokens))
         with some_database.begin() as connection:
             verdicts.append(recovery.count_attempt(connection, claimed.id, token=claimed.token))
@@ -146,12 +146,12 @@ class Crowd:
     def _sweep(self):
         while not self._stopped.is_set():
             with self.database.begin() as connection:
-                silent = verdict = None
+                batch = verdict = None
                 expired = recovery.next_expired(connection)
                 if expired is not None:
-                    silent = read_batch(connection, expired)
-                    verdict = blame_silent(connection, silent)
-            self._record([silent] if verdict is AttemptOutcome.GIVE_UP else [])
+                    batch = read_batch(connection, expired)
+                    verdict = count_expired(connection, batch)
+            self._record([batch] if verdict is AttemptOutcome.GIVE_UP else [])
 
     def _record(self, closed):
         with self._lock:
@@ -219,12 +219,12 @@ def test_the_mate_of_a_suspect_is_not_blamed_for_both(some_database):
     # Given a pair that ended a worker once
     empty(some_database)
     submit(some_database, [[(["bad.wav", "mate.wav"], 1)]])
-    # When its next worker dies too and leaves a note that says which of the two it was
+    # When its next worker dies too and leaves a crash marker that names which of the two it was
     claimed = _claim_next(some_database, "first")
     with some_database.begin() as connection:
         verdict = recovery.isolate(connection, claimed.id, token=claimed.token, index=0)
         assert verdict is AttemptOutcome.ISOLATED
-    # Then the other, alone for the first time, may fall silent as often as any sound alone
+    # Then the other, alone for the first time, may crash its worker as often as any sound alone
     verdicts = []
     for number in range(SOLO_ATTEMPTS):
         mate = _claim_next(some_database, f"alone {number}")

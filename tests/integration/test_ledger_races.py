@@ -97,10 +97,10 @@ def test_sweepers_at_once_blame_each_expired_lease_once(
     def sweep(engine, _):
         while True:
             with engine.begin() as connection:
-                silent = recovery.next_expired(connection)
-                if silent is None:
+                expired = recovery.next_expired(connection)
+                if expired is None:
                     return
-                recovery.count_attempt(connection, silent.id, token=silent.token)
+                recovery.count_attempt(connection, expired.id, token=expired.token)
 
     at_once(database_url, sweep)
     assert [(row["state"], row["attempts"]) for row in batch_rows()] == [("pending", 1)] * 12

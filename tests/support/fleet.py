@@ -49,14 +49,14 @@ SUPERVISOR_ALONE = {
 }
 
 
-def holders(rows: Iterable[RowMapping]) -> list[int]:
-    """Return the processes that hold a batch."""
+def working_pids(rows: Iterable[RowMapping]) -> list[int]:
+    """Return the ids of the processes that have a batch in progress."""
     running = (row["worker"] for row in rows if row["state"] == BatchState.RUNNING)
     return [int(worker.split(":")[-2]) for worker in running]
 
 
-def holds(worker: WorkerProcess) -> bool:
-    """Tell from its log whether a worker takes no messages at this moment."""
+def takes_no_messages(worker: WorkerProcess) -> bool:
+    """Whether a worker takes no messages at this moment, according to its log."""
     log = worker.log()
     return log.count("no messages are taken") > log.count("messages are taken again")
 
@@ -90,7 +90,7 @@ class Fleet:
             **QUICK,
         }
 
-    # -- what there is to do -----------------------------------------------------------------
+    # -- input --------------------------------------------------------------------------------
 
     def add(self, *names: str, count: int = 0) -> None:
         """Put sounds of these names into the library, and `count` ordinary ones."""
@@ -98,7 +98,7 @@ class Fleet:
             (self.library / name).write_bytes(sounds.encoded())
 
     def shut_gate(self) -> None:
-        """Make the reader of ``gate*`` stand still until `open_gate`."""
+        """Block the reading of ``gate*`` until `open_gate`."""
         self._gate.touch()
 
     def open_gate(self) -> None:
@@ -109,7 +109,7 @@ class Fleet:
         return self._run_cli(*arguments, settings={**self.settings, **changed})
 
     def submit(self) -> None:
-        """Hand the library in, and do not wait for it."""
+        """Ingest the library without waiting for it."""
         done = self.cli("ingest", self.library, "--no-wait")
         assert done.code == 0, done.stderr
 
@@ -124,7 +124,7 @@ class Fleet:
             yield worker
 
     def end_leases(self) -> None:
-        """Let the leases of all running batches be over now."""
+        """Expire the leases of all running batches."""
         held = batches.c.state == BatchState.RUNNING
         with self.database() as engine, engine.begin() as connection:
             connection.execute(update(batches).where(held).values(lease_expires_at=now(-1)))
@@ -164,37 +164,37 @@ class Fleet:
         with self.database() as engine, reading(engine) as connection:
             return {row.path: row.error_code for row in connection.execute(query)}
 
-    def holder(self) -> int | None:
-        """The process that holds the one running batch, None when that is not so."""
-        held = holders(self.batches())
-        return held[0] if len(held) == 1 else None
+    def working_pid(self) -> int | None:
+        """The id of the process of the one running batch; None unless exactly one is running."""
+        pids = working_pids(self.batches())
+        return pids[0] if len(pids) == 1 else None
 
     def wait_for_the_gate(self) -> int:
-        """Return the process that stands at the gate, when all other batches are done."""
+        """Return the process that is blocked at the gate, when all other batches are done."""
         standing: list[int] = []
 
         def stands() -> bool:
             rows = self.batches()
             if {row["state"] for row in rows} <= {BatchState.RUNNING, BatchState.DONE}:
-                standing[:] = filter(self._is_at_gate, holders(rows))
-            return len(standing) == len(holders(rows)) == 1
+                standing[:] = filter(self._is_at_gate, working_pids(rows))
+            return len(standing) == len(working_pids(rows)) == 1
 
-        wait_until(stands, "one process stands at the gate and the other batches are done", 60)
+        wait_until(stands, "one process is blocked at the gate and the other batches are done", 60)
         return standing[0]
 
     def at_the_gate(self) -> list[int]:
-        """Return the processes that stand at the gate at this moment."""
-        return [pid for pid in holders(self.batches()) if self._is_at_gate(pid)]
+        """Return the processes that are blocked at the gate."""
+        return [pid for pid in working_pids(self.batches()) if self._is_at_gate(pid)]
 
     def _is_at_gate(self, pid: int) -> bool:
-        """Tell whether a process has begun to read a file that waits at the gate.
+        """Whether a process has begun to read a file that waits at the gate.
 
         Its batch is *running* a moment sooner, from when it was claimed.
         """
         return self._gate.with_name(f"{self._gate.name}-{pid}").exists()
 
     def wait_until_done(self, patience_seconds: float = 90) -> None:
-        """Return when everything that was handed in has ended."""
+        """Wait until all batches are done."""
 
         def done() -> bool:
             rows = self.batches()

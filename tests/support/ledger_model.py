@@ -77,7 +77,7 @@ class Model:
 
     def claim(self, claimed, worker, *, expired):
         row = self.rows[claimed.id]
-        assert row.state is QUEUED, "two hold the batch, or it was done"
+        assert row.state is QUEUED, "two processes have claimed the batch, or it was done"
         assert tuple(entry.path for entry in claimed.entries) == row.paths
         assert claimed.attempts == row.attempts
         self._change(
@@ -95,7 +95,7 @@ class Model:
         self._change(batch_id, paths=(), state=DONE, token=None, worker=None, outcome=outcome)
 
     def hand_back(self, batch_id, token):
-        assert self.holds(batch_id, token), "handed back by one who no longer held it"
+        assert self.holds(batch_id, token), "handed back after its claim was lost"
         self._release(batch_id)
 
     def blame(self, batch_id, token, verdict):
@@ -221,7 +221,7 @@ def committed_sounds(database):
 def results(entries, *, crashed=False):
     """Return a row for each sound, of a model that always says the first category."""
     sure = Prediction((1.0, *[0.0] * (N_CATEGORIES - 1)), "a model")
-    outcome = Failure(ErrorCode.CRASHED_READER, "silent") if crashed else sure
+    outcome = Failure(ErrorCode.CRASHED_READER, "expired") if crashed else sure
     return [
         SoundResult(ROOT, entry.path, entry.pack, entry.vendor, 1, 1, None, outcome)
         for entry in entries
@@ -249,7 +249,7 @@ def claim(connection, batch_id, **options):
 
 
 def close(connection, claimed, *, crashed=False):
-    """Finish a batch with a row for each of its sounds; say whether it was still held."""
+    """Finish a batch with a row for each of its sounds; return whether it was still claimed."""
     size = claimed.sound_count
     entries = held_entries(connection, claimed.id, token=claimed.token)
     classified, failed = (0, size) if crashed else (size, 0)
@@ -261,17 +261,17 @@ def close(connection, claimed, *, crashed=False):
     return held
 
 
-def blame_silent(connection, silent, index=None):
-    """Blame a batch as a sweep does, or, where `index` is known, as who finds the dead one's note.
+def count_expired(connection, expired, index=None):
+    """Count an attempt as a sweep does, or, with `index`, as recovery by a crash marker does.
 
-    Close it when it is hopeless.
+    Close the batch when its sound is given up.
     """
     if index is None:
-        verdict = recovery.count_attempt(connection, silent.id, token=silent.token)
+        verdict = recovery.count_attempt(connection, expired.id, token=expired.token)
     else:
-        verdict = recovery.isolate(connection, silent.id, token=silent.token, index=index)
+        verdict = recovery.isolate(connection, expired.id, token=expired.token, index=index)
     if verdict is AttemptOutcome.GIVE_UP:
-        assert close(connection, silent, crashed=True)
+        assert close(connection, expired, crashed=True)
     return verdict
 
 
@@ -315,6 +315,6 @@ def drain(database, poison, most_claims):
             if paths.isdisjoint(poison):
                 assert close(connection, claimed)
             else:
-                silent = recovery.next_expired(connection)
-                assert silent.token == claimed.token
-                blame_silent(connection, silent)
+                expired = recovery.next_expired(connection)
+                assert expired.token == claimed.token
+                count_expired(connection, expired)

@@ -14,8 +14,8 @@ from tempfile import NamedTemporaryFile
 from tests.support.command_line import clean_environment
 from tests.support.servers.lifecycle import die_with_parent, living_processes, wait_until
 
-#: What each service logs, in whatever format, when it takes work: Celery when a worker has its
-#: broker and its children; an intake when it serves the inbox, or waits for its servers.
+#: What each service logs, in any format, when it is ready: Celery when a worker has its broker and
+#: its children; an intake when it processes the inbox, or waits for its servers.
 READY = {
     "worker": re.compile(r"@\S+ ready"),
     "intake": re.compile("it processes entries of|cannot be used"),
@@ -26,9 +26,9 @@ GRACE_SECONDS = 60.0
 
 
 def stands_still(pid: int) -> bool:
-    """Tell whether a process's main thread sleeps and nothing wakes it (Linux).
+    """Whether a process's main thread sleeps and nothing wakes it (Linux).
 
-    It then waits within one call into C: between two, somebody would have run Python.
+    It then waits within one call into C; between two calls Python would have run.
     """
 
     def state() -> list[str]:
@@ -117,7 +117,7 @@ class WorkerProcess:
         return self._process.wait(GRACE_SECONDS)
 
     def end(self) -> None:
-        """Let it finish what it has in hand, then kill what is left of its group."""
+        """Let it finish its batches, then kill what is left of its process group."""
         if self._process.returncode is not None:
             return
         os.killpg(self.pid, signal.SIGCONT)  # a test may have frozen it

@@ -1,7 +1,7 @@
 """The kinds of fault, by what they happen to: `KINDS`.
 
-Each fault is a function that does it to the world and returns what it hit. A fault that lasts says
-how it is put right; the next one at the same target ends it early.
+Each fault is a function that acts on the world and returns what it hit. A lasting fault returns how
+it is ended; the next one at the same target ends it early.
 """
 
 from typing import Final

@@ -72,7 +72,7 @@ def _of(server: str, target: str, needs: str = "") -> tuple[Fault, ...]:
             _HANG_GAP_SECONDS,
             needs,
         ),
-        Fault(f"{server} silent", target, _on(target, _stop), _SECONDS, needs=needs),
+        Fault(f"{server} unresponsive", target, _on(target, _stop), _SECONDS, needs=needs),
         Fault(f"{server} cut", target, _on(target, _cut), needs=needs),
         Fault(f"{server} 0.1 s longer", target, _on(target, _slow_down), _SECONDS, needs=needs),
         Fault(f"{server} at 20 kB/s", target, _on(target, _narrow), _SECONDS, needs=needs),

@@ -92,7 +92,7 @@ def _upgrade_tables(scene: Scene, drawn: Drawn) -> str:
     column = f"of_a_later_version_{drawn.at_seconds:.0f}"
     database = create_engine(
         scene.world.database_url,
-        # Who holds the tables may be frozen, and this thread is the one that would thaw it.
+        # The process with the lock may be frozen, and this thread would have to thaw it.
         connect_args={"timeout": 0.5}
         if "sqlite" in scene.world.offers
         else {"options": "-c lock_timeout=500"},
@@ -103,7 +103,7 @@ def _upgrade_tables(scene: Scene, drawn: Drawn) -> str:
                 connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER"))
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     except DATABASE_AWAY:
-        return "somebody holds them"
+        return "another process has locked them"
     finally:
         database.dispose()
     return f"with {column}"

@@ -14,12 +14,15 @@ def _double_messages(scene: Scene, drawn: Drawn) -> str:
     with scene.client as client:
         waiting = client.lrange(_CLASSIFY_QUEUE, 0, 4)
         # What a worker has not acknowledged: the message, its exchange and its routing key.
-        in_hand = [json.dumps(json.loads(held)[0]).encode() for held in client.hvals("unacked")]
+        unacknowledged = [
+            json.dumps(json.loads(held)[0]).encode() for held in client.hvals("unacked")
+        ]
         # And of batches that are long done, or pending, or do not exist yet.
         first = 1 + int(drawn.pick * 200)
         stray = [_message(scene, batch_id=batch_id) for batch_id in range(first, first + 5)]
-        client.lpush(_CLASSIFY_QUEUE, *4 * (waiting + in_hand + stray))
-    return f"{len(waiting)} waiting, {len(in_hand)} in hand, {len(stray)} others; four times"
+        client.lpush(_CLASSIFY_QUEUE, *4 * (waiting + unacknowledged + stray))
+    counts = f"{len(waiting)} waiting, {len(unacknowledged)} unacknowledged, {len(stray)} others"
+    return f"{counts}; four times"
 
 
 def _message(scene: Scene, **changed: int) -> bytes:
