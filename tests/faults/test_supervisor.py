@@ -43,7 +43,7 @@ def test_a_killed_supervisor_is_replaced_by_one_that_requeues_a_dead_childs_batc
     fleet.shut_gate()
     fleet.submit()
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
-        # Given a child in the middle of a batch, and a second supervisor, after the first was killed
+        # Given a child in a batch, and a second supervisor, because the first was killed
         child = fleet.wait_for_the_gate()
         first = supervisor_of(worker)
         os.kill(first, signal.SIGKILL)
