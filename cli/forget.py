@@ -23,9 +23,9 @@ def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None
     labels stay in the history: no model learns from them until the sounds are ingested again.
     """
     if not paths and not gone:
-        raise click.UsageError("name a sound or a folder, or use --gone")
+        raise click.UsageError("expected a sound, a folder or --gone")
     if "" in paths:
-        raise click.UsageError("a path is empty; name a sound or a folder")
+        raise click.UsageError("a path is empty; expected a sound or a folder")
 
     from cli.labels.sound_lookup import (
         AmbiguousPath,
@@ -40,23 +40,23 @@ def forget(paths: tuple[str, ...], gone: bool, yes: bool, as_json: bool) -> None
         finder = SoundFinder(settings, database)
         keys: set[bytes] = set()
         written = [WrittenPath((os.fsencode(path),)) for path in paths]
-        for path, sound in zip(paths, finder.find(written), strict=True):
-            known = [sound] if isinstance(sound, bytes) else sound
-            if known is None:
-                known = finder.below(os.fsencode(path), with_gone=True)
+        for path, match in zip(paths, finder.find(written), strict=True):
+            matches = [match] if isinstance(match, bytes) else match
+            if matches is None:
+                matches = finder.below(os.fsencode(path), with_gone=True)
             shown = printable(path_text(path))
-            if isinstance(known, AmbiguousPath):
-                raise UnknownPathError(f"{shown}: {known}; give the path as it is on this machine")
-            if not known:
+            if isinstance(matches, AmbiguousPath):
+                raise UnknownPathError(f"{shown}: {matches}; use its full path on this machine")
+            if not matches:
                 raise UnknownPathError(f"{shown}: no such sound or folder in the database")
-            keys.update(known)
+            keys.update(matches)
         if gone:
             with reading(database) as connection:
                 keys.update(gone_rows.gone_keys(connection))
         require_yes(keys, "forget", yes=yes)
         with database.begin() as connection:
-            forgotten = gone_rows.forget(connection, sorted(keys))
+            count = gone_rows.forget(connection, sorted(keys))
     if as_json:
-        print_json({"forgotten": forgotten})
+        print_json({"forgotten": count})
     else:
-        say(f"{counted(forgotten, 'sound')} forgotten")
+        say(f"{counted(count, 'sound')} forgotten")

@@ -39,9 +39,8 @@ _VALUES: Final = attrgetter(
     *("file_size_bytes" if column == "file_size" else column for column in COLUMNS)
 )
 
-#: Widths of the table's columns FILED AS and SURE (a confidence, perhaps with ?, or a label's
-#: source).
-_OTHER_WIDTHS: Final = (18, 6)
+#: Widths of the table's columns CATEGORY (or an error code) and CONFIDENCE (or a label's source).
+_OTHER_WIDTHS: Final = (18, 10)
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -92,11 +91,11 @@ def results(
     In csv, cells that a spreadsheet would run as a formula start with a '.
     """
     if form == "parquet" and sys.stdout.isatty():
-        raise click.UsageError("parquet is binary: send it to a file with > results.parquet")
+        raise click.UsageError("parquet is binary; redirect it to a file: > results.parquet")
     if failed and needs_review:
-        raise click.UsageError("--failed and --needs-review exclude each other")
+        raise click.UsageError("--failed and --needs-review cannot be combined")
     if gone and needs_review:
-        raise click.UsageError("--gone and --needs-review exclude each other")
+        raise click.UsageError("--gone and --needs-review cannot be combined")
 
     from db.engine import reading
     from db.results.queries import results as read_results
@@ -156,32 +155,33 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
     to_review = 0
     first = next(rows, None)
     if first is None:
-        tell("no such sounds; `cratesort status` shows what there is")
+        tell("no matching sounds; `cratesort status` shows the counts")
         return
-    print_line(table_line(("PATH", "FILED AS", "SURE"), widths, "<<<"))
+    print_line(table_line(("PATH", "CATEGORY", "CONFIDENCE"), widths, "<<<"))
     for row in chain((first,), rows):
         path = shortened(row.path, width and widths[0])
         if row.error_code is not None:
             print_line(table_line((path, row.error_code, ""), widths, "<<<"))
             say(labelled("", row.error_message or "", 4))
             if row.filed_as is not None:
-                say(labelled("", f"filed as {row.filed_as}: {_by_whom(row)}", 4))
+                say(labelled("", f"category {row.filed_as}: {_origin(row)}", 4))
         else:
-            sure = f"{_shown(row.confidence)}{'?' if row.needs_review else ''}"
-            print_line(table_line((path, row.filed_as, row.label_source or sure), widths, "<<<"))
+            confidence = f"{_shown(row.confidence)}{'?' if row.needs_review else ''}"
+            cells = (path, row.filed_as, row.label_source or confidence)
+            print_line(table_line(cells, widths, "<<<"))
             to_review += row.needs_review
             if row.label is not None:
-                say(labelled("", _by_whom(row), 4))
+                say(labelled("", _origin(row), 4))
         if row.note:
             say(labelled("", f"note: {row.note}", 4))
     if to_review and with_hint:
         need = "sound needs" if to_review == 1 else "sounds need"
-        tell(f"{to_review:,} {need} a review (?), listed by: cratesort results --needs-review")
+        tell(f"{to_review:,} {need} a review (?): cratesort results --needs-review")
 
 
-def _by_whom(row: "SoundRow") -> str:
+def _origin(row: "SoundRow") -> str:
     """Return who labelled a sound, if it has a label, and what the model predicted."""
-    model = "" if row.category is None else f"the model: {row.category} {_shown(row.confidence)}"
+    model = "" if row.category is None else f"model: {row.category} {_shown(row.confidence)}"
     if row.label is None:
         return model
     return f"label by {row.labelled_by} ({row.label_source}){model and f'; {model}'}"

@@ -48,6 +48,11 @@ _REASONS: Final[dict[int, tuple[ErrorCode, str]]] = {
     errno.EOPNOTSUPP: (ErrorCode.NOT_A_FILE, "it is a socket or a device, not a sound"),
 }
 
+_BROKEN_LINK: Final = (
+    ErrorCode.MISSING_FILE,
+    "it is a broken symbolic link: its target does not exist",
+)
+
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -144,10 +149,23 @@ def _open_or_raise(root_fd: int, path: str, follow_links: bool) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP and not follow_links:
             raise _refused_link(root_fd, raw) from error
-        reason = _REASONS.get(error.errno or 0)
+        reason = _reason_of(error, root_fd, raw)
         if reason is None:
             raise
         raise SoundError(*reason) from error
+
+
+def _reason_of(error: OSError, root_fd: int, raw: bytes) -> tuple[ErrorCode, str] | None:
+    if error.errno == errno.ENOENT and _is_link(root_fd, raw):
+        return _BROKEN_LINK
+    return _REASONS.get(error.errno or 0)
+
+
+def _is_link(root_fd: int, raw: bytes) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(raw, dir_fd=root_fd).st_mode)
+    except OSError:
+        return False
 
 
 def _require_folder(status: os.stat_result) -> None:
@@ -171,7 +189,7 @@ def _refused_link(root_fd: int, raw: bytes) -> SoundError:
     try:
         os.stat(raw, dir_fd=root_fd)
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0)
+        reason = _reason_of(error, root_fd, raw)
         if reason is not None and reason[0] is not ErrorCode.PERMISSION_DENIED:
             return SoundError(*reason)
     return SoundError(

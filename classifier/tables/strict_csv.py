@@ -24,6 +24,8 @@ _UTF_16_MARKS: Final = ("\udcff\udcfe", "\udcfe\udcff")
 #: The first two bytes of gzip, as `decoded` returns them.
 _GZIP_MARK: Final = "\x1f\udc8b"
 
+_ZIP_MARK: Final = "PK\x03\x04"
+
 
 class TableError(CratesortError):
     """A table that cannot be read; the message names the file and the line."""
@@ -93,6 +95,11 @@ def bounded_lines(text: TextIO, name: str) -> Iterator[str]:
         number += 1
         if number == 1 and line.startswith(_GZIP_MARK):
             raise TableError(f"{name} is compressed with gzip; unpack it first")
+        if number == 1 and line.startswith(_ZIP_MARK):
+            raise TableError(
+                f"{name} is a ZIP archive or an Excel workbook; unpack it, or save the workbook as "
+                "“CSV UTF-8”"
+            )
         if number == 1 and ("\0" in line or line.startswith(_UTF_16_MARKS)):
             raise TableError(f"{name} is not UTF-8 text (it may be UTF-16); save it as “CSV UTF-8”")
         if len(line) == LONGEST_LINE:

@@ -83,11 +83,11 @@ def ingest(
     for the rest.
     """
     if not paths and manifest is None:
-        raise click.UsageError("name a folder or a file, or use --manifest")
+        raise click.UsageError("expected a folder, a file or --manifest FILE")
     if (below is not None or model_older) and not reclassify:
-        raise click.UsageError("--below and --model-older go with --reclassify")
+        raise click.UsageError("--below and --model-older require --reclassify")
     if below is not None and model_older:
-        raise click.UsageError("--below and --model-older exclude each other")
+        raise click.UsageError("--below and --model-older cannot be combined")
     from workers.faults import STORAGE_ERRNOS
 
     for path in paths:
@@ -113,7 +113,7 @@ def ingest(
             manifest or "",
             (*run.settings.exclude, *exclude),
         )
-        submission, ended = run.submit_and_wait(
+        submission, final = run.submit_and_wait(
             lambda on_progress: submit_source(
                 source,
                 settings=run.settings,
@@ -123,7 +123,7 @@ def ingest(
                 on_progress=on_progress,
             )
         )
-        code = report(run, submission, ended, source, as_json)
+        code = report(run, submission, final, source, as_json)
         if code is Exit.DONE and strict and source.ignored.unsupported_format:
             code = Exit.SOME_FAILED
         sys.exit(code)

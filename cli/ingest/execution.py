@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cli.console.exit_codes import Exit
 from cli.console.interrupts import exit_at_second_interrupt
-from cli.console.output import on_terminal, tell
+from cli.console.output import counted, on_terminal, tell
 from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
 from cli.services.preflight import require_broker
 from workers.logging_setup import set_up_logging
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS: Final = 10.0
 #: Writes the work to the ledger, reporting its progress, and returns what it wrote.
 Submit: TypeAlias = "Callable[[Callable[[Submission], None]], Submission]"
 #: What was written, and the final progress: None without waiting.
-Ended: TypeAlias = "tuple[Submission, IngestProgress | None]"
+Outcome: TypeAlias = "tuple[Submission, IngestProgress | None]"
 
 
 @dataclass(slots=True)
@@ -69,13 +69,13 @@ class Run:
             _warn_of_absolute_paths(settings, database)
             yield cls(settings, database, wait, started)
 
-    def submit_and_wait(self, submit: Submit) -> Ended:
+    def submit_and_wait(self, submit: Submit) -> Outcome:
         """Submit, and wait for the results if `wait`."""
         from cli.console.progress import sounds_progress
 
         with exit_at_second_interrupt(), sounds_progress() as progress:
             if self.settings.in_process:
-                return self._here(submit, progress)
+                return self._in_process(submit, progress)
             return self._through_queue(submit, progress)
 
     def _submit(self, submit: Submit, progress: "Progress") -> "Submission":
@@ -84,22 +84,28 @@ class Run:
         progress.remove_task(finding)
         return submission
 
-    def _here(self, submit: Submit, progress: "Progress") -> Ended:
+    def _in_process(self, submit: Submit, progress: "Progress") -> Outcome:
         """Classify in this process, first the work that earlier runs left unfinished."""
         from workers.embedded import EmbeddedRun
 
         embedded = EmbeddedRun(self.settings, self.database)
         try:
-            left = embedded.prepare()
-            if left:
-                tell(f"finishing {left:,} sounds that an earlier run left in the ledger")
-                task = progress.add_task("finishing an earlier run", total=left)
+            queued = embedded.prepare()
+            if queued:
+                tell(f"classifying {counted(queued, 'sound')} queued by an earlier run")
+                task = progress.add_task("finishing an earlier run", total=queued)
                 embedded.drain(
-                    on_batch=lambda: progress.update(task, completed=left - embedded.open_sounds())
+                    on_batch=lambda: progress.update(
+                        task, completed=queued - embedded.open_sounds()
+                    )
                 )
                 progress.remove_task(task)
-                stay = embedded.open_sounds()
-                tell(f"{stay:,} of them stay there" if stay else "done with the earlier run")
+                remaining = embedded.open_sounds()
+                tell(
+                    f"{counted(remaining, 'sound')} of the earlier run could not be finished yet"
+                    if remaining
+                    else "finished the earlier run"
+                )
             submission = self._submit(submit, progress)
             if not self.wait:
                 return submission, None
@@ -116,39 +122,39 @@ class Run:
             progress.stop()
             let_go(self.database)
             tell(
-                f"stopped; {embedded.open_sounds():,} sounds wait in the ledger, and the next "
-                "`cratesort ingest` goes on with them"
+                f"stopped with {counted(embedded.open_sounds(), 'sound')} still queued; the next "
+                "`cratesort ingest` continues with them"
             )
             sys.exit(Exit.INTERRUPTED)
         finally:
             embedded.close()
 
-    def _through_queue(self, submit: Submit, progress: "Progress") -> Ended:
+    def _through_queue(self, submit: Submit, progress: "Progress") -> Outcome:
         """Submit to the workers, and wait for their results if `wait`."""
         submission = self._submit(submit, progress)
         if submission.broker_away is not None:
             tell(
-                f"warning: Redis cannot be reached ({submission.broker_away}). The ledger has the "
-                "work; it will be published when Redis takes it."
+                f"warning: Redis is unreachable ({submission.broker_away}). The files are queued "
+                "in the database; workers are notified once Redis is reachable again."
             )
         if not self.wait:
             return submission, None
         task = progress.add_task("classifying", total=submission.enqueued)
         try:
-            ended = self._wait(submission, progress, task)
+            final = self._wait(submission, progress, task)
         except KeyboardInterrupt:
             tell(
-                "stopped waiting; what is in the ledger is done by whichever workers run. "
-                "`cratesort status` shows how far they are."
+                "stopped waiting; the workers go on with the queued files. "
+                "`cratesort status` shows their progress."
             )
             sys.exit(Exit.INTERRUPTED)
-        return submission, ended
+        return submission, final
 
     def _wait(
         self, submission: "Submission", progress: "Progress", task: "TaskID"
     ) -> "IngestProgress":
         sweep: Callable[[], None] | None = None
-        swept = moved = time.monotonic()
+        swept_at = progressed_at = time.monotonic()
         has_warned = False
         open_before = -1
         while True:
@@ -156,23 +162,23 @@ class Run:
             progress.update(task, completed=state.classified + state.failed)
             if state.finished:
                 return state
-            moment = time.monotonic()
+            now = time.monotonic()
             if state.open_batches != open_before:
-                open_before, moved = state.open_batches, moment
-            elif moment - moved > _PATIENCE_SECONDS and not has_warned:
+                open_before, progressed_at = state.open_batches, now
+            elif now - progressed_at > _PATIENCE_SECONDS and not has_warned:
                 has_warned = True
-                why = (
-                    "Redis is away, so no worker hears of the work"
+                reason = (
+                    "Redis is unreachable, so no worker is notified"
                     if submission.broker_away
                     else "is a worker running? Start one with `cratesort worker`"
                 )
                 tell(
-                    f"nothing was finished for {_PATIENCE_SECONDS:.0f} s: {why}; "
-                    "`cratesort doctor` says more."
+                    f"no progress for {_PATIENCE_SECONDS:.0f} s: {reason}; "
+                    "`cratesort doctor` checks the services."
                 )
-            if moment - swept > self.settings.sweep_seconds:
+            if now - swept_at > self.settings.sweep_seconds:
                 # A waiting client sweeps, too, so that no work is lost where no beat runs.
-                swept = moment
+                swept_at = now
                 sweep = sweep or self._sweeper()
                 sweep()
             time.sleep(_POLL_SECONDS)
@@ -217,4 +223,5 @@ def _warn_of_absolute_paths(settings: "Settings", database: "Engine") -> None:
     with reading(database) as connection:
         count = sounds_without_root(connection)
     if count:
-        tell(f"warning: {count:,} sounds here have absolute paths, {NOT_READ}; {ROOT_ADVICE}")
+        sounds = "sound has an absolute path" if count == 1 else "sounds have absolute paths"
+        tell(f"warning: {count:,} {sounds}, {NOT_READ}; {ROOT_ADVICE}")

@@ -29,13 +29,13 @@ def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> N
     Exit code: as for ingest; 1 if some sounds still have no category.
     """
     if not failed:
-        raise click.UsageError("say what to try again: --failed, with --code C for some of them")
+        raise click.UsageError("expected --failed, or --failed --code C for one error code")
 
     from tasks.producer.resubmission import submit_failed
 
     error_code = None if code is None else ErrorCode(code)
     with Run.begin(wait=wait) as run:
-        submission, ended = run.submit_and_wait(
+        submission, final = run.submit_and_wait(
             lambda on_progress: submit_failed(
                 settings=run.settings,
                 database=run.database,
@@ -43,4 +43,4 @@ def retry(failed: bool, code: str | None, wait: bool | None, as_json: bool) -> N
                 on_progress=on_progress,
             )
         )
-        sys.exit(report_retry(run, submission, ended, as_json))
+        sys.exit(report_retry(run, submission, final, error_code, as_json))

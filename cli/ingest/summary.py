@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from classifier.errors import ErrorCode
 from classifier.files.extensions import UNREAD_AUDIO_EXTENSIONS
 from classifier.files.paths import printable
 from cli.console.exit_codes import Exit
@@ -26,20 +27,20 @@ _SHOWN_KINDS: Final = 12
 def report(
     run: "Run",
     submission: "Submission",
-    ended: "IngestProgress | None",
+    final: "IngestProgress | None",
     source: "FileSource",
     as_json: bool,
 ) -> Exit:
     """Print the outcome of an ingest, and return its exit code.
 
-    `ended` is None when the command did not wait for the end.
+    `final` is None when the command did not wait for the end.
     """
     seconds = time.monotonic() - run.started
     ignored = source.ignored
     _warn(submission, source)
     if as_json:
         counts = ("found", "skipped_unchanged", "ignored", "enqueued", "gone", "moved")
-        outcome = _as_dict(submission, counts, ended, seconds)
+        outcome = _as_dict(submission, counts, final, seconds)
         outcome |= {
             "passed_over": dict(ignored.counts),
             "unsupported_format": ignored.unsupported_format,
@@ -48,24 +49,25 @@ def report(
             outcome["bad_lines"] = source.bad_line_count
         print_json(outcome)
     elif submission.found or not submission.empty:
-        left = {"gone": submission.gone, "moved": submission.moved}
+        changes = {"gone": submission.gone, "moved": submission.moved}
         say(
             f"{counted(submission.found, 'sound')} found, "
             f"{submission.skipped_unchanged:,} unchanged"
-            + "".join(f", {count:,} {what}" for what, count in left.items() if count)
+            + "".join(f", {count:,} {change}" for change, count in changes.items() if count)
         )
         if submission.gone > submission.found:
-            say("more are gone than found: if a mount is away, they return with the next ingest")
+            say("more gone than found; if a mount is missing, mount it and ingest again")
         if ignored.counts:
-            say(_passed_over(ignored))
+            say(_ignored_files(ignored))
         if not submission.found and not ignored.storage_failed:
-            say("nothing here looks like a sound")
-        if submission.skipped_failed:
-            say(f"{submission.skipped_failed:,} of the unchanged have no category")
-        _print_ended(run, submission, ended, seconds)
+            say("no audio files found")
+        if failed_before := submission.skipped_failed:
+            without = "sound has" if failed_before == 1 else "sounds have"
+            say(f"{failed_before:,} unchanged {without} no category: cratesort retry --failed")
+        _print_outcome(run, submission, final, seconds)
     if submission.empty or ignored.storage_failed:
         return Exit.UNREACHABLE
-    failed = submission.skipped_failed + (ended.failed if ended else 0)
+    failed = submission.skipped_failed + (final.failed if final else 0)
     return Exit.SOME_FAILED if failed or source.bad_line_count or ignored.folders else Exit.DONE
 
 
@@ -73,30 +75,30 @@ def _warn(submission: "Submission", source: "FileSource") -> None:
     for line in source.bad_lines:
         tell(f"manifest {line}")
     if more := source.bad_line_count - len(source.bad_lines):
-        tell(f"manifest: {more:,} more lines could not be taken")
+        tell(f"manifest: {counted(more, 'more invalid line')}")
     for folder in source.ignored.folders[:_SHOWN_FOLDERS]:
-        tell(f"warning: not walked: {folder}")
-    for folder, known in list(submission.empty.items())[:_SHOWN_FOLDERS]:
-        held = f", which removes {counted(known.labels, 'label')} with them" if known.labels else ""
+        tell(f"warning: folder not read: {folder}")
+    for folder, vanished in list(submission.empty.items())[:_SHOWN_FOLDERS]:
+        labels = f", which removes {counted(vanished.labels, 'label')}" if vanished.labels else ""
         tell(
-            f"{folder}: no sound is there of the {known.sounds:,} that the database knows below "
-            "it; is it mounted? None is taken for gone. If they are: remove the folder if it is "
-            "empty and ingest the one above it, which keeps labels, or cratesort forget "
-            f"FOLDER{held}"
+            f"{folder}: no sounds found, but the database has {counted(vanished.sounds, 'sound')} "
+            "below it; is it mounted? Nothing was marked as gone. If the files were deleted: "
+            "remove the folder if it is empty and ingest its parent, which keeps the labels, or "
+            f"run `cratesort forget FOLDER`{labels}"
         )
     if (more := len(submission.empty) - _SHOWN_FOLDERS) > 0:
-        tell(f"{counted(more, 'more folder')} like that")
+        tell(f"{counted(more, 'more folder')} without any of the known sounds")
 
 
-def _passed_over(ignored: "Ignored") -> str:
-    """Return the counts of skipped files by kind, in lines of at most 79 characters."""
+def _ignored_files(ignored: "Ignored") -> str:
+    """Return the counts of ignored files by kind, in lines of at most 79 characters."""
     kinds = sorted(
         ignored.counts.most_common(), key=lambda kind: not _is_unsupported_format(kind[0])
     )
-    parts = [_counted(*kind) for kind in kinds[:_SHOWN_KINDS]]
+    parts = [_counted_kind(*kind) for kind in kinds[:_SHOWN_KINDS]]
     if more := sum(count for _, count in kinds[_SHOWN_KINDS:]):
-        parts.append(f"{more:,} of rarer kinds")
-    lines = ["passed over:"]
+        parts.append(f"{more:,} of other kinds")
+    lines = ["ignored:"]
     for part in parts:
         end = "" if part is parts[-1] else ","
         if len(lines[-1]) + len(part) + len(end) < 79:
@@ -106,9 +108,9 @@ def _passed_over(ignored: "Ignored") -> str:
     return "\n".join(lines)
 
 
-def _counted(kind: str, count: int) -> str:
+def _counted_kind(kind: str, count: int) -> str:
     if _is_unsupported_format(kind):
-        kind += " (audio that is not read yet)"
+        kind += " (unsupported audio format)"
     elif count == 1 and not kind.startswith("."):
         kind = kind.removesuffix("s")
     return f"{count:,} {printable(kind)}"
@@ -119,50 +121,55 @@ def _is_unsupported_format(kind: str) -> bool:
 
 
 def report_retry(
-    run: "Run", submission: "Submission", ended: "IngestProgress | None", as_json: bool
+    run: "Run",
+    submission: "Submission",
+    final: "IngestProgress | None",
+    code: ErrorCode | None,
+    as_json: bool,
 ) -> Exit:
-    """Print the outcome of a retry, and return its exit code."""
+    """Print the outcome of a retry of the sounds with an error code, and return its exit code."""
     seconds = time.monotonic() - run.started
     if as_json:
-        print_json(_as_dict(submission, ("enqueued",), ended, seconds))
+        print_json(_as_dict(submission, ("enqueued",), final, seconds))
     elif submission.enqueued:
-        say(f"tried again: {counted(submission.enqueued, 'sound')} without a category")
-        _print_ended(run, submission, ended, seconds)
+        say(f"retrying {counted(submission.enqueued, 'sound')} without a category")
+        _print_outcome(run, submission, final, seconds)
     else:
-        say("no sound failed like that; there is nothing to try again")
-    return Exit.SOME_FAILED if ended is not None and ended.failed else Exit.DONE
+        with_code = f" with the error code {code}" if code else ""
+        say(f"no failed sounds{with_code} to retry")
+    return Exit.SOME_FAILED if final is not None and final.failed else Exit.DONE
 
 
 def _as_dict(
-    submission: "Submission", counts: Sequence[str], ended: "IngestProgress | None", seconds: float
+    submission: "Submission", counts: Sequence[str], final: "IngestProgress | None", seconds: float
 ) -> dict[str, Any]:
     report = {name: getattr(submission, name) for name in ("ingest_id", *counts)}
-    if ended is not None:
-        report |= {"classified": ended.classified, "failed": ended.failed}
+    if final is not None:
+        report |= {"classified": final.classified, "failed": final.failed}
         report["seconds"] = round(seconds, 3)
     return report
 
 
-def _print_ended(
-    run: "Run", submission: "Submission", ended: "IngestProgress | None", seconds: float
+def _print_outcome(
+    run: "Run", submission: "Submission", final: "IngestProgress | None", seconds: float
 ) -> None:
-    if ended is None:
+    if final is None:
         if not submission.enqueued:
-            say("nothing new for the ledger")
+            say("nothing to classify")
             return
-        where = (
-            "`cratesort ingest` (any path) works on them"
+        hint = (
+            "the next `cratesort ingest` classifies them"
             if run.settings.in_process
-            else "workers classify them; `cratesort status` shows how far they are"
+            else "workers classify them; `cratesort status` shows their progress"
         )
-        say(f"{submission.enqueued:,} in the ledger; {where}")
+        say(f"{counted(submission.enqueued, 'sound')} queued; {hint}")
         return
-    pace = (ended.classified + ended.failed) / max(seconds, 1e-9)
+    pace = (final.classified + final.failed) / max(seconds, 1e-9)
     say(
-        f"{ended.classified:,} classified, {ended.failed:,} failed, in {seconds:.1f} s"
+        f"{final.classified:,} classified, {final.failed:,} failed, in {seconds:.1f} s"
         + (f" ({pace:,.0f} files/s)" if submission.enqueued else "")
     )
-    _print_table(run.database, ended.failed + submission.skipped_failed)
+    _print_table(run.database, final.failed + submission.skipped_failed)
 
 
 def _print_table(database: "Engine", failed: int) -> None:
@@ -183,11 +190,11 @@ def _print_table(database: "Engine", failed: int) -> None:
             "<><",
         )
         if labelled := sum(counts.labelled.values()):
-            say(f"  {labelled:,} of them by their label, the others by the model")
+            say(f"  {labelled:,} by a label, the others by the model")
     if counts.errors and failed:
         say()
         say("Without a category:")
         print_table(list(counts.errors.items()), "<>")
-        say("  each with its reason: cratesort results --failed")
+        say("  list them with the reasons: cratesort results --failed")
     say()
-    say("See them: cratesort results      As a table: cratesort results --format csv")
+    say("List them: cratesort results      As a table: cratesort results --format csv")

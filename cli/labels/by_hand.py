@@ -1,4 +1,4 @@
-"""``cratesort labels set``: labels given by hand, to sounds and to whole folders."""
+"""``cratesort labels set``: label single sounds and whole folders."""
 
 import getpass
 import os
@@ -10,7 +10,7 @@ from classifier.categories import category_named
 from classifier.errors import CratesortError
 from classifier.files.paths import LONGEST_NAME, path_text, printable
 from cli.console.options import json_option, require_yes, yes_option
-from cli.console.output import iso_time, print_json, say
+from cli.console.output import counted, iso_time, print_json, say
 from cli.console.session import opened_database
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _SOURCES: Final = ("human", "vendor", "import")
 
 
 class NoUserNameError(CratesortError):
-    """The giver of the labels has no name: neither the login nor --by contains one."""
+    """Neither the login nor --by has a name to record with the labels."""
 
 
 by_option: Final = click.option(
@@ -32,8 +32,8 @@ by_option: Final = click.option(
 )
 
 
-def giver_of(by: str | None) -> str:
-    """Return who gives the labels: the value of --by, else the login name.
+def labeller_name(by: str | None) -> str:
+    """Return the name to record with the labels: the value of --by, else the login name.
 
     Raises NoUserNameError: the name is empty.
     Raises click.UsageError: the name is too long.
@@ -43,10 +43,12 @@ def giver_of(by: str | None) -> str:
     except (OSError, KeyError):  # a container's user may have a number and no name
         name = ""
     if not name:
-        lacking = "this login has no name" if by is None else "--by is empty"
-        raise NoUserNameError(f"{lacking}: say who gives the labels with --by")
+        problem = "this login has no user name" if by is None else "--by is empty"
+        raise NoUserNameError(f"{problem}; name who assigns the labels: --by NAME")
     if len(name) > LONGEST_NAME:
-        raise click.UsageError(f"--by has {len(name):,} characters; at most {LONGEST_NAME}")
+        raise click.UsageError(
+            f"--by has {len(name):,} characters; expected at most {LONGEST_NAME}"
+        )
     return name
 
 
@@ -96,10 +98,10 @@ def set_label(
     if not category:
         raise click.UsageError(unknown_category(spelled))
     if not paths and not folders:
-        raise click.UsageError("name a sound, or use --folder")
+        raise click.UsageError("expected PATH and CATEGORY, or --folder FOLDER and CATEGORY")
     if "" in folders:
-        raise click.UsageError("--folder is empty; name a folder")
-    giver = giver_of(by)
+        raise click.UsageError("--folder is empty; expected a folder")
+    labelled_by = labeller_name(by)
     with opened_database() as (settings, database):
         finder = SoundFinder(settings, database)
         keys = sorted({*_named(finder, paths), *_below(finder, folders)})
@@ -107,24 +109,24 @@ def set_label(
         with database.begin() as connection:
             earlier = labels_of(connection, keys)
             labels = [GivenLabel(key, category, LabelSource(source)) for key in keys]
-            given = give(connection, labels, labelled_by=giver)
-            given += label_copies(connection, keys, SameContent(settings), labelled_by=giver)
-            now = labels_of(connection, keys)
+            given = give(connection, labels, labelled_by=labelled_by)
+            given += label_copies(connection, keys, SameContent(settings), labelled_by=labelled_by)
+            current = labels_of(connection, keys)
     if as_json:
         records = [
-            record_of(now[key]) | {"earlier": earlier.get(key) and record_of(earlier[key])}
+            record_of(current[key]) | {"earlier": earlier.get(key) and record_of(earlier[key])}
             for key in keys
         ]
-        whole = records[0] if len(records) == 1 else {"labels": records}
-        print_json(whole | {"copies": given.copies})
+        outcome = records[0] if len(records) == 1 else {"labels": records}
+        print_json(outcome | {"copies": given.copies})
         return
     if len(keys) == 1:
         [key] = keys
-        say(_outcome(now[key], earlier.get(key), is_new=not given.unchanged))
+        say(_outcome(current[key], earlier.get(key), is_new=not given.unchanged))
     else:
         say(
-            f"{len(keys):,} sounds: {category} ({source}); {given.new:,} new, {given.replaced:,} "
-            f"replaced an earlier label, {given.unchanged:,} had it already"
+            f"{len(keys):,} sounds labelled {category} ({source}): {given.new:,} new, "
+            f"{given.replaced:,} replaced, {given.unchanged:,} unchanged"
         )
     say_copies(given)
 
@@ -134,18 +136,18 @@ def _named(finder: "SoundFinder", paths: tuple[str, ...]) -> list[bytes]:
 
     keys = []
     written = [WrittenPath((os.fsencode(path),)) for path in paths]
-    for path, sound in zip(paths, finder.find(written), strict=True):
+    for path, match in zip(paths, finder.find(written), strict=True):
         shown = printable(path_text(path))
-        if isinstance(sound, AmbiguousPath):
+        if isinstance(match, AmbiguousPath):
             raise UnknownPathError(
-                f"{shown}: {sound}; give the path as it is on this machine, or import a table with "
-                "a column root"
+                f"{shown}: {match}; use its full path on this machine, or import a table with a "
+                "column root"
             )
-        if sound is None:
+        if match is None:
             if path and finder.below(os.fsencode(path)):
-                raise UnknownPathError(f"{shown} is a folder: label all below it with --folder")
+                raise UnknownPathError(f"{shown} is a folder; label all sounds below it: --folder")
             raise UnknownPathError(f"{shown}: no such sound in the database; ingest it first")
-        keys.append(sound)
+        keys.append(match)
     return keys
 
 
@@ -155,27 +157,29 @@ def _below(finder: "SoundFinder", folders: tuple[str, ...]) -> list[bytes]:
     keys = []
     for folder in folders:
         shown = printable(path_text(folder))
-        below = finder.below(os.fsencode(folder))
-        if isinstance(below, AmbiguousPath):
-            raise UnknownPathError(f"{shown}: {below}; give the path as it is on this machine")
-        if not below:
-            raise UnknownPathError(f"{shown}: no sounds below it in the database; ingest it first")
-        keys += below
+        matches = finder.below(os.fsencode(folder))
+        if isinstance(matches, AmbiguousPath):
+            raise UnknownPathError(f"{shown}: {matches}; use its full path on this machine")
+        if not matches:
+            raise UnknownPathError(f"{shown}: the database has no sounds below it; ingest it first")
+        keys += matches
     return keys
 
 
-def _outcome(now: "CurrentLabel", earlier: "CurrentLabel | None", *, is_new: bool) -> str:
-    what = f"{printable(now.path)}: {now.category} ({now.source})"
+def _outcome(current: "CurrentLabel", earlier: "CurrentLabel | None", *, is_new: bool) -> str:
+    label = f"{current.category} ({current.source})"
+    path = printable(current.path)
     if not is_new:
-        return f"{what} already, by {printable(now.labelled_by)}"
-    return what + (f"; was {earlier.category} ({earlier.source})" if earlier else "")
+        return f"{path}: already labelled {label} by {printable(current.labelled_by)}"
+    before = f", before {earlier.category} ({earlier.source})" if earlier else ""
+    return f"{path}: labelled {label}{before}"
 
 
 def say_copies(given: "Given") -> None:
     """Print how many copies got the labels of their originals, if any did."""
     if given.copies:
-        what = "copy follows" if given.copies == 1 else "copies follow"
-        say(f"{given.copies:,} {what}: of the same content, or of the same name but for its number")
+        copies = counted(given.copies, "copy", "copies")
+        say(f"also labelled {copies}: same content, or same name apart from a number")
 
 
 def record_of(label: "CurrentLabel") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from cli.console.options import column_option, json_option
 from cli.console.output import counted, print_json, print_line, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import print_table
-from cli.labels.by_hand import COLUMNS, by_option, giver_of, record_of, say_copies, set_label
+from cli.labels.by_hand import COLUMNS, by_option, labeller_name, record_of, say_copies, set_label
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -71,7 +71,7 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
     from cli.labels.sound_lookup import SoundFinder
     from db.results.labels import Given
 
-    giver = giver_of(by)
+    labeller = labeller_name(by)
     name = "standard input" if file == "-" else printable(path_text(file))
     with (
         click.open_file(file, "rb") as stream,
@@ -89,14 +89,15 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
                     database,
                     checked,
                     same_content=SameContent(settings),
-                    labelled_by=giver,
+                    labelled_by=labeller,
                     on_progress=advance,
                 )
         count, unlabelled = len(checked), faults.unlabelled
     if unlabelled and not count and not faults:
         raise TableError(
-            f"{name}: its column label is empty in all {unlabelled:,} rows. Its categories are "
-            "what the model says, and a model must not learn from itself: fill in the labels"
+            f"{name}: the column label is empty in all {unlabelled:,} rows. The column category "
+            "contains the model's predictions, which are never imported as labels: write the "
+            "correct categories into the column label"
         )
     if faults:
         _tell_faults(faults, name)
@@ -108,11 +109,11 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
         )
     elif not faults:
         say(
-            f"{count:,} labels: {given.new:,} new, {given.replaced:,} replaced an earlier one, "
-            f"{given.unchanged:,} were there already"
+            f"{counted(count, 'label')}: {given.new:,} new, {given.replaced:,} replaced, "
+            f"{given.unchanged:,} unchanged"
         )
         if unlabelled:
-            say(f"{unlabelled:,} rows without a label left out")
+            say(f"skipped {counted(unlabelled, 'row')} without a label")
         if not count:
             say(f"{name} has no rows")
         say_copies(given)
@@ -126,7 +127,8 @@ def _advancing(progress: "Progress", phase: str, total: int | None) -> Callable[
 
 
 def _tell_faults(faults: "Faults", name: str) -> None:
-    tell(f"{name}: nothing was imported, for {len(faults):,} of its rows cannot be taken")
+    invalid = "row is invalid" if len(faults) == 1 else "rows are invalid"
+    tell(f"{name}: nothing was imported, because {len(faults):,} {invalid}")
     for kind, first in faults.first.items():
         for fault in first:
             tell(str(fault))
@@ -198,18 +200,19 @@ def stats(as_json: bool) -> None:
 
 def _print_counts(counts: "LabelCounts") -> None:
     if not counts.labelled:
-        say("no sound has a label yet; `cratesort labels import FILE.csv` gives them")
+        say(
+            "no sound has a label yet; add labels with `cratesort labels set` or "
+            "`cratesort labels import FILE.csv`"
+        )
         return
     copies = counts.sources.get("copy", 0)
     say(
-        f"{counted(counts.labelled, 'sound')} labelled"
-        + (f", and {copies:,} copies that follow" if copies else "")
-        + f" ({counted(counts.history, 'label')} given so far)"
+        f"{counted(counts.labelled, 'labelled sound')}"
+        + (f" and {counted(copies, 'copy', 'copies')}" if copies else "")
+        + f" ({counted(counts.history, 'label')} in the history)"
     )
     say(f"  by source:  {', '.join(f'{n:,} {source}' for source, n in counts.sources.items())}")
-    say(
-        f"  held out:   {counts.held_out:,}, to measure models; not decided of {counts.undecided:,}"
-    )
+    say(f"  held out:   {counts.held_out:,} for evaluation, {counts.undecided:,} not assigned yet")
     say()
     rows = [
         (category, count.labelled, _share(count.agreeing, count.compared))
@@ -217,12 +220,12 @@ def _print_counts(counts: "LabelCounts") -> None:
     ]
     rows.append(("all", counts.labelled, _share(counts.agreeing, counts.compared)))
     print_table(rows, "<>>", ("label", "sounds", "model agrees"))
-    say("  (a hint where to look, no measure: the model may have learned from these)")
+    say("  (not an accuracy: the model may have been trained on these labels)")
     say()
     vendors = list(counts.vendors.items())[:_SHOWN_VENDORS]
     print_table(vendors, "<>", ("vendor", "sounds"), cut=0)
     if len(counts.vendors) > _SHOWN_VENDORS:
-        say(f"  and {len(counts.vendors) - _SHOWN_VENDORS:,} more vendors")
+        say(f"  and {counted(len(counts.vendors) - _SHOWN_VENDORS, 'more vendor')}")
 
 
 def _share(part: int, whole: int) -> str:

@@ -111,44 +111,43 @@ def read_label_table(
         delimiter = delimiter_of(header, (*_NEEDED, *renamed.values()))
         cells = header_cells(header, delimiter)
         columns = column_places(cells, renamed, name)
-        of_model = renamed.get("category") in _COLUMNS_OF_RESULTS
+        is_prediction = renamed.get("category") in _COLUMNS_OF_RESULTS
         is_results = "label" in columns or (
-            not of_model
+            not is_prediction
             and "category" in renamed
             and any(column in columns for column in _COLUMNS_OF_RESULTS)
         )
         if "label" in columns:
             columns["category"] = columns["label"]
         _require_columns(columns, header, name, is_results=is_results)
-        at = {
-            column: columns[column] for column in (*_NEEDED, "source", "root") if column in columns
-        }
+        positions = {column: columns[column] for column in _READ if column in columns}
         for row in CsvRows(lines, delimiter=delimiter, first_line=2, width=len(cells)):
             if isinstance(row, BadLine):
                 yield Fault(FaultKind.NOT_CSV, row.line, row.reason)
             elif any(cell.strip() for cell in row.cells):
-                read = {column: row.cells[index] for column, index in at.items()}
-                if is_results and not read["category"].strip():
+                values = {column: row.cells[index] for column, index in positions.items()}
+                if is_results and not values["category"].strip():
                     yield Unlabelled(row.line)
                 else:
                     default = None if is_results else LabelSource.IMPORT
-                    yield _row(row.line, read, default)
+                    yield _row(row.line, values, default)
 
 
 def _require_columns(columns: Collection[str], header: str, name: str, *, is_results: bool) -> None:
-    of_results = [column for column in _COLUMNS_OF_RESULTS if column in columns]
-    if of_results and "category" in columns and not is_results:
+    results_columns = [column for column in _COLUMNS_OF_RESULTS if column in columns]
+    if results_columns and "category" in columns and not is_results:
         raise TableError(
             f"{name} looks like the output of `cratesort results` or `predict` (it has a column "
-            f"{of_results[0]}): its categories are what the model says, and a model must not learn "
-            "from itself. Write what a person says of a sound into a column label; rows without "
-            "one are left out."
+            f"{results_columns[0]}): its column category contains the model's predictions, which "
+            "are never imported as labels. Write the correct categories into a column label; rows "
+            "without one are skipped."
         )
     missing = [column for column in _NEEDED if column not in columns]
     if missing:
         raise TableError(
-            f"{name}, line 1: expected the columns path,category and perhaps source; there is no "
-            f"{' and no '.join(missing)} in: {shown(header.strip()) or 'an empty file'}"
+            f"{name}, line 1: expected the columns path,category and optionally source, but "
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing in: "
+            f"{shown(header.strip()) or 'an empty file'}"
         )
 
 

@@ -147,10 +147,10 @@ def _fault(
 ) -> Fault | None:
     if isinstance(sound, AmbiguousPath):
         kind = FaultKind.AMBIGUOUS_PATH
-        reason = f"{sound}; add a column root, or write the path as it is on this machine"
+        reason = f"{sound}; add a column root, or use the full path on this machine"
     elif sound is None and _NOT_UTF8.search(row.path):
         kind = FaultKind.NOT_UTF8
-        reason = "no such sound, and it is not UTF-8; save the table as “CSV UTF-8”"
+        reason = "no such sound, and the path is not UTF-8; save the table as “CSV UTF-8”"
     elif sound is None:
         kind, reason = FaultKind.UNKNOWN_PATH, "no such sound in the database; ingest it first"
     else:
@@ -159,10 +159,10 @@ def _fault(
             return None
         category, line = earlier
         if category == row.category:
-            kind, reason = FaultKind.DUPLICATE, f"the same sound as in line {line}"
+            kind, reason = FaultKind.DUPLICATE, f"same sound as in line {line}"
         else:
             kind = FaultKind.CONFLICT
-            reason = f"{row.category} here, {category} for the same sound in line {line}"
+            reason = f"{row.category} here, but {category} for the same sound in line {line}"
     return Fault(kind, row.line, f"{shown(row.path)}: {reason}")
 
 

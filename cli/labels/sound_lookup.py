@@ -1,4 +1,4 @@
-"""Find the sound of a path, which is as ``cratesort results`` prints it or as on this machine."""
+"""Find the sound at a path, as ``cratesort results`` prints it or as a path on this machine."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -40,7 +40,7 @@ class AmbiguousPath(NamedTuple):
 
     def __str__(self) -> str:
         """Return a clause that names the roots."""
-        return f"the roots {' and '.join(map(printable, self.roots))} both have it"
+        return f"it exists in the library roots {' and '.join(map(printable, self.roots))}"
 
 
 class SoundFinder:
@@ -83,11 +83,11 @@ class SoundFinder:
         with reading(self._database) as connection:
             printed = from_printed(path_text(folder).rstrip("/"))
             by_root = {root: keys(root, printed) for root in self._roots}
-            having = [root for root, keys in by_root.items() if keys]
-            if len(having) > 1:
-                return AmbiguousPath(tuple(having))
-            if having:
-                return by_root[having[0]]
+            matching_roots = [root for root, keys in by_root.items() if keys]
+            if len(matching_roots) > 1:
+                return AmbiguousPath(tuple(matching_roots))
+            if matching_roots:
+                return by_root[matching_roots[0]]
             resolved = self._locator.resolve(folder)
             try:
                 root = self._locator.library_root(resolved)
@@ -128,7 +128,7 @@ def _first_known(
     candidates: Sequence[dict[str, bytes]], known: set[bytes]
 ) -> bytes | AmbiguousPath | None:
     for by_root in candidates:
-        having = [root for root, key in by_root.items() if key in known]
-        if having:
-            return by_root[having[0]] if len(having) == 1 else AmbiguousPath(tuple(having))
+        matches = [root for root, key in by_root.items() if key in known]
+        if matches:
+            return by_root[matches[0]] if len(matches) == 1 else AmbiguousPath(tuple(matches))
     return None

@@ -97,7 +97,9 @@ def show(version: str, report: BinaryIO | None, as_json: bool) -> None:
         serves = serving_version(connection) == version
     if report is not None:
         if page is None:
-            raise UnknownModelError(f"no training run of this database made a model {version!r}")
+            raise UnknownModelError(
+                f"no training run in this database produced a model {version!r}"
+            )
         report.write(gzip.decompress(page))
         return
     stored = bundle is not None
@@ -126,14 +128,14 @@ def promote(version: str, yes: bool) -> None:
 
     stored = None if version == starter_version() else version
     with opened_database() as (_, database):
-        _require_that_it_loads(database, stored)
+        _require_loadable(database, stored)
         if stored is not None and not yes:
-            _require_that_it_passed(database, stored)
+            _require_passed_gate(database, stored)
         with database.begin() as connection:
-            promoted = bundles.promote(connection, stored, by=_person())
+            promoted = bundles.promote(connection, stored, by=_user_at_host())
     if not promoted:
         raise _unknown(version)  # removed since we loaded it
-    say(f"{printable(version)} serves from the next batch on")
+    say(f"{printable(version)} is in use from the next batch on")
 
 
 @models.command()
@@ -152,19 +154,22 @@ def rollback() -> None:
             step = bundles.next_rollback(connection)
         if step is None:
             raise RollbackError(
-                "there is no promotion to take back; `cratesort models list` shows the models, "
-                "`cratesort models promote` lets one of them serve"
+                "there is no promotion to undo; `cratesort models list` shows the models, "
+                "`cratesort models promote VERSION` puts one of them in use"
             )
-        _require_that_it_loads(database, step.version)
+        _require_loadable(database, step.version)
         with database.begin() as connection:
-            done = bundles.roll_back(connection, step, by=_person())
+            done = bundles.roll_back(connection, step, by=_user_at_host())
     if not done:
-        raise RollbackError("somebody else has just promoted or rolled back; look and try again")
+        raise RollbackError(
+            "another promotion or rollback came first; look at `cratesort models list` and try "
+            "again"
+        )
     version, previous = (name or starter_version() for name in (step.version, step.previous))
-    say(f"{printable(version)} serves from the next batch on, {printable(previous)} no longer")
+    say(f"{printable(version)} is in use from the next batch on, instead of {printable(previous)}")
 
 
-def _require_that_it_loads(database: "Engine", version: str | None) -> None:
+def _require_loadable(database: "Engine", version: str | None) -> None:
     """Load a model before it is promoted, which checks all its hashes and golden rows.
 
     None is the starter, which ships checked.
@@ -185,10 +190,10 @@ def _require_that_it_loads(database: "Engine", version: str | None) -> None:
     serving = load_classifier(bundle, "onnx").version
     if serving != version:
         # Workers would refuse it: their rows would name another version than the promoted one.
-        raise BundleError(f"the bundle stored as {version!r} calls itself {serving!r}")
+        raise BundleError(f"the bundle stored as {version!r} has the version {serving!r} inside")
 
 
-def _require_that_it_passed(database: "Engine", version: str) -> None:
+def _require_passed_gate(database: "Engine", version: str) -> None:
     """Raise NotPassedError unless the model passed the promotion gate of its training run."""
     from db.engine import reading
     from db.registry import training_runs
@@ -197,18 +202,18 @@ def _require_that_it_passed(database: "Engine", version: str) -> None:
     with reading(database) as connection:
         run = training_runs.made(connection, version)
     if run is None:
-        why = "no training run of this database made it, so nothing compared it"
+        reason = "no training run in this database produced it, so it was never compared"
     elif run.verdict == RunVerdict.PROMOTED or run.metrics.get("passed_gate"):
         return
     else:
-        why = run.reason or "its run gives no reason"
+        reason = run.reason or "its run recorded no reason"
     raise NotPassedError(
-        f"{version} was not found better than the model that served: {why}. To let it serve "
+        f"{version} was not found better than the model in use: {reason}. To use it "
         f"anyway: cratesort models promote {version} --yes"
     )
 
 
-def _person() -> str:
+def _user_at_host() -> str:
     """Return ``user@host``, which is recorded with a promotion."""
     import getpass
     import socket
@@ -222,5 +227,5 @@ def _person() -> str:
 
 def _unknown(version: str) -> UnknownModelError:
     return UnknownModelError(
-        f"there is no model {version!r}; `cratesort models list` shows those there are"
+        f"there is no model {version!r}; `cratesort models list` shows the models"
     )

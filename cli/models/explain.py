@@ -40,17 +40,15 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     """
     for path in paths:
         if os.path.isdir(path):
-            raise click.UsageError(f"{_shown(path)} is a folder: name files in it")
+            raise click.UsageError(f"{_shown(path)} is a folder; expected files")
         try:
             os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
-            raise click.UsageError(
-                f"{_shown(path)}: no such file; name files that are there"
-            ) from None
+            raise click.UsageError(f"{_shown(path)}: no such file") from None
         except OSError:
             pass  # reading it below reports the reason
 
-    from tasks.producer.locator import real_path
+    from tasks.producer.locator import target_of
     from workers.reading.folder_cache import FolderCache
     from workers.serving.explanation import explanation
     from workers.serving.serving_model import ServingModel
@@ -59,7 +57,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
     encoded = map(os.fsencode, paths)
     with opened_database() as (settings, database):
         classifier = ServingModel(settings.engine).current(database)
-        files = [(path, _root_of(path, settings)) for path in map(real_path, encoded)]
+        files = [(path, _root_of(path, settings)) for path in map(target_of, encoded)]
         labels = _labels_of(database, [(root.name, root.path_of(path)) for path, root in files])
     folders = FolderCache()
     sounds: list[dict[str, Any]] = []

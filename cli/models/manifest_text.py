@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.console.output import say
+from cli.console.output import counted, say
 from cli.console.text_tables import labelled, print_table
 from cli.models.train import print_evaluation
 
@@ -16,10 +16,10 @@ _SHOWN_VENDORS: Final = 40
 
 #: The measurements in a manifest and their titles.
 _MEASURED: Final = {
-    "by_vendor": "Vendors kept out: each sound is tested by a model that never saw its vendor",
-    "champion": "The champion of that time, on sounds of vendors that it did not list as learned",
+    "by_vendor": "Held-out vendors: each sound is tested by a model not trained on its vendor",
+    "champion": "The model in use at the time, on sounds of vendors that it was not trained on",
     "challenger": "This model, or models like it, on the same sounds",
-    "random_split": "Random split: vendors already known",
+    "random_split": "Random split: known vendors only",
 }
 
 
@@ -29,7 +29,7 @@ def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None")
     _say("Model", f"{manifest.version}, {origin}")
     if run is not None:
         _say("Run", f"number {run.id}, {run.verdict}: {run.reason}")
-    _say("Learned", _learned(training))
+    _say("Trained on", _training_data(training))
     _say("Review", f"below a confidence of {manifest.review_below:.1%}")
     if training.get("by_evidence"):
         say()
@@ -49,8 +49,8 @@ def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None")
 
 
 def _print_by_evidence(kinds: Sequence[Mapping[str, Any]]) -> None:
-    """Print the accuracy on vendors that were kept out, by kind of evidence."""
-    say("Vendors kept out while fitting, by evidence")
+    """Print the accuracy on held-out vendors, by kind of evidence."""
+    say("Held-out vendors, by evidence")
     print_table(
         [
             (
@@ -68,10 +68,11 @@ def _print_by_evidence(kinds: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def _learned(training: Mapping[str, Any]) -> str:
+def _training_data(training: Mapping[str, Any]) -> str:
+    sounds = counted(training.get("sounds", 0), "sound")
     parts = [
-        f"{training.get('sounds', 0):,} sounds of {len(training.get('vendors', ())):,} vendors",
-        f"{training.get('words', 0):,} words",
+        f"{sounds} of {counted(len(training.get('vendors', ())), 'vendor')}",
+        counted(training.get("words", 0), "word"),
         f"seed {training.get('seed', 'unknown')}",
     ]
     return ", ".join(parts)

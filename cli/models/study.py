@@ -91,28 +91,28 @@ def study(
             reference_batch_size=reference_batch_size,
             progress=phases,
         )
-    moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    created = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     source = os.path.basename(table)
     write_whole(os.path.join(folder, _PREDICTIONS), _predictions(comparison, sounds))
-    files = write_report(folder, comparison, sounds, source=source, created=moment)
+    files = write_report(folder, comparison, sounds, source=source, created=created)
     if as_json:
         print_json(comparison.as_dict())
         return
     if comparison.by_vendor:
-        say("Vendors never seen")
+        say("Held-out vendors")
         _print(comparison.by_vendor)
     else:
-        say("Vendors never seen: not measured")
+        say("Held-out vendors: not measured")
         say(labelled("", comparison.by_vendor_skipped or "", 2))
     say()
-    say("Vendors already known (random split, as published)")
+    say("Known vendors (random split, as published)")
     _print(comparison.at_random)
     say()
-    say(f"Without a part of what cratesort reads ({comparison.ablated_split})")
+    say(f"Ablations: cratesort without a part of its input ({comparison.ablated_split})")
     _print((*comparison.ablations, comparison.headline[-1]))
     say()
-    say(f"Each prediction: {os.path.join(folder, _PREDICTIONS)}")
-    say(f"The whole report: {os.path.join(folder, files[-1])}")
+    say(f"Predictions: {os.path.join(folder, _PREDICTIONS)}")
+    say(f"Report: {os.path.join(folder, files[-1])}")
 
 
 def _predictions(comparison: "Study", sounds: "LabelledSounds") -> bytes:

@@ -17,7 +17,7 @@ from cli.console.options import (
     report_option,
     seed_option,
 )
-from cli.console.output import print_json, say, tell
+from cli.console.output import counted, print_json, say, tell
 from cli.console.session import opened_database
 from cli.console.text_tables import labelled, print_table
 
@@ -138,19 +138,20 @@ def _print_retraining(finished: "FinishedRun") -> None:
     run, result = finished.run, finished.result
     sizes, metrics = result.sizes, result.metrics
     say(
-        f"{sizes['labelled']:,} labelled sounds: {sizes['learned']:,} learned, "
+        f"{counted(sizes['labelled'], 'labelled sound')}: {sizes['learned']:,} for training, "
         f"{sizes['held_out']:,} held out"
     )
     say(
-        f"left out: {sizes['copies']:,} of equal name and header, {sizes['contradictory']:,} that "
-        f"contradict each other, {sizes['surplus']:,} too many"
+        f"not used: {counted(sizes['copies'], 'copy', 'copies')} (same name and header), "
+        f"{sizes['contradictory']:,} with contradicting labels, {sizes['surplus']:,} above the "
+        "limit"
     )
     say()
     _print_compared(metrics, result.version)
     say(f"Model {result.version} is {VERDICTS[RunVerdict(run.verdict or '')]}")
     say(labelled("", run.reason or "", 2))
     if run.verdict != RunVerdict.PROMOTED:
-        say("  to let the new one serve:")
+        say("  to use the new model anyway:")
         say(f"  cratesort models promote {result.version} --yes")
 
 
@@ -173,24 +174,27 @@ def _print_compared(metrics: Mapping[str, Any], version: str) -> None:
 def _print_table_run(finished: "FinishedRun") -> None:
     result, metrics = finished.result, finished.result.metrics
     if metrics["by_vendor"] is not None:
-        say("Vendors kept out: each sound is tested by a model that never saw its vendor")
+        say("Held-out vendors: each sound is tested by a model not trained on its vendor")
         print_evaluation(metrics["by_vendor"])
         say()
         print_confusion(metrics["by_vendor"])
         say()
     else:
-        say("Vendors kept out: not measured")
+        say("Held-out vendors: not measured")
         say(labelled("", metrics["by_vendor_skipped"], 2))
         say()
-    say("Random split: vendors already known, so these figures say nothing of a new one")
+    say("Random split: known vendors only, so these figures do not hold for a new one")
     print_evaluation(metrics["random_split"])
     say()
-    say(f"Beside the champion {metrics['champion_version']} (no vendor that it lists as learned)")
+    say(
+        f"Compared with the current model {metrics['champion_version']}, on vendors that it was "
+        "not trained on"
+    )
     say(labelled("", metrics["gate"], 2))
     _print_compared(metrics, result.version)
     say(
-        f"Model {result.version}: {result.sizes['sounds']:,} sounds, "
-        f"{len(result.bundle or b'') / 1e6:.1f} MB. Stored; to let it serve:"
+        f"Model {result.version}: {counted(result.sizes['sounds'], 'sound')}, "
+        f"{len(result.bundle or b'') / 1e6:.1f} MB, stored. To use it:"
     )
     say(f"  cratesort models promote {result.version}{'' if metrics['passed_gate'] else ' --yes'}")
 
@@ -200,7 +204,7 @@ def print_evaluation(evaluation: Mapping[str, Any]) -> None:
     say(
         f"  accuracy {evaluation['accuracy']:.3f}   macro precision "
         f"{evaluation['macro_precision']:.3f}   macro F1 {evaluation['macro_f1']:.3f}   "
-        f"({evaluation['n_sounds']:,} sounds)"
+        f"({counted(evaluation['n_sounds'], 'sound')})"
     )
     figures = ("precision", "recall", "f1")
     rows = [
@@ -219,7 +223,7 @@ def print_confusion(evaluation: Mapping[str, Any]) -> None:
     """Print the confusion matrix; with up to 9,999 sounds in a cell it fits into 80 columns."""
     letters = "abcdefghijkl"
     rows = zip(letters, CATEGORIES, evaluation["confusion"], strict=True)
-    say("  Confusion: a row is the true category, a column the predicted one")
+    say("  Confusion matrix: a row is the true category, a column the predicted one")
     print_table(
         [(f"{letter} {category}", *(n or "." for n in row)) for letter, category, row in rows],
         "<" + ">" * len(letters),
@@ -234,4 +238,4 @@ def _write_report(folder: str, finished: "FinishedRun") -> None:
 
     path = os.path.join(folder, "report.html")
     write_whole(path, (finished.result.report_html or "").encode("utf-8", "backslashreplace"))
-    tell(f"the report: {path}")
+    tell(f"report: {path}")

@@ -18,7 +18,7 @@ def status(as_json: bool, watch: bool) -> None:
     The numbers are counted from the database at that moment; those of the inbox come from Redis.
     """
     if as_json and watch:
-        raise click.UsageError("--json and --watch exclude each other")
+        raise click.UsageError("--json and --watch cannot be combined")
 
     from cli.status.snapshot import read_status
     from cli.status.view import status_lines, watch_status

@@ -29,6 +29,8 @@ _COLUMNS: Final = ["path", "vendor"]
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_ZIP_MARK: Final = b"PK\x03\x04"
+_GZIP_MARK: Final = b"\x1f\x8b"
 
 _READ_BYTES: Final = 256 * 1024
 
@@ -48,8 +50,8 @@ def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
       CSV table whose first line starts with ``path,vendor``. It must be seekable, because it is
       read twice: first to look for a NUL, then for the entries.
 
-    Raises TableError: the list is in UTF-16, is a table with other columns (each line would be
-    taken for a path), or is a table that contains a NUL.
+    Raises TableError: the list is in UTF-16 or compressed, is a table with other columns (each line
+    would be taken for a path), or is a table that contains a NUL.
     """
     start = stream.tell()
     nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))
@@ -68,6 +70,13 @@ def _table_delimiter(first_line: bytes, nul: bool) -> str | None:
     """Return the separator of a table that starts with this line; None for a list."""
     if first_line.startswith(_UTF_16_MARKS):
         raise TableError("the manifest is in UTF-16: save it as UTF-8")
+    if first_line.startswith(_ZIP_MARK):
+        raise TableError(
+            "the manifest is a ZIP archive or an Excel workbook: unpack it, or save the workbook "
+            "as “CSV UTF-8”"
+        )
+    if first_line.startswith(_GZIP_MARK):
+        raise TableError("the manifest is compressed with gzip: unpack it first")
     if b"\0" in first_line:
         return None
     header = first_line.decode("utf-8", "surrogateescape")
@@ -157,7 +166,7 @@ def listed_sound(
     if entry.vendor is not None and len(entry.vendor) > LONGEST_NAME:
         return BadLine(
             entry.line,
-            f"its vendor has {len(entry.vendor):,} characters; at most {LONGEST_NAME}",
+            f"its vendor has {len(entry.vendor):,} characters; expected at most {LONGEST_NAME}",
         )
     resolved = locator.resolve(entry.path, real_folder)
     root = locator.library_root(resolved)

@@ -38,7 +38,7 @@ BAD_CONTENT = {
 BAD_FILES = {
     "pipe.wav": ("not_a_file", "a named pipe"),
     "secret.wav": ("permission_denied", "permission to read it was denied"),
-    "dangling.wav": ("missing_file", "the file does not exist"),
+    "dangling.wav": ("missing_file", "a broken symbolic link"),
     "circle.wav": ("symlink_loop", "form a loop"),
     "out.wav": ("outside_root", "leads outside the folder"),
     "device link.wav": ("outside_root", "leads outside the folder"),
@@ -143,8 +143,8 @@ def test_a_misleading_extension_is_classified_and_said(rows):
     assert row["note"] == "its extension is .wav, but its format is FLAC"
 
 
-def test_what_is_passed_over_is_counted_by_why(ended):
-    assert "passed over: 2 macOS leftovers, 1 .txt, 1 link" in ended.stdout
+def test_ignored_files_are_counted_by_kind(ended):
+    assert "ignored: 2 macOS leftovers, 1 .txt, 1 link" in ended.stdout
 
 
 def test_codes_are_all_of_the_closed_list(rows):
@@ -192,7 +192,7 @@ def test_a_folder_that_may_not_be_entered_is_said_and_exit_code_1(run_cli, tmp_p
     (tmp_path / "sounds" / "locked").chmod(0)
     done = run_cli("ingest", "sounds", obey_permissions=True)
     assert done.code == 1
-    assert done.stderr == f"warning: not walked: {tmp_path}/sounds/locked: Permission denied\n"
+    assert done.stderr == f"warning: folder not read: {tmp_path}/sounds/locked: Permission denied\n"
 
 
 def test_a_file_dated_beyond_what_databases_know_is_classified(run_cli, tmp_path):

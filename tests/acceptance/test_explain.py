@@ -159,13 +159,13 @@ def test_a_file_that_cannot_be_read_has_its_code_and_the_others_their_answers(ex
     assert (kick["category"], kick["error_code"]) == ("drum", None)
 
 
-def test_a_person_reads_the_same(run_at_home, crate):
+def test_the_text_has_the_same_content(run_at_home, crate):
     done = run_at_home("explain", crate / "Kicks" / "01.wav", crate / "letter.wav")
     assert done.code == 1
-    for said in ("drum", "Decided by  folder", "kicks <index>", "PCM_16", "3 names stand for",
-                 "put before the name: Kicks", "of its folders", "With folder",
+    for text in ("drum", "Decided by  folder", "kicks <index>", "PCM_16", "3 names from the folder",
+                 "read before the name: Kicks", "from a folder name", "With folder",
                  "Kicks 02.wav", "instrument kick (folder)", "not_audio"):  # fmt: skip
-        assert said in done.stdout
+        assert text in done.stdout
 
 
 def test_no_line_is_wider_than_80_columns(run_at_home, crate):
@@ -201,12 +201,15 @@ def test_a_name_that_is_not_utf_8_is_explained(explain, tmp_path):
     assert sound["path"].endswith("Kick \\xe9.wav")
 
 
-@pytest.mark.parametrize("name", ["Kicks", "nothing.wav"])
-def test_a_folder_or_nothing_is_answered_with_what_to_name(run_at_home, crate, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Kicks", "is a folder; expected files"), ("nothing.wav", "no such file")],
+)
+def test_a_folder_or_a_missing_file_is_wrong_usage(run_at_home, crate, name, message):
     done = run_at_home("explain", crate / "one" / "Kick 01.wav", crate / name)
     assert done.code == 2
     assert done.stdout == ""
-    assert "name files" in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
 
 
 def test_nothing_is_written(run_cli, read_results, crate):

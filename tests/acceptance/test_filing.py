@@ -15,7 +15,7 @@ WIDTH = 80
 
 @pytest.fixture
 def crate(tmp_path):
-    """Four sounds, whose names say what they are."""
+    """Four sounds whose names contain their category."""
     names = ("Kick.wav", "Snare.wav", "Bass 120bpm loop.wav", "sub/Vocal dry.wav")
     for channels, name in enumerate(names, start=1):
         file = tmp_path / "crate" / name
@@ -47,13 +47,13 @@ def listed(run):
 
 @pytest.fixture
 def corrected(run, crate):
-    """The crate after an ingest, with a kick that ada calls a vocal."""
+    """The crate after an ingest, with a kick that ada labelled a vocal."""
     run("ingest", crate)
     run("labels", "set", crate / "Kick.wav", "vocal", "--by", "ada")
     return crate
 
 
-def test_a_label_wins_in_rows_and_the_model_s_own_stands_beside_it(run, listed, corrected):
+def test_rows_have_the_label_and_the_predicted_category(run, listed, corrected):
     rows = listed()
     kick = rows["Kick.wav"]
     assert (kick["filed_as"], kick["category"], kick["label"]) == ("vocal", "drum", "vocal")
@@ -68,7 +68,7 @@ def test_a_label_wins_in_rows_and_the_model_s_own_stands_beside_it(run, listed, 
     assert (cells["filed_as"], cells["category"]) == ("vocal", "drum")
 
 
-def test_a_label_wins_in_filters_and_counts(run, listed, corrected):
+def test_a_label_takes_precedence_in_filters_and_counts(run, listed, corrected):
     status = json.loads(run("status", "--json").stdout)
     vocals = listed("--category", "vocal")
     assert {"Kick.wav", "Vocal dry.wav"} <= set(vocals)
@@ -77,24 +77,24 @@ def test_a_label_wins_in_filters_and_counts(run, listed, corrected):
     assert (status["categories"]["vocal"], status["labelled"]) == (len(vocals), {"vocal": 1})
     assert ", 1 with a label" in run("status").stdout
     again = run("ingest", corrected).stdout
-    assert "1 of them by their label, the others by the model" in again
+    assert "1 by a label, the others by the model" in again
 
 
-def test_the_table_shows_whose_word_a_category_is_in_80_columns(run, corrected):
+def test_the_table_shows_in_80_columns_who_labelled_a_sound(run, corrected):
     shown = run("results", settings={"COLUMNS": str(WIDTH)}).stdout
     lines = shown.splitlines()
     assert all(len(line) <= WIDTH for line in lines)
     at = next(number for number, line in enumerate(lines) if "Kick.wav" in line)
     assert lines[at].split()[-2:] == ["vocal", "human"]
-    assert lines[at + 1].startswith("    label by ada (human); the model: drum 0.")
+    assert lines[at + 1].startswith("    label by ada (human); model: drum 0.")
 
 
-def test_explain_tells_the_label_and_what_the_model_says(run, corrected):
+def test_explain_shows_the_label_and_the_prediction(run, corrected):
     (sound,) = json.loads(run("explain", "--json", corrected / "Kick.wav").stdout)["sounds"]
     assert (sound["filed_as"], sound["category"], sound["labelled_by"]) == ("vocal", "drum", "ada")
     shown = run("explain", corrected / "Kick.wav").stdout
-    assert "Filed as    vocal: the label of ada (human)" in shown
-    assert "The model   drum" in shown
+    assert "Category    vocal, labelled by ada (human)" in shown
+    assert "Model       drum" in shown
     assert "not needed: it has a label" in shown
 
 
@@ -118,7 +118,7 @@ def test_a_failure_stands_beside_what_was_known(run, listed, corrected):
     )
     assert kick["duration_seconds"] is not None
     shown = run("results", "--failed").stdout
-    assert "filed as vocal: label by ada (human); the model: drum 0." in shown
+    assert "category vocal: label by ada (human); model: drum 0." in shown
     status = json.loads(run("status", "--json").stdout)
     assert (status["sounds"]["failed"], status["sounds"]["classified"]) == (1, 3)
 
@@ -143,27 +143,27 @@ def test_files_that_are_gone_or_moved_are_counted_listed_and_forgotten(run, list
 
 
 def test_a_folder_without_its_mount_is_refused_in_one_line(run, listed, corrected):
-    # Given a folder whose files are not to be seen
+    # Given a folder whose files are not visible
     corrected.rename(corrected.parent / "elsewhere")
     corrected.mkdir()
     # When it is ingested
     done = run("ingest", corrected, code=3)
-    # Then it says what to do, and no file is gone
+    # Then the message has the remedy, and no file is gone
     (line,) = (done.stdout + done.stderr).splitlines()
-    assert "no sound is there of the 4 that the database knows below it; is it mounted?" in line
-    assert "which removes 1 label with them" in line
+    assert "no sounds found, but the database has 4 sounds below it; is it mounted?" in line
+    assert "which removes 1 label" in line
     assert len(listed()) == 4
 
 
-def test_when_more_are_gone_than_found_a_line_says_what_it_may_be(run, corrected):
-    # Given a folder of which most files are away
+def test_more_gone_than_found_hints_at_a_missing_mount(run, corrected):
+    # Given a folder that has lost most of its files
     for path in corrected.glob("*.wav"):
         path.unlink()
     # When it is ingested
     lines = run("ingest", corrected).stdout.splitlines()
-    # Then the summary says that they may come back
+    # Then the summary mentions that a mount may be missing
     assert lines[0] == "1 sound found, 1 unchanged, 3 gone"
-    assert lines[1].startswith("more are gone than found: if a mount is away, they return")
+    assert lines[1].startswith("more gone than found; if a mount is missing")
     assert len(lines[1]) < WIDTH
 
 

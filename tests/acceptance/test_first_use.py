@@ -37,16 +37,14 @@ def test_one_command_classifies_every_sound_of_a_folder(run_cli, library, read_r
     assert all(row["category"] in CATEGORIES for row in rows)
 
 
-def test_the_summary_names_what_was_found_and_passed_over(run_cli, library):
+def test_the_summary_counts_found_and_ignored_files(run_cli, library):
     count = len(sounds_in(library))
     done = run_cli("ingest", library)
-    assert f"{count} sounds found, 0 unchanged\npassed over: 1 .csv\n" in done.stdout
+    assert f"{count} sounds found, 0 unchanged\nignored: 1 .csv\n" in done.stdout
     assert f"{count} classified, 0 failed" in done.stdout
 
 
-def test_kinds_of_what_was_passed_over_fit_80_columns_and_audio_that_is_not_read_is_told(
-    run_cli, tmp_path
-):
+def test_ignored_kinds_fit_80_columns_with_unsupported_audio_first(run_cli, tmp_path):
     folder = tmp_path / "sounds"
     folder.mkdir()
     for number in range(30):
@@ -55,15 +53,15 @@ def test_kinds_of_what_was_passed_over_fit_80_columns_and_audio_that_is_not_read
     done = run_cli("ingest", folder)
     assert done.code == 0, done.stderr
     assert all(len(line) < 80 for line in done.stdout.splitlines())
-    assert "passed over: 1 .m4a (audio that is not read yet), 2 .kind" in done.stdout
-    assert "8 of rarer kinds" in done.stdout
+    assert "ignored: 1 .m4a (unsupported audio format), 2 .kind" in done.stdout
+    assert "8 of other kinds" in done.stdout
 
 
 def test_audio_that_is_not_read_is_counted_and_exit_code_1_only_if_asked(run_cli, tmp_path):
     (tmp_path / "a.m4a").touch()
     told = run_cli("ingest", tmp_path)
     assert told.code == 0
-    assert "passed over: 1 .m4a (audio that is not read yet)" in told.stdout
+    assert "ignored: 1 .m4a (unsupported audio format)" in told.stdout
     asked = run_cli("ingest", tmp_path, "--strict", "--json")
     assert asked.code == 1
     assert json.loads(asked.stdout)["unsupported_format"] == 1

@@ -55,7 +55,7 @@ def test_in_the_middle_of_a_run_and_the_next_goes_on_at_once(run_cli, folder, mo
     done = run_cli("ingest", folder, "--json")
     assert done.code == 0
     assert done.stderr == (
-        "finishing 1 sounds that an earlier run left in the ledger\ndone with the earlier run\n"
+        "classifying 1 sound queued by an earlier run\nfinished the earlier run\n"
     )
 
 

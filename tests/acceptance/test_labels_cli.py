@@ -57,7 +57,8 @@ def test_a_path_that_two_roots_have_needs_its_root(save, labels):
     also_more = {"CRATESORT_LIBRARY_ROOTS": "packs=/p,more=/m"}
     done = labels("import", "-", stdin=b"path,category\na.wav,drum\n", **also_more)
     assert done.code == 2
-    assert "line 2: a.wav: the roots more and packs both have it; add a column root" in done.stderr
+    reason = "it exists in the library roots more and packs"
+    assert f"line 2: a.wav: {reason}; add a column root" in done.stderr
     by_root = b"path,category,root\na.wav,drum,more\n"
     assert labels("import", "-", stdin=by_root, **also_more).code == 0
     on_disk = b"path,category\n/p/a.wav,bass\n"
@@ -66,7 +67,7 @@ def test_a_path_that_two_roots_have_needs_its_root(save, labels):
     assert {row["root"]: row["category"] for row in rows} == {"more": "drum", "packs": "bass"}
     done = labels("set", "a.wav", "drum", **also_more)
     assert done.code == 2
-    assert "the roots more and packs both have it" in done.stderr
+    assert "it exists in the library roots more and packs" in done.stderr
 
 
 def test_a_root_this_host_does_not_mount_is_known_from_the_ledger(
@@ -84,9 +85,9 @@ def test_a_root_this_host_does_not_mount_is_known_from_the_ledger(
 @pytest.mark.usefixtures("either_database")
 def test_a_label_is_set_by_hand_and_says_what_it_replaced(save, labels, labelled):
     save("a.wav")
-    assert labels("set", "a.wav", "drum").stdout == "a.wav: drum (human)\n"
+    assert labels("set", "a.wav", "drum").stdout == "a.wav: labelled drum (human)\n"
     done = labels("set", "a.wav", "bass", "--source", "vendor")
-    assert done.stdout == "a.wav: bass (vendor); was drum (human)\n"
+    assert done.stdout == "a.wav: labelled bass (vendor), before drum (human)\n"
     assert labelled() == {"a.wav": ("bass", "vendor")}
 
 
@@ -94,7 +95,7 @@ def test_a_label_that_is_set_again_says_so(save, labels, given):
     save("a.wav")
     labels("set", "a.wav", "drum", "--by", "ada")
     done = labels("set", "a.wav", "drum", "--by", "bob")
-    assert (done.code, done.stdout) == (0, "a.wav: drum (human) already, by ada\n")
+    assert (done.code, done.stdout) == (0, "a.wav: already labelled drum (human) by ada\n")
     assert given() == 1
 
 
@@ -127,12 +128,12 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
         ([b"caf\xe9.wav", "drum"], r"caf\xe9.wav: no such sound"),
         (["a.wav", b"caf\xe9"], r"unknown category 'caf\xe9'"),
         (["a.wav", "drum", "--source", "model"], "'model' is not one of"),
-        (["--folder", "kits", "drum"], "kits: no sounds below it in the database"),
-        (["drum"], "name a sound, or use --folder"),
+        (["--folder", "kits", "drum"], "kits: the database has no sounds below it"),
+        (["drum"], "expected PATH and CATEGORY"),
         (["--folder", "", "drum"], "--folder is empty"),
-        (["packs", "drum"], "packs is a folder: label all below it with --folder"),
-        (["a.wav", "drum", "--by", " "], "say who gives the labels"),
-        (["a.wav", "drum", "--by", 256 * "a"], "--by has 256 characters; at most 255"),
+        (["packs", "drum"], "packs is a folder; label all sounds below it: --folder"),
+        (["a.wav", "drum", "--by", " "], "name who assigns the labels"),
+        (["a.wav", "drum", "--by", 256 * "a"], "--by has 256 characters; expected at most 255"),
     ],
     ids=ascii,
 )
@@ -148,9 +149,7 @@ def test_what_cannot_be_set_is_said_in_one_line(save, labels, labelled, argument
 def test_several_sounds_and_whole_folders_are_labelled_at_once(save, labels, labelled):
     save("a.wav", "b.wav", "kits/c.wav", "kits/d/e.wav", "kitsch/f.wav")
     done = labels("set", "a.wav", "b.wav", "--folder", "kits", "drum")
-    assert done.stdout == (
-        "4 sounds: drum (human); 4 new, 0 replaced an earlier label, 0 had it already\n"
-    )
+    assert done.stdout == ("4 sounds labelled drum (human): 4 new, 0 replaced, 0 unchanged\n")
     assert set(labelled()) == {"a.wav", "b.wav", "kits/c.wav", "kits/d/e.wav"}
 
 
@@ -186,7 +185,7 @@ def test_files_of_the_same_content_follow_and_that_is_said(labels, run_cli, labe
     # When one is labelled
     done = labels("set", "a/x.wav", "vocal")
     # Then the one of the same content follows
-    assert "1 copy follows: of the same content" in done.stdout
+    assert "also labelled 1 copy: same content" in done.stdout
     rows = parsed(run_cli("results", "--format", "json", settings=label_settings).stdout)
     assert {row["path"]: row["label"] for row in rows} == {
         "a/x.wav": "vocal", "b/y.wav": "vocal", "c/z.wav": None,
@@ -286,7 +285,7 @@ def test_stats_count_labels_and_how_often_the_model_agrees(save, labels):
     assert counts["vendors"] == {"a vendor": 3}
     assert counts["categories"]["drum"] == {"labelled": 2, "compared": 1, "agreeing": 0}
     shown = labels("stats").stdout
-    assert "3 sounds labelled" in shown
+    assert "3 labelled sounds" in shown
     assert "50.0%" in shown
 
 
@@ -304,7 +303,7 @@ def test_a_vendors_name_drives_no_terminal(run_cli, tmp_path):
     again = run_cli("labels", "set", folder / "kick.wav", "drum")
     said = done.stdout + again.stdout + run_cli("labels", "stats").stdout
     assert r"\x1b[31mred" in said
-    assert r"already, by \x1b[31mada" in said
+    assert r"by \x1b[31mada" in said
     assert "\x1b" not in said
 
 

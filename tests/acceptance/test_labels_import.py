@@ -34,7 +34,7 @@ def test_a_table_gives_its_labels_and_says_how_many(save, import_csv, labelled):
     save("a.wav", "b.wav", "c.wav")
     done = import_csv(b"path,category,source\na.wav,drum,human\nb.wav,bass,\n")
     assert (done.code, done.stderr) == (0, "")
-    assert done.stdout == ("2 labels: 2 new, 0 replaced an earlier one, 0 were there already\n")
+    assert done.stdout == ("2 labels: 2 new, 0 replaced, 0 unchanged\n")
     assert labelled() == {"a.wav": ("drum", "human"), "b.wav": ("bass", "import")}
 
 
@@ -53,7 +53,7 @@ def test_the_same_table_twice_changes_nothing_the_second_time(save, import_csv, 
     table = b"path,category\na.wav,drum\nb.wav,bass\n"
     import_csv(table)
     done = import_csv(table, "--by", "somebody else")
-    assert "0 new, 0 replaced an earlier one, 2 were there already" in done.stdout
+    assert "0 new, 0 replaced, 2 unchanged" in done.stdout
     assert given() == 2
 
 
@@ -95,14 +95,15 @@ def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
     # Then each is named with its line and what is wrong with it
     assert (done.code, done.stdout) == (2, "")
     first, *lines = done.stderr.splitlines()
-    assert first == "t.csv: nothing was imported, for 8 of its rows cannot be taken"
+    assert first == "t.csv: nothing was imported, because 8 rows are invalid"
     assert sorted(lines) == [
-        "line 10: caf\\xe9.wav: no such sound, and it is not UTF-8; save the table as “CSV UTF-8”",
+        "line 10: caf\\xe9.wav: no such sound, and the path is not UTF-8; "
+        "save the table as “CSV UTF-8”",
         "line 3: unknown category 'Drum Loup'; did you mean drum-loop or drum?",
         "line 4: new.wav: no such sound in the database; ingest it first",
         "line 5: unknown source 'nobody'; expected human, vendor, import",
-        "line 6: a.wav: the same sound as in line 2",
-        "line 7: a.wav: bass here, drum for the same sound in line 2",
+        "line 6: a.wav: same sound as in line 2",
+        "line 7: a.wav: bass here, but drum for the same sound in line 2",
         "line 8: not CSV: 4 cells; expected 3. Put quotation marks around a path with a comma",
         "line 9: no path",
     ]
@@ -129,7 +130,7 @@ def test_many_faults_do_not_flood_the_terminal(import_csv):
     done = import_csv(b"path,category\n" + rows)
     assert done.code == 2
     assert len(done.stderr.splitlines()) == 22
-    assert "for 2,500 of its rows" in done.stderr
+    assert "because 2,500 rows are invalid" in done.stderr
     assert done.stderr.endswith("2,480 more: unknown path\n")
 
 
@@ -138,8 +139,8 @@ def test_two_spellings_of_one_sound_are_one_sound(save, import_csv, tmp_path):
     table = f"path,category\na.wav,drum\n{tmp_path}/packs/a.wav,bass\npacks/a.wav,drum\n"
     done = import_csv(table.encode())
     assert done.code == 2
-    assert "packs/a.wav: bass here, drum for the same sound in line 2" in done.stderr
-    assert "packs/a.wav: the same sound as in line 2" in done.stderr
+    assert "packs/a.wav: bass here, but drum for the same sound in line 2" in done.stderr
+    assert "packs/a.wav: same sound as in line 2" in done.stderr
 
 
 def test_what_a_model_said_is_not_taken_for_labels(
@@ -149,7 +150,7 @@ def test_what_a_model_said_is_not_taken_for_labels(
     results = run_cli("results", "--format", "csv", settings=label_settings).stdout
     done = import_csv(results.encode())
     assert (done.code, done.stdout) == (2, "")
-    assert "a model must not learn from itself" in done.stderr
+    assert "never imported as labels" in done.stderr
     assert labelled() == {}
 
 
@@ -171,8 +172,7 @@ def test_the_labels_a_person_filled_into_the_results_are_taken(
     # Then that one is new, and a person's
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout == (
-        "2 labels: 1 new, 0 replaced an earlier one, 1 were there already\n"
-        "1 rows without a label left out\n"
+        "2 labels: 1 new, 0 replaced, 1 unchanged\nskipped 1 row without a label\n"
     )
     assert labelled() == {"b.wav": ("drum", "vendor"), "c.wav": ("synth-loop", "human")}
 

@@ -123,7 +123,7 @@ def test_many_bad_lines_do_not_flood_the_terminal(by_manifest):
     done = by_manifest(b"\n".join([b"x" * 5000] * 25))
     assert done.code == 1
     assert len(done.stderr.splitlines()) == 11
-    assert done.stderr.endswith("manifest: 15 more lines could not be taken\n")
+    assert done.stderr.endswith("manifest: 15 more invalid lines\n")
 
 
 @pytest.mark.parametrize(

@@ -152,22 +152,22 @@ def test_a_model_that_was_found_better_is_promoted_at_once(
 
 
 @pytest.mark.parametrize(
-    ("has_run", "reason"), [(True, "macro F1 falls"), (False, "no training run of this database")]
+    ("has_run", "reason"), [(True, "macro F1 falls"), (False, "no training run in this database")]
 )
-def test_a_model_that_passed_no_gate_is_promoted_only_with_yes_and_told_why(
+def test_a_model_that_passed_no_gate_is_promoted_only_with_yes(
     run_cli, listed, store, run_made, settings, has_run, reason
 ):
     # Given a model that no comparison found better
     store("mine", called("mine"))
     if has_run:
         run_made("mine", RunVerdict.KEPT, {"passed_gate": False})
-    # When it is to serve, then it does not, for a reason that is told
+    # When it is promoted, then that is refused with the reason
     done = run_cli("models", "promote", "mine", settings=settings)
     assert done.code == 2
-    assert f"mine was not found better than the model that served: {reason}" in done.stderr
+    assert f"mine was not found better than the model in use: {reason}" in done.stderr
     assert "cratesort models promote mine --yes" in done.stderr
     assert not listed()["mine"]["serves"]
-    # Unless the user says so
+    # Unless the user confirms it
     assert run_cli("models", "promote", "mine", "--yes", settings=settings).code == 0
     assert listed()["mine"]["serves"]
 
@@ -187,19 +187,19 @@ def test_a_model_that_computes_without_end_is_not_promoted_and_the_champion_stay
     store("good", called("good"))
     assert run_cli("models", "promote", "good", "--yes", settings=settings).code == 0
     store("endless", endless("endless"))
-    # When it is to serve, then its load ends, and one line says why
+    # When it is promoted, then loading ends with one line that has the reason
     monkeypatch.setattr(load, "GOLDEN_SECONDS", 0.2)
     done = run_cli("models", "promote", "endless", "--yes", settings=settings)
     assert done.code == 2
-    assert "bundle endless did not answer its golden vectors within 0.2 s" in done.stderr
+    assert "bundle endless did not predict its golden vectors within 0.2 s" in done.stderr
     assert listed()["good"]["serves"]
 
 
-def test_a_model_that_calls_itself_otherwise_is_not_promoted(run_cli, listed, store, settings):
+def test_a_bundle_with_another_version_inside_is_not_promoted(run_cli, listed, store, settings):
     store("mine", called("another"))
     done = run_cli("models", "promote", "mine", "--yes", settings=settings)
     assert done.code == 2
-    assert "the bundle stored as 'mine' calls itself 'another'" in done.stderr
+    assert "the bundle stored as 'mine' has the version 'another' inside" in done.stderr
     assert not listed()["mine"]["serves"]
 
 
@@ -218,7 +218,7 @@ def test_a_damaged_model_is_not_promoted_and_the_champion_stays(
             .values(bundle=called("damaged")[:-40] + bytes(40))
         )
     engine.dispose()
-    # When it is to serve, then one line says why not
+    # When it is promoted, then one line has the reason why not
     done = run_cli("models", "promote", "damaged", "--yes", settings=settings)
     assert done.code == 2
     assert "model damaged in the database is damaged: its SHA-256" in done.stderr
@@ -237,26 +237,26 @@ def test_rollbacks_go_back_one_by_one_to_the_starter_and_then_refuse(
         store(version, called(version))
         assert run_cli("models", "promote", version, "--yes", settings=settings).code == 0
 
-    # When they are taken back, then each time that serves which did before
-    for serves, no_longer in (("v2", "v3"), (first, "v2")):
+    # When they are rolled back, then each time the model before is in use again
+    for restored, replaced in (("v2", "v3"), (first, "v2")):
         done = run_cli("models", "rollback", settings=settings)
         assert (done.code, done.stdout) == (
             0,
-            f"{serves} serves from the next batch on, {no_longer} no longer\n",
+            f"{restored} is in use from the next batch on, instead of {replaced}\n",
         )
-        assert [name for name, model in listed().items() if model["serves"]] == [serves]
+        assert [name for name, model in listed().items() if model["serves"]] == [restored]
 
-    # And where nothing is left, one line says so
+    # And where nothing is left, one line reports it
     done = run_cli("models", "rollback", settings=settings)
     assert (done.code, done.stdout) == (2, "")
-    assert "there is no promotion to take back" in done.stderr
+    assert "there is no promotion to undo" in done.stderr
     assert listed()[first]["serves"]
 
 
 def test_without_any_promotion_there_is_nothing_to_roll_back(run_cli, settings):
     done = run_cli("models", "rollback", settings=settings)
     assert done.code == 2
-    assert "there is no promotion to take back" in done.stderr
+    assert "there is no promotion to undo" in done.stderr
 
 
 def test_a_rollback_to_a_model_that_does_not_load_is_refused(
@@ -339,13 +339,13 @@ def test_a_host_that_does_not_know_a_root_blames_no_sound(run_cli, settings, lib
     without = settings | {"CRATESORT_LIBRARY_ROOTS": f"other={tmp_path}"}
     assert run_cli("ingest", "--no-wait", library, settings=with_root).code == 0
 
-    # When it is asked for something else
+    # When something else is ingested
     other = run_cli("ingest", tmp_path, settings=without)
 
-    # Then it says which root it misses, and does what it was asked for
+    # Then the message names the missing root, and the ingest is done
     assert other.code == 0
     assert "packs" in other.stderr
-    assert "79 of them stay there" in other.stderr
+    assert "79 sounds of the earlier run could not be finished yet" in other.stderr
 
     # And the host that has the root finishes the work at once
     assert run_cli("ingest", library, settings=with_root).code == 0

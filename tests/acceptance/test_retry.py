@@ -101,7 +101,7 @@ def test_a_file_that_was_mended_without_a_trace_is_classified(ingest, retry, fol
 
     # Then it has its category
     assert done.code == 0, done.stderr
-    assert "tried again: 1 sound without a category" in done.stdout
+    assert "retrying 1 sound without a category" in done.stdout
     assert "1 classified, 0 failed" in done.stdout
     assert outcomes() == {"kick.wav": True, "broken.wav": True}
 
@@ -221,7 +221,7 @@ def test_nothing_failed_is_said_and_exit_code_0(ingest, retry):
     ingest()
     done = retry("--failed")
     assert done.code == 0
-    assert done.stdout == "no sound failed like that; there is nothing to try again\n"
+    assert done.stdout == "no failed sounds to retry\n"
 
 
 def test_nothing_failed_is_the_same_object_in_json(ingest, retry):
@@ -281,8 +281,8 @@ def test_the_ledger_calls_it_by_what_was_asked(ingest, retry, run_cli, locked):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "say what to try again: --failed"),
-        (["--code", "timed_out"], "say what to try again: --failed"),
+        ([], "expected --failed, or"),
+        (["--code", "timed_out"], "expected --failed, or"),
         (["--failed", "--code"], "requires an argument"),
         (["--failed", "somewhere"], "unexpected extra argument"),
     ],
@@ -330,7 +330,7 @@ def test_sounds_of_a_root_that_is_not_configured_any_more_stop_no_later_run(
     ingest()
     roots = {"CRATESORT_LIBRARY_ROOTS": f"main={folder}"}
     # When what failed is tried again with roots, then that is said
-    assert "2 sounds here have absolute paths" in retry("--failed", settings=roots).stderr
+    assert "2 sounds have absolute paths" in retry("--failed", settings=roots).stderr
     # And other work goes on
     done = run_cli("ingest", folder / "kick.wav", settings=roots)
     assert done.code == 0, done.stderr

@@ -40,7 +40,7 @@ def test_a_study_leaves_its_report_and_says_where(study_by_command):
 
 def test_the_answer_is_on_one_stream_and_the_progress_on_the_other(study_by_command):
     study = study_by_command.done
-    assert study.stdout.index("Vendors never seen") < study.stdout.index("Vendors already known")
+    assert study.stdout.index("Held-out vendors") < study.stdout.index("Known vendors")
     assert len(re.findall(r"^  cratesort", study.stdout, re.MULTILINE)) == 3  # and beside its parts
     assert "cross-validation by vendor: " in study.stderr
     assert "random split: " in study.stderr

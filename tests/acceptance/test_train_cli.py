@@ -99,7 +99,7 @@ def test_the_report_can_be_had_again_from_the_database(trained, run_at_home, lab
     assert again.stdout == (labelled / "report" / "report.html").read_text()
     none = run_at_home("models", "show", starter_version(), "--report", "-")
     assert none.code == 2
-    assert f"no training run of this database made a model '{starter_version()}'" in none.stderr
+    assert f"no training run in this database produced a model '{starter_version()}'" in none.stderr
 
 
 def test_without_labels_there_is_nothing_to_learn_and_it_says_how_to_give_some(run_cli):

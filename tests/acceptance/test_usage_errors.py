@@ -43,15 +43,15 @@ def fleet(folder, nobody, sqlite_url):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["ingest"], "name a folder or a file, or use --manifest"),
+        (["ingest"], "expected a folder, a file or --manifest"),
         (["ingest", "nowhere"], "nowhere: no such file or folder"),
         (["ingest", "--nonsense", "."], "No such option"),
-        (["ingest", ".", "--below", "0.5"], "go with --reclassify"),
+        (["ingest", ".", "--below", "0.5"], "require --reclassify"),
         (["ingest", ".", "--reclassify", "--below", "7"], "not in the range"),
-        (["ingest", ".", "--reclassify", "--below", "0.5", "--model-older"], "exclude each other"),
+        (["ingest", ".", "--reclassify", "--below", "0.5", "--model-older"], "cannot be combined"),
         (["results", "--format", "xml"], "Invalid value for '--format'"),
         (["results", "--category", "kazoo"], "Invalid value for '--category'"),
-        (["status", "--json", "--watch"], "exclude each other"),
+        (["status", "--json", "--watch"], "cannot be combined"),
         (["predict"], "Missing option '--from-csv'"),
         (["predict", "--from-csv", "nowhere.csv"], "nowhere.csv: No such file"),
         (["train", "--from-csv", "nowhere.csv"], "does not exist"),
@@ -174,8 +174,8 @@ def test_a_postgres_without_tables_is_told_the_command_that_makes_them(
 def test_a_redis_that_is_away_is_a_warning_because_the_ledger_has_the_work(run_cli, fleet):
     done = run_cli("ingest", "library", "--no-wait", settings=fleet)
     assert done.code == 0
-    assert "warning: Redis cannot be reached" in done.stderr
-    assert "1 in the ledger" in done.stdout
+    assert "warning: Redis is unreachable" in done.stderr
+    assert "1 sound queued" in done.stdout
     assert PASSWORD not in done.stdout + done.stderr
 
 

@@ -52,7 +52,7 @@ def test_an_ingest_without_redis_is_done_when_it_is_reachable_again(fleet, redis
     finally:
         redis_server.start()
     assert done.code == 0
-    assert done.stderr.count("warning: Redis cannot be reached") == 1
+    assert done.stderr.count("warning: Redis is unreachable") == 1
     assert [row["state"] for row in fleet.batches()] == ["pending"] * 3
     with fleet.worker():
         fleet.wait_until_done()

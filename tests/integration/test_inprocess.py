@@ -93,7 +93,7 @@ def test_what_a_killed_run_left_is_finished_by_the_next(
 
     # Then every file has its one row
     assert done.code == 0, done.stderr
-    assert "that an earlier run left in the ledger" in done.stderr
+    assert "queued by an earlier run" in done.stderr
     assert names(read_rows(url)) == files_in(folder)
     assert all(row.category for row in read_rows(url))
 

@@ -89,8 +89,10 @@ def test_a_table_gives_each_path_its_vendor(content, listed):
     [
         ("path,vendor\na.wav,Acme\n".encode("utf-16"), "in UTF-16: save it as UTF-8"),
         (b"path,vendor\na\0.wav,Acme\n", "a table that contains a NUL"),
+        (b"PK\x03\x04rest", "a ZIP archive or an Excel workbook"),
+        (b"\x1f\x8brest", "compressed with gzip: unpack it"),
     ],
-    ids=["utf-16", "nul"],
+    ids=["utf-16", "nul", "zip", "gzip"],
 )
 def test_binary_or_utf_16_input_is_refused(content, reason):
     with pytest.raises(TableError, match=reason):
@@ -103,14 +105,14 @@ def test_an_unquoted_path_with_a_comma_is_not_split():
     assert "Put quotation marks around a path with a comma" in bad.reason
 
 
-#: What a manifest in UTF-16 starts with, which is refused.
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+#: The first bytes of UTF-16, ZIP and gzip, which are refused.
+REFUSED_MARKS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"\x1f\x8b")
 
 
 @given(
     st.lists(
         st.binary(min_size=1).filter(
-            lambda path: b"\0" not in path and not path.startswith(UTF_16_MARKS)
+            lambda path: b"\0" not in path and not path.startswith(REFUSED_MARKS)
         )
     )
 )

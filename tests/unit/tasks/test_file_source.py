@@ -173,4 +173,4 @@ def test_no_file_system_error_of_a_path_stops_a_manifest(found, folder, bad):
 def test_a_vendor_is_cut_to_the_length_of_a_name(found, folder, bad):
     content = f"path,vendor\n{folder}/pack/a.wav,{256 * 'v'}\n{folder}/pack/kick.wav,Acme\n"
     assert paths(found(content.encode())) == [f"{folder}/pack/kick.wav"]
-    assert bad == [BadLine(2, "its vendor has 256 characters; at most 255")]
+    assert bad == [BadLine(2, "its vendor has 256 characters; expected at most 255")]

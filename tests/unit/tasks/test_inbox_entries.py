@@ -156,7 +156,7 @@ def test_a_library_root_itself_is_refused(refused, packs):
 
 def test_a_vendor_is_cut_to_the_length_of_a_name(refused):
     entry = as_json(root="packs", path="a.wav", vendor=256 * "v")
-    assert refused(entry) == "its vendor has 256 characters; at most 255"
+    assert refused(entry) == "its vendor has 256 characters; expected at most 255"
 
 
 @pytest.fixture
