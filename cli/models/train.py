@@ -143,8 +143,7 @@ def _print_retraining(finished: "FinishedRun") -> None:
     )
     say(
         f"not used: {counted(sizes['copies'], 'copy', 'copies')} (same name and header), "
-        f"{sizes['contradictory']:,} with contradicting labels, {sizes['surplus']:,} above the "
-        "limit"
+        f"{sizes['contradictory']:,} contradicting, {sizes['surplus']:,} above the limit"
     )
     say()
     _print_compared(metrics, result.version)
