@@ -12,8 +12,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from classifier.categories import CATEGORIES, category_index
 
-#: The word list, written by `training.prior.word_page`.
-PAGE: Final = "sound_words.toml"
+#: The word list, written by `training.prior.word_list`.
+WORD_LIST_FILE: Final = "sound_words.toml"
 
 _MOST_PARTS: Final = 3
 #: Abbreviations count only in names without a longer word.
@@ -54,7 +54,7 @@ class Spoken(NamedTuple):
 @functools.cache
 def _page() -> tuple[dict[str, int], dict[str, int]]:
     """Return the categories of each word or phrase (none for some) and of each abbreviation."""
-    page = tomllib.loads(files("classifier.names").joinpath(PAGE).read_text(encoding="utf-8"))
+    page = tomllib.loads(files("classifier.names").joinpath(WORD_LIST_FILE).read_text(encoding="utf-8"))
     words, abbreviations = (
         {
             " ".join(word.split()): _bits(categories.split())

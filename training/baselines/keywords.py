@@ -23,7 +23,7 @@ from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
 from classifier.names.cleaning import clean_name
 from training.data.dataset import LabelledSounds
 from training.errors import NamingError
-from training.prior.naming import Category, read_page
+from training.prior.naming import Category, read_toml
 
 #: A run of capitals, or a word with or without an initial capital. Digits separate words.
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -81,7 +81,7 @@ class Rule(BaseModel, extra="forbid", frozen=True):
         )
 
 
-class _KeywordsPage(BaseModel, extra="forbid"):
+class _KeywordsFile(BaseModel, extra="forbid"):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
 
@@ -119,7 +119,7 @@ def parse_keywords(text: str) -> KeywordList:
 
     Raises `NamingError` if it is not TOML or not a list of rules; the message names the entry.
     """
-    page = read_page(_KeywordsPage, text, "keywords.toml")
+    page = read_toml(_KeywordsFile, text, "keywords.toml")
     last = page.rules[-1]
     if last.words or last.parts or last.notes or last.tempo:
         raise NamingError("keywords.toml: the last rule must match every name")

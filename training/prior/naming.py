@@ -101,7 +101,7 @@ class _CategoryTable(BaseModel, extra="forbid"):
         return self
 
 
-class _NamingPage(BaseModel, extra="forbid"):
+class _NamingFile(BaseModel, extra="forbid"):
     separators: _Texts
     tempos: _Formats
     keys: _Formats
@@ -163,7 +163,7 @@ def parse_naming(text: str) -> Naming:
     Raises `NamingError` if it is not TOML or an entry is missing, unknown or invalid; the message
     names the entry.
     """
-    page = read_page(_NamingPage, text, "naming.toml")
+    page = read_toml(_NamingFile, text, "naming.toml")
     for name in CATEGORIES:
         if name not in page.categories:
             raise NamingError(f"naming.toml: categories.{name} is missing")
@@ -177,7 +177,7 @@ def parse_naming(text: str) -> Naming:
     )
 
 
-def read_page(model: type[_Model], text: str, name: str) -> _Model:
+def read_toml(model: type[_Model], text: str, name: str) -> _Model:
     """Validate a TOML text as a `model`; `NamingError` names the file, the entry and its value."""
     try:
         return model.model_validate(tomllib.loads(text))
@@ -190,7 +190,7 @@ def read_page(model: type[_Model], text: str, name: str) -> _Model:
         raise NamingError(f"{name}: {place}: {reason}; got {first['input']!r}") from error
 
 
-def _category(page: _NamingPage, name: str) -> CategoryNaming:
+def _category(page: _NamingFile, name: str) -> CategoryNaming:
     """Return a category, including the words and patterns it takes from others."""
     own, place = page.categories[name], f"naming.toml: categories.{name}"
     for other in own.heads_of:

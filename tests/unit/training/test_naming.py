@@ -8,7 +8,7 @@ from importlib import resources
 
 from classifier.categories import CATEGORIES
 from training.errors import NamingError
-from training.prior import word_page
+from training.prior import word_list
 from training.prior.naming import load_naming, parse_naming
 
 SOUND_WORDS = (
@@ -23,9 +23,9 @@ def test_every_category_has_words_and_patterns():
     assert all(own.heads and own.patterns for own in naming.categories.values())
 
 
-def test_evidence_words_match_the_current_naming_page():
-    # A change of naming.toml: `python -m training.prior.word_page`.
-    assert word_page.page_of(load_naming()) == SOUND_WORDS
+def test_evidence_words_match_the_current_naming_file():
+    # A change of naming.toml: `python -m training.prior.word_list`.
+    assert word_list.word_list_text(load_naming()) == SOUND_WORDS
 
 
 def test_only_loops_are_measured_in_bars():

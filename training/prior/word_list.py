@@ -1,4 +1,4 @@
-"""Write the file of words that indicate a category: ``python -m training.prior.word_page``.
+"""Write the file of words that indicate a category: ``python -m training.prior.word_list``.
 
 Maintainers run this after a change of ``naming.toml``. The words for a category's sounds there
 become evidence for the category, except `unspecific` words. Words inside an unspecific phrase do
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Final
 
-from classifier.names.sound_words import LONGEST_ABBREVIATION, PAGE
+from classifier.names.sound_words import LONGEST_ABBREVIATION, WORD_LIST_FILE
 from classifier.names.tokens import tokenise
 from training.prior.naming import Naming, load_naming
 
@@ -27,20 +27,20 @@ _PAIRS: Final = (
 #: Names of drum machines (808) are also evidence for these; the machines were made for drums.
 _OF_MACHINES: Final = ("drum", "drum-loop")
 
-_HEAD: Final = """\
-# The words and phrases that speak for categories, written from training/prior/naming.toml by
-# `python -m training.prior.word_page`: change that page, not this one.
+_HEADER: Final = """\
+# Words and phrases that indicate categories. Generated from training/prior/naming.toml by
+# `python -m training.prior.word_list`: edit naming.toml, not this file.
 """
 
 
 def main() -> None:
     """Write the file into the package `classifier.names`."""
-    path = str(resources.files("classifier.names").joinpath(PAGE))
+    path = str(resources.files("classifier.names").joinpath(WORD_LIST_FILE))
     with open(path, "w", encoding="utf-8") as file:
-        file.write(page_of(load_naming()))
+        file.write(word_list_text(load_naming()))
 
 
-def page_of(naming: Naming) -> str:
+def word_list_text(naming: Naming) -> str:
     """Return the file's text: words and phrases by set of categories, then abbreviations."""
     words: dict[str, set[str]] = defaultdict(set)
     words.update((phrase, set()) for phrase in naming.unspecific if " " in phrase)
@@ -53,7 +53,7 @@ def page_of(naming: Naming) -> str:
             (short if len(word) <= LONGEST_ABBREVIATION else words)[word].add(name)
     abbreviations = {word: short[word] for word in short.keys() - words.keys()}
     return "\n".join(
-        [_HEAD, "[words]", *_lines(words), "", "[abbreviations]", *_lines(abbreviations), ""]
+        [_HEADER, "[words]", *_lines(words), "", "[abbreviations]", *_lines(abbreviations), ""]
     )
 
 
