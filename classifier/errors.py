@@ -41,7 +41,7 @@ NOT_OPENED: Final = frozenset(
 )
 
 #: Failures of the reader rather than of the file; its contents are still unknown.
-GIVEN_UP: Final = frozenset(
+READER_FAILURES: Final = frozenset(
     {ErrorCode.CRASHED_READER, ErrorCode.TIMED_OUT, ErrorCode.INTERNAL_ERROR}
 )
 

@@ -62,33 +62,33 @@ def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class json_items(FunctionElement[Any]):  # noqa: N801  (a SQL function, spelled as one)
-    """The items of a JSON list from position `first` up to, but not including, `behind`; a list."""
+    """The items of a JSON list from position `first` up to, but not including, `stop`; a list."""
 
     type = JSON()
     inherit_cache = True
     name = "cratesort_json_items"
 
-    def __init__(self, column: Column[Any], first: int, behind: int) -> None:
-        super().__init__(column, literal(first, Integer()), literal(behind, Integer()))
+    def __init__(self, column: Column[Any], first: int, stop: int) -> None:
+        super().__init__(column, literal(first, Integer()), literal(stop, Integer()))
 
 
 @compiles(json_items, "postgresql")
 def _json_items_postgres(element: json_items, compiler: SQLCompiler, **kw: Any) -> str:
-    column, first, behind = (compiler.process(clause, **kw) for clause in element.clauses)
+    column, first, stop = (compiler.process(clause, **kw) for clause in element.clauses)
     return (
         "(SELECT json_agg(item.value ORDER BY item.place) "  # noqa: S608  (ours, no values)
         f"FROM json_array_elements({column}) WITH ORDINALITY AS item(value, place) "
-        f"WHERE item.place > {first} AND item.place <= {behind})"
+        f"WHERE item.place > {first} AND item.place <= {stop})"
     )
 
 
 @compiles(json_items, "sqlite")
 def _json_items_sqlite(element: json_items, compiler: SQLCompiler, **kw: Any) -> str:
-    column, first, behind = (compiler.process(clause, **kw) for clause in element.clauses)
+    column, first, stop = (compiler.process(clause, **kw) for clause in element.clauses)
     return (
         "(SELECT json_group_array(item.value) FROM "  # noqa: S608  (ours, no values)
         f"(SELECT value FROM json_each({column}) "
-        f"WHERE key >= {first} AND key < {behind} ORDER BY key) AS item)"
+        f"WHERE key >= {first} AND key < {stop} ORDER BY key) AS item)"
     )
 
 
@@ -147,7 +147,7 @@ def unlimited(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         driver: Any = connection.connection.dbapi_connection
-        driver.silence_seconds = math.inf
+        driver.response_timeout_seconds = math.inf
 
 
 @contextmanager

@@ -19,7 +19,7 @@ SQLITE_BUSY_SECONDS: Final = 60.0
 _SQLITE_CACHE_KIB: Final = 32 * 1024
 
 
-class Patience(NamedTuple):
+class Timeouts(NamedTuple):
     """Limits of a PostgreSQL session: one statement, waiting for a lock, idle in a transaction."""
 
     statement_seconds: int
@@ -29,12 +29,12 @@ class Patience(NamedTuple):
 
 #: For commands. Their statements take less; a longer wait is for a lock that is never released.
 #: The idle time lets the reader of `cratesort results` pause in mid-stream.
-COMMAND: Final = Patience(statement_seconds=60, lock_seconds=20, idle_seconds=120)
+COMMAND: Final = Timeouts(statement_seconds=60, lock_seconds=20, idle_seconds=120)
 #: For workers and intakes. Their statements take milliseconds, and one that hangs should be tried
 #: again within 30 s: 10 s, the margin of `db.postgres_connection`, a back-off of 5 s, and a sweep
 #: every 10 s. The server ends the statement and releases its locks before the client closes the
 #: connection.
-SERVICE: Final = Patience(statement_seconds=10, lock_seconds=8, idle_seconds=15)
+SERVICE: Final = Timeouts(statement_seconds=10, lock_seconds=8, idle_seconds=15)
 
 # Statements are planned at each execution (0.1 ms). A plan from the first ingest, when the table
 # was empty, would scan the whole table for each batch, even when it has two million rows.
@@ -116,13 +116,13 @@ def is_missing(url: str) -> bool:
     return parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists()
 
 
-def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
+def create_engine(url: str, timeouts: Timeouts = COMMAND) -> Engine:
     """Return a new engine, not yet connected.
 
     Call this once per process and *after* a fork: two processes must not share a connection.
 
     - `url`: as for `parse_url`. The folder of an SQLite file is created.
-    - `patience`: time limits on PostgreSQL, `COMMAND` or `SERVICE`; not used for SQLite.
+    - `timeouts`: time limits on PostgreSQL, `COMMAND` or `SERVICE`; not used for SQLite.
 
     Raises DatabaseUrlError as `parse_url` does, and for a variable that would override the URL.
     """
@@ -135,7 +135,7 @@ def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
     try:
         engine = sqlalchemy.create_engine(
             parsed,
-            connect_args=_connect_args(parsed, patience),
+            connect_args=_connect_args(parsed, timeouts),
             # A connection that died while idle is replaced before it is used.
             pool_pre_ping=dialect == "postgresql",
             # Error messages must not contain rows or URLs.
@@ -146,7 +146,7 @@ def create_engine(url: str, patience: Patience = COMMAND) -> Engine:
     if dialect == "sqlite":
         _prepare_sqlite(engine)
     else:
-        _prepare_postgres(engine, patience)
+        _prepare_postgres(engine, timeouts)
     return engine
 
 
@@ -159,7 +159,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def let_go(engine: Engine) -> None:
+def reset_connections(engine: Engine) -> None:
     """Roll back open SQLite transactions after an interrupt, and replace the connection pool.
 
     KeyboardInterrupt may be raised anywhere in SQLAlchemy: between a BEGIN and the block that ends
@@ -177,7 +177,7 @@ def _refuse_variables() -> None:
             raise DatabaseUrlError(f"the environment variable {name} {effect}; unset {name}")
 
 
-def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:
+def _connect_args(url: URL, timeouts: Timeouts) -> dict[str, Any]:
     """Return the arguments of the driver's connect function; they override those of the URL."""
     if url.get_backend_name() == "postgresql":
         # Keep the URL's options: its search_path decides where the tables are. Options that come
@@ -186,9 +186,9 @@ def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:
         return {
             "connect_timeout": 5,
             "options": f"{given} {_POSTGRES_OPTIONS} "
-            f"-c statement_timeout={patience.statement_seconds}s "
-            f"-c lock_timeout={patience.lock_seconds}s "
-            f"-c idle_in_transaction_session_timeout={patience.idle_seconds}s",
+            f"-c statement_timeout={timeouts.statement_seconds}s "
+            f"-c lock_timeout={timeouts.lock_seconds}s "
+            f"-c idle_in_transaction_session_timeout={timeouts.idle_seconds}s",
             # Lost packets are detected within about 20 s: by keepalives while the connection is
             # idle (default: two hours), by tcp_user_timeout while sent data is unacknowledged
             # (default: 16 min).
@@ -203,7 +203,7 @@ def _connect_args(url: URL, patience: Patience) -> dict[str, Any]:
     return {"timeout": SQLITE_BUSY_SECONDS}
 
 
-def _prepare_postgres(engine: Engine, patience: Patience) -> None:
+def _prepare_postgres(engine: Engine, timeouts: Timeouts) -> None:
     """Make new connections of `engine` detect an unresponsive server."""
 
     @event.listens_for(engine, "do_connect")
@@ -211,7 +211,7 @@ def _prepare_postgres(engine: Engine, patience: Patience) -> None:
         # Imported here, so that SQLite users do not load PostgreSQL's driver.
         from db.postgres_connection import BoundedConnection
 
-        return BoundedConnection.open(patience.statement_seconds, *args, **parameters)
+        return BoundedConnection.open(timeouts.statement_seconds, *args, **parameters)
 
 
 def _prepare_sqlite(engine: Engine) -> None:

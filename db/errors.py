@@ -25,7 +25,7 @@ _NO_DATABASE: Final = re.compile(r'database "([^"]*)" does not exist')
 _SQLITE_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
-def is_away(error: BaseException) -> bool:
+def is_unreachable(error: BaseException) -> bool:
     """Whether the database is unreachable or read-only, so that a later retry may succeed."""
     if isinstance(error, DATABASE_AWAY):
         return True
@@ -90,9 +90,9 @@ def plain(error: BaseException) -> str:
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
         error = error.orig
     # PostgreSQL's own message; psycopg's text also contains a part of the statement.
-    said = getattr(getattr(error, "diag", None), "message_primary", None)
+    message = getattr(getattr(error, "diag", None), "message_primary", None)
     # redis-py describes a sentinel by all parameters of its client.
-    text = re.sub(r"<redis\..*> - ", "", said or _text(error))
+    text = re.sub(r"<redis\..*> - ", "", message or _text(error))
     return " ".join(text.split()) or type(error).__name__
 
 

@@ -19,24 +19,24 @@ _MARGIN_SECONDS: Final = 5.0
 T = TypeVar("T")
 
 
-class SilentConnectionError(psycopg.OperationalError):
+class UnresponsiveServerError(psycopg.OperationalError):
     """The server sent nothing for longer than any statement may take."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that closes itself and raises SilentConnectionError instead of waiting forever.
+    """A connection that closes itself and raises UnresponsiveServerError after a timeout.
 
-    - `silence_seconds`: the longest time without any data while an answer is due. Each arrival of
-      data restarts the time, so a slow answer is not cut off.
+    - `response_timeout_seconds`: the longest time without any data while a response is due. Each
+      arrival of data restarts the time, so a slow response is not cut off.
     """
 
-    silence_seconds = math.inf
+    response_timeout_seconds = math.inf
 
     @classmethod
     def open(cls, statement_seconds: float, *args: Any, **parameters: Any) -> "BoundedConnection":
         """Connect to a server that ends a statement after `statement_seconds`; see `connect`."""
         connection = cls.connect(*args, **parameters)
-        connection.silence_seconds = statement_seconds + _MARGIN_SECONDS
+        connection.response_timeout_seconds = statement_seconds + _MARGIN_SECONDS
         return connection
 
     def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
@@ -45,19 +45,19 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     def _bounded(self, gen: PQGen[T]) -> Generator[Any, Any, T]:
         # psycopg resumes a generator when its socket is ready; else ten times a second, with 0.
-        heard = time.monotonic()
+        last_data_at = time.monotonic()
         try:
-            wanted = next(gen)
+            awaited = next(gen)
             while True:
-                ready = yield wanted
+                ready = yield awaited
                 if ready:
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > self.silence_seconds:
+                    last_data_at = time.monotonic()
+                elif time.monotonic() - last_data_at > self.response_timeout_seconds:
                     self.pgconn.finish()
-                    raise SilentConnectionError(
-                        f"the server sent no data for {self.silence_seconds:g} s"
+                    raise UnresponsiveServerError(
+                        f"the server sent no data for {self.response_timeout_seconds:g} s"
                     )
-                wanted = gen.send(ready)
+                awaited = gen.send(ready)
         except StopIteration as end:
             result: T = end.value
             return result

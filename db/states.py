@@ -32,7 +32,7 @@ class LabelSource(StrEnum):
 
 
 #: The sources that may be stated when a label is given.
-GIVEN_SOURCES: Final = (LabelSource.HUMAN, LabelSource.VENDOR, LabelSource.IMPORT)
+LABEL_SOURCES: Final = (LabelSource.HUMAN, LabelSource.VENDOR, LabelSource.IMPORT)
 
 
 class SoundStatus(StrEnum):

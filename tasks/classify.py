@@ -4,7 +4,7 @@ import logging
 
 from celery.exceptions import Retry
 
-from db.errors import is_away, plain
+from db.errors import is_unreachable, plain
 from db.queue import ledger
 from workers import child_process, classification
 from workers.celery_ext.app import CLASSIFY_TASK, app
@@ -67,13 +67,13 @@ def classify(
         BatchLogger(log, batch_id).error("requeued, no attempt counted: %s", plain(error))
         # No retry is sent from here: the batch is published again from the ledger when it is due.
         # If it may not have been claimed, its message goes back to Redis instead.
-        unclaimed = isinstance(error, UnclaimedError) or is_away(error)
+        unclaimed = isinstance(error, UnclaimedError) or is_unreachable(error)
         kind = UnclaimedError if unclaimed else BatchReturnedError
         raise Retry(exc=kind(plain(error))) from None
     try:
         dispatch(app, context.database, context.settings)
     except Exception as error:
-        if not is_away(error):
+        if not is_unreachable(error):
             raise
         child_process.report(error, root)
         log.warning("the next batches were not published: %s; a sweep publishes them", plain(error))

@@ -27,5 +27,5 @@ class RunTooLongError(TrainingError):
     """The run stops because it exceeded its time limit."""
 
 
-class DatabaseAwayError(TrainingError):
+class DatabaseUnreachableError(TrainingError):
     """The run stops because the database was unreachable for longer than the run's lease."""

@@ -15,7 +15,7 @@ from celery import signals
 from sqlalchemy import Engine
 
 from db.engine import COMMAND, SERVICE, create_engine
-from db.errors import is_away, plain
+from db.errors import is_unreachable, plain
 from workers.celery_ext.app import CLASSIFY_QUEUE, INTERACTIVE_QUEUE, TRAINING_QUEUE, app
 from workers.context import WorkContext
 from workers.errors import DataFolderError, LibraryRootAwayError
@@ -78,7 +78,7 @@ def has_root(root: str) -> bool:
 
 def report(error: Exception, root: str) -> None:
     """Report that the database or a root is unavailable: the parent takes no messages for it."""
-    if is_away(error):
+    if is_unreachable(error):
         shared_health().database.report_down()
     elif isinstance(error, LibraryRootAwayError) and has_root(root):
         shared_health().roots[root].report_down_for(_ROOT_SECONDS)

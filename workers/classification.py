@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classifier.errors import SoundError
-from db.engine import let_go, reading
+from db.engine import reading, reset_connections
 from db.errors import plain
 from db.queue import ledger, root_names
-from db.queue.batch import BatchEntry, ClaimedBatch, held_entries
+from db.queue.batch import BatchEntry, ClaimedBatch, claimed_entries
 from db.reporting import batch_metrics
 from db.reporting.batch_metrics import BatchTimes
 from db.results import sounds
@@ -86,7 +86,7 @@ def classify_batch(batch_id: int, context: WorkContext) -> BatchOutcome | None:
     outcome = None
     try:
         with reading(context.database) as connection:
-            entries = held_entries(connection, batch_id, token=claimed.token)
+            entries = claimed_entries(connection, batch_id, token=claimed.token)
         if not entries:
             raise LeaseLostError
         outcome = _classify_claimed(claimed, entries, classifier, context)
@@ -124,7 +124,7 @@ def _return_batch(
     index, detail = marker.index, plain(error)
     if settings.in_process or not isinstance(error, Exception):
         # In one process after any error: a library may have turned an interrupt into it.
-        let_go(context.database)
+        reset_connections(context.database)
     try:
         with context.database.begin() as connection:
             carry_out(decision, connection, claimed, settings, index=index, detail=detail)

@@ -8,7 +8,7 @@ import kombu.exceptions
 import redis.exceptions
 
 from classifier.errors import CratesortError, SoundError
-from db.errors import is_away, refuses_user
+from db.errors import is_unreachable, refuses_user
 from workers.errors import LibraryRootAwayError
 
 #: Errors of the machine, not of a file: it is out of file descriptors, memory or disk space.
@@ -69,7 +69,7 @@ class Fault(Enum):
     @classmethod
     def of(cls, error: BaseException) -> "Fault":
         """Classify an error."""
-        if is_away(error) or isinstance(error, (*BROKER_AWAY, LibraryRootAwayError)):
+        if is_unreachable(error) or isinstance(error, (*BROKER_AWAY, LibraryRootAwayError)):
             return cls.TRANSIENT
         if isinstance(error, ConnectionError | TimeoutError):  # also without a number
             return cls.TRANSIENT

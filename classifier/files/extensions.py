@@ -29,12 +29,12 @@ UNREAD_AUDIO_EXTENSIONS: Final = frozenset(
 MACOS_LEFTOVER: Final = b"._"
 
 
-def is_named_like_a_sound(name: bytes) -> bool:
+def has_audio_extension(name: bytes) -> bool:
     """Whether a base name ends in one of `AUDIO_EXTENSIONS`."""
     return extension_of(name) in AUDIO_EXTENSIONS
 
 
-def is_named_like_midi(name: str) -> bool:
+def has_midi_extension(name: str) -> bool:
     """Whether a base name ends in an extension of MIDI files."""
     return extension_of(name.encode("utf-8", "surrogatepass")) in EXTENSIONS["MIDI"]
 

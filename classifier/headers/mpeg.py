@@ -144,13 +144,13 @@ class _Count(NamedTuple):
 
 def mpeg(file: FilePart) -> Layout | None:
     """Read the layout of an MP3; None if no frame is found at the start."""
-    block, found = file.head, _find(file.head, 0, 1, _EXPECTED_CHAIN)
-    if found is None:
+    block, match = file.head, _find(file.head, 0, 1, _EXPECTED_CHAIN)
+    if match is None:
         block = file.at(0, _MAX_JUNK_BYTES + _CHAIN_BYTES)
-        found = _find(block, 0, _MAX_JUNK_BYTES, _SEARCHED_CHAIN)
-    if found is None:
+        match = _find(block, 0, _MAX_JUNK_BYTES, _SEARCHED_CHAIN)
+    if match is None:
         return None
-    index, stream = found
+    index, stream = match
     length = stream.lengths[block[index : index + 3]]
     channels = 1 if block[index + 3] & _MONO == _MONO else 2
     stated = _stated_count(block[index : index + length])
@@ -267,11 +267,11 @@ def _count(file: FilePart, offset: int, stop: int, stream: _Stream) -> _Count:
         index = 0
         while True:
             if current is None:
-                found = _find(block, index, _BLOCK_BYTES, _SEARCHED_CHAIN)
-                if found is None:
+                match = _find(block, index, _BLOCK_BYTES, _SEARCHED_CHAIN)
+                if match is None:
                     index = max(index, min(len(block), _BLOCK_BYTES))
                     break
-                index, current = found
+                index, current = match
                 doubt = "other data is between its frames"
             index, n_frames = _walk(block, index, current, headers)
             samples += current.samples(n_frames, stream.rate_hz)
@@ -306,11 +306,11 @@ def _estimate(file: FilePart, count: _Count, start: int, stream: _Stream) -> tup
     part_bytes = (file.size_bytes - start) / _PARTS
     for number in range(_PARTS):
         block = file.at(file.size_bytes - _PART_BYTES - int(number * part_bytes), _PART_BYTES)
-        found = _find(block, 0, len(block), _SEARCHED_CHAIN)
-        if found is None:
+        match = _find(block, 0, len(block), _SEARCHED_CHAIN)
+        if match is None:
             is_constant = False
             continue
-        start, current = found
+        start, current = match
         end, n_frames = _walk(block, start, current, headers)
         samples += current.samples(n_frames, stream.rate_hz) * part_bytes / (end - start)
     n_rates = len({(header[1] & ~0x01, header[2] & ~(_PADDED | 0x01)) for header in headers})

@@ -18,7 +18,7 @@ from classifier.categories import CATEGORIES, N_CATEGORIES, category_index
 from classifier.model.arrays import N_WORD_COUNTS, Probabilities, WordCounts
 from classifier.model.evidence import KINDS, Evidence
 from classifier.model.forest import calibrated
-from classifier.names.sound_words import LearnedWords, spoken
+from classifier.names.sound_words import LearnedWords, indicated_categories
 
 #: Columns of `WordCounts`.
 _NAMES: Final = 0
@@ -35,10 +35,10 @@ _LEAST_SHARE: Final = 0.5
 
 def word_counts(names: Sequence[Sequence[str]], learned: LearnedWords = frozenset()) -> WordCounts:
     """Return which categories the words of each name indicate, given the names' tokens."""
-    found = [spoken(tuple(tokens), learned) for tokens in names]
-    counts = np.ones((len(found), N_WORD_COUNTS), np.float32)
-    counts[:, _KNOWN] = [words.is_known for words in found]
-    bits = np.array([words.categories if words.is_known else 0 for words in found], np.int64)
+    indicated = [indicated_categories(tuple(tokens), learned) for tokens in names]
+    counts = np.ones((len(indicated), N_WORD_COUNTS), np.float32)
+    counts[:, _KNOWN] = [words.is_known for words in indicated]
+    bits = np.array([words.categories if words.is_known else 0 for words in indicated], np.int64)
     counts[:, _CATEGORIES] = bits[:, None] >> np.arange(N_CATEGORIES) & 1
     return counts
 

@@ -5,7 +5,7 @@ import unicodedata
 from typing import Final
 
 from classifier.categories import category_index
-from classifier.names.sound_words import spoken
+from classifier.names.sound_words import indicated_categories
 from classifier.names.tokens import tokenise
 
 #: Suffixes of a name, one or several: a number, in brackets or not, or a word for a copy.
@@ -28,11 +28,11 @@ def name_without_number(stem: str) -> str | None:
     return base if _LETTERS.search(base) else None
 
 
-def tells_what_it_is(base: str) -> bool:
+def is_descriptive(base: str) -> bool:
     """Whether all sounds with a name from `name_without_number` can be expected to sound alike.
 
     The name must have a known sound word: `Audio 3`, `Insert 2` and `Titan 001` may be anything,
     and so may the stems of a song.
     """
-    told = spoken(tuple(tokenise(base)))
-    return told.is_known and not told.speaks_for(category_index("stems-n-midi"))
+    indicated = indicated_categories(tuple(tokenise(base)))
+    return indicated.is_known and not indicated.indicates(category_index("stems-n-midi"))

@@ -38,7 +38,7 @@ _NO_ONE_SHOTS: Final = _EVERY - _bits(["bass", "drum", "instruments", "synth"])
 _STEMS: Final = _bits(["stems-n-midi"])
 
 
-class Spoken(NamedTuple):
+class IndicatedCategories(NamedTuple):
     """The categories that the words of a name indicate."""
 
     #: Whether any word indicates a category.
@@ -46,19 +46,21 @@ class Spoken(NamedTuple):
     #: The categories that all such words indicate, as a bit mask.
     categories: int
 
-    def speaks_for(self, category: int) -> bool:
+    def indicates(self, category: int) -> bool:
         """Return whether all known words indicate the category with this index."""
         return self.is_known and bool(self.categories >> category & 1)
 
 
 @functools.cache
-def _page() -> tuple[dict[str, int], dict[str, int]]:
+def _word_list() -> tuple[dict[str, int], dict[str, int]]:
     """Return the categories of each word or phrase (none for some) and of each abbreviation."""
-    page = tomllib.loads(files("classifier.names").joinpath(WORD_LIST_FILE).read_text(encoding="utf-8"))
+    tables = tomllib.loads(
+        files("classifier.names").joinpath(WORD_LIST_FILE).read_text(encoding="utf-8")
+    )
     words, abbreviations = (
         {
             " ".join(word.split()): _bits(categories.split())
-            for categories, text in page[part].items()
+            for categories, text in tables[part].items()
             for word in text.split(",")
         }
         for part in ("words", "abbreviations")
@@ -68,7 +70,7 @@ def _page() -> tuple[dict[str, int], dict[str, int]]:
 
 def known_words() -> Set[str]:
     """Return the words and phrases of the word list."""
-    return _page()[0].keys()
+    return _word_list()[0].keys()
 
 
 @functools.lru_cache(maxsize=16)
@@ -77,15 +79,17 @@ def _bits_of(learned: LearnedWords) -> dict[str, int]:
 
 
 @functools.lru_cache(maxsize=8192)  # the names of a pack differ by their numbers
-def spoken(tokens: tuple[str, ...], learned: LearnedWords = frozenset()) -> Spoken:
+def indicated_categories(
+    tokens: tuple[str, ...], learned: LearnedWords = frozenset()
+) -> IndicatedCategories:
     """Return the categories that the tokens of a name indicate; the longest phrases count.
 
-    >>> spoken(("deep", "kick", "<index>")).speaks_for(CATEGORIES.index("drum"))
+    >>> indicated_categories(("deep", "kick", "<index>")).indicates(CATEGORIES.index("drum"))
     True
-    >>> spoken(("tokyo", "nights")).is_known
+    >>> indicated_categories(("tokyo", "nights")).is_known
     False
     """
-    words, abbreviations = _page()
+    words, abbreviations = _word_list()
     learned_bits = _bits_of(learned)
     is_short = all(len(token) <= LONGEST_ABBREVIATION or token[0] == "<" for token in tokens)
     is_known, is_stem, categories, place = False, False, _EVERY, 0
@@ -108,4 +112,4 @@ def spoken(tokens: tuple[str, ...], learned: LearnedWords = frozenset()) -> Spok
             if phrase_bits is not None:
                 break  # a phrase of no category hides its words: *vocal memo*
         place += n_parts
-    return Spoken(is_known, _STEMS if is_stem else categories)
+    return IndicatedCategories(is_known, _STEMS if is_stem else categories)

@@ -47,11 +47,11 @@ class Explanation(NamedTuple):
 def explain(error: Exception) -> Explanation | None:
     """Return what to print about an error, and the exit code; None for a bug."""
     from classifier.errors import CratesortError
-    from training.errors import DatabaseAwayError
+    from training.errors import DatabaseUnreachableError
     from workers.errors import LibraryRootAwayError
 
     if isinstance(error, CratesortError):
-        away = isinstance(error, (DatabaseAwayError, LibraryRootAwayError))
+        away = isinstance(error, (DatabaseUnreachableError, LibraryRootAwayError))
         away = away or (error.__cause__ is not None and _is_disk_full(error.__cause__))
         return Explanation(str(error), Exit.UNREACHABLE if away else Exit.USAGE)
     if isinstance(error, ModuleNotFoundError):
@@ -101,7 +101,14 @@ def _explain_database_error(error: Exception) -> Explanation | None:
     import sqlalchemy.exc
 
     from db.engine import DatabaseUrlError
-    from db.errors import is_away, is_too_old, missing_database, needs_writable, plain, refuses_user
+    from db.errors import (
+        is_too_old,
+        is_unreachable,
+        missing_database,
+        needs_writable,
+        plain,
+        refuses_user,
+    )
     from db.prerequisites import OLDEST_POSTGRES
 
     if type(error) is sqlalchemy.exc.DatabaseError:
@@ -137,7 +144,7 @@ def _explain_database_error(error: Exception) -> Explanation | None:
             "space, or set CRATESORT_DATA_FOLDER or TMPDIR",
             Exit.UNREACHABLE,
         )
-    if is_away(error):
+    if is_unreachable(error):
         advice = "Check CRATESORT_DATABASE_URL"
         if needs_writable(error):
             advice = (

@@ -9,7 +9,7 @@ from classifier.errors import CratesortError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from db.engine import Patience
+    from db.engine import Timeouts
     from workers.settings import Settings
 
 #: Messages about sounds of a single machine, with absolute paths, in the database of a fleet.
@@ -27,14 +27,14 @@ class MissingDatabaseError(CratesortError):
 @contextmanager
 def opened_database(
     settings: "Settings | None" = None,
-    patience: "Patience | None" = None,
+    timeouts: "Timeouts | None" = None,
     *,
     must_exist: bool = False,
 ) -> "Iterator[tuple[Settings, Engine]]":
     """Give the settings and their database for the block, after checking its tables.
 
     - `settings`: by default read from the environment.
-    - `patience`: by default `db.engine.COMMAND`.
+    - `timeouts`: by default `db.engine.COMMAND`.
     - `must_exist`: for commands that only read; a mistyped path must not become an empty database.
 
     A SQLite database without tables gets them.
@@ -49,7 +49,7 @@ def opened_database(
     settings = settings or load_settings()
     if must_exist:
         require_database(settings)
-    database = create_engine(settings.database, patience or COMMAND)
+    database = create_engine(settings.database, timeouts or COMMAND)
     try:
         require_current(database)
         yield settings, database

@@ -117,10 +117,10 @@ class Run:
                 )
             return submission, self._progress_of(submission.ingest_id)
         except KeyboardInterrupt:
-            from db.engine import let_go
+            from db.engine import reset_connections
 
             progress.stop()
-            let_go(self.database)
+            reset_connections(self.database)
             tell(
                 f"stopped with {counted(embedded.open_sounds(), 'sound')} still queued; the next "
                 "`cratesort ingest` continues with them"

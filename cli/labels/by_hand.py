@@ -15,7 +15,7 @@ from cli.console.session import opened_database
 
 if TYPE_CHECKING:
     from cli.labels.sound_lookup import SoundFinder
-    from db.results.labels import CurrentLabel, Given
+    from db.results.labels import CurrentLabel, LabelChanges
 
 #: The columns of an export: first those that an import reads, then those that it ignores.
 COLUMNS: Final = ("path", "category", "source", "root", "labelled_by", "labelled_at")
@@ -91,7 +91,7 @@ def set_label(
     from cli.labels.same_content import SameContent
     from cli.labels.sound_lookup import SoundFinder
     from db.results.copies import label_copies
-    from db.results.labels import GivenLabel, give, labels_of
+    from db.results.labels import NewLabel, labels_of, write_labels
     from db.states import LabelSource
 
     spelled, category = category, category_named(category) or ""
@@ -108,8 +108,8 @@ def set_label(
         require_yes(keys, "label", yes=yes)
         with database.begin() as connection:
             earlier = labels_of(connection, keys)
-            labels = [GivenLabel(key, category, LabelSource(source)) for key in keys]
-            given = give(connection, labels, labelled_by=labelled_by)
+            labels = [NewLabel(key, category, LabelSource(source)) for key in keys]
+            given = write_labels(connection, labels, labelled_by=labelled_by)
             given += label_copies(connection, keys, SameContent(settings), labelled_by=labelled_by)
             current = labels_of(connection, keys)
     if as_json:
@@ -175,7 +175,7 @@ def _outcome(current: "CurrentLabel", earlier: "CurrentLabel | None", *, is_new:
     return f"{path}: labelled {label}{before}"
 
 
-def say_copies(given: "Given") -> None:
+def say_copies(given: "LabelChanges") -> None:
     """Print how many copies got the labels of their originals, if any did."""
     if given.copies:
         copies = counted(given.copies, "copy", "copies")

@@ -69,7 +69,7 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
     from cli.labels.importer import check, checked_labels, write
     from cli.labels.same_content import SameContent
     from cli.labels.sound_lookup import SoundFinder
-    from db.results.labels import Given
+    from db.results.labels import LabelChanges
 
     labeller = labeller_name(by)
     name = "standard input" if file == "-" else printable(path_text(file))
@@ -82,7 +82,7 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
         with phases_progress() as progress:
             advance = _advancing(progress, "rows checked", None)
             faults = check(rows, SoundFinder(settings, database), checked, advance)
-            given = Given()
+            given = LabelChanges()
             if not faults:
                 advance = _advancing(progress, "labels written", len(checked))
                 given = write(

@@ -26,7 +26,7 @@ from classifier.tables.strict_csv import (
     shown,
 )
 from cli.console.csv_cells import unguarded
-from db.states import GIVEN_SOURCES, LabelSource
+from db.states import LABEL_SOURCES, LabelSource
 
 #: Columns that only `cratesort results` and `predict` write: the category is then the model's.
 _COLUMNS_OF_RESULTS: Final = ("confidence", "top3", "model_version", "filed_as", "evidence")
@@ -68,7 +68,7 @@ class LabelRow(NamedTuple):
 
     - `path`: the unchanged cell; bytes that are not UTF-8 as surrogate escapes.
     - `root`: empty when not given.
-    - `source`: None for a row of results without one (see `db.results.labels.GivenLabel`).
+    - `source`: None for a row of results without one (see `db.results.labels.NewLabel`).
     """
 
     line: int
@@ -159,8 +159,8 @@ def _row(line: int, cells: dict[str, str], default: LabelSource | None) -> Label
     category = category_named(spelled)
     if category is None:
         return Fault(FaultKind.UNKNOWN_CATEGORY, line, unknown_category(spelled))
-    if source and source not in GIVEN_SOURCES:
-        expected = ", ".join(GIVEN_SOURCES)
+    if source and source not in LABEL_SOURCES:
+        expected = ", ".join(LABEL_SOURCES)
         reason = f"unknown source '{shown(source)}'; expected {expected}"
         return Fault(FaultKind.UNKNOWN_SOURCE, line, reason)
     root = path_text(cell_bytes(unguarded(cells.get("root", "").strip())))

@@ -2,7 +2,7 @@
 
 Checked rows go into a scratch table whose primary key is the sound's key. It finds two rows for one
 sound even if their paths differ, keeps a million rows out of memory, makes one pass over standard
-input enough, and returns the labels in the order that `db.results.labels.give` needs.
+input enough, and returns the labels in the order that `db.results.labels.write_labels` needs.
 """
 
 import re
@@ -19,7 +19,7 @@ from cli.console.csv_cells import unguarded
 from cli.labels.csv_reader import Fault, FaultKind, LabelRow, Unlabelled
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results.copies import SameContent, label_copies
-from db.results.labels import Given, GivenLabel, give
+from db.results.labels import LabelChanges, NewLabel, write_labels
 from db.scratch_table import scratch_table
 from db.states import LabelSource
 
@@ -90,11 +90,11 @@ class CheckedLabels:
         (count,) = self._table.execute("SELECT count(*) FROM scratch").fetchone()
         return int(count)
 
-    def __iter__(self) -> Iterator[GivenLabel]:
+    def __iter__(self) -> Iterator[NewLabel]:
         """Yield the labels in the order of their sounds' keys."""
         query = "SELECT key, category, source FROM scratch ORDER BY key"
         for key, category, source in self._table.execute(query):
-            yield GivenLabel(key, CATEGORIES[category], _SOURCES[source])
+            yield NewLabel(key, CATEGORIES[category], _SOURCES[source])
 
 
 @contextmanager
@@ -173,17 +173,17 @@ def write(
     same_content: SameContent,
     labelled_by: str,
     on_progress: Callable[[int], None] = lambda _labels: None,
-) -> Given:
+) -> LabelChanges:
     """Write all checked labels and the labels of their sounds' copies in one transaction.
 
     - `on_progress`: called with how many more labels were written.
     """
-    given = Given()
+    given = LabelChanges()
     labels = iter(checked)
     keys: list[bytes] = []
     with database.begin() as connection:
         while chunk := list(islice(labels, _LABELS_AT_ONCE)):
-            given += give(connection, chunk, labelled_by=labelled_by)
+            given += write_labels(connection, chunk, labelled_by=labelled_by)
             if len(keys) <= MOST_WITH_COPIES:
                 keys += [label.key for label in chunk]
             on_progress(len(chunk))

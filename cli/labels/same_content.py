@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from classifier.errors import SoundError
-from db.results.copies import Labelled
+from db.results.copies import CopyCandidate
 from workers.errors import LibraryRootAwayError
 from workers.library_roots import LibraryRoot
 from workers.settings import ConfigurationError, Settings
@@ -28,21 +28,23 @@ class SameContent:
         self._hashes: dict[bytes, bytes | None] = {}
         self._bytes_left = _MOST_BYTES
 
-    def __call__(self, original: Labelled, others: Sequence[Labelled]) -> Collection[Labelled]:
+    def __call__(
+        self, original: CopyCandidate, others: Sequence[CopyCandidate]
+    ) -> Collection[CopyCandidate]:
         """Return the sounds of `others` that have the same content as `original`."""
         wanted = self._hash(original)
         if wanted is None:
             return ()
         return [other for other in others if self._hash(other) == wanted]
 
-    def _hash(self, sound: Labelled) -> bytes | None:
+    def _hash(self, sound: CopyCandidate) -> bytes | None:
         if sound.key not in self._hashes:
             self._bytes_left -= sound.file_size_bytes or 0
             may_read = self._bytes_left >= 0 and len(self._hashes) < _MOST_FILES
             self._hashes[sound.key] = self._read(sound) if may_read else None
         return self._hashes[sound.key]
 
-    def _read(self, sound: Labelled) -> bytes | None:
+    def _read(self, sound: CopyCandidate) -> bytes | None:
         try:
             with LibraryRoot.named(sound.root, self._settings).opened() as root:
                 fd, status = root.open_file(sound.path)

@@ -67,7 +67,7 @@ def predict(source: str, columns: dict[str, str]) -> None:
     header values identify the type. The names in a folder (pack-mates) help to classify each other;
     the names of folders are not used. A file with a MIDI extension is stems-n-midi.
     """  # noqa: D301  (click keeps the lines of a paragraph after \b)
-    from classifier.files.extensions import is_named_like_midi
+    from classifier.files.extensions import has_midi_extension
     from db.results.queries import top3
     from workers.serving.predictions import ModelInput
     from workers.serving.predictions import predict as predictions_of
@@ -93,7 +93,7 @@ def predict(source: str, columns: dict[str, str]) -> None:
                     sound.name,
                     sound.header,
                     pack_mates(sound.folder),
-                    is_midi=is_named_like_midi(sound.name),
+                    is_midi=has_midi_extension(sound.name),
                 )
                 for sound in chunk
             ]

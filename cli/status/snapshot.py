@@ -3,14 +3,14 @@
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeVar
 
-from classifier.errors import GIVEN_UP
+from classifier.errors import READER_FAILURES
 from cli.console.output import iso_time
 from db.engine import reading
 from db.registry import training_runs
 from db.registry.bundles import serving_version
 from db.reporting import counts, ingest_progress, throughput
 from db.reporting.open_work import open_work
-from db.reporting.throughput import HostAtWork
+from db.reporting.throughput import HostActivity
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,7 +23,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class SoundsStatus:
-    """Counts of sounds; `given_up` counts failures with a code in `classifier.errors.GIVEN_UP`."""
+    """Counts of sounds; `given_up` counts failures with a code in `READER_FAILURES`."""
 
     classified: int
     failed: int
@@ -118,7 +118,7 @@ class Status:
     batches: dict[str, int]
     oldest_waiting_seconds: float | None
     roots: list[RootStatus]
-    workers: dict[str, HostAtWork]
+    workers: dict[str, HostActivity]
     ingests: list[IngestStatus]
     categories: dict[str, int]
     labelled: dict[str, int]
@@ -142,7 +142,7 @@ def read_status(database: "Engine", settings: "Settings") -> Status:
         left = open_work(connection)
     for host in work.hosts.values():
         host.files_per_second = round(host.files_per_second, 2)
-    given_up = sum(sounds.errors.get(code, 0) for code in GIVEN_UP)
+    given_up = sum(sounds.errors.get(code, 0) for code in READER_FAILURES)
     return Status(
         sounds=_filled(SoundsStatus, sounds, given_up=given_up),
         batches=ledger.batches,

@@ -10,7 +10,7 @@ from classifier.files.paths import printable
 from cli.console.output import counted, print_line
 from cli.console.text_tables import table_lines
 from cli.console.wrapping import wrapped
-from db.errors import is_away, plain
+from db.errors import is_unreachable, plain
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -194,7 +194,7 @@ def _read_or_last(
     try:
         return read(), None
     except Exception as error:
-        if not is_away(error):
+        if not is_unreachable(error):
             raise
         return last, printable(f"the database does not answer: {plain(error)}")
 

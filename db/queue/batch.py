@@ -51,7 +51,7 @@ class QueuedBatch:
 class ClaimedBatch:
     """A batch that this worker has claimed, until its lease expires.
 
-    Its sounds are not included (`held_entries` returns them): they may need more memory than the
+    Its sounds are not included (`claimed_entries` returns them): they may need more memory than the
     process has, and an attempt must be counted without reading them.
 
     - `token`: proof of the claim; `finish`, `hand_back` and `count_attempt` check it.
@@ -105,9 +105,9 @@ def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
     others are dropped, because each has a row in `sounds` by then, and the lists would take as much
     space as those rows. `sound_count` is not changed.
     """
-    kept = columns(entries[:1])
-    del kept["sound_count"]
-    return kept
+    values = columns(entries[:1])
+    del values["sound_count"]
+    return values
 
 
 def has_valid_paths(paths: Any) -> bool:
@@ -154,10 +154,10 @@ def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[Que
     return sorted(taken, key=lambda batch: batch.id)
 
 
-def held_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:
+def claimed_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:
     """Return the sounds of a claimed batch, in order; an empty list when the lease was lost."""
     query = select(batches.c.paths, batches.c.packs, batches.c.vendors)
-    row = connection.execute(query.where(is_held_by(batch_id, token))).one_or_none()
+    row = connection.execute(query.where(is_claimed_with(batch_id, token))).one_or_none()
     if row is None:
         return []
     return [BatchEntry(*entry) for entry in zip(row.paths, row.packs, row.vendors, strict=True)]
@@ -178,7 +178,7 @@ def claimed_batch(row: RowMapping) -> ClaimedBatch:
     )
 
 
-def is_held_by(batch_id: int, token: str) -> ColumnElement[bool]:
+def is_claimed_with(batch_id: int, token: str) -> ColumnElement[bool]:
     """Return the condition that a batch is running and was claimed with this token."""
     return and_(
         batches.c.id == batch_id, batches.c.token == token, batches.c.state == BatchState.RUNNING

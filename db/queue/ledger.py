@@ -35,7 +35,7 @@ from db.queue.batch import (
     claimed_batch,
     columns,
     columns_when_done,
-    is_held_by,
+    is_claimed_with,
     queued_batches,
 )
 from db.states import BatchState
@@ -92,8 +92,8 @@ def current_ingest(connection: Connection, source: str, *, seconds: float) -> in
         .order_by(ingests.c.id.desc())
         .limit(1)
     )
-    found = connection.execute(latest).scalar_one_or_none()
-    return open_ingest(connection, source) if found is None else int(found)
+    ingest_id = connection.execute(latest).scalar_one_or_none()
+    return open_ingest(connection, source) if ingest_id is None else int(ingest_id)
 
 
 def add_progress(
@@ -179,9 +179,9 @@ def take_pending(connection: Connection, *, window: int, limit: int) -> list[Que
     urgent = Counter(batch.root for batch in taken)
     root = None
     while (root := root_names.next_pending_root(connection, root)) is not None:
-        wanted = min(limit, window - in_flight.get(root, 0)) - urgent[root]
-        if wanted > 0:
-            taken += _take(connection, and_(PENDING, batches.c.root == root), wanted)
+        room = min(limit, window - in_flight.get(root, 0)) - urgent[root]
+        if room > 0:
+            taken += _take(connection, and_(PENDING, batches.c.root == root), room)
     return taken
 
 
@@ -273,7 +273,7 @@ def claim(
 ) -> ClaimedBatch | None:
     """Claim a queued batch under a lease.
 
-    Read its sounds after the commit (`db.queue.batch.held_entries`): if their number crashes the
+    Read its sounds after the commit (`db.queue.batch.claimed_entries`): if their number crashes the
     worker, the batch is then claimed, and the attempt is counted.
 
     Returns None when the batch is not queued: the message is a duplicate, or the batch is done.
@@ -317,7 +317,7 @@ def finish(
     """
     result = connection.execute(
         update(batches)
-        .where(is_held_by(batch_id, token))
+        .where(is_claimed_with(batch_id, token))
         .values(
             state=BatchState.DONE,
             token=None,

@@ -16,9 +16,9 @@ from db.queue.batch import (
     ClaimedBatch,
     QueuedBatch,
     claimed_batch,
+    claimed_entries,
     columns,
-    held_entries,
-    is_held_by,
+    is_claimed_with,
     released_claim,
 )
 from db.queue.ledger import add_batch
@@ -62,7 +62,9 @@ def hand_back(
     values = released_claim()
     if after_seconds is not None:
         values.update(due_at=now(after_seconds), setbacks=batches.c.setbacks + 1)
-    result = connection.execute(update(batches).where(is_held_by(batch_id, token)).values(**values))
+    result = connection.execute(
+        update(batches).where(is_claimed_with(batch_id, token)).values(**values)
+    )
     return result.rowcount == 1
 
 
@@ -76,7 +78,7 @@ def count_attempt(connection: Connection, batch_id: int, *, token: str) -> Attem
 
     Returns None when the lease was lost already.
     """
-    row = _held_row(connection, batch_id, token)
+    row = _claimed_row(connection, batch_id, token)
     return None if row is None else _count_attempt(connection, row)
 
 
@@ -112,11 +114,13 @@ def extend_lease(connection: Connection, batch_id: int, *, token: str, seconds: 
     Otherwise `next_expired` would find this batch again, and not the next one.
     """
     connection.execute(
-        update(batches).where(is_held_by(batch_id, token)).values(lease_expires_at=now(seconds))
+        update(batches)
+        .where(is_claimed_with(batch_id, token))
+        .values(lease_expires_at=now(seconds))
     )
 
 
-def held_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
+def claimed_by_worker(connection: Connection, worker: str) -> list[ClaimedBatch]:
     """Lock and return the batches of a worker whose process has ended, expired or not."""
     return _running(connection, batches.c.worker == worker, limit=1000)
 
@@ -144,12 +148,12 @@ def isolate(
 
     Returns None when the lease was lost already.
     """
-    row = _held_row(connection, batch_id, token)
+    row = _claimed_row(connection, batch_id, token)
     if row is None:
         return None
     if row["sound_count"] == 1 or not 0 <= index < row["sound_count"]:
         return _count_attempt(connection, row)
-    entries = held_entries(connection, batch_id, token=token)
+    entries = claimed_entries(connection, batch_id, token=token)
     suspect = entries.pop(index)
     connection.execute(
         update(batches)
@@ -219,6 +223,6 @@ def _split(connection: Connection, row: RowMapping) -> None:
     )
 
 
-def _held_row(connection: Connection, batch_id: int, token: str) -> RowMapping | None:
-    query = select(*CLAIM_COLUMNS).where(is_held_by(batch_id, token)).with_for_update()
+def _claimed_row(connection: Connection, batch_id: int, token: str) -> RowMapping | None:
+    query = select(*CLAIM_COLUMNS).where(is_claimed_with(batch_id, token)).with_for_update()
     return connection.execute(query).mappings().one_or_none()

@@ -216,7 +216,7 @@ def close_expired(connection: Connection, *, lease_seconds: float | None = None)
     return list(closed.scalars())
 
 
-def was_done_by(connection: Connection, run_id: int, token: str) -> bool:
+def was_completed_by(connection: Connection, run_id: int, token: str) -> bool:
     """Whether the run was closed as done with this token.
 
     This shows whether a commit succeeded when the connection was lost before its answer.

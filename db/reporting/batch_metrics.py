@@ -47,8 +47,8 @@ def save(
     connection: Connection, batch_id: int, times: BatchTimes, results: Sequence[SoundResult]
 ) -> None:
     """Write the measures of a batch; the same transaction closes the batch."""
-    said = [result.outcome for result in results if isinstance(result.outcome, Prediction)]
-    confidences = [max(prediction.probabilities) for prediction in said]
+    predictions = [result.outcome for result in results if isinstance(result.outcome, Prediction)]
+    confidences = [max(prediction.probabilities) for prediction in predictions]
     # A confidence rounded to more than 1 falls into the last bin.
     places = [bisect_left(CONFIDENCE_BOUNDS[:-1], confidence) for confidence in confidences]
     connection.execute(
@@ -59,9 +59,9 @@ def save(
             folders_seconds=times.folders_seconds,
             model_seconds=times.model_seconds,
             database_seconds=times.database_seconds,
-            tokens=sum(prediction.tokens for prediction in said),
-            unknown_tokens=sum(prediction.unknown_tokens for prediction in said),
-            unsure=sum(bool(prediction.needs_review) for prediction in said),
+            tokens=sum(prediction.tokens for prediction in predictions),
+            unknown_tokens=sum(prediction.unknown_tokens for prediction in predictions),
+            unsure=sum(bool(prediction.needs_review) for prediction in predictions),
             confidence_sum=sum(confidences),
             **{name: places.count(place) for place, name in enumerate(_CONFIDENCE_COLUMNS)},
         )

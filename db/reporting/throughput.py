@@ -15,7 +15,7 @@ from db.tables import batches
 
 
 @dataclass(slots=True)
-class HostAtWork:
+class HostActivity:
     """What one host is working on, and what it finished within the last minute.
 
     - `processes`: number of processes that run a batch or finished one.
@@ -35,7 +35,7 @@ class Work:
     - `ingest_files_per_second`: by ingest id; ingests without a finished batch are absent.
     """
 
-    hosts: dict[str, HostAtWork] = field(default_factory=dict)
+    hosts: dict[str, HostActivity] = field(default_factory=dict)
     ingest_files_per_second: dict[int, float] = field(default_factory=dict)
 
 
@@ -63,7 +63,7 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
         .group_by(batches.c.worker, batches.c.ingest_id, batches.c.state)
     ).all()
 
-    found = Work()
+    activity = Work()
     processes: dict[str, set[str]] = defaultdict(set)
     host_sounds: dict[str, int] = defaultdict(int)
     host_seconds: dict[str, float] = defaultdict(float)
@@ -71,7 +71,7 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
     ingest_seconds: dict[int, float] = defaultdict(float)
     for row in rows:
         name = row.worker.split(":", 1)[0]  # host:pid:nonce
-        host = found.hosts.setdefault(name, HostAtWork())
+        host = activity.hosts.setdefault(name, HostActivity())
         processes[name].add(row.worker)
         host.processes = len(processes[name])
         if row.state == BatchState.RUNNING:
@@ -83,12 +83,12 @@ def work(connection: Connection, *, over_seconds: float = 60.0) -> Work:
         ingest_sounds[row.ingest_id] += int(row.sounds)
         ingest_seconds[row.ingest_id] = max(ingest_seconds[row.ingest_id], seconds)
     for name, count in host_sounds.items():
-        found.hosts[name].files_per_second = count / host_seconds[name]
-    found.hosts = dict(sorted(found.hosts.items()))
-    found.ingest_files_per_second = {
+        activity.hosts[name].files_per_second = count / host_seconds[name]
+    activity.hosts = dict(sorted(activity.hosts.items()))
+    activity.ingest_files_per_second = {
         ingest: count / ingest_seconds[ingest] for ingest, count in ingest_sounds.items()
     }
-    return found
+    return activity
 
 
 def files_per_second(connection: Connection, *, over_seconds: float = 60.0) -> float:

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, false, select, text
 
-from classifier.names.numbered import name_without_number, tells_what_it_is
+from classifier.names.numbered import is_descriptive, name_without_number
 from db.bulk import one_of
 from db.results.folders import folder_of, is_below
-from db.results.labels import LABELS_AT_ONCE, Given, GivenLabel, give
+from db.results.labels import LABELS_AT_ONCE, LabelChanges, NewLabel, write_labels
 from db.states import LabelSource
 from db.tables import PRESENT, sounds
 
@@ -23,7 +23,7 @@ from db.tables import PRESENT, sounds
 _MOST_FOLDERS: Final = 50
 
 
-class Labelled(NamedTuple):
+class CopyCandidate(NamedTuple):
     """A sound with its label, if it has one."""
 
     key: bytes
@@ -40,7 +40,7 @@ class Labelled(NamedTuple):
 
 
 #: Returns the sounds of the list that have the same content as the first argument.
-SameContent = Callable[[Labelled, Sequence[Labelled]], Collection[Labelled]]
+SameContent = Callable[[CopyCandidate, Sequence[CopyCandidate]], Collection[CopyCandidate]]
 
 #: Root, folder, name (from `name_without_number`) and extension.
 _Family = tuple[str, str, str, str]
@@ -52,7 +52,7 @@ def label_copies(
     same_content: SameContent,
     *,
     labelled_by: str,
-) -> Given:
+) -> LabelChanges:
     """Give the copies of labelled sounds their label; return how many labels were written.
 
     - `originals`: keys of the sounds whose copies are labelled. All sounds are kept in memory.
@@ -69,15 +69,15 @@ def label_copies(
         for copy in copies
         if not copy.is_given and copy.label != label
     }
-    labels = [GivenLabel(key, label, LabelSource.COPY) for key, label in sorted(given.items())]
-    counts = give(connection, labels, labelled_by=labelled_by)
-    return Given(copies=counts.new + counts.replaced)
+    labels = [NewLabel(key, label, LabelSource.COPY) for key, label in sorted(given.items())]
+    counts = write_labels(connection, labels, labelled_by=labelled_by)
+    return LabelChanges(copies=counts.new + counts.replaced)
 
 
 def _by_content(
-    connection: Connection, labelled: Sequence[Labelled], same_content: SameContent
-) -> Iterator[tuple[str, Collection[Labelled]]]:
-    by_size: dict[int, list[Labelled]] = defaultdict(list)
+    connection: Connection, labelled: Sequence[CopyCandidate], same_content: SameContent
+) -> Iterator[tuple[str, Collection[CopyCandidate]]]:
+    by_size: dict[int, list[CopyCandidate]] = defaultdict(list)
     sizes = sorted({sound.file_size_bytes for sound in labelled if sound.file_size_bytes})
     for start in range(0, len(sizes), LABELS_AT_ONCE):
         of_sizes = one_of(
@@ -92,12 +92,12 @@ def _by_content(
 
 
 def _by_name(
-    connection: Connection, labelled: Iterable[Labelled]
-) -> Iterator[tuple[str, Collection[Labelled]]]:
+    connection: Connection, labelled: Iterable[CopyCandidate]
+) -> Iterator[tuple[str, Collection[CopyCandidate]]]:
     families = {
-        family for sound in labelled if (family := _family(sound)) and tells_what_it_is(family[2])
+        family for sound in labelled if (family := _family(sound)) and is_descriptive(family[2])
     }
-    members: dict[_Family, list[Labelled]] = defaultdict(list)
+    members: dict[_Family, list[CopyCandidate]] = defaultdict(list)
     for sound in _in_folders(connection, {family[:2] for family in families}):
         family = _family(sound)
         if family in families and family is not None:
@@ -108,14 +108,16 @@ def _by_name(
             yield label, sounds_of_family
 
 
-def _family(sound: Labelled) -> _Family | None:
+def _family(sound: CopyCandidate) -> _Family | None:
     folder, name = posixpath.split(sound.path)
     stem, extension = posixpath.splitext(name)
     base = name_without_number(stem)
     return None if base is None else (sound.root, folder, base, extension.lower())
 
 
-def _in_folders(connection: Connection, folders: Collection[tuple[str, str]]) -> Iterator[Labelled]:
+def _in_folders(
+    connection: Connection, folders: Collection[tuple[str, str]]
+) -> Iterator[CopyCandidate]:
     query = _present()
     if len(folders) <= _MOST_FOLDERS:
         within = [folder_of(root, folder) for root, folder in folders]
@@ -124,9 +126,9 @@ def _in_folders(connection: Connection, folders: Collection[tuple[str, str]]) ->
 
 
 def _present() -> Select[Any]:
-    return select(*(sounds.c[name] for name in Labelled._fields)).where(text(PRESENT))
+    return select(*(sounds.c[name] for name in CopyCandidate._fields)).where(text(PRESENT))
 
 
-def _read(connection: Connection, query: Select[Any]) -> Iterator[Labelled]:
+def _read(connection: Connection, query: Select[Any]) -> Iterator[CopyCandidate]:
     for row in connection.execute(query.execution_options(yield_per=5000)):
-        yield Labelled(bytes(row.key), *row[1:])
+        yield CopyCandidate(bytes(row.key), *row[1:])

@@ -48,7 +48,7 @@ class GoneFile(NamedTuple):
     classified_at: datetime
 
 
-class Vanished(NamedTuple):
+class MissingSounds(NamedTuple):
     """Counts of rows below a folder in which no file is found any more.
 
     - `labels`: number of these sounds with a label that is not inherited (`db.results.copies`).
@@ -58,7 +58,7 @@ class Vanished(NamedTuple):
     labels: int
 
 
-class NewPlace(NamedTuple):
+class NewLocation(NamedTuple):
     """The new place of a file that was moved.
 
     - `is_overwritten`: whether another file was there, whose label is no longer valid.
@@ -79,7 +79,7 @@ _NO_OWN_LABEL: Final = or_(
 )
 
 
-def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
+def count_and_id_sum(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
     """Return the number of present files below the folders, and the sum of their rows' ids.
 
     A walk that has found as many rows with the same sum has found all of them.
@@ -89,13 +89,13 @@ def tally(connection: Connection, folders: Sequence[Folder]) -> tuple[int, int]:
     return int(count), int(id_sum)
 
 
-def vanished(connection: Connection, folder: Folder) -> Vanished:
+def missing_sounds(connection: Connection, folder: Folder) -> MissingSounds:
     """Count the sounds below a folder that are not marked as gone, and their own labels."""
     query = select(func.count(), func.count(case((~_NO_OWN_LABEL, 1))))
-    return Vanished(*connection.execute(query.where(is_below([folder]))).one())
+    return MissingSounds(*connection.execute(query.where(is_below([folder]))).one())
 
 
-def known_before(connection: Connection, folder: Folder, newest_id: int) -> int:
+def count_up_to(connection: Connection, folder: Folder, newest_id: int) -> int:
     """Count the sounds below a folder with ids up to `newest_id` that are not marked as gone."""
     query = select(func.count()).where(is_below([folder]), sounds.c.id <= newest_id)
     return int(connection.execute(query).scalar_one())
@@ -160,7 +160,7 @@ def counts_by_time(connection: Connection, times_ns: Sequence[int]) -> dict[int,
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int], NewPlace]]:
+def new_locations(connection: Connection) -> Iterator[tuple[tuple[int, int], NewLocation]]:
     """Stream candidates for the new places of labelled files that are gone.
 
     Each is a size and time of change that equal those of a gone file, and the place of a present
@@ -184,7 +184,7 @@ def places_of_labelled(connection: Connection) -> Iterator[tuple[tuple[int, int]
         *(sounds.c[name] for name in ("root", "path", "pack", "vendor")),
     ).where(IS_PRESENT, _NO_OWN_LABEL, exists().where(*is_lost, *same))
     for size, mtime, *place in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
-        yield (size, mtime), NewPlace(*place)
+        yield (size, mtime), NewLocation(*place)
 
 
 def mark(connection: Connection, ids: Sequence[int], *, gone: bool) -> int:
@@ -243,7 +243,7 @@ _CARRY: Final = Upsert(
 )
 
 
-def move(connection: Connection, places: Sequence[tuple[int, NewPlace]]) -> int:
+def move(connection: Connection, places: Sequence[tuple[int, NewLocation]]) -> int:
     """Move the results, labels, label history and holdout of files to their new paths.
 
     - `places`: pairs of an old row's id and the new place; at most `ROWS_AT_ONCE`.

@@ -29,7 +29,7 @@ class UnknownSoundError(CratesortError):
 
 
 @dataclass(frozen=True, slots=True)
-class GivenLabel:
+class NewLabel:
     """A label to be given.
 
     - `key`: of the sound, from `db.results.sounds.sound_key`.
@@ -44,12 +44,12 @@ class GivenLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class LabelChanges:
     """How many labels were written or skipped.
 
     - `new`: labels for sounds that had none.
     - `replaced`: labels that replaced another one, which stays in the history.
-    - `unchanged`: labels that were skipped (see `give`).
+    - `unchanged`: labels that were skipped (see `write_labels`).
     - `copies`: copies of the sounds that inherited a label (`db.results.copies`).
     """
 
@@ -58,9 +58,9 @@ class Given:
     unchanged: int = 0
     copies: int = 0
 
-    def __add__(self, other: "Given") -> "Given":
+    def __add__(self, other: "LabelChanges") -> "LabelChanges":
         """Return the counts of both."""
-        return Given(
+        return LabelChanges(
             self.new + other.new,
             self.replaced + other.replaced,
             self.unchanged + other.unchanged,
@@ -68,7 +68,9 @@ class Given:
         )
 
 
-def give(connection: Connection, labels: Sequence[GivenLabel], *, labelled_by: str) -> Given:
+def write_labels(
+    connection: Connection, labels: Sequence[NewLabel], *, labelled_by: str
+) -> LabelChanges:
     """Give sounds their labels: append them to the history, and make them current.
 
     A sound that already has this label from this source is skipped, whatever `labelled_by` is, so
@@ -87,13 +89,15 @@ def give(connection: Connection, labels: Sequence[GivenLabel], *, labelled_by: s
     ordered = sorted(labels, key=lambda label: label.key)
     if len({label.key for label in ordered}) < len(ordered):
         raise ValueError("expected at most one label per sound")
-    given = Given()
+    given = LabelChanges()
     for start in range(0, len(ordered), LABELS_AT_ONCE):
-        given += _give(connection, ordered[start : start + LABELS_AT_ONCE], labelled_by)
+        given += _write_labels(connection, ordered[start : start + LABELS_AT_ONCE], labelled_by)
     return given
 
 
-def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str) -> Given:
+def _write_labels(
+    connection: Connection, labels: Sequence[NewLabel], labelled_by: str
+) -> LabelChanges:
     by_key = {label.key: label for label in labels}
     rows = connection.execute(
         select(sounds.c.key, sounds.c.root, sounds.c.path, sounds.c.label, sounds.c.label_source)
@@ -150,7 +154,7 @@ def _give(connection: Connection, labels: Sequence[GivenLabel], labelled_by: str
                 labelled_at=label_history.c.labelled_at,
             )
         )
-    return Given(len(entries) - replaced, replaced, len(rows) - len(entries))
+    return LabelChanges(len(entries) - replaced, replaced, len(rows) - len(entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +189,8 @@ def current(connection: Connection) -> Iterator[CurrentLabel]:
 def labels_of(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, CurrentLabel]:
     """Return the current labels of some sounds by key; sounds without a label are absent."""
     query = _current_labels().where(one_of(connection, sounds.c.key, keys))
-    found = map(_current_label, connection.execute(query))
-    return {sound_key(label.root, label.path): label for label in found}
+    current_labels = map(_current_label, connection.execute(query))
+    return {sound_key(label.root, label.path): label for label in current_labels}
 
 
 def _current_labels() -> Select[Any]:

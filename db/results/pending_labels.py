@@ -11,13 +11,13 @@ from sqlalchemy import Connection, func, select
 from classifier.categories import category_index
 from db.bulk import one_of
 from db.dialects import insert, now
-from db.results.labels import GivenLabel, give
+from db.results.labels import NewLabel, write_labels
 from db.results.sounds import known_keys, sound_key
 from db.states import LabelSource
 from db.tables import label_history
 
 
-def give_early(
+def write_pending_labels(
     connection: Connection,
     labels: Mapping[tuple[str, str], str],
     *,
@@ -38,9 +38,9 @@ def give_early(
         category_index(category)
     by_key = {sound_key(*sound): sound for sound in labels}
     known = known_keys(connection, list(by_key))
-    give(
+    write_labels(
         connection,
-        [GivenLabel(key, labels[by_key[key]], source) for key in known],
+        [NewLabel(key, labels[by_key[key]], source) for key in known],
         labelled_by=labelled_by,
     )
     latest = _latest(connection, [key for key in by_key if key not in known])

@@ -77,16 +77,16 @@ class Upsert:
     @functools.cached_property
     def _of_a_row(self) -> str:
         # Without WHERE, SQLite's parser takes the ON of ON CONFLICT for a join condition.
-        given: Any = select(*map(bindparam, self._columns)).where(true())
-        compiled = self._of(sqlite.insert(self._table), given).compile(dialect=sqlite.dialect())
+        values: Any = select(*map(bindparam, self._columns)).where(true())
+        compiled = self._of(sqlite.insert(self._table), values).compile(dialect=sqlite.dialect())
         return str(compiled)
 
     def _of(self, statement: Any, given: Any) -> Insert:
         statement = statement.from_select(
             [*self._columns, self._clock], given.add_columns(now(literal_column("0")))
         )
-        found: Insert = statement.on_conflict_do_update(
+        upsert: Insert = statement.on_conflict_do_update(
             index_elements=[self._table.c[self._key]],
             set_=dict(self._merged(statement.excluded)),
         )
-        return found
+        return upsert

@@ -22,7 +22,7 @@ from classifier.categories import CATEGORIES
 from db.errors import plain
 from db.queue import ledger
 from db.queue.recovery import SOLO_ATTEMPTS
-from db.results.pending_labels import give_early
+from db.results.pending_labels import write_pending_labels
 from db.states import LabelSource
 from tasks.inbox.entries import NamedSound, bad_entry, read_entries
 from tasks.inbox.redis_lists import DEAD_KEY, INBOX_KEY, BadEntry, Inbox, Taken
@@ -247,7 +247,9 @@ class Intake:
         ingest_id = ledger.current_ingest(connection, INBOX_KEY, seconds=INGEST_SECONDS)
         stale = compare_with_rows(connection, found).stale
         if labels:
-            give_early(connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY)
+            write_pending_labels(
+                connection, labels, source=LabelSource.IMPORT, labelled_by=LABELLED_BY
+            )
         BatchWriter(ingest_id, self._settings).write(connection, stale, last=True)
         ledger.add_progress(
             connection,

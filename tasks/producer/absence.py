@@ -17,7 +17,7 @@ from classifier.files.safe_open import mtime_ns
 from db.engine import reading
 from db.results import gone
 from db.results.folders import Folder
-from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
+from db.results.gone import ROWS_AT_ONCE, GoneFile, MissingSounds, NewLocation
 from tasks.producer.batching import chunks
 from tasks.producer.locator import Locator
 
@@ -79,7 +79,7 @@ class Absence:
             return True
         return self._empty_from(os.path.dirname(root.on_disk(file.path))) is not None
 
-    def is_at(self, place: NewPlace, stamp: Stamp) -> bool:
+    def is_at(self, place: NewLocation, stamp: Stamp) -> bool:
         """Whether a file of this size and mtime is there; False also if that is unknown."""
         root = self._locator.known_root(place.root)
         if root is None:
@@ -126,9 +126,9 @@ def without_away(
     newest_id: int,
     folders: Mapping[bytes, Folder],
     missing_ids: "array[int]",
-    moved: Mapping[int, NewPlace],
+    moved: Mapping[int, NewLocation],
     absence: Absence,
-) -> tuple["array[int]", dict[str, Vanished]]:
+) -> tuple["array[int]", dict[str, MissingSounds]]:
     """Return the ids of rows whose files are gone, and counts of folders that may not be mounted.
 
     Two kinds of folders may not be mounted: an empty folder within a walked one that has not
@@ -159,14 +159,14 @@ def without_away(
     with reading(database) as connection:
         for path, of_base in missing.items():
             # Checked last: the count reads the whole table.
-            if of_base.may_be_all and len(of_base.ids) + of_base.moved == gone.known_before(
+            if of_base.may_be_all and len(of_base.ids) + of_base.moved == gone.count_up_to(
                 connection, folders[path], newest_id
             ):
                 away[path] = of_base.ids
             else:
                 gone_ids.extend(of_base.ids)
         return gone_ids, {
-            printable(path_text(path)): Vanished(
+            printable(path_text(path)): MissingSounds(
                 len(ids),
                 sum(gone.own_labels(connection, part) for part in chunks(ids, ROWS_AT_ONCE)),
             )

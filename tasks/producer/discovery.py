@@ -18,7 +18,7 @@ from classifier.files.extensions import (
     MACOS_LEFTOVER,
     UNREAD_AUDIO_EXTENSIONS,
     extension_of,
-    is_named_like_a_sound,
+    has_audio_extension,
 )
 from classifier.files.paths import path_text, printable
 from classifier.headers.sniffing import looks_like_audio
@@ -160,14 +160,14 @@ def _is_skipped(entry: os.DirEntry[bytes], base: bytes, ignored: Ignored) -> boo
         return True
     if _is_true(entry.is_symlink):
         if (
-            not is_named_like_a_sound(name)
+            not has_audio_extension(name)
             or os.path.isdir(entry.path)
             or _stays_within(entry.path, base)
         ):
             ignored.counts["links"] += 1
             return True
         return False  # a worker classifies the target, or records why it cannot
-    if is_named_like_a_sound(name):
+    if has_audio_extension(name):
         return False
     if b"." not in name.lstrip(b".") and _is_true(entry.is_file) and _starts_like_audio(entry.path):
         return False
@@ -181,7 +181,7 @@ def _stays_within(link: bytes, base: bytes) -> bool:
         target = os.path.realpath(link, strict=True)
     except (OSError, RecursionError):  # RecursionError: a long chain of links
         return False
-    return target.startswith(base + b"/") and is_named_like_a_sound(os.path.basename(target))
+    return target.startswith(base + b"/") and has_audio_extension(os.path.basename(target))
 
 
 def _starts_like_audio(path: bytes) -> bool:

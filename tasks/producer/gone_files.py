@@ -21,7 +21,7 @@ from classifier.files.paths import path_text, printable
 from db.engine import reading
 from db.results import gone, sounds
 from db.results.folders import Folder
-from db.results.gone import ROWS_AT_ONCE, GoneFile, NewPlace, Vanished
+from db.results.gone import ROWS_AT_ONCE, GoneFile, MissingSounds, NewLocation
 from db.results.sounds import sound_key
 from db.scratch_table import scratch_table
 from tasks.producer.absence import Absence, Stamp, without_away
@@ -54,7 +54,7 @@ class Reconciled:
 
     gone: int
     moved: int
-    empty: dict[str, Vanished]
+    empty: dict[str, MissingSounds]
 
 
 class FoundFiles:
@@ -90,7 +90,7 @@ class FoundFiles:
         """Whether any file may have been moved to its path."""
         return self._new.execute("SELECT 1 FROM scratch LIMIT 1").fetchone() is not None
 
-    def new_files(self, stamp: Stamp) -> list[NewPlace]:
+    def new_files(self, stamp: Stamp) -> list[NewLocation]:
         """Return the new files of this size and mtime."""
         rows = self._new.execute(
             "SELECT root, path, pack, vendor, is_overwritten FROM scratch "
@@ -98,7 +98,7 @@ class FoundFiles:
             stamp,
         )
         return [
-            NewPlace(root, path, pack, vendor, bool(over))
+            NewLocation(root, path, pack, vendor, bool(over))
             for root, path, pack, vendor, over in rows
         ]
 
@@ -113,7 +113,7 @@ class FoundFiles:
         if not folders:
             return ids
         with reading(database) as connection:
-            if gone.tally(connection, folders) == (self._rows, self._id_sum):
+            if gone.count_and_id_sum(connection, folders) == (self._rows, self._id_sum):
                 return ids
             for key, sound_id in gone.present_keys(connection, folders):
                 keys.frombytes(key[:_PART_BYTES])
@@ -178,16 +178,16 @@ def reconcile(database: Engine, found: FoundFiles, walked: Ignored, locator: Loc
     return Reconciled(gone_count, moved_count, _vanished(database, emptied) | away)
 
 
-def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, Vanished]:
+def _vanished(database: Engine, emptied: Mapping[str, Folder]) -> dict[str, MissingSounds]:
     """Return the counts of known sounds below each folder; folders without any are left out."""
     vanished = {}
     for path, folder in emptied.items():
         with reading(database) as connection:
-            vanished[path] = gone.vanished(connection, folder)
+            vanished[path] = gone.missing_sounds(connection, folder)
     return {path: known for path, known in vanished.items() if known.sounds}
 
 
-def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
+def _move(database: Engine, moved: Mapping[int, NewLocation]) -> int:
     count = 0
     for places in chunks(moved.items(), _MOVED_AT_ONCE):
         with database.begin() as connection:
@@ -195,23 +195,23 @@ def _move(database: Engine, moved: Mapping[int, NewPlace]) -> int:
     return count
 
 
-def _known_places(database: Engine, found: FoundFiles, absence: Absence) -> dict[int, NewPlace]:
+def _known_places(database: Engine, found: FoundFiles, absence: Absence) -> dict[int, NewLocation]:
     """Return the new places of labelled files that are gone, among files that already have rows.
 
     Places in the same folder are excluded: a file renamed within its folder is new to the walk that
     misses its old name, and packs have many files of the same size and mtime.
     """
-    places: defaultdict[Stamp, list[NewPlace]] = defaultdict(list)
+    places: defaultdict[Stamp, list[NewLocation]] = defaultdict(list)
     left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
     with reading(database) as connection:
-        for stamp, place in gone.places_of_labelled(connection):
+        for stamp, place in gone.new_locations(connection):
             if absence.is_at(place, stamp):
                 places[stamp].append(place)
         for file in gone.gone_files(connection) if places else ():
             known_stamp = (file.file_size_bytes or 0, file.mtime_ns or 0)
             if known_stamp in places and absence.of(file):
                 left[known_stamp].append(file)
-    pairs: list[tuple[GoneFile, NewPlace]] = []
+    pairs: list[tuple[GoneFile, NewLocation]] = []
     for stamp, files in left.items():
         folders = set(map(_folder_of, files))
         elsewhere = [place for place in places[stamp] if _folder_of(place) not in folders]
@@ -219,7 +219,7 @@ def _known_places(database: Engine, found: FoundFiles, absence: Absence) -> dict
     return _without_doubtful(database, found, pairs)
 
 
-def _folder_of(file: GoneFile | NewPlace) -> tuple[str, str]:
+def _folder_of(file: GoneFile | NewLocation) -> tuple[str, str]:
     return file.root, posixpath.dirname(file.path)
 
 
@@ -229,13 +229,13 @@ def _gone_and_moved(
     folders: Sequence[Folder],
     emptied: Sequence[Folder],
     absence: Absence,
-) -> tuple["array[int]", dict[int, NewPlace]]:
+) -> tuple["array[int]", dict[int, NewLocation]]:
     """Return the ids of rows whose files are gone, and the new places of files that moved.
 
     - `emptied`: folders without any sound: their files may have moved, but none counts as gone.
     """
     gone_ids = array("q")
-    places: dict[Stamp, list[NewPlace]] = {}
+    places: dict[Stamp, list[NewLocation]] = {}
     left: defaultdict[Stamp, list[GoneFile]] = defaultdict(list)
 
     def collect(file: GoneFile, *, may_be_away: Callable[[GoneFile], bool] | None = None) -> None:
@@ -276,15 +276,15 @@ def _labelled_elsewhere(connection: Connection, walked: Sequence[Folder]) -> Ite
 
 
 def _without_doubtful(
-    database: Engine, found: FoundFiles, pairs: Sequence[tuple[GoneFile, NewPlace]]
-) -> dict[int, NewPlace]:
+    database: Engine, found: FoundFiles, pairs: Sequence[tuple[GoneFile, NewLocation]]
+) -> dict[int, NewLocation]:
     """Return the new places by old row id, for pairs whose size and mtime are evidence enough.
 
     Archives give many files the same mtime, in whole seconds. With such an mtime the names must be
     equal, too, unless no other file has that mtime.
     """
-    places: dict[int, NewPlace] = {}
-    doubtful: list[tuple[GoneFile, NewPlace, int]] = []
+    places: dict[int, NewLocation] = {}
+    doubtful: list[tuple[GoneFile, NewLocation, int]] = []
     for file, place in pairs:
         time_ns = file.mtime_ns or 0
         if time_ns % 10**9 or posixpath.basename(file.path) == posixpath.basename(place.path):
@@ -305,8 +305,8 @@ def _without_doubtful(
 
 
 def paired(
-    left: Sequence[GoneFile], new: Sequence[NewPlace]
-) -> Iterator[tuple[GoneFile, NewPlace]]:
+    left: Sequence[GoneFile], new: Sequence[NewLocation]
+) -> Iterator[tuple[GoneFile, NewLocation]]:
     """Yield pairs of old and new files, all of the same size and mtime, without ambiguous ones.
 
     A pair is unambiguous if each side has only one file, or only one file of that name.

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from sqlalchemy import Engine
 
-from classifier.errors import GIVEN_UP, ErrorCode
+from classifier.errors import READER_FAILURES, ErrorCode
 from db.queue import ledger
 from db.queue.batch import BatchEntry
 from db.results import sounds
@@ -25,8 +25,8 @@ def submit_failed(
 ) -> Submission:
     """Write the failed sounds to the ledger again.
 
-    A sound with an error code in `GIVEN_UP` may crash its reader again. Each gets a suspect batch
-    of its own, so that a crash affects no other sound.
+    A sound with an error code in `READER_FAILURES` may crash its reader again. Each gets a suspect
+    batch of its own, so that a crash affects no other sound.
 
     - `code`: only sounds that failed with this one.
     - `on_progress`: called after each commit.
@@ -62,4 +62,4 @@ def _kind(sound: FailedSound) -> tuple[str, bool]:
 
 
 def _is_suspect(sound: FailedSound) -> bool:
-    return sound.error_code in GIVEN_UP
+    return sound.error_code in READER_FAILURES

@@ -17,7 +17,7 @@ from db.migrate import require_current
 from db.queue import ledger
 from db.registry import bundles
 from db.results import gone, sounds
-from db.results.gone import Vanished
+from db.results.gone import MissingSounds
 from tasks.producer.batching import BatchWriter, chunks
 from tasks.producer.file_source import FileSource
 from tasks.producer.gone_files import found_files, reconcile
@@ -58,7 +58,7 @@ class Submission:
     enqueued: int = 0
     gone: int = 0
     moved: int = 0
-    empty: dict[str, Vanished] = field(default_factory=dict)
+    empty: dict[str, MissingSounds] = field(default_factory=dict)
     broker_away: str | None = None
 
     def record(self, connection: Connection, *, submitted: bool) -> None:

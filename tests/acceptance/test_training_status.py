@@ -8,7 +8,7 @@ from cli.console.exit_codes import Exit, Explanation, explain
 from db.engine import create_engine
 from db.registry import training_runs
 from db.states import RunTrigger, RunVerdict
-from training.errors import DatabaseAwayError, RunNotOpenedError
+from training.errors import DatabaseUnreachableError, RunNotOpenedError
 
 
 @pytest.fixture
@@ -100,5 +100,7 @@ def test_a_run_that_failed_says_why(ask, run, database):
 
 
 def test_a_run_without_its_database_exits_as_an_unreachable_service_and_a_refused_one_does_not():
-    assert explain(DatabaseAwayError("no answer")) == Explanation("no answer", Exit.UNREACHABLE)
+    assert explain(DatabaseUnreachableError("no answer")) == Explanation(
+        "no answer", Exit.UNREACHABLE
+    )
     assert explain(RunNotOpenedError("one runs")) == Explanation("one runs", Exit.USAGE)

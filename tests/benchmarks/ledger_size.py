@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from db.engine import create_engine, reading
 from db.migrate import upgrade
 from db.queue import ledger
-from db.queue.batch import BatchEntry, held_entries
+from db.queue.batch import BatchEntry, claimed_entries
 from tests.support.servers import PostgresServer, running
 from workers.settings import Settings
 
@@ -61,7 +61,7 @@ def _finish_all(database: Engine) -> None:
                 token="t",
                 classified=count,
                 failed=0,
-                entries=held_entries(connection, batch.id, token="t"),
+                entries=claimed_entries(connection, batch.id, token="t"),
             )
 
 

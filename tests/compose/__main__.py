@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from classifier.files.extensions import is_named_like_a_sound
+from classifier.files.extensions import has_audio_extension
 from tests.compose.stack import (
     ComposeError,
     Stack,
@@ -43,7 +43,7 @@ def make_library(originals: Path, library: Path) -> int:
     found = [
         path
         for path in sorted(originals.rglob("*"))
-        if path.is_file() and is_named_like_a_sound(os.fsencode(path.name))
+        if path.is_file() and has_audio_extension(os.fsencode(path.name))
     ]
     if not found:
         raise ComposeError(f"{originals} holds no sounds")

@@ -196,7 +196,7 @@ def test_without_the_database_for_longer_than_its_lease_a_run_ends(
         time.sleep(6)  # longer than the lease
         runs.go_on("computing")
         assert run.wait(60) == 9
-        assert "DatabaseAwayError" in run.stderr.read()
+        assert "DatabaseUnreachableError" in run.stderr.read()
     finally:
         getattr(postgres_server, repair)()
     assert runs.published() == NOTHING

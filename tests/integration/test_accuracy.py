@@ -14,9 +14,9 @@ from tests.support import labelled_tables
 from tests.support.fitted import fits_made_small
 from training.evaluation.confident_errors import (
     N_EXAMPLES,
+    ErrorKind,
     Example,
-    KindOfMistake,
-    surest_mistakes,
+    most_confident_errors,
 )
 from training.maintainer import accuracy
 from training.maintainer.accuracy_text import as_text
@@ -123,7 +123,7 @@ def test_progress_reaches_its_total_in_each_phase(found, steps):
         assert [done for done, _ in of_phase] == list(range(of_phase[0][1] + 1))
 
 
-def test_the_surest_mistakes_are_grouped_by_kind(paths):
+def test_the_most_confident_errors_are_grouped_by_kind(paths):
     # Given 60 drums called vocal, ever less surely, one surely called bass, and one right answer
     sounds = read_two_tables(*paths).corpus
     drums = sounds.take(np.repeat(np.flatnonzero(sounds.category_indices == 2)[:1], 62))
@@ -135,7 +135,7 @@ def test_the_surest_mistakes_are_grouped_by_kind(paths):
     answers[np.arange(60), 11] = np.linspace(0.9, 0.6, 60)
     answers[60, 0] = 0.95
     answers[61, 2] = 1.0
-    kinds = surest_mistakes(drums, answers)
+    kinds = most_confident_errors(drums, answers)
     # Then both kinds are there, the frequent one first, with its surest examples
     assert [(kind.truth, kind.answer) for kind in kinds] == [("drum", "vocal"), ("drum", "bass")]
     assert [(kind.among_surest, kind.in_all) for kind in kinds] == [(6, 60), (1, 1)]
@@ -170,7 +170,7 @@ def test_every_figure_is_printed_on_80_columns(found):
 
 def with_mistake(found, name):
     """The comparison with one mistake about a sound of this name."""
-    kind = KindOfMistake("drum", "vocal", 1, 1, (Example(name, "ann", 0.875),))
+    kind = ErrorKind("drum", "vocal", 1, 1, (Example(name, "ann", 0.875),))
     scores = dataclasses.replace(found.by_vendor[Table.CORPUS], mistakes=(kind,))
     return Measurement(found.seed, 1, {Table.CORPUS: scores}, None)
 
@@ -183,7 +183,7 @@ def test_a_long_or_hostile_name_stays_on_its_line(found):
 
 
 def test_mistakes_are_left_out_when_not_wanted(found):
-    assert "surest" not in as_text(with_mistake(found, "kick.wav"), with_mistakes=False)
+    assert "most confident" not in as_text(with_mistake(found, "kick.wav"), with_mistakes=False)
 
 
 # The command

@@ -484,15 +484,15 @@ def test_a_batch_that_does_not_fit_into_its_worker_is_halved_until_it_does(
     queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url
 ):
     # Given a process with room for the names of three sounds
-    held_entries = classification.held_entries
+    claimed_entries = classification.claimed_entries
 
     def short_of_memory(*arguments, **options):
-        entries = held_entries(*arguments, **options)
+        entries = claimed_entries(*arguments, **options)
         if len(entries) > 3:
             raise MemoryError
         return entries
 
-    monkeypatch.setattr(classification, "held_entries", short_of_memory)
+    monkeypatch.setattr(classification, "claimed_entries", short_of_memory)
     queued(all_names)
     # When it works until nothing is open
     raised = 0

@@ -94,9 +94,9 @@ def listed(database):
 @pytest.fixture
 def label(database):
     def label(path, category="vocal", source=LabelSource.HUMAN):
-        given = [labels.GivenLabel(key(path), category, source)]
+        given = [labels.NewLabel(key(path), category, source)]
         with database.begin() as connection:
-            labels.give(connection, given, labelled_by="ada")
+            labels.write_labels(connection, given, labelled_by="ada")
 
     return label
 
@@ -545,7 +545,7 @@ def test_a_file_that_is_moved_over_another_brings_its_label(known, walk, label, 
 
 
 def place(path):
-    return gone.NewPlace("main", path, "a pack", "a vendor")
+    return gone.NewLocation("main", path, "a pack", "a vendor")
 
 
 def left(path):

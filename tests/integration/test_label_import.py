@@ -13,7 +13,6 @@ from cli.labels.csv_reader import FaultKind, read_label_table
 from cli.labels.importer import check, checked_labels, write
 from cli.labels.sound_lookup import AmbiguousPath, SoundFinder, WrittenPath
 from db.results import labels, sounds, training_rows
-from db.results.labels import Given
 from db.results.sounds import sound_key
 from db.scratch_table import ScratchSpaceError
 from tests.support.databases import connected
@@ -125,20 +124,20 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database,
         calls.append(arguments)
         if len(calls) == 2:
             raise OSError("the world is in the way")
-        return labels.give(*arguments, **options)
+        return labels.write_labels(*arguments, **options)
 
     with checked_labels() as checked:
         assert not check(rows(table), finder("library"), checked)
         # When they are written, then it is as if nothing had been tried
-        monkeypatch.setattr(importer, "give", give_once)
+        monkeypatch.setattr(importer, "write_labels", give_once)
         with pytest.raises(OSError, match="in the way"):
             write(database, checked, same_content=nothing_same, labelled_by="ada")
         assert take(training_rows.last_label_id) == 0
         # And the next try gives them all
-        monkeypatch.setattr(importer, "give", labels.give)
-        assert write(database, checked, same_content=nothing_same, labelled_by="ada") == Given(
-            new=5
-        )
+        monkeypatch.setattr(importer, "write_labels", labels.write_labels)
+        assert write(
+            database, checked, same_content=nothing_same, labelled_by="ada"
+        ) == LabelChanges(new=5)
 
 
 def test_no_room_for_the_checked_rows_is_said(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import SQLITE_BUSY_SECONDS, reading
-from db.errors import is_away, is_read_only
+from db.errors import is_read_only, is_unreachable
 from db.queue import ledger, recovery, root_names
 from db.queue.recovery import AttemptOutcome
 from db.states import BatchState
@@ -293,7 +293,7 @@ def test_a_database_that_may_not_be_written_says_so(database):
         connection.exec_driver_sql(read_only[database.dialect.name])
         with pytest.raises(DBAPIError) as refused:
             ledger.require_writable(connection)
-    assert (is_read_only(refused.value), is_away(refused.value)) == (True, True)
+    assert (is_read_only(refused.value), is_unreachable(refused.value)) == (True, True)
 
 
 def test_a_database_that_somebody_writes_may_be_written_and_is_not_waited_for(database):

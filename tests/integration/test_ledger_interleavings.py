@@ -282,7 +282,7 @@ class Interleavings(RuleBasedStateMachine):
             self._blamed(batch, verdict, index)
 
         self._look(
-            lambda connection: recovery.held_by_worker(connection, worker),
+            lambda connection: recovery.claimed_by_worker(connection, worker),
             [i for i in self._free(RUNNING) if self.model.rows[i].worker == worker],
             act,
             effect,

@@ -246,7 +246,7 @@ def test_the_batches_of_one_worker_can_be_told(add_batches, claim, take):
     add_batches(1, 1)
     claim(1, worker="host:1:a")
     claim(2, worker="host:2:b")
-    assert [batch.id for batch in take(recovery.held_by_worker, "host:2:b")] == [2]
+    assert [batch.id for batch in take(recovery.claimed_by_worker, "host:2:b")] == [2]
 
 
 def test_an_ingest_has_open_batches_until_the_last_is_done(add_batches, claim, take):

@@ -17,7 +17,7 @@ from db.migrate import HEAD, SchemaError, current, require_current, upgrade
 from db.queue import ledger, recovery
 from db.reporting import batch_metrics, counts
 from db.results import labels, training_rows
-from db.results.labels import Given, GivenLabel
+from db.results.labels import LabelChanges, NewLabel
 from db.results.queries import results
 from db.results.sounds import sound_key
 from db.states import LabelSource
@@ -110,9 +110,9 @@ def test_an_older_database_keeps_its_batches_and_nobody_is_a_suspect(older_url):
 
 def test_an_older_databases_sounds_can_be_labelled_and_none_is_held_out(older_url):
     upgrade(older_url)
-    label = GivenLabel(sound_key("r", "b.wav"), "drum", LabelSource.HUMAN)
+    label = NewLabel(sound_key("r", "b.wav"), "drum", LabelSource.HUMAN)
     with connected(older_url) as engine, engine.begin() as connection:
-        assert labels.give(connection, [label], labelled_by="ada") == Given(new=1)
+        assert labels.write_labels(connection, [label], labelled_by="ada") == LabelChanges(new=1)
         (sound,) = training_rows.labelled_after(connection, 0, 9)
         assert (sound.path, sound.held_out) == ("b.wav", None)
 

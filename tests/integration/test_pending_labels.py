@@ -4,13 +4,13 @@ import pytest
 from sqlalchemy import func, select
 
 from db.results import labels, pending_labels, sounds
-from db.results.labels import GivenLabel
+from db.results.labels import NewLabel
 from db.results.sounds import sound_key
-from db.states import GIVEN_SOURCES
+from db.states import LABEL_SOURCES
 from db.tables import label_history
 from tests.support.sound_results import failed, predicted
 
-HUMAN, VENDOR, IMPORT = GIVEN_SOURCES
+HUMAN, VENDOR, IMPORT = LABEL_SOURCES
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def save(take):
 
 
 @pytest.fixture
-def give_early(take):
+def write_pending_labels(take):
     """Give these paths these labels before or after their rows are there."""
 
-    def give(by_path, source=IMPORT):
+    def write_labels(by_path, source=IMPORT):
         given = {("library", path): category for path, category in by_path.items()}
-        take(pending_labels.give_early, given, source=source, labelled_by="inbox")
+        take(pending_labels.write_pending_labels, given, source=source, labelled_by="inbox")
 
     return give
 
@@ -54,47 +54,51 @@ def ever_given(database):
 
 
 @pytest.mark.parametrize("result", [predicted, failed])
-def test_a_label_is_current_when_its_sound_has_a_row(give_early, save, current, result):
-    give_early({"kick.wav": "drum"})
+def test_a_label_is_current_when_its_sound_has_a_row(write_pending_labels, save, current, result):
+    write_pending_labels({"kick.wav": "drum"})
     assert current() == {}
     save(result("kick.wav"), result("pad.wav"))
     assert current() == {"kick.wav": ("drum", IMPORT, "inbox")}
 
 
-def test_the_label_of_a_known_sound_is_current_at_once(give_early, save, current):
+def test_the_label_of_a_known_sound_is_current_at_once(write_pending_labels, save, current):
     save(predicted("kick.wav"))
-    give_early({"kick.wav": "drum", "pad.wav": "synth"})
+    write_pending_labels({"kick.wav": "drum", "pad.wav": "synth"})
     assert current() == {"kick.wav": ("drum", IMPORT, "inbox")}
 
 
-def test_of_two_labels_before_the_row_the_later_counts(give_early, save, current, ever_given):
-    give_early({"kick.wav": "drum"})
-    give_early({"kick.wav": "bass"})
+def test_of_two_labels_before_the_row_the_later_counts(
+    write_pending_labels, save, current, ever_given
+):
+    write_pending_labels({"kick.wav": "drum"})
+    write_pending_labels({"kick.wav": "bass"})
     save(predicted("kick.wav"))
     assert current() == {"kick.wav": ("bass", IMPORT, "inbox")}
     assert ever_given() == 2
 
 
-def test_the_same_again_leaves_no_trace_but_from_another_source(give_early, save, ever_given):
+def test_the_same_again_leaves_no_trace_but_from_another_source(
+    write_pending_labels, save, ever_given
+):
     for _ in range(2):
-        give_early({"kick.wav": "drum"})
+        write_pending_labels({"kick.wav": "drum"})
     assert ever_given() == 1
-    give_early({"kick.wav": "drum"}, VENDOR)
+    write_pending_labels({"kick.wav": "drum"}, VENDOR)
     save(predicted("kick.wav"))
-    give_early({"kick.wav": "drum"}, VENDOR)
+    write_pending_labels({"kick.wav": "drum"}, VENDOR)
     assert ever_given() == 2
 
 
-def test_a_later_result_leaves_a_person_s_label_alone(give_early, save, take, current):
-    give_early({"kick.wav": "drum"})
+def test_a_later_result_leaves_a_person_s_label_alone(write_pending_labels, save, take, current):
+    write_pending_labels({"kick.wav": "drum"})
     save(predicted("kick.wav"))
-    given = [GivenLabel(sound_key("library", "kick.wav"), "bass", HUMAN)]
-    take(labels.give, given, labelled_by="ada")
+    given = [NewLabel(sound_key("library", "kick.wav"), "bass", HUMAN)]
+    take(labels.write_labels, given, labelled_by="ada")
     save(predicted("kick.wav"))
     assert current() == {"kick.wav": ("bass", HUMAN, "ada")}
 
 
-def test_an_unknown_category_is_refused(give_early, ever_given):
+def test_an_unknown_category_is_refused(write_pending_labels, ever_given):
     with pytest.raises(ValueError, match="expected one of"):
-        give_early({"kick.wav": "drums"})
+        write_pending_labels({"kick.wav": "drums"})
     assert ever_given() == 0

@@ -9,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from db import postgres_connection
 from db.dialects import unlimited
-from db.engine import COMMAND, SERVICE, Patience, create_engine, reading
-from db.errors import is_away, plain
+from db.engine import COMMAND, SERVICE, Timeouts, create_engine, reading
+from db.errors import is_unreachable, plain
 from tests.support.servers import TcpProxy
 from workers import child_process
 from workers.celery_ext.app import CLASSIFY_QUEUE, TRAINING_QUEUE
@@ -31,7 +31,7 @@ def proxy(postgres_server):
 def database(proxy, postgres_url, monkeypatch):
     """An engine behind the proxy whose connections may be silent for a second and a half."""
     monkeypatch.setattr(postgres_connection, "_MARGIN_SECONDS", 0.5)
-    engine = create_engine(proxy.redirected(postgres_url), Patience(1, 1, 1))
+    engine = create_engine(proxy.redirected(postgres_url), Timeouts(1, 1, 1))
     yield engine
     engine.dispose()
 
@@ -54,7 +54,7 @@ def test_a_connection_that_hangs_in_a_statement_is_given_up_as_if_the_database_w
     with pytest.raises(OperationalError) as caught:
         freeze_in_mid_transaction(database, proxy)
     assert plain(caught.value) == "the server sent no data for 1.5 s"
-    assert is_away(caught.value)
+    assert is_unreachable(caught.value)
     assert Fault.of(caught.value) is Fault.TRANSIENT
     # And the next transaction has another one
     with reading(database) as connection:
@@ -102,17 +102,23 @@ def test_a_statement_that_is_too_slow_is_ended_by_the_server_which_says_so(datab
         query(connection, "SELECT 1 FROM pg_sleep(10)")
 
 
-@pytest.mark.parametrize("patience", [COMMAND, SERVICE], ids=["command", "service"])
-def test_the_server_has_each_limit_before_the_client(postgres_url, patience):
-    engine = create_engine(postgres_url, patience)
+@pytest.mark.parametrize("timeouts", [COMMAND, SERVICE], ids=["command", "service"])
+def test_the_server_has_each_limit_before_the_client(postgres_url, timeouts):
+    engine = create_engine(postgres_url, timeouts)
     with reading(engine) as connection:
         limits = dict(
             connection.execute(
                 text("SELECT name, setting::int / 1000 FROM pg_settings WHERE name LIKE '%timeout'")
             ).all()
         )
-        silence_seconds = connection.connection.dbapi_connection.silence_seconds
-        assert 0 < limits["lock_timeout"] < limits["statement_timeout"] < silence_seconds < math.inf
+        response_timeout_seconds = connection.connection.dbapi_connection.response_timeout_seconds
+        assert (
+            0
+            < limits["lock_timeout"]
+            < limits["statement_timeout"]
+            < response_timeout_seconds
+            < math.inf
+        )
     engine.dispose()
 
 
@@ -138,7 +144,7 @@ def test_a_worker_waits_less_than_a_trainer_which_reads_large_tables(
     monkeypatch.setattr(child_process, "_served", {queue})
     engine = child_process._database_of.__wrapped__(0)
     with reading(engine) as connection:
-        assert connection.connection.dbapi_connection.silence_seconds == seconds
+        assert connection.connection.dbapi_connection.response_timeout_seconds == seconds
     engine.dispose()
 
 

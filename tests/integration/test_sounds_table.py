@@ -120,11 +120,11 @@ def test_a_sound_with_a_label_needs_a_review_no_longer_and_stays_so(save, unsure
     save(said("a.wav", 0.3, True), said("b.wav", 0.3, None), said("c.wav", 0.3, True))
     assert unsure() == ["a.wav", "b.wav", "c.wav"]
     labels_given = [
-        labels.GivenLabel(sounds.sound_key("library", path), "bass", LabelSource.HUMAN)
+        labels.NewLabel(sounds.sound_key("library", path), "bass", LabelSource.HUMAN)
         for path in ("a.wav", "b.wav")
     ]
     with database.begin() as connection:
-        labels.give(connection, labels_given, labelled_by="ada")
+        labels.write_labels(connection, labels_given, labelled_by="ada")
     assert unsure() == ["c.wav"]
     save(said("a.wav", 0.2, True))
     assert unsure() == ["c.wav"]

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from db.engine import let_go, reading
+from db.engine import reading, reset_connections
 from db.migrate import require_current
 from db.queue import ledger
 from db.queue.batch import BatchEntry
@@ -53,7 +53,7 @@ def interrupted(impatient, database):
 
 def test_what_was_interrupted_is_let_go_before_anything_is_written(database, interrupted):
     """Without that, a process waits a minute for the lock that it holds itself."""
-    let_go(database)
+    reset_connections(database)
     with database.begin() as connection:
         ledger.open_ingest(connection, "a later one")
     with reading(database) as connection:
@@ -87,7 +87,7 @@ def test_a_batch_that_was_interrupted_in_its_transaction_goes_back_at_once(
         kept[0].begin()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(classification, "held_entries", interrupt)
+    monkeypatch.setattr(classification, "claimed_entries", interrupt)
     context = WorkContext.create(Settings(data_folder=tmp_path), database)
     with pytest.raises(KeyboardInterrupt):
         classification.classify_batch(1, context)

@@ -134,7 +134,7 @@ def test_who_was_closed_can_do_nothing_more(open_run, take, latest):
     assert not take(training_runs.heartbeat, run.id, run.token, lease_seconds=60, stage="late")
     assert not take(training_runs.close_done, run.id, run.token, **RESULT)
     assert not take(training_runs.close_failed, run.id, run.token, reason="late")
-    assert not take(training_runs.was_done_by, run.id, run.token)
+    assert not take(training_runs.was_completed_by, run.id, run.token)
     assert latest() == before
 
 
@@ -157,8 +157,8 @@ def test_a_run_that_ended_keeps_all_it_found(open_run, take, latest):
 def test_who_lost_the_answer_to_its_commit_can_ask(open_run, take):
     run = open_run()
     take(training_runs.close_done, run.id, run.token, **RESULT)
-    assert take(training_runs.was_done_by, run.id, run.token)
-    assert not take(training_runs.was_done_by, run.id, "another")
+    assert take(training_runs.was_completed_by, run.id, run.token)
+    assert not take(training_runs.was_completed_by, run.id, "another")
 
 
 def test_labels_were_learned_by_runs_that_ended_well_alone(open_run, take):

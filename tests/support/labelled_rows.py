@@ -1,4 +1,4 @@
-"""Labelled sounds in a database, as an ingest and an import of labels leave them behind."""
+"""CopyCandidate sounds in a database, as an ingest and an import of labels leave them behind."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from classifier.categories import CATEGORIES
 from classifier.headers.reader import AudioHeader
 from db.results import labels, sounds
-from db.results.labels import GivenLabel
+from db.results.labels import NewLabel
 from db.results.sounds import Prediction, SoundResult, sound_key
 from db.states import LabelSource
 
@@ -45,9 +45,9 @@ def _add(connection, rows: Sequence[Row]) -> None:
     results = [result(vendor, pack, name, header) for vendor, pack, name, header, _ in rows]
     sounds.save(connection, results)
     given = {
-        sound_key(one.root, one.path): GivenLabel(
+        sound_key(one.root, one.path): NewLabel(
             sound_key(one.root, one.path), label, LabelSource.VENDOR
         )
         for one, (*_, label) in zip(results, rows, strict=True)
     }
-    labels.give(connection, list(given.values()), labelled_by="test")
+    labels.write_labels(connection, list(given.values()), labelled_by="test")

@@ -13,7 +13,7 @@ from classifier.categories import N_CATEGORIES
 from classifier.errors import ErrorCode
 from db.engine import reading
 from db.queue import ledger, recovery
-from db.queue.batch import BatchEntry, ClaimedBatch, held_entries
+from db.queue.batch import BatchEntry, ClaimedBatch, claimed_entries
 from db.queue.recovery import SOLO_ATTEMPTS, SPLIT_AFTER_ATTEMPTS, AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure, Prediction, SoundResult
@@ -238,7 +238,7 @@ class ReadBatch(ClaimedBatch):
 def read_batch(connection, held):
     """Return a held batch with its sounds."""
     values = {field.name: getattr(held, field.name) for field in fields(held)}
-    entries = held_entries(connection, held.id, token=held.token)
+    entries = claimed_entries(connection, held.id, token=held.token)
     return ReadBatch(**values, entries=tuple(entries))
 
 
@@ -251,7 +251,7 @@ def claim(connection, batch_id, **options):
 def close(connection, claimed, *, crashed=False):
     """Finish a batch with a row for each of its sounds; return whether it was still claimed."""
     size = claimed.sound_count
-    entries = held_entries(connection, claimed.id, token=claimed.token)
+    entries = claimed_entries(connection, claimed.id, token=claimed.token)
     classified, failed = (0, size) if crashed else (size, 0)
     held = ledger.finish(
         connection, claimed.id, token=claimed.token, classified=classified, failed=failed
@@ -296,7 +296,7 @@ def drain(database, poison, most_claims):
     with database.begin() as connection:
         running = select(batches.c.worker).where(batches.c.state == RUNNING).distinct()
         for worker in connection.execute(running).scalars().all():
-            for held in recovery.held_by_worker(connection, worker):
+            for held in recovery.claimed_by_worker(connection, worker):
                 recovery.hand_back(connection, held.id, token=held.token)
     while True:
         with database.begin() as connection:

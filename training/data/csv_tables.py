@@ -97,15 +97,17 @@ def read_counted(
             else:
                 names.add(name)
                 sounds.add(line, cells)
-    found = sounds.labelled_sounds()
+    sounds_of_table = sounds.labelled_sounds()
     counts = TableCounts(rows, labelled, duplicates, f"the column {sounds.vendor_column}")
-    if len(set(found.vendors)) > 1:
-        return found, counts
-    codes = codes_of(found.names, found.category_indices)
+    if len(set(sounds_of_table.vendors)) > 1:
+        return sounds_of_table, counts
+    codes = codes_of(sounds_of_table.names, sounds_of_table.category_indices)
     if codes is not None and group is None:
-        found = replace(found, vendors=codes, packs=found.packs + codes)
-        return found, replace(counts, grouped_by="the code at the start of their names")
-    return found, replace(counts, grouped_by="", ungrouped=_lacking(table, group))
+        sounds_of_table = replace(
+            sounds_of_table, vendors=codes, packs=sounds_of_table.packs + codes
+        )
+        return sounds_of_table, replace(counts, grouped_by="the code at the start of their names")
+    return sounds_of_table, replace(counts, grouped_by="", ungrouped=_lacking(table, group))
 
 
 def _lacking(table: SoundTable, group: str | None) -> str:

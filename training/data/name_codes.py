@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.names.cleaning import clean_name
-from classifier.names.sound_words import spoken
+from classifier.names.sound_words import indicated_categories
 
 #: Letters, optionally with a number, before a separator and at least one more word.
 _CODE: Final = re.compile(r"([A-Za-z]{2,6})\d{0,3}[ _-]+(?=.*[A-Za-z])")
@@ -42,7 +42,7 @@ def codes_of(
         for word in categories
         if word
         and (word in capitals or len(categories[word]) > 1)
-        and not spoken((word.lower(),)).is_known
+        and not indicated_categories((word.lower(),)).is_known
     }
     coded = np.array([word if word in codes else "" for word in words], dtype=object)
     return coded if len(codes) > 1 and (coded != "").mean() >= _LEAST_CODED else None

@@ -27,7 +27,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class KindOfMistake:
+class ErrorKind:
     """Mistakes with the same true category and the same prediction.
 
     `among_surest` counts them among the `N_SUREST` most confident mistakes, `in_all` among all
@@ -46,9 +46,9 @@ class KindOfMistake:
         return asdict(self)
 
 
-def surest_mistakes(
+def most_confident_errors(
     sounds: LabelledSounds, probabilities: NDArray[np.float32]
-) -> tuple[KindOfMistake, ...]:
+) -> tuple[ErrorKind, ...]:
     """Return the kinds of the most confident mistakes, the most frequent kind first.
 
     Parameters
@@ -62,7 +62,7 @@ def surest_mistakes(
     for row in _unlike(sounds, surest_first.tolist())[:N_SUREST]:
         kinds.setdefault((int(sounds.category_indices[row]), int(answers[row])), []).append(row)
     by_kind = [
-        KindOfMistake(
+        ErrorKind(
             CATEGORIES[truth],
             CATEGORIES[answer],
             len(rows),

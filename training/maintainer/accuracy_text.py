@@ -3,7 +3,7 @@
 from typing import Final
 
 from classifier.files.paths import printable
-from training.evaluation.confident_errors import N_SUREST, KindOfMistake
+from training.evaluation.confident_errors import N_SUREST, ErrorKind
 from training.maintainer.corpus_pair import CAP
 from training.maintainer.measurement import Measurement, Table, TableResult
 
@@ -74,7 +74,7 @@ def _mistakes(table: Table, result: TableResult) -> list[str]:
     return [title, *(line for kind in result.mistakes for line in _kind(kind))]
 
 
-def _kind(kind: KindOfMistake) -> list[str]:
+def _kind(kind: ErrorKind) -> list[str]:
     lines = [f"  {kind.truth} -> {kind.answer}: {kind.among_surest} (all errors: {kind.in_all:,})"]
     lines += [
         f"    {example.confidence:.2f}  {printable(example.name)}" for example in kind.examples

@@ -14,7 +14,7 @@ from classifier.bundle.manifest import installed_libraries
 from training.baselines.keywords import load_keywords
 from training.baselines.published_method import PublishedStack
 from training.data.splits import random_split
-from training.evaluation.confident_errors import KindOfMistake, surest_mistakes
+from training.evaluation.confident_errors import ErrorKind, most_confident_errors
 from training.evaluation.experiment import Experiment, System, SystemResult, splits_of
 from training.fit.stack_fit import StackFitter
 from training.maintainer.corpus_pair import TwoTables, splits_by_vendor
@@ -48,7 +48,7 @@ class TableResult:
 
     n_vendors: int
     systems: tuple[SystemResult, ...]
-    mistakes: tuple[KindOfMistake, ...]
+    mistakes: tuple[ErrorKind, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the results as JSON values."""
@@ -151,5 +151,5 @@ def _systems(names: Collection[str], seed: int, reference_batch_size: int) -> li
 def _result(experiment: Experiment, progress: Progress, phase: str) -> TableResult:
     results = experiment.run(progress, phase)
     tested = experiment.sounds.take(experiment.tested)
-    mistakes = surest_mistakes(tested, results[-1].probabilities)
+    mistakes = most_confident_errors(tested, results[-1].probabilities)
     return TableResult(len(set(tested.vendors)), results, mistakes)

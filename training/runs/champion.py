@@ -46,11 +46,11 @@ class Champion:
         """Return the rows of ``tables.learned`` that neither this model nor the starter learned."""
         sounds = tables.learned
         if self.training.get("holdout") not in (FROZEN, NO_HOLDOUT):
-            return rows_of_others(sounds, from_starter | self.vendors)
+            return rows_of_other_vendors(sounds, from_starter | self.vendors)
         if self.last_label_id is None:
             return np.empty(0, dtype=np.int64)
         is_new = tables.first_label_ids > self.last_label_id
-        others = rows_of_others(sounds, from_starter)
+        others = rows_of_other_vendors(sounds, from_starter)
         return others[is_new[others]]
 
     def probabilities(self, sounds: LabelledSounds) -> NDArray[np.float32]:
@@ -88,6 +88,6 @@ def vendors_of(training: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(map(str, training.get("vendors", ())))
 
 
-def rows_of_others(sounds: LabelledSounds, vendors: frozenset[str]) -> Rows:
+def rows_of_other_vendors(sounds: LabelledSounds, vendors: frozenset[str]) -> Rows:
     """Return the rows whose vendor is not one of these."""
     return np.flatnonzero(~np.isin(sounds.vendors.astype(str), list(vendors)))

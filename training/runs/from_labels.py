@@ -29,7 +29,7 @@ from training.runs.champion import (
     FROZEN,
     NO_HOLDOUT,
     read_champion,
-    rows_of_others,
+    rows_of_other_vendors,
     starter_vendors,
 )
 from training.runs.out_of_fold import compare_out_of_fold, groups_of
@@ -71,7 +71,7 @@ def retrain_labels(
     known = from_starter
     if champion.training.get("holdout") != FROZEN:
         known |= champion.vendors
-    rows = rows_of_others(tables.held_out, known)
+    rows = rows_of_other_vendors(tables.held_out, known)
     compared = tables.held_out.take(rows)
     packs = compared.vendors + "\0" + compared.packs
     is_held_out = is_enough(len(compared), len(set(packs)))
@@ -101,7 +101,7 @@ def retrain_labels(
         decision = judge(truth, packs, old, challenger[rows], seed=seed)
         progress("comparing", 1, 1)
     learned_vendors = from_starter | set(map(str, tables.learned.vendors))
-    unseen = rows_of_others(tables.held_out, learned_vendors)
+    unseen = rows_of_other_vendors(tables.held_out, learned_vendors)
     metrics = {
         "champion_version": champion.version,
         "champion": decision.champion.as_dict() if decision.champion else None,

@@ -21,7 +21,7 @@ from training.fit.stack_fit import StackFitter
 from training.phase_progress import Progress, counter, no_progress
 from training.prior.pretrained import generated_prior
 from training.reports.html import render_table_report
-from training.runs.champion import Champion, read_champion, rows_of_others
+from training.runs.champion import Champion, read_champion, rows_of_other_vendors
 from training.runs.promotion_gate import judge
 from training.runs.result import RunResult
 
@@ -30,7 +30,7 @@ N_OUTER_FOLDS: Final = 5
 
 
 @dataclass(frozen=True)
-class BesideChampion:
+class ChampionComparison:
     """Models like the new one compared with the champion, on the same sounds.
 
     The sounds are those tested by vendor (or at random, if there is one vendor), except for vendors
@@ -50,15 +50,15 @@ class TrainingOutcome:
     """A published bundle, and the evaluations of models like it.
 
     `by_vendor` tests each sound with a model that had not learned its vendor; it is None if there
-    is one vendor. `random_split` tests a random third of the rows. `beside` is None if there was no
-    champion to compare with.
+    is one vendor. `random_split` tests a random third of the rows. `comparison` is None if there
+    was no champion to compare with.
     """
 
     bundle: bytes
     manifest: Manifest
     by_vendor: Evaluation | None
     random_split: Evaluation
-    beside: BesideChampion | None
+    comparison: ChampionComparison | None
 
 
 def train_bundle(
@@ -95,9 +95,9 @@ def train_bundle(
         folds = vendor_folds(sounds.vendors, sounds.category_indices, N_OUTER_FOLDS, seed=seed)
         by_vendor = measured(folds, "cross-validation by vendor")
     random = measured([random_split(len(sounds), seed=seed)], "random split")
-    beside = None
+    comparison = None
     if champion is not None:
-        beside = _beside(champion, sounds, *(by_vendor or random), seed=seed)
+        comparison = _compare_with_champion(champion, sounds, *(by_vendor or random), seed=seed)
     models = fitter.fit(sounds, counter(progress, "final model", fitter.n_epochs(sounds)))
     progress("publishing", 0, 1)
     bundle = publish(
@@ -109,7 +109,7 @@ def train_bundle(
             "by_vendor": by_vendor[1].evaluation.as_dict() if by_vendor else None,
             "by_vendor_skipped": skipped,
             "random_split": random[1].evaluation.as_dict(),
-            **(asdict(beside) if beside else {}),
+            **(asdict(comparison) if comparison else {}),
         },
     )
     progress("publishing", 1, 1)
@@ -118,23 +118,23 @@ def train_bundle(
         read_manifest(bundle),
         by_vendor[1].evaluation if by_vendor else None,
         random[1].evaluation,
-        beside,
+        comparison,
     )
 
 
-def _beside(
+def _compare_with_champion(
     champion: Champion, table: LabelledSounds, tested: Rows, result: SystemResult, *, seed: int
-) -> BesideChampion:
+) -> ChampionComparison:
     """Compare with the champion on the tested sounds whose vendors it does not list as learned."""
-    rows = rows_of_others(table.take(tested), champion.vendors)
+    rows = rows_of_other_vendors(table.take(tested), champion.vendors)
     if not len(rows):
         why = "not compared, because it was trained on all of these vendors"
-        return BesideChampion(champion.version, None, None, passed_gate=False, gate=why)
+        return ChampionComparison(champion.version, None, None, passed_gate=False, gate=why)
     sounds, challenger = table.take(tested[rows]), result.probabilities[rows]
     probabilities = champion.probabilities(table)[tested[rows]]
     packs = sounds.vendors + "\0" + sounds.packs
     decision = judge(sounds.category_indices, packs, probabilities, challenger, seed=seed)
-    return BesideChampion(
+    return ChampionComparison(
         champion.version,
         evaluate(sounds.category_indices, probabilities),
         evaluate(sounds.category_indices, challenger),
@@ -177,8 +177,10 @@ def train_from_table(
         "sounds_per_category": outcome.manifest.training["sounds_per_category"],
     }
     reason = "trained from a table; promote it with `cratesort models promote`"
-    if outcome.beside is not None:
-        reason += f". Compared with {outcome.beside.champion_version}: {outcome.beside.gate}"
+    if outcome.comparison is not None:
+        reason += (
+            f". Compared with {outcome.comparison.champion_version}: {outcome.comparison.gate}"
+        )
     return RunResult(
         version=version,
         bundle=outcome.bundle,
@@ -191,7 +193,7 @@ def train_from_table(
             reason=reason,
             by_vendor=outcome.by_vendor,
             random_split=outcome.random_split,
-            champion=outcome.beside.champion if outcome.beside else None,
+            champion=outcome.comparison.champion if outcome.comparison else None,
             sizes=sizes,
             by_evidence=outcome.manifest.training["by_evidence"],
             created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -9,10 +9,10 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from db.errors import is_away, plain
+from db.errors import is_unreachable, plain
 from db.registry import training_runs
 from db.registry.training_runs import OpenRun
-from training.errors import DatabaseAwayError, RunLeaseLostError, RunTooLongError
+from training.errors import DatabaseUnreachableError, RunLeaseLostError, RunTooLongError
 
 #: Seconds between two checks of the lease and of the run's stage.
 _STAGE_SECONDS: Final = 1.0
@@ -57,8 +57,8 @@ class Heartbeat:
         """Return normally if the run may continue.
 
         Raises `RunLeaseLostError` if the run was closed, `RunTooLongError` if it exceeded its time
-        limit, and `DatabaseAwayError` if the lease could not be renewed in time. Any other error of
-        a renewal is raised again.
+        limit, and `DatabaseUnreachableError` if the lease could not be renewed in time. Any other
+        error of a renewal is raised again.
         """
         moment = time.monotonic()
         if self._lost:
@@ -71,11 +71,11 @@ class Heartbeat:
                 f"training run {self._run.id} stops: it exceeded its time limit of "
                 f"{self._time_limit_seconds:.0f} s (CRATESORT_TRAINING_TIME_LIMIT_SECONDS)"
             )
-        if self._fault is not None and not is_away(self._fault):
+        if self._fault is not None and not is_unreachable(self._fault):
             raise self._fault
         if moment - self._renewed > self._lease_seconds:
             why = "no response" if self._fault is None else plain(self._fault)
-            raise DatabaseAwayError(
+            raise DatabaseUnreachableError(
                 f"training run {self._run.id} stops: its lease could not be renewed for "
                 f"{self._lease_seconds:.0f} s because the database is unreachable ({why})"
             )
@@ -90,13 +90,13 @@ class Heartbeat:
             if stage == written and began - self._renewed < self._lease_seconds / 3:
                 continue
             try:
-                held = self._renew(stage)
+                is_renewed = self._renew(stage)
             except Exception as error:
                 self._fault = error
-                if is_away(error):
+                if is_unreachable(error):
                     continue
                 return
-            if not held:
+            if not is_renewed:
                 self._lost = True
                 return
             # Use the time before the query, so that the lease lasts at least as long as we assume.

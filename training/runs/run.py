@@ -23,12 +23,12 @@ from sqlalchemy import Connection, Engine
 from classifier.bundle.manifest import installed_libraries
 from classifier.files.paths import printable
 from db.dialects import clock
-from db.engine import let_go, reading
-from db.errors import is_away, plain
+from db.engine import reading, reset_connections
+from db.errors import is_unreachable, plain
 from db.registry import bundles, training_runs
 from db.registry.training_runs import NotOpened, OpenRun, TrainingRun
 from db.states import RunTrigger, RunVerdict
-from training.errors import DatabaseAwayError, RunLeaseLostError, RunNotOpenedError
+from training.errors import DatabaseUnreachableError, RunLeaseLostError, RunNotOpenedError
 from training.phase_progress import Progress, no_progress
 from training.runs.lease_heartbeat import Heartbeat
 from training.runs.result import RunResult
@@ -83,7 +83,7 @@ def perform(
 
     Raises RunNotOpenedError if another run is running or the slot was used; nothing was started.
     Raises RunLeaseLostError if the lease expired and the run was closed; no result is kept.
-    Raises DatabaseAwayError if the database was unreachable for longer than the lease.
+    Raises DatabaseUnreachableError if the database was unreachable for longer than the lease.
     Raises RunTooLongError if the time limit was exceeded.
     Any other exception of `work` is raised again, after the run was closed as failed with a reason
     of one line.
@@ -121,11 +121,11 @@ def perform(
             heartbeat.check()
             heartbeat.report_stage("writing the result")
             return _finish(database, opened, result, patience_seconds=lease_seconds)
-    except DatabaseAwayError:
+    except DatabaseUnreachableError:
         raise  # do not wait for the database again; the run is closed when its lease expires
     except BaseException as error:
         if not isinstance(error, Exception):
-            let_go(database)
+            reset_connections(database)
         _close_failed(database, opened, _reason(error))
         raise
 
@@ -160,10 +160,10 @@ def _finish(
                 raise LookupError(f"the row of training run {run.id} is missing in the database")
             return FinishedRun(row, result)
         except Exception as error:
-            if not is_away(error):
+            if not is_unreachable(error):
                 raise
             if time.monotonic() > deadline:
-                raise DatabaseAwayError(
+                raise DatabaseUnreachableError(
                     f"training run {run.id} could not write its result for "
                     f"{patience_seconds:.0f} s and discarded it: {plain(error)}"
                 ) from error
@@ -195,7 +195,7 @@ def _write(connection: Connection, run: OpenRun, result: RunResult, report: byte
         last_label_id=result.last_label_id,
     )
     if not closed:
-        if training_runs.was_done_by(connection, run.id, run.token):
+        if training_runs.was_completed_by(connection, run.id, run.token):
             return  # an earlier attempt was committed, but its confirmation was lost
         raise RunLeaseLostError(
             f"training run {run.id} was closed before its end because its lease expired; its "
@@ -216,7 +216,7 @@ def _close_failed(database: Engine, run: OpenRun, reason: str) -> None:
         with database.begin() as connection:
             training_runs.close_failed(connection, run.id, run.token, reason=reason)
     except Exception as error:
-        if not is_away(error):
+        if not is_unreachable(error):
             raise
         # The run is closed when its lease expires.
 

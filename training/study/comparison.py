@@ -19,7 +19,7 @@ from training.data.csv_tables import TableCounts
 from training.data.dataset import LabelledSounds
 from training.data.splits import NO_VENDORS, Fold, random_split, vendor_folds
 from training.errors import TrainingError
-from training.evaluation.confident_errors import KindOfMistake, surest_mistakes
+from training.evaluation.confident_errors import ErrorKind, most_confident_errors
 from training.evaluation.experiment import Experiment, Split, System, SystemResult, splits_of
 from training.fit.stack_fit import StackFitter
 from training.phase_progress import Progress
@@ -70,7 +70,7 @@ class Study:
     ablations: tuple[SystemResult, ...]
     lstm_epochs: tuple[LstmEpoch, ...]
     vendor_accuracies: tuple[VendorAccuracy, ...]
-    surest_mistakes: tuple[KindOfMistake, ...]
+    surest_mistakes: tuple[ErrorKind, ...]
     suspected_labels: tuple[SuspectedLabel, ...]
 
     @property
@@ -162,7 +162,7 @@ def run_study(
         headline[n_systems:],
         stack.epochs,
         vendor_accuracies(sounds, by_vendor[:n_systems]) if by_vendor else (),
-        surest_mistakes(tested, our_result.probabilities),
+        most_confident_errors(tested, our_result.probabilities),
         suspected_labels(sounds, headline[:n_systems], headline[n_systems]),
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from classifier.errors import SoundError
-from classifier.files.extensions import MACOS_LEFTOVER, is_named_like_a_sound
+from classifier.files.extensions import MACOS_LEFTOVER, has_audio_extension
 from classifier.files.paths import path_text, printable, readable_name
 from classifier.names import folder_context
 from classifier.names.pack_mates import PackMates, PackMatesBuilder, pack_mates_of
@@ -163,6 +163,6 @@ def _names(fd: int) -> Iterator[str]:
     with os.scandir(fd) as entries:
         for entry in entries:
             name = os.fsencode(entry.name)
-            is_sound = is_named_like_a_sound(name) and not name.startswith(MACOS_LEFTOVER)
+            is_sound = has_audio_extension(name) and not name.startswith(MACOS_LEFTOVER)
             if is_sound and not entry.is_dir(follow_symlinks=False):
                 yield readable_name(path_text(name))

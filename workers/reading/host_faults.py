@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
-from classifier.files.extensions import is_named_like_a_sound
+from classifier.files.extensions import has_audio_extension
 from classifier.files.paths import path_bytes, path_text, printable
 from workers.library_roots import OpenRoot
 from workers.reading.sound_headers import SoundReading, read_sound, storage_failed
@@ -121,7 +121,7 @@ def _others(root: OpenRoot, paths: Sequence[str]) -> Iterator[str]:
         try:
             with os.scandir(fd) as entries:
                 names = (os.fsencode(entry.name) for entry in entries)
-                sounds = (path_text(name) for name in names if is_named_like_a_sound(name))
+                sounds = (path_text(name) for name in names if has_audio_extension(name))
                 others = (posixpath.join(folder, name) for name in sounds)
                 yield from islice((path for path in others if path not in of_batch), _NAMES_TRIED)
         except OSError:

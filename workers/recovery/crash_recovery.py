@@ -99,7 +99,7 @@ def _return_batches(
     else:
         ending = Ending.CRASHED
     with database.begin() as connection:
-        held = recovery.held_by_worker(connection, marker.worker)
+        held = recovery.claimed_by_worker(connection, marker.worker)
         if not held and ending is Ending.CRASHED and not settings.in_process:
             log.warning(
                 "worker process %d died while it was idle; no batch is affected", marker.pid

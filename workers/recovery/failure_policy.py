@@ -14,7 +14,7 @@ from classifier.errors import ErrorCode
 from classifier.files.paths import path_bytes
 from classifier.files.safe_open import mtime_ns
 from db.queue import ledger, recovery
-from db.queue.batch import ClaimedBatch, held_entries
+from db.queue.batch import ClaimedBatch, claimed_entries
 from db.queue.recovery import AttemptOutcome
 from db.results import sounds
 from db.results.sounds import Failure
@@ -143,7 +143,7 @@ def _close(
 ) -> None:
     """Write an error row for each sound of a batch and close it."""
     rows = []
-    entries = held_entries(connection, batch.id, token=batch.token)
+    entries = claimed_entries(connection, batch.id, token=batch.token)
     for entry in entries:
         # Recorded, so that the file is tried again only after it was replaced.
         size, mtime = _size_and_mtime(batch.root, entry.path, settings)

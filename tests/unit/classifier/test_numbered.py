@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier.names.numbered import name_without_number, tells_what_it_is
+from classifier.names.numbered import is_descriptive, name_without_number
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_name_without_a_word_has_no_key(stem):
 
 @pytest.mark.parametrize("base", ["kick", "snare soft", "vox adlib", "bass loop", "riser"])
 def test_a_name_with_a_known_word_states_what_the_sound_is(base):
-    assert tells_what_it_is(base)
+    assert is_descriptive(base)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_a_name_with_a_known_word_states_what_the_sound_is(base):
     ["audio", "untitled", "sample", "new recording", "take", "insert", "channel", "slice", "stem"],
 )
 def test_a_generic_name_does_not_state_what_the_sound_is(base):
-    assert not tells_what_it_is(base)
+    assert not is_descriptive(base)
 
 
 @pytest.mark.parametrize("base", ["midi", "instrument", "pattern", "cymatics titan", "aufnahme"])
 def test_a_name_of_program_and_vendor_words_does_not_state_what_the_sound_is(base):
-    assert not tells_what_it_is(base)
+    assert not is_descriptive(base)

@@ -13,9 +13,9 @@ from classifier.tables import strict_csv
 from classifier.tables.strict_csv import TableError
 from cli.labels.csv_reader import Fault, FaultKind, LabelRow, Unlabelled, read_label_table
 from cli.results import COLUMNS as COLUMNS_OF_RESULTS
-from db.states import GIVEN_SOURCES
+from db.states import LABEL_SOURCES
 
-HUMAN, VENDOR, IMPORT = GIVEN_SOURCES
+HUMAN, VENDOR, IMPORT = LABEL_SOURCES
 
 
 def read(content):

@@ -10,7 +10,7 @@ from cli.status.snapshot import (
     Status,
     TrainingStatus,
 )
-from db.reporting.throughput import HostAtWork
+from db.reporting.throughput import HostActivity
 from db.states import BatchState
 from tests.support.json_page import keys_of
 
@@ -18,7 +18,7 @@ PARTS = {
     "": Status,
     "sounds.": SoundsStatus,
     "roots[].": RootStatus,
-    "workers.HOST.": HostAtWork,
+    "workers.HOST.": HostActivity,
     "ingests[].": IngestStatus,
     "training.": TrainingStatus,
     "inbox.": InboxStatus,

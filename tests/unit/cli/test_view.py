@@ -4,7 +4,7 @@ import pytest
 
 from cli.status.snapshot import IngestStatus, RootStatus, SoundsStatus, Status
 from cli.status.view import screen, status_lines
-from db.reporting.throughput import HostAtWork
+from db.reporting.throughput import HostActivity
 
 HOSTILE = "packs/\x1b[2J\x1b]0;owned\x07evil\nline"
 
@@ -24,7 +24,7 @@ def status(**changes):
         "batches": {"pending": 2, "queued": 1, "running": 1, "done": 1},
         "oldest_waiting_seconds": 75.0,
         "roots": [],
-        "workers": {"host-a": HostAtWork(processes=2, running_batches=1, files_per_second=50.0)},
+        "workers": {"host-a": HostActivity(processes=2, running_batches=1, files_per_second=50.0)},
         "ingests": [ingest(1)],
         "categories": {"drum": 240},
         "labelled": {},
@@ -126,7 +126,7 @@ def test_a_root_without_workers_and_requeued_batches_have_a_line_each():
 
 def test_one_of_each_is_in_the_singular():
     root = RootStatus("packs", 1, 150.0, False, 1, 1, "not mounted")
-    host = HostAtWork(processes=1, running_batches=1, files_per_second=1.0)
+    host = HostActivity(processes=1, running_batches=1, files_per_second=1.0)
     sounds = SoundsStatus(classified=1, failed=1, needs_review=1, given_up=1)
     text = "\n".join(status_lines(status(roots=[root], workers={"a": host}, sounds=sounds), None))
     assert "1 batch of library root 'packs', up to 1 time in a row" in text
