@@ -137,7 +137,7 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database,
         monkeypatch.setattr(importer, "write_labels", labels.write_labels)
         assert write(
             database, checked, same_content=nothing_same, labelled_by="ada"
-        ) == LabelChanges(new=5)
+        ) == labels.LabelChanges(new=5)
 
 
 def test_no_room_for_the_checked_rows_is_said(monkeypatch):
