@@ -54,7 +54,7 @@ def publish(
         encoder.summaries(sounds.pack_mates),
         header_matrix(sounds.headers),
     )
-    golden = write_golden(sounds, engine.answers(*inputs)[0], engine.is_steady(*inputs))
+    golden = write_golden(sounds, engine.predict(*inputs)[0], engine.is_steady(*inputs))
     content = {**members, GOLDEN: golden}
     manifest = Manifest(
         version=version,

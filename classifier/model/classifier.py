@@ -23,7 +23,7 @@ UNCHANGED: Final = Calibration(1.0)
 
 
 @dataclass(frozen=True)
-class Answers:
+class DetailedPredictions:
     """The predictions of a classifier, and what the LSTMs alone would predict."""
 
     #: The prediction.
@@ -75,14 +75,14 @@ class Classifier:
         Raises UnknownSampleTypeError: a header with a subtype that libsndfile does not list.
         Raises ValueError: the arguments differ in length.
         """
-        return self.answers(names, header_matrix(headers), pack_mates).probabilities
+        return self.predict_detailed(names, header_matrix(headers), pack_mates).probabilities
 
-    def answers(
+    def predict_detailed(
         self,
         names: Sequence[str],
         headers: HeaderMatrix,
         pack_mates: Sequence[PackMates | None] | None = None,
-    ) -> Answers:
+    ) -> DetailedPredictions:
         """Predict as `predict` does, and keep the intermediate predictions."""
         pack_mates = [None] * len(names) if pack_mates is None else pack_mates
         if not len(names) == len(headers) == len(pack_mates):
@@ -91,7 +91,7 @@ class Classifier:
                 "sounds; expected equal numbers"
             )
         shape = (len(names), N_CATEGORIES)
-        answers = Answers(
+        detailed = DetailedPredictions(
             probabilities=np.zeros(shape, np.float32),
             by_name=np.zeros(shape, np.float32),
             by_pack_mates=np.zeros(shape, np.float32),
@@ -103,14 +103,14 @@ class Classifier:
             tokens = self._encoder.tokens(names[rows], pack_mates[rows])
             ids = self._encoder.token_ids(tokens)
             summary = self._encoder.summaries(pack_mates[rows])
-            probabilities, logs = self._engine.answers(ids, summary, headers[rows])
+            probabilities, logs = self._engine.predict(ids, summary, headers[rows])
             best = probabilities.argmax(axis=1)
             words = word_counts(tokens, self._calibration.learned)
             kinds = kinds_of(best, words, summary.words)
-            answers.probabilities[rows] = self._calibration.applied(probabilities, kinds)
-            answers.kinds[rows] = kinds
+            detailed.probabilities[rows] = self._calibration.applied(probabilities, kinds)
+            detailed.kinds[rows] = kinds
             unknown = PackMateSummary.unknown(len(logs))
-            answers.by_name[rows] = mean_over_lstms(pooled(logs, unknown))
-            answers.by_pack_mates[rows] = mean_over_lstms(pooled(logs, summary))
-            answers.tokens[rows] = token_counts(ids)
-        return answers
+            detailed.by_name[rows] = mean_over_lstms(pooled(logs, unknown))
+            detailed.by_pack_mates[rows] = mean_over_lstms(pooled(logs, summary))
+            detailed.tokens[rows] = token_counts(ids)
+        return detailed

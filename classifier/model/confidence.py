@@ -51,20 +51,26 @@ def kinds_of(
     `folders` holds zeros where the pack-mates of a name are not known.
     """
     rows = np.arange(len(categories))
-    speaks = names[:, _CATEGORIES]
+    indicated = names[:, _CATEGORIES]
     is_known = names[:, _KNOWN] > 0
-    is_spoken_for = speaks[rows, categories] > 0
+    is_indicated = indicated[rows, categories] > 0
     others = np.maximum(folders - names, 0)
-    against = np.where(speaks > 0, 0, others[:, _CATEGORIES]).max(axis=1, initial=0)
-    is_outvoted = (against >= _FEWEST_AGREEING) & (against >= _AGREEING_SHARE * others[:, _KNOWN])
+    against = np.where(indicated > 0, 0, others[:, _CATEGORIES]).max(axis=1, initial=0)
+    is_contradicted_by_mates = (against >= _FEWEST_AGREEING) & (
+        against >= _AGREEING_SHARE * others[:, _KNOWN]
+    )
     agreeing = folders[:, _CATEGORIES][rows, categories]
-    is_of_mates = (
+    is_indicated_by_mates = (
         (agreeing >= _FEWEST_AGREEING)
         & (agreeing >= _AGREEING_SHARE * folders[:, _KNOWN])
         & (agreeing >= _LEAST_SHARE * folders[:, _NAMES])
     )
     return np.select(
-        [is_known & is_spoken_for & ~is_outvoted, ~is_known & is_of_mates, is_known],
+        [
+            is_known & is_indicated & ~is_contradicted_by_mates,
+            ~is_known & is_indicated_by_mates,
+            is_known,
+        ],
         [KINDS.index(kind) for kind in KINDS[:3]],
         KINDS.index(Evidence.NONE),
     )
@@ -137,12 +143,15 @@ class Calibration:
                 (word, tuple(CATEGORIES[category_index(name)] for name in names))
                 for word, names in content.get("words", {}).items()
             }
-            found = cls(float(content["temperature"]), by_kind, frozenset(learned))
+            calibration = cls(float(content["temperature"]), by_kind, frozenset(learned))
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"the calibration has a missing or invalid entry: {error}") from error
-        temperatures = [found.temperature, *(of_kind.temperature for of_kind in by_kind.values())]
+        temperatures = [
+            calibration.temperature,
+            *(of_kind.temperature for of_kind in by_kind.values()),
+        ]
         if not all(0 < temperature < math.inf for temperature in temperatures):
             raise ValueError("the temperatures of a calibration must be above 0")
         if not all(0 < of_kind.trust <= 1 for of_kind in by_kind.values()):
             raise ValueError("the trust of a calibration must be above 0 and at most 1")
-        return found
+        return calibration

@@ -50,7 +50,7 @@ class Engine(Protocol):
         """Return the LSTMs' predictions for names, as from `pooling.name_logs`."""
         ...
 
-    def answers(
+    def predict(
         self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
     ) -> tuple[Probabilities, ByLstm]:
         """Return the probabilities of the categories, and `name_logs` of the names."""
@@ -94,12 +94,12 @@ class OnnxEngine:
         # The whole graph runs, forest included: a second session would hold the LSTMs twice.
         unknown = PackMateSummary.unknown(len(token_ids))
         headers = np.full((len(token_ids), N_HEADER_COLUMNS), np.nan, dtype=np.float32)
-        return self.answers(token_ids, unknown, headers)[1]
+        return self.predict(token_ids, unknown, headers)[1]
 
-    def answers(
+    def predict(
         self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
     ) -> tuple[Probabilities, ByLstm]:
-        """See `Engine.answers`."""
+        """See `Engine.predict`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
         inputs = {
@@ -154,10 +154,10 @@ class KerasEngine:
             self.general.probabilities(token_ids), self.learned.probabilities(token_ids)
         )
 
-    def answers(
+    def predict(
         self, token_ids: TokenIds, pack_mates: PackMateSummary, header_matrix: HeaderMatrix
     ) -> tuple[Probabilities, ByLstm]:
-        """See `Engine.answers`."""
+        """See `Engine.predict`."""
         if len(token_ids) == 0:
             return _NO_ANSWERS
         logs = self.name_logs(token_ids)

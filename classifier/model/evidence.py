@@ -31,5 +31,5 @@ KINDS: Final = (Evidence.NAME, Evidence.PACK_MATES, Evidence.CONTRADICTED, Evide
 
 def evidence_of(kind: int, *, has_folder_words: bool) -> Evidence:
     """Return the evidence of this index; `FOLDER` replaces `NAME` for names with folder words."""
-    found = KINDS[kind]
-    return Evidence.FOLDER if has_folder_words and found is Evidence.NAME else found
+    evidence = KINDS[kind]
+    return Evidence.FOLDER if has_folder_words and evidence is Evidence.NAME else evidence

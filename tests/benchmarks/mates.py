@@ -56,7 +56,7 @@ def main() -> None:
         mates, classifier = of_folder if with_mates else None, next(fresh)
         for start in range(0, len(flat), BATCH):
             rows = slice(start, start + BATCH)
-            classifier.answers(flat[rows], headers[rows], mates[rows] if mates else None)
+            classifier.predict_detailed(flat[rows], headers[rows], mates[rows] if mates else None)
 
     alone = _microseconds(lambda: ask(with_mates=False))
     beside = _microseconds(lambda: ask(with_mates=True))

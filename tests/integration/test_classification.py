@@ -413,7 +413,7 @@ def break_prediction(context, monkeypatch):
         raise ZeroDivisionError("a fault of our own")
 
     classifier = context.model.current(context.database)
-    monkeypatch.setattr(type(classifier), "answers", failing)
+    monkeypatch.setattr(type(classifier), "predict_detailed", failing)
 
 
 def test_a_fault_of_our_own_is_loud_and_counted(

@@ -95,9 +95,12 @@ def _has_holdout(table: pd.DataFrame) -> bool:
     A holdout is in use if at least `FEWEST_SOUNDS` stored decisions hold a sound out, and as many
     sounds remain to learn.
     """
-    out, kept = table[table["held_out"]], table[table["held_out"] & table["decided"]]
-    n_packs = out.groupby(["vendor", "pack"], observed=True).ngroups
-    return is_enough(len(out), n_packs) or min(len(kept), len(table) - len(out)) >= FEWEST_SOUNDS
+    held_out, decided = table[table["held_out"]], table[table["held_out"] & table["decided"]]
+    n_packs = held_out.groupby(["vendor", "pack"], observed=True).ngroups
+    return (
+        is_enough(len(held_out), n_packs)
+        or min(len(decided), len(table) - len(held_out)) >= FEWEST_SOUNDS
+    )
 
 
 def _frame(rows: list[LabelledSound]) -> pd.DataFrame:

@@ -55,18 +55,18 @@ def most_confident_errors(
     ----------
     probabilities : ndarray of shape (n_sounds, 12), float32
     """
-    answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = np.flatnonzero(answers != sounds.category_indices)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != sounds.category_indices)
     surest_first = wrong[np.argsort(-confidence[wrong], kind="stable")]
     kinds: dict[tuple[int, int], list[int]] = {}
     for row in _unlike(sounds, surest_first.tolist())[:N_SUREST]:
-        kinds.setdefault((int(sounds.category_indices[row]), int(answers[row])), []).append(row)
+        kinds.setdefault((int(sounds.category_indices[row]), int(predicted[row])), []).append(row)
     by_kind = [
         ErrorKind(
             CATEGORIES[truth],
             CATEGORIES[answer],
             len(rows),
-            int(((sounds.category_indices == truth) & (answers == answer)).sum()),
+            int(((sounds.category_indices == truth) & (predicted == answer)).sum()),
             tuple(
                 Example(
                     displayed(sounds.names[row]),

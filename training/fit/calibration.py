@@ -77,12 +77,12 @@ def fit_calibration(
     for kind, rows in enough.items():
         of_rows = fit_temperature(category_indices[rows], over_all[rows], weights[rows])
         by_kind[kind] = KindCalibration(of_rows)
-    found = Calibration(temperature, by_kind).applied(over_all, kinds)
+    calibrated_by_kind = Calibration(temperature, by_kind).applied(over_all, kinds)
     named = enough.get(Evidence.NAME, np.ones(len(kinds), dtype=np.bool_))
-    threshold = review_threshold(category_indices[named], found[named])
+    threshold = review_threshold(category_indices[named], calibrated_by_kind[named])
     review_below = max(threshold, LOWEST_THRESHOLD)
     for kind, rows in enough.items():
-        trust = _trust(kind, category_indices[rows], found[rows], review_below)
+        trust = _trust(kind, category_indices[rows], calibrated_by_kind[rows], review_below)
         by_kind[kind] = KindCalibration(by_kind[kind].temperature, trust)
     return Calibration(temperature, by_kind), review_below
 

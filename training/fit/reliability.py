@@ -90,11 +90,11 @@ def reliability_by_kind(
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     is_right = probabilities.argmax(axis=1) == category_indices
-    found = []
+    by_kind = []
     for index in np.unique(kinds).tolist():
         rows = kinds == index
         unreviewed = rows & ~needs_review(kinds, confidence, review_below)
-        found.append(
+        by_kind.append(
             KindReliability(
                 str(KINDS[index]),
                 int(rows.sum()),
@@ -104,7 +104,7 @@ def reliability_by_kind(
                 float(is_right[unreviewed].mean()) if unreviewed.any() else None,
             )
         )
-    return found
+    return by_kind
 
 
 def lowest_confidence(

@@ -83,27 +83,28 @@ class FittedModels:
     reliability: list[KindReliability]
 
     def probabilities(
-        self, sounds: LabelledSounds, beside: LabelledSounds | None = None
+        self, sounds: LabelledSounds, pack_mates: LabelledSounds | None = None
     ) -> NDArray[np.float32]:
-        """Return the probability of each category, shape (n_sounds, 12); see `answers`."""
-        return self.answers(sounds, beside)[0]
+        """Return the first array of `probabilities_and_kinds`."""
+        return self.probabilities_and_kinds(sounds, pack_mates)[0]
 
-    def answers(
-        self, sounds: LabelledSounds, beside: LabelledSounds | None = None
+    def probabilities_and_kinds(
+        self, sounds: LabelledSounds, pack_mates: LabelledSounds | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the probability of each category and the kind of evidence, for each sound.
 
-        Sounds of one folder are pack-mates of each other. `beside` are further sounds that may be
-        pack-mates; only their names and folders are read.
+        The probabilities have the shape (n_sounds, 12). Sounds of one folder are pack-mates of each
+        other. `pack_mates` are further sounds that may be pack-mates; only their names and folders
+        are read.
         """
         if not len(sounds):
             # scikit-learn raises an error when it scales an empty array.
             return np.zeros((0, N_CATEGORIES), dtype=np.float32), np.zeros(0, dtype=np.int64)
-        everyone = sounds if beside is None else sounds.joined(beside)
-        tokens = tokens_of(everyone)
+        all_sounds = sounds if pack_mates is None else sounds.joined(pack_mates)
+        tokens = tokens_of(all_sounds)
         ids, words = self.vocabulary.encode(tokens), word_counts(tokens, self.calibration.learned)
         logs = name_logs(self.general.probabilities(ids), self.learned.probabilities(ids))
-        summary = summaries_of(everyone.folders, logs, words)
+        summary = summaries_of(all_sounds.folders, logs, words)
         names = pooled(logs, summary)[: len(sounds)]
         uncalibrated = forest_probabilities(
             self.forest, forest_inputs(names, sounds.headers, self.scaler)
@@ -323,8 +324,8 @@ class _StackFit:
             truth, predicted, kinds, self._weights, self._prior.calibration
         )
         over_all = calibrated(predicted, calibration.temperature)
-        found = calibration.applied(over_all, kinds)
-        reliability = reliability_by_kind(truth, found, kinds, review_below=review_below)
+        probabilities = calibration.applied(over_all, kinds)
+        reliability = reliability_by_kind(truth, probabilities, kinds, review_below=review_below)
         return calibration, review_below, reliability
 
 

@@ -59,7 +59,9 @@ class Champion:
         Sounds of one folder are pack-mates.
         """
         names = sounds.names.tolist()
-        return self.classifier.answers(names, sounds.headers, mates_in(sounds)).probabilities
+        return self.classifier.predict_detailed(
+            names, sounds.headers, mates_in(sounds)
+        ).probabilities
 
 
 def read_champion(connection: Connection) -> Champion:

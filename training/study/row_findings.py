@@ -76,20 +76,20 @@ def suspected_labels(
     because other names of the folder may mislead the system.
     """
     tested = sounds.take(results[-1].tested)
-    truth, answers = tested.category_indices, results[-1].probabilities.argmax(axis=1)
+    truth, predicted = tested.category_indices, results[-1].probabilities.argmax(axis=1)
     confidence = results[-1].probabilities.max(axis=1)
-    suspect = answers != truth
+    suspect = predicted != truth
     for probabilities in (results[-1].probabilities, name_only.probabilities):
-        suspect &= probabilities.argmax(axis=1) == answers
-        suspect &= probabilities.max(axis=1) >= _usual_confidence(probabilities, truth)[answers]
+        suspect &= probabilities.argmax(axis=1) == predicted
+        suspect &= probabilities.max(axis=1) >= _usual_confidence(probabilities, truth)[predicted]
     agreeing = np.sum(
-        [result.probabilities.argmax(axis=1) == answers for result in results[:-1]], axis=0
+        [result.probabilities.argmax(axis=1) == predicted for result in results[:-1]], axis=0
     )
     rows = np.flatnonzero(suspect)
     alike: dict[tuple[object, ...], list[int]] = {}
     for row in rows[np.lexsort((-confidence[rows], -agreeing[rows]))].tolist():
         stem = without_numbers(tested.names[row])
-        key = (tested.vendors[row], stem, truth[row], answers[row])
+        key = (tested.vendors[row], stem, truth[row], predicted[row])
         alike.setdefault(key, []).append(row)
     groups = list(alike.values())[:_MOST_SUSPECTED]
     return tuple(
@@ -97,7 +97,7 @@ def suspected_labels(
             displayed(tested.names[row]),
             displayed(tested.vendors[row]),
             CATEGORIES[truth[row]],
-            CATEGORIES[answers[row]],
+            CATEGORIES[predicted[row]],
             float(confidence[row]),
             int(agreeing[row]),
             len(group),
@@ -120,8 +120,8 @@ def _usual_confidence(
 def prediction_columns(results: Results) -> list[str]:
     """Return the column names of `prediction_rows`."""
     systems = [result.system.name for result in results]
-    answers = [column for name in systems for column in (name, f"{name}_confidence")]
-    return ["split", "fold", "file", "vendor", "truth", *answers]
+    predicted = [column for name in systems for column in (name, f"{name}_confidence")]
+    return ["split", "fold", "file", "vendor", "truth", *predicted]
 
 
 def prediction_rows(

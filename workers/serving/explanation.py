@@ -29,8 +29,8 @@ from workers.reading.folder_cache import FolderCache
 from workers.reading.sound_headers import read_sound
 from workers.serving.predictions import (
     ModelInput,
-    answers,
     model_input,
+    predict_detailed,
     predictions,
     sound_attributes,
 )
@@ -84,11 +84,11 @@ def explanation(
 
 
 def _answer(sound: ModelInput, classifier: Classifier) -> dict[str, Any]:
-    everything = answers(classifier, [sound])
+    everything = predict_detailed(classifier, [sound])
     (prediction,) = predictions(classifier, [sound], everything)
     tokens = tokenise(sound.name, _counting(sound.name, sound.pack_mates))
     by_pack_mates = None if sound.pack_mates is None else _first(everything.by_pack_mates)
-    own_name = answers(classifier, [sound._replace(name=sound.own_name)])
+    own_name = predict_detailed(classifier, [sound._replace(name=sound.own_name)])
     return {
         "category": CATEGORIES[prediction.best],
         "confidence": round(prediction.probabilities[prediction.best], 4),
@@ -224,7 +224,7 @@ def _mates(
         return None
     names = pack_mates.names
     unknown = header_matrix([AudioHeader(None, None, None, None, None, None)] * len(names))
-    by_name = classifier.answers(names, unknown, [pack_mates] * len(names)).by_name
+    by_name = classifier.predict_detailed(names, unknown, [pack_mates] * len(names)).by_name
     categories = Counter(CATEGORIES[index] for index in by_name.argmax(axis=1).tolist())
     return {
         "count": len(names),

@@ -17,7 +17,7 @@ from db.results.sounds import Prediction
 from workers.settings import Settings
 
 if TYPE_CHECKING:
-    from classifier.model.classifier import Answers, Classifier
+    from classifier.model.classifier import Classifier, DetailedPredictions
     from classifier.names.pack_mates import PackMates
 
 
@@ -72,12 +72,14 @@ def _words_of(folder: str) -> str:
 
 def predict(classifier: "Classifier", inputs: Sequence[ModelInput]) -> list[Prediction]:
     """Return the prediction of each file, which does not depend on the other inputs."""
-    return predictions(classifier, inputs, answers(classifier, inputs))
+    return predictions(classifier, inputs, predict_detailed(classifier, inputs))
 
 
-def answers(classifier: "Classifier", inputs: Sequence[ModelInput]) -> "Answers":
+def predict_detailed(
+    classifier: "Classifier", inputs: Sequence[ModelInput]
+) -> "DetailedPredictions":
     """Return the model's predictions with the intermediate ones."""
-    return classifier.answers(
+    return classifier.predict_detailed(
         [sound.name for sound in inputs],
         header_matrix([sound.header for sound in inputs]),
         [sound.pack_mates for sound in inputs],
@@ -85,7 +87,7 @@ def answers(classifier: "Classifier", inputs: Sequence[ModelInput]) -> "Answers"
 
 
 def predictions(
-    classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
+    classifier: "Classifier", inputs: Sequence[ModelInput], detailed: "DetailedPredictions"
 ) -> list[Prediction]:
     """Return the predictions to store; MIDI files get the category of their format."""
     return [
@@ -97,15 +99,15 @@ def predictions(
         )
         if sound.is_midi
         else prediction
-        for sound, prediction in zip(inputs, _by_model(classifier, inputs, answers), strict=True)
+        for sound, prediction in zip(inputs, _by_model(classifier, inputs, detailed), strict=True)
     ]
 
 
 def _by_model(
-    classifier: "Classifier", inputs: Sequence[ModelInput], answers: "Answers"
+    classifier: "Classifier", inputs: Sequence[ModelInput], detailed: "DetailedPredictions"
 ) -> list[Prediction]:
-    confidence = answers.probabilities.max(axis=1, initial=0)
-    unsure = needs_review(answers.kinds, confidence, classifier.review_below)
+    confidence = detailed.probabilities.max(axis=1, initial=0)
+    unsure = needs_review(detailed.kinds, confidence, classifier.review_below)
     return [
         Prediction(
             tuple(row),
@@ -116,10 +118,10 @@ def _by_model(
         )
         for sound, row, kind, is_unsure, counts in zip(
             inputs,
-            answers.probabilities.tolist(),
-            answers.kinds.tolist(),
+            detailed.probabilities.tolist(),
+            detailed.kinds.tolist(),
             unsure.tolist(),
-            answers.tokens.tolist(),
+            detailed.tokens.tolist(),
             strict=True,
         )
     ]

@@ -49,7 +49,9 @@ class Work:
             model_input(path, header, folder, folder_words=True)
             for path, header, folder in zip(paths, headers, mates, strict=True)
         ]
-        found = self._classifier.answers([one.name for one in asked], header_matrix(headers), mates)
+        found = self._classifier.predict_detailed(
+            [one.name for one in asked], header_matrix(headers), mates
+        )
         best: list[int] = np.argmax(found.probabilities, axis=1).tolist()
         return best
 

@@ -39,8 +39,8 @@ def test_a_prediction_does_not_depend_on_batch_and_order(starter):
 
 def test_a_name_without_evidence_gets_the_category_of_its_mates(starter):
     silent, mates = ["take 01.wav"], [pack_mates_of(FOLDERS[0])]
-    alone = starter.answers(silent, np.full((1, 6), np.nan, np.float32))
-    beside = starter.answers(silent, np.full((1, 6), np.nan, np.float32), mates)
+    alone = starter.predict_detailed(silent, np.full((1, 6), np.nan, np.float32))
+    beside = starter.predict_detailed(silent, np.full((1, 6), np.nan, np.float32), mates)
     vocal = 11
     assert beside.by_pack_mates[0, vocal] > alone.by_pack_mates[0, vocal]
     assert beside.probabilities[0].argmax() == vocal

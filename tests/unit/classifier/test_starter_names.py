@@ -114,7 +114,9 @@ def lasting(seconds: float) -> AudioHeader:
 
 def answered(starter, names, header, mates=None):
     """The category of each name, and whether it needs a review."""
-    found = starter.answers(names, header_matrix([header] * len(names)), [mates] * len(names))
+    found = starter.predict_detailed(
+        names, header_matrix([header] * len(names)), [mates] * len(names)
+    )
     unsure = needs_review(found.kinds, found.probabilities.max(axis=1), starter.review_below)
     categories = [CATEGORIES[best] for best in found.probabilities.argmax(axis=1)]
     return dict(zip(names, zip(categories, unsure.tolist(), strict=True), strict=True))
@@ -146,7 +148,9 @@ def test_a_name_without_known_words_is_never_confident(starter, kind, seconds):
     names = listed(SAY_NOTHING[kind])
     header = NOTHING_STATED if seconds is None else lasting(seconds)
     for mates in (None, pack_mates_of(names)):
-        found = starter.answers(names, header_matrix([header] * len(names)), [mates] * len(names))
+        found = starter.predict_detailed(
+            names, header_matrix([header] * len(names)), [mates] * len(names)
+        )
         assert found.probabilities.max() < starter.review_below
         sure = [
             name
