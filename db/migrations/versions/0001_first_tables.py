@@ -1,4 +1,4 @@
-"""The first tables: ingests, batches, sounds, models, training_runs.
+"""Create the first tables: ingests, batches, sounds, models, training_runs.
 
 Revision: 0001
 Revises: nothing

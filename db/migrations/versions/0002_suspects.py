@@ -1,4 +1,4 @@
-"""Suspects are marked, set-backs counted and waited out; when a batch was claimed is indexed.
+"""Add columns for suspect batches and back-offs to `batches`, and an index on `started_at`.
 
 Revision: 0002
 Revises: 0001

@@ -1,4 +1,4 @@
-"""Who gave a label and all that were ever given; which sounds models are only measured on.
+"""Add the author and history of labels, and the holdout decision of each sound.
 
 Revision: 0003
 Revises: 0002

@@ -1,4 +1,4 @@
-"""Training runs hold a lease and keep their report; promotions are remembered.
+"""Add leases and reports to training runs, and a history of promotions.
 
 Revision: 0004
 Revises: 0003
@@ -17,7 +17,7 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    # Made anew: no version before this one wrote a row into it.
+    # Dropped and created again: no earlier version wrote rows to this table.
     op.drop_table("training_runs")
     op.create_table(
         "training_runs",

@@ -1,4 +1,4 @@
-"""What is learned of a sound beside its category, where from, and what its category rests on.
+"""Add tempo, key, playback and instrument with their sources, and the evidence of the category.
 
 Revision: 0005
 Revises: 0004

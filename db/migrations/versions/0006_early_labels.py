@@ -1,4 +1,4 @@
-"""Labels are looked up by their sound: some are given before their sound has a row.
+"""Index labels by sound, because a label may be submitted before its sound has a row.
 
 Revision: 0006
 Revises: 0005

@@ -1,4 +1,4 @@
-"""What a batch cost and how sure the model was, and an index that counts batches.
+"""Add measures of finished batches (times, confidence), and an index for counting batches.
 
 Revision: 0007
 Revises: 0006

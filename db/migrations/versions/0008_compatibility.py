@@ -1,4 +1,4 @@
-"""The database says which versions of the code may work with it.
+"""Add the table `compatibility`: the oldest revision whose code can use the database.
 
 Revision: 0008
 Revises: 0007
@@ -17,7 +17,7 @@ def upgrade() -> None:
     table = op.create_table(
         "compatibility", sa.Column("oldest_revision", sa.String(32), primary_key=True)
     )
-    # Older code does not ask, and refuses whatever is newer than itself.
+    # Older code does not read this table and rejects every newer revision.
     op.bulk_insert(table, [{"oldest_revision": "0008"}])
 
 

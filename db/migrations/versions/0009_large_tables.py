@@ -1,4 +1,4 @@
-"""Indexes for a table of millions: the order of review, failed sounds alone, how far an ingest is.
+"""Add indexes for large tables: the order of review, failed sounds, the progress of an ingest.
 
 Revision: 0009
 Revises: 0008
@@ -19,7 +19,7 @@ _NEEDS_REVIEW = sa.text(
 
 
 def upgrade() -> None:
-    # Older code finds the same rows without the indexes that go: `compatibility` stays.
+    # Older code works without the dropped indexes, so `compatibility` is not changed.
     op.create_index(
         "ix_sounds_failed",
         "sounds",

@@ -1,4 +1,4 @@
-"""Batches that somebody waits for are announced before all others.
+"""Add a flag for interactive batches, which are sent before all others.
 
 Revision: 0010
 Revises: 0009
@@ -16,7 +16,7 @@ _WAITED_FOR = sa.text("interactive AND state = 'pending'")
 
 
 def upgrade() -> None:
-    # Older code announces them as it does all others: late, and nothing is lost.
+    # Older code sends interactive batches like all others, so `compatibility` is not changed.
     op.add_column(
         "batches",
         sa.Column("interactive", sa.Boolean, nullable=False, server_default=sa.false()),

@@ -1,4 +1,4 @@
-"""Files that are gone, the category a person sees, and why a batch came back.
+"""Add columns for deleted files and the reason of a requeued batch, and indexes on labels.
 
 Revision: 0011
 Revises: 0010
@@ -28,8 +28,8 @@ _NEEDS_REVIEW_BEFORE = sa.text(
 
 
 def upgrade() -> None:
-    # Older code finds the same rows without the indexes that go, lists sounds that are gone, and
-    # leaves both columns alone: `compatibility` stays.
+    # Older code works without the dropped indexes, lists deleted files, and does not write the
+    # new columns, so `compatibility` is not changed.
     op.add_column("batches", sa.Column("reason", sa.Text))
     seen = sa.Column("seen", sa.Boolean, nullable=False, server_default=sa.true())
     op.add_column("batches", seen)

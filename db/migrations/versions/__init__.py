@@ -1,1 +1,1 @@
-"""One script a step, in order; never changed once released."""
+"""Migration scripts, one per revision; never changed after a release."""
