@@ -56,5 +56,5 @@ def test_predictions_do_not_depend_on_the_folder_cache_size(starter):
 
 
 def test_a_different_number_of_mates_and_sounds_is_refused(starter):
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="expected equal numbers"):
         starter.predict(["kick.wav"], [NOTHING], [])
