@@ -203,7 +203,7 @@ give = importer.give
 calls = []
 
 def give_and_die(*arguments, **options):
-    calls.append(write_labels(*arguments, **options))
+    calls.append(give(*arguments, **options))
     if len(calls) == 2:
         os._exit(9)
     return calls[-1]

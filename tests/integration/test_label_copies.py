@@ -13,10 +13,10 @@ from tests.support.sound_results import predicted
 
 
 @pytest.fixture
-def write_labels(take):
+def give(take):
     """Give paths their labels, then their copies theirs: ``give({"kick 1.wav": "drum"})``."""
 
-    def write_labels(by_path, same_content=lambda *_: (), source=LabelSource.HUMAN):
+    def give(by_path, same_content=lambda *_: (), source=LabelSource.HUMAN):
         given = [
             NewLabel(sound_key("library", path), category, source)
             for path, category in by_path.items()
@@ -50,7 +50,7 @@ def save(take):
 def test_those_of_the_folder_that_differ_in_their_number_follow(save, give, labelled):
     save("a%_/kick 1.wav", "a%_/Kick 2.wav", "a%_/kick copy.wav", "a%_/snare 1.wav")
     save("aB_/kick 3.wav", "a%_/b/kick 4.wav", "A%_/kick 5.wav", "kick 6.wav")
-    assert write_labels({"a%_/kick 1.wav": "drum"}) == 2
+    assert give({"a%_/kick 1.wav": "drum"}) == 2
     assert labelled() == {
         "a%_/kick 1.wav": ("drum", "human"),
         "a%_/Kick 2.wav": ("drum", "copy"),
@@ -60,22 +60,22 @@ def test_those_of_the_folder_that_differ_in_their_number_follow(save, give, labe
 
 def test_where_people_disagree_about_numbers_none_follows(save, give, labelled):
     save("kick 1.wav", "kick 2.wav", "kick 3.wav")
-    write_labels({"kick 2.wav": "bass", "kick 1.wav": "drum"})
+    give({"kick 2.wav": "bass", "kick 1.wav": "drum"})
     assert labelled() == {"kick 1.wav": ("drum", "human"), "kick 2.wav": ("bass", "human")}
 
 
 def test_a_label_given_to_a_copy_stands_above_the_one_it_follows(save, give, labelled):
     save("kick 1.wav", "kick 2.wav", "kick 3.wav")
-    write_labels({"kick 1.wav": "drum"})
-    write_labels({"kick 2.wav": "drum"}, source=LabelSource.IMPORT)
-    assert write_labels({"kick 1.wav": "drum"}) == 0
+    give({"kick 1.wav": "drum"})
+    give({"kick 2.wav": "drum"}, source=LabelSource.IMPORT)
+    assert give({"kick 1.wav": "drum"}) == 0
     assert labelled()["kick 2.wav"] == ("drum", "import")
 
 
 def test_a_copy_follows_a_label_that_is_changed(save, give, labelled):
     save("kick 1.wav", "kick 2.wav")
-    write_labels({"kick 1.wav": "drum"})
-    assert write_labels({"kick 1.wav": "bass"}) == 1
+    give({"kick 1.wav": "drum"})
+    assert give({"kick 1.wav": "bass"}) == 1
     assert labelled()["kick 2.wav"] == ("bass", "copy")
 
 
@@ -88,14 +88,14 @@ def test_only_files_as_large_are_asked_for_their_content(save, give, labelled, t
         asked.append((original.path, [other.path for other in others]))
         return others
 
-    assert write_labels({"one.wav": "drum"}, all_same) == 1
+    assert give({"one.wav": "drum"}, all_same) == 1
     assert asked == [("one.wav", ["a/other.wav"])]
     assert labelled()["a/other.wav"] == ("drum", "copy")
 
 
 def test_no_model_learns_from_copies_and_an_export_leaves_them_out(save, give, take, database):
     save("kick 1.wav", "kick 2.wav")
-    write_labels({"kick 1.wav": "drum"})
+    give({"kick 1.wav": "drum"})
     rows = take(training_rows.labelled_after, 0, 10)
     assert [row.path for row in rows] == ["kick 1.wav"]
     assert take(training_rows.labels_since, 0) == 1

@@ -32,10 +32,10 @@ def save(take):
 
 
 @pytest.fixture
-def write_labels(take):
+def give(take):
     """Give these paths these labels: ``give({"kick.wav": "drum"})``."""
 
-    def write_labels(by_path, source=HUMAN, by="ada"):
+    def give(by_path, source=HUMAN, by="ada"):
         return take(labels.write_labels, given_labels(by_path, source), labelled_by=by)
 
     return give
@@ -83,7 +83,7 @@ def read_all(take):
 
 def test_a_label_tells_what_from_where_by_whom_and_when(save, give, current, history, database):
     save(predicted("kick.wav", "bass"))
-    assert write_labels({"kick.wav": "drum"}, VENDOR, "ada") == LabelChanges(new=1)
+    assert give({"kick.wav": "drum"}, VENDOR, "ada") == LabelChanges(new=1)
     label = current()["kick.wav"]
     assert (label.root, label.category, label.source, label.labelled_by) == (
         "library", "drum", VENDOR, "ada",
@@ -99,8 +99,8 @@ def test_a_later_label_replaces_the_earlier_which_stays_in_the_history(
     save, give, current, history
 ):
     save(predicted("kick.wav"))
-    write_labels({"kick.wav": "drum"}, IMPORT, "ada")
-    assert write_labels({"kick.wav": "bass"}, HUMAN, "bob") == LabelChanges(replaced=1)
+    give({"kick.wav": "drum"}, IMPORT, "ada")
+    assert give({"kick.wav": "bass"}, HUMAN, "bob") == LabelChanges(replaced=1)
     assert (current()["kick.wav"].category, current()["kick.wav"].labelled_by) == ("bass", "bob")
     assert history() == [
         ("kick.wav", "drum", "import", "ada"),
@@ -110,17 +110,17 @@ def test_a_later_label_replaces_the_earlier_which_stays_in_the_history(
 
 def test_the_same_label_from_the_same_source_leaves_no_trace(save, give, current, history):
     save(predicted("kick.wav"))
-    write_labels({"kick.wav": "drum"}, HUMAN, "ada")
+    give({"kick.wav": "drum"}, HUMAN, "ada")
     before = current()
-    assert write_labels({"kick.wav": "drum"}, HUMAN, "bob") == LabelChanges(unchanged=1)
+    assert give({"kick.wav": "drum"}, HUMAN, "bob") == LabelChanges(unchanged=1)
     assert current() == before
     assert len(history()) == 1
 
 
 def test_the_same_label_from_another_source_is_written(save, give, current, history):
     save(predicted("kick.wav"))
-    write_labels({"kick.wav": "drum"}, IMPORT)
-    assert write_labels({"kick.wav": "drum"}, HUMAN) == LabelChanges(replaced=1)
+    give({"kick.wav": "drum"}, IMPORT)
+    assert give({"kick.wav": "drum"}, HUMAN) == LabelChanges(replaced=1)
     assert current()["kick.wav"].source == HUMAN
     assert len(history()) == 2
 
@@ -128,7 +128,7 @@ def test_the_same_label_from_another_source_is_written(save, give, current, hist
 def test_an_earlier_label_can_come_back(save, give, current, history):
     save(predicted("kick.wav"))
     for category in ("drum", "bass", "drum"):
-        write_labels({"kick.wav": category})
+        give({"kick.wav": category})
     assert current()["kick.wav"].category == "drum"
     assert [category for _, category, _, _ in history()] == ["drum", "bass", "drum"]
 
@@ -136,7 +136,7 @@ def test_an_earlier_label_can_come_back(save, give, current, history):
 def test_labels_reach_their_own_sounds_and_no_other(save, give, current):
     save(*[predicted(f"{name}.wav") for name in "abcd"], predicted("a.wav", root="other"))
     wanted = {"a.wav": "drum", "b.wav": "bass", "d.wav": "vocal"}
-    assert write_labels(wanted) == LabelChanges(new=3)
+    assert give(wanted) == LabelChanges(new=3)
     assert {path: label.category for path, label in current().items()} == wanted
     assert current()["a.wav"].root == "library"
 
@@ -145,15 +145,15 @@ def test_more_labels_than_one_statement_takes_are_given(save, give, current, mon
     monkeypatch.setattr(labels, "LABELS_AT_ONCE", 7)
     wanted = {f"{index}.wav": ("drum", "bass")[index % 2] for index in range(50)}
     save(*map(predicted, wanted))
-    write_labels({"3.wav": "vocal", "4.wav": "drum"})
-    assert write_labels(wanted) == LabelChanges(new=48, replaced=1, unchanged=1)
+    give({"3.wav": "vocal", "4.wav": "drum"})
+    assert give(wanted) == LabelChanges(new=48, replaced=1, unchanged=1)
     assert {path: label.category for path, label in current().items()} == wanted
 
 
 def test_a_sound_without_a_row_is_refused(save, give, current, history):
     save(predicted("kick.wav"))
     with pytest.raises(UnknownSoundError, match=r"1 of the sounds .* ingest them first"):
-        write_labels({"kick.wav": "drum", "new.wav": "drum"})
+        give({"kick.wav": "drum", "new.wav": "drum"})
     assert current() == {}
     assert history() == []
 
@@ -161,7 +161,7 @@ def test_a_sound_without_a_row_is_refused(save, give, current, history):
 def test_what_is_no_category_is_no_label(save, give, current):
     save(predicted("kick.wav"))
     with pytest.raises(ValueError, match="unknown category 'Drum'"):
-        write_labels({"kick.wav": "Drum"})
+        give({"kick.wav": "Drum"})
 
 
 def test_two_labels_for_one_sound_are_refused(save, take):
@@ -172,7 +172,7 @@ def test_two_labels_for_one_sound_are_refused(save, take):
 
 
 def test_giving_nothing_is_no_fault(give):
-    assert write_labels({}) == LabelChanges()
+    assert give({}) == LabelChanges()
 
 
 def test_two_people_who_label_the_same_sounds_at_once_both_stay_in_the_history(
@@ -217,7 +217,7 @@ def test_two_people_who_label_the_same_sounds_at_once_both_stay_in_the_history(
 
 def test_a_label_and_what_is_held_out_outlive_every_result(save, give, current, read_all, take):
     save(predicted("kick.wav", "bass"))
-    write_labels({"kick.wav": "drum"})
+    give({"kick.wav": "drum"})
     before = current()
     take(training_rows.freeze_holdout, {read_all()[0].id: True})
     for result in (
@@ -233,7 +233,7 @@ def test_a_label_and_what_is_held_out_outlive_every_result(save, give, current, 
 
 def test_a_sound_that_failed_can_be_labelled(save, give, read_all):
     save(failed("cut.wav"))
-    write_labels({"cut.wav": "drum"})
+    give({"cut.wav": "drum"})
     (sound,) = read_all()
     assert (sound.label, sound.header.sample_type) == ("drum", None)
 
@@ -243,7 +243,7 @@ def test_a_sound_that_failed_can_be_labelled(save, give, read_all):
 
 def test_training_reads_labelled_sounds_only_in_id_order_and_whole(save, give, read_all):
     save(*[predicted(f"pack/{name}.wav", "vocal") for name in "abcdefg"])
-    write_labels({f"pack/{name}.wav": "drum" for name in "gecba"}, VENDOR)
+    give({f"pack/{name}.wav": "drum" for name in "gecba"}, VENDOR)
     found = read_all()
     assert sorted(sound.path for sound in found) == [f"pack/{name}.wav" for name in "abceg"]
     assert [sound.id for sound in found] == sorted({sound.id for sound in found})
@@ -262,7 +262,7 @@ def test_no_label_is_nothing_to_read(save, read_all):
 
 def test_what_is_held_out_is_decided_once(save, give, read_all, take):
     save(*[predicted(f"{name}.wav") for name in "abc"])
-    write_labels({f"{name}.wav": "drum" for name in "abc"})
+    give({f"{name}.wav": "drum" for name in "abc"})
     a, b, c = (sound.id for sound in read_all())
     assert take(training_rows.freeze_holdout, {a: True, b: False}) == 2
     assert take(training_rows.freeze_holdout, {a: False, b: True, c: True}) == 1
@@ -271,27 +271,27 @@ def test_what_is_held_out_is_decided_once(save, give, read_all, take):
 
 def test_a_new_label_changes_nothing_about_what_is_held_out(save, give, read_all, take):
     save(predicted("kick.wav"))
-    write_labels({"kick.wav": "drum"})
+    give({"kick.wav": "drum"})
     take(training_rows.freeze_holdout, {read_all()[0].id: True})
-    write_labels({"kick.wav": "bass"})
+    give({"kick.wav": "bass"})
     assert read_all()[0].held_out is True
 
 
 def test_labels_that_came_since_are_counted(save, give, take):
     save(*[predicted(f"{name}.wav") for name in "abc"])
     assert take(training_rows.last_label_id) == 0
-    write_labels({"a.wav": "drum"})
+    give({"a.wav": "drum"})
     seen = take(training_rows.last_label_id)
     assert take(training_rows.labels_since, seen) == 0
-    write_labels({"a.wav": "bass", "b.wav": "drum"})
-    write_labels({"b.wav": "drum"})
+    give({"a.wav": "bass", "b.wav": "drum"})
+    give({"b.wav": "drum"})
     assert take(training_rows.labels_since, seen) == 2
     assert take(training_rows.labels_since, 0) == 3
 
 
 def test_reading_labels_in_id_order_uses_the_index_of_labels(save, give, database):
     save(*[predicted(f"{index}.wav") for index in range(3000)])
-    write_labels({"7.wav": "drum"})
+    give({"7.wav": "drum"})
     query = "SELECT id FROM sounds WHERE label IS NOT NULL AND id > 5 ORDER BY id LIMIT 10"
     sqlite = database.dialect.name == "sqlite"
     with database.begin() as connection:
@@ -312,9 +312,9 @@ def test_labels_are_counted_by_category_source_and_vendor(save, give, take, read
         failed("d.wav"),
         predicted("unlabelled.wav", "drum"),
     )
-    write_labels({"a.wav": "bass"})
-    write_labels({"a.wav": "drum", "b.wav": "drum", "c.wav": "vocal"})
-    write_labels({"d.wav": "drum"}, IMPORT)
+    give({"a.wav": "bass"})
+    give({"a.wav": "drum", "b.wav": "drum", "c.wav": "vocal"})
+    give({"d.wav": "drum"}, IMPORT)
     take(training_rows.freeze_holdout, {read_all()[0].id: True, read_all()[1].id: False})
     labelled = take(label_counts)
     assert (labelled.labelled, labelled.compared, labelled.agreeing) == (4, 3, 2)

@@ -22,7 +22,7 @@ def save(take):
 def write_pending_labels(take):
     """Give these paths these labels before or after their rows are there."""
 
-    def write_labels(by_path, source=IMPORT):
+    def give(by_path, source=IMPORT):
         given = {("library", path): category for path, category in by_path.items()}
         take(pending_labels.write_pending_labels, given, source=source, labelled_by="inbox")
 

@@ -1,4 +1,4 @@
-"""CopyCandidate sounds in a database, as an ingest and an import of labels leave them behind."""
+"""Labelled sounds in a database, as an ingest and an import of labels leave them behind."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
