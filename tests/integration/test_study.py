@@ -348,7 +348,7 @@ def documented():
     page = (REPOSITORY / "docs" / "reference" / "study-files.md").read_text()
     return {
         section.splitlines()[0]: dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+?) \|", section, re.M))
-        for section in page.split("\n## ")[1:]
+        for section in page.split("\n### ")[1:]
     }
 
 
