@@ -67,6 +67,7 @@ html_theme_options = {
 
 _FENCE: Final = re.compile(r"^(```+|~~~+)[^\n]*\n.*?^\1[`~]*$", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"(\]\(|\b(?:src|srcset|href)=\")(?![a-z]+:|#)([^)#\s\"]+)")
+_BADGE: Final = re.compile(r"\[!\[[^\]]*\]\(https?:[^)]*\)\]\([^)]*\)\s*")
 _LISTED: Final = re.compile(r"\]\((?!\w+:)((?:[^)/#\s]+|[^)#\s]*/(?:index|README))\.md)\)")
 
 
@@ -77,7 +78,8 @@ def prepare_page(app: "Sphinx", docname: str, source: list[str]) -> None:
     if docname in INCLUDED:
         origin = REPOSITORY / INCLUDED[docname]
         app.env.note_dependency(str(origin))
-        text = origin.read_text(encoding="utf-8")
+        # Without badges: no page loads anything from another host.
+        text = _BADGE.sub("", origin.read_text(encoding="utf-8"))
         if not origin.suffix:
             text = f"# {origin.name.capitalize()}\n\n```text\n{text}```\n"
     if LISTS.fullmatch(docname):

@@ -1,6 +1,7 @@
 """The site of the documents: each page is in its navigation, and links that leave it are right."""
 
 import importlib.util
+import re
 
 import pytest
 
@@ -64,6 +65,14 @@ def test_a_link_of_a_file_of_the_root_is_one_from_its_page(conf):
         "project/readme",
     )
     assert text == '[x](../reference/cli.md) [y](license.md) <img src="../index.md">'
+
+
+def test_a_page_loads_no_badge_from_another_host(conf):
+    badges = "[![CI](https://example.org/ci.svg)](https://example.org)\n[![x](http://e.org/x)](y)\n"
+    assert conf._BADGE.sub("", f"# x\n\n{badges}\nText") == "# x\n\nText"
+    loaded = r"(?:!\[[^\]]*\]\(|\bsrc=\")https?:"
+    for page in [*DOCS.rglob("*.md"), *(REPOSITORY / file for file in conf.INCLUDED.values())]:
+        assert re.search(loaded, conf._BADGE.sub("", page.read_text())) is None, page
 
 
 def test_an_example_in_a_fence_is_left_as_it_is(conf):
