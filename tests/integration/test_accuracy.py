@@ -78,12 +78,12 @@ def test_three_systems_answer_the_same_sounds_of_both_tables(found):
         assert (scores.n_vendors, scores.systems[-1].n_fits) == (3, 2)
 
 
-def test_the_random_third_is_of_the_first_table_and_asks_those_that_learn(found):
+def test_a_random_third_of_the_first_table_tests_the_trained_systems(found):
     assert [score.system.name for score in found.at_random.systems] == [REFERENCE, OURS]
     assert {score.evaluation.n_sounds for score in found.at_random.systems} == {12}
 
 
-def test_what_the_other_table_teaches_is_learned(tmp_path, small_fits):
+def test_training_uses_the_other_table(tmp_path, small_fits):
     # Given categories whose words only the other table explains
     words = {"drum": "qua", "vocal": "wex"}
 
@@ -210,7 +210,7 @@ def test_the_command_prints_one_json_object_and_progress_beside_it(run):
     assert "names by vendor: 2 of 2" in done.stderr
 
 
-def test_the_command_tests_one_table_when_asked(run):
+def test_the_command_can_test_one_table(run):
     done = run("--systems", "keyword", "--table", "names")
     assert done.exit_code == 0
     assert done.stdout.startswith("Names only, unseen vendors\n  36 sounds of 3 vendors, 2 folds")
@@ -232,7 +232,7 @@ def test_a_table_that_cannot_be_used_is_refused_in_one_line(run, paths, tmp_path
         (["--table", "all"], "not one of 'corpus', 'names', 'both'"),
     ],
 )
-def test_a_wrong_option_is_refused_with_what_there_is(run, option, complaint):
+def test_a_wrong_option_is_refused_with_the_possible_ones(run, option, complaint):
     done = run(*option)
     assert done.exit_code == 2
     assert complaint in done.stderr

@@ -51,7 +51,7 @@ def make_due(database):
 # The ledger
 
 
-def test_what_is_handed_back_for_later_is_not_taken_before(add_batches, claim, take, make_due):
+def test_a_batch_requeued_for_later_is_not_claimed_before(add_batches, claim, take, make_due):
     # Given two batches, one of which is to wait
     add_batches(1, 1)
     claim(1)
@@ -74,9 +74,7 @@ def test_a_setback_is_no_attempt(add_batches, claim, take, batch_rows):
     assert (row["state"], row["setbacks"], row["attempts"]) == (BatchState.PENDING, 5, 0)
 
 
-def test_being_asked_to_stop_is_no_setback_and_waits_for_nothing(
-    add_batches, claim, take, batch_rows
-):
+def test_a_stop_is_not_a_setback_and_requeues_at_once(add_batches, claim, take, batch_rows):
     add_batches(1)
     claim(1)
     take(recovery.hand_back, 1, token="ours")
@@ -84,7 +82,7 @@ def test_being_asked_to_stop_is_no_setback_and_waits_for_nothing(
     assert (row["setbacks"], row["due_at"]) == (0, None)
 
 
-def test_who_lost_the_lease_delays_nothing(add_batches, claim, take, batch_rows):
+def test_a_worker_without_the_lease_delays_nothing(add_batches, claim, take, batch_rows):
     add_batches(1)
     claim(1, token="theirs")
     before = batch_rows()
@@ -141,7 +139,7 @@ def handed_in(database):
         ledger.add_batch(connection, ingest_id, "packs", entries)
 
 
-def test_while_a_library_root_is_away_its_batch_waits_longer_each_time_and_then_is_done(
+def test_a_batch_of_a_missing_library_root_waits_longer_each_time_and_then_is_done(
     handed_in, try_it, batch_rows, wait_seconds, make_due, settings
 ):
     # Given a library root that is away
@@ -200,7 +198,7 @@ def test_in_one_process_the_next_run_tries_at_once(
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-def test_a_worker_leaves_the_batches_of_a_root_that_is_away_until_it_is_back(
+def test_a_worker_leaves_the_batches_of_a_missing_root_until_it_is_mounted(
     fleet, library, database_url, tmp_path, run_cli, worker_process, batch_rows,
     wait_for_rows, read_rows,
 ):  # fmt: skip

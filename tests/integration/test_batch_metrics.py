@@ -51,9 +51,7 @@ def queued(take):
     return queue
 
 
-def test_a_batch_leaves_what_it_cost_and_how_sure_the_model_was(
-    queued, context, take, read_rows, database_url
-):
+def test_a_batch_records_its_times_and_confidence(queued, context, take, read_rows, database_url):
     classify_batch(queued(), context)
 
     found = take(batch_metrics.totals)
@@ -106,7 +104,7 @@ def test_a_batch_has_waited_from_being_written_to_its_last_claim(
     assert found.waited == tuple(int(bound >= 300) for bound in WAIT_BOUNDS_SECONDS)
 
 
-def test_who_lost_the_lease_leaves_no_measures(queued, context, database, monkeypatch):
+def test_a_worker_without_the_lease_records_no_metrics(queued, context, database, monkeypatch):
     batch_id = queued()
     results = classification._results
 

@@ -49,7 +49,7 @@ def test_a_damaged_bundle_is_refused(store, take, database):
         take(bundles.read, "one")
 
 
-def test_a_new_bundle_serves_nobody(store, take):
+def test_a_new_bundle_is_not_in_use(store, take):
     store("one")
     assert take(bundles.champion_version) is None
 
@@ -69,7 +69,7 @@ def test_promoting_the_champion_again_changes_nothing(store, take):
     assert take(bundles.champion_version) == "one"
 
 
-def test_promoting_what_never_was_keeps_the_champion(store, take):
+def test_promoting_an_unknown_version_keeps_the_champion(store, take):
     store("one")
     take(bundles.promote, "one")
     assert not take(bundles.promote, "nowhere")
@@ -89,7 +89,7 @@ def test_the_database_itself_refuses_a_second_champion(store, database):
         connection.execute(update(models).values(champion=True))
 
 
-def test_the_list_tells_all_but_the_bundle_newest_first(store, take, database):
+def test_models_are_listed_without_their_bundles_newest_first(store, take, database):
     store("one", "three")
     with database.begin() as connection:  # both may have come within one millisecond
         yesterday = datetime.now(UTC) - timedelta(days=1)
@@ -138,7 +138,7 @@ def roll_back(database):
     return roll_back
 
 
-def test_a_promotion_tells_what_served_before_who_and_why(store, take, database):
+def test_a_promotion_records_the_previous_model_user_and_reason(store, take, database):
     store("one")
     take(bundles.promote, "one", by="ann", reason="it is better")
     with database.begin() as connection:
@@ -146,7 +146,7 @@ def test_a_promotion_tells_what_served_before_who_and_why(store, take, database)
     assert (row.version, row.previous, row.by, row.reason) == ("one", None, "ann", "it is better")
 
 
-def test_a_rollback_lets_serve_what_served_before(store, take, roll_back):
+def test_a_rollback_restores_the_previous_model(store, take, roll_back):
     store("one", "two")
     take(bundles.promote, "one")
     take(bundles.promote, "two")
@@ -161,7 +161,7 @@ def test_each_rollback_goes_one_further_back_and_the_last_to_the_starter(store, 
     assert take(bundles.champion_version) is None
 
 
-def test_what_is_promoted_after_a_rollback_goes_back_to_what_served_then(store, take, roll_back):
+def test_a_promotion_after_a_rollback_is_rolled_back_to_the_model_before_it(store, take, roll_back):
     store("one", "two", "three")
     take(bundles.promote, "one")
     take(bundles.promote, "two")
@@ -177,7 +177,7 @@ def test_promoting_the_starter_is_taken_back_like_any_other(store, take, roll_ba
     assert [roll_back() for _ in range(3)] == ["one", None, "nothing"]
 
 
-def test_what_served_already_was_no_promotion_to_take_back(store, take, roll_back):
+def test_promoting_the_model_in_use_again_is_no_step_of_a_rollback(store, take, roll_back):
     store("one", "two")
     take(bundles.promote, "one")
     take(bundles.promote, "two")
@@ -209,7 +209,7 @@ def test_a_rollback_to_a_version_that_is_gone_changes_nothing(store, take, datab
     assert take(bundles.champion_version) == "two"
 
 
-def test_of_two_rollbacks_at_once_one_is_told_that_it_was_late(store, take, database_url):
+def test_of_two_concurrent_rollbacks_one_is_refused(store, take, database_url):
     store("one", "two")
     take(bundles.promote, "one")
     take(bundles.promote, "two")

@@ -124,9 +124,7 @@ def test_a_midi_file_and_a_sound_of_the_same_name_are_two_sounds(classified):
 @pytest.mark.parametrize(
     ("folder_words", "said"), [(True, ("piano", "folder", "A minor")), (False, (None, None, None))]
 )
-def test_folders_say_what_else_nobody_does_where_they_are_to_be_asked(
-    classified, folder_words, said
-):
+def test_folder_words_give_attributes_when_they_are_enabled(classified, folder_words, said):
     row = classified(folder_words=folder_words)["Pianos/Am/take 7.wav"]
     assert (row.instrument, row.instrument_source, row.musical_key) == said
 
@@ -182,13 +180,15 @@ def test_a_file_gets_the_same_answer_however_batches_fall(queued, context, voice
     assert said() == together
 
 
-def test_a_name_that_says_nothing_is_what_its_folder_on_disk_is(queued, context, voices, said):
+def test_a_sound_with_an_uninformative_name_gets_its_folders_category(
+    queued, context, voices, said
+):
     classify_batch(queued(["Pack/take 01.wav"]), context)
     category, _, _, evidence, _ = said()["Pack/take 01.wav"]
     assert (category, evidence) == ("vocal", "mates")
 
 
-def test_what_comes_to_a_folder_counts_from_the_next_visit(queued, context, voices, folder, said):
+def test_new_files_in_a_folder_count_from_the_next_batch(queued, context, voices, folder, said):
     # Given a folder of one sound
     for path in voices[1:]:
         (folder / path).rename(folder / path.replace("/", " "))
@@ -203,7 +203,7 @@ def test_what_comes_to_a_folder_counts_from_the_next_visit(queued, context, voic
     assert said()[voices[0]][0] == "vocal"
 
 
-def test_what_lies_beside_and_is_no_sound_changes_no_answer(queued, context, voices, folder, said):
+def test_other_files_in_a_folder_change_no_prediction(queued, context, voices, folder, said):
     classify_batch(queued(voices), context)
     before = said()
     for name in ("._Kick 1.wav", "Kick 2.txt", "Kick 3"):
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_listed_takes_no_sound_with_it(
     assert {evidence for _, _, _, evidence, _ in rows.values()} <= {"name", "none"}
 
 
-def test_a_row_says_whether_its_sound_needs_a_review(queued, context, voices, said, folder):
+def test_a_row_has_whether_its_sound_needs_a_review(queued, context, voices, said, folder):
     (folder / "zzq.wav").write_bytes(sounds.encoded())
     classify_batch(queued([*voices, "zzq.wav"]), context)
     review_below = context.model.current(context.database).review_below
@@ -274,7 +274,7 @@ def assert_handed_back(batch_rows):
     assert (row["state"], row["attempts"], row["token"]) == (BatchState.PENDING, 0, None)
 
 
-def test_a_library_root_that_is_away_is_nobodys_fault(
+def test_a_missing_library_root_counts_no_attempt(
     queued, context, folder, all_names, batch_rows, read_rows, database_url
 ):
     batch_id = queued(all_names)
@@ -286,7 +286,7 @@ def test_a_library_root_that_is_away_is_nobodys_fault(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_being_stopped_in_mid_batch_is_nobodys_fault(
+def test_a_stop_during_a_batch_counts_no_attempt(
     queued, context, all_names, monkeypatch, batch_rows, stop
 ):
     def stopping(*_):
@@ -298,7 +298,7 @@ def test_being_stopped_in_mid_batch_is_nobodys_fault(
     assert_handed_back(batch_rows)
 
 
-def test_who_is_stopped_by_the_time_limit_leaves_all_as_it_is_for_the_watch(
+def test_a_process_killed_by_its_time_limit_leaves_its_batch_to_the_supervisor(
     queued, context, all_names, monkeypatch, batch_rows
 ):
     # Given a limit so short that every batch has used it up
@@ -349,7 +349,7 @@ def in_hand(context):
     return note.batch_id, note.index
 
 
-def test_the_note_says_which_sound_is_being_read_and_then_that_none_is(
+def test_the_crash_marker_has_the_sound_that_is_being_read_and_then_none(
     queued, context, all_names, monkeypatch
 ):
     # Given somebody who looks while sounds are read, and while the model runs
@@ -450,7 +450,7 @@ def test_a_sound_at_which_we_fail_is_singled_out(
     assert in_hand(context) == (None, None)
 
 
-def test_a_sound_on_which_we_fail_three_times_gets_a_row_that_says_so(
+def test_a_sound_with_three_internal_errors_gets_an_error_row(
     queued, context, monkeypatch, batch_rows, read_rows, database_url
 ):
     batch_id = queued(["snare-03.wav"])
@@ -467,7 +467,7 @@ def test_a_sound_on_which_we_fail_three_times_gets_a_row_that_says_so(
     assert [batch["state"] for batch in batch_rows()] == [BatchState.DONE]
 
 
-def test_an_exit_that_nobody_asked_for_is_a_fault_of_our_own(
+def test_an_unrequested_exit_is_an_internal_error(
     queued, context, all_names, monkeypatch, batch_rows
 ):
     def exiting(*_):
@@ -522,7 +522,7 @@ def test_a_batch_that_does_not_fit_into_its_worker_is_halved_until_it_does(
         pytest.param({"note": "a NUL \0"}, id="a text that PostgreSQL does not take"),
     ],
 )
-def test_a_row_that_cannot_be_written_is_an_error_row_and_costs_no_other(
+def test_a_row_that_the_database_refuses_becomes_an_error_row_and_the_others_are_written(
     queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url, changed
 ):
     # Given a sound among others of which we say what a column cannot hold
@@ -607,7 +607,7 @@ def test_a_link_that_took_the_place_of_a_resolved_file_is_not_followed(tmp_path)
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-def test_a_batch_goes_back_without_blame_once_a_database_that_stopped_answers(
+def test_a_batch_is_requeued_with_no_attempt_counted_when_a_stopped_database_answers(
     queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url, postgres_server
 ):
     # Given a database that dies while the batch is read
@@ -662,9 +662,7 @@ def test_where_storage_is_slow_the_rows_are_the_same(
     assert read_rows(database_url) == before
 
 
-def test_of_a_sound_that_stands_twice_in_a_batch_there_is_one_row(
-    queued, context, all_names, read_rows, database_url
-):
+def test_a_sound_twice_in_a_batch_has_one_row(queued, context, all_names, read_rows, database_url):
     outcome = classify_batch(queued([all_names[0]] * 3), context)
     assert outcome.classified == 3
     assert len(read_rows(database_url)) == 1

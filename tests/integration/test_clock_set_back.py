@@ -112,14 +112,14 @@ def test_work_that_was_written_in_the_future_is_not_unclaimed_for_no_time(add_ba
     assert take(ledger_counts).oldest_seconds > HOURS_SECONDS - 60
 
 
-def test_a_claim_since_tells_that_all_is_well(add_batches, claim, take, ahead):
+def test_a_later_claim_shows_that_work_is_done(add_batches, claim, take, ahead):
     add_batches(1, 1)
     claim(1)
     ahead(HOURS_SECONDS, batches.c.created_at, row_id=2)
     assert unclaimed_seconds(take) < 60
 
 
-def test_a_claim_of_the_future_tells_nothing(add_batches, claim, take, ahead):
+def test_a_claim_in_the_future_shows_nothing(add_batches, claim, take, ahead):
     add_batches(1, 1)
     claim(1)
     ahead(HOURS_SECONDS, batches.c.started_at)

@@ -73,7 +73,7 @@ def test_the_file_a_dead_process_was_reading_is_singled_out(
     assert markers_in(folder) == []
 
 
-def test_who_died_at_no_file_in_particular_leaves_a_batch_to_blame(
+def test_a_process_that_died_at_no_file_counts_an_attempt_of_its_batch(
     add_batches, claim, dies, recover, parts
 ):
     add_batches(2)
@@ -96,7 +96,7 @@ def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, 
     # 0.2: who counts the limit elsewhere began a little earlier.
     [(60, "crashed_reader"), (0.2, "timed_out"), (-1, "timed_out")],
 )
-def test_a_sound_that_ended_three_readers_alone_gets_a_row_that_says_how(
+def test_a_sound_that_crashed_three_readers_alone_gets_an_error_row(
     add_batches, claim, dies, recover, read_rows, database_url, states, seconds, code
 ):
     add_batches(1)
@@ -110,7 +110,7 @@ def test_a_sound_that_ended_three_readers_alone_gets_a_row_that_says_how(
     assert states() == [DONE]
 
 
-def test_a_batch_that_died_between_claim_and_note_goes_back_too(
+def test_a_batch_whose_process_died_between_claim_and_marker_is_requeued(
     add_batches, claim, dies, recover, parts
 ):
     # Given a process whose note still says what it had in hand before
@@ -122,7 +122,7 @@ def test_a_batch_that_died_between_claim_and_note_goes_back_too(
     assert parts()[1] == (["1/0.wav", "1/1.wav"], PENDING, 1, False)
 
 
-def test_what_the_living_and_other_dead_hold_is_left_to_them(
+def test_batches_of_other_processes_are_left_alone(
     add_batches, claim, dies, recover, folder, states
 ):
     # Given three batches of three processes; only one of them is known to be dead
@@ -138,7 +138,7 @@ def test_what_the_living_and_other_dead_hold_is_left_to_them(
     living.close()
 
 
-def test_what_is_found_a_second_time_changes_nothing(add_batches, claim, dies, recover, batch_rows):
+def test_a_second_recovery_changes_nothing(add_batches, claim, dies, recover, batch_rows):
     # Given a note that says what a lease that ended has already brought back
     add_batches(3)
     dies(1, index=1)
@@ -190,7 +190,7 @@ def test_it_is_handed_back_to_be_tried_at_once(add_batches, claim, recover, leav
     assert (row["setbacks"], row["due_at"]) == (0, None)
 
 
-def test_what_its_process_has_claimed_since_stays_its_own(
+def test_a_batch_claimed_since_by_the_same_process_is_left_to_it(
     add_batches, claim, recover, leaves, states
 ):
     add_batches(2, 2)
@@ -209,7 +209,7 @@ def test_the_supervisor_of_another_worker_hands_it_back_too(add_batches, claim, 
     assert recover(of_parent=1) == 1
 
 
-def test_a_batch_for_later_that_somebody_else_has_now_is_theirs(
+def test_a_batch_to_hand_back_that_another_process_claimed_is_left_to_it(
     add_batches, claim, recover, leaves, batch_rows
 ):
     add_batches(2)
@@ -246,7 +246,7 @@ def test_a_batch_for_later_is_handed_back_although_its_process_died_then(
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-def test_what_lies_there_keeps_until_the_database_answers(
+def test_markers_are_kept_until_the_database_answers(
     add_batches, claim, dies, recover, leaves, parts, postgres_server
 ):
     # Given a dead process and a batch for later while the database is away
@@ -275,7 +275,7 @@ def test_what_lies_there_keeps_until_the_database_answers(
 # Nobody's fault
 
 
-def test_a_process_that_ended_for_time_while_it_did_not_read_blames_no_sound(
+def test_a_timeout_while_no_file_was_read_counts_no_attempt(
     add_batches, claim, dies, recover, batch_rows
 ):
     # Given a process that was killed for time while it waited for the database

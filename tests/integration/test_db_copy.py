@@ -104,7 +104,7 @@ def test_everything_goes_over_as_it_was(filled):
             assert rows_of(target, table) == rows_of(source, table), table.name
 
 
-def test_what_was_unknown_stays_so(filled):
+def test_unknown_values_stay_unknown(filled):
     # Given a training run that failed before it knew any size
     source, target = filled
     with connected(source) as engine, engine.begin() as connection:
@@ -133,7 +133,7 @@ def test_the_innermost_folder_counts(filled):
     assert {row["root"] for row in rows_of(target, sounds)} == {"", "packs"}
 
 
-def test_what_was_in_hand_waits_anew(filled):
+def test_running_batches_are_copied_as_pending(filled):
     source, target = filled
     copy(source, target, roots={})
     assert [row["state"] for row in rows_of(source, batches)] == ["running", "queued", "pending"]

@@ -64,7 +64,7 @@ def client(redis_url):
         yield client
 
 
-def test_while_redis_is_away_nothing_counts_as_published_and_all_batches_wait(
+def test_while_redis_is_unreachable_all_batches_stay_pending(
     settings_for, add_batches, database, states
 ):
     # Given three batches and no Redis
@@ -81,9 +81,7 @@ def test_while_redis_is_away_nothing_counts_as_published_and_all_batches_wait(
     assert states() == ["pending"] * 3
 
 
-def test_a_redis_that_was_found_away_is_not_called_again(
-    settings_for, add_batches, database, deaf_server
-):
+def test_an_unreachable_redis_is_not_called_again(settings_for, add_batches, database, deaf_server):
     # Given a notifier that found Redis away
     url, calls = deaf_server
     add_batches(1)

@@ -176,7 +176,7 @@ def test_a_link_to_nothing_that_is_there_again_is_gone_no_longer(known, walk, li
     assert listed(gone=True) == ["a/link.wav"]
 
 
-def test_a_result_says_that_a_file_is_there_unless_it_is_missing(
+def test_a_result_marks_a_file_as_present_unless_it_is_missing(
     known, walk, visit, listed, database
 ):
     (known / "a/kick.wav").unlink()
@@ -189,7 +189,7 @@ def test_a_result_says_that_a_file_is_there_unless_it_is_missing(
     assert listed(gone=True) == []
 
 
-def test_only_walked_folders_tell_what_is_gone(known, walk, listed):
+def test_only_files_of_walked_folders_are_marked_as_gone(known, walk, listed):
     # Given two files that are deleted, and a folder whose name begins like theirs
     (known / "b 2").mkdir()
     (known / "b 2/x.wav").write_bytes(b"other")
@@ -203,7 +203,7 @@ def test_only_walked_folders_tell_what_is_gone(known, walk, listed):
     assert walk(known / "a").gone == 1
 
 
-def test_a_folder_without_any_sound_says_nothing_where_sounds_are_known(known, walk, listed):
+def test_an_empty_folder_with_known_sounds_marks_none_as_gone(known, walk, listed):
     # Given a mount point without its mount
     for path in ("a/kick.wav", "a/snare.wav"):
         (known / path).unlink()
@@ -246,7 +246,7 @@ def test_a_folder_of_one_known_name_is_no_mount_point(known, walk, listed):
     assert (walk(known / "b").empty, listed(gone=True)) == ({}, ["b/pad.wav"])
 
 
-def test_a_root_without_any_sound_within_a_walked_one_says_nothing(known, walk, settings, database):
+def test_an_empty_root_within_a_walked_one_marks_none_as_gone(known, walk, settings, database):
     # Given that a folder of the root is a root of its own, whose mount is away
     settings.library_roots["inner"] = known / "inner"
     (known / "inner").mkdir()
@@ -261,7 +261,7 @@ def test_a_root_without_any_sound_within_a_walked_one_says_nothing(known, walk, 
 
 
 @pytest.mark.parametrize("unknown", ["unreadable", "excluded", "hidden"])
-def test_a_folder_that_was_not_walked_says_nothing(
+def test_a_folder_that_was_not_walked_marks_none_as_gone(
     known, walk, visit, listed, monkeypatch, unknown
 ):
     # Given a file of a folder that is not walked
@@ -374,7 +374,7 @@ def test_a_label_goes_to_the_new_path_that_another_walk_has_met_before(
     assert listed(gone=True) == []
 
 
-def test_a_label_that_the_new_path_has_of_its_own_stays(ingested_elsewhere, walk, label, label_of):
+def test_the_own_label_of_the_new_path_is_kept(ingested_elsewhere, walk, label, label_of):
     label("b/moved.wav", "bass")
     submission = walk(ingested_elsewhere / "a")
     assert (submission.moved, submission.gone) == (0, 1)
@@ -436,7 +436,7 @@ def test_a_folder_whose_sounds_are_all_found_elsewhere_has_moved(
     assert label_of("c/kick.wav") == ("vocal", "human", "ada")
 
 
-def test_an_empty_folder_tells_what_was_not_found_elsewhere_and_its_labels(known, walk, label):
+def test_an_empty_folder_is_reported_with_its_missing_sounds_and_labels(known, walk, label):
     label("a/kick.wav")
     label("a/snare.wav")
     (known / "a/snare.wav").rename(known / "b/snare.wav")
@@ -479,7 +479,7 @@ def test_labels_follow_a_folder_that_is_renamed_beside_the_walked_one(
     assert "a/kick.wav" not in listed()
 
 
-def test_labels_of_a_mount_that_is_away_do_not_go_to_copies(known, walk, label, label_of):
+def test_labels_of_a_missing_mount_are_not_transferred_to_copies(known, walk, label, label_of):
     # Given a copy of a folder whose mount is away
     label("a/kick.wav")
     (known / "a").rename(known / "c")
@@ -521,7 +521,7 @@ def test_a_time_that_other_files_share_is_no_evidence_of_a_move(
     assert label_of("b/kick.wav") == ("vocal", "human", "ada")
 
 
-def test_a_file_of_a_time_of_its_own_is_known_again_by_it(known, walk, visit, label, label_of):
+def test_a_moved_file_with_a_unique_time_is_recognised(known, walk, visit, label, label_of):
     os.utime(known / "a/kick.wav", ns=(10**18, 10**18))
     visit("a/kick.wav")
     label("a/kick.wav")
@@ -568,7 +568,7 @@ def left(path):
     ],
     ids=["one", "two renamed", "and a copy", "two copies", "two old ones", "a folder"],
 )
-def test_files_of_one_size_and_time_are_told_apart_by_name_or_not_at_all(old, new, pairs):
+def test_moved_files_of_equal_size_and_time_are_matched_only_by_name(old, new, pairs):
     found = paired([left(path) for path in old], [place(path) for path in new])
     assert [(file.path, at.path) for file, at in found] == pairs
 
@@ -588,7 +588,7 @@ def test_a_forgotten_sound_has_no_row_and_its_label_comes_back_with_it(
     assert label_of("a/kick.wav") == ("vocal", "human", "ada")
 
 
-def test_a_walk_says_which_folders_it_did_not_enter(known, settings):
+def test_a_walk_records_the_folders_it_did_not_enter(known, settings):
     ignored = Ignored()
     (known / ".git").mkdir()
     source = FileSource([str(known)], Locator(settings))

@@ -124,7 +124,7 @@ def test_the_order_of_review_is_read_from_an_index(grown, question, index):
         assert "Presorted Key: confidence" in plan
 
 
-def test_a_walk_asks_for_its_rows_by_their_key(grown):
+def test_a_walk_looks_up_its_rows_by_key(grown):
     def ask(connection):
         known(connection, [sound_key("library", f"pack/{number}.wav") for number in range(100)])
 

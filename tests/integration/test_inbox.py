@@ -142,7 +142,7 @@ def test_the_oldest_entries_come_first_and_a_round_is_bounded(intake, push, batc
     ]
 
 
-def test_what_is_pushed_twice_in_a_round_is_one_sound_and_the_later_entry_counts(
+def test_of_two_entries_for_one_sound_in_a_round_the_later_counts(
     intake, client, folder, batch_rows
 ):
     client.lpush(INBOX_KEY, f"{folder}/a/1.wav")
@@ -185,7 +185,7 @@ def test_a_label_comes_with_its_sound(intake, client, database):
     assert (row["source"], row["labelled_by"]) == ("import", "inbox")
 
 
-def test_a_known_and_unchanged_sound_is_passed_over_and_labelled_all_the_same(
+def test_an_unchanged_sound_is_skipped_but_labelled(
     settings, intake, client, folder, take, batch_rows, ingest_rows, database
 ):
     (found,), _ = read_entries([os.fsencode(folder / "a/1.wav")], Locator(settings))
@@ -386,7 +386,7 @@ def test_a_count_of_tries_that_is_no_number_stops_no_intake(redis_url, push, cli
     assert (taken.tried, len(taken.entries)) == (0, 1)
 
 
-def test_what_one_acknowledges_twice_costs_no_other_entry(redis_url, push, lists):
+def test_a_repeated_acknowledgement_deletes_no_other_entry(redis_url, push, lists):
     push(1, 2, 3)
     inbox = Inbox(redis_url, "an intake")
     inbox.take(4)
@@ -466,7 +466,7 @@ def test_several_intakes_take_each_entry_once(make_intake, client, folder, batch
     assert written == Counter({f"a/{number}.wav": 1 for number in range(200)})
 
 
-def test_nobody_takes_what_a_living_intake_holds(redis_url, push):
+def test_entries_of_a_live_intake_are_not_taken_over(redis_url, push):
     push(1)
     first, second = Inbox(redis_url, "first"), Inbox(redis_url, "second")
     assert len(first.take(4).entries) == 1
@@ -474,7 +474,7 @@ def test_nobody_takes_what_a_living_intake_holds(redis_url, push):
     assert len(first.take(4).entries) == 1
 
 
-def test_what_a_expired_intake_holds_is_the_next_one_s(redis_url, push, client, lists):
+def test_entries_of_an_expired_intake_are_taken_over(redis_url, push, client, lists):
     push(1)
     held = Inbox(redis_url, "silent").take(4).entries
     end_all_leases(client)
@@ -485,7 +485,7 @@ def test_what_a_expired_intake_holds_is_the_next_one_s(redis_url, push, client, 
     assert client.zrange(INTAKES_KEY, 0, -1) == [b"second"]
 
 
-def test_an_intake_that_wakes_up_deletes_only_what_it_holds(redis_url, push, client):
+def test_an_intake_that_resumes_deletes_only_its_own_entries(redis_url, push, client):
     push(1)
     sleeper, other = Inbox(redis_url, "sleeper"), Inbox(redis_url, "other")
     sleeper.take(4)
@@ -503,7 +503,7 @@ def test_an_intake_that_leaves_hands_over_at_once(redis_url, push):
     assert Inbox(redis_url, "second").take(4).entries == held
 
 
-def test_an_intake_that_leaves_with_nothing_in_hand_leaves_nothing(redis_url, client):
+def test_an_intake_that_ends_without_entries_leaves_no_keys(redis_url, client):
     inbox = Inbox(redis_url, "first")
     inbox.take(4)
     inbox.release()
@@ -541,7 +541,7 @@ def test_the_lists_are_counted(redis_url, push, client):
     assert client.llen(TAKEN_PREFIX + "first") == 2
 
 
-def test_what_a_expired_intake_holds_is_counted_and_the_intake_is_not(redis_url, push, client):
+def test_entries_of_an_expired_intake_are_counted_but_not_the_intake(redis_url, push, client):
     push(1)
     Inbox(redis_url, "silent").take(4)
     end_all_leases(client)
@@ -553,7 +553,7 @@ def test_a_redis_that_does_not_answer_has_no_counts():
         count_entries(f"redis://127.0.0.1:{free_port()}/0")
 
 
-def test_a_key_of_another_type_is_named_with_what_it_holds(redis_url, client):
+def test_a_key_of_another_type_is_named_with_its_type(redis_url, client):
     client.set(INBOX_KEY, "/mnt/packs/kick.wav")
     with pytest.raises(
         InboxUnavailableError, match="the key cratesort:inbox in Redis holds a string, expected a"
@@ -561,7 +561,7 @@ def test_a_key_of_another_type_is_named_with_what_it_holds(redis_url, client):
         count_entries(redis_url)
 
 
-def test_a_redis_that_stands_still_has_no_counts(redis_url, redis_server):
+def test_a_frozen_redis_gives_no_counts(redis_url, redis_server):
     redis_server.freeze()
     try:
         with pytest.raises(InboxUnavailableError):

@@ -80,7 +80,7 @@ def files_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_a_killed_run_left_is_finished_by_the_next(
+def test_batches_of_a_killed_run_are_finished_by_the_next(
     ingest_at_the_gate, run_cli, folder, settings, gate, read_rows, url
 ):
     # Given a run that is killed in the middle
@@ -184,7 +184,7 @@ def test_two_files_that_kill_their_reader_cost_a_run_each(
     assert names(read_rows(url)) == files_in(folder)
 
 
-def test_a_run_leaves_no_note_behind(run_cli, folder, settings, tmp_path):
+def test_a_run_leaves_no_crash_marker(run_cli, folder, settings, tmp_path):
     run_cli("ingest", folder, settings=settings, process=True)
     (of_this_host,) = (tmp_path / ".local/share/cratesort/running").iterdir()
     assert list(of_this_host.iterdir()) == []

@@ -22,12 +22,12 @@ def test_a_sound_that_is_refused_in_good_order_survives_too(tmp_path):
     assert read(tmp_path) is IsolatedRead.SURVIVED
 
 
-def test_of_a_folder_that_is_away_nothing_is_learned(tmp_path):
+def test_a_missing_root_is_not_the_files_fault(tmp_path):
     with pytest.raises(LibraryRootAwayError):
         read(tmp_path / "not mounted")
 
 
-def test_what_a_folder_of_sounds_calls_workers_is_not_run(tmp_path, monkeypatch):
+def test_a_workers_package_in_a_folder_of_sounds_is_not_run(tmp_path, monkeypatch):
     # Given a folder with a program that has our name
     (tmp_path / "kick.wav").write_bytes(sounds.encoded())
     (tmp_path / "workers").mkdir()

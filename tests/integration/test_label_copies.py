@@ -64,7 +64,7 @@ def test_where_people_disagree_about_numbers_none_follows(save, give, labelled):
     assert labelled() == {"kick 1.wav": ("drum", "human"), "kick 2.wav": ("bass", "human")}
 
 
-def test_a_label_given_to_a_copy_stands_above_the_one_it_follows(save, give, labelled):
+def test_the_own_label_of_a_copy_takes_precedence(save, give, labelled):
     save("kick 1.wav", "kick 2.wav", "kick 3.wav")
     give({"kick 1.wav": "drum"})
     give({"kick 2.wav": "drum"}, source=LabelSource.IMPORT)
@@ -79,7 +79,7 @@ def test_a_copy_follows_a_label_that_is_changed(save, give, labelled):
     assert labelled()["kick 2.wav"] == ("bass", "copy")
 
 
-def test_only_files_as_large_are_asked_for_their_content(save, give, labelled, take):
+def test_only_files_of_equal_size_are_compared(save, give, labelled, take):
     save("one.wav", "a/other.wav")
     take(sounds.save, [predicted("b/larger.wav", file_size_bytes=77)])
     asked = []

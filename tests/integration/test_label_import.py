@@ -52,7 +52,7 @@ def nothing_same(_original, _others):
     return ()
 
 
-def test_a_path_that_two_roots_have_is_several_unless_its_root_is_said(save, finder):
+def test_a_path_in_two_roots_is_ambiguous_without_its_root(save, finder):
     save("a.wav", "b.wav")
     save("a.wav", root="other")
     found = finder("library", "other").find(
@@ -93,7 +93,7 @@ def test_a_path_that_the_file_system_refuses_is_no_sound(save, finder, tmp_path)
     assert finder("library").find([WrittenPath((path,)) for path in paths]) == [None] * 4
 
 
-def test_what_no_root_holds_is_no_sound(save, finder):
+def test_a_path_in_no_root_is_not_a_sound(save, finder):
     save("a.wav")
     paths = (b"/elsewhere/a.wav", b"\0", b"", b"x" * 10_000, b"caf\xe9.wav")
     assert finder("library").find([WrittenPath((path,)) for path in paths]) == [None] * 5
@@ -140,7 +140,7 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database,
         ) == labels.LabelChanges(new=5)
 
 
-def test_no_room_for_the_checked_rows_is_said(monkeypatch):
+def test_a_lack_of_space_for_checked_rows_is_reported(monkeypatch):
     def full(*_arguments, **_options):
         raise sqlite3.OperationalError("database or disk is full")
 

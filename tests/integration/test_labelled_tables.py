@@ -52,7 +52,7 @@ def test_a_sound_once_held_out_stays_so_whatever_its_vendor_is_called_later(data
     assert names(read_labelled(database).held_out) == held_out
 
 
-def test_what_was_decided_is_written_into_the_rows(database):
+def test_the_holdout_is_written_into_the_rows(database):
     add_labelled(database, rows())
     read_labelled(database)
     with reading(database) as connection:

@@ -81,7 +81,7 @@ def read_all(take):
 # Giving
 
 
-def test_a_label_tells_what_from_where_by_whom_and_when(save, give, current, history, database):
+def test_a_label_has_its_source_user_and_time(save, give, current, history, database):
     save(predicted("kick.wav", "bass"))
     assert give({"kick.wav": "drum"}, VENDOR, "ada") == LabelChanges(new=1)
     label = current()["kick.wav"]
@@ -158,7 +158,7 @@ def test_a_sound_without_a_row_is_refused(save, give, current, history):
     assert history() == []
 
 
-def test_what_is_no_category_is_no_label(save, give, current):
+def test_an_unknown_category_is_not_a_label(save, give, current):
     save(predicted("kick.wav"))
     with pytest.raises(ValueError, match="unknown category 'Drum'"):
         give({"kick.wav": "Drum"})

@@ -18,7 +18,7 @@ def test_a_new_batch_is_pending_and_cannot_be_claimed(add_batches, take):
     assert claimed is None
 
 
-def test_a_claim_hands_over_what_was_submitted(add_batches, claim):
+def test_a_claim_returns_the_submitted_sounds(add_batches, claim):
     ingest_id = add_batches(2)
     claimed = claim(1)
     assert (claimed.id, claimed.ingest_id, claimed.root) == (1, ingest_id, "library")
@@ -60,7 +60,7 @@ def test_a_done_batch_keeps_its_count_and_its_first_path(add_batches, claim, tak
     assert (row["paths"], row["packs"], row["vendors"]) == (["0/0.wav"], ["pack 0"], ["a vendor"])
 
 
-def test_a_root_is_known_by_what_was_classified_below_it(add_batches, claim, take):
+def test_the_known_names_of_a_root_come_from_classified_sounds(add_batches, claim, take):
     add_batches(1, 1)
     for batch_id, classified in (1, 1), (2, 0):
         entries = claim(batch_id).entries
@@ -70,7 +70,7 @@ def test_a_root_is_known_by_what_was_classified_below_it(add_batches, claim, tak
     assert take(root_names.known_names, "another") == []
 
 
-def test_a_root_is_known_too_by_what_was_handed_in_since(add_batches, claim, take):
+def test_the_known_names_of_a_root_include_submitted_sounds(add_batches, claim, take):
     # Given a library of one folder, which was renamed and handed in again
     add_batches(1)
     take(ledger.finish, 1, token="ours", entries=claim(1).entries, classified=1, failed=0)
@@ -78,7 +78,7 @@ def test_a_root_is_known_too_by_what_was_handed_in_since(add_batches, claim, tak
     assert sorted(take(root_names.known_names, "library")) == ["0", "1", "2"]
 
 
-def test_nobody_else_finishes_it(add_batches, claim, take, states):
+def test_another_worker_cannot_finish_it(add_batches, claim, take, states):
     add_batches(1)
     claim(1)
     assert not take(ledger.finish, 1, token="forged", classified=1, failed=0)
@@ -95,7 +95,9 @@ def test_nobody_else_finishes_it(add_batches, claim, take, states):
     ],
     ids=["finish", "hand_back", "blame", "single_out"],
 )
-def test_who_lost_the_lease_can_do_nothing_to_the_batch(add_batches, claim, take, batch_rows, what):
+def test_a_worker_without_the_lease_cannot_change_the_batch(
+    add_batches, claim, take, batch_rows, what
+):
     # Given a worker whose batch was taken from it and claimed by another
     add_batches(2)
     claim(1)
@@ -110,7 +112,9 @@ def test_who_lost_the_lease_can_do_nothing_to_the_batch(add_batches, claim, take
 # Coming back
 
 
-def test_a_batch_handed_back_is_pending_again_without_blame(add_batches, claim, take, batch_rows):
+def test_a_batch_handed_back_is_pending_with_no_attempt_counted(
+    add_batches, claim, take, batch_rows
+):
     add_batches(1)
     claim(1)
     assert take(recovery.hand_back, 1, token="ours")
@@ -118,7 +122,7 @@ def test_a_batch_handed_back_is_pending_again_without_blame(add_batches, claim, 
     assert (row["state"], row["attempts"], row["token"]) == (BatchState.PENDING, 0, None)
 
 
-def test_the_first_blame_returns_a_batch_whole(add_batches, claim, take, batch_rows):
+def test_the_first_attempt_requeues_a_batch_whole(add_batches, claim, take, batch_rows):
     add_batches(4)
     claim(1)
     assert take(recovery.count_attempt, 1, token="ours") is AttemptOutcome.RETURNED
@@ -126,7 +130,7 @@ def test_the_first_blame_returns_a_batch_whole(add_batches, claim, take, batch_r
     assert (row["state"], row["attempts"], row["sound_count"]) == (BatchState.PENDING, 1, 4)
 
 
-def test_the_second_blame_splits_a_batch_in_halves_with_a_clean_slate(
+def test_the_second_attempt_requeues_a_batch_in_halves_without_attempts(
     add_batches, claim, take, batch_rows
 ):
     add_batches(5)
@@ -207,7 +211,7 @@ def test_both_parts_start_with_a_clean_slate_whatever_was_before(
     assert [row["attempts"] for row in batch_rows()] == [0, 0]
 
 
-def test_what_is_left_of_a_pair_is_no_suspect(add_batches, claim, take, batch_rows):
+def test_the_other_sound_of_a_pair_is_not_a_suspect(add_batches, claim, take, batch_rows):
     add_batches(2)
     claim(1)
     take(recovery.isolate, 1, token="ours", index=0)
@@ -235,7 +239,7 @@ def test_a_suspect_is_hopeless_after_three_failures_alone_and_not_before(
 
 
 @pytest.mark.parametrize("index", [-1, 3, 10**9])
-def test_who_names_a_sound_outside_of_the_batch_blames_it_as_a_whole(
+def test_an_index_outside_of_the_batch_counts_an_attempt_of_all(
     add_batches, claim, take, batch_rows, index
 ):
     add_batches(3)
@@ -257,7 +261,7 @@ def test_halves_of_one_sound_are_suspects_and_larger_ones_are_not(
     assert [(row["sound_count"], row["suspect"]) for row in batch_rows()] == [(1, True), (2, False)]
 
 
-def test_a_single_sound_is_a_suspect_once_it_was_blamed(add_batches, claim, take, batch_rows):
+def test_a_single_sound_is_a_suspect_after_an_attempt(add_batches, claim, take, batch_rows):
     add_batches(1)
     assert [row["suspect"] for row in batch_rows()] == [False]
     claim(1)
@@ -287,7 +291,7 @@ def test_a_database_that_may_be_written_is_not_changed_to_find_that_out(
     assert batch_rows() == before
 
 
-def test_a_database_that_may_not_be_written_says_so(database):
+def test_a_read_only_database_is_detected(database):
     read_only = {"postgresql": "SET TRANSACTION READ ONLY", "sqlite": "PRAGMA query_only = 1"}
     with database.connect() as connection:
         connection.exec_driver_sql(read_only[database.dialect.name])
@@ -296,7 +300,7 @@ def test_a_database_that_may_not_be_written_says_so(database):
     assert (is_read_only(refused.value), is_unreachable(refused.value)) == (True, True)
 
 
-def test_a_database_that_somebody_writes_may_be_written_and_is_not_waited_for(database):
+def test_a_locked_database_counts_as_writable_at_once(database):
     with database.begin() as writer:
         ledger.open_ingest(writer, "a test")
         with reading(database) as connection:

@@ -364,7 +364,7 @@ def _hand_back(connection, claimed):
     return recovery.hand_back(connection, claimed.id, token=claimed.token)
 
 
-def test_whatever_the_order_the_ledger_does_what_it_says(database_url):
+def test_the_ledger_behaves_as_its_model_in_any_order(database_url):
     with several_processes(database_url) as processes:
         run_state_machine_as_test(
             lambda: Interleavings(processes),

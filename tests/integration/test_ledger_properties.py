@@ -61,7 +61,7 @@ def some_database(request, tmp_path_factory):
 @given(size=st.integers(1, 256), where=st.integers(0, 255))
 @example(size=256, where=255)
 @example(size=129, where=128)
-def test_one_sound_that_silences_everybody_costs_few_claims(some_database, size, where):
+def test_isolating_a_crashing_sound_takes_few_claims(some_database, size, where):
     # Given a batch with one sound that ends every worker that reads it
     empty(some_database)
     paths = [f"{index}.wav" for index in range(size)]
@@ -215,7 +215,7 @@ def test_batches_of_the_same_sounds_saved_at_once_leave_a_row_each(some_database
     assert committed_sounds(some_database).keys() == set(shares[0])
 
 
-def test_the_mate_of_a_suspect_is_not_blamed_for_both(some_database):
+def test_the_other_sound_of_a_pair_inherits_no_attempts(some_database):
     # Given a pair that ended a worker once
     empty(some_database)
     submit(some_database, [[(["bad.wav", "mate.wav"], 1)]])
@@ -238,7 +238,7 @@ def test_the_mate_of_a_suspect_is_not_blamed_for_both(some_database):
 
 # None: never analyzed. SQLite has no such plans.
 @pytest.mark.parametrize("batches_when_analyzed", [None, 1, 2])
-def test_a_round_is_no_larger_than_was_asked_for(postgres_url, batches_when_analyzed):
+def test_a_round_is_no_larger_than_its_limit(postgres_url, batches_when_analyzed):
     with connected(postgres_url) as database:
         # Given a table that the database last counted when it was small, or never
         submit(database, [[([f"{n}.wav"], 0)] for n in range(batches_when_analyzed or 0)])

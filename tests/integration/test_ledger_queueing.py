@@ -32,7 +32,7 @@ def test_no_more_are_taken_than_the_window_leaves_room_for(add_batches, claim, t
     assert states()[-1] == BatchState.PENDING
 
 
-def test_a_root_that_nobody_serves_keeps_no_other_from_being_taken(add_batches, database, take):
+def test_an_unserved_root_does_not_block_the_others(add_batches, database, take):
     add_batches(1, 1)
     assert [batch.id for batch in take(ledger.take_pending, window=1, limit=9)] == [1]
     with database.begin() as connection:
@@ -53,9 +53,7 @@ def add_interactive(database):
     return add
 
 
-def test_what_somebody_waits_for_is_taken_first_and_without_room(
-    add_batches, add_interactive, take
-):
+def test_interactive_batches_go_first_and_past_a_full_window(add_batches, add_interactive, take):
     add_batches(1, 1, 1)
     add_interactive(1)
     taken = take(ledger.take_pending, window=2, limit=2)
@@ -64,13 +62,13 @@ def test_what_somebody_waits_for_is_taken_first_and_without_room(
     assert [batch.id for batch in take(ledger.take_pending, window=2, limit=2)] == [5]
 
 
-def test_what_somebody_waits_for_is_not_taken_before_it_is_due(add_interactive, take):
+def test_interactive_batches_are_not_taken_before_they_are_due(add_interactive, take):
     add_interactive(1)
     take(ledger.defer, 1, seconds=60)
     assert take(ledger.take_pending, window=2, limit=2) == []
 
 
-def test_the_parts_of_what_somebody_waits_for_are_waited_for_too(add_interactive, claim, take):
+def test_parts_of_an_interactive_batch_are_interactive(add_interactive, claim, take):
     add_interactive(3)
     claim(1)
     take(recovery.isolate, 1, token="ours", index=1)
@@ -85,7 +83,7 @@ def test_a_batch_whose_message_could_not_be_sent_is_pending_again(add_batches, t
     assert states() == [BatchState.QUEUED, BatchState.PENDING]
 
 
-def test_unqueueing_leaves_alone_what_was_claimed_meanwhile(add_batches, claim, take, states):
+def test_unqueueing_does_not_change_claimed_batches(add_batches, claim, take, states):
     add_batches(1)
     claim(1)
     take(ledger.unqueue, [1])
@@ -219,7 +217,7 @@ def test_expired_leases_are_reaped_one_at_a_time_oldest_first(add_batches, claim
     assert reaped == [1, 2, 3]
 
 
-def test_what_is_done_is_never_reaped(add_batches, claim, take):
+def test_a_done_batch_never_expires(add_batches, claim, take):
     add_batches(1)
     claim(1, lease_seconds=-1)
     take(ledger.finish, 1, token="ours", classified=1, failed=0)
@@ -242,7 +240,7 @@ def test_a_wrong_clock_on_the_workers_host_changes_no_lease(
     assert take(recovery.next_expired) is None
 
 
-def test_the_batches_of_one_worker_can_be_told(add_batches, claim, take):
+def test_the_batches_of_one_worker_can_be_found(add_batches, claim, take):
     add_batches(1, 1)
     claim(1, worker="host:1:a")
     claim(2, worker="host:2:b")
@@ -270,7 +268,7 @@ def test_a_batch_that_came_back_is_announced_as_one_that_waited(add_batches, cla
     assert [batch.again for batch in stale] == [True, False]
 
 
-def test_a_suspect_may_wait_behind_the_others(add_batches, claim, take):
+def test_a_suspect_may_be_queued_after_the_others(add_batches, claim, take):
     add_batches(3)
     claim(1)
     take(recovery.isolate, 1, token="ours", index=1)
@@ -281,7 +279,7 @@ def test_a_suspect_may_wait_behind_the_others(add_batches, claim, take):
     assert (rest.again, suspect.again) == (True, False)
 
 
-def test_a_suspect_is_a_single_sound_that_was_blamed(add_batches, claim, take):
+def test_a_suspect_is_a_single_sound_with_an_attempt(add_batches, claim, take):
     add_batches(1, 2)
     assert take(recovery.suspect, 1) is None
     for batch_id in (1, 2):

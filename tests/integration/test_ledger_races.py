@@ -87,7 +87,7 @@ def test_workers_without_messages_share_out_all_batches(add_batches, database_ur
     assert {row["state"] for row in batch_rows()} == {BatchState.DONE}
 
 
-def test_sweepers_at_once_blame_each_expired_lease_once(
+def test_concurrent_sweeps_count_each_expired_lease_once(
     add_batches, claim, database_url, batch_rows
 ):
     add_batches(*[4] * 12)
@@ -107,7 +107,7 @@ def test_sweepers_at_once_blame_each_expired_lease_once(
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-def test_a_dispatcher_on_postgres_passes_over_what_another_holds(add_batches, database_url):
+def test_a_dispatcher_on_postgres_skips_rows_that_another_has_locked(add_batches, database_url):
     add_batches(1, 1)
     with (
         connected(database_url) as first,

@@ -35,19 +35,19 @@ def counting(monkeypatch):
     return counting
 
 
-def test_what_takes_long_is_not_counted_again_at_once(reader, counting):
+def test_a_slow_count_is_cached(reader, counting):
     counts = counting(seconds=1.0)
     assert [reader.sounds() is None, reader.sounds() is None] == [False, False]
     assert len(counts) == 1
 
 
-def test_nor_is_what_takes_long_and_fails(reader, counting):
+def test_a_slow_count_that_fails_is_cached(reader, counting):
     counts = counting(seconds=1.0, fault=OSError("it was ended"))
     assert [reader.sounds(), reader.sounds()] == [None, None]
     assert len(counts) == 1
 
 
-def test_what_takes_no_time_is_counted_for_each_scrape(reader, counting):
+def test_a_fast_count_is_not_cached(reader, counting):
     counts = counting()
     reader.sounds()
     while len(counts) < 2:

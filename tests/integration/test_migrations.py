@@ -99,7 +99,7 @@ def older_url(empty_url, monkeypatch):
     return empty_url
 
 
-def test_an_older_database_keeps_its_batches_and_nobody_is_a_suspect(older_url):
+def test_an_older_database_keeps_its_batches_without_suspects(older_url):
     assert upgrade(older_url) == "0001"
     with connected(older_url) as engine, engine.begin() as connection:
         assert current(engine) == HEAD
@@ -205,7 +205,7 @@ def test_sqlite_gets_its_tables_at_first_use(empty_sqlite_url):
         assert current(engine) == HEAD
 
 
-def test_postgres_without_tables_is_told_the_command_that_helps(empty_postgres_url):
+def test_postgres_without_tables_is_refused_with_the_command_that_helps(empty_postgres_url):
     with connected(empty_postgres_url) as engine:
         with pytest.raises(SchemaError, match="run `cratesort db upgrade` once"):
             require_current(engine)
@@ -231,7 +231,7 @@ def test_a_newer_database_that_changed_is_refused(database_url):
         require_current(engine)
 
 
-def test_a_newer_database_that_does_not_say_is_refused(database_url):
+def test_a_newer_database_without_a_minimum_version_is_refused(database_url):
     set_revision(database_url, "9999")
     with connected(database_url) as engine, engine.begin() as connection:
         connection.execute(text("DROP TABLE compatibility"))

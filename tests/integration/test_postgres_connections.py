@@ -94,7 +94,7 @@ def test_a_migration_takes_as_long_as_it_needs(database):
         query(connection, "SELECT 1 FROM pg_sleep(2)")
 
 
-def test_a_statement_that_is_too_slow_is_ended_by_the_server_which_says_so(database):
+def test_a_slow_statement_is_cancelled_by_the_server(database):
     with (
         pytest.raises(OperationalError, match="statement timeout"),
         reading(database) as connection,

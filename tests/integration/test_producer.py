@@ -76,7 +76,7 @@ def test_a_message_is_json_and_names_the_batch_and_its_paths(settings, folder, r
     assert message["headers"]["task"] == "tasks.classify"
 
 
-def test_the_ingest_says_what_was_found(settings, folder, database):
+def test_the_ingest_records_the_counts(settings, folder, database):
     (folder / "notes.txt").write_text("hello")
     submission = submit([folder], settings=settings)
     with reading(database) as connection:
@@ -86,7 +86,7 @@ def test_the_ingest_says_what_was_found(settings, folder, database):
     assert row["submitted_at"] is not None
 
 
-def test_what_is_handed_in_twice_is_worked_on_twice_at_most(settings, folder, batch_rows):
+def test_sounds_submitted_twice_are_classified_at_most_twice(settings, folder, batch_rows):
     # Unfinished work has no row yet, so it is enqueued again; each ingest has its own batches.
     submit([folder], settings=settings)
     submit([folder], settings=settings)
@@ -125,7 +125,7 @@ def test_a_producer_loads_no_model_library(database_url, redis_url, folder, tmp_
     assert not heavy & set(modules.split())
 
 
-def test_what_was_found_before_the_walk_broke_off_is_in_the_ledger(
+def test_sounds_found_before_a_walk_failed_are_in_the_ledger(
     settings, database, batch_rows, monkeypatch
 ):
     # Given a slow walk, which somebody interrupts
@@ -152,7 +152,7 @@ def test_a_name_that_is_not_utf_8_is_submitted_like_any_other(settings, folder):
     assert submit([path], settings=settings).enqueued == 1
 
 
-def test_what_somebody_waits_for_goes_past_a_full_window(
+def test_an_interactive_ingest_goes_past_a_full_window(
     settings, folder, tmp_path, batch_rows, redis_url
 ):
     # Given a night's work that fills the window
@@ -219,9 +219,7 @@ def test_batches_of_few_sounds_do_not_make_others_small(database_url, sizes_of_s
     assert sizes_of_seventy_more() == [50, 25]
 
 
-def test_nothing_but_single_sounds_tells_nothing_of_what_a_sound_takes(
-    database_url, sizes_of_seventy_more
-):
+def test_single_sounds_do_not_determine_the_time_per_sound(database_url, sizes_of_seventy_more):
     measured(database_url, sound_count=1, seconds=0.05)
     assert sizes_of_seventy_more() == [60, 15]
 

@@ -108,7 +108,7 @@ def test_a_model_that_has_learned_the_vendors_words_is_promoted(outcome):
     assert result.reason.startswith("better in 100% of 2,000 bootstrap draws of packs")
 
 
-def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcome):
+def test_its_bundle_predicts_what_it_learned_and_names_its_vendors(outcome):
     _, result, _ = outcome
     classifier = load_classifier(result.bundle)
     (row,) = classifier.predict(["vendor 0_quib_9_07.wav"], [header(0.5)])
@@ -121,7 +121,7 @@ def test_its_bundle_serves_what_it_learned_and_names_whom_it_learned_from(outcom
     assert training["temperature"] > 0
 
 
-def test_the_run_says_what_it_learned_and_what_it_held_out(outcome):
+def test_the_run_records_its_training_and_holdout_sizes(outcome):
     _, result, phases = outcome
     sizes = result.sizes
     assert sizes["labelled"] == 576 == sizes["learned"] + sizes["held_out"]
@@ -192,7 +192,7 @@ def test_one_pack_of_one_producer_promotes_what_is_better_out_of_fold(database, 
 # Bad cases
 
 
-def test_no_labels_train_nothing_and_the_message_says_how_to_give_some(database):
+def test_training_without_labels_fails_with_what_to_do(database):
     with pytest.raises(TrainingError, match=r"no labels to train on.*cratesort labels import"):
         retrain(database)
 

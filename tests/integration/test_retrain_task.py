@@ -12,7 +12,7 @@ from workers.settings import Settings
     [{"training_new_labels": 1}, {"training_schedule": "off"}],
     ids=["too few new labels", "no schedule"],
 )
-def test_woken_without_a_reason_the_trainer_begins_no_run(
+def test_without_new_labels_the_trainer_begins_no_run(
     database, database_url, settings, monkeypatch
 ):
     # Given a database without labels, and a run that fails the test if it begins

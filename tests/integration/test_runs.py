@@ -95,7 +95,7 @@ def test_the_promotion_names_the_run_and_its_reason(run, database):
     assert (row.version, row.by, row.reason) == ("v1", f"training run {number}", "as measured")
 
 
-def test_a_model_that_is_not_promoted_is_stored_and_serves_nobody(run, take):
+def test_a_model_that_is_not_promoted_is_stored_and_not_in_use(run, take):
     run(lambda _: result(verdict=RunVerdict.STORED))
     assert take(bundles.champion_version) is None
     assert [model.version for model in take(bundles.stored)] == ["v1"]
@@ -153,7 +153,7 @@ def test_a_result_that_cannot_be_stored_fails_the_run_and_promotes_nothing(run, 
     assert take(bundles.champion_version) == "v1"
 
 
-def test_while_one_runs_another_is_refused_and_told_who_runs(run, latest):
+def test_a_second_concurrent_run_is_refused_with_the_first_ones_process(run, latest):
     def work(_):
         with pytest.raises(RunNotOpenedError, match=f"number {latest().id}, on"):
             run(lambda _: pytest.fail("a second run began"))
@@ -169,7 +169,7 @@ def test_a_slot_that_had_its_run_has_no_other(run, counts):
     assert counts() == (1, 1)
 
 
-def test_what_the_work_tells_is_passed_on_and_stands_in_the_row(run, latest):
+def test_the_stage_is_passed_on_and_recorded(run, latest):
     told = []
 
     def work(progress):
@@ -181,7 +181,7 @@ def test_what_the_work_tells_is_passed_on_and_stands_in_the_row(run, latest):
     assert told == [("fold", 2, 5)]
 
 
-def test_the_lease_of_a_run_that_computes_and_tells_nothing_is_renewed(run, database):
+def test_the_lease_of_a_run_without_progress_is_renewed(run, database):
     def expiry():
         with database.begin() as connection:
             return connection.execute(select(table.c.lease_expires_at)).scalar_one()
@@ -272,7 +272,7 @@ def test_a_run_that_hangs_past_its_time_no_longer_keeps_others_out(run, latest):
         run(work, time_limit_seconds=1, lease_seconds=2)
 
 
-def test_an_answer_that_was_lost_behind_the_commit_is_no_failure(run, database, take, monkeypatch):
+def test_a_reply_lost_after_the_commit_is_no_failure(run, database, take, monkeypatch):
     # Given a connection that breaks when the end of the run has just been committed
     from sqlalchemy.exc import OperationalError
 

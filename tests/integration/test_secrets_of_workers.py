@@ -184,6 +184,6 @@ def test_flower_shows_no_password(
     assert not told(secrets, (tmp_path / "flower.log").read_text())
 
 
-def test_flower_shows_nothing_to_who_has_no_password_for_it(flower):
+def test_flower_shows_nothing_without_its_password(flower):
     for page in ("/workers", "/broker", "/tasks", "/api/workers", "/api/tasks"):
         assert flower(page, "anna:guessed")[0] == 401

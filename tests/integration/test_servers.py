@@ -50,7 +50,7 @@ def test_a_killed_server_answers_after_a_restart_at_the_same_url(server):
 
 
 @both_servers
-def test_a_frozen_server_answers_nobody_until_it_is_thawed(server):
+def test_a_frozen_server_does_not_answer_until_it_is_thawed(server):
     server.freeze()
     with unanswered:
         ask(server)
@@ -187,7 +187,7 @@ def test_answers_come_too_late_or_too_slowly_for_a_client_that_waits_half_a_seco
     assert connect().ping()
 
 
-def test_a_server_that_is_away_refuses_through_the_proxy_too(connect, redis_server):
+def test_a_stopped_server_refuses_through_the_proxy_too(connect, redis_server):
     redis_server.stop()
     with pytest.raises(redis.ConnectionError):
         connect().ping()

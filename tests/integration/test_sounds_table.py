@@ -100,12 +100,12 @@ def said(path, confidence, needs_review):
     return predicted(path, outcome=replace(outcome, needs_review=needs_review))
 
 
-def test_the_model_says_what_needs_a_review_whatever_its_confidence(save, unsure):
+def test_the_models_review_flag_counts_whatever_its_confidence(save, unsure):
     save(said("low and sure.wav", 0.3, False), said("high and unsure.wav", 0.9, True))
     assert unsure() == ["high and unsure.wav"]
 
 
-def test_a_row_that_says_nothing_needs_a_review_below_a_half(save, unsure):
+def test_a_row_without_a_review_flag_needs_one_below_a_half(save, unsure):
     save(said("a.wav", 0.49, None), said("b.wav", 0.5, None), said("c.wav", 0.9, None))
     assert unsure() == ["a.wav"]
 
@@ -130,7 +130,7 @@ def test_a_sound_with_a_label_needs_a_review_no_longer_and_stays_so(save, unsure
     assert unsure() == ["c.wav"]
 
 
-def test_a_surer_model_takes_the_review_away(save, unsure):
+def test_a_more_confident_model_clears_the_review_flag(save, unsure):
     save(said("a.wav", 0.3, True))
     save(said("a.wav", 0.9, False))
     assert unsure() == []
@@ -192,7 +192,7 @@ def test_of_an_earlier_result_another_one_leaves_nothing_in_any_column(save, ask
     assert rows["kick.wav"]._replace(id=0) == rows["twin.wav"]._replace(id=0)
 
 
-def test_a_failure_stands_beside_all_that_was_known(save, ask, full):
+def test_a_failure_keeps_all_known_values(save, ask, full):
     # Given a sound with a result in every column
     save(full)
     (before,) = ask()
@@ -232,7 +232,7 @@ def test_a_failed_sound_is_counted_as_failed_whatever_it_was(save, ask, database
     assert [row.path for row in ask(failed=True)] == ["kick.wav"]
 
 
-def test_a_mended_file_loses_its_error(save, ask):
+def test_a_repaired_file_loses_its_error(save, ask):
     save(failed("kick.wav"))
     save(predicted("kick.wav"))
     (row,) = ask()
@@ -307,7 +307,7 @@ def test_long_paths_that_differ_at_their_end_are_two_sounds(save, ask):
     assert len(ask()) == 2
 
 
-def test_what_is_known_tells_size_time_and_outcome(save, known):
+def test_known_sounds_have_size_time_and_outcome(save, known):
     save(predicted("kick.wav"), failed("cut.wav"))
     rows = known("kick.wav", "cut.wav", "new.wav")
     assert set(rows) == {"kick.wav", "cut.wav"}

@@ -51,7 +51,7 @@ def interrupted(impatient, database):
     return connection
 
 
-def test_what_was_interrupted_is_let_go_before_anything_is_written(database, interrupted):
+def test_an_interrupted_connection_is_released_before_a_write(database, interrupted):
     """Without that, a process waits a minute for the lock that it holds itself."""
     reset_connections(database)
     with database.begin() as connection:
@@ -60,7 +60,7 @@ def test_what_was_interrupted_is_let_go_before_anything_is_written(database, int
         assert connection.scalars(select(ingests.c.source)).all() == ["a later one"]
 
 
-def test_what_was_interrupted_while_it_read_rows_is_let_go(impatient, database):
+def test_a_connection_interrupted_while_reading_is_released(impatient, database):
     """SQLAlchemy closes its connection; SQLite keeps its lock for a cursor with rows left."""
     connection = database.connect()
     connection.begin()
@@ -116,7 +116,7 @@ def test_a_writer_does_not_wait_for_a_reader(database):
         assert ingests_seen(connection) == 1
 
 
-def test_who_reads_and_then_writes_is_not_overtaken_in_between(database, file):
+def test_a_read_followed_by_a_write_is_isolated(database, file):
     # Given a transaction that may write and has only read yet
     with database.begin() as ours:
         assert ingests_seen(ours) == 0

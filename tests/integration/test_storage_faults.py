@@ -95,7 +95,7 @@ def outcomes(read_rows, database_url):
 @pytest.mark.parametrize(
     "fault", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOLCK, errno.ENODEV]
 )
-def test_a_sound_that_the_storage_does_not_give_costs_only_itself(
+def test_a_storage_error_of_one_sound_affects_no_other(
     try_batch, fail_to_read, outcomes, fault, read_rows, database_url
 ):
     fail_to_read("kick 2", fault=fault)
@@ -109,7 +109,7 @@ def test_a_sound_that_the_storage_does_not_give_costs_only_itself(
     assert failed.file_size_bytes is None
 
 
-def test_storage_that_fails_for_a_moment_costs_nothing(try_batch, fail_to_read, outcomes):
+def test_a_short_storage_failure_affects_no_sound(try_batch, fail_to_read, outcomes):
     fail_to_read("kick 2", times=2)
     try_batch()
     assert outcomes() == dict.fromkeys(NAMES, "drum")
@@ -199,7 +199,7 @@ def test_sounds_whose_folder_was_renamed_end_at_once_and_add_no_row(
 
 
 @pytest.mark.parametrize("left", ["an empty folder", "a link to nothing"])
-def test_a_mount_within_a_root_that_is_away_is_the_hosts_fault(root, try_batch, outcomes, left):
+def test_a_missing_mount_within_a_root_is_the_hosts_fault(root, try_batch, outcomes, left):
     (root / "Other.wav").write_bytes(sounds.encoded())
     try_batch(["Other.wav"])
     (root / "Pack").rename(root.parent / "Pack")
@@ -233,7 +233,7 @@ def test_sounds_beside_which_others_can_be_read_are_missing_at_once(root, try_ba
     assert outcomes() == dict.fromkeys(NAMES[:3], "missing_file")
 
 
-def test_a_root_with_nothing_of_what_is_known_is_another_folder(root, try_batch, context, outcomes):
+def test_a_root_without_any_known_name_is_another_folder(root, try_batch, context, outcomes):
     # Given a library of which a pack was classified
     try_batch()
     # When another folder is mounted there, which has a pack of that name and other sounds in it

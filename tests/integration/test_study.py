@@ -164,7 +164,7 @@ def test_the_stacks_fit_includes_its_lstms(three_vendors):
         assert seconds["reference_stack_in_sample"] > seconds["reference_lstm"]
 
 
-def test_each_system_is_told_fold_by_fold_and_vendor_by_vendor(three_vendors):
+def test_each_system_is_reported_by_fold_and_vendor(three_vendors):
     sounds, found = three_vendors
     for result in found.by_vendor:
         shares = [fold.accuracy * fold.n_sounds for fold in result.by_split]
@@ -213,7 +213,7 @@ def test_the_same_table_and_seed_give_the_same_figures(report, three_vendors):
 # Tables that leave something out
 
 
-def test_one_vendor_is_studied_at_random_and_the_page_says_what_is_missing(
+def test_one_vendor_is_studied_at_random_and_the_page_names_what_is_missing(
     names_alone, names_alone_page
 ):
     _, found = names_alone

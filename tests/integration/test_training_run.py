@@ -56,14 +56,14 @@ def outcome(phases):
 
 
 @pytest.mark.parametrize("engine", ["onnx", "keras"])
-def test_the_bundle_serves_in_both_engines_what_it_learned(outcome, engine):
+def test_both_engines_predict_what_the_bundle_learned(outcome, engine):
     classifier = load_classifier(outcome.bundle, engine)
     header = AudioHeader(26_460, 0.3, 44_100, 1, 13_230, "PCM_16")
     probabilities = classifier.predict(["ann_kick_05.wav"], [header])
     assert CATEGORIES[probabilities[0].argmax()] == "drum"
 
 
-def test_what_is_generally_true_is_known_without_a_label_for_it(outcome):
+def test_general_knowledge_needs_no_label(outcome):
     nothing = AudioHeader(None, None, None, None, None, None)
     name = "QX_128_reese_bass_loop_deep_Fmin.wav"
     probabilities = load_classifier(outcome.bundle).predict([name], [nothing])

@@ -42,7 +42,7 @@ def latest(take):
     return lambda: take(training_runs.latest)
 
 
-def test_a_run_that_begins_is_running_and_says_what_it_runs_with(open_run, latest):
+def test_a_new_run_is_running_and_has_its_parameters(open_run, latest):
     opened = open_run(slot="monday", trigger=RunTrigger.SCHEDULE, libraries={"numpy": "2"})
     run = latest()
     assert (run.id, run.state, run.lease_expired) == (opened.id, RunState.RUNNING, False)
@@ -50,7 +50,7 @@ def test_a_run_that_begins_is_running_and_says_what_it_runs_with(open_run, lates
     assert (run.libraries, run.champion, run.verdict) == ({"numpy": "2"}, None, None)
 
 
-def test_a_run_knows_what_served_when_it_began(open_run, take):
+def test_a_run_has_the_model_in_use_when_it_began(open_run, take):
     take(bundles.store, version="v0", bundle=b"", metrics={})
     take(bundles.promote, "v0")
     assert open_run().champion == "v0"
@@ -84,7 +84,7 @@ def test_a_slot_has_one_run_however_that_ended(open_run, take, close):
 
 
 @pytest.mark.parametrize("slots", [(None, None), ("monday", "monday"), ("monday", "tuesday")])
-def test_of_two_who_open_at_once_one_does(database_url, database, slots):
+def test_of_two_runs_opened_at_once_one_is(database_url, database, slots):
     start = threading.Barrier(2)
 
     def open_run(slot):
@@ -104,7 +104,7 @@ def test_of_two_who_open_at_once_one_does(database_url, database, slots):
             connection.execute(table.delete())
 
 
-def test_a_heartbeat_tells_the_stage_and_renews_the_lease(open_run, take, latest):
+def test_a_heartbeat_records_the_stage_and_renews_the_lease(open_run, take, latest):
     run = open_run(lease_seconds=-1)
     assert latest().lease_expired
     assert take(training_runs.heartbeat, run.id, run.token, lease_seconds=60, stage="fold: 1 of 5")
@@ -121,13 +121,13 @@ def test_a_run_whose_lease_ended_is_closed_and_the_next_begins(open_run, latest,
     assert latest().id == second.id
 
 
-def test_only_what_fell_silent_is_closed_by_a_sweep(open_run, take, latest):
+def test_a_sweep_closes_only_expired_runs(open_run, take, latest):
     open_run(lease_seconds=60)
     assert take(training_runs.close_expired) == []
     assert latest().state == RunState.RUNNING
 
 
-def test_who_was_closed_can_do_nothing_more(open_run, take, latest):
+def test_a_closed_run_can_change_nothing(open_run, take, latest):
     run = open_run(lease_seconds=-1)
     assert take(training_runs.close_expired) == [run.id]
     before = latest()
@@ -154,7 +154,7 @@ def test_a_run_that_ended_keeps_all_it_found(open_run, take, latest):
     assert take(training_runs.report_of, "v1") == b"html"
 
 
-def test_who_lost_the_answer_to_its_commit_can_ask(open_run, take):
+def test_a_run_that_lost_the_reply_to_its_commit_can_check_it(open_run, take):
     run = open_run()
     take(training_runs.close_done, run.id, run.token, **RESULT)
     assert take(training_runs.was_completed_by, run.id, run.token)

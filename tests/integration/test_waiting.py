@@ -54,9 +54,7 @@ def test_a_new_batch_has_not_waited_yet(add_batches, waits):
     assert waits() == (1, 0)
 
 
-def test_where_nothing_was_ever_claimed_the_oldest_tells_for_how_long(
-    add_batches, waits, date_back
-):
+def test_without_any_claim_the_oldest_batch_gives_the_waiting_time(add_batches, waits, date_back):
     add_batches(1, 1)
     date_back(1, "created_at", 60)
     date_back(2, "created_at", 30)
@@ -121,7 +119,7 @@ def test_a_claim_by_a_clock_that_was_put_back_since_is_no_negative_time(
     assert 0 <= take(open_work).unclaimed_seconds < 60
 
 
-def test_a_root_that_nobody_takes_waits_though_others_are_taken(
+def test_an_unserved_root_counts_as_waiting_while_others_are_served(
     add_batches, claim, database, take, waits, date_back
 ):
     # Given a root of which nothing was claimed for an hour, and another of which just now
@@ -140,7 +138,9 @@ def test_a_root_that_nobody_takes_waits_though_others_are_taken(
     assert (packs.root, packs.waiting, round(packs.unclaimed_seconds / 60)) == ("packs", 1, 60)
 
 
-def test_what_keeps_coming_back_is_told_with_its_reason(add_batches, claim, take):
+def test_batches_that_are_requeued_repeatedly_are_reported_with_the_reason(
+    add_batches, claim, take
+):
     add_batches(1, 1)
     for reason in ("slow", "not mounted"):
         claim(1)

@@ -156,7 +156,7 @@ def test_neither_tensorflow_nor_its_company_is_loaded_by_a_child(
         assert not {"tensorflow", "keras", "sklearn", "joblib", "pandas", "scipy"} & set(modules)
 
 
-def test_no_batch_is_left_running_when_a_worker_was_told_to_stop(
+def test_no_batch_is_left_running_when_a_worker_was_stopped(
     run_cli, worker_process, fleet, library
 ):
     settings = {**fleet, "CRATESORT_BATCH_SIZE": "1"}

@@ -105,6 +105,6 @@ def several_processes(url):
             return
         with database.connect().execution_options(isolation_level="AUTOCOMMIT") as monitor:
             # Statistics taken in the middle of a run would make other plans of the same test:
-            # `test_a_round_is_no_larger_than_was_asked_for` is about those.
+            # `test_a_round_is_no_larger_than_its_limit` is about those.
             monitor.execute(text("ALTER TABLE batches SET (autovacuum_enabled = false)"))
             yield Processes(database, threads, monitor)
