@@ -44,7 +44,9 @@ def test_systemd_accepts_the_unit(installed, instance):
     shutil.copy(template, unit)
     verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit]
     done = subprocess.run(verify, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Of other units of this host it may print what it likes.
+    ours = [line for line in done.stderr.splitlines() if "cratesort" in line]
+    assert (done.returncode, ours) == (0, [])
 
 
 @needs_systemd
