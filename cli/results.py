@@ -39,8 +39,10 @@ _VALUES: Final = attrgetter(
     *("file_size_bytes" if column == "file_size" else column for column in COLUMNS)
 )
 
-#: Widths of the table's columns CATEGORY (or an error code) and CONFIDENCE (or a label's source).
-_OTHER_WIDTHS: Final = (18, 10)
+#: Widths of the table's columns CATEGORY (or an error code) and CONFIDENCE (or a label's source),
+#: whose title is wider than its cells.
+_OTHER_WIDTHS: Final = (18, 6)
+_OTHER_TITLES: Final = "CATEGORY        CONFIDENCE"
 
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -157,7 +159,7 @@ def _print_table(rows: Iterator["SoundRow"], *, with_hint: bool) -> None:
     if first is None:
         tell("no matching sounds; `cratesort status` shows the counts")
         return
-    print_line(table_line(("PATH", "CATEGORY", "CONFIDENCE"), widths, "<<<"))
+    print_line(table_line(("PATH", _OTHER_TITLES), (widths[0], len(_OTHER_TITLES)), "<<"))
     for row in chain((first,), rows):
         path = shortened(row.path, width and widths[0])
         if row.error_code is not None:
