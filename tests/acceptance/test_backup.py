@@ -33,9 +33,7 @@ def programs(postgres_server):
     return path
 
 
-def test_what_is_saved_is_restored(
-    run_cli, commands, programs, postgres_server, postgres_url, tmp_path
-):
+def test_a_backup_is_restored(run_cli, commands, programs, postgres_server, postgres_url, tmp_path):
     # Given a database that knows a sound and its label
     folder = tmp_path / "sounds"
     folder.mkdir()

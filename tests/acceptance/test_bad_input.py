@@ -111,20 +111,20 @@ def rows(ended, run_at_home, bad_folder):
 BAD = {name: case[1:] for name, case in BAD_CONTENT.items()} | BAD_FILES
 
 
-def test_some_without_a_category_is_exit_code_1(ended):
+def test_sounds_without_a_category_give_exit_code_1(ended):
     assert ended.code == 1
 
 
-def test_nobody_sees_a_traceback_or_any_other_noise(ended):
+def test_there_is_no_traceback_or_other_noise(ended):
     assert ended.stderr == ""
 
 
-def test_every_file_has_one_row_and_nothing_else_has(rows):
+def test_every_file_has_exactly_one_row(rows):
     assert set(rows) == {*BAD, *ODD_NAMES.values(), "flac in disguise.wav"}
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_named_with_its_code_and_the_reason(rows, name):
+def test_a_bad_file_is_listed_with_its_code_and_reason(rows, name):
     code, reason = BAD[name]
     assert rows[name]["error_code"] == code
     assert reason in rows[name]["error_message"]
@@ -132,12 +132,12 @@ def test_a_bad_file_is_named_with_its_code_and_the_reason(rows, name):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ascii)
-def test_an_odd_name_does_not_keep_a_sound_from_its_category(rows, name):
+def test_a_sound_with_an_unusual_name_gets_its_category(rows, name):
     assert rows[name]["error_code"] is None
     assert rows[name]["category"]
 
 
-def test_a_misleading_extension_is_classified_and_said(rows):
+def test_a_sound_with_a_misleading_extension_is_classified_with_a_note(rows):
     row = rows["flac in disguise.wav"]
     assert row["category"]
     assert row["note"] == "its extension is .wav, but its format is FLAC"
@@ -152,19 +152,19 @@ def test_codes_are_all_of_the_closed_list(rows):
     assert codes <= set(ErrorCode)
 
 
-def test_names_that_drive_a_terminal_are_shown_escaped(run_at_home, rows):
+def test_names_with_control_characters_are_shown_escaped(run_at_home, rows):
     shown = run_at_home("results").stdout
     assert "\x1b" not in shown
     assert "\u202e" not in shown
 
 
-def test_a_second_run_says_again_that_some_have_none(run_at_home, rows, bad_folder):
+def test_a_second_run_reports_sounds_without_a_category_again(run_at_home, rows, bad_folder):
     assert run_at_home("ingest", bad_folder, obey_permissions=True).code == 1
     assert len(parsed(run_at_home("results", "--format", "json").stdout)) == len(rows)
 
 
 @pytest.mark.parametrize("name", [name for name in BAD if name != "out.wav"])
-def test_a_bad_file_named_alone_gets_its_row_too(run_cli, read_results, bad_folder, name):
+def test_a_bad_file_given_by_path_gets_its_row(run_cli, read_results, bad_folder, name):
     # Named, a link is followed; so what this one leads to, a device, is refused as itself.
     code = "not_a_file" if name == "device link.wav" else BAD[name][0]
     done = run_cli("ingest", bad_folder / name, obey_permissions=True)
@@ -172,22 +172,24 @@ def test_a_bad_file_named_alone_gets_its_row_too(run_cli, read_results, bad_fold
     assert [row["error_code"] for row in read_results()] == [code]
 
 
-def test_a_folder_named_alone_is_walked_whatever_its_name(ingest_json, bad_folder):
+def test_a_folder_given_by_path_is_walked_whatever_its_name(ingest_json, bad_folder):
     assert ingest_json(bad_folder / "folder.wav")["found"] == 0
 
 
-def test_a_link_named_alone_is_followed(ingest_json, read_results, bad_folder, elsewhere):
+def test_a_link_given_by_path_is_followed(ingest_json, read_results, bad_folder, elsewhere):
     assert ingest_json(bad_folder / "out.wav")["classified"] == 1
     assert read_results()[0]["path"] == str(elsewhere / "other.wav")
 
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
-def test_an_odd_name_named_alone_gets_its_category_too(ingest_json, bad_folder, name):
+def test_a_sound_with_an_unusual_name_given_by_path_gets_its_category(
+    ingest_json, bad_folder, name
+):
     report = ingest_json(os.path.join(os.fsencode(bad_folder), name))
     assert (report["classified"], report["failed"]) == (1, 0)
 
 
-def test_a_folder_that_may_not_be_entered_is_said_and_exit_code_1(run_cli, tmp_path):
+def test_an_inaccessible_folder_is_reported_with_exit_code_1(run_cli, tmp_path):
     (tmp_path / "sounds" / "locked").mkdir(parents=True)
     (tmp_path / "sounds" / "locked").chmod(0)
     done = run_cli("ingest", "sounds", obey_permissions=True)
@@ -195,7 +197,7 @@ def test_a_folder_that_may_not_be_entered_is_said_and_exit_code_1(run_cli, tmp_p
     assert done.stderr == f"warning: folder not read: {tmp_path}/sounds/locked: Permission denied\n"
 
 
-def test_a_file_dated_beyond_what_databases_know_is_classified(run_cli, tmp_path):
+def test_a_file_dated_beyond_the_database_range_is_classified(run_cli, tmp_path):
     folder = tmp_path / "sounds"
     folder.mkdir()
     path = folder / "kick.wav"
@@ -232,9 +234,7 @@ def fail_to_read(monkeypatch):
     return fail
 
 
-def test_a_file_that_the_storage_does_not_give_gets_its_row(
-    run_cli, read_results, pack, fail_to_read
-):
+def test_a_file_with_a_storage_error_gets_its_row(run_cli, read_results, pack, fail_to_read):
     fail_to_read("kick 1")
     for _ in range(2):  # it is looked at again, and alone
         done = run_cli("ingest", pack)
@@ -265,7 +265,7 @@ def fail_to_look(monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "calls"), [(b"Pack", ("stat", "lstat")), (b"Pack", ("scandir",))])
-def test_ingest_of_a_folder_that_the_storage_does_not_give_names_the_reason(
+def test_ingest_of_a_folder_with_a_storage_error_reports_the_reason(
     run_cli, pack, fail_to_look, name, calls
 ):
     fail_to_look(name, calls)
@@ -275,7 +275,7 @@ def test_ingest_of_a_folder_that_the_storage_does_not_give_names_the_reason(
     assert "nothing here" not in done.stdout
 
 
-def test_explain_of_a_file_that_the_storage_does_not_give_shows_the_failure(
+def test_explain_of_a_file_with_a_storage_error_shows_the_failure(
     run_cli, pack, fail_to_look, fail_to_read
 ):
     fail_to_look(b"kick 1.wav", ("stat", "lstat"))
@@ -285,7 +285,7 @@ def test_explain_of_a_file_that_the_storage_does_not_give_shows_the_failure(
     assert json.loads(done.stdout)["sounds"][0]["error_code"] == "storage_error"
 
 
-def test_where_nothing_can_be_read_a_line_says_so_and_the_next_run_goes_on(
+def test_if_nothing_can_be_read_it_is_reported_and_the_next_run_continues(
     run_cli, read_results, pack, fail_to_read, monkeypatch
 ):
     with monkeypatch.context():
@@ -300,9 +300,7 @@ def test_where_nothing_can_be_read_a_line_says_so_and_the_next_run_goes_on(
     assert all(row["category"] for row in read_results())
 
 
-def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_classified(
-    run_cli, read_results, pack, fail_to_read
-):
+def test_an_unreadable_batch_does_not_block_the_others(run_cli, read_results, pack, fail_to_read):
     shutil.copytree(pack, pack.with_name("Second Pack"))
     for sound in pack.with_name("Second Pack").iterdir():
         sound.rename(sound.with_name(sound.name.replace("kick", "snare")))

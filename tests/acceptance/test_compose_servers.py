@@ -86,7 +86,7 @@ def test_the_application_works_in_a_new_database_without_a_superuser(
         connection.execute("COPY sounds TO PROGRAM 'cat'")
 
 
-def test_the_tables_of_an_older_volume_become_the_applications(
+def test_the_application_role_becomes_owner_of_older_tables(
     run_cli, run_roles, postgres_url, role_url, tmp_path
 ):
     # Given tables that the superuser made and used
@@ -128,7 +128,7 @@ class ComposeRedis(RedisServer):
         return self._spawn([find_redis(), *options, *here], signal.SIGKILL)
 
 
-def test_the_user_of_the_inbox_can_push_to_it_and_do_nothing_else():
+def test_the_inbox_user_can_only_push_to_the_inbox():
     with (
         running(ComposeRedis(INBOX_PASSWORD="only-pushes")) as server,
         redis.Redis.from_url(server.url) as application,
@@ -155,7 +155,7 @@ def test_the_user_of_the_inbox_can_push_to_it_and_do_nothing_else():
         assert application.rpop("cratesort:inbox") == b"/library/kick.wav"
 
 
-def test_without_a_password_of_its_own_nobody_is_the_user_of_the_inbox():
+def test_without_a_password_there_is_no_inbox_user():
     with running(ComposeRedis()) as server:
         for password in ("", "resetpass", server.password):
             with (

@@ -15,7 +15,7 @@ def folder(request, tmp_path):
     return folder
 
 
-def test_what_one_machine_knows_a_fleet_goes_on_with(
+def test_a_fleet_continues_with_the_copied_database_of_one_machine(
     run_cli, worker_process, read_results, redis_url, postgres_server, sqlite_url, folder
 ):
     # Given a folder that was sorted on one machine
@@ -63,7 +63,7 @@ def test_what_one_machine_knows_a_fleet_goes_on_with(
         ),
     ],
 )
-def test_what_cannot_be_copied_is_said_in_one_line(run_cli, sqlite_url, arguments, said):
+def test_a_refused_copy_is_reported_in_one_line(run_cli, sqlite_url, arguments, said):
     done = run_cli("db", "copy", *(word.format(there=sqlite_url) for word in arguments))
     assert done.code == 2
     assert said in done.stderr
@@ -71,7 +71,7 @@ def test_what_cannot_be_copied_is_said_in_one_line(run_cli, sqlite_url, argument
     assert "secret" not in done.stderr
 
 
-def test_a_target_that_is_away_is_a_service_that_is(run_cli, sqlite_url):
+def test_an_unreachable_target_is_exit_code_3(run_cli, sqlite_url):
     done = run_cli("db", "copy", sqlite_url, "postgresql://me:secret@127.0.0.1:1/x")
     assert done.code == 3
     assert "secret" not in done.stderr

@@ -51,7 +51,7 @@ def explain(run_at_home):
     return run
 
 
-def test_a_kick_is_a_drum_by_its_name(explain, crate):
+def test_a_name_with_kick_is_a_drum_by_its_name(explain, crate):
     (sound,) = explain(crate / "one" / "Kick 01.wav")
     assert (sound["category"], sound["evidence"]) == ("drum", "name")
     assert sound["tokens"] == ["kick", "<index>"]
@@ -63,7 +63,7 @@ def test_a_kick_is_a_drum_by_its_name(explain, crate):
     assert sound["mates"] == {"count": 1, "others": [], "categories": {"drum": 1}}
 
 
-def test_where_the_name_says_nothing_its_folder_does(explain, crate):
+def test_a_name_without_evidence_is_explained_by_its_folder(explain, crate):
     (sound,) = explain(crate / "Kicks" / "01.wav")
     assert (sound["category"], sound["evidence"]) == ("drum", "folder")
     assert sound["name_read"] == "Kicks 01.wav"
@@ -75,14 +75,14 @@ def test_where_the_name_says_nothing_its_folder_does(explain, crate):
     assert by_name["probability"] < with_folders["probability"]
 
 
-def test_a_midi_file_is_one_by_its_format(explain, crate):
+def test_a_midi_file_is_explained_by_its_format(explain, crate):
     (midi,) = explain(crate / "notes" / "Kick 01.mid")
     assert (midi["category"], midi["evidence"], midi["words"]) == ("stems-n-midi", "format", [])
     assert midi["predictions"]["everything"] == {"category": "stems-n-midi", "probability": 1.0}
     assert midi["predictions"]["name"]["category"] == "drum"
 
 
-def test_where_neither_speaks_the_mates_do(explain, crate):
+def test_without_evidence_in_name_and_folder_the_mates_explain(explain, crate):
     (sound,) = explain(crate / "mixed bag" / "AB7.wav")
     assert (sound["category"], sound["evidence"]) == ("effects", "mates")
     assert sound["name_read"] == "AB7.wav"
@@ -94,7 +94,7 @@ def test_where_neither_speaks_the_mates_do(explain, crate):
     assert sound["mates"]["categories"]["effects"] >= 39
 
 
-def test_the_answer_is_that_of_ingest(explain, crate, ingest_json, read_results):
+def test_explain_and_ingest_give_the_same_category(explain, crate, ingest_json, read_results):
     paths = sorted(path for path in crate.rglob("*.wav") if path.name != "letter.wav")
     ingest_json(crate)
     rows = {row["path"]: row for row in read_results()}
@@ -110,7 +110,7 @@ def test_the_answer_is_that_of_ingest(explain, crate, ingest_json, read_results)
         assert sound["header"]["duration_seconds"] == row["duration_seconds"]
 
 
-def test_beneath_a_library_root_the_path_is_the_roots(explain, crate):
+def test_within_a_library_root_the_path_is_relative(explain, crate):
     settings = {"CRATESORT_LIBRARY_ROOTS": f"packs={crate}/Kicks"}
     inside, outside = explain(
         crate / "Kicks" / "01.wav", crate / "one" / "Kick 01.wav", settings=settings
@@ -119,7 +119,7 @@ def test_beneath_a_library_root_the_path_is_the_roots(explain, crate):
     assert (outside["root"], outside["path"]) == ("", str(crate / "one" / "Kick 01.wav"))
 
 
-def test_bars_are_told_where_a_tempo_is_known(explain, crate):
+def test_bars_are_shown_if_the_tempo_is_known(explain, crate):
     with_tempo, without = explain(
         crate / "loops" / "Acme_Bass_Loop_120bpm_F#min.wav", crate / "one" / "Kick 01.wav"
     )
@@ -128,7 +128,7 @@ def test_bars_are_told_where_a_tempo_is_known(explain, crate):
     assert without["header"]["bars"] is None
 
 
-def test_only_words_that_matter_are_told_the_most_telling_first(explain, crate):
+def test_only_relevant_words_are_shown_most_important_first(explain, crate):
     (sound,) = explain(crate / "loops" / "Acme_Bass_Loop_120bpm_F#min.wav")
     changes = [abs(word["change"]) for word in sound["words"]]
     assert changes == sorted(changes, reverse=True)
@@ -144,7 +144,7 @@ def test_a_word_is_what_the_model_read_as_one_token(explain, crate):
     assert {word["token"]: word["word"] for word in sound["words"]}.items() <= tokens.items()
 
 
-def test_a_number_that_counts_files_still_does_when_its_word_is_cut_out():
+def test_a_counting_number_stays_one_when_its_word_is_removed():
     mates = pack_mates_of([f"XK SNARE{number}.wav" for number in range(85, 100)])
     assert [cut.word for cut in words_cut("XK SNARE87.wav", mates)] == ["XK", "SNARE", "87"]
     for cut in words_cut("XK SNARE87.wav", mates)[:2]:
@@ -152,7 +152,7 @@ def test_a_number_that_counts_files_still_does_when_its_word_is_cut_out():
         assert tokenise(cut.name)[-1] == "<tempo>"
 
 
-def test_a_file_that_cannot_be_read_has_its_code_and_the_others_their_answers(explain, crate):
+def test_an_unreadable_file_shows_its_code_and_the_others_their_categories(explain, crate):
     letter, kick = explain(crate / "letter.wav", crate / "one" / "Kick 01.wav", code=1)
     assert (letter["category"], letter["error_code"]) == (None, "not_audio")
     assert letter["error_message"]
@@ -185,7 +185,7 @@ def test_in_a_pipe_nothing_is_cut(run_at_home, crate):
     assert f"  Read as     {path.name}" in lines
 
 
-def test_a_name_cannot_drive_the_terminal(run_at_home, tmp_path):
+def test_control_characters_of_a_name_are_escaped(run_at_home, tmp_path):
     put(tmp_path / "evil", "Kick\x1b[2J\n.wav", "Snare\x1b[2J.wav")
     done = run_at_home("explain", tmp_path / "evil" / "Kick\x1b[2J\n.wav")
     assert done.code == 0, done.stderr
@@ -212,6 +212,6 @@ def test_a_folder_or_a_missing_file_is_wrong_usage(run_at_home, crate, name, mes
     assert message in done.stderr.splitlines()[-1]
 
 
-def test_nothing_is_written(run_cli, read_results, crate):
+def test_explain_writes_nothing(run_cli, read_results, crate):
     assert run_cli("explain", crate / "one" / "Kick 01.wav").code == 0
     assert parsed(run_cli("results", "--format", "json").stdout) == []

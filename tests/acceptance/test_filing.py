@@ -98,13 +98,13 @@ def test_explain_shows_the_label_and_the_prediction(run, corrected):
     assert "not needed: it has a label" in shown
 
 
-def test_only_sounds_without_a_label_are_classified_again_as_unsure(run, corrected, listed):
+def test_only_unlabelled_sounds_are_reclassified_below_a_confidence(run, corrected, listed):
     done = run("ingest", "--json", "--reclassify", "--below", "1", corrected)
     unsure = [row for row in listed().values() if not row["label"] and row["confidence"] < 1]
     assert json.loads(done.stdout)["enqueued"] == len(unsure)
 
 
-def test_a_failure_stands_beside_what_was_known(run, listed, corrected):
+def test_a_failure_is_shown_beside_the_earlier_result(run, listed, corrected):
     # Given a labelled sound whose file is overwritten with a letter
     (corrected / "Kick.wav").write_text("Dear Sir\n")
     # When it is ingested again
@@ -142,7 +142,7 @@ def test_files_that_are_gone_or_moved_are_counted_listed_and_forgotten(run, list
     assert listed("--gone") == {}
 
 
-def test_a_folder_without_its_mount_is_refused_in_one_line(run, listed, corrected):
+def test_an_unmounted_folder_is_refused_in_one_line(run, listed, corrected):
     # Given a folder whose files are not visible
     corrected.rename(corrected.parent / "elsewhere")
     corrected.mkdir()
@@ -167,7 +167,7 @@ def test_more_gone_than_found_hints_at_a_missing_mount(run, corrected):
     assert len(lines[1]) < WIDTH
 
 
-def test_a_sound_whose_file_broke_counts_where_it_is_listed(run, listed, corrected):
+def test_a_sound_whose_file_broke_counts_in_its_category(run, listed, corrected):
     (corrected / "Kick.wav").write_bytes(b"no sound")
     run("ingest", corrected, code=1)
     status = json.loads(run("status", "--json").stdout)

@@ -91,14 +91,14 @@ def flower(tmp_path, fleet):
         one.process.wait()
 
 
-def test_it_does_not_start_without_a_login(run_cli, fleet):
+def test_flower_does_not_start_without_a_login(run_cli, fleet):
     done = run_cli("flower", settings={**fleet, "CRATESORT_FLOWER_LOGIN": ""})
     assert done.code == 2
     assert "set CRATESORT_FLOWER_LOGIN=user:password" in done.stderr
 
 
 @pytest.mark.parametrize("login", ["me", "me:", ":secret"])
-def test_a_login_without_a_user_or_a_password_is_none(run_cli, fleet, login):
+def test_a_login_without_user_or_password_is_refused(run_cli, fleet, login):
     done = run_cli("flower", settings={**fleet, "CRATESORT_FLOWER_LOGIN": login})
     assert (done.code, done.stderr) == (
         2,
@@ -106,7 +106,7 @@ def test_a_login_without_a_user_or_a_password_is_none(run_cli, fleet, login):
     )
 
 
-def test_it_shows_to_who_is_logged_in_and_lets_nobody_do_anything(flower):
+def test_flower_is_read_only_and_requires_a_login(flower):
     one = flower()
     for path in ("/", "/workers", "/tasks", "/api/workers", "/api/tasks"):
         assert one.status(path) == 401
@@ -123,7 +123,7 @@ def test_it_shows_to_who_is_logged_in_and_lets_nobody_do_anything(flower):
     assert one.end(signal.SIGTERM) == 0
 
 
-def test_its_history_says_which_batch_a_task_was_and_survives_it(
+def test_the_task_history_shows_batches_and_survives_a_restart(
     flower, fleet, worker_process, run_cli, folder, tmp_path
 ):
     # Given a batch that was done while Flower ran, and what is no event
@@ -152,12 +152,12 @@ def test_its_history_says_which_batch_a_task_was_and_survives_it(
     assert task["uuid"] in flower("--state-file", str(history)).tasks()
 
 
-def test_a_file_of_settings_in_the_folder_at_hand_is_not_run(flower, tmp_path):
+def test_a_flower_config_in_the_current_folder_is_not_run(flower, tmp_path):
     (tmp_path / "flowerconfig.py").write_text("raise SystemExit('it was run')\n")
     assert flower().status("/healthcheck") == 200
 
 
-def test_the_login_is_in_no_list_of_processes(flower):
+def test_the_login_is_not_in_the_process_list(flower):
     one = flower()
     with open(f"/proc/{one.process.pid}/cmdline", "rb") as file:
         assert b"unspeakable" not in file.read()

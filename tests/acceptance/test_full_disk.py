@@ -14,7 +14,7 @@ from tests.support.databases import connected
 from workers.recovery.crash_marker import CrashMarker
 
 
-def test_where_the_data_folder_is_doctor_finds_it(run_cli, monkeypatch):
+def test_doctor_detects_a_full_disk_of_the_data_folder(run_cli, monkeypatch):
     def full(**_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -26,7 +26,7 @@ def test_where_the_data_folder_is_doctor_finds_it(run_cli, monkeypatch):
     assert "1 check failed, 1 warning." in done.stdout
 
 
-def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):
+def test_a_full_disk_of_crash_markers(run_cli, folder, monkeypatch):
     def write(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -36,7 +36,7 @@ def test_where_a_run_notes_what_it_reads(run_cli, folder, monkeypatch):
     assert ".note could not be written completely: No space left on device" in done.stderr
 
 
-def test_in_the_middle_of_a_run_and_the_next_goes_on_at_once(run_cli, folder, monkeypatch):
+def test_a_disk_that_fills_up_during_a_run_and_the_next_run_continues(run_cli, folder, monkeypatch):
     # Given a disk that is full when a batch is to be written, and when it is to be handed back
     def full(*_args, **_more):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cratesort.db")
@@ -59,7 +59,7 @@ def test_in_the_middle_of_a_run_and_the_next_goes_on_at_once(run_cli, folder, mo
     )
 
 
-def test_where_the_database_is(sqlite_url):
+def test_a_full_disk_of_the_database(sqlite_url):
     with connected(sqlite_url) as engine:
         # Given a database that may not grow
         @event.listens_for(engine, "connect")
@@ -74,7 +74,7 @@ def test_where_the_database_is(sqlite_url):
     assert len(explanation.text.splitlines()) == 1
 
 
-def test_where_temporary_files_are():
+def test_a_full_disk_of_temporary_files():
     many = ((number,) for number in range(10_000))
 
     def fill():

@@ -37,12 +37,12 @@ def test_an_empty_ledger_is_healthy(run_cli):
     assert (done.code, done.stdout, done.stderr) == (0, "healthy: no work is waiting\n", "")
 
 
-def test_work_that_is_done_is_healthy(run_cli, folder):
+def test_finished_work_is_healthy(run_cli, folder):
     run_cli("ingest", folder)
     assert run_cli("health", settings=AT_ONCE).code == 0
 
 
-def test_work_that_nobody_takes_is_exit_code_3_and_a_sentence(run_cli, waiting):
+def test_work_without_workers_is_exit_code_3_with_a_message(run_cli, waiting):
     done = run_cli("health", settings=AT_ONCE)
     assert done.code == 3
     assert "unhealthy: 1 batch is waiting, none claimed for" in done.stdout
@@ -54,7 +54,7 @@ def rooted(folder):
     return {"CRATESORT_LIBRARY_ROOTS": f"main={folder}"}
 
 
-def test_a_root_that_is_empty_though_sounds_are_known_below_it_is_a_fault(run_cli, rooted, folder):
+def test_an_empty_root_with_known_sounds_is_unhealthy(run_cli, rooted, folder):
     run_cli("ingest", folder, settings=rooted)
     assert run_cli("health", settings=rooted).code == 0
     (folder / "kick.wav").unlink()
@@ -70,7 +70,7 @@ def test_a_root_that_is_empty_though_sounds_are_known_below_it_is_a_fault(run_cl
     assert run_cli("doctor", settings=rooted).code == 2
 
 
-def test_work_that_keeps_coming_back_is_a_fault_with_its_reason(run_cli, rooted, folder, tmp_path):
+def test_repeatedly_requeued_work_is_unhealthy_with_its_reason(run_cli, rooted, folder, tmp_path):
     run_cli("ingest", folder, "--no-wait", settings=rooted)
     url = f"sqlite:///{tmp_path}/.local/share/cratesort/cratesort.db"
     with connected(url) as engine, engine.begin() as connection:
@@ -87,13 +87,13 @@ def test_work_that_keeps_coming_back_is_a_fault_with_its_reason(run_cli, rooted,
     )
 
 
-def test_work_that_waits_a_moment_is_healthy(run_cli, waiting):
+def test_work_waiting_for_a_moment_is_healthy(run_cli, waiting):
     done = run_cli("health")
     assert done.code == 0, done.stdout
     assert "healthy: 1 batch is waiting" in done.stdout
 
 
-def test_work_that_failed_and_is_tried_again_waits_too(run_cli, folder):
+def test_requeued_work_counts_as_waiting(run_cli, folder):
     (folder / "empty.wav").touch()
     run_cli("ingest", folder)
     assert run_cli("health", settings=AT_ONCE).code == 0
@@ -104,7 +104,7 @@ def test_work_that_failed_and_is_tried_again_waits_too(run_cli, folder):
 @pytest.mark.parametrize(
     ("settings", "healthy", "code"), [({}, True, 0), (AT_ONCE, False, 3)], ids=["waits", "stuck"]
 )
-def test_json_says_the_same_with_the_same_exit_code(run_cli, waiting, settings, healthy, code):
+def test_json_has_the_same_result_and_exit_code(run_cli, waiting, settings, healthy, code):
     done = run_cli("health", "--json", settings=settings)
     report = json.loads(done.stdout)
     assert (done.code, report["healthy"], report["waiting_batches"]) == (code, healthy, 1)
@@ -112,7 +112,7 @@ def test_json_says_the_same_with_the_same_exit_code(run_cli, waiting, settings, 
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
-def test_a_database_that_is_away_is_exit_code_3(run_cli, options):
+def test_an_unreachable_database_is_exit_code_3(run_cli, options):
     url = f"postgresql://me:unspeakable@127.0.0.1:{free_port()}/cratesort"
     done = run_cli("health", *options, settings={"CRATESORT_DATABASE_URL": url})
     assert (done.code, done.stdout) == (3, "")
@@ -122,13 +122,13 @@ def test_a_database_that_is_away_is_exit_code_3(run_cli, options):
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon"])
-def test_a_time_that_makes_no_sense_is_exit_code_2(run_cli, seconds):
+def test_an_invalid_duration_is_exit_code_2(run_cli, seconds):
     done = run_cli("health", settings={"CRATESORT_STUCK_SECONDS": seconds})
     assert done.code == 2
     assert "CRATESORT_STUCK_SECONDS" in done.stderr
 
 
-def test_redis_is_not_asked(run_cli, fleet):
+def test_health_does_not_need_redis(run_cli, fleet):
     away = {"CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"}
     assert run_cli("health", settings=fleet | away).code == 0
 
@@ -136,13 +136,13 @@ def test_redis_is_not_asked(run_cli, fleet):
 # The queue's line of cratesort doctor
 
 
-def test_doctor_says_that_no_work_waits(run_cli, folder):
+def test_doctor_reports_that_no_work_waits(run_cli, folder):
     run_cli("ingest", folder)
     check = queue_line(run_cli("doctor", "--json"))
     assert (check["finding"], check["detail"]) == ("ok", "no work is waiting")
 
 
-def test_doctor_says_in_process_what_an_earlier_run_left(run_cli, waiting):
+def test_in_process_doctor_reports_unfinished_work_of_an_earlier_run(run_cli, waiting):
     # However long it waits: without workers nobody is to blame for it
     done = run_cli("doctor", "--json", settings=AT_ONCE)
     check = queue_line(done)
@@ -152,7 +152,7 @@ def test_doctor_says_in_process_what_an_earlier_run_left(run_cli, waiting):
     assert "cratesort ingest" in check["advice"]
 
 
-def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
+def test_doctor_reports_work_without_workers(run_cli, fleet, folder):
     run_cli("ingest", folder, "--no-wait", settings=fleet)
     done = run_cli("doctor", settings=fleet | AT_ONCE)
     assert done.code == 3
@@ -170,9 +170,7 @@ def test_doctor_finds_work_that_no_worker_takes(run_cli, fleet, folder):
     )
 
 
-def test_sounds_of_one_machine_are_named_in_a_fleet_which_cannot_read_them(
-    run_cli, fleet, folder, sqlite_url
-):
+def test_doctor_reports_sounds_without_a_root_in_a_fleet(run_cli, fleet, folder, sqlite_url):
     # Given a database of one machine, with a failed sound that is to be tried again
     one_machine = {"CRATESORT_DATABASE_URL": sqlite_url}
     (folder / "empty.wav").touch()
@@ -197,19 +195,19 @@ def test_sounds_of_one_machine_are_named_in_a_fleet_which_cannot_read_them(
 # cratesort health --inbox
 
 
-def test_an_inbox_that_an_intake_serves_is_healthy(run_cli, intake_process, fleet):
+def test_an_inbox_with_an_intake_is_healthy(run_cli, intake_process, fleet):
     with intake_process(settings=fleet):
         done = run_cli("health", "--inbox", settings=fleet)
     assert (done.code, done.stdout) == (0, "healthy: 1 intake is running, 0 entries are waiting\n")
 
 
-def test_an_inbox_that_nobody_serves_is_not(run_cli, fleet):
+def test_an_inbox_without_an_intake_is_unhealthy(run_cli, fleet):
     done = run_cli("health", "--inbox", "--json", settings=fleet)
     assert done.code == 3
     assert json.loads(done.stdout) == {"healthy": False, "intakes": 0}
 
 
-def test_an_inbox_in_a_redis_that_is_away_is_not(run_cli, fleet):
+def test_an_inbox_in_an_unreachable_redis_is_unhealthy(run_cli, fleet):
     away = {**fleet, "CRATESORT_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0"}
     done = run_cli("health", "--inbox", settings=away)
     assert done.code == 3

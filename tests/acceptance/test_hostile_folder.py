@@ -171,14 +171,14 @@ def test_no_command_runs_what_is_in_the_current_folder(start, folder, tmp_path, 
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
 
 
-def test_a_command_that_python_starts_by_its_name_does_not_either(start, tmp_path):
+def test_a_command_started_with_python_m_runs_nothing_in_the_current_folder(start, tmp_path):
     """Unless the folder has a `cli`, or a module of Python's own: those come before all of ours."""
     process, log = start("status", python=("-m", "cli"))
     assert process.wait(60) == 0, log.read_text()
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
 
 
-def test_a_worker_does_not_become_a_celery_that_is_configured_here(start, tmp_path):
+def test_a_celeryconfig_in_the_current_folder_is_ignored(start, tmp_path):
     process, log = start("worker", "--detach")
     assert process.wait(60) == 2
     assert "let a service manager run it" in log.read_text()

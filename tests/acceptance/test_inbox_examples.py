@@ -128,7 +128,7 @@ class ServerOfThePage(RedisServer):
 
 
 @pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
-def test_the_user_that_can_only_push_pushes_and_reads_nothing():
+def test_the_push_only_user_can_push_but_not_read():
     _, push = examples(INBOX_PAGE, "text")
     with running(ServerOfThePage()) as server:
         here = f"-h 127.0.0.1 -p {server.port}"
@@ -156,7 +156,7 @@ def test_the_example_for_node_is_javascript(tmp_path):
     subprocess.run(["node", "--check", "example.mjs"], cwd=tmp_path, check=True)
 
 
-def test_what_was_mended_is_pushed_again_from_the_dead_list(
+def test_a_repaired_entry_is_pushed_again_from_the_dead_list(
     run_example, redis_url, folder, fleet, intake_process, taken
 ):
     (example,) = examples(RUNBOOK, "python")
@@ -175,7 +175,7 @@ def test_what_was_mended_is_pushed_again_from_the_dead_list(
     assert dead["entry"].encode("utf-8", "surrogateescape") == b"caf\xe9.wav"
 
 
-def test_the_page_states_the_bounds_of_the_code():
+def test_the_page_states_the_limits_of_the_code():
     text = " ".join(INBOX_PAGE.split())
     assert f"At most {LONGEST_ENTRY_BYTES:,} bytes" in text
     assert f"The newest {DEAD_KEPT:,} are kept" in text

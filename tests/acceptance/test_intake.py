@@ -49,7 +49,7 @@ def taken(client):
     return client.keys("cratesort:inbox:taken:*")
 
 
-def test_what_is_pushed_is_classified(
+def test_pushed_paths_are_classified(
     fleet, client, folder, intake_process, worker_process, read_results
 ):
     with intake_process(fleet), worker_process(settings=fleet):
@@ -62,7 +62,7 @@ def test_what_is_pushed_is_classified(
     assert (pad["path"], pad["label"]) == ("Acme/pad.wav", "synth")
 
 
-def test_status_counts_what_waits_and_what_is_dead(fleet, client, status, run_cli, intake_process):
+def test_status_counts_waiting_and_dead_entries(fleet, client, status, run_cli, intake_process):
     client.lpush("cratesort:inbox", "nonsense", "{")
     assert status()["inbox"] == {"waiting": 2, "taken": 0, "dead": 0, "intakes": 0, "fault": None}
     unserved = "Inbox     2 waiting, 0 taken; no intake is running"
@@ -82,9 +82,7 @@ def test_status_counts_what_waits_and_what_is_dead(fleet, client, status, run_cl
     )
 
 
-def test_the_ingest_of_the_inbox_is_done_or_open_like_any_other(
-    fleet, client, folder, status, intake_process
-):
+def test_the_inbox_ingest_is_shown_as_done_or_open(fleet, client, folder, status, intake_process):
     client.lpush("cratesort:inbox", str(folder / "Acme" / "pad.wav"))
     with intake_process(fleet):
         emptied(client)
@@ -99,7 +97,7 @@ def test_status_works_without_a_broker(run_cli, sqlite_url):
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["words", "json"])
-def test_status_works_while_redis_is_away(run_cli, fleet, options):
+def test_status_works_without_a_reachable_redis(run_cli, fleet, options):
     away = fleet | {"CRATESORT_BROKER_URL": f"redis://:unspeakable@127.0.0.1:{free_port()}/0"}
     done = run_cli("status", *options, settings=away)
     assert done.code == 0
@@ -114,7 +112,7 @@ def test_status_works_while_redis_is_away(run_cli, fleet, options):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_told_to_stop_it_ends_in_order(fleet, client, intake_process, number, code):
+def test_an_intake_stops_cleanly(fleet, client, intake_process, number, code):
     with intake_process(fleet) as intake:
         wait_until(lambda: client.exists("cratesort:inbox:intakes"), "it serves")
         assert intake.stop(number) == code
@@ -122,20 +120,20 @@ def test_told_to_stop_it_ends_in_order(fleet, client, intake_process, number, co
     assert client.keys("cratesort:*") == []
 
 
-def test_a_name_in_the_log_drives_no_terminal(fleet, client, folder, intake_process):
+def test_control_characters_of_a_name_are_escaped_in_the_log(fleet, client, folder, intake_process):
     client.lpush("cratesort:inbox", "elsewhere/\x1b[2J.wav", "/\x1b[2J\n.wav")
     with intake_process(fleet) as intake:
         wait_until(lambda: "invalid entries of the inbox" in intake.log(), "it has refused them")
         assert "\x1b" not in intake.log()
 
 
-def test_without_a_broker_it_says_what_to_set(run_cli):
+def test_without_a_broker_the_intake_names_the_setting(run_cli):
     done = run_cli("intake")
     assert done.code == 2
     assert "an intake takes its work from Redis: set CRATESORT_BROKER_URL" in done.stderr
 
 
-def test_without_library_roots_it_says_what_to_set(run_cli, fleet):
+def test_without_library_roots_the_intake_names_the_setting(run_cli, fleet):
     done = run_cli("intake", settings=fleet | {"CRATESORT_LIBRARY_ROOTS": ""})
     assert done.code == 2
     assert "CRATESORT_LIBRARY_ROOTS" in done.stderr

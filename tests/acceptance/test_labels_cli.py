@@ -51,7 +51,7 @@ def csv_table(*rows):
 # Paths and roots
 
 
-def test_a_path_that_two_roots_have_needs_its_root(save, labels):
+def test_a_path_in_two_roots_needs_the_root_option(save, labels):
     save("a.wav", root="packs")
     save("a.wav", root="more")
     also_more = {"CRATESORT_LIBRARY_ROOTS": "packs=/p,more=/m"}
@@ -70,7 +70,7 @@ def test_a_path_that_two_roots_have_needs_its_root(save, labels):
     assert "it exists in the library roots more and packs" in done.stderr
 
 
-def test_a_root_this_host_does_not_mount_is_known_from_the_ledger(
+def test_a_root_not_mounted_on_this_host_is_known_from_the_ledger(
     run_cli, labels, label_settings, library
 ):
     roots = {"CRATESORT_LIBRARY_ROOTS": f"elsewhere={library}"}
@@ -83,7 +83,7 @@ def test_a_root_this_host_does_not_mount_is_known_from_the_ledger(
 
 
 @pytest.mark.usefixtures("either_database")
-def test_a_label_is_set_by_hand_and_says_what_it_replaced(save, labels, labelled):
+def test_setting_a_label_reports_what_it_replaced(save, labels, labelled):
     save("a.wav")
     assert labels("set", "a.wav", "drum").stdout == "a.wav: labelled drum (human)\n"
     done = labels("set", "a.wav", "bass", "--source", "vendor")
@@ -91,7 +91,7 @@ def test_a_label_is_set_by_hand_and_says_what_it_replaced(save, labels, labelled
     assert labelled() == {"a.wav": ("bass", "vendor")}
 
 
-def test_a_label_that_is_set_again_says_so(save, labels, given):
+def test_setting_the_same_label_again_is_reported(save, labels, given):
     save("a.wav")
     labels("set", "a.wav", "drum", "--by", "ada")
     done = labels("set", "a.wav", "drum", "--by", "bob")
@@ -99,14 +99,14 @@ def test_a_label_that_is_set_again_says_so(save, labels, given):
     assert given() == 1
 
 
-def test_a_path_may_be_that_of_this_machine(save, labels, labelled, tmp_path):
+def test_an_absolute_path_of_this_machine_is_accepted(save, labels, labelled, tmp_path):
     save("kits/a.wav", "kits/b.wav")
     assert labels("set", f"{tmp_path}/packs/kits/a.wav", "drum").code == 0
     assert labels("set", "packs/../packs/kits/b.wav", "bass").code == 0
     assert labelled() == {"kits/a.wav": ("drum", "human"), "kits/b.wav": ("bass", "human")}
 
 
-def test_set_tells_programs_what_is_and_what_was(save, labels):
+def test_set_json_has_the_new_and_the_old_label(save, labels):
     save("a.wav")
     first = json.loads(labels("set", "a.wav", "drum", "--by", "ada", "--json").stdout)
     assert first.pop("labelled_at")
@@ -137,7 +137,7 @@ def test_set_tells_programs_what_is_and_what_was(save, labels):
     ],
     ids=ascii,
 )
-def test_what_cannot_be_set_is_said_in_one_line(save, labels, labelled, arguments, reason):
+def test_a_refused_label_is_reported_in_one_line(save, labels, labelled, arguments, reason):
     save("a.wav")
     done = labels("set", *arguments)
     assert (done.code, done.stdout) == (2, "")
@@ -153,7 +153,7 @@ def test_several_sounds_and_whole_folders_are_labelled_at_once(save, labels, lab
     assert set(labelled()) == {"a.wav", "b.wav", "kits/c.wav", "kits/d/e.wav"}
 
 
-def test_a_folder_may_be_that_of_this_machine_and_the_root_itself(save, labels, labelled, tmp_path):
+def test_a_folder_may_be_absolute_or_the_root_itself(save, labels, labelled, tmp_path):
     save("kits/a.wav", "b.wav")
     assert labels("set", "--folder", f"{tmp_path}/packs/kits/", "drum").code == 0
     assert set(labelled()) == {"kits/a.wav"}
@@ -161,7 +161,7 @@ def test_a_folder_may_be_that_of_this_machine_and_the_root_itself(save, labels, 
     assert set(labelled()) == {"kits/a.wav", "b.wav"}
 
 
-def test_very_many_sounds_are_labelled_only_when_that_is_meant(save, labels, labelled):
+def test_labelling_very_many_sounds_requires_confirmation(save, labels, labelled):
     save(*(f"kits/{number}.wav" for number in range(101)))
     done = labels("set", "--folder", "kits", "drum")
     assert done.code == 2
@@ -170,7 +170,7 @@ def test_very_many_sounds_are_labelled_only_when_that_is_meant(save, labels, lab
     assert len(labelled()) == 101
 
 
-def test_files_of_the_same_content_follow_and_that_is_said(labels, run_cli, label_settings):
+def test_copies_get_the_label_and_are_reported(labels, run_cli, label_settings):
     # Given a sound that lies in two folders under two names, and another as large
     packs = Path(label_settings["CRATESORT_LIBRARY_ROOTS"].partition("=")[2])
     content = sounds.encoded("WAV")
@@ -192,7 +192,7 @@ def test_files_of_the_same_content_follow_and_that_is_said(labels, run_cli, labe
     }  # fmt: skip
 
 
-def test_the_login_name_is_who_gives_a_label_unless_one_is_named(save, labels):
+def test_labels_are_attributed_to_the_login_name_by_default(save, labels):
     save("a.wav", "b.wav")
     labels("set", "a.wav", "drum", LOGNAME="ada")
     labels("set", "b.wav", "drum", "--by", "bob")
@@ -204,7 +204,7 @@ def test_the_login_name_is_who_gives_a_label_unless_one_is_named(save, labels):
 
 
 @pytest.mark.usefixtures("either_database")
-def test_an_export_comes_back_whole_whatever_the_names(save, labels, labelled, given):
+def test_an_export_survives_the_round_trip_with_any_names(save, labels, labelled, given):
     # Given labels of sounds with every kind of name
     save(*HOSTILE)
     categories = itertools.cycle(("drum", "bass", "vocal"))
@@ -228,7 +228,7 @@ def test_an_export_comes_back_whole_whatever_the_names(save, labels, labelled, g
     assert given() == 3 * len(HOSTILE)
 
 
-def test_no_cell_of_an_export_is_run_by_a_spreadsheet(save, labels):
+def test_exported_formulas_are_escaped(save, labels):
     save(*HOSTILE)
     labels("set", "--by", "=cmd", "--", "=1+1.wav", "drum")
     rows = list(csv.reader(io.StringIO(labels("export").stdout, newline="")))
@@ -237,7 +237,7 @@ def test_no_cell_of_an_export_is_run_by_a_spreadsheet(save, labels):
 
 
 @pytest.mark.usefixtures("either_database")
-def test_paths_as_results_prints_them_are_taken(save, run_cli, labels, label_settings, labelled):
+def test_paths_from_results_are_accepted(save, run_cli, labels, label_settings, labelled):
     save(*HOSTILE)
     results = run_cli("results", "--format", "csv", settings=label_settings).stdout
     printed = [row["path"] for row in csv.DictReader(io.StringIO(results, newline=""))]
@@ -247,7 +247,7 @@ def test_paths_as_results_prints_them_are_taken(save, run_cli, labels, label_set
 
 
 @pytest.mark.parametrize("name", [b"two\nlines.wav", b"\x1b[31mred.wav", b"caf\xe9.wav"])
-def test_a_path_as_the_table_of_results_prints_it_is_taken(
+def test_a_path_from_the_results_table_is_accepted(
     save, run_cli, labels, label_settings, labelled, name
 ):
     save(name)
@@ -257,7 +257,7 @@ def test_a_path_as_the_table_of_results_prints_it_is_taken(
     assert set(labelled()) == {path_text(name)}
 
 
-def test_paths_as_find_prints_them_are_taken(save, labels, labelled, tmp_path):
+def test_paths_from_find_are_accepted(save, labels, labelled, tmp_path):
     save(b"caf\xe9.wav", "a.wav")
     packs = os.fsencode(tmp_path) + b"/packs/"
     table = b"path,category\n%scaf\xe9.wav,drum\n%sa.wav,bass\n" % (packs, packs)
@@ -265,7 +265,7 @@ def test_paths_as_find_prints_them_are_taken(save, labels, labelled, tmp_path):
     assert labelled() == {"caf\\xe9.wav": ("drum", "import"), "a.wav": ("bass", "import")}
 
 
-def test_without_labels_an_export_is_its_header(labels):
+def test_without_labels_an_export_has_only_its_header(labels):
     assert labels("export").stdout == "path,category,source,root,labelled_by,labelled_at\n"
     assert labels("export", "--format", "json").stdout == ""
 
@@ -289,12 +289,12 @@ def test_stats_count_labels_and_how_often_the_model_agrees(save, labels):
     assert "50.0%" in shown
 
 
-def test_stats_without_labels_say_what_gives_them(save, labels):
+def test_stats_without_labels_explain_how_to_add_them(save, labels):
     save("a.wav")
     assert "`cratesort labels import FILE.csv`" in labels("stats").stdout
 
 
-def test_a_vendors_name_drives_no_terminal(run_cli, tmp_path):
+def test_control_characters_of_a_vendor_are_escaped(run_cli, tmp_path):
     folder = tmp_path / "sounds" / "\x1b[31mred"
     folder.mkdir(parents=True)
     (folder / "kick.wav").write_bytes(sounds.encoded())
@@ -310,7 +310,9 @@ def test_a_vendors_name_drives_no_terminal(run_cli, tmp_path):
 # What a label outlives
 
 
-def test_a_label_outlives_re_ingesting_re_classifying_and_failing(run_cli, read_results, tmp_path):
+def test_a_label_survives_new_ingests_reclassification_and_failures(
+    run_cli, read_results, tmp_path
+):
     # Given a sound with a label
     kick = tmp_path / "sounds" / "kick.wav"
     kick.parent.mkdir()

@@ -30,7 +30,7 @@ def import_csv(labels, tmp_path):
 
 
 @pytest.mark.usefixtures("either_database")
-def test_a_table_gives_its_labels_and_says_how_many(save, import_csv, labelled):
+def test_an_import_reports_the_number_of_labels(save, import_csv, labelled):
     save("a.wav", "b.wav", "c.wav")
     done = import_csv(b"path,category,source\na.wav,drum,human\nb.wav,bass,\n")
     assert (done.code, done.stderr) == (0, "")
@@ -38,7 +38,7 @@ def test_a_table_gives_its_labels_and_says_how_many(save, import_csv, labelled):
     assert labelled() == {"a.wav": ("drum", "human"), "b.wav": ("bass", "import")}
 
 
-def test_an_import_tells_programs_the_same(save, import_csv):
+def test_import_json_has_the_same_counts(save, import_csv):
     save("a.wav", "b.wav")
     import_csv(b"path,category\na.wav,drum\n")
     done = import_csv(b"path,category\na.wav,bass\nb.wav,bass\n", "--json")
@@ -57,7 +57,7 @@ def test_the_same_table_twice_changes_nothing_the_second_time(save, import_csv, 
     assert given() == 2
 
 
-def test_a_table_may_come_by_standard_input_from_a_spreadsheet(save, labels, labelled):
+def test_a_table_from_a_spreadsheet_can_be_read_from_standard_input(save, labels, labelled):
     save("a.wav", "b.wav")
     table = b"\xef\xbb\xbfpath;category\r\na.wav;drum\r\nb.wav;bass\r\n"
     done = labels("import", "-", stdin=table)
@@ -65,16 +65,14 @@ def test_a_table_may_come_by_standard_input_from_a_spreadsheet(save, labels, lab
     assert labelled() == {"a.wav": ("drum", "import"), "b.wav": ("bass", "import")}
 
 
-def test_a_table_without_rows_is_nothing_to_do(import_csv):
+def test_an_empty_table_changes_nothing(import_csv):
     done = import_csv(b"path,category\n")
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith("0 labels")
 
 
 @pytest.mark.usefixtures("either_database")
-def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
-    save, import_csv, labelled, given
-):
+def test_every_invalid_row_is_listed_and_nothing_is_written(save, import_csv, labelled, given):
     # Given good rows among bad ones of every kind
     save("a.wav", "b.wav", "c.wav", "d.wav")
     table = (
@@ -112,7 +110,7 @@ def test_every_row_that_cannot_be_taken_is_named_and_nothing_is_written(
     assert given() == 0
 
 
-def test_programs_get_the_faults_too(save, import_csv):
+def test_import_json_lists_the_errors(save, import_csv):
     save("a.wav")
     done = import_csv(b"path,category\na.wav,drum\na.wav,bass\nnew.wav,drum\n", "--json")
     assert done.code == 2
@@ -125,7 +123,7 @@ def test_programs_get_the_faults_too(save, import_csv):
     assert report["faults"]["conflict"]["first"][0]["line"] == 3
 
 
-def test_many_faults_do_not_flood_the_terminal(import_csv):
+def test_the_list_of_errors_is_bounded(import_csv):
     rows = b"".join(b"%d.wav,drum\n" % number for number in range(2500))
     done = import_csv(b"path,category\n" + rows)
     assert done.code == 2
@@ -143,7 +141,7 @@ def test_two_spellings_of_one_sound_are_one_sound(save, import_csv, tmp_path):
     assert "packs/a.wav: same sound as in line 2" in done.stderr
 
 
-def test_what_a_model_said_is_not_taken_for_labels(
+def test_predictions_are_not_imported_as_labels(
     save, import_csv, run_cli, label_settings, labelled
 ):
     save("a.wav")
@@ -154,7 +152,7 @@ def test_what_a_model_said_is_not_taken_for_labels(
     assert labelled() == {}
 
 
-def test_the_labels_a_person_filled_into_the_results_are_taken(
+def test_labels_filled_into_a_results_table_are_imported(
     save, import_csv, run_cli, label_settings, labelled
 ):
     # Given results of which a person filled in one label, and left a vendor's as it was
@@ -177,16 +175,16 @@ def test_the_labels_a_person_filled_into_the_results_are_taken(
     assert labelled() == {"b.wav": ("drum", "vendor"), "c.wav": ("synth-loop", "human")}
 
 
-def test_a_table_without_rows_is_said(import_csv):
+def test_a_table_without_rows_is_reported(import_csv):
     assert "t.csv has no rows" in import_csv(b"path,category\n").stdout
 
 
-def test_a_table_that_is_missing_is_wrong_usage(labels):
+def test_a_missing_table_is_a_usage_error(labels):
     done = labels("import", "nowhere.csv")
     assert (done.code, done.stderr) == (2, "cratesort: nowhere.csv: No such file or directory\n")
 
 
-def test_a_database_that_is_away_is_exit_code_3(labels, postgres_server):
+def test_an_unreachable_database_is_exit_code_3(labels, postgres_server):
     nobody = postgres_server.url.replace(str(postgres_server.port), "1")
     done = labels("import", "-", stdin=b"path,category\n", CRATESORT_DATABASE_URL=nobody)
     assert done.code == 3

@@ -33,7 +33,7 @@ def names(rows):
     return [os.path.basename(row["path"]) for row in rows]
 
 
-def test_a_table_of_another_kind_is_refused_before_anything_is_written(run_cli, tmp_path):
+def test_a_table_with_other_columns_is_refused_before_anything_is_written(run_cli, tmp_path):
     table = tmp_path / "results.csv"
     table.write_text("path,pack,category\na.wav,b,drum\n")
     refused = run_cli("ingest", "--manifest", table)
@@ -49,30 +49,30 @@ def test_each_listed_file_is_taken_whatever_its_name(by_manifest, folder, read_r
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"], ids=["LF", "CRLF", "NUL"])
-def test_entries_may_end_in_any_of_the_usual_ways(by_manifest, folder, read_results, end):
+def test_entries_may_end_with_any_usual_separator(by_manifest, folder, read_results, end):
     paths = [os.fsencode(folder / name) for name in ("kick.wav", "snare.wav")]
     assert by_manifest(end.join([*paths, b""])).code == 0
     assert names(read_results()) == ["kick.wav", "snare.wav"]
 
 
-def test_a_manifest_may_come_by_standard_input(run_cli, folder, read_results):
+def test_a_manifest_can_be_read_from_standard_input(run_cli, folder, read_results):
     done = run_cli("ingest", "--manifest", "-", stdin=f"{folder}/kick.wav".encode())
     assert done.code == 0, done.stderr
     assert names(read_results()) == ["kick.wav"]
 
 
-def test_a_name_with_a_newline_comes_whole_between_nuls(by_manifest, folder, read_results):
+def test_nul_separated_names_may_contain_newlines(by_manifest, folder, read_results):
     (folder / "two\nlines.wav").write_bytes(sounds.encoded())
     assert by_manifest(f"{folder}/two\nlines.wav\0".encode()).code == 0
     assert names(read_results()) == ["two\nlines.wav"]
 
 
-def test_a_relative_path_starts_at_the_current_folder(by_manifest, folder, read_results):
+def test_relative_paths_are_relative_to_the_current_folder(by_manifest, folder, read_results):
     assert by_manifest(b"sounds/kick.wav\n./sounds/../sounds/snare.wav\n").code == 0
     assert names(read_results()) == ["kick.wav", "snare.wav"]
 
 
-def test_a_name_that_is_not_utf8_is_taken(by_manifest, folder, read_results):
+def test_a_name_that_is_not_utf8_is_accepted(by_manifest, folder, read_results):
     with open(os.fsencode(folder) + b"/\xe9.wav", "wb") as file:
         file.write(sounds.encoded())
     assert by_manifest(os.fsencode(folder) + b"/\xe9.wav\n").code == 0
@@ -91,20 +91,20 @@ def test_a_file_listed_twice_has_one_row(by_manifest, folder, read_results):
     assert names(read_results()) == ["kick.wav"]
 
 
-def test_a_listed_file_that_is_missing_has_a_row_that_says_so(by_manifest, folder, read_results):
+def test_a_missing_listed_file_gets_an_error_row(by_manifest, folder, read_results):
     done = by_manifest(f"{folder}/gone.wav\n{folder}/kick.wav\n".encode())
     assert (done.code, done.stderr) == (1, "")
     codes = {os.path.basename(row["path"]): row["error_code"] for row in read_results()}
     assert codes == {"gone.wav": "missing_file", "kick.wav": None}
 
 
-def test_a_listed_folder_has_a_row_that_says_so(by_manifest, folder, read_results):
+def test_a_listed_folder_gets_an_error_row(by_manifest, folder, read_results):
     done = by_manifest(f"{folder}\n".encode())
     assert (done.code, done.stderr) == (1, "")
     assert [row["error_code"] for row in read_results()] == ["not_a_file"]
 
 
-def test_a_bad_line_is_named_with_its_number_and_the_others_are_taken(
+def test_a_bad_line_is_reported_with_its_number_and_the_others_are_ingested(
     by_manifest, folder, read_results
 ):
     done = by_manifest(f"{folder}/kick.wav\n{'x' * 5000}\n{folder}/hat\n".encode())
@@ -113,13 +113,13 @@ def test_a_bad_line_is_named_with_its_number_and_the_others_are_taken(
     assert names(read_results()) == ["hat", "kick.wav"]
 
 
-def test_a_name_no_file_system_can_hold_has_a_row_that_says_so(by_manifest, read_results):
+def test_an_impossible_file_name_gets_an_error_row(by_manifest, read_results):
     done = by_manifest(b"/" + b"n" * 300 + b".wav\n")
     assert (done.code, done.stderr) == (1, "")
     assert [row["error_code"] for row in read_results()] == ["invalid_path"]
 
 
-def test_many_bad_lines_do_not_flood_the_terminal(by_manifest):
+def test_the_list_of_bad_lines_is_bounded(by_manifest):
     done = by_manifest(b"\n".join([b"x" * 5000] * 25))
     assert done.code == 1
     assert len(done.stderr.splitlines()) == 11
@@ -129,7 +129,7 @@ def test_many_bad_lines_do_not_flood_the_terminal(by_manifest):
 @pytest.mark.parametrize(
     "content", [b"", b"\n\n\r\n", b"\xef\xbb\xbf", b"path,vendor\n"], ids=ascii
 )
-def test_a_manifest_without_entries_is_nothing_to_do(by_manifest, content):
+def test_an_empty_manifest_changes_nothing(by_manifest, content):
     done = by_manifest(content)
     assert (done.code, done.stderr) == (0, "")
     assert "0 sounds found" in done.stdout
@@ -140,18 +140,18 @@ def test_a_manifest_without_entries_is_nothing_to_do(by_manifest, content):
     [b'path,vendor\n"never closed\n,,,\n\xff,\xfe\n', bytes(range(256))],
     ids=["a broken table", "every byte"],
 )
-def test_garbage_for_a_manifest_ends_without_a_traceback(by_manifest, content):
+def test_a_binary_manifest_gives_no_traceback(by_manifest, content):
     done = by_manifest(content)
     assert done.code == 1
     assert "Traceback" not in done.stderr
 
 
-def test_a_manifest_that_is_missing_is_wrong_usage(run_cli):
+def test_a_missing_manifest_is_a_usage_error(run_cli):
     done = run_cli("ingest", "--manifest", "nowhere.txt")
     assert (done.code, done.stderr) == (2, "cratesort: nowhere.txt: No such file or directory\n")
 
 
-def test_a_folder_for_a_manifest_is_wrong_usage(run_cli, folder):
+def test_a_folder_as_a_manifest_is_a_usage_error(run_cli, folder):
     done = run_cli("ingest", "--manifest", folder)
     assert (done.code, done.stderr) == (2, f"cratesort: {folder}: Is a directory\n")
 

@@ -98,7 +98,7 @@ def serving(tmp_path):
 # The numbers
 
 
-def test_it_counts_what_an_ingest_left(run_cli, folder, printed):
+def test_metrics_count_the_results_of_an_ingest(run_cli, folder, printed):
     run_cli("ingest", folder)
     series = printed()
     assert series["cratesort_up"] == 1
@@ -114,7 +114,9 @@ def test_it_counts_what_an_ingest_left(run_cli, folder, printed):
     assert "cratesort_broker_up" not in series
 
 
-def test_two_processes_and_a_restart_say_the_same(run_cli, folder, fleet, serving, worker_process):
+def test_two_processes_and_a_restart_give_the_same_metrics(
+    run_cli, folder, fleet, serving, worker_process
+):
     with worker_process(settings=fleet):
         assert run_cli("ingest", folder, "--wait", settings=fleet).code == 1
     with serving(fleet) as one, serving(fleet) as other:
@@ -125,7 +127,7 @@ def test_two_processes_and_a_restart_say_the_same(run_cli, folder, fleet, servin
     assert before['cratesort_finished_sounds_total{outcome="classified"}'] == 2
 
 
-def test_messages_and_work_that_wait_are_counted(run_cli, folder, fleet, printed):
+def test_waiting_messages_and_batches_are_counted(run_cli, folder, fleet, printed):
     assert run_cli("ingest", folder, "--no-wait", settings=fleet).code == 0
     series = printed(fleet)
     assert series["cratesort_broker_up"] == 1
@@ -161,7 +163,7 @@ def test_the_last_training_run_has_its_state_and_times(fleet, postgres_url, prin
     shutil.which("promtool") is None and os.environ.get("CI") != "true",
     reason="promtool is not here: apt-get install prometheus",
 )
-def test_promtool_finds_nothing_to_complain_of(run_cli, folder, fleet):
+def test_promtool_accepts_the_metrics(run_cli, folder, fleet):
     run_cli("ingest", folder, "--no-wait", settings=fleet)
     page = run_cli("metrics", "--print", settings=fleet).stdout
     done = subprocess.run(
@@ -173,7 +175,7 @@ def test_promtool_finds_nothing_to_complain_of(run_cli, folder, fleet):
 # When somebody is away
 
 
-def test_a_database_that_is_not_there_is_said_and_not_made(run_cli, tmp_path):
+def test_a_missing_database_is_reported_and_not_created(run_cli, tmp_path):
     where = {"CRATESORT_DATABASE_URL": f"sqlite:///{tmp_path}/none.db"}
     done = run_cli("metrics", "--print", settings=where)
     assert (done.code, parsed(done.stdout)) == (3, {"cratesort_up": 0})
@@ -181,7 +183,7 @@ def test_a_database_that_is_not_there_is_said_and_not_made(run_cli, tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_database_without_tables_is_said_with_the_command_that_helps(run_cli, postgres_server):
+def test_a_database_without_tables_is_reported_with_the_command_to_run(run_cli, postgres_server):
     postgres_server.create_database("bare")
     done = run_cli(
         "metrics",
@@ -194,7 +196,7 @@ def test_a_database_without_tables_is_said_with_the_command_that_helps(run_cli, 
 
 
 @pytest.mark.parametrize("away", ["freeze", "stop"])
-def test_a_database_that_goes_away_and_comes_back_is_seen(fleet, serving, postgres_server, away):
+def test_a_database_outage_and_its_end_are_visible(fleet, serving, postgres_server, away):
     with serving(fleet) as page:
         assert page()["cratesort_up"] == 1
         # When it does not answer, or is not there at all
@@ -211,9 +213,7 @@ def test_a_database_that_goes_away_and_comes_back_is_seen(fleet, serving, postgr
 
 
 @pytest.mark.parametrize("away", ["freeze", "stop"])
-def test_a_redis_that_is_away_takes_no_number_of_the_database_with_it(
-    fleet, serving, redis_server, away
-):
+def test_metrics_of_the_database_are_served_without_redis(fleet, serving, redis_server, away):
     with serving(fleet) as page:
         assert page()["cratesort_broker_up"] == 1
         getattr(redis_server, away)()
@@ -229,7 +229,7 @@ def test_a_redis_that_is_away_takes_no_number_of_the_database_with_it(
 # The server
 
 
-def test_a_port_that_is_taken_is_one_line_and_exit_code_2(run_cli):
+def test_a_port_in_use_is_one_line_and_exit_code_2(run_cli):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_cli("metrics", "--port", str(port))

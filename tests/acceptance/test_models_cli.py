@@ -75,7 +75,7 @@ def listed(run_cli, settings):
     return read
 
 
-def test_at_first_there_is_the_starter_and_it_serves(listed, starter):
+def test_at_first_the_starter_is_in_use(listed, starter):
     (model,) = listed().values()
     assert model == {
         "version": read_manifest(starter).version,
@@ -86,13 +86,13 @@ def test_at_first_there_is_the_starter_and_it_serves(listed, starter):
     }
 
 
-def test_the_list_for_people_marks_the_one_that_serves(run_cli, starter):
+def test_the_list_marks_the_model_in_use(run_cli, starter):
     lines = run_cli("models", "list").stdout.splitlines()
     assert lines[0].startswith(f"* {read_manifest(starter).version} ")
     assert "ships with cratesort" in lines[0]
 
 
-def test_the_starter_shows_its_manifest(run_cli, starter):
+def test_show_json_prints_the_manifest_of_the_starter(run_cli, starter):
     done = run_cli("models", "show", read_manifest(starter).version, "--json")
     assert done.code == 0, done.stderr
     manifest = json.loads(done.stdout)
@@ -100,7 +100,7 @@ def test_the_starter_shows_its_manifest(run_cli, starter):
     assert manifest["labels"] == list(CATEGORIES)
 
 
-def test_a_model_is_shown_to_people_in_80_columns(run_cli, starter):
+def test_a_model_is_shown_in_80_columns(run_cli, starter):
     manifest = read_manifest(starter)
     done = run_cli("models", "show", manifest.version, settings={"COLUMNS": "80"})
     assert done.code == 0, done.stderr
@@ -110,13 +110,13 @@ def test_a_model_is_shown_to_people_in_80_columns(run_cli, starter):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_an_unknown_version_is_said_and_exit_code_2(run_cli):
+def test_an_unknown_version_is_exit_code_2(run_cli):
     done = run_cli("models", "show", "nowhere")
     assert (done.code, done.stdout) == (2, "")
     assert "there is no model 'nowhere'; `cratesort models list` shows" in done.stderr
 
 
-def test_a_stored_model_is_listed_and_does_not_serve(listed, store, starter):
+def test_a_stored_model_is_listed_but_not_in_use(listed, store, starter):
     store("mine", starter)
     models = listed()
     assert models["mine"]["serves"] is False
@@ -125,7 +125,7 @@ def test_a_stored_model_is_listed_and_does_not_serve(listed, store, starter):
     assert sum(model["serves"] for model in models.values()) == 1
 
 
-def test_a_promoted_model_serves_until_the_starter_is_promoted(
+def test_a_promoted_model_is_in_use_until_the_starter_is_promoted(
     run_cli, listed, store, starter, settings
 ):
     version = read_manifest(starter).version
@@ -180,7 +180,7 @@ def test_a_model_that_does_not_load_is_not_promoted(run_cli, listed, store, sett
     assert not listed()["broken"]["serves"]
 
 
-def test_a_model_that_computes_without_end_is_not_promoted_and_the_champion_stays(
+def test_a_model_that_computes_endlessly_is_not_promoted(
     run_cli, listed, store, settings, monkeypatch
 ):
     # Given a champion, and a bundle with the right hashes whose model loops
@@ -203,9 +203,7 @@ def test_a_bundle_with_another_version_inside_is_not_promoted(run_cli, listed, s
     assert not listed()["mine"]["serves"]
 
 
-def test_a_damaged_model_is_not_promoted_and_the_champion_stays(
-    run_cli, listed, store, settings, sqlite_url
-):
+def test_a_damaged_model_is_not_promoted(run_cli, listed, store, settings, sqlite_url):
     # Given a champion, and another model whose bytes a disk has changed
     store("good", called("good"))
     store("damaged", called("damaged"))
@@ -228,9 +226,7 @@ def test_a_damaged_model_is_not_promoted_and_the_champion_stays(
 # Rollback
 
 
-def test_rollbacks_go_back_one_by_one_to_the_starter_and_then_refuse(
-    run_cli, listed, store, settings, starter
-):
+def test_rollbacks_go_back_step_by_step_to_the_starter(run_cli, listed, store, settings, starter):
     # Given two promotions
     first = read_manifest(starter).version
     for version in ("v2", "v3"):
@@ -277,7 +273,7 @@ def test_a_rollback_to_a_model_that_does_not_load_is_refused(
     assert listed()["v3"]["serves"]
 
 
-def test_after_a_promotion_model_older_visits_exactly_the_old_rows(
+def test_after_a_promotion_reclassify_model_older_visits_exactly_the_old_rows(
     run_cli, settings, store, library, tmp_path, starter
 ):
     # Given sounds of the starter's, and others of the model that was promoted since
@@ -306,7 +302,7 @@ def test_after_a_promotion_model_older_visits_exactly_the_old_rows(
     assert ingest(folder, "--reclassify", "--model-older")["enqueued"] == 0
 
 
-def test_a_damaged_champion_stops_the_ingest_and_no_sound_is_blamed_for_it(
+def test_a_damaged_champion_stops_the_ingest_without_failing_sounds(
     run_cli, settings, store, library, sqlite_url
 ):
     # Given a champion whose bytes are no bundle
@@ -333,7 +329,7 @@ def test_a_damaged_champion_stops_the_ingest_and_no_sound_is_blamed_for_it(
     assert {json.loads(row)["error_code"] for row in rows} == {None}
 
 
-def test_a_host_that_does_not_know_a_root_blames_no_sound(run_cli, settings, library, tmp_path):
+def test_a_root_unknown_to_this_host_fails_no_sound(run_cli, settings, library, tmp_path):
     # Given work of a root that this host then no longer has
     with_root = settings | {"CRATESORT_LIBRARY_ROOTS": f"packs={library}"}
     without = settings | {"CRATESORT_LIBRARY_ROOTS": f"other={tmp_path}"}
@@ -353,7 +349,7 @@ def test_a_host_that_does_not_know_a_root_blames_no_sound(run_cli, settings, lib
     assert {state for state, count in status["batches"].items() if count} == {"done"}
 
 
-def test_a_champion_that_calls_itself_otherwise_does_not_serve(
+def test_a_champion_with_another_version_in_its_manifest_is_not_used(
     run_cli, settings, store, library, starter, sqlite_url
 ):
     # Given the starter's bytes stored and promoted under another name

@@ -43,7 +43,7 @@ def test_each_row_gets_a_category_in_the_same_order(predict):
     assert list(rows[0]) == [*before, *CATEGORIES, *after]
 
 
-def test_the_category_is_the_most_probable_and_all_add_up(predict):
+def test_the_category_is_the_most_probable_and_probabilities_sum_to_one(predict):
     for row in parsed(predict(table(*ROWS))):
         probabilities = {category: float(row[category]) for category in CATEGORIES}
         assert probabilities[row["category"]] == max(probabilities.values())
@@ -52,7 +52,7 @@ def test_the_category_is_the_most_probable_and_all_add_up(predict):
         assert row["top3"].startswith(f"{row['category']}:")
 
 
-def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(predict):
+def test_a_midi_file_is_stems_n_midi_whatever_its_name(predict):
     midi, wav = parsed(predict(table("packs/Kick 01.MID", "Kick 01.wav", header="file_path")))
     assert (midi["category"], midi["evidence"], midi["needs_review"]) == (
         "stems-n-midi",
@@ -62,12 +62,12 @@ def test_a_midi_file_is_stems_n_midi_whatever_its_name_says(predict):
     assert (wav["category"], wav["evidence"]) == ("drum", "name")
 
 
-def test_no_name_is_run_by_a_spreadsheet(predict):
+def test_formulas_in_names_are_escaped(predict):
     rows = parsed(predict(table("=1+1.wav;v", "a\tb;v", '"a;\uff1d2.wav";v', header="path;vendor")))
     assert [row["file_path"] for row in rows] == ["'=1+1.wav", "a\tb", "a;'\uff1d2.wav"]
 
 
-def test_more_rows_than_one_model_call_takes_keep_their_order(predict):
+def test_rows_of_several_model_calls_keep_their_order(predict):
     names = [f"Kick {index}.wav" for index in range(1500)]
     rows = parsed(predict(table(*names, header="file_path")))
     assert [row["file_path"] for row in rows] == names
@@ -78,7 +78,7 @@ def test_a_row_does_not_depend_on_its_neighbours(predict):
     assert [parsed(predict(table(row)))[0] for row in ROWS] == together
 
 
-def test_a_compressed_table_is_read_as_it_is(predict):
+def test_a_compressed_table_is_read(predict):
     plain = parsed(predict(table(*ROWS)))
     assert parsed(predict(gzip.compress(table(*ROWS)), name="table.csv.gz")) == plain
 
@@ -89,34 +89,34 @@ def test_columns_may_have_other_names(predict, run_cli):
     assert parsed(done) == parsed(predict(table(*ROWS)))
 
 
-def test_a_table_may_come_by_standard_input(predict, run_cli):
+def test_a_table_can_be_read_from_standard_input(predict, run_cli):
     plain = parsed(predict(table(*ROWS)))
     assert parsed(run_cli("predict", "--from-csv", "-", stdin=table(*ROWS))) == plain
 
 
-def test_names_alone_are_enough(predict):
+def test_a_table_of_only_names_is_accepted(predict):
     (row,) = parsed(predict(table("Kick 01.wav", header="file_path")))
     assert row["category"] in CATEGORIES
 
 
-def test_an_empty_cell_is_as_unknown_as_a_column_that_is_missing(predict):
+def test_an_empty_cell_means_the_same_as_a_missing_column(predict):
     (empty,) = parsed(predict(table("Kick 01.wav,,,,,,")))
     (missing,) = parsed(predict(table("Kick 01.wav", header="file_path")))
     assert empty == missing
 
 
-def test_columns_that_are_not_known_are_passed_over(predict):
+def test_unknown_columns_are_ignored(predict):
     (row,) = parsed(predict(table("9,Kick 01.wav,blue", header="id,file_path,colour")))
     (alone,) = parsed(predict(table("Kick 01.wav", header="file_path")))
     assert row == alone
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(predict):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(predict):
     plain = parsed(predict(table(*ROWS)))
     assert parsed(predict(b"\xef\xbb\xbf" + table(*ROWS).replace(b"\n", b"\r\n"))) == plain
 
 
-def test_a_name_with_a_comma_or_a_newline_comes_back_whole(predict):
+def test_a_name_with_a_comma_or_a_newline_survives_the_round_trip(predict):
     rows = parsed(predict(table('"Kick, loud.wav"', '"two\nlines.wav"', header="file_path")))
     assert [row["file_path"] for row in rows] == ["Kick, loud.wav", "two\nlines.wav"]
 
@@ -133,7 +133,7 @@ def test_a_name_with_a_comma_or_a_newline_comes_back_whole(predict):
         (",,,,,,", "line 3: file_path is empty"),
     ],
 )
-def test_a_bad_cell_is_named_with_its_line(predict, bad, said):
+def test_an_invalid_cell_is_reported_with_its_line(predict, bad, said):
     done = predict(table(ROWS[0], bad))
     assert done.code == 2
     assert said in done.stderr
@@ -149,26 +149,26 @@ def test_a_bad_cell_is_named_with_its_line(predict, bad, said):
     ],
     ids=["empty", "other columns", "binary"],
 )
-def test_what_is_no_such_table_is_said(predict, content, said):
+def test_an_invalid_table_is_refused(predict, content, said):
     done = predict(content)
     assert done.code == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_that_only_claims_to_be_compressed_is_said(predict):
+def test_an_uncompressed_gz_file_is_refused(predict):
     done = predict(table(*ROWS), name="table.csv.gz")
     assert done.code == 2
     assert "Traceback" not in done.stderr
 
 
-def test_a_compressed_table_that_is_cut_is_said(predict):
+def test_a_truncated_gz_file_is_refused(predict):
     done = predict(gzip.compress(table(*ROWS * 500))[:-20], name="table.csv.gz")
     assert done.code == 2
     assert "Traceback" not in done.stderr
 
 
-def test_a_table_without_rows_is_a_header_without_rows(predict):
+def test_a_table_without_rows_gives_a_header_without_rows(predict):
     assert parsed(predict(table())) == []
 
 
@@ -209,7 +209,7 @@ def confidence_beside(predict, *names, folder="a"):
     return rows[0]
 
 
-def test_rows_of_one_folder_are_read_beside_each_other(predict):
+def test_rows_of_one_folder_are_mates(predict):
     alone = confidence_beside(predict)
     beside = confidence_beside(predict, *OPEN_HATS)
     assert float(beside["drum"]) > float(alone["drum"]) + 0.1
@@ -227,32 +227,32 @@ def test_rows_of_one_folder_are_read_beside_each_other(predict):
     ],
     ids=["folder", "pack", "vendor", "repo", "source_repo", "path"],
 )
-def test_what_tells_folders_apart(predict, columns, here, elsewhere):
+def test_folders_are_distinguished_by_vendor_pack_and_path(predict, columns, here, elsewhere):
     hats = [here.format(name) for name in OPEN_HATS]
     rows = (here.format(SILENT), elsewhere.format(SILENT), *hats)
     mate, stranger, *_ = parsed(predict(in_folders(*rows, columns=columns)))
     assert float(mate["drum"]) > float(stranger["drum"]) + 0.1
 
 
-def test_what_a_folder_is_called_counts_for_nothing(predict):
+def test_the_name_of_a_folder_does_not_matter(predict):
     kicks = confidence_beside(predict, folder="Kicks")
     assert kicks == confidence_beside(predict, folder="Vocals")
 
 
 @pytest.mark.parametrize("row", [SILENT, f"x/{SILENT}"], ids=["a name", "a name with folders"])
-def test_a_table_of_file_path_alone_has_no_mates(predict, row):
+def test_a_table_with_only_file_path_has_no_mates(predict, row):
     hats = [row.replace(SILENT, name) for name in OPEN_HATS]
     together = parsed(predict(table(row, *hats, header="file_path")))[0]
     assert together == parsed(predict(table(row, header="file_path")))[0]
 
 
-def test_a_row_that_does_not_say_its_folder_has_no_mates(predict):
+def test_a_row_without_a_folder_has_no_mates(predict):
     hats = [f",{name}" for name in OPEN_HATS]
     together = parsed(predict(in_folders(f",{SILENT}", *hats)))[0]
     assert together == parsed(predict(in_folders(f",{SILENT}")))[0]
 
 
-def test_answers_depend_neither_on_the_order_of_rows_nor_on_where_a_call_ends(predict):
+def test_predictions_do_not_depend_on_row_order_and_call_boundaries(predict):
     """More rows than one model call takes, of folders that are scattered over all of it."""
     rows = [
         f"{index % 7},{word} {index}.wav"
@@ -264,7 +264,7 @@ def test_answers_depend_neither_on_the_order_of_rows_nor_on_where_a_call_ends(pr
     assert one_way == other_way[::-1]
 
 
-def test_a_table_with_folders_may_come_by_a_pipe(predict, run_cli):
+def test_a_table_with_folders_can_be_piped(predict, run_cli):
     content = in_folders(f"a,{SILENT}", *(f"a,{name}" for name in OPEN_HATS))
     plain = parsed(predict(content))
     assert parsed(run_cli("predict", "--from-csv", "-", stdin=content)) == plain
@@ -272,7 +272,7 @@ def test_a_table_with_folders_may_come_by_a_pipe(predict, run_cli):
     assert parsed(predict(gzip.compress(content), name="table.csv.gz")) == plain
 
 
-def test_of_a_table_with_a_bad_cell_at_its_end_nothing_is_written(predict):
+def test_an_invalid_cell_at_the_end_of_a_table_writes_no_output(predict):
     done = predict(table(*ROWS * 500, "kick.wav,many,,,,,"))
     assert done.code == 2
     assert "line 1502: file_size must be a number" in done.stderr

@@ -57,7 +57,7 @@ def test_a_command_ends_with_its_code_and_without_a_traceback(run, arguments, co
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", [("results",), ("status", "--json"), ("labels", "export")])
-def test_output_that_a_full_disk_does_not_take_is_said_to_be_cut(run, home, arguments):
+def test_output_cut_off_by_a_full_disk_is_reported(run, home, arguments):
     run("labels", "set", "sounds/kick.wav", "drum")
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
@@ -84,7 +84,7 @@ def test_output_that_a_full_disk_does_not_take_is_said_to_be_cut(run, home, argu
     ],
     ids=["output", "everything", "input"],
 )
-def test_what_the_caller_closed_is_no_fault(home, closed, arguments, code, stderr):
+def test_a_closed_output_pipe_is_no_error(home, closed, arguments, code, stderr):
     command = [sys.executable, "-m", "cli", *arguments]
     done = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command],

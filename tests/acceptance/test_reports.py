@@ -52,7 +52,7 @@ def rows(ask):
     return parsed(ask("results", "--format", "json").stdout)
 
 
-def test_json_rows_hold_the_columns_of_the_contract(rows):
+def test_json_rows_have_the_columns_of_the_contract(rows):
     assert all(list(row)[: len(RESULT_COLUMNS)] == RESULT_COLUMNS for row in rows)
 
 
@@ -61,7 +61,7 @@ def test_rows_come_in_path_order(rows):
     assert paths == sorted(paths)
 
 
-def test_top3_starts_with_the_category_and_falls(rows):
+def test_top3_starts_with_the_category_in_descending_order(rows):
     for row in rows:
         best = row["top3"]
         if row["category"] is None:
@@ -104,11 +104,11 @@ def test_a_cell_that_a_spreadsheet_would_run_is_escaped_in_csv(ask, name):
     assert name not in paths
 
 
-def test_json_gives_such_a_name_as_it_is(rows):
+def test_a_formula_in_a_name_is_unchanged_in_json(rows):
     assert "=cmd.wav" in [row["path"] for row in rows]
 
 
-def test_results_can_be_narrowed_to_a_category(ask, rows):
+def test_results_can_be_filtered_by_category(ask, rows):
     category = next(row["category"] for row in rows if row["category"])
     narrowed = parsed(ask("results", "--format", "json", "--category", category).stdout)
     assert narrowed == [row for row in rows if row["category"] == category]
@@ -119,13 +119,13 @@ def least_sure_first(rows):
     return sorted(rows, key=lambda row: row["confidence"])
 
 
-def test_results_can_be_narrowed_to_the_unsure_the_least_sure_first(ask, rows):
+def test_results_below_a_confidence_are_listed_least_confident_first(ask, rows):
     narrowed = parsed(ask("results", "--format", "json", "--below", "0.5").stdout)
     unsure = [row for row in rows if row["category"] and row["confidence"] < 0.5]
     assert narrowed == least_sure_first(unsure)
 
 
-def test_results_can_be_narrowed_to_the_failed_and_why(ask):
+def test_results_can_be_filtered_by_failure_and_code(ask):
     narrowed = parsed(ask("results", "--format", "json", "--failed").stdout)
     why = {row["path"]: row["error_code"] for row in narrowed}
     assert why == {"empty.wav": "empty_file", "letter.wav": "not_audio"}
@@ -157,18 +157,18 @@ def test_status_counts_what_results_list(ask, rows):
     assert [ingest["enqueued"] for ingest in status["ingests"]] == [len(rows)]
 
 
-def test_status_in_words_shows_the_same_counts(ask, rows):
+def test_status_as_text_shows_the_same_counts(ask, rows):
     failed = sum(row["category"] is None for row in rows)
     shown = ask("status").stdout
     assert f"{len(rows) - failed} classified, {failed} failed" in shown
     assert "not_audio" in shown
 
 
-def test_doctor_is_content_with_what_was_used(ask):
+def test_doctor_finds_no_problem_after_an_ingest(ask):
     assert ask("doctor").stdout.endswith("All checks passed.\n")
 
 
-def test_doctor_as_json_names_each_check_and_finds_all_good(ask):
+def test_doctor_json_lists_each_check_as_ok(ask):
     report = json.loads(ask("doctor", "--json").stdout)
     assert report["ok"] is True
     findings = {check["name"]: check["finding"] for check in report["checks"]}
@@ -176,7 +176,7 @@ def test_doctor_as_json_names_each_check_and_finds_all_good(ask):
     assert findings == dict.fromkeys(checks, "ok")
 
 
-def test_doctor_finds_a_root_that_is_away_and_says_what_to_do(run_cli, tmp_path):
+def test_doctor_reports_an_unavailable_root_with_advice(run_cli, tmp_path):
     settings = {"CRATESORT_LIBRARY_ROOTS": f"packs={tmp_path}/unmounted"}
     done = run_cli("doctor", settings=settings)
     assert done.code == 2
@@ -184,7 +184,7 @@ def test_doctor_finds_a_root_that_is_away_and_says_what_to_do(run_cli, tmp_path)
     assert "-> mount it" in done.stdout
 
 
-def test_results_of_an_empty_database_say_where_to_look(run_cli):
+def test_results_of_an_empty_database_name_the_database(run_cli):
     run_cli("db", "upgrade")
     done = run_cli("results")
     assert (done.code, done.stdout) == (0, "")
@@ -194,7 +194,7 @@ def test_results_of_an_empty_database_say_where_to_look(run_cli):
 @pytest.mark.parametrize(
     "options", [("table",), ("csv",), ("json",), ("csv", "--category", "vocal")], ids=" ".join
 )
-def test_a_reader_that_has_enough_causes_no_complaint(ask, home, mixed_folder, options):
+def test_a_closed_output_pipe_gives_no_error(ask, home, mixed_folder, options):
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", "results", "--format", *options],
         cwd=home,
@@ -207,7 +207,7 @@ def test_a_reader_that_has_enough_causes_no_complaint(ask, home, mixed_folder, o
     assert process.wait() == 0
 
 
-def test_doctor_looks_and_does_not_make(run_cli, tmp_path):
+def test_doctor_creates_nothing(run_cli, tmp_path):
     # Given a database file that is not there, in a folder that is not there
     url = f"sqlite:///{tmp_path}/mistyped/cratesort.db"
 
@@ -220,13 +220,13 @@ def test_doctor_looks_and_does_not_make(run_cli, tmp_path):
     assert not (tmp_path / "mistyped").exists()
 
 
-def test_only_what_needs_a_review_the_least_sure_first(ask, rows):
+def test_needs_review_lists_the_least_confident_first(ask, rows):
     narrowed = parsed(ask("results", "--format", "json", "--needs-review").stdout)
     assert narrowed == least_sure_first([row for row in rows if row["needs_review"]])
     assert narrowed
 
 
-def test_the_table_marks_what_needs_a_review_and_says_how_to_list_it(ask, rows):
+def test_the_table_marks_sounds_to_review_and_names_the_option(ask, rows):
     done = ask("results")
     marked = [line for line in done.stdout.splitlines() if line.endswith("?")]
     unsure = sum(row["needs_review"] for row in rows)
@@ -234,9 +234,9 @@ def test_the_table_marks_what_needs_a_review_and_says_how_to_list_it(ask, rows):
     assert f"{unsure} sounds need a review (?): cratesort results --needs-review" in (done.stderr)
 
 
-def test_where_nothing_needs_a_review_nothing_is_said_of_it(ask):
+def test_without_sounds_to_review_there_is_no_hint(ask):
     assert "review" not in ask("results", "--failed").stderr
 
 
-def test_what_failed_has_nothing_to_review(ask):
+def test_failed_sounds_need_no_review(ask):
     assert "cannot be combined" in ask("results", "--failed", "--needs-review", code=2).stderr

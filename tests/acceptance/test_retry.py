@@ -85,7 +85,7 @@ def batches_of(ask, ingest_id):
 # What is tried
 
 
-def test_a_file_that_was_mended_without_a_trace_is_classified(ingest, retry, folder, outcomes):
+def test_a_file_repaired_without_a_new_size_or_time_is_classified(ingest, retry, folder, outcomes):
     # Given a broken file that is mended, and its size and time are what they were
     broken, good = folder / "broken.wav", sounds.encoded()
     broken.write_bytes(bytes(len(good)))
@@ -106,9 +106,7 @@ def test_a_file_that_was_mended_without_a_trace_is_classified(ingest, retry, fol
     assert outcomes() == {"kick.wav": True, "broken.wav": True}
 
 
-def test_what_is_as_broken_as_before_fails_as_before_and_exit_code_1(
-    ingest, retry, locked, outcomes
-):
+def test_a_file_still_broken_fails_again_with_exit_code_1(ingest, retry, locked, outcomes):
     ingest()
     done = retry("--failed")
     assert done.code == 1
@@ -116,20 +114,20 @@ def test_what_is_as_broken_as_before_fails_as_before_and_exit_code_1(
     assert outcomes()["locked.wav"] == "permission_denied"
 
 
-def test_a_sound_that_was_given_up_is_classified_once_the_cause_is_mended(retry, crashed, outcomes):
+def test_a_sound_that_was_given_up_is_classified_after_the_cause_is_fixed(retry, crashed, outcomes):
     assert outcomes()["abort.wav"] == "crashed_reader"
     done = retry("--failed")
     assert done.code == 0, done.stderr
     assert outcomes() == {"kick.wav": True, "abort.wav": True}
 
 
-def test_a_sound_that_still_ends_its_reader_does_not_end_the_retry(retry, crashed, outcomes):
+def test_a_sound_that_still_crashes_its_reader_does_not_stop_the_retry(retry, crashed, outcomes):
     done = retry("--failed", settings=SHIM, process=True)
     assert done.code == 1, done.stderr
     assert outcomes() == {"kick.wav": True, "abort.wav": "crashed_reader"}
 
 
-def test_a_code_chooses_those_that_failed_with_it(ingest, retry, folder, locked, outcomes):
+def test_the_code_option_selects_sounds_by_error_code(ingest, retry, folder, locked, outcomes):
     # Given two that failed for two reasons, and both are mended
     (folder / "note.wav").write_text("Dear Sir\n")
     ingest()
@@ -145,7 +143,7 @@ def test_a_code_chooses_those_that_failed_with_it(ingest, retry, folder, locked,
     assert outcomes()["note.wav"] is True
 
 
-def test_a_file_that_is_gone_says_so(ingest, retry, folder, locked, outcomes):
+def test_a_deleted_file_is_reported_as_missing(ingest, retry, folder, locked, outcomes):
     ingest()
     locked.unlink()
     assert retry("--failed").code == 1
@@ -155,9 +153,7 @@ def test_a_file_that_is_gone_says_so(ingest, retry, folder, locked, outcomes):
 # What is left alone
 
 
-def test_rows_that_have_a_category_and_labels_are_untouched(
-    ingest, retry, locked, ask, read_results
-):
+def test_classified_rows_and_labels_are_unchanged(ingest, retry, locked, ask, read_results):
     # Given labels on a sound with a category and on one without
     ingest()
     ask("UPDATE sounds SET label = 'vocal', label_source = 'a person'")
@@ -175,7 +171,7 @@ def test_rows_that_have_a_category_and_labels_are_untouched(
     assert after[mended]["category"] is not None
 
 
-def test_pack_and_vendor_stay_what_they_were(ingest, retry, locked, ask):
+def test_pack_and_vendor_are_kept(ingest, retry, locked, ask):
     ingest()
     ask("UPDATE sounds SET pack = 'a pack', vendor = 'a vendor'")
     mend(locked)
@@ -187,7 +183,7 @@ def test_pack_and_vendor_stay_what_they_were(ingest, retry, locked, ask):
 
 
 @pytest.mark.parametrize("count", [6, 7])
-def test_more_than_a_batch_of_them_are_each_tried_once(ingest, retry, folder, ask, count):
+def test_more_sounds_than_one_batch_are_each_tried_once(ingest, retry, folder, ask, count):
     for index in range(count):
         (folder / f"{index}.wav").touch()
     small = {"CRATESORT_BATCH_SIZE": "3"}
@@ -199,7 +195,7 @@ def test_more_than_a_batch_of_them_are_each_tried_once(ingest, retry, folder, as
     assert ask("SELECT count(*) FROM ingests WHERE submitted_at IS NULL") == [(0,)]
 
 
-def test_who_was_given_up_lies_alone_as_a_suspect_and_the_others_together(
+def test_sounds_that_were_given_up_are_retried_alone_and_others_in_one_batch(
     ingest, retry, folder, ask
 ):
     # Given three broken files and two that were given up, in turns
@@ -217,14 +213,14 @@ def test_who_was_given_up_lies_alone_as_a_suspect_and_the_others_together(
 # What is said
 
 
-def test_nothing_failed_is_said_and_exit_code_0(ingest, retry):
+def test_without_failed_sounds_the_exit_code_is_0(ingest, retry):
     ingest()
     done = retry("--failed")
     assert done.code == 0
     assert done.stdout == "no failed sounds to retry\n"
 
 
-def test_nothing_failed_is_the_same_object_in_json(ingest, retry):
+def test_without_failed_sounds_json_has_the_same_keys(ingest, retry):
     ingest()
     done = retry("--failed", "--code", "timed_out", "--json")
     report = json.loads(done.stdout)
@@ -232,14 +228,14 @@ def test_nothing_failed_is_the_same_object_in_json(ingest, retry):
     assert (report["enqueued"], report["classified"], report["failed"]) == (0, 0, 0)
 
 
-def test_json_says_how_it_ended(ingest, retry, locked):
+def test_json_has_the_outcome(ingest, retry, locked):
     ingest()
     report = json.loads(retry("--failed", "--json").stdout)
     assert list(report) == ["ingest_id", "enqueued", "classified", "failed", "seconds"]
     assert [report[key] for key in list(report)[:4]] == [2, 1, 0, 1]
 
 
-def test_without_waiting_the_ledger_has_them_and_the_next_ingest_classifies_them(
+def test_without_waiting_the_next_ingest_classifies_the_sounds(
     ingest, retry, locked, outcomes, ask
 ):
     # Given a file that is mended
@@ -255,20 +251,20 @@ def test_without_waiting_the_ledger_has_them_and_the_next_ingest_classifies_them
     assert outcomes()["locked.wav"] is True
 
 
-def test_status_counts_what_was_given_up_and_names_the_command(run_cli, crashed):
+def test_status_counts_given_up_sounds_and_names_the_command(run_cli, crashed):
     assert json.loads(run_cli("status", "--json").stdout)["sounds"]["given_up"] == 1
     shown = run_cli("status").stdout
     assert "1 sound was given up after repeated failures" in shown
     assert "cratesort retry --failed" in shown
 
 
-def test_status_does_not_call_a_broken_file_given_up(ingest, run_cli, locked):
+def test_status_does_not_count_a_broken_file_as_given_up(ingest, run_cli, locked):
     ingest()
     assert json.loads(run_cli("status", "--json").stdout)["sounds"]["given_up"] == 0
     assert "given up" not in run_cli("status").stdout
 
 
-def test_the_ledger_calls_it_by_what_was_asked(ingest, retry, run_cli, locked):
+def test_the_ingest_is_named_after_the_retry_options(ingest, retry, run_cli, locked):
     ingest()
     retry("--failed", "--code", "permission_denied")
     latest = json.loads(run_cli("status", "--json").stdout)["ingests"][0]
@@ -288,14 +284,14 @@ def test_the_ledger_calls_it_by_what_was_asked(ingest, retry, run_cli, locked):
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_said_and_exit_code_2(retry, arguments, said):
+def test_a_usage_error_is_exit_code_2(retry, arguments, said):
     done = retry(*arguments)
     assert (done.code, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_code_is_answered_with_those_there_are(retry):
+def test_an_unknown_code_is_refused_with_the_valid_ones(retry):
     done = retry("--failed", "--code", "broken")
     assert done.code == 2
     for code in ("missing_file", "timed_out", "internal_error"):
@@ -305,9 +301,7 @@ def test_an_unknown_code_is_answered_with_those_there_are(retry):
 # The world
 
 
-def test_a_library_root_that_is_away_is_held_against_no_sound(
-    ingest, retry, folder, tmp_path, outcomes
-):
+def test_an_unavailable_root_fails_no_sound(ingest, retry, folder, tmp_path, outcomes):
     # Given a sound of a library root that was given up, and is no trouble any more
     roots = {"CRATESORT_LIBRARY_ROOTS": f"main={folder}"}
     (folder / "abort.wav").write_bytes(sounds.encoded())
@@ -323,7 +317,7 @@ def test_a_library_root_that_is_away_is_held_against_no_sound(
     assert outcomes() == {"kick.wav": True, "abort.wav": True}
 
 
-def test_sounds_of_a_root_that_is_not_configured_any_more_stop_no_later_run(
+def test_sounds_of_a_root_no_longer_configured_do_not_stop_later_runs(
     ingest, retry, folder, locked, run_cli, tmp_path
 ):
     # Given a sound that failed before library roots were configured
@@ -339,7 +333,7 @@ def test_sounds_of_a_root_that_is_not_configured_any_more_stop_no_later_run(
 # A fleet in the middle of an upgrade
 
 
-def test_words_that_a_newer_version_wrote_stop_no_command(
+def test_unknown_values_of_a_newer_version_stop_no_command(
     ingest, retry, run_cli, folder, ask, outcomes
 ):
     # Given rows of a newer version, with words that this one does not know

@@ -61,23 +61,25 @@ def password_of(server, other=SECRET):
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_of_a_redis_that_is_away(assert_untold, arguments):
+def test_the_password_of_an_unreachable_redis_is_not_shown(assert_untold, arguments):
     assert_untold(arguments, CRATESORT_BROKER_URL=f"redis://me:{SECRET}@127.0.0.1:{free_port()}/0")
 
 
 @pytest.mark.parametrize("arguments", [*COMMANDS, *SERVICES], ids=" ".join)
-def test_of_a_redis_that_refuses_it(assert_untold, redis_server, arguments):
+def test_the_password_refused_by_redis_is_not_shown(assert_untold, redis_server, arguments):
     assert_untold(arguments, CRATESORT_BROKER_URL=password_of(redis_server))
 
 
 @pytest.mark.parametrize("arguments", [*COMMANDS, SERVICES[0]], ids=" ".join)
-def test_of_a_postgres_that_is_away(assert_untold, redis_url, arguments):
+def test_the_password_of_an_unreachable_postgres_is_not_shown(assert_untold, redis_url, arguments):
     url = f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/cratesort"
     assert_untold(arguments, 3, CRATESORT_BROKER_URL=redis_url, CRATESORT_DATABASE_URL=url)
 
 
 @pytest.mark.parametrize("arguments", [*COMMANDS, SERVICES[0]], ids=" ".join)
-def test_of_a_postgres_that_refuses_it(assert_untold, redis_url, postgres_server, arguments):
+def test_the_password_refused_by_postgres_is_not_shown(
+    assert_untold, redis_url, postgres_server, arguments
+):
     url = password_of(postgres_server)
     # Metrics say of a database that does not answer why it does not.
     code = 3 if arguments[0] == "metrics" else 2
@@ -85,7 +87,9 @@ def test_of_a_postgres_that_refuses_it(assert_untold, redis_url, postgres_server
 
 
 @pytest.mark.parametrize("arguments", [("doctor",), ("db", "upgrade")], ids=" ".join)
-def test_where_libpq_takes_it_too(run_cli, postgres_url, postgres_server, arguments):
+def test_a_password_in_the_url_options_is_not_shown(
+    run_cli, postgres_url, postgres_server, arguments
+):
     secret = postgres_server.password
     url = f"{postgres_url.replace(f':{secret}@', '@')}?password={secret}"
     done = run_cli(*arguments, settings={"CRATESORT_DATABASE_URL": url})
@@ -94,7 +98,9 @@ def test_where_libpq_takes_it_too(run_cli, postgres_url, postgres_server, argume
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_when_all_is_well(run_cli, settings, redis_server, redis_url, postgres_url, arguments):
+def test_passwords_are_not_shown_without_an_error(
+    run_cli, settings, redis_server, redis_url, postgres_url, arguments
+):
     well = {"CRATESORT_BROKER_URL": redis_url, "CRATESORT_DATABASE_URL": postgres_url}
     done = run_cli(*arguments, settings=settings | well)
     assert done.code in (0, 1), done.stderr
@@ -102,7 +108,7 @@ def test_when_all_is_well(run_cli, settings, redis_server, redis_url, postgres_u
     assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
 
 
-def test_a_misspelt_variable_that_holds_it_is_named_without_it(run_cli, settings):
+def test_a_misspelt_variable_is_named_without_its_password(run_cli, settings):
     done = run_cli("doctor", settings=settings | {"CRATESORT_BROKERURL": f"redis://:{SECRET}@h"})
     assert done.code == 2
     assert "CRATESORT_BROKERURL" in done.stdout

@@ -7,7 +7,7 @@ from tests.support import sounds
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_a_worker_says_what_it_is_and_one_line_a_batch(
+def test_a_worker_logs_its_configuration_and_one_line_per_batch(
     run_cli, worker_process, redis_url, sqlite_url, tmp_path
 ):
     # Given three sounds, one that is none, and a worker whose log is a file

@@ -63,14 +63,14 @@ def terminal():
     os.close(person)
 
 
-def test_in_a_pipe_it_is_plain_text_again_and_again(tmp_path):
+def test_watch_in_a_pipe_prints_plain_text_repeatedly(tmp_path):
     with watching(tmp_path, subprocess.PIPE) as process:
         first = read_until(process.stdout.fileno(), b"Model ")
         second = read_until(process.stdout.fileno(), b"Model ")
     assert b"\x1b" not in first + second
 
 
-def test_ctrl_c_ends_it_and_leaves_the_terminal_as_it_was(tmp_path, terminal):
+def test_ctrl_c_ends_watch_and_restores_the_terminal(tmp_path, terminal):
     program, person = terminal
     with watching(tmp_path, program) as process:
         read_until(person, b"No ingest yet")

@@ -26,7 +26,7 @@ def table(home):
     return labelled_tables.write(home / "table.csv", lines)
 
 
-def test_a_study_leaves_its_report_and_says_where(study_by_command):
+def test_a_study_writes_its_report_and_prints_its_path(study_by_command):
     done = study_by_command.done
     assert done.code == 0, done.stderr
     assert done.stdout.rstrip().endswith("report/report.html")
@@ -38,7 +38,7 @@ def test_a_study_leaves_its_report_and_says_where(study_by_command):
         assert [result["system"] for result in metrics[split]] == list(SYSTEMS)
 
 
-def test_the_answer_is_on_one_stream_and_the_progress_on_the_other(study_by_command):
+def test_results_go_to_standard_output_and_progress_to_standard_error(study_by_command):
     study = study_by_command.done
     assert study.stdout.index("Held-out vendors") < study.stdout.index("Known vendors")
     assert len(re.findall(r"^  cratesort", study.stdout, re.MULTILINE)) == 3  # and beside its parts
@@ -47,14 +47,14 @@ def test_the_answer_is_on_one_stream_and_the_progress_on_the_other(study_by_comm
     assert "Traceback" not in study.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_the_work(run_at_home, table):
+def test_an_unwritable_folder_is_refused_before_the_work(run_at_home, table):
     done = run_at_home("study", "--from-csv", table, "--report", table / "report")
     assert done.code == 2
     assert "cannot write reports to" in done.stderr
     assert "cross-validation by vendor" not in done.stderr
 
 
-def test_a_table_of_one_category_is_refused_in_words(run_at_home, home):
+def test_a_table_of_one_category_is_refused_with_a_message(run_at_home, home):
     path = labelled_tables.write(home / "one.csv", labelled_tables.rows(categories=("drum",)))
     done = run_at_home("study", "--from-csv", path, "--report", "one")
     assert done.code == 2
@@ -62,7 +62,7 @@ def test_a_table_of_one_category_is_refused_in_words(run_at_home, home):
     assert done.stdout == ""
 
 
-def test_a_table_that_contradicts_itself_is_refused_by_its_line(run_at_home, home):
+def test_an_inconsistent_table_is_refused_with_the_line(run_at_home, home):
     path = labelled_tables.write(home / "bad.csv", ["drumm,a.wav,,,,,,,ann"])
     done = run_at_home("study", "--from-csv", path, "--report", "bad")
     assert done.code == 2
@@ -70,9 +70,7 @@ def test_a_table_that_contradicts_itself_is_refused_by_its_line(run_at_home, hom
 
 
 @pytest.mark.parametrize("command", [["study", "--report", "other"], ["train"]], ids=" ".join)
-def test_columns_of_other_names_are_asked_for_before_tensorflow_is_loaded(
-    run_at_home, home, command
-):
+def test_missing_columns_are_reported_before_tensorflow_is_loaded(run_at_home, home, command):
     path = labelled_tables.write(home / "other.csv", ["kick.wav;Drums"], "Filename;Label")
     done = run_at_home(*command, "--from-csv", path)
     assert done.code == 2

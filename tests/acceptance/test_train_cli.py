@@ -40,7 +40,7 @@ def trained(run_at_home, labelled):
         return run_at_home("train", "--report", labelled / "report")
 
 
-def test_a_run_says_what_it_learned_what_became_of_the_model_and_why(trained):
+def test_a_run_prints_its_training_data_the_verdict_and_the_reason(trained):
     assert trained.code == 0, trained.stderr
     assert "79 labelled sounds: 79 learned, 0 held out" in trained.stdout
     assert " is not promoted: the current model stays in use\n  " in trained.stdout
@@ -48,7 +48,7 @@ def test_a_run_says_what_it_learned_what_became_of_the_model_and_why(trained):
     assert re.search(r"cratesort models promote 2\S+ --yes\n", trained.stdout)
 
 
-def test_before_anything_is_fitted_it_says_what_there_is_and_how_it_will_be_compared(trained):
+def test_before_fitting_train_prints_the_data_and_the_kind_of_comparison(trained):
     lines = [line for line in trained.stderr.splitlines() if not line.startswith("reading labels")]
     what, how, loading, *_ = lines
     assert what.startswith("79 labelled sounds; training sounds: 6 bass, 5 bass-loop, 17 drum, ")
@@ -58,12 +58,12 @@ def test_before_anything_is_fitted_it_says_what_there_is_and_how_it_will_be_comp
     assert loading == "loading TensorFlow"
 
 
-def test_all_but_the_reason_fits_a_terminal_of_80_columns(trained):
+def test_the_output_fits_80_columns(trained):
     long = [line for line in trained.stdout.splitlines() if len(line) > 80]
     assert all("of your sounds" in line for line in long)
 
 
-def test_the_report_lies_where_it_was_asked_for_and_nothing_else_does(trained, labelled):
+def test_only_the_report_is_written_to_the_requested_place(trained, labelled):
     assert os.listdir(labelled / "report") == ["report.html"]
     page = (labelled / "report" / "report.html").read_text()
     assert "not promoted: the current model stays in use" in page
@@ -72,7 +72,7 @@ def test_the_report_lies_where_it_was_asked_for_and_nothing_else_does(trained, l
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_status_and_the_list_of_models_know_the_run_and_its_model(trained, run_at_home):
+def test_status_and_models_list_show_the_run_and_its_model(trained, run_at_home):
     state = json.loads(run_at_home("status", "--json").stdout)
     assert state["training"]["verdict"] == "kept"
     listed = json.loads(run_at_home("models", "list", "--json").stdout)["models"]
@@ -92,7 +92,7 @@ def test_what_training_prints_as_json_is_documented(trained, run_at_home, home):
     used_keys("cratesort train", {**run.sizes, **run.metrics})
 
 
-def test_the_report_can_be_had_again_from_the_database(trained, run_at_home, labelled):
+def test_the_report_can_be_read_again_from_the_database(trained, run_at_home, labelled):
     listed = json.loads(run_at_home("models", "list", "--json").stdout)["models"]
     (version,) = [model["version"] for model in listed if model["origin"] == "database"]
     again = run_at_home("models", "show", version, "--report", "-")
@@ -102,21 +102,23 @@ def test_the_report_can_be_had_again_from_the_database(trained, run_at_home, lab
     assert f"no training run in this database produced a model '{starter_version()}'" in none.stderr
 
 
-def test_without_labels_there_is_nothing_to_learn_and_it_says_how_to_give_some(run_cli):
+def test_without_labels_train_explains_how_to_add_them(run_cli):
     run_cli("ingest", os.devnull)  # makes the database
     done = run_cli("train")
     assert done.code == 2
     assert "no labels to train on: add labels with `cratesort labels import`" in done.stderr
 
 
-def test_a_report_that_cannot_be_written_is_refused_before_the_work(run_cli, tmp_path):
+def test_an_unwritable_report_is_refused_before_the_work(run_cli, tmp_path):
     (tmp_path / "file").write_text("in the way")
     done = run_cli("train", "--report", tmp_path / "file" / "below")
     assert done.code == 2
     assert "cannot write reports" in done.stderr
 
 
-def test_a_table_trains_a_model_that_waits_for_a_person(run_cli, library, tmp_path, small_fits):
+def test_a_model_trained_on_a_table_is_not_promoted_automatically(
+    run_cli, library, tmp_path, small_fits
+):
     # Given a table of labelled names of two vendors
     table = tmp_path / "table.csv"
     with (library / "MANIFEST.csv").open(newline="") as manifest, table.open("w") as file:

@@ -46,11 +46,11 @@ def ask(run_cli, sqlite_url):
     return ask
 
 
-def test_without_a_run_nothing_is_said(ask):
+def test_without_a_run_nothing_is_shown(ask):
     assert ask() == ("", None)
 
 
-def test_a_run_that_is_running_says_how_far_it_is(ask, run, database):
+def test_a_running_run_shows_its_progress(ask, run, database):
     opened = run()
     with database.begin() as connection:
         training_runs.heartbeat(
@@ -65,7 +65,7 @@ def test_a_run_that_is_running_says_how_far_it_is(ask, run, database):
     )
 
 
-def test_a_run_that_fell_silent_is_not_said_to_be_running(ask, run):
+def test_a_run_with_an_expired_lease_is_not_shown_as_running(ask, run):
     run(lease_seconds=-1)
     line, training = ask()
     assert line == (
@@ -74,7 +74,7 @@ def test_a_run_that_fell_silent_is_not_said_to_be_running(ask, run):
     assert training["lease_expired"] is True
 
 
-def test_a_run_that_ended_says_its_verdict_and_why(ask, run, database):
+def test_a_finished_run_shows_its_verdict_and_reason(ask, run, database):
     opened = run()
     with database.begin() as connection:
         training_runs.close_done(
@@ -90,7 +90,7 @@ def test_a_run_that_ended_says_its_verdict_and_why(ask, run, database):
     assert (training["verdict"], training["model_version"]) == ("kept", "v2")
 
 
-def test_a_run_that_failed_says_why(ask, run, database):
+def test_a_failed_run_shows_its_reason(ask, run, database):
     opened = run()
     with database.begin() as connection:
         training_runs.close_failed(connection, opened.id, opened.token, reason="out of memory")
@@ -99,7 +99,7 @@ def test_a_run_that_failed_says_why(ask, run, database):
     assert (training["state"], training["verdict"]) == ("failed", None)
 
 
-def test_a_run_without_its_database_exits_as_an_unreachable_service_and_a_refused_one_does_not():
+def test_a_run_that_loses_its_database_exits_with_the_code_of_an_unreachable_service():
     assert explain(DatabaseUnreachableError("no answer")) == Explanation(
         "no answer", Exit.UNREACHABLE
     )

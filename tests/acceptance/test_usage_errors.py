@@ -63,7 +63,7 @@ def fleet(folder, nobody, sqlite_url):
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_said_and_exit_code_2(run_cli, arguments, said):
+def test_a_usage_error_is_exit_code_2(run_cli, arguments, said):
     done = run_cli(*arguments)
     assert done.code == 2
     assert said in done.stderr
@@ -89,7 +89,7 @@ def test_wrong_usage_is_said_and_exit_code_2(run_cli, arguments, said):
     ],
 )
 @pytest.mark.parametrize("command", [["ingest", "."], ["doctor"]], ids=["ingest", "doctor"])
-def test_a_wrong_setting_is_named_and_exit_code_2(run_cli, command, name, value, said):
+def test_an_invalid_setting_is_named_with_exit_code_2(run_cli, command, name, value, said):
     done = run_cli(*command, settings={f"CRATESORT_{name}": value})
     assert done.code == 2
     assert f"CRATESORT_{name} (set in the environment): " in done.stdout + done.stderr
@@ -99,7 +99,7 @@ def test_a_wrong_setting_is_named_and_exit_code_2(run_cli, command, name, value,
 
 
 @pytest.mark.parametrize("command", [["ingest", "."], ["doctor"]], ids=["ingest", "doctor"])
-def test_all_wrong_settings_are_named_at_once(run_cli, command):
+def test_all_invalid_settings_are_reported_at_once(run_cli, command):
     settings = {"CRATESORT_BATCH_SIZE": "many", "CRATESORT_ENGINE": "steam", "CRATESORT_ZZZ": "1"}
     done = run_cli(*command, settings=settings)
     assert done.code == 2
@@ -107,7 +107,7 @@ def test_all_wrong_settings_are_named_at_once(run_cli, command):
         assert f"{name} (set in the environment): " in done.stdout + done.stderr
 
 
-def test_a_path_outside_the_roots_is_refused_with_the_line_that_would_allow_it(
+def test_a_path_outside_the_roots_is_refused_with_the_setting_that_would_allow_it(
     run_cli, fleet, folder, tmp_path, read_results
 ):
     done = run_cli("ingest", folder, tmp_path / "other", settings=fleet)
@@ -116,7 +116,7 @@ def test_a_path_outside_the_roots_is_refused_with_the_line_that_would_allow_it(
     assert f"CRATESORT_LIBRARY_ROOTS=main={folder},library={tmp_path}/other" in done.stderr
 
 
-def test_the_line_that_would_allow_it_does(run_cli, fleet, tmp_path):
+def test_the_suggested_setting_works(run_cli, fleet, tmp_path):
     refused = run_cli("ingest", tmp_path / "other", settings=fleet)
     roots = refused.stderr.rpartition("CRATESORT_LIBRARY_ROOTS=")[2].strip()
     settings = {**fleet, "CRATESORT_LIBRARY_ROOTS": roots}
@@ -130,7 +130,7 @@ def test_nothing_is_written_when_one_of_the_paths_is_refused(run_cli, fleet, fol
     assert "Latest ingests" not in status.stdout
 
 
-def test_a_broker_without_roots_is_said_with_the_line_that_helps(run_cli, fleet, folder):
+def test_a_broker_without_roots_is_refused_with_the_setting_to_add(run_cli, fleet, folder):
     settings = {**fleet, "CRATESORT_LIBRARY_ROOTS": ""}
     done = run_cli("ingest", folder, settings=settings)
     assert done.code == 2
@@ -142,7 +142,7 @@ def test_a_broker_without_roots_is_said_with_the_line_that_helps(run_cli, fleet,
     [["ingest", "library"], ["status"], ["results"], ["worker"], ["db", "upgrade"], ["doctor"]],
     ids=" ".join,
 )
-def test_a_database_that_is_away_is_exit_code_3(run_cli, fleet, nobody, arguments):
+def test_an_unreachable_database_is_exit_code_3(run_cli, fleet, nobody, arguments):
     url = f"postgresql://me:{PASSWORD}@127.0.0.1:{nobody}/cratesort"
     done = run_cli(*arguments, settings={**fleet, "CRATESORT_DATABASE_URL": url})
     assert done.code == 3
@@ -162,7 +162,7 @@ def test_a_wrong_password_is_exit_code_2_and_not_repeated(
     assert PASSWORD not in done.stdout + done.stderr
 
 
-def test_a_postgres_without_tables_is_told_the_command_that_makes_them(
+def test_a_postgres_without_tables_is_refused_with_the_command_to_run(
     run_cli, fleet, postgres_server
 ):
     settings = {**fleet, "CRATESORT_DATABASE_URL": postgres_server.url}
@@ -171,7 +171,7 @@ def test_a_postgres_without_tables_is_told_the_command_that_makes_them(
     assert "run `cratesort db upgrade` once" in done.stderr
 
 
-def test_a_redis_that_is_away_is_a_warning_because_the_ledger_has_the_work(run_cli, fleet):
+def test_an_unreachable_redis_is_only_a_warning(run_cli, fleet):
     done = run_cli("ingest", "library", "--no-wait", settings=fleet)
     assert done.code == 0
     assert "warning: Redis is unreachable" in done.stderr
@@ -179,7 +179,7 @@ def test_a_redis_that_is_away_is_a_warning_because_the_ledger_has_the_work(run_c
     assert PASSWORD not in done.stdout + done.stderr
 
 
-def test_doctor_finds_a_redis_that_is_away(run_cli, fleet):
+def test_doctor_reports_an_unreachable_redis(run_cli, fleet):
     done = run_cli("doctor", settings=fleet)
     assert done.code == 3
     assert "Redis cannot be reached" in done.stdout
@@ -212,7 +212,7 @@ def test_help_and_version_are_exit_code_0(run_cli):
     assert run_cli("ingest", "--help").code == 0
 
 
-def test_a_user_that_postgresql_does_not_know_is_a_wrong_setting(run_cli, postgres_server):
+def test_an_unknown_postgresql_user_is_an_invalid_setting(run_cli, postgres_server):
     url = make_url(postgres_server.database_url("postgres")).set(username="nobody")
     settings = {"CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False)}
     done = run_cli("status", settings=settings)
@@ -223,9 +223,7 @@ def test_a_user_that_postgresql_does_not_know_is_a_wrong_setting(run_cli, postgr
     )
 
 
-def test_a_database_that_the_postgresql_server_does_not_have_is_a_wrong_setting(
-    run_cli, postgres_server
-):
+def test_a_missing_postgresql_database_is_an_invalid_setting(run_cli, postgres_server):
     url = make_url(postgres_server.database_url("postgres")).set(database="nothing")
     settings = {"CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False)}
     done = run_cli("status", settings=settings)
@@ -237,7 +235,7 @@ def test_a_database_that_the_postgresql_server_does_not_have_is_a_wrong_setting(
     )
 
 
-def test_doctor_names_the_server_that_the_environment_filled_in(run_cli, postgres_url):
+def test_doctor_names_the_server_taken_from_libpq_variables(run_cli, postgres_url):
     url = make_url(postgres_url)
     settings = {
         "CRATESORT_DATABASE_URL": url.set(host=None, port=None).render_as_string(False),
@@ -252,7 +250,7 @@ def test_doctor_names_the_server_that_the_environment_filled_in(run_cli, postgre
     assert f"@{url.host}:{url.port}/{url.database}, revision" in done.stdout
 
 
-def test_a_variable_that_names_another_server_than_the_url_is_refused(run_cli, postgres_url):
+def test_a_libpq_variable_that_contradicts_the_url_is_refused(run_cli, postgres_url):
     settings = {"CRATESORT_DATABASE_URL": postgres_url, "PGHOSTADDR": "127.0.0.9"}
     done = run_cli("status", settings=settings)
     assert (done.code, done.stderr) == (
@@ -262,7 +260,7 @@ def test_a_variable_that_names_another_server_than_the_url_is_refused(run_cli, p
     )
 
 
-def test_a_redis_that_refuses_the_password_is_found_before_anything_is_written(
+def test_a_password_refused_by_redis_is_detected_before_anything_is_written(
     run_cli, fleet, redis_url
 ):
     """With a warning and exit code 0, a script would never hear of it."""
@@ -279,7 +277,7 @@ def test_a_redis_that_refuses_the_password_is_found_before_anything_is_written(
 @pytest.mark.parametrize(
     "command", [["ingest", "library"], ["worker"], ["beat"], ["intake"]], ids=lambda it: it[0]
 )
-def test_no_command_waits_for_a_database_that_redis_does_not_have(
+def test_a_redis_database_that_does_not_exist_is_refused_without_waiting(
     run_cli, fleet, redis_url, command
 ):
     """Without the check, Celery logs a lost connection and connects again, without end."""
@@ -300,7 +298,7 @@ def database_of_bytes(request, postgres_server):
     postgres_server.drop_database("bytes")
 
 
-def test_a_database_that_cannot_hold_every_name_is_refused_in_one_line(
+def test_a_database_that_is_not_utf8_is_refused_in_one_line(
     run_cli, fleet, redis_url, database_of_bytes
 ):
     """Without the check batches come back for ever, or their names are bytes."""
@@ -318,7 +316,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused_in_one_line(
     assert "FAIL  database   the database's encoding is " in doctor.stdout
 
 
-def test_an_sqlite_file_of_another_encoding_or_an_old_library_is_refused(
+def test_an_sqlite_file_in_another_encoding_or_an_old_sqlite_is_refused(
     run_cli, tmp_path, monkeypatch
 ):
     with closing(sqlite3.connect(tmp_path / "wide.db")) as connection:
@@ -367,7 +365,7 @@ def read_only(request, run_cli, folder, database_url):
     return partial(run_cli, settings=settings, obey_permissions=True)
 
 
-def test_a_read_only_database_is_read_and_a_command_that_writes_says_so(read_only, folder):
+def test_a_read_only_database_can_be_read_and_write_commands_report_it(read_only, folder):
     for command in (
         ["ingest", folder],
         ["ingest", folder, "--no-wait"],

@@ -3,7 +3,7 @@
 from tests.support.fleet import SUPERVISOR_ALONE
 
 
-def test_it_is_named_and_its_batch_mates_are_classified(fleet):
+def test_a_file_that_crashes_its_reader_is_reported_and_the_others_are_classified(fleet):
     """Without counting its crashes alone, the file would crash children forever."""
     fleet.add("abort.wav", count=11)
     fleet.submit()
@@ -49,7 +49,7 @@ def test_a_retry_of_it_affects_no_other_file(fleet):
     assert [row["sound_count"] for row in fleet.batches() if row["ingest_id"] == 2] == [1, 1]
 
 
-def test_an_error_that_would_end_the_worker_ends_with_its_file(fleet):
+def test_an_error_that_would_end_the_worker_is_confined_to_its_file(fleet):
     """Celery ends a worker whose child reports a MemoryError; an exit was never counted."""
     fleet.add("memory.wav", "exit.wav", count=6)
     fleet.submit()

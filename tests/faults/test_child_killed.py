@@ -8,7 +8,7 @@ from tests.support.processes import WorkerProcess
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
+def test_the_batch_of_a_killed_child_is_finished_before_its_lease_ends(fleet):
     """Without the supervisor, the batch stays with a dead child until its lease ends."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
@@ -37,7 +37,7 @@ def test_its_batch_is_done_by_another_long_before_its_lease_ends(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_a_child_killed_again_and_again_costs_no_file(fleet):
+def test_repeated_kills_of_children_lose_no_file(fleet):
     """Without the rule that only deaths alone count, the good file ends as crashed."""
     fleet.add("gate.wav", count=7)
     fleet.shut_gate()
@@ -54,7 +54,7 @@ def test_a_child_killed_again_and_again_costs_no_file(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_one_that_dies_at_once_does_not_end_its_worker(fleet, tmp_path):
+def test_a_child_that_dies_at_its_start_does_not_end_the_worker(fleet, tmp_path):
     """Without a pool that is looked after from its start, the worker ends with its first child."""
     fleet.add(count=4)
     worker = WorkerProcess(("--concurrency", "1"), tmp_path, fleet.settings)

@@ -8,7 +8,7 @@ AHEAD = {"TEST_CLOCK_AHEAD_SECONDS": "7200"}
 
 
 @on_both_databases
-def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
+def test_a_worker_with_a_clock_ahead_takes_no_batches_of_others(fleet, tmp_path):
     """Without the database's clock, this worker would take a batch in progress."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
@@ -32,7 +32,7 @@ def test_it_takes_nothing_from_others_and_its_own_leases_last(fleet, tmp_path):
     assert fleet.attempts() == 0
 
 
-def test_alone_it_does_all_the_work(fleet):
+def test_a_single_worker_with_a_clock_ahead_does_all_the_work(fleet):
     """Without the database's clock, its times would be two hours ahead of those of others."""
     fleet.add(count=12)
     fleet.submit()

@@ -6,7 +6,7 @@ import signal
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_each_batch_is_one_line_in_the_log_until_the_folder_can_be_written(fleet, tmp_path):
+def test_an_unwritable_data_folder_is_logged_once_per_batch(fleet, tmp_path):
     """Without it each batch logs the traceback of a crash marker that could not be created."""
     fleet.add(count=8)
     folder = tmp_path / "data"

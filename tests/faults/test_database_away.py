@@ -73,7 +73,7 @@ def test_no_message_is_taken_while_it_is_unreachable(fleet, postgres_server):
     assert fleet.attempts() == 0
 
 
-def test_messages_outlast_an_outage(fleet, postgres_server):
+def test_messages_survive_an_outage(fleet, postgres_server):
     """Without the pause, the messages are used up by failures and are not sent again."""
     fleet.add(count=40)
     fleet.submit()
@@ -101,7 +101,7 @@ def test_messages_outlast_an_outage(fleet, postgres_server):
     fleet.assert_nothing_is_lost()
 
 
-def test_messages_are_taken_again_though_redis_failed_at_that_moment(
+def test_messages_are_taken_again_although_redis_failed_at_that_moment(
     fleet, postgres_server, redis_server
 ):
     """Without the list of held queues, the worker runs on and takes no message ever again."""

@@ -47,7 +47,7 @@ def test_a_library_ingested_twice_at_once_has_one_row_per_file(fleet):
 
 
 @on_both_databases
-def test_two_sweepers_many_times_a_second_harm_nothing(fleet, tmp_path):
+def test_two_frequent_sweepers_do_no_harm(fleet, tmp_path):
     """Without SKIP LOCKED (SQLite: one writer), two sweeps return a batch twice."""
     fleet.add("abort.wav", "gate.wav", count=30)
     fleet.shut_gate()
@@ -61,7 +61,7 @@ def test_two_sweepers_many_times_a_second_harm_nothing(fleet, tmp_path):
     fleet.assert_nothing_is_lost(failed={"abort.wav": "crashed_reader"})
 
 
-def test_two_beats_harm_nothing(fleet, tmp_path):
+def test_two_beats_do_no_harm(fleet, tmp_path):
     """Without a scheduler in memory, two beats destroy each other's schedule file and end."""
     fleet.add(count=12)
     with ExitStack() as stack, fleet.worker():

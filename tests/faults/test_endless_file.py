@@ -6,7 +6,7 @@ from tests.support.fleet import SUPERVISOR_ALONE
 LIMITED = {**SUPERVISOR_ALONE, "CRATESORT_TIME_LIMIT_SECONDS": "3"}
 
 
-def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
+def test_a_file_that_hangs_is_timed_out_and_the_others_are_classified(fleet):
     """Without the time limit, the child would never return, and its batch would never be done."""
     fleet.add("endless.wav", count=11)
     fleet.submit()
@@ -18,7 +18,7 @@ def test_it_is_recorded_as_timed_out_and_its_batch_mates_are_classified(fleet):
     fleet.assert_nothing_is_lost(failed={"endless.wav": "timed_out"})
 
 
-def test_one_that_does_not_even_heed_signals_is_recorded_as_timed_out(fleet):
+def test_a_file_that_hangs_and_ignores_signals_is_timed_out(fleet):
     """Without SIGKILL after the limit, the child would wait in C forever."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()

@@ -10,7 +10,7 @@ from tests.support.servers.lifecycle import wait_until
 IMPATIENT = {"CRATESORT_STUCK_SECONDS": "2"}
 
 
-def test_work_is_stuck_while_it_sleeps_and_done_when_it_wakes(fleet):
+def test_work_waits_for_a_frozen_worker_and_is_done_when_it_resumes(fleet):
     """Without health from the ledger, a frozen worker looks like one that is alive."""
     fleet.add(count=8)
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:

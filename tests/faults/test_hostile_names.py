@@ -39,7 +39,7 @@ def names(beginning):
     return [f"{beginning}{hostile}.wav" for hostile in HOSTILE]
 
 
-def test_a_worker_and_all_commands_escape_them(fleet):
+def test_a_worker_and_all_commands_escape_hostile_names(fleet):
     """Without escaping, a file's name colours the terminal or writes a log line of its own."""
     # Given good, empty and crashing sounds with such names
     abort = f"abort {''.join(HOSTILE)}.wav"  # one, for each ends a child ten times
@@ -73,7 +73,7 @@ def odd_folder(tmp_path):
     return folder
 
 
-def test_in_one_process_a_suspect_and_a_locked_folder_are_named_escaped(run_cli, odd_folder):
+def test_in_process_a_suspect_and_a_locked_folder_are_shown_escaped(run_cli, odd_folder):
     """Without escaping, the warnings about both obey the name."""
     # Given a file that ends the program, whose second run tries it apart
     (odd_folder / "abort \x1b[31m.wav").write_bytes(b"RIFF")
@@ -101,7 +101,7 @@ def test_a_missing_library_root_with_such_a_name_is_logged_escaped(fleet, tmp_pa
     assert raw(log + doctor.stdout + doctor.stderr) == []
 
 
-def test_a_message_with_such_a_name_is_dropped_escaped(fleet):
+def test_a_dropped_message_with_a_hostile_name_is_logged_escaped(fleet):
     """Without escaping, the line about a dropped message obeys what is in it."""
     # Given messages that cratesort would never send
     fleet.add(count=1)

@@ -63,7 +63,7 @@ def handed_in(fleet):
     return fleet
 
 
-def test_a_worker_goes_on_when_all_its_connections_freeze(handed_in, stack, servers):
+def test_a_worker_continues_after_all_its_connections_hang(handed_in, stack, servers):
     """Without the client's own limit, a child waits for PostgreSQL without end."""
     of_both = proxies(stack, servers)
     with worker_behind(handed_in, *of_both):
@@ -71,7 +71,7 @@ def test_a_worker_goes_on_when_all_its_connections_freeze(handed_in, stack, serv
 
 
 @pytest.mark.release
-def test_a_worker_goes_on_when_the_packets_of_all_its_connections_are_lost(
+def test_a_worker_continues_after_packets_of_all_its_connections_are_lost(
     handed_in, stack, servers
 ):
     """Without a limit for what is unacknowledged, it takes 16 minutes."""

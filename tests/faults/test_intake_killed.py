@@ -87,7 +87,9 @@ def kill(intake):
 
 
 @on_both_databases
-def test_killed_before_its_commit_nothing_is_lost(fleet, client, three_in_hand, intake_process):
+def test_an_intake_killed_before_its_commit_loses_nothing(
+    fleet, client, three_in_hand, intake_process
+):
     """Without the list of taken entries, the three files are gone with the intake."""
     # Given an intake that has taken its entries and cannot write them yet
     with intake_process(fleet.settings) as first, three_in_hand():

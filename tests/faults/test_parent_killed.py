@@ -7,7 +7,7 @@ from tests.support.fleet import SUPERVISOR_ALONE
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_no_process_stays_and_the_next_worker_has_nothing_to_wait_for(fleet):
+def test_a_killed_worker_leaves_no_process_and_no_wait_for_its_lease(fleet):
     """Without the supervisor, the batch stays running, held by a process that is gone."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()

@@ -22,7 +22,7 @@ def test_an_ingest_ends_with_a_warning_and_its_batches_wait(fleet, redis_server)
     fleet.assert_nothing_is_lost()
 
 
-def test_a_worker_that_was_waiting_for_it_goes_on(fleet, redis_server):
+def test_a_worker_waiting_for_an_unresponsive_redis_continues(fleet, redis_server):
     """Without reconnecting, the worker waits on a dead connection."""
     fleet.add(count=12)
     with fleet.worker():

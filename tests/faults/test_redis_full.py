@@ -13,7 +13,7 @@ from workers.celery_ext.app import build_app
 from workers.settings import Settings
 
 
-def test_the_work_waits_until_there_is_room(fleet):
+def test_work_waits_while_redis_is_full(fleet):
     """Without the transport's view of a refusal as a lost connection, the worker ends."""
     fleet.add(count=12)
 
@@ -37,7 +37,7 @@ def test_the_work_waits_until_there_is_room(fleet):
     assert fleet.attempts() == 0
 
 
-def test_a_worker_that_started_meanwhile_outlives_the_death_of_its_child(fleet, tmp_path):
+def test_a_worker_started_while_redis_is_full_survives_the_death_of_its_child(fleet, tmp_path):
     """Without the pool in the event loop from its start, the worker ends with its child."""
     fleet.add(count=4)
 
@@ -63,7 +63,7 @@ def test_a_worker_that_started_meanwhile_outlives_the_death_of_its_child(fleet, 
 
 
 @pytest.mark.parametrize("answer", ["ack", "reject", "requeue"])
-def test_a_worker_has_room_for_messages_after_acknowledgements_that_were_refused(fleet, answer):
+def test_a_worker_takes_messages_after_refused_acknowledgements(fleet, answer):
     """Without it a worker of two children takes nothing any more after two refusals."""
     # Given an unacknowledged message where at most one is allowed
     app = build_app(Settings(broker_url=fleet.broker_url))

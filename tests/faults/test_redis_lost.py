@@ -13,7 +13,7 @@ def in_mid_run(fleet):
     fleet.submit()
 
 
-def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
+def test_batches_queued_when_redis_was_killed_are_done(fleet, redis_server):
     """Without republishing, the queued batches wait for messages that are gone."""
     in_mid_run(fleet)
     with fleet.worker() as worker:
@@ -30,7 +30,7 @@ def test_what_was_queued_when_redis_died_is_done(fleet, redis_server):
     assert fleet.attempts() == 0
 
 
-def test_what_was_queued_when_redis_was_emptied_is_done(fleet):
+def test_batches_queued_when_redis_was_flushed_are_done(fleet):
     """Without republishing, the queued batches wait for messages that are gone."""
     in_mid_run(fleet)
     with fleet.worker():

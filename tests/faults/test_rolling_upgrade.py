@@ -23,7 +23,7 @@ def upgrade_the_tables(fleet):
 
 
 @on_both_databases
-def test_old_producers_and_workers_go_on_with_newer_tables(fleet):
+def test_old_producers_and_workers_work_with_newer_tables(fleet):
     """Without the tolerance of later versions, they refuse the database."""
     # Given a worker that runs, and work that waits at a gate
     fleet.add("gate.wav", count=7)

@@ -25,7 +25,7 @@ def test_sigterm_finishes_the_batch_in_progress(fleet):
     fleet.assert_nothing_is_lost()
 
 
-def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
+def test_sigterm_requeues_a_batch_that_does_not_end_in_time(fleet):
     """Without a limit during shutdown, the worker never ends."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()
@@ -38,7 +38,7 @@ def test_sigterm_returns_a_batch_that_does_not_end_within_its_time(fleet):
     assert "running" not in [row["state"] for row in fleet.batches()]
 
 
-def test_sighup_stops_it_as_sigterm_does(fleet):
+def test_sighup_stops_a_worker_like_sigterm(fleet):
     """Without our handler, Celery starts itself again and abandons the supervisor."""
     fleet.add(count=1)
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
@@ -46,7 +46,7 @@ def test_sighup_stops_it_as_sigterm_does(fleet):
         wait_until(lambda: not worker.processes(), "all its processes have ended", 60)
 
 
-def test_too_little_grace_loses_nothing(fleet, tmp_path):
+def test_a_sigkill_soon_after_sigterm_loses_nothing(fleet, tmp_path):
     """Without the lease, what was killed during its shutdown stays running."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()
@@ -63,7 +63,7 @@ def test_too_little_grace_loses_nothing(fleet, tmp_path):
     fleet.assert_nothing_is_lost()
 
 
-def test_a_second_ctrl_c_ends_it_though_a_child_is_stuck_and_returns_its_batch(fleet):
+def test_a_second_ctrl_c_ends_a_worker_with_a_stuck_child_and_requeues_the_batch(fleet):
     """Without the second Ctrl-C's kill, the worker waits for a child that never ends."""
     fleet.add("stuck.wav", count=3)
     fleet.submit()

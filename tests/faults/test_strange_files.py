@@ -10,7 +10,7 @@ from tasks.inbox.redis_lists import DEAD_KEY, INBOX_KEY
 from tests.support.servers.lifecycle import wait_until
 
 
-def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
+def test_special_files_are_not_read_and_get_their_error(fleet, tmp_path):
     """Without the checks at opening, a child waits for the FIFO or reads outside the root."""
     fleet.add(count=4)
     (tmp_path / "secret.wav").write_bytes((fleet.library / "bass 000.wav").read_bytes())
@@ -30,7 +30,7 @@ def test_none_of_them_is_read_and_each_has_its_reason(fleet, tmp_path):
     fleet.assert_nothing_is_lost(failed=failed)
 
 
-def test_no_path_that_is_pushed_ends_the_intake(fleet, redis_url, tmp_path, intake_process):
+def test_no_pushed_path_stops_the_intake(fleet, redis_url, tmp_path, intake_process):
     """Without reading links one by one, a long chain of them would crash every intake."""
     # Given links that lead astray, and among their paths one good one
     fleet.add("good.wav")

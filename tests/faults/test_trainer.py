@@ -136,7 +136,7 @@ def test_a_run_may_take_longer_than_a_batch_and_is_acknowledged_early(trainer, f
         assert trainer.wait_until_closed().state == RunState.DONE
 
 
-def test_a_worker_that_classifies_leaves_the_message_to_the_trainer(trainer, fleet):
+def test_a_classifying_worker_does_not_take_training_messages(trainer, fleet):
     """Without a queue of its own, a training run takes a child from the batches."""
     trainer.wake()
     fleet.add(count=5)
@@ -165,7 +165,7 @@ def test_a_trainer_that_is_stopped_interrupts_its_run(trainer, name):
     assert trainer.champion() is None
 
 
-def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer, fleet):
+def test_a_killed_training_child_is_detected_by_its_lease_and_leaves_nothing(trainer, fleet):
     """Without the sweep, the run would count as running forever."""
     trainer.stay_at("writing")
     with trainer.worker() as worker:
@@ -181,7 +181,7 @@ def test_a_child_that_is_killed_is_found_by_its_lease_and_leaves_nothing(trainer
     assert trainer.champion() is None
 
 
-def test_a_trainer_killed_with_all_its_processes_is_found_by_any_other_worker(trainer):
+def test_any_worker_detects_a_trainer_killed_with_all_its_processes(trainer):
     """Without the sweep, the run counts as running until a trainer starts."""
     trainer.stay_at("computing")
     with trainer.worker() as worker:

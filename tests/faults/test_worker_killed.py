@@ -37,7 +37,7 @@ def test_another_worker_takes_over_when_the_lease_ends(fleet, tmp_path):
     fleet.assert_nothing_is_lost()
 
 
-def test_started_again_on_the_same_host_it_does_not_wait_for_the_lease(fleet):
+def test_a_worker_restarted_on_the_same_host_does_not_wait_for_the_lease(fleet):
     """Without the notes, the batch waits for twenty minutes."""
     fleet.add("gate.wav", count=11)
     fleet.shut_gate()

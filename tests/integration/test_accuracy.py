@@ -70,7 +70,7 @@ def found(paths, steps):
 # What is compared
 
 
-def test_three_systems_answer_the_same_sounds_of_both_tables(found):
+def test_three_systems_predict_the_same_sounds_of_both_tables(found):
     for table, n_sounds in ((Table.CORPUS, 36), (Table.NAMES, 36)):
         scores = found.by_vendor[table]
         assert [score.system.name for score in scores.systems] == list(SYSTEMS)
@@ -154,7 +154,7 @@ def test_the_most_confident_errors_are_grouped_by_kind(paths):
 # What is printed
 
 
-def test_every_figure_is_printed_on_80_columns(found):
+def test_figures_are_printed_in_80_columns(found):
     text = as_text(found, with_mistakes=True)
     assert max(map(len, text.splitlines())) <= 80
     assert text.isascii()
@@ -182,7 +182,7 @@ def test_a_long_or_hostile_name_stays_on_its_line(found):
     assert "  drum -> vocal: 1 (all errors: 1)\n    0.88  \\x1b[2J\\x0axxx" in text
 
 
-def test_mistakes_are_left_out_when_not_wanted(found):
+def test_mistakes_are_omitted_on_request(found):
     assert "most confident" not in as_text(with_mistake(found, "kick.wav"), with_mistakes=False)
 
 
@@ -199,7 +199,7 @@ def run(paths):
     return run
 
 
-def test_the_command_prints_one_json_object_and_progress_beside_it(run):
+def test_the_command_prints_one_json_object_and_progress_on_standard_error(run):
     done = run("--systems", "keyword", "--json")
     assert done.exit_code == 0
     printed = json.loads(done.stdout)
@@ -218,7 +218,7 @@ def test_the_command_can_test_one_table(run):
     assert "most confident errors of keyword list" in done.stdout
 
 
-def test_a_table_that_cannot_be_used_is_refused_in_one_line(run, paths, tmp_path):
+def test_an_unusable_table_is_refused_in_one_line(run, paths, tmp_path):
     done = run(tables=(paths[0], str(tmp_path / "absent.csv")))
     assert done.exit_code == 2
     assert re.fullmatch(r".*absent\.csv cannot be read as a CSV table.*\n", done.stderr)

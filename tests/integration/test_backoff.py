@@ -65,7 +65,7 @@ def test_a_batch_requeued_for_later_is_not_claimed_before(add_batches, claim, ta
     assert [batch.id for batch in take(ledger.take_pending, window=9, limit=9)] == [1]
 
 
-def test_a_setback_is_no_attempt(add_batches, claim, take, batch_rows):
+def test_a_setback_does_not_count_as_an_attempt(add_batches, claim, take, batch_rows):
     add_batches(1)
     for _ in range(5):  # more often than a sound may end its readers
         assert claim(1) is not None
@@ -168,7 +168,7 @@ def test_a_batch_of_a_missing_library_root_waits_longer_each_time_and_then_is_do
     assert [row["state"] for row in batch_rows()] == [BatchState.DONE]
 
 
-def test_a_root_this_host_does_not_know_is_waited_for_as_well(
+def test_a_batch_of_a_root_unknown_to_this_host_is_requeued(
     handed_in, try_it, batch_rows, settings, database, wait_seconds
 ):
     other = WorkContext.create(settings.model_copy(update={"library_roots": {}}), database)

@@ -76,15 +76,13 @@ def test_measures_add_up_over_batches(queued, context, take):
     assert twice.confidence == tuple(2 * count for count in once.confidence)
 
 
-def test_a_batch_of_broken_files_is_measured_too(queued, context, take):
+def test_a_batch_of_broken_files_is_measured(queued, context, take):
     classify_batch(queued(["letter.wav"]), context)
     found = take(batch_metrics.totals)
     assert (found.batches, found.tokens, found.confidence[-1]) == (1, 0, 0)
 
 
-def test_a_batch_has_waited_from_being_written_to_its_last_claim(
-    queued, context, take, monkeypatch
-):
+def test_waiting_time_is_from_creation_to_the_last_claim(queued, context, take, monkeypatch):
     # Given a batch that was claimed and given back, and a clock that shows it has waited a minute
     batch_id = queued()
     take(ledger.claim, batch_id, token="theirs", worker="other", lease_seconds=60)
@@ -142,7 +140,7 @@ def test_the_ledger_counts_batches_and_their_sounds_by_state(add_batches, claim,
     assert (counted.classified, counted.failed, counted.open_sounds) == (2, 1, 9)
 
 
-def test_the_oldest_that_waits_is_pending_or_queued(add_batches, claim, take):
+def test_the_oldest_waiting_batch_is_pending_or_queued(add_batches, claim, take):
     assert take(counts.ledger_counts).oldest_seconds is None
     add_batches(1)
     assert take(counts.ledger_counts).oldest_seconds > 0
@@ -156,7 +154,7 @@ ENDLESS = """
 """
 
 
-def test_a_statement_that_takes_too_long_is_ended_and_the_next_one_is_not(database):
+def test_a_statement_timeout_does_not_affect_the_next_statement(database):
     for _ in range(2):
         with (
             pytest.raises(OperationalError),

@@ -35,7 +35,7 @@ def start_beat(tmp_path, fleet):
         yield start
 
 
-def test_two_beats_of_one_host_both_go_on_sending(start_beat, tmp_path, fleet):
+def test_two_beats_on_one_host_both_keep_sending(start_beat, tmp_path, fleet):
     # Given one beat at work
     def sent(name):
         return (tmp_path / f"{name}.log").read_text().count("sent the task sweep")

@@ -114,7 +114,7 @@ def test_both_clients_reach_redis(server, form):
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="not an option of this system")
-def test_both_clients_notice_packets_that_are_lost(redis_url):
+def test_both_clients_detect_lost_packets(redis_url):
     """Without the options, an idle connection is kept for two hours, another for 16 minutes."""
     settings = Settings(broker_url=SecretStr(redis_url))
     with (

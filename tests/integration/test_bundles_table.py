@@ -31,7 +31,7 @@ def test_a_stored_bundle_is_read_byte_for_byte(store, take):
     assert take(bundles.read, "one") == b"one"
 
 
-def test_a_version_that_never_was_is_none(take):
+def test_an_unknown_version_is_none(take):
     assert take(bundles.read, "nowhere") is None
 
 
@@ -76,14 +76,14 @@ def test_promoting_an_unknown_version_keeps_the_champion(store, take):
     assert take(bundles.champion_version) == "one"
 
 
-def test_promoting_none_lets_the_starter_serve(store, take):
+def test_promoting_none_puts_the_starter_in_use(store, take):
     store("one")
     take(bundles.promote, "one")
     assert take(bundles.promote, None)
     assert take(bundles.champion_version) is None
 
 
-def test_the_database_itself_refuses_a_second_champion(store, database):
+def test_a_constraint_prevents_a_second_champion(store, database):
     store("one", "two")
     with pytest.raises(IntegrityError), database.begin() as connection:
         connection.execute(update(models).values(champion=True))
@@ -153,7 +153,7 @@ def test_a_rollback_restores_the_previous_model(store, take, roll_back):
     assert roll_back() == "one"
 
 
-def test_each_rollback_goes_one_further_back_and_the_last_to_the_starter(store, take, roll_back):
+def test_each_rollback_goes_one_step_back_down_to_the_starter(store, take, roll_back):
     store("one", "two", "three")
     for version in ("one", "two", "three"):
         take(bundles.promote, version)
@@ -170,7 +170,7 @@ def test_a_promotion_after_a_rollback_is_rolled_back_to_the_model_before_it(stor
     assert [roll_back() for _ in range(3)] == ["one", None, "nothing"]
 
 
-def test_promoting_the_starter_is_taken_back_like_any_other(store, take, roll_back):
+def test_promoting_the_starter_can_be_rolled_back(store, take, roll_back):
     store("one")
     take(bundles.promote, "one")
     take(bundles.promote, None)
@@ -185,12 +185,12 @@ def test_promoting_the_model_in_use_again_is_no_step_of_a_rollback(store, take, 
     assert roll_back() == "one"
 
 
-def test_without_a_promotion_there_is_nothing_to_take_back(store, roll_back):
+def test_without_a_promotion_there_is_nothing_to_roll_back(store, roll_back):
     store("one")
     assert roll_back() == "nothing"
 
 
-def test_a_rollback_that_another_was_before_changes_nothing(store, take):
+def test_a_rollback_after_a_concurrent_one_changes_nothing(store, take):
     store("one", "two")
     take(bundles.promote, "one")
     step = take(bundles.next_rollback)
@@ -199,7 +199,7 @@ def test_a_rollback_that_another_was_before_changes_nothing(store, take):
     assert take(bundles.champion_version) == "two"
 
 
-def test_a_rollback_to_a_version_that_is_gone_changes_nothing(store, take, database):
+def test_a_rollback_to_a_deleted_version_changes_nothing(store, take, database):
     store("one", "two")
     take(bundles.promote, "one")
     take(bundles.promote, "two")

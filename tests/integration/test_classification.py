@@ -70,7 +70,7 @@ def all_names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_batch_ends_with_one_row_a_file_good_or_bad(
+def test_a_batch_writes_one_row_per_file_good_or_bad(
     queued, context, all_names, batch_rows, read_rows, database_url
 ):
     outcome = classify_batch(queued([*all_names, "gone.wav"]), context)
@@ -129,7 +129,7 @@ def test_folder_words_give_attributes_when_they_are_enabled(classified, folder_w
     assert (row.instrument, row.instrument_source, row.musical_key) == said
 
 
-def test_the_neighbours_in_a_batch_do_not_change_a_row(
+def test_a_row_does_not_depend_on_other_files_of_the_batch(
     queued, context, all_names, read_rows, database_url
 ):
     classify_batch(queued(all_names), context)
@@ -165,7 +165,7 @@ def said(read_rows, database_url):
     return said
 
 
-def test_a_file_gets_the_same_answer_however_batches_fall(queued, context, voices, all_names, said):
+def test_a_row_does_not_depend_on_the_batch_boundaries(queued, context, voices, all_names, said):
     # Given two folders' sounds, classified in one batch
     paths = [*voices, *all_names]
     classify_batch(queued(paths), context)
@@ -212,9 +212,7 @@ def test_other_files_in_a_folder_change_no_prediction(queued, context, voices, f
     assert said() == before
 
 
-def test_a_folder_that_cannot_be_listed_takes_no_sound_with_it(
-    queued, context, voices, said, monkeypatch
-):
+def test_an_unlistable_folder_does_not_fail_its_sounds(queued, context, voices, said, monkeypatch):
     def refused(*_, **__):
         raise SoundError(ErrorCode.PERMISSION_DENIED, "it may be entered, not listed")
 
@@ -319,7 +317,7 @@ def test_a_process_killed_by_its_time_limit_leaves_its_batch_to_the_supervisor(
     assert note.overdue_seconds() > 0
 
 
-def test_a_batch_s_time_counts_from_before_its_claim(queued, context, all_names, monkeypatch):
+def test_the_time_of_a_batch_starts_before_its_claim(queued, context, all_names, monkeypatch):
     # Given a database that takes half a second to give a batch out
     claim = classification.ledger.claim
 
@@ -383,7 +381,7 @@ def test_the_crash_marker_has_the_sound_that_is_being_read_and_then_none(
         pytest.param([0.12, 0.12, 0.12, 0], True, id="most files wait, for storage"),
     ],
 )
-def test_a_busy_host_is_not_taken_for_slow_storage(
+def test_a_busy_host_is_not_reported_as_slow_storage(
     queued, context, folder, monkeypatch, waits, ahead
 ):
     # Given files that keep their reader waiting
@@ -416,7 +414,7 @@ def break_prediction(context, monkeypatch):
     monkeypatch.setattr(type(classifier), "predict_detailed", failing)
 
 
-def test_a_fault_of_our_own_is_loud_and_counted(
+def test_a_bug_is_logged_and_counted_as_an_attempt(
     queued, context, all_names, monkeypatch, batch_rows
 ):
     batch_id = queued(all_names)
@@ -427,7 +425,7 @@ def test_a_fault_of_our_own_is_loud_and_counted(
     assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
 
 
-def test_a_sound_at_which_we_fail_is_singled_out(
+def test_a_sound_that_triggers_a_bug_is_isolated(
     queued, context, all_names, monkeypatch, batch_rows
 ):
     # Given a fault of our own in reading one sound of several
@@ -480,7 +478,7 @@ def test_an_unrequested_exit_is_an_internal_error(
     assert (row["state"], row["attempts"]) == (BatchState.PENDING, 1)
 
 
-def test_a_batch_that_does_not_fit_into_its_worker_is_halved_until_it_does(
+def test_a_batch_too_large_for_memory_is_halved_until_it_fits(
     queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url
 ):
     # Given a process with room for the names of three sounds
@@ -555,7 +553,7 @@ def test_a_row_that_the_database_refuses_becomes_an_error_row_and_the_others_are
     assert (batch["classified"], batch["failed"]) == (outcome.classified, outcome.failed)
 
 
-def test_even_a_path_that_no_column_holds_ends_with_a_row(
+def test_a_path_too_long_for_its_column_gets_a_row(
     queued, context, all_names, batch_rows, read_rows, database_url
 ):
     classify_batch(queued([all_names[0], "half \udcff.wav"]), context)
@@ -564,7 +562,7 @@ def test_even_a_path_that_no_column_holds_ends_with_a_row(
     assert [batch["state"] for batch in batch_rows()] == [BatchState.DONE]
 
 
-def test_a_table_that_takes_no_row_at_all_is_no_fault_of_the_sounds(
+def test_a_table_that_rejects_all_rows_is_not_an_error_of_the_sounds(
     queued, context, all_names, monkeypatch, batch_rows, read_rows, database_url
 ):
     def without_a_column(*_arguments, **_options):
@@ -578,7 +576,7 @@ def test_a_table_that_takes_no_row_at_all_is_no_fault_of_the_sounds(
     assert read_rows(database_url) == []
 
 
-def test_a_link_that_leads_out_of_the_root_is_not_read(
+def test_a_link_that_leaves_the_root_is_not_read(
     queued, context, folder, tmp_path, read_rows, database_url
 ):
     (tmp_path / "secret.wav").write_bytes(sounds.encoded())
@@ -592,7 +590,7 @@ def test_a_link_that_leads_out_of_the_root_is_not_read(
     }
 
 
-def test_a_link_that_took_the_place_of_a_resolved_file_is_not_followed(tmp_path):
+def test_a_link_that_replaced_a_resolved_file_is_not_followed(tmp_path):
     # Given an absolute path that was resolved, and its file then replaced by a link
     (tmp_path / "secret.wav").write_bytes(sounds.encoded())
     (tmp_path / "kick.wav").symlink_to("secret.wav")
@@ -637,7 +635,7 @@ def test_a_batch_is_requeued_with_no_attempt_counted_when_a_stopped_database_ans
     assert_handed_back(batch_rows)
 
 
-def test_where_storage_is_slow_the_rows_are_the_same(
+def test_slow_storage_gives_the_same_rows(
     queued, context, all_names, read_rows, database_url, monkeypatch
 ):
     # Given storage that keeps its reader waiting, and more files than it is judged by

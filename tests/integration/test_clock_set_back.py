@@ -40,7 +40,7 @@ def unclaimed_seconds(take):
 
 
 @pytest.mark.parametrize(("seconds", "announced"), [(HOURS_SECONDS, [1]), (SECOND, [])])
-def test_a_batch_that_was_announced_in_the_future_is_announced_again(
+def test_a_batch_announced_in_the_future_is_announced_again(
     add_batches, take, ahead, seconds, announced
 ):
     add_batches(1)
@@ -53,15 +53,13 @@ def test_a_batch_that_was_announced_in_the_future_is_announced_again(
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [(HOURS_SECONDS, [1]), (60, [])])
-def test_a_back_off_that_is_longer_than_any_is_over(add_batches, take, ahead, seconds, taken):
+def test_an_impossibly_long_back_off_is_ignored(add_batches, take, ahead, seconds, taken):
     add_batches(1)
     ahead(seconds, batches.c.due_at)
     assert [batch.id for batch in take(ledger.take_pending, window=9, limit=9)] == taken
 
 
-def test_a_lease_of_the_future_ends_one_lease_from_now_and_not_before(
-    add_batches, claim, take, ahead
-):
+def test_a_lease_in_the_future_ends_one_lease_from_now(add_batches, claim, take, ahead):
     """Its worker may live: it keeps the batch, and no attempt is counted."""
     add_batches(1, 1)
     claim(1, lease_seconds=HOURS_SECONDS + 60)
@@ -95,7 +93,7 @@ def open_run(take):
     return open_run
 
 
-def test_a_training_run_of_the_future_does_not_keep_the_next_one_waiting(open_run, take, ahead):
+def test_a_training_run_in_the_future_does_not_block_the_next_one(open_run, take, ahead):
     first = open_run()
     ahead(SECOND + 60, training_runs_table.c.lease_expires_at, row_id=first.id)
     assert open_run() is NotOpened.RUNNING
@@ -104,7 +102,7 @@ def test_a_training_run_of_the_future_does_not_keep_the_next_one_waiting(open_ru
     assert take(training_runs.get, first.id).reason == HEARTBEAT_STOPPED
 
 
-def test_work_that_was_written_in_the_future_is_not_unclaimed_for_no_time(add_batches, take, ahead):
+def test_work_created_in_the_future_counts_as_waiting(add_batches, take, ahead):
     """With zero, nothing would tell of it for two hours."""
     add_batches(1)
     ahead(HOURS_SECONDS, batches.c.created_at)
@@ -127,7 +125,7 @@ def test_a_claim_in_the_future_shows_nothing(add_batches, claim, take, ahead):
     assert 540 < unclaimed_seconds(take) < 660
 
 
-def test_a_step_of_a_second_raises_no_alarm(add_batches, claim, take, ahead):
+def test_a_clock_step_of_a_second_is_healthy(add_batches, claim, take, ahead):
     add_batches(1, 1)
     claim(1)
     ahead(-HOURS_SECONDS, batches.c.started_at)
@@ -135,7 +133,7 @@ def test_a_step_of_a_second_raises_no_alarm(add_batches, claim, take, ahead):
     assert unclaimed_seconds(take) < 60
 
 
-def test_the_pace_is_that_of_the_last_minute_alone(add_batches, claim, take, ahead):
+def test_the_speed_is_that_of_the_last_minute_only(add_batches, claim, take, ahead):
     add_batches(1, 1)
     for batch_id in (1, 2):
         claim(batch_id)

@@ -82,7 +82,7 @@ def submitted(settings, folder):
 
 
 @pytest.mark.parametrize("count", [2, 200])
-def test_a_batch_is_seven_statements_however_many_sounds_it_has(library, settings, count):
+def test_a_batch_takes_seven_statements_for_any_number_of_sounds(library, settings, count):
     # Given a worker that has loaded its model, and a batch
     library(count)
     context = WorkContext.create(settings, create_engine(settings.database))
@@ -101,7 +101,7 @@ def test_a_batch_is_seven_statements_however_many_sounds_it_has(library, setting
     assert len(work) == 7, work
 
 
-def test_a_full_batch_costs_the_producer_three_statements_at_most(library, settings):
+def test_a_full_batch_takes_the_producer_at_most_three_statements(library, settings):
     # Given as many sounds as fill three batches, and as fill thirteen
     library(30)
     with statements() as few:
@@ -119,7 +119,7 @@ def test_a_full_batch_costs_the_producer_three_statements_at_most(library, setti
     assert 10 <= more[0] - more[1] <= 10 * 3
 
 
-def test_look_ups_of_any_number_are_a_few_statements_which_a_driver_may_keep(database):
+def test_lookups_take_few_statements_that_a_driver_can_cache(database):
     # Given that the sqlite3 module keeps a hundred statements, as large as they are
     keys = [sounds.sound_key("main", f"{number}.wav") for number in range(300)]
     # When a walk asks for whatever it has found so far, again and again
@@ -130,7 +130,9 @@ def test_look_ups_of_any_number_are_a_few_statements_which_a_driver_may_keep(dat
     assert len(set(asked)) < 15
 
 
-def test_a_path_costs_redis_less_than_twice_its_length(database_url, library, settings, redis_url):
+def test_a_path_takes_less_than_twice_its_length_in_redis(
+    database_url, library, settings, redis_url
+):
     # Given a full window of full batches
     folder = library(100)
     settings = settings.model_copy(
@@ -150,7 +152,7 @@ def test_a_path_costs_redis_less_than_twice_its_length(database_url, library, se
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="strace is Linux's")
-def test_a_plain_header_costs_four_system_calls(tmp_path, library):
+def test_a_plain_header_takes_four_system_calls(tmp_path, library):
     if shutil.which("strace") is None:
         pytest.skip("strace is not here: apt-get install strace")
     if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode:
@@ -188,7 +190,7 @@ def test_a_plain_header_costs_four_system_calls(tmp_path, library):
     assert len(many) - len(few) < 200 * 4.5
 
 
-def test_what_a_row_says_is_written_without_a_statement_of_its_own(database_url):
+def test_notes_and_attributes_are_written_without_further_statements(database_url):
     result = sounds.SoundResult(
         "main", "a.wav", "p", "v", 1, 1, None, sounds.Prediction((1.0,) + (0.0,) * 11, "v1")
     )

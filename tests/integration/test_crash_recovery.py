@@ -56,7 +56,7 @@ def parts(batch_rows):
 # Notes
 
 
-def test_the_file_a_dead_process_was_reading_is_singled_out(
+def test_the_file_a_dead_process_was_reading_is_isolated(
     add_batches, claim, dies, recover, folder, parts
 ):
     # Given a process that died at the second of three sounds
@@ -83,7 +83,7 @@ def test_a_process_that_died_at_no_file_counts_an_attempt_of_its_batch(
     assert parts() == [(["0/0.wav", "0/1.wav"], PENDING, 1, False)]
 
 
-def test_of_one_ended_on_purpose_no_file_is_suspected(add_batches, claim, dies, recover, parts):
+def test_a_process_stopped_on_purpose_suspects_no_file(add_batches, claim, dies, recover, parts):
     add_batches(2)
     claim(1, worker=DEAD)
     dies(1, index=1)
@@ -172,7 +172,9 @@ def leaves(folder):
         marker.close()
 
 
-def test_a_batch_that_could_not_be_handed_back_is_now(add_batches, claim, recover, leaves, parts):
+def test_a_batch_that_could_not_be_requeued_is_requeued_later(
+    add_batches, claim, recover, leaves, parts
+):
     add_batches(2)
     claim(1, worker=DEAD)
     leaves(1)
@@ -181,7 +183,7 @@ def test_a_batch_that_could_not_be_handed_back_is_now(add_batches, claim, recove
     assert recover() == 0
 
 
-def test_it_is_handed_back_to_be_tried_at_once(add_batches, claim, recover, leaves, batch_rows):
+def test_a_batch_requeued_later_has_no_delay(add_batches, claim, recover, leaves, batch_rows):
     add_batches(2)
     claim(1, worker=DEAD)
     leaves(1)
@@ -202,7 +204,7 @@ def test_a_batch_claimed_since_by_the_same_process_is_left_to_it(
     assert states() == [PENDING, RUNNING]
 
 
-def test_the_supervisor_of_another_worker_hands_it_back_too(add_batches, claim, recover, leaves):
+def test_the_supervisor_of_another_worker_requeues_it(add_batches, claim, recover, leaves):
     add_batches(2)
     claim(1, worker=DEAD)
     leaves(1)
@@ -220,7 +222,7 @@ def test_a_batch_to_hand_back_that_another_process_claimed_is_left_to_it(
     assert batch_rows() == before
 
 
-def test_a_batch_for_later_that_is_done_stays_done(
+def test_a_batch_to_requeue_later_that_is_done_stays_done(
     add_batches, claim, take, recover, leaves, batch_rows
 ):
     add_batches(2)
@@ -232,7 +234,7 @@ def test_a_batch_for_later_that_is_done_stays_done(
     assert batch_rows() == before
 
 
-def test_a_batch_for_later_is_handed_back_although_its_process_died_then(
+def test_a_batch_to_requeue_later_is_requeued_after_its_process_died(
     add_batches, claim, recover, leaves, parts
 ):
     add_batches(2)

@@ -95,7 +95,7 @@ def rows_of(url, table):
         ]
 
 
-def test_everything_goes_over_as_it_was(filled):
+def test_everything_is_copied_unchanged(filled):
     source, target = filled
     done = copy(source, target, roots={})
     assert done.rows["sounds"] == done.without_root == 3
@@ -127,7 +127,7 @@ def test_unknown_values_stay_unknown(filled):
         assert connection.execute(unknown).scalar_one() == 1
 
 
-def test_the_innermost_folder_counts(filled):
+def test_the_innermost_of_nested_roots_counts(filled):
     source, target = filled
     copy(source, target, roots={"home": "/home", "packs": FOLDER, "me": "/home/me"})
     assert {row["root"] for row in rows_of(target, sounds)} == {"", "packs"}
@@ -143,7 +143,7 @@ def test_running_batches_are_copied_as_pending(filled):
         assert (after["paths"], after["attempts"]) == (before["paths"], before["attempts"])
 
 
-def test_the_copy_counts_on_from_its_largest_ids(filled):
+def test_new_ids_in_the_copy_continue_after_the_largest(filled):
     source, target = filled
     copy(source, target, roots={})
     with connected(target) as engine, engine.begin() as connection:
@@ -152,7 +152,7 @@ def test_the_copy_counts_on_from_its_largest_ids(filled):
         assert connection.execute(select(func.max(batches.c.id))).scalar_one() == 4
 
 
-def test_absolute_paths_beneath_a_folder_become_those_of_a_library_root(filled):
+def test_absolute_paths_below_a_folder_become_relative_to_a_root(filled):
     source, target = filled
     done = copy(source, target, roots={"packs": FOLDER})
     # Then two sounds, their labels and their batches have that root, and one stays as it was
@@ -170,7 +170,7 @@ def test_absolute_paths_beneath_a_folder_become_those_of_a_library_root(filled):
     assert [row["root"] for row in rows_of(target, batches)] == ["packs", "packs", ""]
 
 
-def test_two_sounds_that_would_become_one_are_refused_and_nothing_is_copied(filled):
+def test_two_sounds_that_would_become_one_stop_the_copy(filled):
     source, target = filled
     with connected(source) as engine, engine.begin() as connection:
         twin = sound("Acme/kick.wav", root="packs", key=sound_key("packs", "Acme/kick.wav"))
@@ -181,7 +181,7 @@ def test_two_sounds_that_would_become_one_are_refused_and_nothing_is_copied(fill
 
 
 @pytest.mark.parametrize("table", [ingests, models, runs], ids=lambda table: table.name)
-def test_a_database_that_holds_anything_is_no_target(filled, table):
+def test_a_target_that_is_not_empty_is_refused(filled, table):
     source, target = filled
     upgrade(target)
     others = {
@@ -198,7 +198,7 @@ def test_a_database_that_holds_anything_is_no_target(filled, table):
         copy(source, target, roots={})
 
 
-def test_a_source_of_another_version_is_not_touched(filled):
+def test_a_source_of_another_revision_is_refused_unchanged(filled):
     source, target = filled
     with connected(source) as engine, engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0005'"))
@@ -206,19 +206,19 @@ def test_a_source_of_another_version_is_not_touched(filled):
         copy(source, target, roots={})
 
 
-def test_a_source_that_is_not_there_is_not_made(urls, tmp_path):
+def test_a_missing_source_is_not_created(urls, tmp_path):
     missing = tmp_path / "missing.db"
     with pytest.raises(CopyError, match=r"the database .* does not exist"):
         copy(f"sqlite:///{missing}", urls[1], roots={})
     assert not missing.exists()
 
 
-def test_a_database_is_not_copied_into_itself(filled):
+def test_copying_a_database_onto_itself_is_refused(filled):
     with pytest.raises(CopyError, match="the same"):
         copy(filled[0], filled[0], roots={})
 
 
-def test_more_rows_than_are_held_at_once_go_over(urls):
+def test_more_rows_than_one_chunk_are_copied(urls):
     source, target = urls
     with connected(source) as engine, engine.begin() as connection:
         many = [sound(f"/{number}.wav", classified_at=None) for number in range(2500)]

@@ -99,7 +99,7 @@ def test_an_unreachable_redis_is_not_called_again(settings_for, add_batches, dat
     assert len(calls) == called
 
 
-def test_a_sweep_announces_batches_again_whose_messages_were_lost(stale, client):
+def test_a_sweep_announces_batches_whose_messages_were_lost(stale, client):
     # Given a Redis that lost all messages
     client.flushall()
 
@@ -111,7 +111,7 @@ def test_a_sweep_announces_batches_again_whose_messages_were_lost(stale, client)
     assert client.llen("classify.library:3") == 3
 
 
-def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
+def test_a_sweep_does_not_repeat_messages_still_in_redis(stale, client):
     # Given messages that still wait in Redis, for there is no worker
 
     # When a sweep looks for lost ones
@@ -122,7 +122,7 @@ def test_a_sweep_does_not_repeat_messages_that_wait(stale, client):
     assert client.llen("classify.library:3") == 3
 
 
-def test_paths_that_would_make_a_message_too_long_are_left_to_the_ledger(
+def test_paths_too_long_for_a_message_are_read_from_the_database(
     redis_url, settings_for, database, client
 ):
     # Given a batch whose paths are as long as paths may be

@@ -114,7 +114,7 @@ def label_of(database):
 # Gone
 
 
-def test_a_file_that_is_gone_is_kept_out_of_lists_and_counts(known, walk, listed, label, database):
+def test_a_gone_file_is_omitted_from_lists_and_counts(known, walk, listed, label, database):
     # Given a file with a label, which somebody deletes
     label("a/kick.wav")
     (known / "a/kick.wav").unlink()
@@ -133,14 +133,14 @@ def test_a_file_that_is_gone_is_kept_out_of_lists_and_counts(known, walk, listed
     assert walk(known).gone == 0
 
 
-def test_a_folder_that_is_gone_takes_its_files_along(known, walk, listed):
+def test_the_files_of_a_deleted_folder_are_gone(known, walk, listed):
     (known / "b/pad.wav").unlink()
     (known / "b").rmdir()
     assert walk(known).gone == 1
     assert listed(gone=True) == ["b/pad.wav"]
 
 
-def test_a_file_that_is_there_again_is_gone_no_longer(known, walk, listed):
+def test_a_file_that_reappears_is_no_longer_gone(known, walk, listed):
     # Given a file that was gone for one walk
     (known / "a/kick.wav").rename(known.parent / "kick.wav")
     assert walk(known).gone == 1
@@ -153,7 +153,7 @@ def test_a_file_that_is_there_again_is_gone_no_longer(known, walk, listed):
     assert "a/kick.wav" in listed()
 
 
-def test_a_link_to_nothing_that_is_there_again_is_gone_no_longer(known, walk, listed, database):
+def test_a_dangling_link_that_reappears_is_no_longer_gone(known, walk, listed, database):
     # Given a link to nothing, which was gone for a walk
     link = known / "a/link.wav"
     link.symlink_to("nothing.wav")
@@ -286,7 +286,7 @@ def test_a_folder_that_was_not_walked_marks_none_as_gone(
     assert listed(gone=True) == []
 
 
-def test_a_file_that_a_walk_passes_over_is_there(known, walk, visit, listed):
+def test_a_file_skipped_by_a_walk_is_not_gone(known, walk, visit, listed):
     (known / "a/odd.name").write_bytes(b"named by itself")
     visit("a/odd.name")
     assert walk(known).gone == 0
@@ -297,7 +297,7 @@ def test_a_file_that_a_walk_passes_over_is_there(known, walk, visit, listed):
 
 
 @pytest.mark.parametrize("first", ["result", "walk"])
-def test_a_moved_file_takes_its_label_history_and_holdout_along(
+def test_a_moved_file_keeps_its_label_history_and_holdout(
     known, walk, visit, listed, label, label_of, database, first
 ):
     # Given a file with two labels, which is held out
@@ -334,9 +334,7 @@ def test_a_moved_file_takes_its_label_history_and_holdout_along(
     assert label_of("a/kick.wav") is None
 
 
-def test_a_file_that_was_gone_for_a_walk_is_known_again_at_its_new_path(
-    known, walk, label, label_of, listed
-):
+def test_a_gone_file_is_recognised_later_at_its_new_path(known, walk, label, label_of, listed):
     # Given a file that moved to a folder which is walked later
     label("a/kick.wav")
     (known / "a/kick.wav").rename(known / "b/kick.wav")
@@ -360,7 +358,7 @@ def ingested_elsewhere(known, walk, visit, label):
 
 
 @pytest.mark.parametrize("has_copied_label", [False, True])
-def test_a_label_goes_to_the_new_path_that_another_walk_has_met_before(
+def test_a_label_moves_to_a_new_path_that_was_ingested_first(
     ingested_elsewhere, walk, label, label_of, listed, has_copied_label
 ):
     # Given that the new path has no label, or follows that of another sound
@@ -403,9 +401,7 @@ def test_a_neighbour_of_the_same_size_and_time_gets_no_label(known, walk, visit,
 
 
 @pytest.mark.parametrize("there", ["gone", "overwritten"])
-def test_a_label_goes_to_a_path_that_has_a_row_without_one(
-    known, walk, label, label_of, listed, there
-):
+def test_a_label_moves_to_a_row_without_a_label(known, walk, label, label_of, listed, there):
     # Given a labelled file, which moves to a path where another one was or is
     label("a/kick.wav")
     if there == "gone":
@@ -445,7 +441,7 @@ def test_an_empty_folder_is_reported_with_its_missing_sounds_and_labels(known, w
     assert (submission.empty, submission.moved) == ({str(known / "a"): (1, 1)}, 1)
 
 
-def test_a_copy_of_a_file_that_is_there_is_no_move(known, walk, label, label_of):
+def test_a_copy_of_an_existing_file_is_no_move(known, walk, label, label_of):
     label("a/kick.wav")
     stamp = (known / "a/kick.wav").stat()
     (known / "b/kick.wav").write_bytes(b"x")
@@ -454,9 +450,7 @@ def test_a_copy_of_a_file_that_is_there_is_no_move(known, walk, label, label_of)
     assert label_of("b/kick.wav") is None
 
 
-def test_a_worker_that_writes_the_new_path_in_the_same_moment_loses_no_label(
-    known, walk, visit, label, label_of
-):
+def test_a_concurrent_write_of_the_new_path_loses_no_label(known, walk, visit, label, label_of):
     label("a/kick.wav")
     (known / "a/kick.wav").rename(known / "b/kick.wav")
     with ThreadPoolExecutor() as pool:
@@ -491,7 +485,7 @@ def test_labels_of_a_missing_mount_are_not_transferred_to_copies(known, walk, la
 
 
 @pytest.mark.parametrize("other", ["known", "new"])
-def test_a_time_that_other_files_share_is_no_evidence_of_a_move(
+def test_a_modification_time_shared_by_other_files_is_no_evidence_of_a_move(
     known, walk, visit, label, label_of, other
 ):
     # Given a labelled file of a time in whole seconds
@@ -530,7 +524,7 @@ def test_a_moved_file_with_a_unique_time_is_recognised(known, walk, visit, label
     assert label_of("b/renamed.wav") == ("vocal", "human", "ada")
 
 
-def test_a_file_that_is_moved_over_another_brings_its_label(known, walk, label, label_of, database):
+def test_a_file_moved_over_another_keeps_its_label(known, walk, label, label_of, database):
     # Given two labelled files
     label("a/kick.wav", "vocal")
     label("a/snare.wav", "bass")

@@ -82,7 +82,7 @@ def is_read_alone(engine, line, index):
     return f"{alone} {index} " in f"{line} "
 
 
-def test_status_counts_sounds_by_indexes_without_a_look_at_rows(grown):
+def test_status_counts_sounds_from_indexes_only(grown):
     found = plans(grown, growth.ask_status)
     of_sounds = [plan for statement, plan in found.items() if "FROM sounds" in statement]
     used = [
@@ -97,7 +97,7 @@ def test_status_counts_sounds_by_indexes_without_a_look_at_rows(grown):
             assert any(is_read_alone(grown, line, index) for index in indexes), plan
 
 
-def test_status_counts_batches_by_indexes_without_a_look_at_lists_of_paths(grown):
+def test_status_counts_batches_from_indexes_only(grown):
     found = plans(grown, growth.ask_status)
     lines = [line for plan in found.values() for line in reads(grown, plan, "batches")]
     for index in ("ix_batches_counted", "ix_batches_progress"):

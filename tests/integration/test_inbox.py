@@ -120,7 +120,7 @@ def end_all_leases(client):
 # A round
 
 
-def test_a_round_is_in_the_ledger_and_announced_and_nowhere_else(
+def test_a_round_is_moved_from_redis_to_the_database_and_announced(
     intake, push, batch_rows, client, lists
 ):
     push(0, 1)
@@ -152,7 +152,7 @@ def test_of_two_entries_for_one_sound_in_a_round_the_later_counts(
     assert (batch["paths"], batch["vendors"]) == (["a/1.wav"], ["Acme"])
 
 
-def test_rounds_of_a_day_are_one_ingest_that_is_always_submitted(intake, push, ingest_rows):
+def test_the_rounds_of_a_day_are_one_ingest(intake, push, ingest_rows):
     for number in range(3):
         push(number)
         intake.round()
@@ -216,14 +216,14 @@ def test_an_unchanged_sound_is_skipped_but_labelled(
     ],
     ids=lambda said: ascii(said)[:40],
 )
-def test_the_strangest_entry_that_can_be_taken_can_be_written(intake, client, said, batch_rows):
+def test_any_accepted_entry_can_be_written(intake, client, said, batch_rows):
     client.lpush(INBOX_KEY, json.dumps({"root": "main", **said}))
     intake.round()
     (batch,) = batch_rows()
     assert path_bytes(batch["paths"][0]) == said["path"].encode(errors="surrogateescape")
 
 
-def test_something_else_under_the_inbox_s_name_is_an_error_until_it_is_gone(intake, client, push):
+def test_a_redis_key_of_another_type_is_an_error_until_removed(intake, client, push):
     client.set(INBOX_KEY, "a text")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         intake.round()
@@ -232,9 +232,7 @@ def test_something_else_under_the_inbox_s_name_is_an_error_until_it_is_gone(inta
     assert intake.round() == 1
 
 
-def test_a_bad_entry_is_put_aside_with_its_reason_and_the_others_are_taken(
-    intake, push, client, batch_rows
-):
+def test_a_bad_entry_goes_to_the_dead_list_with_its_reason(intake, push, client, batch_rows):
     client.lpush(INBOX_KEY, b"{caf\xe9")
     push(1)
     intake.round()
@@ -308,7 +306,9 @@ def dead(client):
 @pytest.mark.parametrize(
     "error", [RuntimeError("a fault of ours"), MemoryError(), OSError(5, "Input/output error")]
 )
-def test_an_error_of_one_entry_ends_no_intake(intake, push, harmful, batch_rows, dead, error):
+def test_an_error_of_one_entry_does_not_stop_the_intake(
+    intake, push, harmful, batch_rows, dead, error
+):
     harmful[b"/a/2.wav"] = error
     push(1, 2, 3)
     while intake.round():
@@ -326,7 +326,7 @@ def test_an_error_of_one_entry_ends_no_intake(intake, push, harmful, batch_rows,
     assert batch_rows()[-1]["paths"] == ["a/4.wav", "a/5.wav"]
 
 
-def test_an_entry_that_ends_its_intakes_is_singled_out(
+def test_an_entry_that_crashes_its_intakes_is_isolated(
     make_intake, push, client, harmful, batch_rows, dead, lists
 ):
     # Given an entry that no intake survives
@@ -377,7 +377,7 @@ def test_an_outage_counts_against_no_entry(
     assert dead() == []
 
 
-def test_a_count_of_tries_that_is_no_number_stops_no_intake(redis_url, push, client):
+def test_an_invalid_attempt_counter_does_not_stop_the_intake(redis_url, push, client):
     push(1)
     inbox = Inbox(redis_url, "an intake")
     inbox.take(4)
@@ -418,7 +418,7 @@ def test_a_round_is_bounded_in_bytes(redis_url, client):
 
 
 @pytest.mark.parametrize("byte", [b"a", b"\xe9", b"\n", "\U0001f941".encode()], ids=repr)
-def test_an_entry_in_the_dead_list_is_bounded(redis_url, client, dead, byte):
+def test_a_dead_list_entry_is_bounded(redis_url, client, dead, byte):
     inbox = Inbox(redis_url, "an intake")
     entry = 65_000 * byte
     inbox.acknowledge([BadEntry(entry, 1000 * "\U0001f941", "now"), BadEntry(byte, "why", "now")])
@@ -431,7 +431,7 @@ def test_an_entry_in_the_dead_list_is_bounded(redis_url, client, dead, byte):
     assert len(kept) > DEAD_ENTRY_BYTES // 7
 
 
-def test_a_huge_entry_is_cut_before_it_is_sent(redis_url, client):
+def test_a_huge_entry_is_cut_in_redis(redis_url, client):
     client.lpush(INBOX_KEY, 5_000_000 * b"a")
     (entry,) = Inbox(redis_url, "an intake").take(4).entries
     assert len(entry) == LONGEST_ENTRY_BYTES + 1
@@ -495,7 +495,7 @@ def test_an_intake_that_resumes_deletes_only_its_own_entries(redis_url, push, cl
     assert other.take(4).entries == held
 
 
-def test_an_intake_that_leaves_hands_over_at_once(redis_url, push):
+def test_a_stopped_intake_releases_its_entries_at_once(redis_url, push):
     push(1)
     first = Inbox(redis_url, "first")
     held = first.take(4).entries
@@ -510,13 +510,13 @@ def test_an_intake_that_ends_without_entries_leaves_no_keys(redis_url, client):
     assert client.keys("*") == []
 
 
-def test_a_lease_ends_by_redis_clock(redis_url, client):
+def test_a_lease_expires_by_the_clock_of_redis(redis_url, client):
     Inbox(redis_url, "first").take(4)
     seconds, _ = client.time()
     assert 0 < client.zscore(INTAKES_KEY, "first") - seconds <= LEASE_SECONDS
 
 
-def test_a_redis_that_is_full_can_be_emptied(redis_url, push, client, lists):
+def test_the_inbox_of_a_full_redis_can_be_emptied(redis_url, push, client, lists):
     push(1)
     inbox = Inbox(redis_url, "first")
     client.config_set("maxmemory-policy", "noeviction")
@@ -548,7 +548,7 @@ def test_entries_of_an_expired_intake_are_counted_but_not_the_intake(redis_url, 
     assert count_entries(redis_url) == InboxCounts(waiting=0, taken=1, dead=0, intakes=0)
 
 
-def test_a_redis_that_does_not_answer_has_no_counts():
+def test_an_unreachable_redis_has_no_counts():
     with pytest.raises(InboxUnavailableError, match=r"Redis cannot be used: .* refused"):
         count_entries(f"redis://127.0.0.1:{free_port()}/0")
 

@@ -123,7 +123,7 @@ def test_ctrl_c_loses_nothing_and_the_next_run_goes_on(
     assert names(read_rows(url)) == files_in(folder)
 
 
-def test_two_runs_at_once_share_the_work_and_write_one_row_a_file(
+def test_two_concurrent_runs_share_the_work_and_write_one_row_per_file(
     ingest_at_the_gate, run_cli, folder, settings, gate, read_rows, url
 ):
     # The second run of the same folder finds the first at the gate, opens it, and waits for it.
@@ -134,7 +134,7 @@ def test_two_runs_at_once_share_the_work_and_write_one_row_a_file(
     assert names(read_rows(url)) == files_in(folder)
 
 
-def test_a_file_that_kills_its_reader_is_named_by_the_next_run(
+def test_a_file_that_crashes_its_reader_is_reported_by_the_next_run(
     run_cli, folder, settings, read_rows, url
 ):
     # Given a file that ends the program
@@ -153,7 +153,9 @@ def test_a_file_that_kills_its_reader_is_named_by_the_next_run(
     assert all(row.category for row in rows.values())
 
 
-def test_it_is_not_tried_again_until_it_was_replaced(run_cli, folder, settings, read_rows, url):
+def test_a_file_that_crashed_its_reader_is_not_retried_until_replaced(
+    run_cli, folder, settings, read_rows, url
+):
     # Given a file that is known to end the program
     bad = folder / "abort.wav"
     bad.write_bytes(sounds.encoded())
@@ -172,7 +174,7 @@ def test_it_is_not_tried_again_until_it_was_replaced(run_cli, folder, settings, 
     assert all(row.category for row in read_rows(url))
 
 
-def test_two_files_that_kill_their_reader_cost_a_run_each(
+def test_two_files_that_crash_their_reader_take_one_run_each(
     run_cli, folder, settings, read_rows, url
 ):
     for name in ("abort 1.wav", "abort 2.wav"):
@@ -190,7 +192,7 @@ def test_a_run_leaves_no_crash_marker(run_cli, folder, settings, tmp_path):
     assert list(of_this_host.iterdir()) == []
 
 
-def test_a_suspect_is_tried_three_times_in_processes_of_its_own(
+def test_a_suspect_is_tried_three_times_in_separate_processes(
     run_cli, folder, settings, shim, read_rows, url
 ):
     # Given a run that died at a file
@@ -205,7 +207,7 @@ def test_a_suspect_is_tried_three_times_in_processes_of_its_own(
     assert len(list(readers.iterdir())) == 5
 
 
-def test_a_file_at_which_a_run_died_of_something_else_is_classified(
+def test_a_file_being_read_when_a_run_died_for_another_reason_is_classified(
     run_cli, folder, settings, read_rows, url
 ):
     # Given a run that died at a file, of something that has passed
@@ -219,7 +221,7 @@ def test_a_file_at_which_a_run_died_of_something_else_is_classified(
     assert all(row.category for row in read_rows(url))
 
 
-def test_ctrl_c_twice_ends_a_run_that_is_stuck_and_the_next_names_the_file(
+def test_ctrl_c_twice_ends_a_stuck_run_and_the_next_run_reports_the_file(
     tmp_path, run_cli, folder, settings, read_rows, url
 ):
     # Given a run that a library in C does not let go of

@@ -17,7 +17,7 @@ def test_a_good_sound_survives(tmp_path):
     assert read(tmp_path) is IsolatedRead.SURVIVED
 
 
-def test_a_sound_that_is_refused_in_good_order_survives_too(tmp_path):
+def test_a_sound_with_a_typed_error_survives(tmp_path):
     (tmp_path / "kick.wav").write_bytes(b"")
     assert read(tmp_path) is IsolatedRead.SURVIVED
 

@@ -47,7 +47,7 @@ def save(take):
     return lambda *paths: take(sounds.save, [predicted(path) for path in paths])
 
 
-def test_those_of_the_folder_that_differ_in_their_number_follow(save, give, labelled):
+def test_numbered_variants_in_a_folder_get_the_label(save, give, labelled):
     save("a%_/kick 1.wav", "a%_/Kick 2.wav", "a%_/kick copy.wav", "a%_/snare 1.wav")
     save("aB_/kick 3.wav", "a%_/b/kick 4.wav", "A%_/kick 5.wav", "kick 6.wav")
     assert give({"a%_/kick 1.wav": "drum"}) == 2
@@ -58,7 +58,7 @@ def test_those_of_the_folder_that_differ_in_their_number_follow(save, give, labe
     }
 
 
-def test_where_people_disagree_about_numbers_none_follows(save, give, labelled):
+def test_conflicting_labels_of_numbered_variants_are_not_copied(save, give, labelled):
     save("kick 1.wav", "kick 2.wav", "kick 3.wav")
     give({"kick 2.wav": "bass", "kick 1.wav": "drum"})
     assert labelled() == {"kick 1.wav": ("drum", "human"), "kick 2.wav": ("bass", "human")}
@@ -93,7 +93,7 @@ def test_only_files_of_equal_size_are_compared(save, give, labelled, take):
     assert labelled()["a/other.wav"] == ("drum", "copy")
 
 
-def test_no_model_learns_from_copies_and_an_export_leaves_them_out(save, give, take, database):
+def test_copied_labels_are_not_trained_on_and_not_exported(save, give, take, database):
     save("kick 1.wav", "kick 2.wav")
     give({"kick 1.wav": "drum"})
     rows = take(training_rows.labelled_after, 0, 10)

@@ -65,7 +65,7 @@ def test_a_path_in_two_roots_is_ambiguous_without_its_root(save, finder):
     ]
 
 
-def test_the_likelier_spelling_wins_where_both_are_sounds(save, finder):
+def test_the_likelier_spelling_counts_if_both_are_sounds(save, finder):
     save("=1.wav", "'=1.wav", "'=2.wav")
     paths = [WrittenPath((b"=1.wav", b"'=1.wav")), WrittenPath((b"=2.wav", b"'=2.wav"))]
     assert finder("library").find(paths) == [
@@ -74,7 +74,7 @@ def test_the_likelier_spelling_wins_where_both_are_sounds(save, finder):
     ]
 
 
-def test_a_path_on_this_machine_leads_to_its_sound_through_links(save, finder, tmp_path):
+def test_an_absolute_path_is_resolved_through_links(save, finder, tmp_path):
     save("kits/a.wav")
     (tmp_path / "library" / "kits").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "library")
@@ -83,7 +83,7 @@ def test_a_path_on_this_machine_leads_to_its_sound_through_links(save, finder, t
     assert found == [sound_key("library", "kits/a.wav")] * 2 + [None]
 
 
-def test_a_path_that_the_file_system_refuses_is_no_sound(save, finder, tmp_path):
+def test_a_path_refused_by_the_file_system_is_an_unknown_sound(save, finder, tmp_path):
     save("a.wav")
     (tmp_path / "chain0").symlink_to("library")
     for number in range(1, 1500):
@@ -113,7 +113,7 @@ def test_rows_of_several_lookups_are_checked_against_each_other(save, finder, mo
         assert str(faults.first[FaultKind.DUPLICATE][0]).endswith("as in line 6")
 
 
-def test_a_write_that_fails_in_the_middle_leaves_nothing(save, finder, database, monkeypatch, take):
+def test_a_failed_write_is_rolled_back(save, finder, database, monkeypatch, take):
     # Given checked labels that take two statements, the second of which fails
     monkeypatch.setattr(importer, "_LABELS_AT_ONCE", 3)
     save(*(f"{number}.wav" for number in range(5)))
@@ -152,7 +152,7 @@ def test_a_lack_of_space_for_checked_rows_is_reported(monkeypatch):
 @example(b"\xe9,drum,\xff\n")
 @example(b"\0.wav,drum,\n")
 @example(b"'=a.wav,drum,'=r\n")
-def test_whatever_a_table_holds_it_ends_in_faults_or_labels(sqlite_url, content):
+def test_any_table_gives_errors_or_labels(sqlite_url, content):
     with connected(sqlite_url) as engine, checked_labels() as checked:
         finder = SoundFinder(Settings(_env_file=None), engine)
         try:

@@ -34,7 +34,7 @@ def names(sounds):
     return set(sounds.names)
 
 
-def test_every_sound_is_learned_or_held_out_and_a_pack_is_never_on_both_sides(database):
+def test_every_sound_is_trained_on_or_held_out_by_whole_packs(database):
     add_labelled(database, rows())
     tables = read_labelled(database)
     assert len(tables.learned) + len(tables.held_out) == tables.n_labelled == 288
@@ -44,7 +44,7 @@ def test_every_sound_is_learned_or_held_out_and_a_pack_is_never_on_both_sides(da
     assert both[1]
 
 
-def test_a_sound_once_held_out_stays_so_whatever_its_vendor_is_called_later(database):
+def test_a_held_out_sound_stays_held_out_when_its_vendor_is_renamed(database):
     add_labelled(database, rows())
     held_out = names(read_labelled(database).held_out)
     with database.begin() as connection:
@@ -59,7 +59,7 @@ def test_the_holdout_is_written_into_the_rows(database):
         assert None not in set(connection.execute(select(sounds.c.held_out)).scalars())
 
 
-def test_in_a_library_of_too_few_packs_none_is_held_out_and_nothing_is_decided(database):
+def test_with_too_few_packs_none_is_held_out_and_nothing_is_stored(database):
     # Given packs of which fewer than five would be held out, however many sounds these have
     add_labelled(database, rows(n_vendors=1, n_packs=8, of_each=60))
     tables = read_labelled(database)
@@ -68,7 +68,7 @@ def test_in_a_library_of_too_few_packs_none_is_held_out_and_nothing_is_decided(d
         assert set(connection.execute(select(sounds.c.held_out)).scalars()) == {None}
 
 
-def test_each_learned_sound_comes_with_the_label_it_first_had(database):
+def test_each_training_sound_has_its_first_label(database):
     add_labelled(database, rows(n_vendors=1, n_packs=1, of_each=2, label="bass"))
     with reading(database) as connection:
         last = training_rows.last_label_id(connection)
@@ -87,7 +87,7 @@ def test_copies_of_a_file_count_once(database):
     assert tables.n_copies == 1
 
 
-def test_a_copy_of_a_held_out_file_is_not_learned(database):
+def test_a_copy_of_a_held_out_file_is_not_trained_on(database):
     add_labelled(database, rows())
     tables = read_labelled(database)
     out, learned = tables.held_out, tables.learned
@@ -101,7 +101,7 @@ def test_a_copy_of_a_held_out_file_is_not_learned(database):
     assert tables.n_copies == 1
 
 
-def test_labels_that_contradict_each_other_are_left_out(database):
+def test_contradicting_labels_are_omitted(database):
     one = ("vendor 0", "pack 0", "kick.wav", header(), "drum")
     other = ("vendor 1", "pack 1", "kick.wav", header(), "effects")
     add_labelled(database, [one, other, ("vendor 2", "pack 2", "a.wav", header(), "drum")])
@@ -110,7 +110,7 @@ def test_labels_that_contradict_each_other_are_left_out(database):
     assert names(tables.learned) | names(tables.held_out) == {"a.wav"}
 
 
-def test_of_too_many_the_largest_groups_give_up_most(database, monkeypatch):
+def test_above_the_limit_the_largest_groups_are_reduced_most(database, monkeypatch):
     monkeypatch.setattr(from_database, "MOST_LEARNED", 40)
     small = [("vendor 0", "pack 0", f"vox{i}.wav", header(1 + i), "vocal") for i in range(10)]
     large = [("vendor 1", "pack 0", f"kick{i}.wav", header(1 + i), "drum") for i in range(300)]
@@ -125,7 +125,7 @@ def test_of_too_many_the_largest_groups_give_up_most(database, monkeypatch):
     assert names(read_labelled(database).learned) == names(tables.learned)
 
 
-def test_no_labels_are_no_tables(database):
+def test_no_labels_give_empty_tables(database):
     tables = read_labelled(database)
     assert (len(tables.learned), len(tables.held_out), tables.last_label_id) == (0, 0, 0)
 

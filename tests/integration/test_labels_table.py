@@ -108,7 +108,7 @@ def test_a_later_label_replaces_the_earlier_which_stays_in_the_history(
     ]
 
 
-def test_the_same_label_from_the_same_source_leaves_no_trace(save, give, current, history):
+def test_the_same_label_from_the_same_source_adds_no_history(save, give, current, history):
     save(predicted("kick.wav"))
     give({"kick.wav": "drum"}, HUMAN, "ada")
     before = current()
@@ -133,7 +133,7 @@ def test_an_earlier_label_can_come_back(save, give, current, history):
     assert [category for _, category, _, _ in history()] == ["drum", "bass", "drum"]
 
 
-def test_labels_reach_their_own_sounds_and_no_other(save, give, current):
+def test_labels_are_assigned_to_their_sounds_only(save, give, current):
     save(*[predicted(f"{name}.wav") for name in "abcd"], predicted("a.wav", root="other"))
     wanted = {"a.wav": "drum", "b.wav": "bass", "d.wav": "vocal"}
     assert give(wanted) == LabelChanges(new=3)
@@ -141,7 +141,7 @@ def test_labels_reach_their_own_sounds_and_no_other(save, give, current):
     assert current()["a.wav"].root == "library"
 
 
-def test_more_labels_than_one_statement_takes_are_given(save, give, current, monkeypatch):
+def test_more_labels_than_fit_one_statement_are_written(save, give, current, monkeypatch):
     monkeypatch.setattr(labels, "LABELS_AT_ONCE", 7)
     wanted = {f"{index}.wav": ("drum", "bass")[index % 2] for index in range(50)}
     save(*map(predicted, wanted))
@@ -171,11 +171,11 @@ def test_two_labels_for_one_sound_are_refused(save, take):
         take(labels.write_labels, twice, labelled_by="ada")
 
 
-def test_giving_nothing_is_no_fault(give):
+def test_writing_no_labels_is_accepted(give):
     assert give({}) == LabelChanges()
 
 
-def test_two_people_who_label_the_same_sounds_at_once_both_stay_in_the_history(
+def test_concurrent_labels_of_one_sound_are_both_in_the_history(
     save, database_url, current, history
 ):
     # Given the same sounds in two orders
@@ -215,7 +215,7 @@ def test_two_people_who_label_the_same_sounds_at_once_both_stay_in_the_history(
 # What a label outlives
 
 
-def test_a_label_and_what_is_held_out_outlive_every_result(save, give, current, read_all, take):
+def test_a_new_result_keeps_label_and_holdout(save, give, current, read_all, take):
     save(predicted("kick.wav", "bass"))
     give({"kick.wav": "drum"})
     before = current()
@@ -241,7 +241,7 @@ def test_a_sound_that_failed_can_be_labelled(save, give, read_all):
 # Reading for training
 
 
-def test_training_reads_labelled_sounds_only_in_id_order_and_whole(save, give, read_all):
+def test_training_reads_complete_labelled_sounds_in_id_order(save, give, read_all):
     save(*[predicted(f"pack/{name}.wav", "vocal") for name in "abcdefg"])
     give({f"pack/{name}.wav": "drum" for name in "gecba"}, VENDOR)
     found = read_all()
@@ -255,12 +255,12 @@ def test_training_reads_labelled_sounds_only_in_id_order_and_whole(save, give, r
     assert first.held_out is None
 
 
-def test_no_label_is_nothing_to_read(save, read_all):
+def test_without_labels_training_reads_nothing(save, read_all):
     save(predicted("kick.wav"))
     assert read_all() == []
 
 
-def test_what_is_held_out_is_decided_once(save, give, read_all, take):
+def test_the_holdout_is_decided_once(save, give, read_all, take):
     save(*[predicted(f"{name}.wav") for name in "abc"])
     give({f"{name}.wav": "drum" for name in "abc"})
     a, b, c = (sound.id for sound in read_all())
@@ -269,7 +269,7 @@ def test_what_is_held_out_is_decided_once(save, give, read_all, take):
     assert [sound.held_out for sound in read_all()] == [True, False, True]
 
 
-def test_a_new_label_changes_nothing_about_what_is_held_out(save, give, read_all, take):
+def test_a_new_label_does_not_change_the_holdout(save, give, read_all, take):
     save(predicted("kick.wav"))
     give({"kick.wav": "drum"})
     take(training_rows.freeze_holdout, {read_all()[0].id: True})
@@ -277,7 +277,7 @@ def test_a_new_label_changes_nothing_about_what_is_held_out(save, give, read_all
     assert read_all()[0].held_out is True
 
 
-def test_labels_that_came_since_are_counted(save, give, take):
+def test_labels_since_the_last_run_are_counted(save, give, take):
     save(*[predicted(f"{name}.wav") for name in "abc"])
     assert take(training_rows.last_label_id) == 0
     give({"a.wav": "drum"})
@@ -333,13 +333,13 @@ def test_without_labels_all_counts_are_zero(save, take):
 # Roots
 
 
-def test_the_roots_are_those_that_work_came_from(add_batches, take):
+def test_known_roots_are_those_of_ingested_sounds(add_batches, take):
     assert take(roots) == []
     add_batches(1, 1)
     assert take(roots) == ["library"]
 
 
-def test_keys_that_a_sound_has_are_told_from_others(save, take, monkeypatch):
+def test_existing_keys_are_distinguished_from_unknown_ones(save, take, monkeypatch):
     monkeypatch.setattr(sounds, "LOOK_UP_AT_ONCE", 3)
     paths = [f"{index}.wav" for index in range(10)]
     save(*map(predicted, paths))

@@ -39,11 +39,11 @@ def test_a_batch_that_is_done_cannot_be_claimed(add_batches, claim, take):
     assert claim(1) is None
 
 
-def test_a_batch_that_never_was_cannot_be_claimed(claim):
+def test_an_unknown_batch_cannot_be_claimed(claim):
     assert claim(12345) is None
 
 
-def test_its_holder_finishes_a_batch(add_batches, claim, take, batch_rows):
+def test_a_batch_is_finished_with_its_claim_token(add_batches, claim, take, batch_rows):
     add_batches(3)
     claim(1)
     assert take(ledger.finish, 1, token="ours", classified=2, failed=1)
@@ -149,7 +149,7 @@ def test_the_second_attempt_requeues_a_batch_in_halves_without_attempts(
     ]
 
 
-def test_a_sound_is_hopeless_after_three_failures_alone(add_batches, claim, take, states):
+def test_a_single_sound_is_given_up_after_three_failed_attempts(add_batches, claim, take, states):
     add_batches(1)
     verdicts = []
     for _ in range(3):
@@ -185,9 +185,7 @@ def test_one_bad_sound_among_many_is_found_and_the_others_finish(
     assert sorted(done) == [f"0/{index}.wav" for index in range(7)]
 
 
-def test_a_suspect_is_singled_out_and_the_rest_goes_back_without_it(
-    add_batches, claim, take, batch_rows
-):
+def test_a_suspect_is_isolated_and_the_rest_requeued(add_batches, claim, take, batch_rows):
     add_batches(3)
     claim(1)
     assert take(recovery.isolate, 1, token="ours", index=1) is AttemptOutcome.ISOLATED
@@ -197,9 +195,7 @@ def test_a_suspect_is_singled_out_and_the_rest_goes_back_without_it(
     assert (rest["state"], suspect["state"]) == (BatchState.PENDING, BatchState.PENDING)
 
 
-def test_both_parts_start_with_a_clean_slate_whatever_was_before(
-    add_batches, claim, take, batch_rows
-):
+def test_isolation_resets_the_attempts_of_both_parts(add_batches, claim, take, batch_rows):
     # Given a batch that was blamed once
     add_batches(3)
     claim(1)
@@ -221,7 +217,7 @@ def test_the_other_sound_of_a_pair_is_not_a_suspect(add_batches, claim, take, ba
     ]
 
 
-def test_a_suspect_is_hopeless_after_three_failures_alone_and_not_before(
+def test_a_suspect_is_given_up_after_three_failed_attempts_alone(
     add_batches, claim, take, batch_rows
 ):
     # Given a sound that was singled out
@@ -269,7 +265,7 @@ def test_a_single_sound_is_a_suspect_after_an_attempt(add_batches, claim, take, 
     assert [row["suspect"] for row in batch_rows()] == [True]
 
 
-def test_a_suspect_that_is_handed_back_stays_one(add_batches, claim, take, batch_rows):
+def test_a_requeued_suspect_stays_a_suspect(add_batches, claim, take, batch_rows):
     add_batches(1)
     claim(1)
     take(recovery.count_attempt, 1, token="ours")
@@ -281,9 +277,7 @@ def test_a_suspect_that_is_handed_back_stays_one(add_batches, claim, take, batch
 # Whether it may be written
 
 
-def test_a_database_that_may_be_written_is_not_changed_to_find_that_out(
-    database, add_batches, batch_rows
-):
+def test_the_check_for_a_writable_database_changes_nothing(database, add_batches, batch_rows):
     add_batches(1)
     before = batch_rows()
     with reading(database) as connection:

@@ -80,7 +80,7 @@ def test_isolating_a_crashing_sound_takes_few_claims(some_database, size, where)
 
 @settings(either_database, max_examples=12)
 @given(hand_backs=st.lists(st.integers(0, 3), min_size=SOLO_ATTEMPTS, max_size=SOLO_ATTEMPTS))
-def test_being_handed_back_brings_no_sound_nearer_to_being_given_up(some_database, hand_backs):
+def test_requeueing_does_not_count_towards_giving_up(some_database, hand_backs):
     empty(some_database)
     submit(some_database, [[(["a.wav"], 0)]])
     verdicts = []
@@ -198,7 +198,7 @@ def _claim_next(database, token, lease_seconds=-1):
 
 @settings(either_database, max_examples=6, phases=[Phase.generate])
 @given(shares=st.lists(st.permutations([f"{i}.wav" for i in range(12)]), min_size=4, max_size=4))
-def test_batches_of_the_same_sounds_saved_at_once_leave_a_row_each(some_database, shares):
+def test_concurrent_batches_of_the_same_sounds_leave_one_row_each(some_database, shares):
     # Given the same sounds in four batches, each in an order of its own
     empty(some_database)
     start = threading.Barrier(4)

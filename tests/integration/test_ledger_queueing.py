@@ -21,7 +21,7 @@ def test_pending_batches_are_taken_oldest_first(add_batches, take):
     ]
 
 
-def test_no_more_are_taken_than_the_window_leaves_room_for(add_batches, claim, take, states):
+def test_the_window_limits_the_number_of_queued_batches(add_batches, claim, take, states):
     # Given one batch running and one queued
     add_batches(1, 1, 1, 1)
     take(ledger.take_pending, window=10, limit=2)
@@ -76,7 +76,7 @@ def test_parts_of_an_interactive_batch_are_interactive(add_interactive, claim, t
     assert [(len(batch.paths), batch.interactive) for batch in taken] == [(2, True), (1, True)]
 
 
-def test_a_batch_whose_message_could_not_be_sent_is_pending_again(add_batches, take, states):
+def test_a_batch_whose_message_was_not_published_is_pending_again(add_batches, take, states):
     add_batches(1, 1)
     take(ledger.take_pending, window=10, limit=10)
     take(ledger.unqueue, [2])
@@ -114,13 +114,13 @@ def test_without_messages_the_oldest_open_batch_comes_next(add_batches, claim, t
     assert states() == [BatchState.RUNNING, BatchState.QUEUED]
 
 
-def test_without_messages_a_queued_batch_is_as_good_as_pending(add_batches, take):
+def test_without_messages_queued_batches_count_as_pending(add_batches, take):
     add_batches(1)
     take(ledger.take_pending, window=10, limit=10)
     assert take(ledger.next_open) == 1
 
 
-def test_nothing_comes_next_when_all_is_taken(add_batches, claim, take):
+def test_there_is_no_next_batch_if_all_are_claimed(add_batches, claim, take):
     add_batches(1)
     claim(1)
     assert take(ledger.next_open) is None
@@ -256,7 +256,7 @@ def test_an_ingest_has_open_batches_until_the_last_is_done(add_batches, claim, t
     assert not take(ledger.has_open_batches, ingest_id)
 
 
-def test_a_batch_that_came_back_is_announced_as_one_that_waited(add_batches, claim, take):
+def test_a_requeued_batch_is_announced_like_a_pending_one(add_batches, claim, take):
     # Given a batch that was claimed and came back, and one that nobody had yet
     add_batches(2, 2)
     claim(1)

@@ -51,7 +51,7 @@ def forged(message):
         yield message | envelope | {"body": PACKED}
 
 
-def test_a_worker_outlives_every_malformed_message(message, worker_process, fleet, wait_for_rows):
+def test_a_worker_survives_every_malformed_message(message, worker_process, fleet, wait_for_rows):
     # Given a queue of malformed messages, and the true one behind them
     with redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]) as client:
         for bad in forged(message):

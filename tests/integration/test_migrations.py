@@ -50,19 +50,19 @@ def set_revision(url, revision):
         connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
 
 
-def test_the_scripts_make_the_tables_the_code_uses(database):
+def test_migrations_create_the_tables_of_the_code(database):
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_the_head_the_code_knows_is_the_newest_script():
+def test_the_expected_revision_is_the_newest_script():
     folder = Path(db.migrations.versions.__file__).parent
     newest = max(path.name for path in folder.glob("[0-9]*.py"))
     assert newest.startswith(f"{HEAD}_")
 
 
-def test_upgrading_an_empty_database_makes_the_tables(empty_url):
+def test_upgrading_an_empty_database_creates_the_tables(empty_url):
     assert upgrade(empty_url) is None
     with connected(empty_url) as engine:
         assert current(engine) == HEAD
@@ -177,7 +177,7 @@ def fill(engine):
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_a_populated_database_of_any_revision_is_brought_forward(empty_url, monkeypatch, revision):
+def test_a_populated_database_of_any_revision_is_upgraded(empty_url, monkeypatch, revision):
     # Given a database as that version left it, with a row in each table
     monkeypatch.setattr(migrate, "HEAD", revision)
     upgrade(empty_url)
@@ -217,14 +217,14 @@ def raise_the_floor(url, revision):
         connection.execute(text("UPDATE compatibility SET oldest_revision = :r"), {"r": revision})
 
 
-def test_a_newer_database_that_only_has_more_can_be_worked_with(database_url):
+def test_a_newer_database_with_only_additions_is_accepted(database_url):
     set_revision(database_url, "9999")
     with connected(database_url) as engine:
         require_current(engine)
     assert upgrade(database_url) == "9999"
 
 
-def test_a_newer_database_that_changed_is_refused(database_url):
+def test_an_incompatible_newer_database_is_refused(database_url):
     set_revision(database_url, "9999")
     raise_the_floor(database_url, "9998")
     with connected(database_url) as engine, pytest.raises(SchemaError, match="revision 9999"):
@@ -248,7 +248,7 @@ def test_a_newer_database_is_not_upgraded(database_url):
         assert current(engine) == "9999"
 
 
-def test_two_upgrades_at_once_make_the_tables_once(empty_postgres_url, run_cli):
+def test_two_concurrent_upgrades_create_the_tables_once(empty_postgres_url, run_cli):
     settings = {"CRATESORT_DATABASE_URL": empty_postgres_url}
     lock = {"number": migrate._ADVISORY_LOCK}
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")

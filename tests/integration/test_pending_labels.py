@@ -67,7 +67,7 @@ def test_the_label_of_a_known_sound_is_current_at_once(write_pending_labels, sav
     assert current() == {"kick.wav": ("drum", IMPORT, "inbox")}
 
 
-def test_of_two_labels_before_the_row_the_later_counts(
+def test_the_later_of_two_labels_before_the_row_counts(
     write_pending_labels, save, current, ever_given
 ):
     write_pending_labels({"kick.wav": "drum"})
@@ -77,7 +77,7 @@ def test_of_two_labels_before_the_row_the_later_counts(
     assert ever_given() == 2
 
 
-def test_the_same_again_leaves_no_trace_but_from_another_source(
+def test_a_repeated_label_adds_history_only_from_another_source(
     write_pending_labels, save, ever_given
 ):
     for _ in range(2):
@@ -89,7 +89,7 @@ def test_the_same_again_leaves_no_trace_but_from_another_source(
     assert ever_given() == 2
 
 
-def test_a_later_result_leaves_a_person_s_label_alone(write_pending_labels, save, take, current):
+def test_a_later_result_keeps_the_users_label(write_pending_labels, save, take, current):
     write_pending_labels({"kick.wav": "drum"})
     save(predicted("kick.wav"))
     given = [NewLabel(sound_key("library", "kick.wav"), "bass", HUMAN)]

@@ -47,9 +47,7 @@ def freeze_in_mid_transaction(database, proxy):
         query(connection)
 
 
-def test_a_connection_that_hangs_in_a_statement_is_given_up_as_if_the_database_were_away(
-    database, proxy
-):
+def test_a_connection_that_hangs_in_a_statement_is_a_transient_error(database, proxy):
     """Without the client's own limit, the statement never ends."""
     with pytest.raises(OperationalError) as caught:
         freeze_in_mid_transaction(database, proxy)
@@ -69,7 +67,7 @@ def test_a_connection_that_hangs_while_it_is_idle_is_replaced_without_an_error(d
         assert query(connection) == 1
 
 
-def test_the_locks_of_a_connection_that_hangs_are_free_when_it_is_given_up(
+def test_the_locks_of_a_hanging_connection_are_released_when_it_is_closed(
     database, proxy, postgres_url
 ):
     """Without the server's limit for idle transactions, another worker waits for the lock."""
@@ -79,7 +77,7 @@ def test_the_locks_of_a_connection_that_hangs_are_free_when_it_is_given_up(
         connection.execute(text("LOCK TABLE batches NOWAIT"))
 
 
-def test_an_answer_that_arrives_slowly_is_waited_for(database, proxy):
+def test_a_slow_response_is_waited_for(database, proxy):
     """Without counting from the last bytes, a model is never loaded over a slow line."""
     with reading(database) as connection:
         # For the server, which is done sooner
@@ -103,7 +101,7 @@ def test_a_slow_statement_is_cancelled_by_the_server(database):
 
 
 @pytest.mark.parametrize("timeouts", [COMMAND, SERVICE], ids=["command", "service"])
-def test_the_server_has_each_limit_before_the_client(postgres_url, timeouts):
+def test_the_timeouts_of_the_server_are_shorter_than_the_clients(postgres_url, timeouts):
     engine = create_engine(postgres_url, timeouts)
     with reading(engine) as connection:
         limits = dict(
@@ -122,7 +120,7 @@ def test_the_server_has_each_limit_before_the_client(postgres_url, timeouts):
     engine.dispose()
 
 
-def test_options_of_the_url_count_beside_ours(postgres_url):
+def test_options_of_the_url_are_merged_with_ours(postgres_url):
     """A search_path that is dropped has the tables made elsewhere."""
     url = make_url(postgres_url).update_query_dict(
         {"options": "-c search_path=mine -c timezone=cet"}
@@ -148,7 +146,7 @@ def test_a_worker_waits_less_than_a_trainer_which_reads_large_tables(
     engine.dispose()
 
 
-def test_lost_packets_are_noticed_while_a_connection_is_idle_and_while_it_is_not(postgres_url):
+def test_lost_packets_are_detected_on_idle_and_busy_connections(postgres_url):
     engine = create_engine(postgres_url)
     with reading(engine) as connection:
         driver: psycopg.Connection = connection.connection.dbapi_connection

@@ -196,16 +196,14 @@ def sizes_of_seventy_more(settings, folder, batch_rows):
     return submitted
 
 
-def test_a_batch_is_of_fewer_sounds_where_they_take_long(database_url, sizes_of_seventy_more):
+def test_batches_are_smaller_if_sounds_take_long(database_url, sizes_of_seventy_more):
     # Given storage on which the latest batch took 20 ms a sound, and 20 ms whatever is in it
     measured(database_url, sound_count=40, seconds=0.82)
     # Then a batch is of a second's work, which is fewer than the settings allow
     assert sizes_of_seventy_more() == [50, 25]
 
 
-def test_a_batch_is_as_large_as_the_settings_say_where_sounds_take_no_time(
-    database_url, sizes_of_seventy_more
-):
+def test_batches_have_the_configured_size_if_sounds_are_fast(database_url, sizes_of_seventy_more):
     measured(database_url, sound_count=40, seconds=0.0001)
     assert sizes_of_seventy_more() == [60, 15]
 

@@ -11,9 +11,7 @@ from workers.celery_ext.redis_transport import install
 
 
 @pytest.mark.parametrize("settle", ["ack_log_error", "reject_log_error"])
-def test_a_message_of_a_lost_connection_is_settled_with_a_line_in_the_log(
-    redis_url, caplog, settle
-):
+def test_acknowledging_on_a_lost_connection_is_logged(redis_url, caplog, settle):
     install()
     # Given a message that was taken
     with kombu.Connection(redis_url) as connection:
@@ -29,7 +27,7 @@ def test_a_message_of_a_lost_connection_is_settled_with_a_line_in_the_log(
     assert "was lost" in caplog.text
 
 
-def test_the_name_of_a_worker_is_one_line_whatever_stands_in_redis(redis_url):
+def test_a_worker_name_from_redis_is_one_escaped_line(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.set("cratesort:worker:w1\nok  \x1b[2J", "classify", ex=60)
         assert announced(client) == {"w1\\x0aok  \\x1b[2J": {"classify"}}

@@ -99,7 +99,7 @@ def outcome(tmp_path_factory):
     database.dispose()
 
 
-def test_a_model_that_has_learned_the_vendors_words_is_promoted(outcome):
+def test_a_model_that_learned_the_words_of_the_vendor_is_promoted(outcome):
     _, result, _ = outcome
     assert result.verdict == RunVerdict.PROMOTED, result.reason
     assert result.promote
@@ -135,7 +135,7 @@ def test_the_run_records_its_training_and_holdout_sizes(outcome):
     assert "promoted" in result.report_html
 
 
-def test_the_next_run_is_measured_on_the_same_sounds_and_gains_nothing(outcome):
+def test_the_next_run_uses_the_same_holdout_and_is_not_promoted(outcome):
     database, result, _ = outcome
     with database.begin() as connection:
         bundles.store(connection, version="challenger", bundle=result.bundle, metrics={})
@@ -148,7 +148,7 @@ def test_the_next_run_is_measured_on_the_same_sounds_and_gains_nothing(outcome):
     assert again.bundle is not None  # a person may still promote it
 
 
-def test_vendors_that_the_champion_was_trained_on_are_no_strangers(database):
+def test_vendors_in_the_champions_training_data_do_not_count_as_unknown(database):
     # Given labels of vendors of the starter's alone
     vendors = read_manifest(starter_bundle()).training["vendors"]
     add_labelled(database, coded(vendors, n_packs=2, of_each=1))
@@ -164,7 +164,7 @@ def test_vendors_that_the_champion_was_trained_on_are_no_strangers(database):
 # A small library
 
 
-def test_one_pack_of_one_producer_promotes_what_is_better_out_of_fold(database, take_run):
+def test_one_pack_of_one_vendor_is_compared_out_of_fold(database, take_run):
     # Given eight folders of one pack whose words the starter cannot know
     rows = [
         (vendor, "all", f"{pack}/{name}", *rest) for vendor, pack, name, *rest in coded(["mine"])
@@ -197,13 +197,13 @@ def test_training_without_labels_fails_with_what_to_do(database):
         retrain(database)
 
 
-def test_labels_of_one_category_train_nothing(database):
+def test_labels_of_one_category_train_no_model(database):
     add_labelled(database, coded(["one", "two"], codes={"drum": "zorp"}))
     with pytest.raises(TrainingError, match=r"all .* training sounds have the category drum"):
         retrain(database)
 
 
-def test_labels_that_all_contradict_each_other_train_nothing(database):
+def test_contradicting_labels_train_no_model(database):
     rows = [
         (vendor, "pack", "same.wav", header(1.0), category)
         for vendor, category in (("one", "drum"), ("two", "bass"))
@@ -213,7 +213,7 @@ def test_labels_that_all_contradict_each_other_train_nothing(database):
         retrain(database)
 
 
-def test_a_category_with_a_single_sound_is_no_obstacle(database):
+def test_a_category_with_a_single_sound_is_accepted(database):
     single = ("vendor 1", "pack 1", "only_pad.wav", header(3.0), "synth")
     add_labelled(database, [*coded(["vendor 1", "vendor 2"], n_packs=2), single])
     result = retrain(database)
@@ -223,7 +223,7 @@ def test_a_category_with_a_single_sound_is_no_obstacle(database):
 
 
 @pytest.mark.parametrize("damage", ["bytes", "hash"])
-def test_a_champion_that_cannot_be_trusted_is_refused_and_stays(database, damage):
+def test_a_damaged_champion_is_refused_and_kept(database, damage):
     add_labelled(database, coded(["vendor 1", "vendor 2"], n_packs=2))
     bundle = called("champion")
     with database.begin() as connection:
@@ -241,7 +241,7 @@ def test_a_champion_that_cannot_be_trusted_is_refused_and_stays(database, damage
 # Few labels
 
 
-def test_few_labels_improve_their_vendor_and_do_not_cost_the_rest(small_prior):
+def test_few_labels_improve_their_vendor_without_harming_others(small_prior):
     # Given a model that learned the words of two vendors
     old = varied(["ann", "bob"], CODES)
     base = StackFitter(small_prior, seed=0).fit(old)

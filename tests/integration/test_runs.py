@@ -77,7 +77,7 @@ def counts(database):
     return counts
 
 
-def test_a_better_model_is_stored_promoted_and_its_verdict_and_report_kept(run, take, latest):
+def test_a_better_model_is_stored_and_promoted_with_verdict_and_report(run, take, latest):
     finished = run(lambda _: result())
     assert finished.run == latest()
     assert (finished.run.state, finished.run.verdict) == (RunState.DONE, RunVerdict.PROMOTED)
@@ -88,7 +88,7 @@ def test_a_better_model_is_stored_promoted_and_its_verdict_and_report_kept(run, 
     assert report == "<h1>Ä report</h1>"
 
 
-def test_the_promotion_names_the_run_and_its_reason(run, database):
+def test_the_promotion_records_the_run_and_its_reason(run, database):
     number = run(lambda _: result()).run.id
     with database.begin() as connection:
         (row,) = connection.execute(select(promotions)).all()
@@ -107,7 +107,7 @@ def test_a_run_without_a_new_model_keeps_its_verdict(run, counts):
     assert counts() == (0, 0)
 
 
-def test_a_run_of_a_newer_version_is_shown_in_its_words(run, database, latest):
+def test_an_unknown_verdict_of_a_newer_version_is_shown_as_stored(run, database, latest):
     run(lambda _: result())
     words = {"trigger": "tomorrow", "state": "tomorrow", "verdict": "tomorrow"}
     with database.begin() as connection:
@@ -162,7 +162,7 @@ def test_a_second_concurrent_run_is_refused_with_the_first_ones_process(run, lat
     assert run(work).run.verdict == RunVerdict.PROMOTED
 
 
-def test_a_slot_that_had_its_run_has_no_other(run, counts):
+def test_a_schedule_slot_has_one_run(run, counts):
     run(lambda _: result(), slot="monday", trigger=RunTrigger.SCHEDULE)
     with pytest.raises(RunNotOpenedError, match="monday"):
         run(lambda _: pytest.fail("a copy ran"), slot="monday", trigger=RunTrigger.SCHEDULE)
@@ -194,7 +194,7 @@ def test_the_lease_of_a_run_without_progress_is_renewed(run, database):
     run(work, lease_seconds=5)
 
 
-def test_a_run_that_was_taken_for_dead_stops_at_its_next_step_and_writes_nothing(
+def test_a_run_whose_lease_expired_stops_at_its_next_step_and_writes_nothing(
     run, database, latest, counts
 ):
     reached = []
@@ -263,7 +263,7 @@ def test_a_run_over_its_time_stops_at_its_next_step(run, latest, counts):
     assert "exceeded its time limit of 0 s" in latest().reason
 
 
-def test_a_run_that_hangs_past_its_time_no_longer_keeps_others_out(run, latest):
+def test_a_run_that_hangs_past_its_time_limit_does_not_block_others(run, latest):
     def work(progress):
         wait_until(lambda: latest().lease_expired, "others may take it for dead")
         progress("fold", 1, 5)

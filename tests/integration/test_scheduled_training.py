@@ -40,7 +40,7 @@ def assert_it_learned_every_label(engine, run):
 
 
 @pytest.mark.tensorflow
-def test_the_task_learns_from_the_labels_once_and_states_its_verdict(
+def test_the_task_trains_on_the_labels_once_and_returns_its_verdict(
     sqlite_url, small_fits, monkeypatch, caplog
 ):
     from tasks import retrain as scheduled
@@ -91,9 +91,7 @@ def labelled(run_cli, fleet, library, tmp_path):
 
 @pytest.mark.release
 @pytest.mark.timeout(600)
-def test_a_scheduled_run_learns_from_the_labels_once_and_states_its_verdict(
-    labelled, worker_process
-):
+def test_a_scheduled_run_trains_on_the_labels_once_and_logs_its_verdict(labelled, worker_process):
     settings = {
         **labelled,
         "CRATESORT_TRAINING_NEW_LABELS": "79",

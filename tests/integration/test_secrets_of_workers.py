@@ -37,7 +37,7 @@ def told(secrets, text):
     return [secret for secret in secrets if secret in text]
 
 
-def test_a_worker_logs_no_password_through_all_that_befalls_its_servers(
+def test_a_worker_logs_no_password_during_server_faults(
     worker_process, run_cli, talkative, library, redis_server, postgres_server, secrets
 ):
     with worker_process(settings=talkative) as worker:
@@ -67,7 +67,7 @@ def test_a_worker_logs_no_password_through_all_that_befalls_its_servers(
     assert not told(secrets, log)
 
 
-def test_a_worker_whose_passwords_were_changed_logs_neither(
+def test_a_worker_logs_neither_old_nor_new_password_after_a_change(
     worker_process, talkative, redis_server, postgres_server, postgres_url, secrets
 ):
     with (
@@ -104,7 +104,7 @@ def test_a_worker_whose_passwords_were_changed_logs_neither(
     assert not told(secrets, log)
 
 
-def test_the_table_of_processes_shows_no_password(worker_process, talkative, secrets):
+def test_the_process_list_shows_no_password(worker_process, talkative, secrets):
     with worker_process(settings=talkative) as worker:
         commands = [
             Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()

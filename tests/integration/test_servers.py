@@ -39,7 +39,7 @@ unanswered = pytest.raises((redis.RedisError, psycopg.OperationalError))
 
 
 @both_servers
-def test_a_killed_server_answers_after_a_restart_at_the_same_url(server):
+def test_a_killed_server_responds_after_a_restart_at_the_same_url(server):
     url = server.url
     server.kill()
     with unanswered:
@@ -65,7 +65,7 @@ def test_a_frozen_server_can_be_restarted(server):
     assert ask(server)
 
 
-def test_redis_forgets_everything_when_it_is_killed(redis_server, redis_url):
+def test_a_killed_redis_loses_its_data(redis_server, redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.set("doorbell", 1)
     redis_server.kill()
@@ -74,7 +74,7 @@ def test_redis_forgets_everything_when_it_is_killed(redis_server, redis_url):
         assert client.dbsize() == 0
 
 
-def test_postgres_keeps_what_was_committed_when_it_is_killed(postgres_server):
+def test_a_killed_postgres_keeps_committed_data(postgres_server):
     with psycopg.connect(postgres_server.url.replace("+psycopg", "")) as connection:
         connection.execute("CREATE TABLE kept ()")
     postgres_server.kill()
@@ -134,7 +134,7 @@ def connect(proxy, redis_url):
         client.close()
 
 
-def test_a_frozen_connection_answers_nothing_while_new_ones_work(proxy, connect):
+def test_a_frozen_connection_hangs_while_new_ones_work(proxy, connect):
     before = connect()
     assert before.ping()
     proxy.freeze()
@@ -153,7 +153,7 @@ def test_all_connections_may_be_frozen_and_go_on_when_they_are_thawed(proxy, con
     assert before.ping()
 
 
-def test_the_server_does_not_hear_that_the_client_of_a_frozen_connection_is_gone(
+def test_the_server_does_not_notice_that_the_client_of_a_frozen_connection_is_gone(
     proxy, connect, redis_server
 ):
     with redis.Redis.from_url(redis_server.url) as direct:
@@ -176,7 +176,7 @@ def test_a_cut_connection_is_reset(proxy, connect):
         client.ping()
 
 
-def test_answers_come_too_late_or_too_slowly_for_a_client_that_waits_half_a_second(proxy, connect):
+def test_responses_can_be_delayed_or_throttled(proxy, connect):
     connect().set("large", bytes(100_000))
     proxy.latency_seconds = 0.3  # in each direction
     with pytest.raises(redis.TimeoutError):

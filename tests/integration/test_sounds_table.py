@@ -52,7 +52,7 @@ def ask(database):
     return ask
 
 
-def test_what_is_written_is_what_is_read(save, ask):
+def test_a_result_survives_the_round_trip(save, ask):
     save(predicted("a/kick.wav", note="odd"))
     (row,) = ask()
     assert (row.root, row.path, row.pack, row.vendor) == (
@@ -65,7 +65,7 @@ def test_what_is_written_is_what_is_read(save, ask):
         assert getattr(row, name) == getattr(HEADER, name)
 
 
-def test_by_products_and_evidence_are_kept(save, ask):
+def test_attributes_and_evidence_are_stored(save, ask):
     known = Attributes(
         127.5, Source.HEADER, "F# minor", Source.NAME,
         Playback.LOOP, Source.DURATION, "sub bass", Source.FOLDER,
@@ -116,7 +116,7 @@ def test_a_failed_sound_has_nothing_to_review(save, unsure):
     assert unsure() == []
 
 
-def test_a_sound_with_a_label_needs_a_review_no_longer_and_stays_so(save, unsure, database):
+def test_a_labelled_sound_never_needs_a_review(save, unsure, database):
     save(said("a.wav", 0.3, True), said("b.wav", 0.3, None), said("c.wav", 0.3, True))
     assert unsure() == ["a.wav", "b.wav", "c.wav"]
     labels_given = [
@@ -136,12 +136,12 @@ def test_a_more_confident_model_clears_the_review_flag(save, unsure):
     assert unsure() == []
 
 
-def test_unsure_sounds_can_be_narrowed_further(save, ask):
+def test_low_confidence_results_can_be_filtered_further(save, ask):
     save(said("a.wav", 0.3, True), said("b.wav", 0.6, True), said("c.wav", 0.2, False))
     assert [row.path for row in ask(unsure=True, below=0.5)] == ["a.wav"]
 
 
-def test_the_order_of_review_is_the_least_sure_first_and_then_by_path(save, ask):
+def test_the_review_order_is_by_confidence_and_then_by_path(save, ask):
     save(said("c.wav", 0.3, True), said("b.wav", 0.3, True), said("d.wav", 0.2, True))
     save(said("a.wav", 0.4, True))
     assert [row.path for row in ask(unsure=True)] == ["d.wav", "b.wav", "c.wav", "a.wav"]
@@ -149,7 +149,7 @@ def test_the_order_of_review_is_the_least_sure_first_and_then_by_path(save, ask)
     assert [row.path for row in ask()] == ["a.wav", "b.wav", "c.wav", "d.wav"]
 
 
-def test_the_three_best_come_in_falling_order(save, ask):
+def test_the_three_best_categories_are_in_descending_order(save, ask):
     probabilities = tuple(index / 66 for index in range(12))
     save(predicted("kick.wav", outcome=Prediction(probabilities, "model-1")))
     assert [category for category, _ in ask()[0].top3] == list(CATEGORIES[:-4:-1])
@@ -178,7 +178,7 @@ def full():
     )
 
 
-def test_of_an_earlier_result_another_one_leaves_nothing_in_any_column(save, ask, known, full):
+def test_a_new_result_overwrites_every_column(save, ask, known, full):
     # Given a sound with a result in every column
     save(full)
 
@@ -207,7 +207,7 @@ def test_a_failure_keeps_all_known_values(save, ask, full):
     assert row == replace(before, **told, classified_at=row.classified_at)
 
 
-def test_a_failure_with_a_note_of_its_own_replaces_the_earlier_one(save, ask):
+def test_the_note_of_a_failure_replaces_the_earlier_one(save, ask):
     save(predicted("kick.wav", note="odd"))
     save(replace(failed("kick.wav"), note="its own"))
     assert [row.note for row in ask()] == ["its own"]
@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_opened_keeps_the_size_and_time_it_had(save, known
     assert row.error_code == ErrorCode.MISSING_FILE
 
 
-def test_a_failed_sound_is_counted_as_failed_whatever_it_was(save, ask, database):
+def test_a_failed_sound_counts_as_failed(save, ask, database):
     save(predicted("kick.wav"), predicted("other.wav"))
     save(failed("kick.wav"))
     with database.begin() as connection:
@@ -239,7 +239,7 @@ def test_a_repaired_file_loses_its_error(save, ask):
     assert (row.category, row.error_code, row.error_message) == ("drum", None, None)
 
 
-def test_a_label_outlives_every_result(save, ask, database):
+def test_a_label_is_kept_by_every_result(save, ask, database):
     save(predicted("kick.wav"))
     with database.begin() as connection:
         labelled = {"label": "bass", "label_source": "a person", "labelled_at": now()}
@@ -295,7 +295,7 @@ def test_root_and_path_cannot_be_confused(save, ask):
         "quotes",
     ],
 )
-def test_any_path_is_kept_as_it_is_and_found_again(save, ask, known, path):
+def test_any_path_is_stored_unchanged_and_found_again(save, ask, known, path):
     save(predicted(path))
     save(predicted(path))
     assert [row.path for row in ask()] == [path]
@@ -320,14 +320,14 @@ def test_known_sounds_have_size_time_and_outcome(save, known):
     assert known("kick.wav", root="other") == {}
 
 
-def test_more_paths_than_one_statement_takes_are_looked_up(save, known, monkeypatch):
+def test_more_paths_than_fit_one_statement_are_looked_up(save, known, monkeypatch):
     monkeypatch.setattr(sounds, "LOOK_UP_AT_ONCE", 1000)
     paths = [f"{index}.wav" for index in range(2500)]
     save(*[predicted(path) for path in paths])
     assert set(known(*paths)) == set(paths)
 
 
-def test_results_can_be_narrowed(save, ask):
+def test_results_can_be_filtered(save, ask):
     save(
         predicted("a.wav", "drum", 0.9),
         predicted("b.wav", "drum", 0.4),
@@ -346,12 +346,12 @@ def test_results_can_be_narrowed(save, ask):
     assert paths(category="vocal") == []
 
 
-def test_writing_nothing_is_no_fault(save, ask):
+def test_writing_no_rows_is_accepted(save, ask):
     save()
     assert ask() == []
 
 
-def test_batches_that_overlap_do_not_lock_each_other_out(database_url):
+def test_overlapping_batches_do_not_deadlock(database_url):
     # Given the same sounds in opposite order
     paths = [f"{index}.wav" for index in range(300)]
     start = threading.Barrier(2)

@@ -73,7 +73,7 @@ def test_a_connection_interrupted_while_reading_is_released(impatient, database)
     assert cursor is not None  # held until here
 
 
-def test_a_batch_that_was_interrupted_in_its_transaction_goes_back_at_once(
+def test_a_batch_interrupted_in_its_transaction_is_requeued_at_once(
     impatient, database, tmp_path, monkeypatch
 ):
     with database.begin() as connection:
@@ -95,7 +95,7 @@ def test_a_batch_that_was_interrupted_in_its_transaction_goes_back_at_once(
         assert connection.scalars(select(batches.c.state)).all() == ["pending"]
 
 
-def test_a_batch_of_an_ingest_that_never_was_is_refused(database):
+def test_a_batch_of_an_unknown_ingest_is_refused(database):
     with pytest.raises(IntegrityError, match="FOREIGN KEY"), database.begin() as connection:
         ledger.add_batch(connection, 99, "library", [BatchEntry("a.wav", "pack", "vendor")])
 

@@ -115,7 +115,7 @@ def test_a_short_storage_failure_affects_no_sound(try_batch, fail_to_read, outco
     assert outcomes() == dict.fromkeys(NAMES, "drum")
 
 
-def test_storage_that_gives_nothing_is_the_hosts_fault(
+def test_storage_that_fails_for_all_sounds_requeues_the_batch(
     try_batch, fail_to_read, outcomes, batch_rows
 ):
     fail_to_read("kick")
@@ -127,7 +127,7 @@ def test_storage_that_gives_nothing_is_the_hosts_fault(
     assert outcomes() == {}
 
 
-def test_storage_that_fails_in_mid_batch_is_the_hosts_fault(
+def test_storage_that_fails_during_a_batch_requeues_it(
     try_batch, fail_to_read, monkeypatch, outcomes
 ):
     # Given a mount that gives two sounds and nothing from then on
@@ -144,7 +144,7 @@ def test_storage_that_fails_in_mid_batch_is_the_hosts_fault(
     assert outcomes() == {}
 
 
-def test_a_machine_without_descriptors_fails_as_a_whole(try_batch, fail_to_read, outcomes):
+def test_running_out_of_descriptors_requeues_the_batch(try_batch, fail_to_read, outcomes):
     fail_to_read("kick 2", fault=errno.EMFILE)
     with pytest.raises(OSError, match="the storage fails"):
         try_batch()
@@ -168,7 +168,7 @@ def empty_pack(root):
 
 
 @pytest.mark.parametrize("lose", [empty, remove_pack, empty_pack])
-def test_sounds_that_are_all_missing_where_nothing_else_is_are_the_hosts_fault(
+def test_sounds_all_missing_from_an_empty_folder_requeue_the_batch(
     root, try_batch, outcomes, batch_rows, lose
 ):
     lose(root)
@@ -180,7 +180,7 @@ def test_sounds_that_are_all_missing_where_nothing_else_is_are_the_hosts_fault(
 
 
 @pytest.mark.parametrize("forgotten", [1, 4])
-def test_sounds_whose_folder_was_renamed_end_at_once_and_add_no_row(
+def test_sounds_of_a_renamed_folder_end_at_once_without_rows(
     root, try_batch, outcomes, context, forgotten
 ):
     # Given a library of two packs
@@ -214,19 +214,19 @@ def test_a_missing_mount_within_a_root_is_the_hosts_fault(root, try_batch, outco
     assert outcomes().keys() == {"Other.wav"}
 
 
-def test_after_many_tries_they_are_recorded_as_missing(root, try_batch, outcomes):
+def test_after_many_retries_they_are_recorded_as_missing(root, try_batch, outcomes):
     empty(root)
     try_batch(setbacks=host_faults.HOST_TRIES)
     assert outcomes() == dict.fromkeys(NAMES, "missing_file")
 
 
-def test_sounds_that_the_producer_did_not_see_are_missing_at_once(root, try_batch, outcomes):
+def test_sounds_never_seen_by_the_producer_are_missing_at_once(root, try_batch, outcomes):
     empty(root)
     try_batch(seen=False)
     assert outcomes() == dict.fromkeys(NAMES, "missing_file")
 
 
-def test_sounds_beside_which_others_can_be_read_are_missing_at_once(root, try_batch, outcomes):
+def test_missing_sounds_beside_readable_ones_are_missing_at_once(root, try_batch, outcomes):
     for name in NAMES[:3]:
         (root / name).unlink()
     try_batch(NAMES[:3])
@@ -244,7 +244,7 @@ def test_a_root_without_any_known_name_is_another_folder(root, try_batch, contex
     assert outcomes() == dict.fromkeys(NAMES, "drum")
 
 
-def test_a_root_is_known_by_a_sound_that_was_read(try_batch, context, outcomes):
+def test_a_root_with_one_readable_known_sound_is_recognised(try_batch, context, outcomes):
     # Given a batch that begins with a sound that is not there
     try_batch(["gone.wav", NAMES[0]])
     assert outcomes() == {"gone.wav": "missing_file", NAMES[0]: "drum"}

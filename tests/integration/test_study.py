@@ -120,7 +120,7 @@ def without_times(figures):
 # What is compared
 
 
-def test_all_five_systems_answer_the_same_rows(three_vendors):
+def test_all_five_systems_predict_the_same_rows(three_vendors):
     sounds, found = three_vendors
     for results in (found.by_vendor, found.at_random):
         assert [result.system.name for result in results] == SYSTEMS
@@ -176,7 +176,7 @@ def test_each_system_is_reported_by_fold_and_vendor(three_vendors):
         assert spread.lowest <= spread.mean <= spread.highest
 
 
-def test_our_system_is_measured_without_each_part_of_what_it_reads(three_vendors):
+def test_our_system_is_measured_without_each_of_its_inputs(three_vendors):
     _, found = three_vendors
     by_name = {result.system.name: result for result in found.ablations}
     assert list(by_name) == ["name_only", "header_only", "no_mates", "no_general_lstm"]
@@ -225,23 +225,23 @@ def test_one_vendor_is_studied_at_random_and_the_page_names_what_is_missing(
     assert not list(names_alone_page.glob("by-vendor*"))
 
 
-def test_a_vendor_that_is_nearly_the_whole_table_cannot_be_kept_out(studied):
+def test_a_vendor_with_nearly_all_rows_cannot_be_held_out(studied):
     lines = [*labelled_tables.rows(vendors=("ann",)), "drum,other.wav,,,,,,,bob"]
     assert studied(lines)[1].by_vendor_skipped == comparison.ALMOST_ONE_VENDOR
 
 
-def test_a_table_of_names_and_categories_alone_is_studied(names_alone, names_alone_page):
+def test_a_table_of_only_names_and_categories_is_studied(names_alone, names_alone_page):
     assert names_alone[1].analysis.headers == ()
     assert "has no header values" in (names_alone_page / "report.html").read_text()
 
 
-def test_names_without_a_single_word_are_studied(studied):
+def test_names_without_any_word_are_studied(studied):
     lines = [f"{category},{i}.wav" for i, category in enumerate(["drum", "bass"] * 5)]
     _, found = studied(lines, columns="category,file_path")
     assert [result.evaluation.n_sounds for result in found.at_random] == [4] * 5
 
 
-def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(three_vendors, tmp_path):
+def test_a_hostile_vendor_name_is_escaped_in_page_and_json(three_vendors, tmp_path):
     hostile = '<img src=x onerror="alert(1)">$\\frac\u202e'
     lines = labelled_tables.rows(vendors=("ann", hostile))
     sounds, counts = read_counted(str(labelled_tables.write(tmp_path / "t.csv", lines)))
@@ -263,7 +263,7 @@ def test_a_hostile_vendor_is_text_in_the_page_and_in_the_numbers(three_vendors, 
         (labelled_tables.rows(("ann",), ("drum", "vocal"), of_each=2), "at least 5"),
     ],
 )
-def test_too_little_to_compare_is_refused_in_words(studied, lines, reason):
+def test_too_few_sounds_to_compare_are_refused_with_a_message(studied, lines, reason):
     with pytest.raises(TrainingError, match=reason):
         studied(lines)
 
@@ -289,7 +289,7 @@ def test_each_prediction_is_a_row_with_its_truth_its_vendor_and_its_fold(report,
     assert len(folds) == len(set(sounds.vendors))
 
 
-def test_the_page_states_that_ours_also_reads_pack_mates(report, names_alone_page):
+def test_the_page_states_that_our_system_also_reads_pack_mates(report, names_alone_page):
     sentence = "read the names of pack-mates, the other sounds in the same folder"
     assert sentence in (report[0] / "report.html").read_text()
     assert sentence in (names_alone_page / "report.html").read_text()
@@ -305,7 +305,7 @@ def test_the_folder_holds_the_page_the_numbers_and_every_figure(report):
     assert all((folder / n).read_bytes()[:4] == b"\x89PNG" for n in names if n.endswith(".png"))
 
 
-def test_the_page_shows_every_figure_and_fetches_none(report):
+def test_the_page_embeds_every_figure(report):
     folder, names = report
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == len([name for name in names if name.endswith(".png")])
@@ -382,13 +382,13 @@ def test_the_numbers_are_as_documented(report):
     assert [row["category"] for row in metrics["analysis"]["categories"]] == list(CATEGORIES)
 
 
-def test_a_folder_that_cannot_be_made_is_refused_by_its_name(tmp_path):
+def test_a_folder_that_cannot_be_created_is_refused_by_name(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ReportError, match=r"cannot write reports to .*file/report: Not a dir"):
         require_writable(str(tmp_path / "file" / "report"))
 
 
-def test_a_file_is_replaced_as_a_whole(tmp_path):
+def test_a_file_is_replaced_atomically(tmp_path):
     path = tmp_path / "report.html"
     write_whole(str(path), b"old")
     write_whole(str(path), b"new")
@@ -396,7 +396,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path):
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
     # Given a process that may write no more than 4 kB into a file, as if the disk were full there
     path = tmp_path / "report.html"
     path.write_bytes(b"old")

@@ -42,7 +42,7 @@ def test_the_public_corpus_trains_to_the_figures_of_the_model_card():
 
 
 @pytest.mark.skipif(not NAMES.exists(), reason=f"{NAMES} is not here")
-def test_two_hundred_labels_improve_their_vendor_and_do_not_cost_the_rest():
+def test_two_hundred_labels_improve_their_vendor_without_harming_others():
     # Given names as their table's description caps them
     table = pd.read_csv(NAMES, dtype=str, keep_default_na=False)
     table = table[(table.in_corpus != "1") & ~table.file_path.str.endswith(".mid")]

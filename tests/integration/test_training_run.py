@@ -74,13 +74,13 @@ def test_generated_sounds_are_not_counted_among_the_sounds(outcome):
     assert outcome.manifest.training["sounds"] == 3 * 3 * 12
 
 
-def test_every_sound_is_tested_by_a_model_that_never_saw_its_vendor(outcome):
+def test_every_sound_is_tested_by_a_model_not_trained_on_its_vendor(outcome):
     assert outcome.by_vendor is not None
     assert outcome.by_vendor.n_sounds == 3 * 3 * 12
     assert outcome.random_split.n_sounds == 36
 
 
-def test_the_manifest_states_the_vendors_the_sizes_and_the_figures(outcome):
+def test_the_manifest_has_the_vendors_the_sizes_and_the_figures(outcome):
     assert outcome.manifest.version == "try"
     assert outcome.manifest.training["vendors"] == ["ann", "bob", "cyd"]
     assert outcome.manifest.training["sounds_per_category"]["drum"] == 36
@@ -143,5 +143,5 @@ def test_labels_of_one_category_only_are_refused_by_its_name():
         train_bundle(labelled(categories=("drum",)), version="v")
 
 
-def test_a_fault_of_training_is_one_the_command_line_can_show():
+def test_a_training_error_can_be_shown_by_the_command_line():
     assert issubclass(TrainingError, CratesortError)

@@ -56,13 +56,13 @@ def test_a_run_has_the_model_in_use_when_it_began(open_run, take):
     assert open_run().champion == "v0"
 
 
-def test_while_one_runs_there_is_no_second(open_run):
+def test_a_second_run_cannot_start_while_one_is_running(open_run):
     open_run()
     assert open_run() == NotOpened.RUNNING
     assert open_run(slot="monday") == NotOpened.RUNNING
 
 
-def test_the_database_itself_refuses_a_second(open_run, database):
+def test_a_constraint_prevents_a_second_running_run(open_run, database):
     open_run()
     second = insert(table).values(
         trigger="hand", state="running", token="t", holder="h", lease_expires_at=now(), seed=0,
@@ -73,7 +73,7 @@ def test_the_database_itself_refuses_a_second(open_run, database):
 
 
 @pytest.mark.parametrize("close", ["done", "failed"])
-def test_a_slot_has_one_run_however_that_ended(open_run, take, close):
+def test_a_schedule_slot_has_one_run_whatever_its_outcome(open_run, take, close):
     run = open_run(slot="monday")
     if close == "done":
         take(training_runs.close_done, run.id, run.token, **RESULT)
@@ -111,7 +111,7 @@ def test_a_heartbeat_records_the_stage_and_renews_the_lease(open_run, take, late
     assert (latest().stage, latest().lease_expired) == ("fold: 1 of 5", False)
 
 
-def test_a_run_whose_lease_ended_is_closed_and_the_next_begins(open_run, latest, take):
+def test_a_run_whose_lease_expired_is_closed_and_the_next_one_starts(open_run, latest, take):
     first = open_run(lease_seconds=-1)
     second = open_run()
     assert isinstance(second, OpenRun)
@@ -144,7 +144,7 @@ def test_another_token_does_nothing(open_run, take, latest):
     assert latest().state == RunState.RUNNING
 
 
-def test_a_run_that_ended_keeps_all_it_found(open_run, take, latest):
+def test_a_finished_run_keeps_its_results(open_run, take, latest):
     run = open_run()
     assert take(training_runs.close_done, run.id, run.token, **RESULT)
     row = latest()
@@ -161,7 +161,7 @@ def test_a_run_that_lost_the_reply_to_its_commit_can_check_it(open_run, take):
     assert not take(training_runs.was_completed_by, run.id, "another")
 
 
-def test_labels_were_learned_by_runs_that_ended_well_alone(open_run, take):
+def test_only_successful_runs_count_as_having_used_labels(open_run, take):
     assert take(training_runs.learned_label_id) == 0
     run = open_run()
     take(training_runs.close_done, run.id, run.token, **RESULT)
@@ -170,7 +170,7 @@ def test_labels_were_learned_by_runs_that_ended_well_alone(open_run, take):
     assert take(training_runs.learned_label_id) == 41
 
 
-def test_the_latest_runs_come_newest_first(open_run, take):
+def test_runs_are_listed_newest_first(open_run, take):
     for _ in range(3):
         run = open_run()
         take(training_runs.close_failed, run.id, run.token, reason="a fault")

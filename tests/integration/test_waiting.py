@@ -35,11 +35,11 @@ def date_back(database):
     return date_back
 
 
-def test_nothing_waits_in_an_empty_ledger(take):
+def test_an_empty_ledger_has_no_waiting_time(take):
     assert take(open_work) == OpenWork()
 
 
-def test_nothing_waits_when_all_is_running_or_done(add_batches, claim, take, waits, date_back):
+def test_running_and_done_batches_have_no_waiting_time(add_batches, claim, take, waits, date_back):
     add_batches(1, 1)
     claim(1)
     claim(2)
@@ -61,14 +61,14 @@ def test_without_any_claim_the_oldest_batch_gives_the_waiting_time(add_batches, 
     assert waits() == (2, 60)
 
 
-def test_queued_batches_wait_too(add_batches, take, waits, date_back):
+def test_queued_batches_count_as_waiting(add_batches, take, waits, date_back):
     add_batches(1, 1)
     date_back(1, "created_at", 60)
     take(ledger.take_pending, window=9, limit=1)
     assert waits() == (2, 60)
 
 
-def test_work_that_was_written_after_the_last_claim_waits_since_then(
+def test_work_created_after_the_last_claim_waits_since_its_creation(
     add_batches, claim, waits, date_back
 ):
     # Given a claim of yesterday, and a batch of an hour ago
@@ -79,7 +79,7 @@ def test_work_that_was_written_after_the_last_claim_waits_since_then(
     assert waits() == (1, 60)
 
 
-def test_a_claim_since_then_shortens_it(add_batches, claim, waits, date_back):
+def test_a_later_claim_shortens_the_waiting_time(add_batches, claim, waits, date_back):
     add_batches(1, 1, 1)
     claim(1)
     claim(2)
@@ -89,9 +89,7 @@ def test_a_claim_since_then_shortens_it(add_batches, claim, waits, date_back):
     assert waits() == (1, 20)
 
 
-def test_a_batch_that_came_back_waits_since_it_was_claimed(
-    add_batches, claim, take, waits, date_back
-):
+def test_a_requeued_batch_waits_since_its_claim(add_batches, claim, take, waits, date_back):
     add_batches(1)
     claim(1)
     take(recovery.hand_back, 1, token="ours")
@@ -100,7 +98,7 @@ def test_a_batch_that_came_back_waits_since_it_was_claimed(
     assert waits() == (1, 20)
 
 
-def test_how_old_a_batch_is_that_is_done_does_not_count(add_batches, claim, take, waits, date_back):
+def test_done_batches_do_not_count_as_waiting(add_batches, claim, take, waits, date_back):
     add_batches(1, 1)
     claim(1)
     take(ledger.finish, 1, token="ours", classified=1, failed=0)
@@ -110,7 +108,7 @@ def test_how_old_a_batch_is_that_is_done_does_not_count(add_batches, claim, take
     assert waits() == (1, 60)
 
 
-def test_a_claim_by_a_clock_that_was_put_back_since_is_no_negative_time(
+def test_a_claim_before_a_clock_set_back_gives_no_negative_time(
     add_batches, claim, take, date_back
 ):
     add_batches(1, 1)

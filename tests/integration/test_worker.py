@@ -28,7 +28,7 @@ def classify(app, **changed):
 
 
 @pytest.mark.parametrize("kind", ["postgres", "sqlite"])
-def test_a_fleet_writes_the_rows_of_a_single_process(
+def test_a_fleet_writes_the_same_rows_as_a_single_process(
     run_cli, worker_process, fleet, library, read_rows, tmp_path, sqlite_url, kind
 ):
     # Given the rows of a process without a broker
@@ -65,7 +65,7 @@ def test_a_second_copy_of_a_message_claims_nothing(
     assert worker.log().count("79 classified") == 1
 
 
-def test_forged_paths_are_not_read_but_those_of_the_ledger(
+def test_paths_come_from_the_database_not_from_a_forged_message(
     submitted, worker_process, fleet, app, wait_for_rows, read_rows
 ):
     with worker_process(settings=fleet):
@@ -100,7 +100,7 @@ def test_forged_messages_do_not_stop_the_work(
     assert len(read_rows(fleet["CRATESORT_DATABASE_URL"])) == 79
 
 
-def test_a_message_of_an_unknown_version_is_left_alone(
+def test_a_message_of_an_unknown_version_is_not_processed(
     submitted, worker_process, fleet, app, read_rows
 ):
     with worker_process(settings=fleet) as worker:
@@ -144,7 +144,7 @@ def test_pickled_messages_are_refused_unread(
     assert not proof.exists()
 
 
-def test_neither_tensorflow_nor_its_company_is_loaded_by_a_child(
+def test_no_training_library_is_loaded_by_a_child(
     run_cli, worker_process, fleet, shim, library, tmp_path
 ):
     with worker_process(settings=fleet | shim):
