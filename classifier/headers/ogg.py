@@ -44,7 +44,7 @@ _NO_LENGTH: Final = (
 #: Maximum number of false page starts: each one costs a checksum.
 _MAX_FALSE_PAGES: Final = 64
 
-_OTHERS: Final = (
+_UNSUPPORTED: Final = (
     (b"Speex   ", "Speex"),
     (b"fLaC", "FLAC in the Ogg mapping from before 2004"),
     (b"\x80theora", "Theora video"),
@@ -120,10 +120,10 @@ def ogg(file: FilePart) -> Layout:
     elif body[:5] == b"\x7fFLAC" and body[9:13] == b"fLaC":
         read = _flac
     else:
-        what = next((name for magic, name in _OTHERS if body.startswith(magic)), "unknown")
+        codec = next((name for magic, name in _UNSUPPORTED if body.startswith(magic)), "unknown")
         raise SoundError(
             ErrorCode.UNSUPPORTED_FORMAT,
-            f"the codec of its first Ogg stream is {what}; expected Vorbis, Opus or FLAC",
+            f"the codec of its first Ogg stream is {codec}; expected Vorbis, Opus or FLAC",
         )
     last = _last_page(file, first)
     info = read(file, first, body, last.granule_position if last else None)

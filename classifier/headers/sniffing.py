@@ -24,7 +24,7 @@ _MAX_TAGS: Final = 16
 
 #: Offset, magic number and name of unsupported formats, including some that libsndfile reads.
 #: Messages name the format, so that users know what to convert.
-_OTHERS: Final = (
+_UNSUPPORTED: Final = (
     (4, b"ftyp", "MPEG-4 (m4a, mp4)"),
     (0, b"\x30\x26\xb2\x75", "Windows Media"),
     (0, b"wvpk", "WavPack"),
@@ -81,8 +81,8 @@ def inspect(fd: int, size_bytes: int) -> Layout:
         return aiff.aiff(file)
     if head[:16] == riff.W64_RIFF and head[24:40] == riff.W64_WAVE:
         return riff.w64(file)
-    for offset, other, name in _OTHERS:
-        if head[offset:].startswith(other):
+    for offset, magic_number, name in _UNSUPPORTED:
+        if head[offset:].startswith(magic_number):
             raise SoundError(
                 ErrorCode.UNSUPPORTED_FORMAT, f"its format is {name}; expected {READABLE}"
             )
@@ -104,13 +104,13 @@ def looks_like_audio(fd: int) -> bool:
 
 
 def _not_audio(head: bytes) -> SoundError:
-    what = "binary data"
+    content = "binary data"
     plain = head and all(byte in b"\t\n\r\f\x1b" or 32 <= byte < 127 for byte in head[:256])
     if plain or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        what = "text"
+        content = "text"
     elif not any(head):
-        what = "zeros"
-    return SoundError(ErrorCode.NOT_AUDIO, f"its first bytes are {what}; expected {READABLE}")
+        content = "zeros"
+    return SoundError(ErrorCode.NOT_AUDIO, f"its first bytes are {content}; expected {READABLE}")
 
 
 def _past_tags(file: FilePart) -> FilePart:

@@ -23,7 +23,7 @@ _LOOK_ALIKES: Final = (
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421"
     "\u0422\u0425\u0430\u0435\u043e\u0440\u0441\u0443\u0445"
 )
-_MEANT: Final = str.maketrans(_LOOK_ALIKES, "ABEKMHOPCTXaeopcyx")
+_LATIN_LETTERS: Final = str.maketrans(_LOOK_ALIKES, "ABEKMHOPCTXaeopcyx")
 _MISTYPED: Final = re.compile(
     f"(?<=[A-Za-z])[{_LOOK_ALIKES}]+(?![\u0400-\u052f])"
     f"|(?<![\u0400-\u052f])(?:[{_LOOK_ALIKES}]+(?=[A-Za-z])|[\u0410\u0412\u0415\u0421](?=[0-9#]))"
@@ -43,7 +43,7 @@ def in_latin_letters(name: str) -> str:
     >>> in_latin_letters("Кик 01"), in_latin_letters("合成器循环")
     (' kick  01', ' synth  loop ')
     """
-    name = _MISTYPED.sub(lambda letters: letters[0].translate(_MEANT), name)
+    name = _MISTYPED.sub(lambda letters: letters[0].translate(_LATIN_LETTERS), name)
     return _RUN.sub(lambda run: _run_in_latin(run[0]), name)
 
 

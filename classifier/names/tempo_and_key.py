@@ -63,7 +63,7 @@ _COUNTED: Final = frozenset(
     | {"preset", "rec", "recording", "sample", "scene", "slice", "take", "track", "untitled"}
     | {"v", "vel", "velocity", "version", "vol", "volume"}
 )
-_NO_TEMPO_BEHIND: Final = _COUNTED | {
+_NO_TEMPO_AFTER: Final = _COUNTED | {
     *("no", "note", "of", "p", "pitch", "rr", "temp", "temperature"),
 }
 #: A number before one of these words is a count or a measure; one beside *bpm* is not bare.
@@ -113,7 +113,7 @@ def possible_tempos_bpm(name: str) -> tuple[int, ...]:
         value
         for before, piece, after in zip(("", *pieces), pieces, (*pieces[1:], ""), strict=False)
         if (value := _possible_tempo_bpm(piece))
-        and before.lower() not in _NO_TEMPO_BEHIND
+        and before.lower() not in _NO_TEMPO_AFTER
         and after.lower() not in _UNITS
     )
     if not values:
@@ -248,7 +248,7 @@ def _pitch_at(pieces: Sequence[str], place: int) -> _Statement | None:
         return _Statement(root + piece[-1], root, _Certainty.OCTAVE, is_capital=piece[0].isupper())
     if len(piece) > 1:
         return _parsed(piece)
-    if not _stands_like_a_root(pieces, place):
+    if not _is_root_position(pieces, place):
         return None
     return _Statement(piece, piece, _Certainty.LETTER)
 
@@ -257,7 +257,7 @@ def _has_small_letters(pieces: Sequence[str]) -> bool:
     return any(piece.upper() != piece for piece in pieces if pitch_token(piece) is None)
 
 
-def _stands_like_a_root(pieces: Sequence[str], place: int) -> bool:
+def _is_root_position(pieces: Sequence[str], place: int) -> bool:
     """Whether a letter is where names have a root, not within a sentence: *this is A test*."""
     beside = [*pieces[max(0, place - 1) : place], *pieces[place + 1 : place + 2]]
     if any(len(word) == 1 and word.isalpha() for word in beside):

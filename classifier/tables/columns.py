@@ -34,7 +34,7 @@ def column_places(columns: Sequence[str], renamed: Mapping[str, str], name: str)
             raise TableError(f"{name}, line 1: the column {shown(column)} occurs twice")
         if column:
             places[column] = place
-    missing = [theirs for theirs in renamed.values() if theirs not in places]
+    missing = [table_name for table_name in renamed.values() if table_name not in places]
     if missing:
         raise TableError(
             f"{name}, line 1: there is no column {shown(missing[0])} (--column); expected one of "
@@ -45,4 +45,4 @@ def column_places(columns: Sequence[str], renamed: Mapping[str, str], name: str)
         for column, place in places.items()
         if column not in renamed and column not in renamed.values()
     }
-    return unchanged | {ours: places[theirs] for ours, theirs in renamed.items()}
+    return unchanged | {our_name: places[table_name] for our_name, table_name in renamed.items()}

@@ -139,7 +139,7 @@ def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[Que
             log.error(
                 "batch %d: %s; it is closed and its sounds count as failed", batch_id, MALFORMED
             )
-    taken = [
+    queued = [
         QueuedBatch(
             row.id,
             row.ingest_id,
@@ -151,7 +151,7 @@ def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[Que
         for row in rows
         if row.id not in malformed
     ]
-    return sorted(taken, key=lambda batch: batch.id)
+    return sorted(queued, key=lambda batch: batch.id)
 
 
 def claimed_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:

@@ -171,18 +171,18 @@ def take_pending(connection: Connection, *, window: int, limit: int) -> list[Que
     """
     waited_for = text("interactive AND state = 'pending'")  # exactly as in the index
     in_flight = root_names.in_flight(connection)
-    taken: list[QueuedBatch] = []
+    queued: list[QueuedBatch] = []
     if connection.execute(
         select(literal(1)).select_from(batches).where(waited_for).limit(1)
     ).first():
-        taken = _take(connection, waited_for, limit)
-    urgent = Counter(batch.root for batch in taken)
+        queued = _take(connection, waited_for, limit)
+    urgent = Counter(batch.root for batch in queued)
     root = None
     while (root := root_names.next_pending_root(connection, root)) is not None:
         room = min(limit, window - in_flight.get(root, 0)) - urgent[root]
         if room > 0:
-            taken += _take(connection, and_(PENDING, batches.c.root == root), room)
-    return taken
+            queued += _take(connection, and_(PENDING, batches.c.root == root), room)
+    return queued
 
 
 def _take(
@@ -263,8 +263,8 @@ def next_open(connection: Connection) -> int | None:
         .limit(1)
     )
     while rows := _mark_queued(connection, chosen):
-        if taken := queued_batches(connection, rows):
-            return taken[0].id
+        if queued := queued_batches(connection, rows):
+            return queued[0].id
     return None
 
 

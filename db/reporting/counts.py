@@ -127,9 +127,9 @@ def category_counts(connection: Connection) -> CategoryCounts:
     )
     counted: dict[str, Counter[str]] = {"label": Counter(), "model": Counter()}
     classified = 0
-    for category, by, count, of_these in connection.execute(query):
+    for category, by, count, n_classified in connection.execute(query):
         counted[by][category] += count
-        classified += int(of_these)
+        classified += int(n_classified)
     labelled = +counted["label"]
     filed = commonest_first(labelled + counted["model"])
     return CategoryCounts(filed, commonest_first(labelled), classified)

@@ -87,8 +87,8 @@ def _by_content(
             if not sound.is_given and sound.file_size_bytes:
                 by_size[sound.file_size_bytes].append(sound)
     for sound in labelled:
-        if sound.label and (others := by_size.get(sound.file_size_bytes or 0)):
-            yield sound.label, same_content(sound, others)
+        if sound.label and (same_size := by_size.get(sound.file_size_bytes or 0)):
+            yield sound.label, same_content(sound, same_size)
 
 
 def _by_name(

@@ -174,7 +174,7 @@ def new_locations(connection: Connection) -> Iterator[tuple[tuple[int, int], New
     )
     if connection.execute(select(lost.c.id).where(*is_lost).limit(1)).first() is None:
         return
-    same = (
+    same_file = (
         lost.c.file_size_bytes == sounds.c.file_size_bytes,
         lost.c.mtime_ns == sounds.c.mtime_ns,
     )
@@ -182,7 +182,7 @@ def new_locations(connection: Connection) -> Iterator[tuple[tuple[int, int], New
         sounds.c.file_size_bytes,
         sounds.c.mtime_ns,
         *(sounds.c[name] for name in ("root", "path", "pack", "vendor")),
-    ).where(IS_PRESENT, _NO_OWN_LABEL, exists().where(*is_lost, *same))
+    ).where(IS_PRESENT, _NO_OWN_LABEL, exists().where(*is_lost, *same_file))
     for size, mtime, *place in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
         yield (size, mtime), NewLocation(*place)
 
@@ -264,12 +264,12 @@ def move(connection: Connection, places: Sequence[tuple[int, NewLocation]]) -> i
     for row in rows:
         place = place_of[row.id]
         key = results.sound_key(place.root, place.path)
-        known = {**row._mapping, **place._asdict()}
-        carried[key] = (key, place.root, place.path, *(known[name] for name in _CARRIED))
+        values = {**row._mapping, **place._asdict()}
+        carried[key] = (key, place.root, place.path, *(values[name] for name in _CARRIED))
         old = {"old_key": bytes(row.key)}
         renamed.append(old | {"new_key": key, "new_root": place.root, "new_path": place.path})
         if row.label is not None:
-            label = {f"its_{name}": known[name] for name in _LABEL}
+            label = {f"its_{name}": values[name] for name in _LABEL}
             labelled.append({"at": key, "wins": place.is_overwritten, **label})
     _CARRY.execute(connection, [carried[key] for key in sorted(carried)])
     if labelled:

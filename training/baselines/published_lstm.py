@@ -120,15 +120,22 @@ def _calls(
 # XLA compiles the loop's many small operations to machine code, once for each batch size.
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]  # TensorFlow publishes no types
 def _steps(
-    ids: Any, truth: Any, counts: Any, n_steps: Any, taken: Any, weights: Any, m: Any, v: Any
+    ids: Any,
+    truth: Any,
+    counts: Any,
+    n_steps: Any,
+    n_steps_taken: Any,
+    weights: Any,
+    m: Any,
+    v: Any,
 ) -> Any:
-    """Take one Adam step per batch; return the new `taken`, `weights`, `m` and `v`.
+    """Take one Adam step per batch; return the new `n_steps_taken`, `weights`, `m` and `v`.
 
     If an id occurs several times in a batch, its embedding gradients are summed before they are
     squared, as in the Adam paper and Keras 2. Keras 3 squares each of them and then sums.
     """
 
-    def step(batch: Any, taken: Any, weights: Any, m: Any, v: Any) -> Any:
+    def step(batch: Any, n_steps_taken: Any, weights: Any, m: Any, v: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -136,17 +143,17 @@ def _steps(
             )
             loss = tf.reduce_sum(losses * counts[batch]) / tf.reduce_sum(counts[batch])
         gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, weights)]
-        taken += 1
-        t = tf.cast(taken, tf.float32)
+        n_steps_taken += 1
+        t = tf.cast(n_steps_taken, tf.float32)
         rate = LEARNING_RATE * tf.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
         m = tuple(a + (1 - BETA_1) * (g - a) for a, g in zip(m, gradients, strict=True))
         v = tuple(a + (1 - BETA_2) * (g * g - a) for a, g in zip(v, gradients, strict=True))
         weights = tuple(
             w - rate * a / (tf.sqrt(b) + EPSILON) for w, a, b in zip(weights, m, v, strict=True)
         )
-        return batch + 1, taken, weights, m, v
+        return batch + 1, n_steps_taken, weights, m, v
 
-    started = (tf.constant(0), taken, weights, m, v)
+    started = (tf.constant(0), n_steps_taken, weights, m, v)
     return tf.while_loop(lambda batch, *_: batch < n_steps, step, started)[1:]
 
 

@@ -121,10 +121,10 @@ def _lacking(table: SoundTable, group: str | None) -> str:
     ]
     if group is None:
         why.append("too few names start with a code such as ABC_")
-    others = [column for column in table.columns if column not in candidates]
+    other_columns = [column for column in table.columns if column not in candidates]
     return (
         f"vendors cannot be identified: {', '.join(why)}. Name another column with --group "
-        f"COLUMN; the table has {shown_columns(others)}"
+        f"COLUMN; the table has {shown_columns(other_columns)}"
     )
 
 

@@ -140,9 +140,9 @@ def _joined(chunks: list[pd.DataFrame]) -> pd.DataFrame:
     """Return one table of all chunks; the list is emptied to free memory."""
     chunks = chunks or [_frame([])]
     for column in ("vendor", "pack", "folder"):
-        known = pd.api.types.union_categoricals([chunk[column] for chunk in chunks]).categories
+        categories = pd.api.types.union_categoricals([chunk[column] for chunk in chunks]).categories
         for chunk in chunks:
-            chunk[column] = chunk[column].cat.set_categories(known)
+            chunk[column] = chunk[column].cat.set_categories(categories)
     table = pd.concat(chunks, ignore_index=True)
     chunks.clear()
     return table

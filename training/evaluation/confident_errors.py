@@ -11,7 +11,7 @@ from classifier.categories import CATEGORIES
 from training.data.dataset import LabelledSounds, displayed
 
 #: Number of the most confident mistakes that are grouped.
-N_SUREST: Final = 50
+N_MOST_CONFIDENT: Final = 50
 
 #: Most examples shown of each kind.
 N_EXAMPLES: Final = 3
@@ -30,8 +30,8 @@ class Example:
 class ErrorKind:
     """Mistakes with the same true category and the same prediction.
 
-    `among_surest` counts them among the `N_SUREST` most confident mistakes, `in_all` among all
-    sounds. If names of one vendor differ only by numbers, `among_surest` counts only one of them.
+    `among_surest` counts them among the `N_MOST_CONFIDENT` most confident mistakes, `in_all` among
+    all sounds. If names of one vendor differ only by numbers, `among_surest` counts only one.
     `examples` start with the most confident.
     """
 
@@ -57,9 +57,9 @@ def most_confident_errors(
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != sounds.category_indices)
-    surest_first = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    by_confidence = wrong[np.argsort(-confidence[wrong], kind="stable")]
     kinds: dict[tuple[int, int], list[int]] = {}
-    for row in _unlike(sounds, surest_first.tolist())[:N_SUREST]:
+    for row in _without_similar_names(sounds, by_confidence.tolist())[:N_MOST_CONFIDENT]:
         kinds.setdefault((int(sounds.category_indices[row]), int(predicted[row])), []).append(row)
     by_kind = [
         ErrorKind(
@@ -81,7 +81,7 @@ def most_confident_errors(
     return tuple(sorted(by_kind, key=lambda kind: -kind.among_surest))
 
 
-def _unlike(sounds: LabelledSounds, rows: list[int]) -> list[int]:
+def _without_similar_names(sounds: LabelledSounds, rows: list[int]) -> list[int]:
     first: dict[tuple[str, str], int] = {}
     for row in rows:
         first.setdefault((sounds.vendors[row], without_numbers(sounds.names[row])), row)

@@ -118,9 +118,9 @@ def lowest_confidence(
     """
     order = np.argsort(-confidence, kind="stable")
     surest_first = confidence[order]
-    taken = np.arange(1, len(order) + 1)
+    ranks = np.arange(1, len(order) + 1)
     is_last_of_equals = np.append(np.diff(surest_first) != 0, True)
-    enough = (np.cumsum(is_right[order]) >= precision * taken - 1e-9) & is_last_of_equals
+    enough = (np.cumsum(is_right[order]) >= precision * ranks - 1e-9) & is_last_of_equals
     return float(surest_first[enough][-1]) if enough.any() else None
 
 

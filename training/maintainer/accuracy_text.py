@@ -3,7 +3,7 @@
 from typing import Final
 
 from classifier.files.paths import printable
-from training.evaluation.confident_errors import N_SUREST, ErrorKind
+from training.evaluation.confident_errors import N_MOST_CONFIDENT, ErrorKind
 from training.maintainer.corpus_pair import CAP
 from training.maintainer.measurement import Measurement, Table, TableResult
 
@@ -68,7 +68,7 @@ def _categories(result: TableResult) -> list[str]:
 
 def _mistakes(table: Table, result: TableResult) -> list[str]:
     name = result.systems[-1].system.title
-    title = f"The {N_SUREST} most confident errors of {name}, {_TITLES[table].lower()}"
+    title = f"The {N_MOST_CONFIDENT} most confident errors of {name}, {_TITLES[table].lower()}"
     if not result.mistakes:
         return [title, "  none"]
     return [title, *(line for kind in result.mistakes for line in _kind(kind))]

@@ -57,9 +57,9 @@ class TwoTables:
     @property
     def all_sounds(self) -> LabelledSounds:
         """The sounds of both tables; a name in both is taken from the table with headers."""
-        known = set(self.corpus.names)
-        others = [row for row, name in enumerate(self.names.names) if name not in known]
-        return self.corpus.joined(self.names.take(np.array(others, dtype=np.int64)))
+        corpus_names = set(self.corpus.names)
+        rows = [row for row, name in enumerate(self.names.names) if name not in corpus_names]
+        return self.corpus.joined(self.names.take(np.array(rows, dtype=np.int64)))
 
     @property
     def untested_names(self) -> LabelledSounds:
@@ -80,13 +80,13 @@ def read_two_tables(corpus_path: str, names_path: str) -> TwoTables:
     names_rows = learnable_names(_labelled(names_table), names_table.name_column)
     corpus = _sounds_of(corpus_source, corpus_rows, corpus_table.vendor_column)
     names = _sounds_of(names_source, names_rows, names_table.vendor_column)
-    one_name = linked_vendors(
+    group_names = linked_vendors(
         [*np.unique(corpus.vendors.astype(str)), *np.unique(names.vendors.astype(str))],
         links_between(corpus_table, names_table),
     )
     # The cap uses the table's own groups, so that merging aliases does not change the draw.
     drawn = capped_rows(names.vendors, names.category_indices)
-    return TwoTables(_renamed(corpus, one_name), _renamed(names, one_name), drawn)
+    return TwoTables(_renamed(corpus, group_names), _renamed(names, group_names), drawn)
 
 
 def _read_table(path: str, *vendor_columns: str) -> tuple[SoundTable, GroupedTable]:
@@ -154,6 +154,6 @@ def splits_by_vendor(
     return splits
 
 
-def _renamed(sounds: LabelledSounds, one_name: dict[str, str]) -> LabelledSounds:
-    names = np.array([one_name[vendor] for vendor in sounds.vendors], dtype=object)
+def _renamed(sounds: LabelledSounds, group_names: dict[str, str]) -> LabelledSounds:
+    names = np.array([group_names[vendor] for vendor in sounds.vendors], dtype=object)
     return replace(sounds, vendors=names)

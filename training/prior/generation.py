@@ -78,20 +78,20 @@ def generate_sounds(naming: Naming, of_each: int, *, seed: int) -> LabelledSound
     category, all have different tokens. The sounds are shuffled, so that any slice is about
     balanced. Each sound has its own folder; the vendor is always `GENERATED_VENDOR`.
     """
-    maker = _Maker(naming, np.random.default_rng(seed))
-    made: list[_Made] = []
+    generator = _Generator(naming, np.random.default_rng(seed))
+    generated: list[_GeneratedSound] = []
     for category in CATEGORIES:
         distinct: set[tuple[str, ...]] = set()
         for _ in range(_MOST_DRAWS_A_NAME * of_each):
             if len(distinct) == of_each:
                 break
-            sound = maker.sound(category, _Folder(maker))
+            sound = generator.sound(category, _Folder(generator))
             tokens = tuple(tokenise(sound.name))
             if tokens not in distinct:
                 distinct.add(tokens)
-                made.append(sound)
-    order = maker.rng.permutation(len(made))
-    return _labelled([made[row] for row in order], list(range(len(made))))
+                generated.append(sound)
+    order = generator.rng.permutation(len(generated))
+    return _labelled([generated[row] for row in order], list(range(len(generated))))
 
 
 def generate_folders(naming: Naming, of_each: int, *, seed: int) -> LabelledSounds:
@@ -100,36 +100,36 @@ def generate_folders(naming: Naming, of_each: int, *, seed: int) -> LabelledSoun
     Most folders contain one category, some several; many contain a single sound. There are at least
     `of_each` sounds of each category, ordered by folder. The vendor is always `GENERATED_VENDOR`.
     """
-    maker = _Maker(naming, np.random.default_rng(seed))
-    made: list[_Made] = []
+    generator = _Generator(naming, np.random.default_rng(seed))
+    generated: list[_GeneratedSound] = []
     folders: list[int] = []
     counts = dict.fromkeys(CATEGORIES, 0)
-    while wanted := [category for category in CATEGORIES if counts[category] < of_each]:
-        categories = [maker.pick(wanted)]
-        if maker.rng.random() < _MIXED_SHARE:
-            categories += [maker.pick(CATEGORIES) for _ in range(maker.rng.integers(1, 5))]
-        folder, number = _Folder(maker, shared=_SHARED_FIELDS), len(folders)
-        for _ in range(maker.pick(_FOLDER_SIZES)):
-            category = maker.pick(categories)
-            made.append(maker.sound(category, folder))
+    while unfinished := [category for category in CATEGORIES if counts[category] < of_each]:
+        categories = [generator.pick(unfinished)]
+        if generator.rng.random() < _MIXED_SHARE:
+            categories += [generator.pick(CATEGORIES) for _ in range(generator.rng.integers(1, 5))]
+        folder, number = _Folder(generator, shared=_SHARED_FIELDS), len(folders)
+        for _ in range(generator.pick(_FOLDER_SIZES)):
+            category = generator.pick(categories)
+            generated.append(generator.sound(category, folder))
             folders.append(number)
             counts[category] += 1
-    return _labelled(made, folders)
+    return _labelled(generated, folders)
 
 
-class _Made(NamedTuple):
+class _GeneratedSound(NamedTuple):
     name: str
     header: AudioHeader
     category: str
 
 
-def _labelled(made: Sequence[_Made], folders: Sequence[int]) -> LabelledSounds:
-    names, headers, categories = zip(*made, strict=True)
+def _labelled(generated: Sequence[_GeneratedSound], folders: Sequence[int]) -> LabelledSounds:
+    names, headers, categories = zip(*generated, strict=True)
     return LabelledSounds.from_rows(
         names,
         headers,
         categories,
-        [GENERATED_VENDOR] * len(made),
+        [GENERATED_VENDOR] * len(generated),
         folders=[f"{GENERATED_VENDOR}/{folder}" for folder in folders],
     )
 
@@ -140,33 +140,35 @@ class _Folder:
     `shared` maps pattern fields to the probability that all sounds of the folder share their value.
     """
 
-    def __init__(self, maker: "_Maker", shared: Mapping[str, float] = MappingProxyType({})) -> None:
-        rng = maker.rng
-        self._maker = maker
+    def __init__(
+        self, generator: "_Generator", shared: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        rng = generator.rng
+        self._generator = generator
         self._shared = {field for field, share in shared.items() if rng.random() < share}
         self._drawn: dict[tuple[str, str], str] = {}
         self._patterns: dict[str, str] = {}
-        self.separator = maker.pick(maker.naming.separators)
+        self.separator = generator.pick(generator.naming.separators)
         # Without a separator, capitals must mark the words.
         cases = (str.lower, str.lower, str.title, str.title, str.upper)
-        self.case = str.title if self.separator == "" else maker.pick(cases)
-        self.tempo = maker.pick(maker.naming.tempos)
-        self.key = maker.pick(maker.naming.keys)
-        self.subtype, self.bytes_per_sample, self.extension = maker.pick(_FORMATS)
-        self.rate_hz, self.channels = maker.pick(_RATES_HZ), int(rng.integers(1, 3))
+        self.case = str.title if self.separator == "" else generator.pick(cases)
+        self.tempo = generator.pick(generator.naming.tempos)
+        self.key = generator.pick(generator.naming.keys)
+        self.subtype, self.bytes_per_sample, self.extension = generator.pick(_FORMATS)
+        self.rate_hz, self.channels = generator.pick(_RATES_HZ), int(rng.integers(1, 3))
         self.has_header = rng.random() >= HEADERLESS_SHARE
         self.index = int(rng.integers(1, 50))
-        self.index_width = maker.pick((1, 1, 2, 2, 3))
-        self._bpm = maker.bpm()
+        self.index_width = generator.pick((1, 1, 2, 2, 3))
+        self._bpm = generator.bpm()
 
     def bpm(self) -> int:
         """Return the tempo of the next sound, in beats per minute."""
-        return self._bpm if "bpm" in self._shared else self._maker.bpm()
+        return self._bpm if "bpm" in self._shared else self._generator.bpm()
 
     def pattern(self, category: str) -> str:
         """Return the folder's name pattern for a category, with optional parts kept or removed."""
         if category not in self._patterns or not self._shared:
-            self._patterns[category] = self._maker.pattern(category)
+            self._patterns[category] = self._generator.pattern(category)
         return self._patterns[category]
 
     def drawn(self, category: str, field: str, draw: Callable[[], str]) -> str:
@@ -176,7 +178,7 @@ class _Folder:
         return self._drawn.setdefault((category, field), draw())
 
 
-class _Maker:
+class _Generator:
     """Draws names and headers from a single random generator."""
 
     def __init__(self, naming: Naming, rng: np.random.Generator) -> None:
@@ -197,7 +199,7 @@ class _Maker:
         pattern = patterns[self.rng.choice(len(weights), p=weights / weights.sum())][0]
         return _OPTIONAL.sub(lambda part: part[1] if self.rng.random() < 0.5 else "", pattern)
 
-    def sound(self, category: str, folder: _Folder) -> _Made:
+    def sound(self, category: str, folder: _Folder) -> _GeneratedSound:
         own = self.naming.categories[category]
         bpm = folder.bpm()
         parts = [
@@ -209,7 +211,9 @@ class _Maker:
         written = re.sub(r"(?<=\d) +(?=\d)", folder.separator or "_", written.strip())
         stem = re.sub(" +", folder.separator, written)
         folder.index += 1
-        return _Made(f"{stem}.{folder.extension}", self._header(own, bpm, folder), category)
+        return _GeneratedSound(
+            f"{stem}.{folder.extension}", self._header(own, bpm, folder), category
+        )
 
     def _part(self, part: str, category: str, folder: _Folder, bpm: int) -> tuple[str, bool]:
         """Return the text of a part of a pattern, and whether its case should be changed."""

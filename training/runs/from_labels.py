@@ -68,10 +68,10 @@ def retrain_labels(
     progress("reading labels", 1, 1)
     _require_labels(tables)
     from_starter = starter_vendors()
-    known = from_starter
+    known_vendors = from_starter
     if champion.training.get("holdout") != FROZEN:
-        known |= champion.vendors
-    rows = rows_of_other_vendors(tables.held_out, known)
+        known_vendors |= champion.vendors
+    rows = rows_of_other_vendors(tables.held_out, known_vendors)
     compared = tables.held_out.take(rows)
     packs = compared.vendors + "\0" + compared.packs
     is_held_out = is_enough(len(compared), len(set(packs)))

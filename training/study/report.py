@@ -5,7 +5,7 @@ import os
 from typing import Final
 
 from training.data.dataset import LabelledSounds
-from training.evaluation.confident_errors import N_SUREST
+from training.evaluation.confident_errors import N_MOST_CONFIDENT
 from training.evaluation.experiment import SystemResult
 from training.reports import figures
 from training.reports.atomic_write import write_whole
@@ -45,7 +45,7 @@ def write_report(
         created=created,
         published=PUBLISHED,
         column_titles=_COLUMN_TITLES,
-        n_surest=N_SUREST,
+        n_most_confident=N_MOST_CONFIDENT,
     )
     files: dict[str, bytes] = {
         **{f"{name}.png": drawing.png for name, drawing in drawings.items()},
