@@ -1,1 +1,1 @@
-"""The compose file, for real: ``make compose-test``. Not part of the suite."""
+"""End-to-end test of the compose file: ``make compose-test``. Not part of the suite."""

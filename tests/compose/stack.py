@@ -1,7 +1,4 @@
-"""One copy of the compose file's system, with a name and passwords of its own.
-
-Not here: what is done to it (`tests.compose.__main__`).
-"""
+"""One instance of the compose file's system, with its own project name and passwords."""
 
 import json
 import os
@@ -16,31 +13,37 @@ from typing import Any
 from tests.support.places import REPOSITORY
 from tests.support.servers.lifecycle import free_port
 
-#: Ends what hangs; nothing here takes nearly as long, but for the first build.
-_PATIENCE_SECONDS = 1800.0
+#: Ends a command that hangs. Only the first build may take nearly as long.
+_TIMEOUT_SECONDS = 1800.0
 
 
 _began = time.monotonic()
 
 
 class ComposeError(Exception):
-    """The system did not do what it should."""
+    """A check of the system failed."""
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Print one line of the transcript."""
     print(f"[{time.monotonic() - _began:5.0f} s] {text}", flush=True)
 
 
-def require(is_so: bool, what: str) -> None:
-    """Check one thing and print it."""
-    if not is_so:
-        raise ComposeError(f"not so: {what}")
-    say(f"  ok: {what}")
+def require(condition: bool, what: str) -> None:
+    """Print one check that passed.
+
+    Raises
+    ------
+    ComposeError
+        `condition` is false.
+    """
+    if not condition:
+        raise ComposeError(f"check failed: {what}")
+    report(f"  ok: {what}")
 
 
 def missing() -> str | None:
-    """Return why there is no engine to test on, None when there is one."""
+    """Return why there is no Docker engine to test on, None if there is one."""
     if shutil.which("docker") is None:
         return "there is no docker command"
     for command in (["docker", "info"], ["docker", "compose", "version"]):
@@ -96,21 +99,21 @@ class Stack:
         self.use_tag(f"{self.project}-1")
 
     def use_tag(self, tag: str) -> None:
-        """Use images of this tag from now on."""
+        """Use images with this tag from now on."""
         self.tag = tag
         lines = [f"{name}={value}\n" for name, value in self._settings.items()]
         self._env_file.write_text("".join([*lines, f"TAG={tag}\n"]))
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run a command of compose's and return what it prints."""
+        """Run a ``docker compose`` command and return its output."""
         return self._run(*self._compose(*arguments), check=check)
 
     def docker(self, *arguments: str, check: bool = True) -> str:
-        """Run a command of docker's and return what it prints."""
+        """Run a ``docker`` command and return its output."""
         return self._run("docker", *arguments, check=check)
 
     def begin(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start a command of compose's and do not wait for it."""
+        """Start a ``docker compose`` command and do not wait for it."""
         return subprocess.Popen(
             self._compose(*arguments),
             cwd=self.source,
@@ -132,7 +135,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
         )
         if check and done.returncode != 0:
             output = (done.stdout + done.stderr)[-4000:]
@@ -140,58 +143,56 @@ class Stack:
         return done.stdout
 
     def cratesort(self, *arguments: str, service: str = "worker") -> str:
-        """Run a command in a container, as the README says."""
+        """Run a cratesort command in a container, as in the documentation."""
         return self.compose("exec", "--no-TTY", service, "cratesort", *arguments)
 
     def push(self, path: str, *options: str) -> str:
-        """Push a path to the inbox with redis-cli and return what it answers."""
+        """Push a path to the inbox with redis-cli and return its output."""
         redis_cli = ("exec", "--no-TTY", "redis", "redis-cli", *options)
         return self.compose(*redis_cli, "LPUSH", "cratesort:inbox", path)
 
     def ingest(self, *arguments: str) -> None:
-        """Hand sounds in, as the page says."""
+        """Ingest sounds, as in the documentation."""
         self.compose("run", "--rm", "--no-TTY", "--no-deps", "worker", "ingest", *arguments)
 
     def status(self) -> dict[str, Any]:
-        """Return what `cratesort status` says, asked where nothing is killed."""
+        """Return the output of `cratesort status --json`, from a service that is never killed."""
         state: dict[str, Any] = json.loads(self.cratesort("status", "--json", service="metrics"))
         return state
 
     def sql(self, query: str) -> list[list[str]]:
         """Return the rows of a query, as text."""
         psql = ("psql", "--username", "cratesort", "--tuples-only", "--no-align", "--command")
-        answer = self.compose("exec", "--no-TTY", "postgres", *psql, query)
-        return [line.split("|") for line in answer.splitlines()]
+        output = self.compose("exec", "--no-TTY", "postgres", *psql, query)
+        return [line.split("|") for line in output.splitlines()]
 
     def counted(self, query: str) -> int:
-        """Return the one number that a query answers."""
+        """Return the single number that a query gives."""
         ((number,),) = self.sql(query)
         return int(number)
 
-    def look_at_roles(self) -> None:
-        """Check that what is connected to the database is no superuser."""
+    def check_roles(self) -> None:
+        """Check that no service is connected to the database as a superuser."""
         connected = self.sql(
             "select distinct usename, usesuper from pg_stat_activity join pg_user using (usename)"
             " where backend_type = 'client backend' and pid <> pg_backend_pid()"
         )
-        require(
-            connected == [["cratesort_app", "f"]], "nothing of ours is a superuser in PostgreSQL"
-        )
+        require(connected == [["cratesort_app", "f"]], "no service is a superuser in PostgreSQL")
 
     def containers(self, *services: str) -> list[dict[str, Any]]:
-        """Return what the engine knows of the containers that run now."""
+        """Return the description of the running containers, as `docker inspect` gives it."""
         ids = self.compose("ps", "--quiet", *services).split()
         described: list[dict[str, Any]] = json.loads(self.docker("inspect", *ids)) if ids else []
         return described
 
     def listen(self) -> None:
-        """Note from now on how containers end; the engine itself remembers its last events only."""
+        """Record how containers end from now on; the engine keeps only its last events."""
         filters = (
             f"label=com.docker.compose.project={self.project}",
             "label=com.docker.compose.oneoff=False",
             "event=die",
         )
-        options = [word for one in filters for word in ("--filter", one)]
+        options = [word for name in filters for word in ("--filter", name)]
         with self._ends_file.open("wb") as file:
             self._listener = subprocess.Popen(
                 ["docker", "events", *options, "--format", "{{json .}}"],
@@ -200,21 +201,21 @@ class Stack:
                 stdout=file,
             )
 
-    def ends(self, service: str, count: int) -> list[int]:
-        """Return the exit codes of a service's containers that have ended, the lowest first.
+    def exit_codes(self, service: str, count: int) -> list[int]:
+        """Return the exit codes of a service's ended containers in ascending order.
 
-        The engine tells of an end a moment after `stop` has returned, so `count` of them are waited
-        for.
+        The engine reports an end a moment after `stop` has returned, so this waits until `count`
+        containers have ended.
         """
         codes: list[int] = []
 
         def are_there() -> bool:
             lines = self._ends_file.read_text().rpartition("\n")[0].splitlines()
-            found = [json.loads(line)["Actor"]["Attributes"] for line in lines]
+            events = [json.loads(line)["Actor"]["Attributes"] for line in lines]
             codes[:] = sorted(
-                int(one["exitCode"])
-                for one in found
-                if one["com.docker.compose.service"] == service
+                int(event["exitCode"])
+                for event in events
+                if event["com.docker.compose.service"] == service
             )
             return len(codes) >= count
 
@@ -222,7 +223,7 @@ class Stack:
         return codes
 
     def remove(self) -> None:
-        """Remove all of it: containers, networks, volumes and images."""
+        """Remove containers, networks, volumes and images."""
         if self._listener is not None:
             self._listener.terminate()
             self._listener.wait()
@@ -234,21 +235,21 @@ class Stack:
 
 
 def show_state(stack: Stack) -> None:
-    """Print what helps to find out why something was not so."""
+    """Print the state and the last log lines of all services."""
     print(stack.compose("ps", "--all", check=False))
     print(stack.compose("logs", "--tail", "15", check=False))
 
 
-def wait_for(what: str, is_so: Callable[[], bool], seconds: float) -> None:
-    """Return when something is so.
+def wait_for(what: str, condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until a condition holds.
 
     Raises
     ------
     ComposeError
-        It is not, in time.
+        It does not hold in time.
     """
     end = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         if time.monotonic() > end:
             raise ComposeError(f"not within {seconds:.0f} s: {what}")
         time.sleep(0.5)

@@ -1,39 +1,39 @@
-"""A system of 0.1.0 with its data, upgraded in mid-run as docs/how-to/upgrade-a-fleet.md says."""
+"""Upgrade a system of 0.1.0 with data and open work, as in docs/how-to/upgrade-a-fleet.md."""
 
 import subprocess
 import tarfile
 from io import BytesIO
 from pathlib import Path
 
-from tests.compose.stack import Stack, require, say, show_state, wait_for
+from tests.compose.stack import Stack, report, require, show_state, wait_for
 from tests.support.places import REPOSITORY
 
-#: Those of the worker's image: the older version's others are not built for this.
+#: Services with the worker image. Other images of the older version are not built here.
 _SERVICES = ("worker", "intake", "beat", "metrics")
 
 
 def upgrade(folder: Path, library: Path, tag: str) -> None:
-    """Fill a system of 0.1.0, exchange its images for those of this tag, and count.
+    """Fill a system of 0.1.0, upgrade it to images with this tag, and check the data.
 
     Parameters
     ----------
     folder : Path
         For the .env file and the older version's source.
     library : Path
-        Mounted as /library; its folders ``vendor 0`` and ``vendor 1`` are handed in.
+        Mounted as /library; its folders ``vendor 0`` and ``vendor 1`` are ingested.
     tag : str
-        Of images that are built.
+        Tag of images that exist.
     """
     older = folder / "older"
     if not _unpack_older(older):
-        say("the upgrade is not tested: this clone has no commit of 0.1.0 (git fetch --unshallow)")
+        report("upgrade not tested: this clone has no commit of 0.1.0 (git fetch --unshallow)")
         return
     stack = Stack(folder, library, {"CRATESORT_BATCH_SIZE": "64"}, older)
     try:
         _fill(stack)
         before = _results(stack)
-        _exchange(stack, tag)
-        _count(stack, before)
+        _upgrade(stack, tag)
+        _check(stack, before)
     except BaseException:
         show_state(stack)
         raise
@@ -42,10 +42,10 @@ def upgrade(folder: Path, library: Path, tag: str) -> None:
 
 
 def _unpack_older(folder: Path) -> bool:
-    # The newest commit that took this line away; the one before it is the last of 0.1.0.
+    # The newest commit that removed this line; its parent is the last commit of 0.1.0.
     find = ["git", "log", "-1", "--format=%H", '-Sversion = "0.1.0"', "--", "pyproject.toml"]
-    found = subprocess.run(find, cwd=REPOSITORY, capture_output=True, text=True)
-    archive = ["git", "archive", f"{found.stdout.strip()}^"]
+    commit = subprocess.run(find, cwd=REPOSITORY, capture_output=True, text=True)
+    archive = ["git", "archive", f"{commit.stdout.strip()}^"]
     packed = subprocess.run(archive, cwd=REPOSITORY, capture_output=True)
     if packed.returncode != 0:
         return False
@@ -55,7 +55,7 @@ def _unpack_older(folder: Path) -> bool:
 
 
 def _results(stack: Stack) -> list[list[str]]:
-    """Return what the database holds of the folder that was done before the upgrade."""
+    """Return the stored results of the folder that was finished before the upgrade."""
     return stack.sql(
         "select count(*), md5(string_agg(concat_ws(',', path, category, confidence), ';'"
         " order by path)), (select string_agg(path || category, ';') from label_history)"
@@ -64,8 +64,8 @@ def _results(stack: Stack) -> list[list[str]]:
 
 
 def _fill(stack: Stack) -> None:
-    """Give it results, a label, work that is not done and an entry of the inbox that waits."""
-    say("0.1.0: docker compose build, up -d, ingest")
+    """Create results, a label, open work and a waiting inbox entry."""
+    report("0.1.0: docker compose build, up -d, ingest")
     stack.compose("build", "--quiet", "worker")
     stack.compose("up", "--detach", *_SERVICES)
     stack.ingest("--wait", "/library/vendor 0")
@@ -75,28 +75,28 @@ def _fill(stack: Stack) -> None:
     stack.push("/library/waits")
     stack.ingest("--no-wait", "/library/vendor 1")
     left = stack.counted("select sum(sound_count) from batches where state <> 'done'")
-    require(left > 0, f"it has results and a label, and {left:,} files are still to do")
+    require(left > 0, f"there are results, a label and {left:,} open files")
 
 
-def _exchange(stack: Stack, tag: str) -> None:
-    """Do what the page says, but for the images, which are built."""
+def _upgrade(stack: Stack, tag: str) -> None:
+    """Follow the steps of the page, with images that exist already."""
     stack.source = REPOSITORY
     stack.use_tag(tag)
-    say("docker compose run --rm migrate")
+    report("docker compose run --rm migrate")
     stack.compose("run", "--rm", "--no-TTY", "migrate")
-    say("docker compose up -d --wait --scale worker=2")
+    report("docker compose up -d --wait --scale worker=2")
     stack.compose("up", "--detach", "--wait", "--scale", "worker=2", *_SERVICES)
-    images = {one["Config"]["Image"] for one in stack.containers(*_SERVICES)}
+    images = {container["Config"]["Image"] for container in stack.containers(*_SERVICES)}
     require(images == {f"cratesort-worker:{tag}"}, "all containers run the new image")
 
 
-def _count(stack: Stack, before: list[list[str]]) -> None:
-    """Everything is there, and what was not done gets done."""
-    stack.look_at_roles()
-    require(_results(stack) == before, f"the {before[0][0]} results and the label are as before")
+def _check(stack: Stack, before: list[list[str]]) -> None:
+    """Check that all data is kept and open work gets done."""
+    stack.check_roles()
+    require(_results(stack) == before, f"the {before[0][0]} results and the label are unchanged")
     waits = "select error_code from sounds where path = 'waits'"
-    wait_for("the entry has its row", lambda: stack.sql(waits) == [["missing_file"]], 120)
-    say("  ok: the entry that waited in the inbox has its row")
+    wait_for("the inbox entry has a row", lambda: stack.sql(waits) == [["missing_file"]], 120)
+    report("  ok: the entry that waited in the inbox has a row")
     left = "select count(*) from batches where state <> 'done'"
     wait_for("all batches are done", lambda: stack.counted(left) == 0, 300)
     rows = (
