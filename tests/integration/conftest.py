@@ -163,6 +163,6 @@ def fleet(redis_url, postgres_url, library) -> dict[str, str]:
 
 @pytest.fixture
 def app(fleet) -> Iterator[Celery]:
-    """Celery as a producer has it, for messages nobody should send."""
+    """Celery's app of a producer, for malformed messages."""
     with build_app(Settings(broker_url=SecretStr(fleet["CRATESORT_BROKER_URL"]))) as app:
         yield app

@@ -1,4 +1,4 @@
-"""What the world is in the way of: given back without blame, tried later each time, then done."""
+"""Batches after transient errors: requeued with no attempt counted, retried later each time."""
 
 import pytest
 from pydantic import SecretStr
@@ -151,7 +151,7 @@ def test_a_batch_of_a_missing_library_root_waits_longer_each_time_and_then_is_do
         (row,) = batch_rows()
         assert (row["state"], row["setbacks"], row["attempts"]) == ("pending", setbacks, 0)
         waits.append(wait_seconds())
-        # And before that time nobody gets it
+        # And before that time no worker can claim it
         assert try_it() is None
         make_due()
     # Five seconds, 10, 20, 40: each is more than half of what it was given

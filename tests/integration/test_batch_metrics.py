@@ -1,4 +1,4 @@
-"""What batches cost and the ledger's counts, on both databases: from rows, whoever wrote them."""
+"""Metrics of batches and counts of the ledger, computed from rows, on both databases."""
 
 import pytest
 from pydantic import SecretStr

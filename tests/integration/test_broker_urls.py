@@ -93,7 +93,7 @@ def server():
         "rediss://:{password}@localhost:{tls}/1?ssl_cert_reqs=CERT_NONE",
         "rediss://:{password}@localhost:{tls}/1?ssl_cert_reqs=required&ssl_ca_certs={folder}/cert",
         # The first sentinel is away
-        "sentinel://:{password}@localhost:{nobody}/1;sentinel://localhost:{sentinel}"
+        "sentinel://:{password}@localhost:{unused}/1;sentinel://localhost:{sentinel}"
         "?master_name=main&sentinel_password=for-sentinels",
     ],
     ids=["plain", "socket", "unix", "tls-unchecked", "tls-checked", "sentinels"],
@@ -104,7 +104,7 @@ def test_both_clients_reach_redis(server, form):
         port=server.port,
         tls=server.tls_port,
         sentinel=server.sentinel_port,
-        nobody=free_port(),
+        unused=free_port(),
         folder=server.folder,
     )
     # When both ask, then both have an answer

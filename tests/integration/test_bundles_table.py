@@ -111,7 +111,7 @@ def test_two_promotions_at_once_leave_one_champion(store, database_url, database
                     with engine.begin() as connection:
                         bundles.promote(connection, version)
                 except IntegrityError:
-                    pass  # the other was first, and this one is told
+                    pass  # the other was first, and this one is refused
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(promote, ["one", "two"]))

@@ -122,11 +122,12 @@ def test_a_midi_file_and_a_sound_of_the_same_name_are_two_sounds(classified):
 
 
 @pytest.mark.parametrize(
-    ("folder_words", "said"), [(True, ("piano", "folder", "A minor")), (False, (None, None, None))]
+    ("folder_words", "expected"),
+    [(True, ("piano", "folder", "A minor")), (False, (None, None, None))],
 )
-def test_folder_words_give_attributes_when_they_are_enabled(classified, folder_words, said):
+def test_folder_words_give_attributes_when_they_are_enabled(classified, folder_words, expected):
     row = classified(folder_words=folder_words)["Pianos/Am/take 7.wav"]
-    assert (row.instrument, row.instrument_source, row.musical_key) == said
+    assert (row.instrument, row.instrument_source, row.musical_key) == expected
 
 
 def test_a_row_does_not_depend_on_other_files_of_the_batch(
@@ -309,12 +310,12 @@ def test_a_process_killed_by_its_time_limit_leaves_its_batch_to_the_supervisor(
     # When a process is stopped for that
     with pytest.raises(SystemExit):
         classify_batch(queued(all_names), hasty)
-    # Then it hands nothing back in its last moment, and its note says at which sound it was
+    # Then it requeues nothing, and its crash marker has the sound that it was reading
     (row,) = batch_rows()
     assert (row["state"], row["attempts"]) == (BatchState.RUNNING, 0)
-    (note,) = live_markers(context.settings.running_folder)
-    assert (note.batch_id, note.index) == (row["id"], 0)
-    assert note.overdue_seconds() > 0
+    (marker,) = live_markers(context.settings.running_folder)
+    assert (marker.batch_id, marker.index) == (row["id"], 0)
+    assert marker.overdue_seconds() > 0
 
 
 def test_the_time_of_a_batch_starts_before_its_claim(queued, context, all_names, monkeypatch):
@@ -328,8 +329,8 @@ def test_the_time_of_a_batch_starts_before_its_claim(queued, context, all_names,
     left = []
 
     def looking(*_):
-        (note,) = live_markers(context.settings.running_folder)
-        left.append(-note.overdue_seconds())
+        (marker,) = live_markers(context.settings.running_folder)
+        left.append(-marker.overdue_seconds())
         raise SystemExit
 
     monkeypatch.setattr(classification.ledger, "claim", slowly)
@@ -341,25 +342,25 @@ def test_the_time_of_a_batch_starts_before_its_claim(queued, context, all_names,
     assert left[0] <= 59.5
 
 
-def in_hand(context):
-    """Which batch the context's own note says it has in hand, and which sound of it."""
-    (note,) = live_markers(context.settings.running_folder)
-    return note.batch_id, note.index
+def marked(context):
+    """The batch and the sound in the context's own crash marker."""
+    (marker,) = live_markers(context.settings.running_folder)
+    return marker.batch_id, marker.index
 
 
 def test_the_crash_marker_has_the_sound_that_is_being_read_and_then_none(
     queued, context, all_names, monkeypatch
 ):
-    # Given somebody who looks while sounds are read, and while the model runs
+    # Given an observer while sounds are read, and while the model runs
     noted = []
     read_one, results = sound_headers.read_sound, classification._results
 
     def reading(*arguments):
-        noted.append(in_hand(context))
+        noted.append(marked(context))
         return read_one(*arguments)
 
     def predicting(*arguments):
-        noted.append(in_hand(context))
+        noted.append(marked(context))
         return results(*arguments)
 
     monkeypatch.setattr(sound_headers, "read_sound", reading)
@@ -369,9 +370,9 @@ def test_the_crash_marker_has_the_sound_that_is_being_read_and_then_none(
     batch_id = queued(all_names)
     # When a batch is classified
     classify_batch(batch_id, context)
-    # Then the note named each sound in its time, none with the model, and nothing at the end
+    # Then the marker had each sound in turn, none with the model, and nothing at the end
     assert noted == [*((batch_id, index) for index in range(len(all_names))), (batch_id, None)]
-    assert in_hand(context) == (None, None)
+    assert marked(context) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -440,12 +441,12 @@ def test_a_sound_that_triggers_a_bug_is_isolated(
     # When its batch is read
     with pytest.raises(ZeroDivisionError):
         classify_batch(queued(all_names), context)
-    # Then it alone is suspected, the others go back without it, and nothing is in hand any more
+    # Then it alone is a suspect, the others are requeued without it, and the marker is empty
     rest, suspect = batch_rows()
     assert (suspect["paths"], suspect["suspect"]) == ([all_names[1]], True)
     assert rest["paths"] == [name for name in all_names if name != all_names[1]]
     assert (rest["attempts"], rest["suspect"]) == (0, False)
-    assert in_hand(context) == (None, None)
+    assert marked(context) == (None, None)
 
 
 def test_a_sound_with_three_internal_errors_gets_an_error_row(
@@ -502,7 +503,7 @@ def test_a_batch_too_large_for_memory_is_halved_until_it_fits(
         except MemoryError:
             raised += 1
         assert raised <= 2 * len(all_names), "tries without end"
-    # Then each sound has its row, in the batch's order, and none is blamed
+    # Then each sound has its row, in the batch's order, and no attempt is counted
     assert raised > 0
     assert {row.path for row in read_rows(database_url)} == set(all_names)
     assert sum(batch["sound_count"] for batch in batch_rows()) == len(all_names)

@@ -114,7 +114,7 @@ def test_a_full_batch_takes_the_producer_at_most_three_statements(library, setti
     with statements() as many:
         assert submitted(settings, settings.library_roots["main"]).enqueued == 130
     # Then ten more batches are ten more statements, and where they come slowly ten more look-ups
-    # and notes of progress
+    # and updates of progress
     more = [len([one for one in asked if one[:5] != "BEGIN"]) for asked in (many, few)]
     assert 10 <= more[0] - more[1] <= 10 * 3
 

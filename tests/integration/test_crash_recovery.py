@@ -1,4 +1,4 @@
-"""What dead processes of a host had in hand, and what its living could not hand back, returns."""
+"""Requeuing batches of dead processes, and batches that live ones could not hand back."""
 
 import pytest
 from pydantic import SecretStr
@@ -33,7 +33,7 @@ def folder(settings):
 
 @pytest.fixture
 def dies(folder):
-    """Leave the note of a process that died; its batch's time is over `seconds` from now."""
+    """Leave the crash marker of a dead process; its batch's deadline is `seconds` from now."""
 
     def leave(batch_id, *, index=None, worker=DEAD, seconds=60):
         marker = CrashMarker(folder, worker)
@@ -53,7 +53,7 @@ def parts(batch_rows):
     ]
 
 
-# Notes
+# Crash markers
 
 
 def test_the_file_a_dead_process_was_reading_is_isolated(
@@ -63,9 +63,9 @@ def test_the_file_a_dead_process_was_reading_is_isolated(
     add_batches(3)
     claim(1, worker=DEAD)
     dies(1, index=1)
-    # When somebody looks
+    # When another process recovers its batch
     assert recover() == 1
-    # Then the others go back without it, nobody has an attempt, and the note is gone
+    # Then the others are requeued without it, no attempt is counted, and the marker is deleted
     assert parts() == [
         (["0/0.wav", "0/2.wav"], PENDING, 0, False),
         (["0/1.wav"], PENDING, 0, True),
@@ -113,7 +113,7 @@ def test_a_sound_that_crashed_three_readers_alone_gets_an_error_row(
 def test_a_batch_whose_process_died_between_claim_and_marker_is_requeued(
     add_batches, claim, dies, recover, parts
 ):
-    # Given a process whose note still says what it had in hand before
+    # Given a process whose marker still has its previous batch
     add_batches(2, 2)
     claim(2, worker=DEAD)
     dies(1, index=1)
@@ -139,7 +139,7 @@ def test_batches_of_other_processes_are_left_alone(
 
 
 def test_a_second_recovery_changes_nothing(add_batches, claim, dies, recover, batch_rows):
-    # Given a note that says what a lease that ended has already brought back
+    # Given a marker of a batch that was already requeued when its lease expired
     add_batches(3)
     dies(1, index=1)
     before = batch_rows()
@@ -274,7 +274,7 @@ def test_markers_are_kept_until_the_database_answers(
     ]
 
 
-# Nobody's fault
+# No attempt counted
 
 
 def test_a_timeout_while_no_file_was_read_counts_no_attempt(

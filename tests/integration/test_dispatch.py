@@ -94,7 +94,7 @@ def test_an_unreachable_redis_is_not_called_again(settings_for, add_batches, dat
     # When there is more work
     add_batches(1)
 
-    # Then nobody is called, and the reason is the same
+    # Then Redis is not called, and the reason is the same
     assert notifier.notify() == why
     assert len(calls) == called
 

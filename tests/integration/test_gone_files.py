@@ -115,7 +115,7 @@ def label_of(database):
 
 
 def test_a_gone_file_is_omitted_from_lists_and_counts(known, walk, listed, label, database):
-    # Given a file with a label, which somebody deletes
+    # Given a labelled file that is deleted
     label("a/kick.wav")
     (known / "a/kick.wav").unlink()
     # When its folder is walked again

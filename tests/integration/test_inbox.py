@@ -269,7 +269,7 @@ def test_a_round_that_cannot_be_written_keeps_its_entries(
             with pytest.raises(SQLAlchemyError):
                 intake.round()
 
-    # Then no entry is blamed: they are still in hand, and are written by the next one
+    # Then no try is counted: they are still taken, and are written by the next intake
     assert not client.exists(DEAD_KEY)
     assert intake.round() == 1
     assert [row["paths"] for row in batch_rows()] == [["a/1.wav"]]
@@ -476,7 +476,7 @@ def test_entries_of_a_live_intake_are_not_taken_over(redis_url, push):
 
 def test_entries_of_an_expired_intake_are_taken_over(redis_url, push, client, lists):
     push(1)
-    held = Inbox(redis_url, "silent").take(4).entries
+    held = Inbox(redis_url, "expired").take(4).entries
     end_all_leases(client)
     second = Inbox(redis_url, "second")
     assert second.take(4).entries == held
@@ -543,7 +543,7 @@ def test_the_lists_are_counted(redis_url, push, client):
 
 def test_entries_of_an_expired_intake_are_counted_but_not_the_intake(redis_url, push, client):
     push(1)
-    Inbox(redis_url, "silent").take(4)
+    Inbox(redis_url, "expired").take(4)
     end_all_leases(client)
     assert count_entries(redis_url) == InboxCounts(waiting=0, taken=1, dead=0, intakes=0)
 

@@ -169,8 +169,8 @@ def test_a_file_that_crashed_its_reader_is_not_retried_until_replaced(
 
     # When it was replaced by a good one, then that one is classified
     bad.write_bytes(sounds.encoded("FLAC"))
-    mended = run_cli("ingest", folder, settings={})
-    assert mended.code == 0, mended.stderr
+    repaired = run_cli("ingest", folder, settings={})
+    assert repaired.code == 0, repaired.stderr
     assert all(row.category for row in read_rows(url))
 
 
@@ -234,14 +234,14 @@ def test_ctrl_c_twice_ends_a_stuck_run_and_the_next_run_reports_the_file(
         stderr=subprocess.DEVNULL,
         preexec_fn=die_with_parent(signal.SIGKILL),
     )
-    notes = tmp_path / ".local/share/cratesort/running"
+    markers = tmp_path / ".local/share/cratesort/running"
 
     def stands_there():
         assert process.poll() is None
         at_the_file = any(
-            (note.batch_id, note.index) == (4, 1)
-            for folder in notes.glob("*")
-            for note in live_markers(folder)
+            (marker.batch_id, marker.index) == (4, 1)
+            for folder in markers.glob("*")
+            for marker in live_markers(folder)
         )
         return at_the_file and stands_still(process.pid)
 

@@ -28,12 +28,12 @@ def test_a_missing_root_is_not_the_files_fault(tmp_path):
 
 
 def test_a_workers_package_in_a_folder_of_sounds_is_not_run(tmp_path, monkeypatch):
-    # Given a folder with a program that has our name
+    # Given a folder with a package of the same name
     (tmp_path / "kick.wav").write_bytes(sounds.encoded())
     (tmp_path / "workers").mkdir()
     for name in ("__init__.py", "recovery.py"):
         (tmp_path / "workers" / name).write_text("raise SystemExit(3)")
-    # When a suspect is tried by somebody who stands there
+    # When a suspect is read by a process in that folder
     monkeypatch.chdir(tmp_path)
-    # Then it was ours that read it
+    # Then our package read it
     assert read(tmp_path) is IsolatedRead.SURVIVED

@@ -115,7 +115,7 @@ def test_above_the_limit_the_largest_groups_are_reduced_most(database, monkeypat
     small = [("vendor 0", "pack 0", f"vox{i}.wav", header(1 + i), "vocal") for i in range(10)]
     large = [("vendor 1", "pack 0", f"kick{i}.wav", header(1 + i), "drum") for i in range(300)]
     add_labelled(database, small + large)
-    with database.begin() as connection:  # nobody held out: the two groups alone count
+    with database.begin() as connection:  # none held out: only the two groups count
         connection.execute(update(sounds).values(held_out=False))
     tables = read_labelled(database)
     assert len(tables.learned) == 40

@@ -93,7 +93,7 @@ def test_another_worker_cannot_finish_it(add_batches, claim, take, states):
         lambda connection: recovery.count_attempt(connection, 1, token="ours"),
         lambda connection: recovery.isolate(connection, 1, token="ours", index=0),
     ],
-    ids=["finish", "hand_back", "blame", "single_out"],
+    ids=["finish", "hand_back", "count_attempt", "isolate"],
 )
 def test_a_worker_without_the_lease_cannot_change_the_batch(
     add_batches, claim, take, batch_rows, what
@@ -196,7 +196,7 @@ def test_a_suspect_is_isolated_and_the_rest_requeued(add_batches, claim, take, b
 
 
 def test_isolation_resets_the_attempts_of_both_parts(add_batches, claim, take, batch_rows):
-    # Given a batch that was blamed once
+    # Given a batch with one attempt
     add_batches(3)
     claim(1)
     take(recovery.count_attempt, 1, token="ours")

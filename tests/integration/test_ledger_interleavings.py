@@ -2,7 +2,7 @@
 
 Hypothesis chooses who does what next, who commits, who dies before that, and who is made to wait.
 After each commit the rows must be those of the model. Row locks order the commits that touch one
-batch, so the model is told of a transaction's steps when it commits.
+batch, so the model is informed of a transaction's steps when it commits.
 """
 
 from hypothesis import HealthCheck, Phase, note, settings
@@ -66,7 +66,7 @@ class Interleavings(RuleBasedStateMachine):
         every = [path for paths, _ in packed for path in paths]
         self.poison = every[poison % len(every)]
         note(f"{packed}; {self.poison} silences everybody")
-        # All are held to begin with: what is interesting happens to batches somebody has.
+        # All are claimed at first, because the interesting cases are about claimed batches.
         for number in range(len(packed)):
             self._next_open("commits")
             self._claim(number + 1, number % 2 == 0, ("north", "south")[number // 2 % 2], "commits")
@@ -202,17 +202,17 @@ class Interleavings(RuleBasedStateMachine):
         )
         self._end(one, how)
 
-    # By whoever holds, or held, a batch
+    # By workers with a claim, or with a lost one
 
     @precondition(lambda self: self._may_begin() and self.claims)
     @rule(
         which=numbers,
-        what=st.sampled_from(["finish", "finish", "hand_back", "blame", "blame"]),
+        what=st.sampled_from(["finish", "finish", "hand_back", "count_attempt", "count_attempt"]),
         how=endings,
     )
     def act_as_holder(self, which, what, how):
         held = [one for one in self.claims if self.model.holds(one.id, one.token)]
-        # Or one that lost its batch, best of all to somebody who is at work on it.
+        # Or one that lost its batch, preferably to a worker that is processing it.
         lost = [one for one in self.claims if one not in held]
         replaced = [one for one in lost if self.model.rows[one.id].state is RUNNING]
         holders = (held if which > 1 else replaced or lost) or self.claims
@@ -224,8 +224,8 @@ class Interleavings(RuleBasedStateMachine):
         call, effect = {
             "finish": (close, self._finished),
             "hand_back": (_hand_back, self._handed_back),
-            "blame": (count_expired, self._blamed),
-        }["blame" if poisoned and what == "finish" else what]
+            "count_attempt": (count_expired, self._attempt_counted),
+        }["count_attempt" if poisoned and what == "finish" else what]
 
         def then(result):
             held = self.model.holds(claimed.id, claimed.token)
@@ -249,9 +249,9 @@ class Interleavings(RuleBasedStateMachine):
     def _handed_back(self, claimed, _):
         self.model.hand_back(claimed.id, claimed.token)
 
-    def _blamed(self, claimed, verdict, index=None):
+    def _attempt_counted(self, claimed, verdict, index=None):
         if index is None:
-            self.model.blame(claimed.id, claimed.token, verdict)
+            self.model.count_attempt(claimed.id, claimed.token, verdict)
         else:
             self.model.single_out(claimed.id, claimed.token, verdict, index)
         if verdict is AttemptOutcome.GIVE_UP:
@@ -270,7 +270,9 @@ class Interleavings(RuleBasedStateMachine):
             return [(expired, count_expired(connection, expired)) for expired in found]
 
         expected = [i for i in self._free(RUNNING) if i in self.model.expired][:1]
-        self._look(one_at_a_time, expected, act, self._blamed, how, "looks for an expired lease")
+        self._look(
+            one_at_a_time, expected, act, self._attempt_counted, how, "looks for an expired lease"
+        )
 
     @precondition(lambda self: self._may_begin() and self._has(RUNNING))
     @rule(worker=workers, index=st.none() | st.integers(0, 2), how=endings)
@@ -279,7 +281,7 @@ class Interleavings(RuleBasedStateMachine):
             return [(batch, count_expired(connection, batch, index)) for batch in found]
 
         def effect(batch, verdict):
-            self._blamed(batch, verdict, index)
+            self._attempt_counted(batch, verdict, index)
 
         self._look(
             lambda connection: recovery.claimed_by_worker(connection, worker),
@@ -371,7 +373,7 @@ def test_the_ledger_behaves_as_its_model_in_any_order(database_url):
             settings=settings(
                 max_examples=20,
                 stateful_step_count=40,
-                # Shrinking takes minutes here, and a whole run's notes can be read as they are.
+                # Shrinking takes minutes here, and the notes of a whole run are readable.
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
             ),

@@ -130,7 +130,7 @@ class Crowd:
             claimed = _claim_next(self.database, token, choose.choice([-1, 0.05]))
             if claimed is not None and self.bad.isdisjoint(e.path for e in claimed.entries):
                 late.append(claimed)
-            # Some are closed only after other work, when somebody else may have them.
+            # Some are closed only after other work, when another worker may have claimed them.
             if claimed is None or choose.random() < 0.5:
                 self._close(late)
                 late = []

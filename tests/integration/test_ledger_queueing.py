@@ -42,7 +42,7 @@ def test_an_unserved_root_does_not_block_the_others(add_batches, database, take)
 
 @pytest.fixture
 def add_interactive(database):
-    """Write a batch that somebody waits for, of this many sounds."""
+    """Write an interactive batch of this many sounds."""
 
     def add(sound_count):
         with database.begin() as connection:
@@ -231,7 +231,7 @@ def test_a_wrong_clock_on_the_workers_host_changes_no_lease(
     # Given a host whose clock is off
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + hours * 3600)
-    # Then leases run by the database's clock all the same
+    # Then leases use the database's clock anyway
     add_batches(1, 1)
     claim(1, lease_seconds=-1)
     claim(2, lease_seconds=60)
@@ -257,12 +257,12 @@ def test_an_ingest_has_open_batches_until_the_last_is_done(add_batches, claim, t
 
 
 def test_a_requeued_batch_is_announced_like_a_pending_one(add_batches, claim, take):
-    # Given a batch that was claimed and came back, and one that nobody had yet
+    # Given a batch that was claimed and requeued, and one that was never claimed
     add_batches(2, 2)
     claim(1)
     take(recovery.count_attempt, 1, token="ours")
     take(ledger.unqueue, [2])
-    # Then the two are told apart, also when their messages seem to be lost
+    # Then the two are distinguished, also when their messages seem to be lost
     assert [batch.again for batch in take(ledger.take_pending, window=9, limit=9)] == [True, False]
     stale = take(ledger.refresh_stale, stale_seconds=-60, limit=9)
     assert [batch.again for batch in stale] == [True, False]

@@ -1,4 +1,4 @@
-"""What a scrape may cost: sounds are not counted anew for each, when counting them takes long."""
+"""The cost of a scrape: slow counts of sounds are cached."""
 
 import time
 

@@ -191,7 +191,7 @@ def test_a_populated_database_of_any_revision_is_upgraded(empty_url, monkeypatch
         after = rows_of(engine)
         # Then every row says what it said, and the tables are those the code uses
         if revision < "0004":
-            del before["training_runs"]  # made anew by 0004: no version had written to it
+            del before["training_runs"]  # created again by 0004: no version had written to it
         for table, rows in before.items():
             assert [{name: row[name] for name in rows[0]} for row in after[table]] == rows
         with engine.connect() as connection:
@@ -270,6 +270,6 @@ def test_two_concurrent_upgrades_create_the_tables_once(empty_postgres_url, run_
 
 
 def test_an_unreachable_database_is_an_operational_error(postgres_server):
-    nobody = postgres_server.url.replace(str(postgres_server.port), "1")
+    unreachable = postgres_server.url.replace(str(postgres_server.port), "1")
     with pytest.raises(OperationalError):
-        upgrade(nobody)
+        upgrade(unreachable)

@@ -29,7 +29,7 @@ def proxy(postgres_server):
 
 @pytest.fixture
 def database(proxy, postgres_url, monkeypatch):
-    """An engine behind the proxy whose connections may be silent for a second and a half."""
+    """An engine behind the proxy whose connections time out after a second and a half."""
     monkeypatch.setattr(postgres_connection, "_MARGIN_SECONDS", 0.5)
     engine = create_engine(proxy.redirected(postgres_url), Timeouts(1, 1, 1))
     yield engine

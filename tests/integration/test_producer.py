@@ -128,7 +128,7 @@ def test_a_producer_loads_no_model_library(database_url, redis_url, folder, tmp_
 def test_sounds_found_before_a_walk_failed_are_in_the_ledger(
     settings, database, batch_rows, monkeypatch
 ):
-    # Given a slow walk, which somebody interrupts
+    # Given a slow walk that is interrupted
     monkeypatch.setattr(submission, "_PORTION_SECONDS", 0.0)
 
     class Interrupted(FileSource):
@@ -157,7 +157,7 @@ def test_an_interactive_ingest_goes_past_a_full_window(
 ):
     # Given a night's work that fills the window
     submit([folder], settings=settings)
-    # When somebody waits for one file
+    # When an interactive ingest has one file
     (tmp_path / "library" / "now.wav").write_bytes(sounds.encoded())
     submit([folder / "now.wav"], settings=settings, interactive=True)
     # Then its message is there, in a queue of its own, and the night's work waits as before

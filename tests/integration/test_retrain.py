@@ -32,7 +32,7 @@ from training.runs.run import perform
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("small_fits")]
 
-#: Words that nobody could guess.
+#: Words that are in no vocabulary.
 CODES = {"drum": "zorp", "vocal": "quib", "effects": "flarn"}
 
 
@@ -94,7 +94,7 @@ def outcome(tmp_path_factory):
     add_labelled(database, coded([f"vendor {i}" for i in range(6)]))
     phases = []
     with fits_made_small():
-        result = retrain(database, progress=lambda *told: phases.append(told))
+        result = retrain(database, progress=lambda *phase: phases.append(phase))
     yield database, result, phases
     database.dispose()
 
@@ -152,13 +152,13 @@ def test_vendors_in_the_champions_training_data_do_not_count_as_unknown(database
     # Given labels of vendors of the starter's alone
     vendors = read_manifest(starter_bundle()).training["vendors"]
     add_labelled(database, coded(vendors, n_packs=2, of_each=1))
-    told = []
-    result = retrain(database, announce=told.append)
+    messages = []
+    result = retrain(database, announce=messages.append)
     # Then there is nothing to compare on, and that is said before and after
     assert result.verdict == RunVerdict.STORED
     assert result.reason.startswith("too few sounds to compare on: ")
     assert "too few sounds to compare on" in result.report_html
-    assert "fewer than 50 sounds in 5 folders are too few to decide" in told[-2], told
+    assert "fewer than 50 sounds in 5 folders are too few to decide" in messages[-2], messages
 
 
 # A small library
@@ -171,8 +171,8 @@ def test_one_pack_of_one_vendor_is_compared_out_of_fold(database, take_run):
     ]
     add_labelled(database, rows)
     # When a model learns them
-    told = []
-    result = retrain(database, announce=told.append)
+    messages = []
+    result = retrain(database, announce=messages.append)
     # Then it is promoted for what it says of folders it has not learned
     assert result.verdict == RunVerdict.PROMOTED, result.reason
     assert (
@@ -180,8 +180,10 @@ def test_one_pack_of_one_vendor_is_compared_out_of_fold(database, take_run):
     )
     assert (result.sizes["learned"], result.sizes["held_out"]) == (96, 0)
     assert read_manifest(result.bundle).training["holdout"] == "none"
-    assert told[0].startswith("96 labelled sounds; training sounds: 32 drum, 32 effects, 32 vocal")
-    assert told[1].startswith("no labels yet for: bass, ")
+    assert messages[0].startswith(
+        "96 labelled sounds; training sounds: 32 drum, 32 effects, 32 vocal"
+    )
+    assert messages[1].startswith("no labels yet for: bass, ")
     # And the next one has nothing to be compared on until there are new labels
     take_run(result)
     again = retrain(database)

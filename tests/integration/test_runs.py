@@ -170,15 +170,15 @@ def test_a_schedule_slot_has_one_run(run, counts):
 
 
 def test_the_stage_is_passed_on_and_recorded(run, latest):
-    told = []
+    steps = []
 
     def work(progress):
         progress("fold", 2, 5)
         wait_until(lambda: latest().stage == "fold: 2 of 5", "the row says how far it is")
         return result()
 
-    run(work, progress=lambda *step: told.append(step))
-    assert told == [("fold", 2, 5)]
+    run(work, progress=lambda *step: steps.append(step))
+    assert steps == [("fold", 2, 5)]
 
 
 def test_the_lease_of_a_run_without_progress_is_renewed(run, database):
@@ -216,9 +216,9 @@ def test_a_run_whose_lease_expired_stops_at_its_next_step_and_writes_nothing(
 
             return False
 
-        wait_until(stops, "it is told", 15)
+        wait_until(stops, "it detects that", 15)
 
-    # Then it is told at a step, and the row stays as others closed it
+    # Then it detects that at a step, and the row stays closed as it was
     with pytest.raises(RunLeaseLostError, match="its results are discarded"):
         run(work, lease_seconds=5)
     assert reached

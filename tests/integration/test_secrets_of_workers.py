@@ -33,7 +33,7 @@ def secrets(redis_server, postgres_server):
     return [redis_server.password, postgres_server.password]
 
 
-def told(secrets, text):
+def revealed(secrets, text):
     return [secret for secret in secrets if secret in text]
 
 
@@ -48,7 +48,7 @@ def test_a_worker_logs_no_password_during_server_faults(
         # Given work that was done
         done = run_cli("ingest", library, "--wait", settings=talkative)
         assert done.code == 0, done.stderr
-        assert not told(secrets, done.stdout + done.stderr)
+        assert not revealed(secrets, done.stdout + done.stderr)
 
         # When Redis goes away
         redis_server.kill()
@@ -64,7 +64,7 @@ def test_a_worker_logs_no_password_during_server_faults(
         log = worker.log()
     # Then no password is in the log, the tracebacks included
     assert "DEBUG" in log
-    assert not told(secrets, log)
+    assert not revealed(secrets, log)
 
 
 def test_a_worker_logs_neither_old_nor_new_password_after_a_change(
@@ -74,7 +74,7 @@ def test_a_worker_logs_neither_old_nor_new_password_after_a_change(
         worker_process(settings=talkative) as worker,
         psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as database,
     ):
-        # When PostgreSQL and Redis let nobody in who knows the old passwords
+        # When PostgreSQL and Redis refuse the old passwords
         database.execute("ALTER ROLE cratesort PASSWORD 'another of the tests'")
         try:
             database.execute(
@@ -101,7 +101,7 @@ def test_a_worker_logs_neither_old_nor_new_password_after_a_change(
                 client.config_set("requirepass", redis_server.password)
         log = worker.log()
     # Then neither is in the log
-    assert not told(secrets, log)
+    assert not revealed(secrets, log)
 
 
 def test_the_process_list_shows_no_password(worker_process, talkative, secrets):
@@ -111,8 +111,8 @@ def test_the_process_list_shows_no_password(worker_process, talkative, secrets):
             for process in processes()
             if process.group == worker.pid
         ]
-    assert len(commands) > 3  # parent, watch, two children
-    assert not told(secrets, "\n".join(commands))
+    assert len(commands) > 3  # parent, supervisor, two children
+    assert not revealed(secrets, "\n".join(commands))
 
 
 @pytest.fixture
@@ -177,11 +177,11 @@ def test_flower_shows_no_password(
         pages += ["/api/workers", "/api/tasks", "/api/task/types", "/api/queues/length"]
         shown = {page: flower(page) for page in pages}
     assert {page: status for page, (status, _) in shown.items() if status != 200} == {}
-    assert [page for page, (_, text) in shown.items() if told(secrets, text)] == []
+    assert [page for page, (_, text) in shown.items() if revealed(secrets, text)] == []
     # And they are not merely empty
     assert ":**@" in "".join(text for _, text in shown.values())
     assert WORKER in shown[f"/worker/{WORKER}"][1]
-    assert not told(secrets, (tmp_path / "flower.log").read_text())
+    assert not revealed(secrets, (tmp_path / "flower.log").read_text())
 
 
 def test_flower_shows_nothing_without_its_password(flower):

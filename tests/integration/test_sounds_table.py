@@ -200,11 +200,11 @@ def test_a_failure_keeps_all_known_values(save, ask, full):
     # When its file cannot be read any more
     save(failed("kick.wav"))
 
-    # Then the failure, its pack and its file's new size are told, and nothing else has changed
+    # Then the failure, its pack and its file's new size are stored, and nothing else has changed
     (row,) = ask()
-    told = {"pack": "a pack", "vendor": "a vendor", "file_size_bytes": 1234}
-    told |= {"error_code": "truncated", "error_message": "it is cut", "needs_review": False}
-    assert row == replace(before, **told, classified_at=row.classified_at)
+    changed = {"pack": "a pack", "vendor": "a vendor", "file_size_bytes": 1234}
+    changed |= {"error_code": "truncated", "error_message": "it is cut", "needs_review": False}
+    assert row == replace(before, **changed, classified_at=row.classified_at)
 
 
 def test_the_note_of_a_failure_replaces_the_earlier_one(save, ask):
@@ -368,7 +368,7 @@ def test_overlapping_batches_do_not_deadlock(database_url):
         for done in [pool.submit(write, paths), pool.submit(write, paths[::-1])]:
             done.result()
 
-    # Then nobody deadlocked, and each has one row
+    # Then no writer deadlocked, and each sound has one row
     with connected(database_url) as engine, engine.begin() as connection:
         count = connection.execute(select(func.count()).select_from(sounds.sounds)).scalar_one()
     assert count == 300

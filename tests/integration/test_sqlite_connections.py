@@ -105,7 +105,7 @@ def test_a_writer_does_not_wait_for_a_reader(database):
     with reading(database) as reader:
         assert ingests_seen(reader) == 0
 
-        # When somebody writes, without any patience
+        # When another process writes, without waiting
         with database.begin() as writer:
             writer.exec_driver_sql("PRAGMA busy_timeout = 0")
             ledger.open_ingest(writer, "a test")

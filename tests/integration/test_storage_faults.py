@@ -43,7 +43,7 @@ def context(database_url, root, tmp_path, monkeypatch):
     """A worker's means to work, which does not pause between its tries."""
     monkeypatch.setattr(sound_headers, "_PAUSES_SECONDS", (0, 0))
     settings = Settings(
-        broker_url=SecretStr("redis://nobody"),
+        broker_url=SecretStr("redis://unused"),
         database_url=SecretStr(database_url),
         library_roots={"main": root},
         data_folder=tmp_path / "data",

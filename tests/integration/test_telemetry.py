@@ -1,4 +1,4 @@
-"""Nothing is told to anybody: ONNX Runtime reports to its maker unless it is stopped."""
+"""No telemetry: ONNX Runtime would report to its maker."""
 
 import os
 import subprocess

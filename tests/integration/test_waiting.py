@@ -1,4 +1,4 @@
-"""How much work waits, and for how long nobody has claimed any, on both databases."""
+"""How many batches wait, and the time since the last claim, on both databases."""
 
 import pytest
 from sqlalchemy import update
@@ -13,12 +13,12 @@ from db.tables import batches
 
 @pytest.fixture
 def waits(database):
-    """What is told, in whole minutes: a slow machine does not change those."""
+    """The result in whole minutes, which a slow machine does not change."""
 
     def look():
         with reading(database) as connection:
-            told = open_work(connection)
-        return told.waiting, round(told.unclaimed_seconds / 60)
+            work = open_work(connection)
+        return work.waiting, round(work.unclaimed_seconds / 60)
 
     return look
 

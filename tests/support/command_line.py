@@ -113,7 +113,7 @@ def run_as_process(
 def drop_override() -> Callable[[], object] | None:
     """Return a ``preexec_fn`` that takes from root the right to read what no mode bit allows."""
     if os.geteuid() != 0 or sys.platform != "linux":
-        return None  # nobody else has it
+        return None  # nothing else uses it
     libc = ctypes.CDLL(None)
     return lambda: [
         libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)

@@ -52,7 +52,7 @@ class Model:
         self.given_up = set()
         #: Of done batches, whose rows here keep none: `close` hands none over.
         self.done_paths = Counter()
-        self.blamed_alone = Counter()
+        self.attempts_alone = Counter()
 
     def holds(self, batch_id, token):
         row = self.rows[batch_id]
@@ -98,15 +98,15 @@ class Model:
         assert self.holds(batch_id, token), "handed back after its claim was lost"
         self._release(batch_id)
 
-    def blame(self, batch_id, token, verdict):
-        assert self.holds(batch_id, token), "blamed by one who no longer held it"
+    def count_attempt(self, batch_id, token, verdict):
+        assert self.holds(batch_id, token), "an attempt counted after the claim was lost"
         row = self.rows[batch_id]
         attempts, size = row.attempts + 1, len(row.paths)
         if size == 1:
-            self.blamed_alone[row.paths[0]] += 1
+            self.attempts_alone[row.paths[0]] += 1
         if size == 1 and attempts >= SOLO_ATTEMPTS:
             assert verdict is AttemptOutcome.GIVE_UP
-            assert self.blamed_alone[row.paths[0]] >= SOLO_ATTEMPTS, "given up too early"
+            assert self.attempts_alone[row.paths[0]] >= SOLO_ATTEMPTS, "given up too early"
             self.given_up.add(row.paths[0])
         elif size > 1 and attempts >= SPLIT_AFTER_ATTEMPTS:
             assert verdict is AttemptOutcome.SPLIT
@@ -120,7 +120,7 @@ class Model:
     def single_out(self, batch_id, token, verdict, index):
         row = self.rows[batch_id]
         if len(row.paths) == 1 or index >= len(row.paths):
-            self.blame(batch_id, token, verdict)
+            self.count_attempt(batch_id, token, verdict)
             return
         assert self.holds(batch_id, token), "singled out by one who no longer held it"
         assert verdict is AttemptOutcome.ISOLATED
@@ -131,7 +131,7 @@ class Model:
     def adopt(self, rows):
         """Learn the ids of batches that a split has just written."""
         for batch_id in rows.keys() - self.rows.keys():
-            assert rows[batch_id] in self.unborn, "a batch nobody made"
+            assert rows[batch_id] in self.unborn, "a batch that was not created"
             self.unborn.remove(rows[batch_id])
             self.rows[batch_id] = rows[batch_id]
         assert not self.unborn, "a split wrote only one of its halves"
@@ -165,7 +165,7 @@ def submit(database, ingests):
                 with_attempts = update(batches).where(batches.c.id == len(rows))
                 connection.execute(with_attempts.values(attempts=attempts))
     model = Model(rows)
-    model.blamed_alone.update(
+    model.attempts_alone.update(
         {row.paths[0]: row.attempts for row in rows.values() if len(row.paths) == 1}
     )
     return model

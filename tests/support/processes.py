@@ -126,7 +126,7 @@ class WorkerProcess:
             wait_until(self._has_ended, "the worker has ended", GRACE_SECONDS)
         except TimeoutError:
             pass  # killed below with its children; tests look at what it left in the database
-        # The parent is reaped last, so that nobody else can have got its id before.
+        # The parent is reaped last, so that no other process can have got its id before.
         os.killpg(self.pid, signal.SIGKILL)
         wait_until(lambda: not self.processes(), "its children are gone too")
         self._process.wait()

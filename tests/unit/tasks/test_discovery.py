@@ -109,7 +109,7 @@ def test_an_unreadable_folder_is_counted_and_reported_in_one_escaped_line(
     assert said.isprintable()
 
 
-# Folders that are nobody's sounds, and patterns
+# System folders, and patterns
 
 _OTHERS_FOLDERS = {
     "@eaDir": "@eaDir/",

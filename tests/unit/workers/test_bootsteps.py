@@ -1,4 +1,4 @@
-"""A worker that holds while its database is away, and a Redis that fails meanwhile."""
+"""A worker that takes no messages without its database, and a Redis that fails meanwhile."""
 
 import logging
 import signal
@@ -15,7 +15,7 @@ from workers.settings import Settings
 
 
 class Consumer:
-    """What the step uses of Celery's consumer; Redis fails as often as it is told to."""
+    """The part of Celery's consumer that the step uses; Redis fails `failures` times."""
 
     def __init__(self, *queues):
         self.consumed = list(queues)
@@ -30,14 +30,14 @@ class Consumer:
         return dict.fromkeys(self.consumed)
 
     def cancel_task_queue(self, queue):
-        self._ask_redis()
+        self._call_redis()
         self.consumed.remove(queue)
 
     def add_task_queue(self, queue):
-        self._ask_redis()
+        self._call_redis()
         self.consumed.append(queue)
 
-    def _ask_redis(self):
+    def _call_redis(self):
         if self.failures:
             self.failures -= 1
             raise ConnectionError("Redis is away")
@@ -65,7 +65,7 @@ def announced(monkeypatch):
 
 @pytest.fixture
 def look(consumer, health, announced, monkeypatch):
-    """Let the step look, while the database answers or does not; a failure starts it anew."""
+    """Let the step poll, while the database answers or does not; a failure restarts it."""
     monkeypatch.setattr(
         bootsteps, "_supervisor", SimpleNamespace(health=health, ensure=lambda: None)
     )
@@ -124,10 +124,10 @@ def test_every_queue_is_consumed_again_although_redis_failed_meanwhile(consumer,
 def test_a_queue_consumed_again_is_paused_at_the_next_database_outage(consumer, look):
     look(database_answers=False)
     # Given two queues whose turn did not come, for Redis failed twice
-    consumer._ask_redis = _fails_behind(1)
+    consumer._call_redis = _fails_behind(1)
     with pytest.raises(ConnectionError):
         look(database_answers=True)
-    del consumer._ask_redis
+    del consumer._call_redis
     assert len(consumer.consumed) == 1
     # When the database is away again
     look(database_answers=False)
@@ -179,7 +179,7 @@ def test_a_worker_starts_with_the_available_roots(tmp_path, monkeypatch):
 
 @pytest.fixture
 def supervisor(health, monkeypatch):
-    """A supervisor's process that stands still, as its parent sees it."""
+    """A hanging supervisor process, as its parent sees it."""
     monkeypatch.setattr(bootsteps, "shared_health", lambda: health)
     supervisor = bootsteps._SupervisorProcess()
     with subprocess.Popen(["sleep", "600"]) as process:

@@ -1,4 +1,4 @@
-"""The note that says which file a process was reading when it died."""
+"""The marker of the file that a process was reading when it died."""
 
 import errno
 import math
@@ -83,8 +83,8 @@ def writer(folder):
 
 def left_at(path):
     """What a dead process left behind, as batch and sound; None while it lives."""
-    with claim_dead_marker(path) as note:
-        return None if note is None else (note.batch_id, note.index)
+    with claim_dead_marker(path) as content:
+        return None if content is None else (content.batch_id, content.index)
 
 
 # What the dead leave
@@ -93,10 +93,10 @@ def left_at(path):
 def test_a_marker_survives_a_sigkill_of_its_process(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
     writer.die()
-    with claim_dead_marker(writer.path) as note:
-        assert (note.batch_id, note.index) == (12, 34)
-        assert note.worker == f"a-host:{writer.process.pid}:abc"
-        assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
+    with claim_dead_marker(writer.path) as content:
+        assert (content.batch_id, content.index) == (12, 34)
+        assert content.worker == f"a-host:{writer.process.pid}:abc"
+        assert (content.pid, content.parent_pid) == (writer.process.pid, os.getpid())
 
 
 def test_a_marker_names_the_file_that_was_read_last(writer):
@@ -127,22 +127,22 @@ def test_a_process_that_dies_while_idle_leaves_no_marker(writer, orders):
     assert left_at(writer.path) == (None, None)
 
 
-@pytest.mark.parametrize("content", [b"", b"12345"])
-def test_a_process_killed_at_its_start_leaves_an_empty_marker(folder, content):
+@pytest.mark.parametrize("data", [b"", b"12345"])
+def test_a_process_killed_at_its_start_leaves_an_empty_marker(folder, data):
     folder.mkdir()
     path = folder / "a-host-12-abc.note"
-    path.write_bytes(content)
-    with claim_dead_marker(path) as note:
-        assert (note.worker, note.batch_id, note.index) == ("a-host:12:abc", None, None)
-        assert note.overdue_seconds() == -math.inf
+    path.write_bytes(data)
+    with claim_dead_marker(path) as content:
+        assert (content.worker, content.batch_id, content.index) == ("a-host:12:abc", None, None)
+        assert content.overdue_seconds() == -math.inf
 
 
 @pytest.mark.parametrize(("limit", "is_overdue"), [("-1", True), ("600", False), ("inf", False)])
 def test_a_marker_shows_whether_its_batch_was_over_its_time_limit(writer, limit, is_overdue):
     writer.order(f"begin 12 {limit}", "begin_reading 12 34")
     writer.die()
-    with claim_dead_marker(writer.path) as note:
-        assert (note.overdue_seconds() > 0) is is_overdue
+    with claim_dead_marker(writer.path) as content:
+        assert (content.overdue_seconds() > 0) is is_overdue
 
 
 # Who is dead
@@ -150,10 +150,10 @@ def test_a_marker_shows_whether_its_batch_was_over_its_time_limit(writer, limit,
 
 def test_a_zombie_process_counts_as_dead(writer):
     writer.order("begin 12 60", "begin_reading 12 34")
-    # Given a process that is killed, and stays a zombie because nobody waits for it
+    # Given a process that is killed, and stays a zombie because its parent does not wait for it
     os.kill(writer.process.pid, signal.SIGKILL)
     os.waitid(os.P_PID, writer.process.pid, os.WEXITED | os.WNOWAIT)
-    # Then its note can be had
+    # Then its marker can be claimed
     assert left_at(writer.path) == (12, 34)
 
 
@@ -184,19 +184,19 @@ def test_the_lock_of_a_marker_is_not_inherited_through_exec(writer):
     writer.order("begin 12 60")
     writer.send("become")
     found = []
-    wait_until(lambda: found.append(left_at(writer.path)) or found[-1], "the note is let go")
+    wait_until(lambda: found.append(left_at(writer.path)) or found[-1], "the marker is released")
     assert found[-1] == (12, None)
     assert writer.process.poll() is None
 
 
-# Seeing to a note
+# Claiming a marker
 
 
 def test_a_handled_marker_is_removed(writer):
     writer.order("begin 12 60")
     writer.die()
-    with claim_dead_marker(writer.path) as note:
-        assert note is not None
+    with claim_dead_marker(writer.path) as content:
+        assert content is not None
         assert writer.path.exists()
     assert not writer.path.exists()
     assert left_at(writer.path) is None
@@ -216,7 +216,7 @@ def test_only_one_of_several_supervisors_handles_a_marker(writer):
     look = (
         "import sys; from pathlib import Path\n"
         "from workers.recovery.crash_marker import claim_dead_marker\n"
-        "with claim_dead_marker(Path(sys.argv[1])) as note: print(note)"
+        "with claim_dead_marker(Path(sys.argv[1])) as content: print(content)"
     )
     with claim_dead_marker(writer.path) as first:
         second = subprocess.run(
@@ -250,22 +250,22 @@ def test_a_marker_with_a_running_batch_is_kept_when_closed(writer):
     assert left_at(writer.path) == (12, 34)
 
 
-# What the living note
+# Markers of live processes
 
 
 def test_live_markers_are_listed_with_their_batches(folder, writer):
     writer.order("begin 12 -5", "begin_reading 12 34")
-    (note,) = live_markers(folder)
-    assert (note.batch_id, note.index) == (12, 34)
-    assert (note.pid, note.parent_pid) == (writer.process.pid, os.getpid())
-    assert note.overdue_seconds() > 0
+    (content,) = live_markers(folder)
+    assert (content.batch_id, content.index) == (12, 34)
+    assert (content.pid, content.parent_pid) == (writer.process.pid, os.getpid())
+    assert content.overdue_seconds() > 0
 
 
 def test_an_idle_process_is_never_over_its_time_limit(folder, writer):
     writer.order("begin 12 -5", "clear")
-    (note,) = live_markers(folder)
-    assert note.batch_id is None
-    assert note.overdue_seconds() == -math.inf
+    (content,) = live_markers(folder)
+    assert content.batch_id is None
+    assert content.overdue_seconds() == -math.inf
 
 
 def test_dead_processes_are_not_listed_as_live_and_their_markers_are_kept(folder, writer):
@@ -287,10 +287,10 @@ def test_several_markers_are_kept_apart(folder, writer):
     idle = CrashMarker(folder, "a-host:2:b")
     with_batch.begin(7)
     writer.die()
-    living = {note.worker: note.batch_id for note in live_markers(folder)}
+    living = {content.worker: content.batch_id for content in live_markers(folder)}
     assert living == {"a-host:1:a": 7, "a-host:2:b": None}
     idle.close()
-    assert [note.worker for note in live_markers(folder)] == ["a-host:1:a"]
+    assert [content.worker for content in live_markers(folder)] == ["a-host:1:a"]
     with_batch.close()
 
 

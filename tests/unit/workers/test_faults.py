@@ -139,16 +139,16 @@ def test_a_database_error_is_shown_without_its_statement_and_parameters(database
         database.connect() as connection,
     ):
         connection.execute(statement, {"value": "a secret path"})
-    told = plain(refused.value)
-    assert "no_such_column" in told
-    assert "a secret path" not in told
-    assert "SELECT" not in told
-    assert "sqlalche.me" not in told
-    assert len(told.splitlines()) == 1
+    shown = plain(refused.value)
+    assert "no_such_column" in shown
+    assert "a secret path" not in shown
+    assert "SELECT" not in shown
+    assert "sqlalche.me" not in shown
+    assert len(shown.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "text"),
     [
         (ValueError("one\n  two\tthree\n"), "one two three"),
         (ValueError(), "ValueError"),
@@ -156,5 +156,5 @@ def test_a_database_error_is_shown_without_its_statement_and_parameters(database
         (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
     ],
 )
-def test_an_error_is_shown_in_one_nonempty_line(error, told):
-    assert plain(error) == told
+def test_an_error_is_shown_in_one_nonempty_line(error, text):
+    assert plain(error) == text

@@ -63,7 +63,7 @@ def test_a_child_killed_for_its_time_limit_is_reported_once(request_of):
 
 
 class _OnlyInItsChildError(Exception):
-    """Pickled, it ends whoever reads it; its text is a bug, too."""
+    """An error whose pickle ends the process that loads it, and whose text raises."""
 
     def __reduce__(self):
         return exec, ("raise MemoryError",)

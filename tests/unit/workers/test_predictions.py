@@ -22,9 +22,9 @@ def asked(path, mates=None, folder_words=True, is_midi=False):
 
 
 def test_an_input_states_whether_it_has_folder_words():
-    silent = asked("Drums/Kicks/01.wav")
-    assert (silent.name, silent.has_folder_words) == ("Drums Kicks 01.wav", True)
-    assert (silent.folder_words, silent.own_name) == ("Drums Kicks", "01.wav")
+    uninformative = asked("Drums/Kicks/01.wav")
+    assert (uninformative.name, uninformative.has_folder_words) == ("Drums Kicks 01.wav", True)
+    assert (uninformative.folder_words, uninformative.own_name) == ("Drums Kicks", "01.wav")
     telling = asked("Drums/Kicks/riser.wav")
     assert (telling.name, telling.has_folder_words) == ("riser.wav", False)
     assert telling.own_name == "riser.wav"

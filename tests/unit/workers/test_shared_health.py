@@ -50,7 +50,7 @@ def test_a_reported_recovery_is_up(health):
 
 
 def test_without_reports_a_service_becomes_down(health, monkeypatch):
-    # Given a watch that hangs, or is gone, for a minute
+    # Given a supervisor that hangs, or has died, for a minute
     health.report_up()
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
