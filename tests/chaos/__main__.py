@@ -14,8 +14,8 @@ from db.errors import DATABASE_AWAY
 from tests.chaos import report
 from tests.chaos.errands import Errands
 from tests.chaos.faults import Drawn, Fault, Scene, plan, strike
-from tests.chaos.handing_in import HandingIn
 from tests.chaos.history import History, read_history
+from tests.chaos.ingests import Ingests
 from tests.chaos.invariant import count_done, open_batches, take_account, unfair
 from tests.chaos.kinds import KINDS
 from tests.chaos.library import Library
@@ -33,7 +33,7 @@ _TICK_SECONDS: Final = 0.02
 #: About what a minute's faults leave of its work.
 _MOST_OPEN_BATCHES: Final = 100
 _LOOK_SECONDS: Final = 0.25
-_TELL_SECONDS: Final = 10.0
+_REPORT_SECONDS: Final = 10.0
 
 
 class Run:
@@ -49,9 +49,9 @@ class Run:
         self._kinds = kinds
         self._alone = alone
         self._library = Library(world.folder / "library")
-        self._handing_in = HandingIn(world, self._library)
+        self._ingests = Ingests(world, self._library)
         self._errands = Errands(world)
-        self._scene = Scene(world, self._handing_in, self._errands)
+        self._scene = Scene(world, self._ingests, self._errands)
         #: Each fault, and when it began and was to end, in seconds since the epoch.
         self._struck: list[tuple[Drawn, float, float]] = []
         self._started = time.monotonic()
@@ -70,11 +70,11 @@ class Run:
             new_folders=False,
         )
         if not ready:
-            raise TimeoutError(f"no worker was ready: look into {self._world.folder}")
+            raise TimeoutError(f"no worker became ready; its log is in {self._world.folder}")
         self._started = time.monotonic()
 
     def disturb(self, seconds: float) -> None:
-        """Hand in work and let faults happen, for so long."""
+        """Ingest folders and let faults happen for `seconds`."""
         faults = plan(
             self.summary.seed, seconds, self._kinds, self._lease_seconds, alone=self._alone
         )
@@ -107,33 +107,33 @@ class Run:
         """Put everything right, and wait until nothing is open."""
         self._world.put_right()
         calm = time.monotonic()
-        report.print_at(self._offset, "no more faults; everything is put right")
+        report.print_at(self._offset, "no more faults; all faults are ended")
         if not self._until_nothing_is_open(self._patience_seconds):
             return
         self.summary.settled_after_seconds = time.monotonic() - calm
-        report.print_at(self._offset, "all batches are done; the whole library is walked")
+        report.print_at(self._offset, "all batches are done; the whole library is ingested")
         database = create_engine(self._world.database_url)
         self.wrong += unfair(database, self._library.expected)
         database.dispose()
         # What could not be read is tried again, what was moved is found, what is gone is missed.
-        self._handing_in.walk_all()
+        self._ingests.walk_all()
         if self._until_nothing_is_open(self._patience_seconds):
             report.print_at(self._offset, "all batches are done")
 
-    def call_the_roll(self) -> None:
-        """See that each worker still works, the other one frozen."""
+    def check_each_worker(self) -> None:
+        """Check that each worker still works while the other one is frozen."""
         for alone, other in zip(self._world.workers, reversed(self._world.workers), strict=True):
             self._world.freeze_without_locks(other)
-            self._handing_in.hand_in(self._library.add_small())
+            self._ingests.submit(self._library.add_small())
             answered = self._until_nothing_is_open(self._soon_seconds)
             other.send_to_group(signal.SIGCONT)
             if answered:
                 report.print_at(self._offset, f"{alone.name} works alone")
             else:
-                self.wrong.append(f"{alone.name} runs alone, and does not finish its work")
+                self.wrong.append(f"{alone.name} does not finish its work alone")
 
     def conclude(self) -> None:
-        """Stop the fleet, and compare the database with what was promised."""
+        """Stop the fleet and check the database."""
         self.wrong += self._world.end_in_order()
         database = create_engine(self._world.database_url)
         account = take_account(
@@ -150,26 +150,26 @@ class Run:
         self.summary.account = account
         self.summary.history = history
         self.summary.own_ends = self._world.own_ends
-        self.summary.folders = self._handing_in.promised_folders
-        self.summary.submitted = self._handing_in.promised_files
-        self.summary.refused = self._handing_in.refused
+        self.summary.folders = self._ingests.submitted_folders
+        self.summary.submitted = self._ingests.submitted_files
+        self.summary.refused = self._ingests.refused
 
         self._judge_gaps(history)
 
     def _judge_gaps(self, history: History) -> None:
-        """Print how long nothing was finished around each fault; judge it where each came alone."""
+        """Record the longest gap around each fault; check its limit if faults came alone."""
         faults = self.summary.faults
         for drawn, began, ended in self._struck:
             struck = faults.setdefault(drawn.fault.name, Struck())
             gap = history.longest_gap(began, ended)
-            promised = drawn.seconds + drawn.fault.gap_seconds
+            limit = drawn.seconds + drawn.fault.gap_seconds
             struck.count += 1
-            struck.promised_seconds = max(struck.promised_seconds, promised)
+            struck.limit_seconds = max(struck.limit_seconds, limit)
             struck.longest_gap_seconds = max(struck.longest_gap_seconds, gap)
-            if self._alone and gap > promised:
+            if self._alone and gap > limit:
                 self.wrong.append(
-                    f"nothing was finished for {gap:.1f} s around {drawn.fault.name!r} at "
-                    f"{drawn.at_seconds:.1f} s; {promised:.1f} s were promised"
+                    f"no batch was finished for {gap:.1f} s around {drawn.fault.name!r} at "
+                    f"{drawn.at_seconds:.1f} s; the limit is {limit:.1f} s"
                 )
         if self._struck:
             whole = (self._struck[0][1], self._struck[-1][2])
@@ -181,32 +181,32 @@ class Run:
         Return False, and record what is wrong, when no batch is finished for so long before that.
         """
         database = create_engine(self._world.database_url)
-        asked_at = told_at = moved_at = time.monotonic()
+        counted_at = reported_at = progress_at = time.monotonic()
         n_done = -1
         states: dict[str, int] = {}
 
         def has_ended() -> bool:
-            nonlocal asked_at, told_at, moved_at, n_done, states
+            nonlocal counted_at, reported_at, progress_at, n_done, states
             moment = time.monotonic()
-            if moment - asked_at < _LOOK_SECONDS:
+            if moment - counted_at < _LOOK_SECONDS:
                 return False
             states, before, n_done = open_batches(database), n_done, count_done(database)
-            asked_at = time.monotonic()
+            counted_at = time.monotonic()
             if n_done != before:
-                moved_at = asked_at
-            if moment - told_at >= _TELL_SECONDS:
-                told_at = moment
+                progress_at = counted_at
+            if moment - reported_at >= _REPORT_SECONDS:
+                reported_at = moment
                 counts = ", ".join(f"{count} {state}" for state, count in states.items())
                 report.print_at(self._offset, f"open batches: {counts or 'none'}")
-            is_idle = self._handing_in.is_done and self._errands.is_done and not states
-            return is_idle or asked_at - moved_at > patience_seconds
+            is_idle = self._ingests.is_done and self._errands.is_done and not states
+            return is_idle or counted_at - progress_at > patience_seconds
 
         try:
             self._tend_until(has_ended, new_folders=False)
         finally:
             database.dispose()
-        if states or not self._handing_in.is_done or not self._errands.is_done:
-            self.wrong.append(f"nothing was finished for {patience_seconds:.0f} s: {states} open")
+        if states or not self._ingests.is_done or not self._errands.is_done:
+            self.wrong.append(f"no batch was finished for {patience_seconds:.0f} s: {states} open")
             return False
         return True
 
@@ -222,7 +222,7 @@ class Run:
         while True:
             # First, also when the run is late: what is frozen must thaw in its time.
             self._world.look_after()
-            self._handing_in.look_after(new_folders=new_folders)
+            self._ingests.look_after(new_folders=new_folders)
             self._errands.look_after()
             if done():
                 break
@@ -250,7 +250,7 @@ def run(
             if kind.needs in world.offers and any(part in kind.name for part in only.split(","))
         )
         if not kinds:
-            raise SystemExit(f"no fault that this world offers is called {only!r}")
+            raise SystemExit(f"no available fault has {only!r} in its name")
         database = "SQLite" if on_sqlite else "PostgreSQL"
         report.heading(seed, seconds, len(kinds), database, str(world.folder))
         this = Run(world, seed, kinds, alone=alone)
@@ -258,7 +258,7 @@ def run(
             this.begin()
             this.disturb(seconds)
             this.settle()
-            this.call_the_roll()
+            this.check_each_worker()
             this.conclude()
         except KeyboardInterrupt:
             world.put_right()
@@ -277,15 +277,15 @@ def run(
 def main() -> None:
     """Read the command line; exit with 1 when the invariant is broken."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long faults happen")
-    parser.add_argument("--seed", type=int, help="which faults; default: by chance")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the faults")
+    parser.add_argument("--seed", type=int, help="seed of the faults (default: random)")
     parser.add_argument(
-        "--production", action="store_true", help="at the default settings; a lease takes 75 s"
+        "--production", action="store_true", help="use the default settings (a lease takes 75 s)"
     )
     parser.add_argument(
-        "--alone", action="store_true", help="one fault at a time, and judge how long each costs"
+        "--alone", action="store_true", help="one fault at a time, with a limit for its gap"
     )
-    parser.add_argument("--keep", action="store_true", help="keep the logs of a good run too")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of a successful run")
     parser.add_argument("--sqlite", action="store_true", help="on SQLite instead of PostgreSQL")
     parser.add_argument(
         "--only",

@@ -1,6 +1,6 @@
-"""Short commands that a user calls while the fleet runs: each ends with an exit code it may have.
+"""Short commands that a user runs while the fleet works; each has a set of allowed exit codes.
 
-Not here: handing in new folders (`handing_in`), which is repeated until it succeeds.
+Ingests, which are retried until they succeed, are in `ingests`.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from tests.chaos.world import World
 class _Errand:
     process: subprocess.Popen[bytes]
     log: Path
-    may_say: Collection[int]
+    exit_codes: Collection[int]
     when_done: Callable[[], None] | None
 
 
@@ -30,22 +30,22 @@ class Errands:
     def run(
         self,
         *arguments: str | Path,
-        may_say: Collection[int],
+        exit_codes: Collection[int],
         when_done: Callable[[], None] | None = None,
     ) -> None:
         """Start ``cratesort ARGUMENTS``.
 
-        - `may_say`: its exit codes; any other one, and a traceback, breaks a promise.
-        - `when_done`: called when it ended with 0.
+        - `exit_codes`: the allowed ones; any other one, or a traceback, is an error of the run.
+        - `when_done`: called after exit code 0.
         """
         self._count += 1
         name = f"errand-{self._count:03}-{arguments[0]}"
         process = self._world.spawn(name, "cli", *arguments)
         log = self._world.folder / f"{name}.log"
-        self._running.append(_Errand(process, log, may_say, when_done))
+        self._running.append(_Errand(process, log, exit_codes, when_done))
 
     def look_after(self) -> None:
-        """Note which of them have ended."""
+        """Handle the commands that have ended."""
         self._running = [errand for errand in self._running if not self._has_ended(errand)]
 
     @property
@@ -58,7 +58,7 @@ class Errands:
         if code is None:
             return False
         output = errand.log.read_text(errors="replace")
-        if code not in errand.may_say or "Traceback" in output:
+        if code not in errand.exit_codes or "Traceback" in output:
             self._world.surprises.append(f"{errand.log.name} ended with {code}: {output[-300:]!r}")
         if code == 0 and errand.when_done is not None:
             errand.when_done()

@@ -11,7 +11,7 @@ from typing import Final
 import redis
 
 from tests.chaos.errands import Errands
-from tests.chaos.handing_in import HandingIn
+from tests.chaos.ingests import Ingests
 from tests.chaos.world import World
 
 #: Beyond the lease: at test settings about as long as a sweep takes to come.
@@ -47,7 +47,7 @@ class Scene:
     """What a fault acts upon."""
 
     world: World
-    handing_in: HandingIn
+    ingests: Ingests
     errands: Errands
 
     @property

@@ -46,7 +46,7 @@ def take_account(
     labelled: Iterable[Sound] = (),
     versions: Collection[str | None] = (),
 ) -> Account:
-    """Compare the database with what was promised.
+    """Check the database against the files of the run.
 
     - `expected`: the allowed outcomes of each existing file.
     - `left`: paths at which a file was, and is no longer: their rows are gone, or there are none.

@@ -2,7 +2,7 @@
 
 Folders are added, renamed, regrouped and deleted, and so are files. Every path is used once, and
 every file has a time of its own, so that a file that moves can be distinguished. Not here:
-when a folder is handed in (`handing_in`).
+when a folder is handed in (`ingests`).
 """
 
 import os

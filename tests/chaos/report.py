@@ -14,12 +14,12 @@ _EXAMPLES = 20
 class Struck:
     """A kind of fault in a run.
 
-    - `promised_seconds`: how long nothing is finished at most when it comes alone.
-    - `longest_gap_seconds`: how long nothing was finished around it, other faults included.
+    - `limit_seconds`: longest allowed time without a finished batch if the fault comes alone.
+    - `longest_gap_seconds`: longest time without a finished batch around it, with other faults.
     """
 
     count: int = 0
-    promised_seconds: float = 0.0
+    limit_seconds: float = 0.0
     longest_gap_seconds: float = 0.0
 
 
@@ -33,20 +33,18 @@ class Summary:
     folders: int = 0
     submitted: int = 0
     refused: int = 0
-    #: From the last fault to the empty backlog; None: it never was.
+    #: From the last fault to the empty backlog; None: it was never empty.
     settled_after_seconds: float | None = None
     account: Account = field(default_factory=Account)
     history: History = field(default_factory=History)
-    #: How long nothing was finished at most, though work was open.
+    #: Longest time without a finished batch while work was open.
     longest_gap_seconds: float = 0.0
 
 
 def heading(seed: int, seconds: float, kinds: int, database: str, folder: str) -> None:
-    """Print what is about to happen."""
+    """Print the parameters of the run."""
     print(f"chaos: seed {seed}, {seconds:.0f} s, {kinds} kinds of fault, on {database}")
-    print(
-        "the seed decides which faults come, when and to whom; whom they find at what, it does not"
-    )
+    print("the seed decides faults, times and targets, but not the state that they meet")
     print(f"logs: {folder}", flush=True)
 
 
@@ -65,25 +63,25 @@ def table(summary: Summary) -> None:
     account = summary.account
     print()
     count = sum(struck.count for struck in summary.faults.values())
-    print(f"{count:6} faults of {len(summary.faults)} kinds; gap: nothing is finished around one")
+    print(f"{count:6} faults of {len(summary.faults)} kinds; gap: time without a finished batch")
     for name, struck in sorted(summary.faults.items()):
         print(
             f"{struck.count:12} {name:<31} gap {struck.longest_gap_seconds:5.1f} s, "
-            f"alone at most {struck.promised_seconds:.0f} s"
+            f"limit alone {struck.limit_seconds:.0f} s"
         )
-    _counts("ended by themselves, started again", summary.own_ends)
-    print(f"{summary.submitted:6} files in {summary.folders} folders handed in")
-    print(f"{summary.refused:6} ingests that promised nothing (database away, killed), repeated")
-    print(f"{account.rows:6} rows, {account.gone} of them of files that are gone")
+    _counts("services ended by themselves and were restarted", summary.own_ends)
+    print(f"{summary.submitted:6} files in {summary.folders} folders submitted")
+    print(f"{summary.refused:6} ingests retried (database unreachable, or killed)")
+    print(f"{account.rows:6} rows, {account.gone} of gone files")
     print(f"{account.labels_kept:6} labels kept")
     _counts("rows by outcome", account.outcomes)
-    _counts("steps of batches", summary.history.steps)
+    _counts("state changes of batches", summary.history.steps)
     for state in ("pending", "queued", "running"):
         stood = summary.history.longest_seconds.get(state, 0.0)
-        print(f"{stood:6.1f} s a batch stood {state}, at the longest")
+        print(f"{stood:6.1f} s longest time of a batch in state {state}")
     whole = summary.history.longest_open_seconds
-    print(f"{whole:6.1f} s from a batch's row to its end, at the longest")
-    print(f"{summary.longest_gap_seconds:6.1f} s nothing was finished, though work was open")
+    print(f"{whole:6.1f} s longest time from the creation of a batch to its end")
+    print(f"{summary.longest_gap_seconds:6.1f} s longest time without a finished batch")
     settled = summary.settled_after_seconds
     shown = "never" if settled is None else f"{settled:6.1f} s"
     print(f"{shown} from the last fault to the empty backlog")

@@ -1,4 +1,4 @@
-"""An impatient colleague: one sweep after the other, until killed.
+"""Runs one sweep after the other until killed.
 
 Started as ``python -m tests.chaos.sweeper`` with the settings of the fleet.
 """

@@ -85,7 +85,7 @@ def test_a_good_sound_that_was_blamed_is_found(database):
     assert wrong(database) == ["'pack/good.wav' is crashed_reader, not classified"]
 
 
-def test_a_row_nobody_asked_for_is_found(database):
+def test_a_row_of_an_unknown_file_is_detected(database):
     with database.begin() as connection:
         sounds_table.save(connection, [result("pack/other.wav", GOOD)])
     assert wrong(database) == ["'pack/other.wav' was never handed in"]

@@ -84,7 +84,7 @@ class World:
         self._postgres = None if on_sqlite else PostgresServer()
         self._conditions: Conditions | None = None
         self._has_mounts = False
-        #: What the run itself should not have seen; each is a broken promise.
+        #: Unexpected behaviour that the run observed; each is an error.
         self.surprises: list[str] = []
         #: Services that ended although nothing had been done to them, by name and exit code.
         self.own_ends: Counter[str] = Counter()
@@ -151,7 +151,7 @@ class World:
         ]
 
     def _settings_of(self, number: int) -> dict[str, str]:
-        """Return the settings of a worker: its own storage, and its own ways to the servers."""
+        """Return the settings of a worker: its own storage and network links."""
         own = {**self.settings, "TEST_STORAGE": str(self.storage_of(number))}
         own["CRATESORT_BROKER_URL"] = self.links["redis link"][number].redirected(self.redis.url)
         if self._postgres is not None:

@@ -80,6 +80,6 @@ def _of(server: str, target: str, needs: str = "") -> tuple[Fault, ...]:
 
 
 NETWORK_KINDS: Final = (
-    *_of("way to Redis", "redis link"),
-    *_of("way to PostgreSQL", "database link", "postgres"),
+    *_of("link to Redis", "redis link"),
+    *_of("link to PostgreSQL", "database link", "postgres"),
 )

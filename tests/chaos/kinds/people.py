@@ -1,4 +1,4 @@
-"""What people do while the fleet works: they reorganise the library, retry, label, promote."""
+"""Actions of users while the fleet works: reorganise the library, retry, label, promote."""
 
 from collections.abc import Callable
 from typing import Final
@@ -21,36 +21,36 @@ _DONE, _SOME_FAILED, _USAGE, _AWAY = 0, 1, 2, 3
 
 
 def _submit_again(scene: Scene, drawn: Drawn) -> str:
-    return scene.handing_in.submit_again(drawn.pick)
+    return scene.ingests.submit_again(drawn.pick)
 
 
 def _reclassify(scene: Scene, drawn: Drawn) -> str:
-    return scene.handing_in.reclassify(drawn.pick)
+    return scene.ingests.reclassify(drawn.pick)
 
 
 def _kill_ingest(scene: Scene, drawn: Drawn) -> str:
-    return scene.handing_in.kill_one()
+    return scene.ingests.kill_one()
 
 
 def _retry(scene: Scene, drawn: Drawn) -> str:
     failed = (_DONE, _SOME_FAILED, _AWAY)
-    scene.errands.run("retry", "--failed", "--no-wait", may_say=failed)
+    scene.errands.run("retry", "--failed", "--no-wait", exit_codes=failed)
     return "whatever has failed by now"
 
 
 def _promote(scene: Scene, drawn: Drawn) -> str:
-    scene.errands.run("models", "promote", OTHER_MODEL, "--yes", may_say=(_DONE, _AWAY))
+    scene.errands.run("models", "promote", OTHER_MODEL, "--yes", exit_codes=(_DONE, _AWAY))
     return OTHER_MODEL
 
 
 def _roll_back(scene: Scene, drawn: Drawn) -> str:
-    # There may be nothing to take back.
-    scene.errands.run("models", "rollback", may_say=(_DONE, _USAGE, _AWAY))
+    # There may be nothing to roll back.
+    scene.errands.run("models", "rollback", exit_codes=(_DONE, _USAGE, _AWAY))
     return "the last promotion"
 
 
 def _label(scene: Scene, drawn: Drawn) -> str:
-    library = scene.handing_in.library
+    library = scene.ingests.library
     of_path = {sound.path: sound for sound in library.sounds if not sound.is_deleted}
     paths = [path for path in _known_without_label(scene) if path in of_path]
     first = int(drawn.pick * max(0, len(paths) - _LABELLED))
@@ -63,14 +63,14 @@ def _label(scene: Scene, drawn: Drawn) -> str:
         for sound in chosen:
             sound.label = label
 
-    # A path may be another file's, or none, by the time it is asked for.
+    # By the time the command runs, a path may belong to another file or to none.
     scene.errands.run(
         "labels",
         "set",
         "--",
         *(sound.path for sound in chosen),
         label,
-        may_say=(_DONE, _USAGE, _AWAY),
+        exit_codes=(_DONE, _USAGE, _AWAY),
         when_done=note,
     )
     return f"{len(chosen)} sounds, {label}"
@@ -100,7 +100,7 @@ def _known_without_label(scene: Scene) -> list[str]:
 
 
 def _people(act: Callable[[Library, float], str]) -> Callable[[Scene, Drawn], str]:
-    return lambda scene, drawn: act(scene.handing_in.library, drawn.pick)
+    return lambda scene, drawn: act(scene.ingests.library, drawn.pick)
 
 
 PEOPLE_KINDS: Final = (
@@ -109,7 +109,7 @@ PEOPLE_KINDS: Final = (
     Fault("kill -9 an ingest", "", _kill_ingest),
     Fault("failures retried", "", _retry),
     Fault("another model promoted", "", _promote),
-    Fault("a promotion taken back", "", _roll_back),
+    Fault("a promotion rolled back", "", _roll_back),
     Fault("sounds labelled", "", _label),
     Fault("files renamed", "", _people(Library.rename_sounds)),
     Fault("files moved", "", _people(Library.move_sounds)),

@@ -25,7 +25,7 @@ def _condition(condition: str) -> Callable[[Scene, Drawn], str]:
 
 
 def _take_mount_away(scene: Scene, drawn: Drawn) -> str:
-    bring_back = scene.handing_in.library.take_away()
+    bring_back = scene.ingests.library.take_away()
     scene.world.lasting("library", drawn.seconds, bring_back)
     return f"an empty folder instead, {drawn.seconds:.1f} s"
 

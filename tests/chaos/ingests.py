@@ -1,8 +1,7 @@
-"""Handing in the library, folder by folder, as a patient producer does.
+"""Ingests the library folder by folder, and retries until each is submitted.
 
-``cratesort ingest --no-wait`` that exits with 3 has promised nothing, and is tried again until it
-returns 0; so is one whose folder was moved before it looked. Not here: what is in the folders
-(`library`).
+``cratesort ingest --no-wait`` is retried if it exits with 3 (nothing was submitted), or if its
+folder was moved before it started.
 """
 
 import subprocess
@@ -14,16 +13,16 @@ from typing import Final
 from tests.chaos.library import Folder, Library
 from tests.chaos.world import World
 
-#: Seconds between two new folders, and before an ingest that found the database away is repeated.
+#: Seconds between two new folders, and before an ingest is retried that did not reach the database.
 _NEW_FOLDER_SECONDS: Final = 3.0
 _AGAIN_SECONDS: Final = 0.5
 #: On a busy machine an ingest takes longer than it takes to write the next folder.
 _MOST_WAITING: Final = 2
 
-#: 0: promised; 1: promised, and some files of this run had failed before and have not changed.
-_PROMISED: Final = (0, 1)
+#: 0: submitted; 1: submitted, and some unchanged files of this run had failed before.
+_SUBMITTED: Final = (0, 1)
 _AWAY: Final = 3
-#: Its folder is not where it was.
+#: Its folder was moved.
 _NO_SUCH_FOLDER: Final = 2
 
 
@@ -38,8 +37,8 @@ class _Ingest:
     was_killed: bool = False
 
 
-class HandingIn:
-    """Adds folders to the library and hands each in until that is promised."""
+class Ingests:
+    """Adds folders to the library and ingests each until it is submitted."""
 
     def __init__(self, world: World, library: Library) -> None:
         self._world = world
@@ -49,18 +48,18 @@ class HandingIn:
         self._next_folder_at = time.monotonic()
         self._not_before = 0.0
         self._count = 0
-        #: Folders, and the files in them at the time.
-        self.promised_folders = 0
-        self.promised_files = 0
-        #: Ingests that promised nothing: they found the database away, or were killed.
+        #: Submitted folders, and the files in them at the time.
+        self.submitted_folders = 0
+        self.submitted_files = 0
+        #: Ingests that submitted nothing: the database was unreachable, or they were killed.
         self.refused = 0
 
     def look_after(self, *, new_folders: bool) -> None:
-        """Do what is due: note ended ingests, start the next one, write a new folder."""
+        """Handle ended ingests, start the next one, and write a new folder if it is time."""
         self._running = [ingest for ingest in self._running if not self._has_ended(ingest)]
         moment = time.monotonic()
-        is_behind = len(self._waiting) >= _MOST_WAITING
-        if new_folders and moment >= self._next_folder_at and not is_behind:
+        is_late = len(self._waiting) >= _MOST_WAITING
+        if new_folders and moment >= self._next_folder_at and not is_late:
             self._next_folder_at = moment + _NEW_FOLDER_SECONDS
             self._waiting.append(self.library.add())
         busy = any(ingest.folder is not None for ingest in self._running)
@@ -71,15 +70,15 @@ class HandingIn:
 
     @property
     def is_done(self) -> bool:
-        """Whether every folder there is was promised, and no ingest is under way."""
+        """Whether every folder was submitted and no ingest is running."""
         return not self._waiting and not self._running
 
-    def hand_in(self, folder: Folder) -> None:
-        """Hand in one more folder."""
+    def submit(self, folder: Folder) -> None:
+        """Ingest one more folder."""
         self._waiting.append(folder)
 
     def submit_again(self, pick: float) -> str:
-        """Submit something once more that may still be open; return what."""
+        """Submit a folder again that may still be open; return its name."""
         choices = [self.library.root, *(folder.path for folder in self.library.folders[-4:])]
         chosen = choices[int(pick * len(choices))]
         self._start(chosen, None)
@@ -92,7 +91,7 @@ class HandingIn:
         return folder.path.name
 
     def walk_all(self) -> None:
-        """Have the whole library walked, as often as it takes to be promised."""
+        """Ingest the whole library, with retries until it is submitted."""
         self._waiting.append(Folder(self.library.root, b"", {}))
 
     def kill_one(self) -> str:
@@ -117,15 +116,15 @@ class HandingIn:
         if code is None:
             return False
         output = ingest.log.read_text(errors="replace")
-        promised = code in _PROMISED and "Traceback" not in output
+        submitted = code in _SUBMITTED and "Traceback" not in output
         was_moved = code == _NO_SUCH_FOLDER and (
             ingest.order != self.library.order or self._world.is_hit("library")
         )
-        if not (promised or code == _AWAY or was_moved or ingest.was_killed):
+        if not (submitted or code == _AWAY or was_moved or ingest.was_killed):
             self._world.surprises.append(f"{ingest.log.name} ended with {code}: {output[-300:]!r}")
-        if ingest.folder is not None and promised:
-            self.promised_folders += 1
-            self.promised_files += len(ingest.folder.sounds)
+        if ingest.folder is not None and submitted:
+            self.submitted_folders += 1
+            self.submitted_files += len(ingest.folder.sounds)
         elif ingest.folder is not None:
             self.refused += 1
             self._not_before = time.monotonic() + _AGAIN_SECONDS
