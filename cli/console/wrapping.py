@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 _COMMAND: Final = (
-    r"(?:(?<=: )|(?<=^))(?:(?:cratesort|pip|make|createdb|docker|export) |CRATESORT_\w+=)"
+    r"(?:(?<=: )|(?<=^))(?:(?:cratesort|pip|make|createdb|docker|export) (?!\d)|CRATESORT_\w+=)"
     r".*?(?=; |\. |  |$)"
 )
 _QUOTED: Final = r"""`[^`]+`|(?<!\w)'[^']+'(?!\w)|(?<!\w)"[^"]+"(?!\w)"""

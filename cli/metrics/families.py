@@ -96,7 +96,7 @@ def _of_ledger(numbers: DatabaseNumbers) -> Iterator[Metric]:
     yield _gauge(
         "unclaimed_seconds",
         "Time for which work of a library root has waited and none was claimed; 0 when none "
-        "waits. What `cratesort health` judges.",
+        "waits. `cratesort health` checks this.",
         numbers.work.unclaimed_seconds,
     )
     returned = GaugeMetricFamily(
@@ -121,8 +121,8 @@ def _of_measures(measures: Measures) -> Iterator[Metric]:
     yield wait
     phases = SummaryMetricFamily(
         "cratesort_batch_phase_seconds",
-        "Time of a finished batch by phase: reading headers, listing folders, asking the model, "
-        "handing its rows to the database (without the commit).",
+        "Time of a finished batch by phase: reading headers, listing folders, running the model, "
+        "sending its rows to the database (without the commit).",
         labels=["phase"],
     )
     for phase, seconds in measures.phase_seconds.items():
@@ -136,8 +136,8 @@ def _of_measures(measures: Measures) -> Iterator[Metric]:
     yield confidence
     yield _counter(
         "unsure_sounds",
-        "Classified sounds of which the model was less sure than its bundle asks for, so that "
-        "they need a review.",
+        "Classified sounds with a confidence below the threshold of the model's bundle, which need "
+        "a review.",
         measures.unsure,
     )
     yield _counter("name_tokens", "Tokens of names that the model read.", measures.tokens)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.console.exit_codes import Exit, explain
+from cli.console.output import counted
 from workers.logging_setup import log_from_signal, set_up_logging
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _run(app: "Celery", name: str, *options: str) -> None:
     # Without a default app Celery would create one, which reads celeryconfig.py.
     app.set_default()
     if name == "worker":
-        setattr(import_module("celery.apps.worker"), "safe_say", _say_in_a_signal)  # noqa: B010
+        setattr(import_module("celery.apps.worker"), "safe_say", _log_in_signal)  # noqa: B010
         setattr(import_module("celery.bin.worker"), "detach", _refuse_to_detach)  # noqa: B010
     program = getattr(import_module(_PROGRAMS[name]), name)
     # Quiet: no banner in the log.
@@ -141,15 +142,15 @@ def _run(app: "Celery", name: str, *options: str) -> None:
 
 def _refuse_to_detach(*_: Any, **__: Any) -> None:
     """Replace Celery's `detach`: the worker it starts is configured from the current folder."""
-    raise click.UsageError("a worker does not detach itself: let a service manager run it")
+    raise click.UsageError("a worker cannot detach itself: use a service manager, such as systemd")
 
 
-def _say_in_a_signal(message: str, *_: Any) -> None:
+def _log_in_signal(message: str, *_: Any) -> None:
     """Replace Celery's `safe_say`, whose messages about signals bypass logging and alarm users."""
     if "Ctrl+C" in message:
-        message = "Ctrl-C again ends the worker at once; its batches go back and nothing is lost"
+        message = "press Ctrl-C again to stop the worker at once; its batches are requeued"
     elif "Warm" in message:
-        message = "stopping: running batches are finished first"
+        message = "stopping after the running batches have finished"
     log_from_signal(message)
 
 
@@ -159,9 +160,9 @@ def _log_start(settings: "Settings", consumer: Any) -> None:
     from db.engine import shown
 
     log.info(
-        "cratesort %s: a worker with %d children serves %s; engine %s, database %s, Redis %s",
+        "cratesort %s: started a worker with %s for %s; engine %s, database %s, Redis %s",
         version("cratesort"),
-        consumer.controller.concurrency,
+        counted(consumer.controller.concurrency, "child", "children"),
         # Without the queues of single library roots, which have a dot in their names.
         ", ".join(queue for queue in consumer.app.amqp.queues.consume_from if "." not in queue),
         settings.engine,

@@ -8,7 +8,7 @@ import click
 
 from classifier.files.paths import path_text, printable
 from cli.console.options import json_option
-from cli.console.output import print_json, say, tell
+from cli.console.output import counted, print_json, say, tell
 from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def upgrade() -> None:
     if before == HEAD:
         say(f"{shown(url)} is at revision {HEAD} already")
     elif before is not None and before > HEAD:
-        say(f"{shown(url)} is at revision {before}, which this version can work with")
+        say(f"{shown(url)} is at revision {before}, which this version can use")
     else:
         say(f"{shown(url)} is now at revision {HEAD} (was {before or 'empty'})")
 
@@ -69,7 +69,7 @@ def copy(source: str, target: str, roots: tuple[str, ...], as_json: bool) -> Non
     by_name: dict[str, str] = {}
     for name, folder in map(_root, roots):
         if by_name.setdefault(name, folder) != folder:
-            raise click.BadParameter(f"two roots are called {name!r}", param_hint="--root")
+            raise click.BadParameter(f"the root {name!r} is given twice", param_hint="--root")
     done = run(source, target, roots=by_name, on_progress=_progress())
     if as_json:
         print_json(asdict(done))
@@ -106,7 +106,7 @@ def _progress() -> Callable[[str, int], None]:
     def show(table: str, rows: int) -> None:
         nonlocal printed
         if rows // 100_000 > printed:
-            tell(f"{table}: {rows:,} rows ...")
+            tell(f"{table}: {rows:,} rows copied")
         printed = rows // 100_000  # smaller than before: the next table
 
     return show
@@ -117,13 +117,17 @@ def _warnings(done: "Copied") -> list[str]:
     if done.without_root:
         lines += [
             "",
-            f"{done.without_root:,} sounds have absolute paths, which only a process without a "
-            "broker reads;",
-            "for a fleet copy once more, into a new database, with --root NAME=/their/folder",
+            counted(done.without_root, "sound has an absolute path", "sounds have absolute paths")
+            + ", which workers cannot read. For a fleet, copy again into a new database with "
+            "`--root NAME=/their/folder`.",
         ]
     if done.waiting_without_root:
         lines.append(
-            f"{done.waiting_without_root:,} batches of such paths are not done: a fleet cannot do "
-            "them, so ingest those files again there"
+            counted(
+                done.waiting_without_root,
+                "batch of such paths is not done",
+                "batches of such paths are not done",
+            )
+            + ": workers cannot process them, so ingest those files again in the fleet."
         )
     return lines

@@ -61,9 +61,7 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         )
     settings = load_settings()
     if settings.flower_login is None:
-        raise FlowerError(
-            "Flower would show its pages to everybody: set CRATESORT_FLOWER_LOGIN=user:password"
-        )
+        raise FlowerError("Flower needs a login: set CRATESORT_FLOWER_LOGIN to user:password")
     require_broker("Flower")
     file = state_file or settings.data_folder / "flower.db"
     try:
@@ -71,8 +69,8 @@ def flower(address: str, port: int, state_file: Path | None, control: bool) -> N
         file.touch()
     except OSError as error:
         raise FlowerError(
-            f"Flower's history cannot be kept in {file}: {error.strerror}; --state-file chooses "
-            "another place"
+            f"cannot write Flower's history to {file}: {error.strerror}; choose another file with "
+            "--state-file"
         ) from error
     if file.stat().st_size == 0:
         file.unlink()  # created only to test that it can be written

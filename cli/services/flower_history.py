@@ -28,7 +28,7 @@ def _load(events: Any) -> Any:
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever the damage, Flower starts without it
-        log.warning("the history in %s cannot be read (%s); another one begins", events.db, error)
+        log.warning("cannot read the history in %s (%s); starting a new one", events.db, error)
         return None
     state.counter.update(counts)
     return state
@@ -40,4 +40,4 @@ def _save(events: Any) -> None:
         part.write_bytes(pickle.dumps((events.state, dict(events.state.counter))))
         os.replace(part, events.db)
     except OSError as error:
-        log.warning("the history cannot be written to %s: %s", events.db, error.strerror)
+        log.warning("cannot write the history to %s: %s", events.db, error.strerror)

@@ -36,23 +36,25 @@ def intake() -> None:
     settings = load_settings()
     if not settings.library_roots:
         raise NoRootsError(
-            "an intake places paths in library roots, and none is set: set "
+            "an intake needs library roots, and none is set: set "
             "CRATESORT_LIBRARY_ROOTS (packs=/mnt/packs), the same names on every host"
         )
     set_up_logging(settings.log_level, settings.log_format)
     with opened_database(settings, SERVICE) as (_, database):
-        told_to_stop = threading.Event()
+        stop_requested = threading.Event()
         code = Exit.DONE
 
         def stop(number: int, _: FrameType | None) -> None:
             nonlocal code
-            told_to_stop.set()
+            stop_requested.set()
             if number == signal.SIGINT:
                 code = Exit.INTERRUPTED
-                log_from_signal("finishing what was read; Ctrl-C again ends it at once")
+                log_from_signal(
+                    "finishing the entries that were taken; press Ctrl-C again to stop at once"
+                )
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         with exit_at_second_interrupt(), build_app(settings) as app:
-            Intake(settings, app, database).serve(told_to_stop)
+            Intake(settings, app, database).serve(stop_requested)
     sys.exit(code)

@@ -22,9 +22,8 @@ def broker_url_for(service: str) -> str:
     url = load_settings().broker_url
     if url is None:
         raise NoBrokerError(
-            f"{service} takes its work from Redis: set CRATESORT_BROKER_URL "
-            "(redis://:password@host:6379/0). Without it `cratesort ingest` classifies in its "
-            "own process and needs no other."
+            f"{service} needs Redis: set CRATESORT_BROKER_URL to redis://:password@host:6379/0. "
+            "Without Redis, `cratesort ingest` classifies in its own process and needs no service."
         )
     return url.get_secret_value()
 
@@ -59,6 +58,6 @@ def require_data_folder() -> None:
             fcntl.flock(file, fcntl.LOCK_EX)  # some network mounts lack file locks
     except OSError as error:
         raise DataFolderError(
-            f"the data folder cannot be written ({folder}: {error.strerror}), and workers note "
-            "there which file they read: set CRATESORT_DATA_FOLDER to one that can"
+            f"cannot write to the data folder ({folder}: {error.strerror}), where workers record "
+            "which file they are reading: set CRATESORT_DATA_FOLDER to a writable folder"
         ) from error

@@ -16,7 +16,7 @@ import click
 from classifier.errors import CratesortError
 from cli.console.exit_codes import Exit, Explanation, explain
 from cli.console.options import json_option
-from cli.console.output import counted, print_json, say
+from cli.console.output import counted, print_json, print_line, say
 from cli.console.session import NOT_READ, ROOT_ADVICE, opened_database
 from cli.console.text_tables import labelled
 
@@ -90,9 +90,9 @@ def _conclusion(findings: Sequence[Finding]) -> str:
 def _print(check: Check) -> None:
     mark = {Finding.OK: "ok  ", Finding.WARNING: "warn", Finding.FAILED: "FAIL"}[check.finding]
     first, *rest = check.detail.splitlines()
-    say(labelled(f"{mark}  {check.name}", first, _INDENT))
+    print_line(labelled(f"{mark}  {check.name}", first, _INDENT))
     for line in (*rest, *([f"-> {check.advice}"] if check.advice else [])):
-        say(labelled("", line, _INDENT))
+        print_line(labelled("", line, _INDENT))
 
 
 def _checks() -> Iterator[Check]:
@@ -130,7 +130,8 @@ def _guarded(name: str, check: "Callable[[str, Settings], Check]", settings: "Se
 
 def _of_error(name: str, error: Exception) -> Check:
     explained = explain(error) or Explanation(f"{type(error).__name__}: {error}", Exit.USAGE)
-    return _failed(name, explained.message, explained.advice, explained.exit_code)
+    advice = explained.advice[:1].lower() + explained.advice[1:]
+    return _failed(name, explained.message, advice, explained.exit_code)
 
 
 def _installation() -> Check:

@@ -40,7 +40,7 @@ def test_a_fleet_continues_with_the_copied_database_of_one_machine(
     labelled = run_cli(
         "labels", "set", "kick.wav", "drum", settings={"CRATESORT_DATABASE_URL": url}
     )
-    assert labelled.stdout == "kick.wav: drum (human)\n"
+    assert labelled.stdout == "kick.wav: labelled drum (human)\n"
     postgres_server.drop_database("a_fleet")
 
 
@@ -59,7 +59,7 @@ def test_a_fleet_continues_with_the_copied_database_of_one_machine(
         ),
         (
             ["{there}", "sqlite:////tmp/x.db", "--root", "a=/x", "--root", "a=/y"],
-            "two roots are called 'a'",
+            "the root 'a' is given twice",
         ),
     ],
 )

@@ -94,7 +94,7 @@ def flower(tmp_path, fleet):
 def test_flower_does_not_start_without_a_login(run_cli, fleet):
     done = run_cli("flower", settings={**fleet, "CRATESORT_FLOWER_LOGIN": ""})
     assert done.code == 2
-    assert "set CRATESORT_FLOWER_LOGIN=user:password" in done.stderr
+    assert "set CRATESORT_FLOWER_LOGIN to user:password" in done.stderr
 
 
 @pytest.mark.parametrize("login", ["me", "me:", ":secret"])
@@ -102,7 +102,7 @@ def test_a_login_without_user_or_password_is_refused(run_cli, fleet, login):
     done = run_cli("flower", settings={**fleet, "CRATESORT_FLOWER_LOGIN": login})
     assert (done.code, done.stderr) == (
         2,
-        "cratesort: CRATESORT_FLOWER_LOGIN: expected user:password\n",
+        "cratesort: CRATESORT_FLOWER_LOGIN (set in the environment): expected user:password\n",
     )
 
 

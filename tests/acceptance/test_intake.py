@@ -130,7 +130,7 @@ def test_control_characters_of_a_name_are_escaped_in_the_log(fleet, client, fold
 def test_without_a_broker_the_intake_names_the_setting(run_cli):
     done = run_cli("intake")
     assert done.code == 2
-    assert "an intake takes its work from Redis: set CRATESORT_BROKER_URL" in done.stderr
+    assert "an intake needs Redis: set CRATESORT_BROKER_URL" in done.stderr
 
 
 def test_without_library_roots_the_intake_names_the_setting(run_cli, fleet):

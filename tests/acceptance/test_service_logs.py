@@ -36,9 +36,9 @@ def test_a_worker_logs_its_configuration_and_one_line_per_batch(
     assert batch["model_version"]
     assert batch["headers_seconds"] >= 0
     # And the first says what runs, with no password
-    (first,) = [record for record in records if "a worker with" in record["message"]]
-    assert "serves interactive, classify, housekeeping; engine onnx" in first["message"]
+    (first,) = [record for record in records if "started a worker with" in record["message"]]
+    assert "for interactive, classify, housekeeping; engine onnx" in first["message"]
     # And Ctrl-C frightens nobody
-    assert "Ctrl-C again ends the worker at once; its batches go back and nothing is lost" in log
+    assert "press Ctrl-C again to stop the worker at once; its batches are requeued" in log
     # And of no file there is a line
     assert "letter.wav" not in log

@@ -153,7 +153,7 @@ def test_sigterm_during_a_batch_is_exit_code_0(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE) as worker:
         fleet.wait_for_the_gate()
         os.kill(worker.pid, signal.SIGTERM)
-        wait_until(lambda: "running batches are finished" in worker.log(), "it was understood", 60)
+        wait_until(lambda: "after the running batches" in worker.log(), "it was understood", 60)
         fleet.open_gate()
         assert exit_code_of(worker) == 0
     fleet.assert_nothing_is_lost()
@@ -197,7 +197,7 @@ def test_a_worker_whose_data_folder_cannot_be_written_ends_with_a_one_line_error
     }
     done = run_cli("worker", settings=settings, obey_permissions=True)
     assert (done.code, done.stdout) == (2, "")
-    assert "the data folder cannot be written" in done.stderr
+    assert "cannot write to the data folder" in done.stderr
     assert str(bad_folder) in done.stderr
     assert "CRATESORT_DATA_FOLDER" in done.stderr
     assert len(done.stderr.splitlines()) == 1
