@@ -109,8 +109,10 @@ def set_label(
         with database.begin() as connection:
             earlier = labels_of(connection, keys)
             labels = [NewLabel(key, category, LabelSource(source)) for key in keys]
-            given = write_labels(connection, labels, labelled_by=labelled_by)
-            given += label_copies(connection, keys, SameContent(settings), labelled_by=labelled_by)
+            changes = write_labels(connection, labels, labelled_by=labelled_by)
+            changes += label_copies(
+                connection, keys, SameContent(settings), labelled_by=labelled_by
+            )
             current = labels_of(connection, keys)
     if as_json:
         records = [
@@ -118,17 +120,17 @@ def set_label(
             for key in keys
         ]
         outcome = records[0] if len(records) == 1 else {"labels": records}
-        print_json(outcome | {"copies": given.copies})
+        print_json(outcome | {"copies": changes.copies})
         return
     if len(keys) == 1:
         [key] = keys
-        say(_outcome(current[key], earlier.get(key), is_new=not given.unchanged))
+        say(_outcome(current[key], earlier.get(key), is_new=not changes.unchanged))
     else:
         say(
-            f"{len(keys):,} sounds labelled {category} ({source}): {given.new:,} new, "
-            f"{given.replaced:,} replaced, {given.unchanged:,} unchanged"
+            f"{len(keys):,} sounds labelled {category} ({source}): {changes.new:,} new, "
+            f"{changes.replaced:,} replaced, {changes.unchanged:,} unchanged"
         )
-    say_copies(given)
+    say_copies(changes)
 
 
 def _named(finder: "SoundFinder", paths: tuple[str, ...]) -> list[bytes]:
@@ -175,10 +177,10 @@ def _outcome(current: "CurrentLabel", earlier: "CurrentLabel | None", *, is_new:
     return f"{path}: labelled {label}{before}"
 
 
-def say_copies(given: "LabelChanges") -> None:
+def say_copies(changes: "LabelChanges") -> None:
     """Print how many copies got the labels of their originals, if any did."""
-    if given.copies:
-        copies = counted(given.copies, "copy", "copies")
+    if changes.copies:
+        copies = counted(changes.copies, "copy", "copies")
         say(f"also labelled {copies}: same content, or same name apart from a number")
 
 

@@ -82,10 +82,10 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
         with phases_progress() as progress:
             advance = _advancing(progress, "rows checked", None)
             faults = check(rows, SoundFinder(settings, database), checked, advance)
-            given = LabelChanges()
+            changes = LabelChanges()
             if not faults:
                 advance = _advancing(progress, "labels written", len(checked))
-                given = write(
+                changes = write(
                     database,
                     checked,
                     same_content=SameContent(settings),
@@ -104,19 +104,19 @@ def import_table(file: str, columns: dict[str, str], by: str | None, as_json: bo
     if as_json:
         rows_read = count + len(faults) + unlabelled
         print_json(
-            {"rows": rows_read, "unlabelled": unlabelled, **asdict(given)}
+            {"rows": rows_read, "unlabelled": unlabelled, **asdict(changes)}
             | {"faults": _faults_as_dict(faults)}
         )
     elif not faults:
         say(
-            f"{counted(count, 'label')}: {given.new:,} new, {given.replaced:,} replaced, "
-            f"{given.unchanged:,} unchanged"
+            f"{counted(count, 'label')}: {changes.new:,} new, {changes.replaced:,} replaced, "
+            f"{changes.unchanged:,} unchanged"
         )
         if unlabelled:
             say(f"skipped {counted(unlabelled, 'row')} without a label")
         if not count:
             say(f"{name} has no rows")
-        say_copies(given)
+        say_copies(changes)
     if faults:
         sys.exit(Exit.USAGE)
 

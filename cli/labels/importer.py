@@ -178,15 +178,15 @@ def write(
 
     - `on_progress`: called with how many more labels were written.
     """
-    given = LabelChanges()
+    changes = LabelChanges()
     labels = iter(checked)
     keys: list[bytes] = []
     with database.begin() as connection:
         while chunk := list(islice(labels, _LABELS_AT_ONCE)):
-            given += write_labels(connection, chunk, labelled_by=labelled_by)
+            changes += write_labels(connection, chunk, labelled_by=labelled_by)
             if len(keys) <= MOST_WITH_COPIES:
                 keys += [label.key for label in chunk]
             on_progress(len(chunk))
         if len(keys) <= MOST_WITH_COPIES:
-            given += label_copies(connection, keys, same_content, labelled_by=labelled_by)
-    return given
+            changes += label_copies(connection, keys, same_content, labelled_by=labelled_by)
+    return changes

@@ -159,8 +159,8 @@ def rollback() -> None:
             )
         _require_loadable(database, step.version)
         with database.begin() as connection:
-            done = bundles.roll_back(connection, step, by=_user_at_host())
-    if not done:
+            is_rolled_back = bundles.roll_back(connection, step, by=_user_at_host())
+    if not is_rolled_back:
         raise RollbackError(
             "another promotion or rollback came first; look at `cratesort models list` and try "
             "again"

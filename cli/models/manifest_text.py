@@ -16,10 +16,10 @@ _SHOWN_VENDORS: Final = 40
 
 #: The measurements in a manifest and their titles.
 _MEASURED: Final = {
-    "by_vendor": "Held-out vendors: each sound is tested by a model not trained on its vendor",
+    "by_vendor": "Unseen vendors: each sound is predicted by a model not trained on its vendor",
     "champion": "The model in use at the time, on sounds of vendors that it was not trained on",
     "challenger": "This model, or models like it, on the same sounds",
-    "random_split": "Random split: known vendors only",
+    "random_split": "Known vendors (random split)",
 }
 
 
@@ -50,7 +50,7 @@ def print_manifest(manifest: "Manifest", origin: str, run: "TrainingRun | None")
 
 def _print_by_evidence(kinds: Sequence[Mapping[str, Any]]) -> None:
     """Print the accuracy on held-out vendors, by kind of evidence."""
-    say("Held-out vendors, by evidence")
+    say("Unseen vendors, by evidence")
     print_table(
         [
             (

@@ -99,10 +99,10 @@ def study(
         print_json(comparison.as_dict())
         return
     if comparison.by_vendor:
-        say("Held-out vendors")
+        say("Unseen vendors")
         _print(comparison.by_vendor)
     else:
-        say("Held-out vendors: not measured")
+        say("Unseen vendors: not measured")
         say(labelled("", comparison.by_vendor_skipped or "", 2))
     say()
     say("Known vendors (random split, as published)")

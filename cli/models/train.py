@@ -173,16 +173,16 @@ def _print_compared(metrics: Mapping[str, Any], version: str) -> None:
 def _print_table_run(finished: "FinishedRun") -> None:
     result, metrics = finished.result, finished.result.metrics
     if metrics["by_vendor"] is not None:
-        say("Held-out vendors: each sound is tested by a model not trained on its vendor")
+        say("Unseen vendors: each sound is predicted by a model not trained on its vendor")
         print_evaluation(metrics["by_vendor"])
         say()
         print_confusion(metrics["by_vendor"])
         say()
     else:
-        say("Held-out vendors: not measured")
+        say("Unseen vendors: not measured")
         say(labelled("", metrics["by_vendor_skipped"], 2))
         say()
-    say("Random split: known vendors only, so these figures do not hold for a new one")
+    say("Known vendors (random split): these figures do not hold for a new vendor")
     print_evaluation(metrics["random_split"])
     say()
     say(

@@ -40,7 +40,7 @@ def test_a_study_writes_its_report_and_prints_its_path(study_by_command):
 
 def test_results_go_to_standard_output_and_progress_to_standard_error(study_by_command):
     study = study_by_command.done
-    assert study.stdout.index("Held-out vendors") < study.stdout.index("Known vendors")
+    assert study.stdout.index("Unseen vendors") < study.stdout.index("Known vendors")
     assert len(re.findall(r"^  cratesort", study.stdout, re.MULTILINE)) == 3  # and beside its parts
     assert "cross-validation by vendor: " in study.stderr
     assert "random split: " in study.stderr
