@@ -36,7 +36,7 @@ def test_a_retry_of_it_affects_no_other_file(fleet):
     with fleet.worker(settings=SUPERVISOR_ALONE):
         fleet.wait_until_done()
         status = fleet.cli("status").stdout
-        assert "1 given up" in status
+        assert "1 sound was given up" in status
 
         # When both are tried again, the first repaired
         fleet.add("abort.wav")

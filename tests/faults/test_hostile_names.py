@@ -84,7 +84,7 @@ def test_in_process_a_suspect_and_a_locked_folder_are_shown_escaped(run_cli, odd
         output += done.stdout + done.stderr
     # Then both are named, escaped
     assert "the reader crashed in a process of its own" in output
-    assert "warning: not walked" in output
+    assert "warning: folder not read" in output
     assert raw(output) == []
 
 

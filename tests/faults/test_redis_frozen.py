@@ -15,7 +15,7 @@ def test_an_ingest_ends_with_a_warning_and_its_batches_wait(fleet, redis_server)
     finally:
         redis_server.thaw()
     assert done.code == 0
-    assert "Redis cannot be reached" in done.stderr
+    assert "Redis is unreachable" in done.stderr
     assert [row["state"] for row in fleet.batches()] == ["pending"] * 3
     with fleet.worker():
         fleet.wait_until_done()

@@ -30,7 +30,7 @@ def test_work_waits_while_redis_is_full(fleet):
         finally:
             client.config_set("maxmemory", 0)
         assert done.code == 0
-        assert "Redis cannot be reached" in done.stderr
+        assert "Redis is unreachable" in done.stderr
         assert "maxmemory" in done.stderr
         fleet.wait_until_done()
     fleet.assert_nothing_is_lost()
