@@ -182,10 +182,10 @@ def _connect_args(url: URL, timeouts: Timeouts) -> dict[str, Any]:
     if url.get_backend_name() == "postgresql":
         # Keep the URL's options: its search_path decides where the tables are. Options that come
         # later override them.
-        given = " ".join(url.normalized_query.get("options", ()))
+        options = " ".join(url.normalized_query.get("options", ()))
         return {
             "connect_timeout": 5,
-            "options": f"{given} {_POSTGRES_OPTIONS} "
+            "options": f"{options} {_POSTGRES_OPTIONS} "
             f"-c statement_timeout={timeouts.statement_seconds}s "
             f"-c lock_timeout={timeouts.lock_seconds}s "
             f"-c idle_in_transaction_session_timeout={timeouts.idle_seconds}s",

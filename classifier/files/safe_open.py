@@ -244,12 +244,12 @@ def _open_checked(root_fd: int, raw: bytes, follow_links: bool) -> int:
     If a link is swapped in between the check and the open, O_NOFOLLOW makes the open fail.
     """
     root = os.path.realpath(_path_of(root_fd))
-    wanted = os.path.join(root, raw)
+    path = os.path.join(root, raw)
     try:
-        resolved = os.path.realpath(wanted, strict=True)
+        resolved = os.path.realpath(path, strict=True)
     except RecursionError:  # a long chain of links
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
-    if not follow_links and resolved != os.path.normpath(wanted):
+    if not follow_links and resolved != os.path.normpath(path):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if not resolved.startswith(root.rstrip(b"/") + b"/"):
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))

@@ -211,14 +211,14 @@ def _split(connection: Connection, row: RowMapping) -> None:
         "created_at": now(),
         **{column.name: column for column in _SHARED},
     }
-    this = batches.c.id == row["id"]
+    is_this_batch = batches.c.id == row["id"]
     connection.execute(
-        insert(batches).from_select(list(second), select(*second.values()).where(this))
+        insert(batches).from_select(list(second), select(*second.values()).where(is_this_batch))
     )
     first = {column.name: json_items(column, 0, half) for column in _LISTS}
     connection.execute(
         update(batches)
-        .where(this)
+        .where(is_this_batch)
         .values(**released_claim(), **first, sound_count=half, attempts=0, suspect=half == 1)
     )
 

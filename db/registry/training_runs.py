@@ -141,7 +141,7 @@ def heartbeat(
     """
     result = connection.execute(
         update(training_runs)
-        .where(_is_held_by(run_id, token))
+        .where(_is_claimed_with(run_id, token))
         .values(lease_expires_at=now(lease_seconds), stage=stage)
     )
     return result.rowcount == 1
@@ -167,7 +167,7 @@ def close_done(
     """
     result = connection.execute(
         update(training_runs)
-        .where(_is_held_by(run_id, token))
+        .where(_is_claimed_with(run_id, token))
         .values(
             state=RunState.DONE,
             verdict=verdict,
@@ -187,7 +187,7 @@ def close_failed(connection: Connection, run_id: int, token: str, *, reason: str
     """Close a run that failed or was interrupted, if it is still open with this token."""
     result = connection.execute(
         update(training_runs)
-        .where(_is_held_by(run_id, token))
+        .where(_is_claimed_with(run_id, token))
         .values(state=RunState.FAILED, reason=reason, finished_at=now())
     )
     return result.rowcount == 1
@@ -268,7 +268,7 @@ def learned_label_id(connection: Connection) -> int:
     return connection.execute(query).scalar_one() or 0
 
 
-def _is_held_by(run_id: int, token: str) -> ColumnElement[bool]:
+def _is_claimed_with(run_id: int, token: str) -> ColumnElement[bool]:
     return and_(
         training_runs.c.id == run_id,
         training_runs.c.token == token,

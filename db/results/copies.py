@@ -60,7 +60,7 @@ def label_copies(
     """
     of_originals = _present().where(one_of(connection, sounds.c.key, list(originals)))
     labelled = [sound for sound in _read(connection, of_originals) if sound.is_given]
-    given = {
+    labels_by_key = {
         copy.key: label
         for label, copies in (
             *_by_content(connection, labelled, same_content),
@@ -69,7 +69,9 @@ def label_copies(
         for copy in copies
         if not copy.is_given and copy.label != label
     }
-    labels = [NewLabel(key, label, LabelSource.COPY) for key, label in sorted(given.items())]
+    labels = [
+        NewLabel(key, label, LabelSource.COPY) for key, label in sorted(labels_by_key.items())
+    ]
     counts = write_labels(connection, labels, labelled_by=labelled_by)
     return LabelChanges(copies=counts.new + counts.replaced)
 

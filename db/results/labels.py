@@ -89,10 +89,10 @@ def write_labels(
     ordered = sorted(labels, key=lambda label: label.key)
     if len({label.key for label in ordered}) < len(ordered):
         raise ValueError("expected at most one label per sound")
-    given = LabelChanges()
+    changes = LabelChanges()
     for start in range(0, len(ordered), LABELS_AT_ONCE):
-        given += _write_labels(connection, ordered[start : start + LABELS_AT_ONCE], labelled_by)
-    return given
+        changes += _write_labels(connection, ordered[start : start + LABELS_AT_ONCE], labelled_by)
+    return changes
 
 
 def _write_labels(

@@ -29,7 +29,8 @@ def write_pending_labels(
     A label that equals the sound's latest one, with the same source, is skipped.
 
     - `connection`: in the transaction that writes the sounds without a row to the ledger, after the
-      query for rows (`db.results.sounds.known`). Their results are then written after the labels.
+      query for rows (`db.results.sounds.find_known`). Their results are then written after the
+      labels.
     - `labels`: category by root and path; at most about a thousand.
 
     Raises ValueError: an unknown category.

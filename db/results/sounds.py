@@ -194,7 +194,7 @@ def sound_key(root: str, path: str) -> bytes:
     return hashlib.blake2b(f"{root}\0{path}".encode(), digest_size=16).digest()
 
 
-def known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSound]:
+def find_known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, KnownSound]:
     """Return what the table contains about sounds, by key; sounds without a row are absent."""
     known_sounds: dict[bytes, KnownSound] = {}
     for start in range(0, len(keys), LOOK_UP_AT_ONCE):

@@ -65,14 +65,14 @@ class Upsert:
     @functools.cached_property
     def _of_arrays(self) -> Insert:
         columns = {name: self._table.c[name] for name in self._columns}
-        given = (
+        values = (
             func.unnest(
                 *(array(bindparam(name, type_=NullType()), c.type) for name, c in columns.items())
             )
             .table_valued(*(column(name, c.type) for name, c in columns.items()), name="given")
             .render_derived()
         )
-        return self._of(postgresql.insert(self._table), select(*given.c))
+        return self._of(postgresql.insert(self._table), select(*values.c))
 
     @functools.cached_property
     def _of_a_row(self) -> str:
@@ -81,9 +81,9 @@ class Upsert:
         compiled = self._of(sqlite.insert(self._table), values).compile(dialect=sqlite.dialect())
         return str(compiled)
 
-    def _of(self, statement: Any, given: Any) -> Insert:
+    def _of(self, statement: Any, values: Any) -> Insert:
         statement = statement.from_select(
-            [*self._columns, self._clock], given.add_columns(now(literal_column("0")))
+            [*self._columns, self._clock], values.add_columns(now(literal_column("0")))
         )
         upsert: Insert = statement.on_conflict_do_update(
             index_elements=[self._table.c[self._key]],

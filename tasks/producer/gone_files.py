@@ -294,7 +294,7 @@ def _without_doubtful(
     for portion in chunks(doubtful, ROWS_AT_ONCE):
         keys = [sound_key(place.root, place.path) for _, place, _ in portion]
         with reading(database) as connection:
-            known = sounds.known(connection, keys)
+            known = sounds.find_known(connection, keys)
             counts = gone.counts_by_time(connection, [time_ns for *_, time_ns in portion])
         for (file, place, time_ns), key in zip(portion, keys, strict=True):
             # A worker may have written the row of the new path already.

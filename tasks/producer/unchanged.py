@@ -57,7 +57,7 @@ def compare_with_rows(
     - `champion`: the version of the model in use, needed for `Reclassify.older_model_only`.
     """
     compared = Compared([sound_key(sound.root, sound.path) for sound in found])
-    rows = sounds.known(connection, compared.keys)
+    rows = sounds.find_known(connection, compared.keys)
     back = []
     for key, sound in zip(compared.keys, found, strict=True):
         row = rows.get(key)

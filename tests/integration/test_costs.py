@@ -125,7 +125,7 @@ def test_lookups_take_few_statements_that_a_driver_can_cache(database):
     # When a walk asks for whatever it has found so far, again and again
     with statements() as asked, reading(database) as connection:
         for count in range(1, 300):
-            assert sounds.known(connection, keys[:count]) == {}
+            assert sounds.find_known(connection, keys[:count]) == {}
     # Then the statements are of a few sizes
     assert len(set(asked)) < 15
 

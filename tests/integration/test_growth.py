@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from db.engine import reading
-from db.results.sounds import known, sound_key
+from db.results.sounds import find_known, sound_key
 from tests.benchmarks import growth
 from tests.support.databases import connected
 
@@ -126,7 +126,9 @@ def test_the_order_of_review_is_read_from_an_index(grown, question, index):
 
 def test_a_walk_looks_up_its_rows_by_key(grown):
     def ask(connection):
-        known(connection, [sound_key("library", f"pack/{number}.wav") for number in range(100)])
+        find_known(
+            connection, [sound_key("library", f"pack/{number}.wav") for number in range(100)]
+        )
 
     (plan,) = plans(grown, ask).values()
     assert re.search(r"(?i)index", plan)

@@ -37,7 +37,7 @@ def known(database):
     def known(*paths, root="library"):
         path_of = {sounds.sound_key(root, path): path for path in paths}
         with database.begin() as connection:
-            rows = sounds.known(connection, list(path_of))
+            rows = sounds.find_known(connection, list(path_of))
         return {path_of[key]: row for key, row in rows.items()}
 
     return known

@@ -54,13 +54,15 @@ def links_between(corpus: GroupedTable, names: GroupedTable) -> list[Link]:
         return []
     groups, vendors = names.cells[names.vendor_column], corpus.cells[corpus.vendor_column]
     links = _agreeing(groups, names.cells["vendor"]) if "vendor" in names.cells else []
-    holders, sources = _repositories(corpus, "repo"), _repositories(names, "source_repo")
-    links += _holding(groups, sources, vendors, holders)
+    corpus_sources, sources = _repositories(corpus, "repo"), _repositories(names, "source_repo")
+    links += _with_equal_keys(groups, sources, vendors, corpus_sources)
     if IN_CORPUS in names.cells:
         # The vendor of such a row is found by its repository, else by the name of its sound.
-        by_name = (names.cells[IN_CORPUS] == "1") & ~sources.isin(set(holders) - {""})
-        sought = names.cells.loc[by_name, names.name_column]
-        links += _holding(groups[by_name], sought, vendors, corpus.cells[corpus.name_column])
+        by_name = (names.cells[IN_CORPUS] == "1") & ~sources.isin(set(corpus_sources) - {""})
+        group_keys = names.cells.loc[by_name, names.name_column]
+        links += _with_equal_keys(
+            groups[by_name], group_keys, vendors, corpus.cells[corpus.name_column]
+        )
     return links
 
 
@@ -71,16 +73,16 @@ def _repositories(table: GroupedTable, column: str) -> "pd.Series[str]":
     return table.cells[column].str.strip().str.casefold()
 
 
-def _holding(
+def _with_equal_keys(
     groups: "pd.Series[str]",
-    sought: "pd.Series[str]",
+    group_keys: "pd.Series[str]",
     vendors: "pd.Series[str]",
-    held: "pd.Series[str]",
+    vendor_keys: "pd.Series[str]",
 ) -> list[Link]:
-    """Pair the groups with the vendors whose `held` equals the row's `sought`; skip empty ones."""
-    seeking = pd.DataFrame({"group": groups, "key": sought}).drop_duplicates()
-    holding = pd.DataFrame({"vendor": vendors, "key": held}).drop_duplicates()
-    both = seeking[seeking["key"] != ""].merge(holding, on="key")
+    """Return pairs of groups and vendors with equal keys; empty keys are skipped."""
+    of_groups = pd.DataFrame({"group": groups, "key": group_keys}).drop_duplicates()
+    of_vendors = pd.DataFrame({"vendor": vendors, "key": vendor_keys}).drop_duplicates()
+    both = of_groups[of_groups["key"] != ""].merge(of_vendors, on="key")
     return _agreeing(both["group"], both["vendor"])
 
 
