@@ -1,7 +1,6 @@
-"""What a test may ask for: databases, a broker, sounds, and cratesort as a process.
+"""Fixtures of all tests: databases, a broker, sounds, and cratesort as a process.
 
-Here: which test gets which of them, and what happens when one cannot be had. How servers and
-processes are run is in `tests.support`.
+Servers and processes themselves are in `tests.support`.
 """
 
 import os
@@ -28,7 +27,7 @@ from tests.support.servers.lifecycle import AnyServer
 
 pytest_plugins = ["tests.support.distribution", "tests.support.fitted"]
 
-# Settings of the developer's own (a production database, say) must not reach the code under test;
+# The developer's settings (a production database, say) must not reach the code under test;
 # `own_folder` does the same for a .env file.
 for _setting in [name for name in os.environ if name.startswith("CRATESORT_")]:
     del os.environ[_setting]
@@ -45,8 +44,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("cratesort")
 
-# Whoever starts the suite in the background (nohup, a script's &) has it ignore Ctrl-C, and the
-# programs it starts would inherit that; they are interrupted on purpose.
+# A suite started in the background (nohup, a script's &) ignores Ctrl-C, and the programs it starts
+# would inherit that, but some tests interrupt them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -54,7 +53,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """Refuse a test file that loads TensorFlow when it is imported: every process imports all."""
+    """Refuse a test file that loads TensorFlow on import: every process imports all files."""
     if "tensorflow" in sys.modules:
         raise pytest.UsageError("a test file loads TensorFlow: import it within a test or fixture")
 
@@ -73,11 +72,11 @@ def tensorflow_is_declared(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test runs in a folder of its own, where no .env file lies."""
+    """Run every test in a separate folder without a .env file."""
     monkeypatch.chdir(tmp_path)
 
 
-# Servers: a missing one is a reason to skip on a laptop; in CI it would hide half of the suite.
+# Servers: tests are skipped without them, except in CI, where that would hide half of the suite.
 
 
 def _missing(reason: str) -> NoReturn:
@@ -97,13 +96,13 @@ def _for_the_session(server: AnyServer) -> Iterator[AnyServer]:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis of our own. A test that stops or freezes it puts it right again."""
+    """A Redis server for the tests. A test that stops or freezes it must start it again."""
     yield from _for_the_session(RedisServer())
 
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The URL of our own Redis, with nothing in it."""
+    """The URL of an empty Redis."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
@@ -111,7 +110,7 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL cluster of our own. A test that stops or freezes it puts it right again."""
+    """A PostgreSQL cluster for the tests. A test that stops or freezes it must start it again."""
     yield from _for_the_session(PostgresServer())
 
 
@@ -150,7 +149,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """The URL of a migrated SQLite file that no other test uses."""
     path = tmp_path / "cratesort.db"
-    # Not shutil.copy: part of a database in WAL mode lies in a second file.
+    # Not shutil.copy: part of a database in WAL mode is in a second file.
     with (
         closing(sqlite3.connect(sqlite_template)) as template,
         closing(sqlite3.connect(path)) as copy,
@@ -179,7 +178,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _shared(path: Path) -> Path:
     if not path.exists():
-        pytest.skip(f"{path} is not here (TEST_SHARED names the folder above it)")
+        pytest.skip(f"{path} does not exist (TEST_SHARED names the folder above it)")
     return path
 
 
@@ -197,7 +196,7 @@ def shared_audio() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_cases() -> Path:
-    """The folder of odd files, names and folders, with what independent readers find in them."""
+    """The folder of unusual files, names and folders, with the results of independent readers."""
     return _shared(SHARED / "cases")
 
 
@@ -206,11 +205,11 @@ def shared_cases() -> Path:
 
 @pytest.fixture
 def run_cli(tmp_path: Path) -> Callable[..., CliResult]:
-    """Run ``cratesort ARGUMENTS`` in the test's own folder, to its end.
+    """Run ``cratesort ARGUMENTS`` in the folder of the test and wait for its end.
 
     ``run_cli("ingest", library, settings={"CRATESORT_BATCH_SIZE": "8"}, stdin=b"")``
 
-    In this process; with ``process=True`` as one of its own.
+    Runs in this process; with ``process=True`` in a new one.
     """
 
     def run(

@@ -1,8 +1,8 @@
-"""Whether what would be published works: ``make release-check``.
+"""Check the packages to be published: ``make release-check``.
 
-Builds the source distribution from the files git knows, the wheel from the source distribution,
-looks into both, installs the wheel alone into an environment of its own, and sorts the example
-library with it from outside the repository. Not here: the test suite, which runs from a clone.
+Builds the source distribution from the files tracked by git and the wheel from the source
+distribution, checks the content of both, installs the wheel into a new environment, and classifies
+the example library with it outside the repository.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from tests.support.places import REPOSITORY
 
 DIST: Final = REPOSITORY / ".cratesort" / "dist"
 
-#: What a wheel installs beside its own metadata, and no other top-level name.
+#: All top-level names of a wheel except its metadata.
 PACKAGES: Final = frozenset({"classifier", "cli", "db", "tasks", "training", "workers"})
 
-#: What is no Python file and must not be forgotten.
+#: Files other than Python modules that a wheel needs.
 DATA_FILES: Final = (
     "classifier/names/instruments.toml",
     "classifier/starter/starter.zip",
@@ -39,7 +39,7 @@ DATA_FILES: Final = (
 
 
 class ReleaseError(Exception):
-    """What would be published is not what it should be."""
+    """A package is not as it should be."""
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def _check_tag(tag: str, version: str) -> None:
 
 
 def _keep(*archives: Path) -> None:
-    """Leave what was checked where a workflow, or a person, publishes it from."""
+    """Copy the checked archives to `DIST`, from where they are published."""
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir(parents=True)
     for archive in archives:
@@ -88,7 +88,7 @@ def _build(folder: Path) -> tuple[Path, Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / path, target)
     python = _environment(folder / "building", "build")
-    # The wheel is made from the source distribution: that it is whole is thereby shown.
+    # Building the wheel from the source distribution shows that the latter is complete.
     _run([python, "-m", "build", "--outdir", folder / "dist", folder / "source"], folder)
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
@@ -109,25 +109,25 @@ def _check_wheel(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     (metadata,) = (top for top in tops if top.endswith(".dist-info"))
     if tops - {metadata} != PACKAGES:
-        raise ReleaseError(f"{wheel.name} holds {sorted(tops)}; expected {sorted(PACKAGES)}")
+        raise ReleaseError(f"{wheel.name} contains {sorted(tops)}; expected {sorted(PACKAGES)}")
     _require_all(wheel, names, (f"{metadata}/licenses/LICENSE",))
     stray = sorted(name for name in names if "__pycache__" in name or name.endswith(".pyc"))
     if stray:
-        raise ReleaseError(f"{wheel.name} holds what was left lying about: {stray[0]}")
+        raise ReleaseError(f"{wheel.name} contains byte code: {stray[0]}")
     maintainers = sorted(name for name in names if name.startswith("training/maintainer/"))
     if maintainers:
-        raise ReleaseError(f"{wheel.name} holds what only maintainers run: {maintainers[0]}")
+        raise ReleaseError(f"{wheel.name} contains a tool for maintainers: {maintainers[0]}")
 
 
 def _try(wheel: Path, version: str, folder: Path) -> None:
-    """Use the wheel as somebody would who has nothing else."""
+    """Install the wheel in a new environment and use it."""
     home = folder / "home"
     home.mkdir()
     python = _environment(home / "venv", str(wheel))
     command = python.parent / "cratesort"
     stated = _run([command, "--version"], home).strip()
     if not stated.endswith(version):
-        raise ReleaseError(f"--version says {stated!r}; pyproject.toml says {version}")
+        raise ReleaseError(f"--version prints {stated!r}; pyproject.toml has {version}")
     _run([sys.executable, REPOSITORY / "examples" / "make_library.py", home / "library"], home)
     done = json.loads(_run([command, "ingest", "--json", home / "library"], home))
     if done["failed"] or not done["classified"] or done["classified"] != done["found"]:
@@ -149,11 +149,11 @@ def _environment(folder: Path, *packages: str) -> Path:
 
 def _run(command: list[str | Path], folder: Path, *, clean: bool = True) -> str:
     environment = clean_environment(folder, {})
-    del environment["PYTHONPATH"]  # the repository would stand in for what was installed
+    del environment["PYTHONPATH"]  # the repository would hide the installed package
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment if clean else None,  # pip finds its index in the user's own
+        env=environment if clean else None,  # pip reads its index from the user's configuration
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,6 @@
-"""How many sounds make a good batch: ``python -m tests.benchmarks.batch_sizes``.
+"""Speed by batch size: ``python -m tests.benchmarks.batch_sizes``.
 
-The same files through the queue with batches of several sizes, in turn. Prints a Markdown table.
-Not a test: figures depend on the machine.
+Sends the same files through the queue with batches of several sizes. Prints a Markdown table.
 """
 
 import argparse

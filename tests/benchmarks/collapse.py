@@ -1,11 +1,9 @@
-"""What must not slow the queue down: ``python -m tests.benchmarks.collapse``.
+"""Slowdowns of the queue: ``python -m tests.benchmarks.collapse``.
 
-Two pairs, interleaved. An ingest into an empty ledger, and one after sixty batches of a single
-file. Files of a large folder after single files of it, and the same while the folder is written to.
-Prints files a second, and the median of the pairs' ratios: of time, and of the worker's processor
-time, which others who use the machine change less.
-
-Not a test: figures depend on the machine.
+Compares two pairs of runs, interleaved: an ingest into an empty ledger and one after sixty batches
+of one file each; and files of a large folder, with and without writes to that folder at the same
+time. Prints files per second, and the median of the pairs' ratios of wall time and of the worker's
+processor time (which depends less on other load of the machine).
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How soon short commands answer: ``python -m tests.benchmarks.commands``.
+"""Response time of short commands: ``python -m tests.benchmarks.commands``.
 
-`cratesort --help`, and `cratesort status` on an SQLite file with a hundred sounds; each a process
-of its own, with Python's start. Prints median and least of several runs. Not a test: figures depend
-on the machine. Not here: what `status` takes on a large table (`tests.benchmarks.growth`).
+`cratesort --help`, and `cratesort status` on an SQLite file with a hundred sounds, each as a new
+process, including Python's start. Prints median and minimum of several runs. For `status` on a
+large table see `tests.benchmarks.growth`.
 """
 
 import time

@@ -1,13 +1,12 @@
-"""What two hundred labels of one vendor gain there, and cost elsewhere.
+"""Effect of two hundred labels of one vendor on its accuracy and on that of others.
 
-``python -m tests.benchmarks.few_labels CORPUS``. Of each fold of vendors kept out of a base model,
-the vendor with the most categories gives 200 labels; the base learns them as a retraining run
-would (`training.prior.pretrained.Prior.recipe`). Prints accuracy and macro F1 on
-that vendor's other files (own), on the other vendors kept out (rest), and on 2,000 files that the
-base has learned (known).
+``python -m tests.benchmarks.few_labels CORPUS``. For each fold of vendors held out of a base model,
+the vendor with the most categories contributes 200 labels, and the base model is retrained on them
+(`training.prior.pretrained.Prior.recipe`). Prints accuracy and macro F1 on that vendor's other
+files (own), on the other held-out vendors (rest), and on 2,000 training files of the base model
+(known).
 
-Not a test: minutes, and one seed. Not here: the same as a test
-(`tests.integration.test_training_at_full_size`).
+A test of the same is in `tests.integration.test_training_at_full_size`.
 """
 
 import argparse

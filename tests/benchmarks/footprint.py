@@ -1,10 +1,8 @@
-"""What a worker costs before it earns anything: ``make footprint``.
+"""Memory and start time of a worker: ``make footprint``.
 
 For each engine: seconds from the worker's command to the end of its first batch, and the resident
-memory of its children after some thirty batches each. On a Redis and a PostgreSQL of its own,
-with hard links to the example library under other names. Prints a Markdown table.
-
-Not a test: figures depend on the machine. Not here: throughput.
+memory of its children after about thirty batches each. Starts its own Redis and PostgreSQL, and
+uses hard links to the example library under other names. Prints a Markdown table.
 """
 
 import argparse
@@ -115,7 +113,7 @@ def main() -> None:
         running(PostgresServer()) as postgres,
     ):
         _many_sounds(Path(name), (_CHILDREN * _BATCHES_EACH + 4) * asked.batch_size)
-        print("| engine | command to first batch | child after 30 batches | parent | watch |")
+        print("| engine | command to first batch | child after 30 batches | parent | supervisor |")
         print("|---|---|---|---|---|")
         for engine in asked.engines:
             library = Path(name) / "library"

@@ -1,12 +1,11 @@
-"""What people ask of a database that has grown: ``python -m tests.benchmarks.growth``.
+"""Query times on a large database: ``python -m tests.benchmarks.growth``.
 
-For PostgreSQL and SQLite: two million made-up sounds and the done batches they came from, then the
-median time of what ``cratesort status`` asks, and of the first page of ``results --below 0.6`` and
-of ``results --needs-review``; and the room that the table and its indexes take. On a PostgreSQL of
-its own. Prints a Markdown table.
+For PostgreSQL and SQLite: generates two million sounds with their finished batches, then measures
+the median time of the queries of ``cratesort status`` and of the first page of ``results --below
+0.6`` and of ``results --needs-review``, and the size of the table and its indexes. Starts its own
+PostgreSQL. Prints a Markdown table.
 
-Not a test: figures depend on the machine. That the indexes are used is one
-(`tests/integration/test_growth.py`). Not here: how fast rows come to be.
+A test that the indexes are used is in `tests/integration/test_growth.py`.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""What large entries of the inbox cost: ``python -m tests.benchmarks.inbox_memory``.
+"""Memory for large inbox entries: ``python -m tests.benchmarks.inbox_memory``.
 
 The peak memory of an intake that empties an inbox of 1,000 entries of 65,000 bytes, on SQLite, and
-how much of Redis the dead list takes behind it. Each in a process of its own. Prints a Markdown
-table.
+the memory of Redis that the dead list takes afterwards. Each runs in a new process. Prints a
+Markdown table.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Ingesting into a table that has grown: ``python -m tests.benchmarks.large_table``.
+"""Speed of an ingest into a large table: ``python -m tests.benchmarks.large_table``.
 
-The same files through the queue into a table with few rows and into one with many, in turn; prints
-files a second of each and their ratio. Not a test: figures depend on the machine. Not here: reading
-a large table (`tests.benchmarks.growth`).
+Sends the same files through the queue into a table with few rows and into one with many, in turn.
+Prints files per second of each and their ratio. For reading a large table see
+`tests.benchmarks.growth`.
 """
 
 import argparse

@@ -1,12 +1,10 @@
-"""One file now, while a night's work runs: ``python -m tests.benchmarks.latency``.
+"""Latency of interactive work during a bulk ingest: ``python -m tests.benchmarks.latency``.
 
-A worker of two children works off a bulk ingest; a second one serves the queue ``interactive`` and
-nothing else, so that one child is free. One file after the other is submitted as interactive work.
-Two times of each: from the ledger's commit to the row, by the database's clock, and as the producer
-sees it, from its call until the row can be read. Then the same without the second worker: the file
-waits until a child has ended a batch.
-
-Not a test: times are of one machine. Not here: throughput.
+A worker with two children processes a bulk ingest. A second worker serves only the queue
+``interactive``, so that one child is free. Files are submitted one by one as interactive work. For
+each file two times are measured: from the commit of its batch to its row, by the database clock,
+and from the producer's call until the row can be read. Then the same without the second worker,
+where a file waits until a child has finished a batch.
 """
 
 import argparse

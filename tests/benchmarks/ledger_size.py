@@ -1,7 +1,7 @@
-"""What the ledger keeps: ``python -m tests.benchmarks.ledger_size``.
+"""Size of the ledger: ``python -m tests.benchmarks.ledger_size``.
 
-The size of the table of batches on PostgreSQL, indexes and all, with sounds that wait and when they
-are done; and the same once more, for a table may only have grown by then. Nothing is read or
+The size of the table of batches on PostgreSQL, with indexes, while sounds wait and when they are
+done. Measured twice, because a table may only have grown after the first time. Nothing is read or
 classified. Prints a Markdown table.
 """
 

@@ -1,4 +1,4 @@
-"""What a figure was measured on, in one line."""
+"""A one-line description of the machine for the printed results."""
 
 import os
 import platform

@@ -1,11 +1,11 @@
-"""What pack-mates cost: ``python -m tests.benchmarks.mates``.
+"""Cost of using pack mates: ``python -m tests.benchmarks.mates``.
 
-In one process and one run: the starter in the default engine, batches of 256, names alone and names
-beside their mates; and listing the folders, known and not known yet. Folders of 20 empty files with
-made-up names; every file is asked about once, so each folder is read once. Prints microseconds a
-file, the best of five rounds: the machine's other work is not what is measured.
+In one process: the starter in the default engine with batches of 256, for names alone and for names
+with their mates; and listing the folders, uncached and cached. Uses folders of 20 empty files with
+generated names; every file is predicted once, so each folder is read once. Prints microseconds per
+file, the best of five rounds, to exclude other load of the machine.
 
-Not a test: times are of one machine. Not here: reading headers, the database.
+Reading headers and the database are not included.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""Ingesting what has not changed, beside ``find``: ``python -m tests.benchmarks.nothing_to_do``.
+"""Re-ingest of unchanged files beside ``find``: ``python -m tests.benchmarks.nothing_to_do``.
 
-The same tree is ingested once and then again; in turn with that, ``find`` prints path, size and
-time of each of its files. In one process with SQLite, and through Redis and PostgreSQL. Prints the
-median of each in seconds. Not a test: figures depend on the machine.
+Ingests the same tree twice; in turn with that, ``find`` prints path, size and time of each of its
+files. In one process with SQLite, and through Redis and PostgreSQL. Prints the median of each in
+seconds.
 """
 
 import argparse

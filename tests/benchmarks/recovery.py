@@ -1,9 +1,9 @@
-"""How soon work returns after a kill -9 or a hang: ``python -m tests.benchmarks.recovery``.
+"""Time to recover from a kill -9 or a hang: ``python -m tests.benchmarks.recovery``.
 
 For each setting and each fault: a fleet in the middle of a backlog, the fault, and then, by the
-database's clock, the seconds to the first redelivered batch and to the end of the backlog. No beat
+database clock, the seconds to the first redelivered batch and to the end of the backlog. No beat
 runs. A hang: all open connections of both workers freeze, or lose their packets (in a namespace:
-Linux and root), while new ones work. Figures, no assertions: those are in `tests/faults`.
+Linux and root), while new ones work. Tests of the same faults are in `tests/faults`.
 """
 
 import argparse

@@ -1,9 +1,8 @@
-"""How long a retraining run takes, and how much memory, beside one fit of the published LSTM.
+"""Duration and memory of a training run, compared with one fit of the published LSTM.
 
-``python -m tests.benchmarks.retraining --rows 12000``. Prints a table; measures nothing else of the
-machine. The rows are generated names (`training.prior.generation`), of many vendors and packs, with
-headers; ``--from-csv`` takes a real table instead, repeated under other vendors' names until there
-are enough.
+``python -m tests.benchmarks.retraining --rows 12000``. Prints a table. The rows are generated names
+(`training.prior.generation`) of many vendors and packs, with headers. ``--from-csv`` takes a real
+table instead, repeated under other vendor names until there are enough rows.
 """
 
 import argparse

@@ -1,10 +1,8 @@
-"""Storage that answers slowly: ``python -m tests.benchmarks.slow_storage``.
+"""Speed on slow storage: ``python -m tests.benchmarks.slow_storage``.
 
-Opening a file takes 5 ms longer than it does, as over a network mount. One process reads the
-headers of the same files as a worker does, with the files opened ahead and one after the other, and
-from storage that is not slow, where nothing is opened ahead. Prints files a second.
-
-Not a test: figures depend on the machine. Not here: real network storage, which has other limits.
+Opening a file takes 5 ms longer than usual, as on a network mount. One process reads the headers of
+the same files as a worker does, with prefetching and without, and from storage that is not slow,
+where nothing is prefetched. Prints files per second. Real network storage has other limits.
 """
 
 import argparse
@@ -38,12 +36,12 @@ def main() -> None:
             time.sleep(asked.seconds)
             return open_beneath(*arguments, **options)  # type: ignore[arg-type]
 
-        print(f"| as long as it does | {_rate(library):,.0f} |")
+        print(f"| normally long | {_rate(library):,.0f} |")
         with patch.object(library_roots, "open_beneath", slowly):
             print(f"| {1e3 * asked.seconds:.0f} ms more | {_rate(library):,.0f} |")
             with patch.object(sound_headers, "_SLOW_STORAGE_SECONDS", float("inf")):
                 rate = _rate(library)
-            print(f"| {1e3 * asked.seconds:.0f} ms more, one after the other | {rate:,.0f} |")
+            print(f"| {1e3 * asked.seconds:.0f} ms more, without prefetching | {rate:,.0f} |")
 
 
 def _rate(library: Path) -> float:

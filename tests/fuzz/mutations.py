@@ -1,4 +1,4 @@
-"""How a good file is mutilated. Everything follows from the random numbers of one seed."""
+"""Mutations of valid files. Everything is reproducible by one seed."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from tests.fuzz.seeds import Seed
 
 _MOST_BYTES = 1 << 20
 
-#: Where arithmetic of 8, 16, 32 and 64 bits turns over, and where sizes begin to hurt.
+#: Values where 8, 16, 32 and 64 bit arithmetic overflows, and large sizes.
 _EXTREMES = [
     value & mask
     for mask in (0xFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
@@ -26,7 +26,7 @@ _NAMES = re.compile(
 _FIELDS = [struct.Struct(order + kind) for order in "<>" for kind in "BHIQ"]
 
 
-def mutilated(rng: random.Random, seeds: Sequence[Seed]) -> tuple[str, bytes, int]:
+def mutated(rng: random.Random, seeds: Sequence[Seed]) -> tuple[str, bytes, int]:
     """Return a container, the bytes of a file, and how many zeros follow them."""
     container, good = rng.choice(seeds)
     content = bytearray(good)
@@ -34,14 +34,14 @@ def mutilated(rng: random.Random, seeds: Sequence[Seed]) -> tuple[str, bytes, in
         rng.choice(_MUTATIONS)(rng, content, seeds)
         del content[_MOST_BYTES:]
     if content[:4] == b"OggS" and rng.random() < 0.8:
-        # Else every mutation is found out by its page's checksum, and nothing behind it is tried.
+        # Otherwise the page checksum rejects every mutation, and the parser is not tested.
         _sign_pages(content)
     n_zeros = rng.choice((100, 70_000, 300_000, 1 << 32)) if rng.random() < 0.05 else 0
     return container, bytes(content), n_zeros
 
 
 def _place(rng: random.Random, content: bytearray) -> int:
-    """Return an offset, more often where headers are: behind a name, near the start or the end."""
+    """Return an offset, mostly where headers are: after a chunk name, near the start or the end."""
     kind = rng.random()
     if kind < 0.4 and (names := [match.end() for match in _NAMES.finditer(content)]):
         return min(len(content), rng.choice(names) + rng.randrange(40))
@@ -82,7 +82,7 @@ def _splice(rng: random.Random, content: bytearray, seeds: Sequence[Seed]) -> No
 
 
 def _repeat(rng: random.Random, content: bytearray, _: Sequence[Seed]) -> None:
-    """Repeat a piece, as often as chunks, blocks or pages are limited in number and more."""
+    """Repeat a piece, up to more often than the limits on chunks, blocks and pages allow."""
     start = _place(rng, content)
     length = rng.choice((4, 8, 12, 24, 34, 40, 200, 5000))
     piece = bytes(content[start : start + length])
@@ -113,7 +113,7 @@ def _change_lengths(rng: random.Random, content: bytearray, _: Sequence[Seed]) -
 
 def _sign_pages(content: bytearray) -> None:
     at = 0
-    # Bounded like all else here: thousands of pages do not find more than a hundred.
+    # Bounded: thousands of pages find no more than a hundred.
     for _ in range(100):
         at = content.find(b"OggS", at)
         if at < 0 or at + 27 > len(content):
@@ -140,7 +140,7 @@ _MUTATIONS: list[Callable[[random.Random, bytearray, Sequence[Seed]], None]] = [
 
 
 def name_bytes(rng: random.Random) -> bytes:
-    """Return what a kernel might hold for a name: any bytes, more often words and odd letters."""
+    """Return a file name: any bytes a kernel allows, mostly words and unusual letters."""
     parts = [rng.choice(_NAME_PARTS) for _ in range(rng.choice((1, 3, 8, 40)))]
     if rng.random() < 0.3:
         parts.append(rng.randbytes(rng.randrange(40)))
@@ -150,14 +150,15 @@ def name_bytes(rng: random.Random) -> bytes:
 
 
 def entry_bytes(rng: random.Random) -> bytes:
-    """Return what a program might push to the inbox: an object, whole or damaged."""
-    said: dict[str, object] = {"path": name_bytes(rng).decode(errors="surrogateescape")}
+    """Return an inbox entry: a JSON object, valid or damaged."""
+    entry_object: dict[str, object] = {"path": name_bytes(rng).decode(errors="surrogateescape")}
     for key in rng.sample(("root", "vendor", "label", "path", "lable"), rng.randrange(4)):
         text = rng.choice(("packs", "drum", "Acme", "\ud800", 300 * "v"))
-        said[key] = rng.choice((text, text, name_bytes(rng).decode("latin-1"), None, 1e999, [said]))
+        values = (text, text, name_bytes(rng).decode("latin-1"), None, 1e999, [entry_object])
+        entry_object[key] = rng.choice(values)
     try:
-        entry = bytearray(json.dumps(said).encode())
-    except ValueError:  # it holds itself
+        entry = bytearray(json.dumps(entry_object).encode())
+    except ValueError:  # it contains itself
         entry = bytearray(b"{" + 2000 * b'"path":[')
     if rng.random() < 0.5:
         rng.choice((_flip_bits, _put_noise, _repeat, _cut, _take_out))(rng, entry, ())

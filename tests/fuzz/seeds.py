@@ -1,4 +1,4 @@
-"""The good files that are mutilated: one for each reader, and the beginnings of real ones."""
+"""Valid files to mutate: one for each format, and the first bytes of real ones."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.support.riff_chunks import (
     wav,
 )
 
-#: Container, and what libsndfile calls it when it writes one.
+#: Container, and libsndfile's names of its variants.
 _WRITTEN_AS = {
     "WAV": ("WAV", "WAVEX", "RF64"),
     "AIFF": ("AIFF",),
@@ -32,9 +32,9 @@ _WRITTEN_AS = {
     "CAF": ("CAF",),
     "W64": ("W64",),
 }
-#: Written, but refused when read.
+#: Encodings that libsndfile writes and cratesort refuses.
 _REFUSED = ("IMA_ADPCM", "DWVW", "G721", "G723", "NMS_ADPCM", "MPEG_LAYER_I", "MPEG_LAYER_II")
-#: Of a real file: its header, and what a tag or a last page may be.
+#: Bytes taken from a real file: its header, and its end (a tag or a last page).
 _FIRST_BYTES, _LAST_BYTES = 1024, 512
 _REAL_FILES = 400
 
@@ -42,7 +42,7 @@ Seed = tuple[str, bytes]
 
 
 def made() -> list[Seed]:
-    """Return a small sound of each container and encoding that is read, and some odd ones."""
+    """Return a small sound of each supported container and encoding, and some unusual ones."""
     seeds = [
         (container, sounds.encoded(name, subtype, channels, 48000 if subtype == "OPUS" else 44100))
         for container, names in _WRITTEN_AS.items()
@@ -81,7 +81,7 @@ def made() -> list[Seed]:
 
 
 def real(folder: Path | None) -> list[Seed]:
-    """Return the beginnings and ends of real files, where there are any; none is whole."""
+    """Return the first and last bytes of real files, if `folder` exists."""
     if folder is None or not folder.is_dir():
         return []
     paths = [path for path in folder.rglob("*") if path.suffix[1:].lower() in AUDIO_EXTENSIONS]

@@ -1,4 +1,4 @@
-"""What mutilated input is given to, and what may come out."""
+"""Fuzz targets: the parsers under test, and the results they may give."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tasks.inbox.redis_lists import DEAD_ENTRY_BYTES, dead_text
 from tasks.producer.locator import Locator
 from workers.settings import Settings
 
-#: The most that any file may make us read: a walk over pages and checksums, or over frames.
+#: Upper bounds of what any file may cause to be read (a walk over pages or over frames).
 MOST_BYTES_READ = 16 << 20
 MOST_READS = 50_000
 
@@ -32,7 +32,7 @@ _VOCABULARY = Vocabulary(["kick", "loop", "<bpm>"])
 
 
 class HeaderTarget:
-    """Reads one file after the other, each in the place of the one before."""
+    """Reads files, each written over the one before."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as its process
@@ -53,7 +53,7 @@ class HeaderTarget:
             yield
 
     def accepts(self, content: bytes, n_zeros: int) -> bool:
-        """Whether these bytes gave a reading; anything but that or a `SoundError` is raised."""
+        """Return whether these bytes gave a header; any error but `SoundError` is raised."""
         fd, size = self._file.fileno(), len(content) + n_zeros
         os.ftruncate(fd, 0)
         os.pwrite(fd, content, 0)
@@ -90,7 +90,7 @@ class HeaderTarget:
 def _check_loop_info(info: LoopInfo | None) -> None:
     if info is None:
         return
-    assert info != LoopInfo(), "what states nothing is None"
+    assert info != LoopInfo(), "empty loop metadata must be None"
     assert info.tempo_bpm is None or 20 <= info.tempo_bpm <= 400, info
     assert info.root_note is None or 0 <= info.root_note <= 127, info
     assert info.beats is None or info.beats > 0, info
@@ -99,7 +99,7 @@ def _check_loop_info(info: LoopInfo | None) -> None:
 
 
 def check_name(name: bytes, rng: random.Random) -> None:
-    """Take a name the whole way from the kernel to the model, and back."""
+    """Check a name on its way from the kernel to the model and back."""
     text = paths.path_text(name)
     assert paths.path_bytes(text) == name
     text.encode()  # as a column of a database has to
@@ -122,7 +122,7 @@ def check_name(name: bytes, rng: random.Random) -> None:
 
 
 class EntryTarget:
-    """Reads entries of the inbox, in a library with links that lead anywhere."""
+    """Reads inbox entries in a library with links that leave it."""
 
     def __init__(self, folder: Path) -> None:
         for name, target in (("Kick", "bass_loop"), ("128", "128"), ("bass_loop", "/proc/1/cwd")):
@@ -130,19 +130,19 @@ class EntryTarget:
         self._locator = Locator(Settings(_env_file=None, library_roots={"packs": folder}))
 
     def check(self, entry: bytes) -> None:
-        """Take an entry, or give the reason why not, in bounds."""
-        named, bad = read_entries([entry], self._locator)
-        assert len(named) + len(bad) == 1
-        for one in named:
-            assert paths.path_bytes(one.sound.path)
-            for text in (one.sound.path, one.sound.pack, one.sound.vendor):
+        """Check that an entry is accepted or refused with a bounded reason."""
+        accepted, bad = read_entries([entry], self._locator)
+        assert len(accepted) + len(bad) == 1
+        for item in accepted:
+            assert paths.path_bytes(item.sound.path)
+            for text in (item.sound.path, item.sound.pack, item.sound.vendor):
                 text.encode()  # as a column of a database has to
                 assert "\0" not in text
-            assert 0 < len(one.sound.pack) <= paths.LONGEST_NAME
-            assert 0 < len(one.sound.vendor) <= paths.LONGEST_NAME
+            assert 0 < len(item.sound.pack) <= paths.LONGEST_NAME
+            assert 0 < len(item.sound.vendor) <= paths.LONGEST_NAME
         for refused in bad:
             assert refused.reason == paths.printable(refused.reason)
             text = dead_text(refused)
             assert len(text) < 2 * DEAD_ENTRY_BYTES + 100
-            kept = json.loads(text)["entry"].encode("utf-8", "surrogateescape")
-            assert entry.startswith(kept)
+            stored = json.loads(text)["entry"].encode("utf-8", "surrogateescape")
+            assert entry.startswith(stored)

@@ -1,5 +1,5 @@
-"""How many files a second: cratesort beside what one would write without it, in one run.
+"""Files per second: cratesort compared with simpler and other systems, in one run.
 
 ``python -m tests.benchmarks.throughput`` prints a table. Each system classifies the same files with
-the same models; a figure means something beside the others of its run only.
+the same models. Compare figures only within one run.
 """

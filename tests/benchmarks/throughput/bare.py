@@ -1,7 +1,7 @@
-"""One process that does the work and nothing else: ``python -m ...bare LIBRARY [PART PARTS]``.
+"""One process without queue and database: ``python -m ...bare LIBRARY [PART PARTS]``.
 
-Prints files, seconds and processor seconds as JSON, from the first file to the last: what it takes
-to start and to load the model is not counted.
+Prints files, seconds and processor seconds as JSON, from the first file to the last. Start and
+model loading are not counted.
 """
 
 import json

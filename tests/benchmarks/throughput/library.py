@@ -1,7 +1,7 @@
-"""The files that are classified: many names, few sounds.
+"""The files to classify: many names, few different sounds.
 
-Hard links to small real sounds, in folders as packs have them, under names that the project makes
-for its training: no two alike, and none said by a file that is there already.
+Hard links to small real sounds, in folders like packs, under generated names
+(`training.prior.generation`), all different from each other and from existing files.
 """
 
 import itertools

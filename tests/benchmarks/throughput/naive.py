@@ -1,8 +1,8 @@
-"""What one writes first: a Celery task a file, `model.predict` and the forest's `predict` in it.
+"""The simplest implementation: one Celery task per file, which calls `predict` of both models.
 
 The module is the Celery app; ``THROUGHPUT_BROKER``, ``THROUGHPUT_DATABASE`` and
-``THROUGHPUT_LIBRARY`` say where. Same models (the starter's originals), same header reading, a row
-and a commit a file.
+``THROUGHPUT_LIBRARY`` configure it. Same models (the starter's originals), same header reading, one
+row and one commit per file.
 """
 
 import functools

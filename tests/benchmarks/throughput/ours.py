@@ -1,4 +1,4 @@
-"""cratesort itself, as its users start it: through Redis and PostgreSQL, or in one process."""
+"""cratesort as users run it: through Redis and PostgreSQL, or in one process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Processor time that a process and all that it ever started have used (Linux)."""
+"""Processor time of a process and all its descendants, including ended ones (Linux)."""
 
 import os
 from pathlib import Path

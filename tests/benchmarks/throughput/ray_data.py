@@ -1,7 +1,7 @@
-"""The same work under Ray Data: ``python -m ...ray_data LIBRARY``; needs ``ray[data]``.
+"""The same work with Ray Data: ``python -m ...ray_data LIBRARY``; needs ``ray[data]``.
 
-Two actors, batches of 256. Counted is the whole pipeline, from the list of files to the last
-answer, with the actors' start and without Ray's own.
+Two actors, batches of 256. The time is that of the whole pipeline, from the list of files to the
+last prediction, including the start of the actors but not of Ray itself.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""The work itself, without a queue and without a database: what every system here does a file.
+"""The classification itself, without queue and database, as every compared system does it.
 
-Our own functions, so that the systems differ in what lies around the work and in nothing else:
-headers are read beneath the root, pack-mates are listed, the starter answers. Tempo, key and the
-other attributes are cratesort's alone.
+Uses our own functions, so that the systems differ only in what surrounds this work: headers are
+read below the root, folders are listed, the starter predicts. Only cratesort also determines tempo,
+key and the other attributes.
 """
 
 import os
