@@ -12,35 +12,35 @@ from tests.fuzz.targets import HeaderTarget
 
 @pytest.fixture
 def fuzzing(tmp_path, capfd):
-    """Fuzz for a moment; what it exits with, what it says, and the files it keeps."""
+    """Fuzz for some seconds; return the exit code, the output and the saved files."""
 
     def run(seconds):
         code = fuzz.main(
-            ["--seed=1", f"--seconds={seconds}", f"--folder={tmp_path / 'kept'}", "--shared=none"]
+            ["--seed=1", f"--seconds={seconds}", f"--folder={tmp_path / 'saved'}", "--shared=none"]
         )
-        said = capfd.readouterr()
-        return code, said.out + said.err, sorted(tmp_path.glob("kept/*"))
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err, sorted(tmp_path.glob("saved/*"))
 
     return run
 
 
 def test_one_second_of_fuzzing_reaches_every_container_without_a_finding(fuzzing):
-    code, said, kept = fuzzing(1)
-    assert (code, kept) == (0, []), said
-    assert "containers WAV AIFF FLAC OGG MP3 AU CAF W64 MIDI; findings 0" in said
+    code, output, saved = fuzzing(1)
+    assert (code, saved) == (0, []), output
+    assert "containers WAV AIFF FLAC OGG MP3 AU CAF W64 MIDI; findings 0" in output
 
 
 @pytest.mark.parametrize(
-    ("harm", "why"),
+    ("harm", "reason"),
     [
-        (lambda: os.kill(os.getpid(), signal.SIGKILL), "ended with -9"),
-        (lambda: time.sleep(600), "no end after"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "exited with -9"),
+        (lambda: time.sleep(600), "hangs for more than"),
         (lambda: 1 / 0, "ZeroDivisionError"),
     ],
     ids=["crash", "hang", "exception"],
 )
-def test_a_finding_is_saved_and_reported(fuzzing, monkeypatch, harm, why):
-    # Given a reader that one file does harm to
+def test_a_finding_is_saved_and_reported(fuzzing, monkeypatch, harm, reason):
+    # Given a reader that fails on one file
     accepts = HeaderTarget.accepts
 
     def harmful(self, content, n_zeros):
@@ -49,12 +49,12 @@ def test_a_finding_is_saved_and_reported(fuzzing, monkeypatch, harm, why):
         return accepts(self, content, n_zeros)
 
     monkeypatch.setattr(HeaderTarget, "accepts", harmful)
-    monkeypatch.setattr(fuzz, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(fuzz, "_TIMEOUT_SECONDS", 0.3)
     # When it is fuzzed
-    code, said, kept = fuzzing(1)
-    # Then that file is kept, and said to be what it died of
+    code, output, saved = fuzzing(1)
+    # Then that file is saved and reported with the reason
     assert code == 1
-    assert why in said
-    assert "seed 1" in said
-    assert all(path.read_bytes().startswith(b"caff") for path in kept)
-    assert kept
+    assert reason in output
+    assert "seed 1" in output
+    assert all(path.read_bytes().startswith(b"caff") for path in saved)
+    assert saved
