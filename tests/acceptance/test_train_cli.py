@@ -42,7 +42,7 @@ def trained(run_at_home, labelled):
 
 def test_a_run_prints_its_training_data_the_verdict_and_the_reason(trained):
     assert trained.code == 0, trained.stderr
-    assert "79 labelled sounds: 79 learned, 0 held out" in trained.stdout
+    assert "79 labelled sounds: 79 for training, 0 held out" in trained.stdout
     assert " is not promoted: the current model stays in use\n  " in trained.stdout
     assert "of your sounds that neither model was trained on, grouped by folder" in trained.stdout
     assert re.search(r"cratesort models promote 2\S+ --yes\n", trained.stdout)
