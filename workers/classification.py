@@ -131,7 +131,7 @@ def _return_batch(
     except Exception as second:
         if not settings.in_process:  # there the user reads the error itself
             batch_log.warning(
-                "not requeued: %s; it is when the database answers, or when its lease expires",
+                "requeuing failed: %s; retried when the database answers or its lease expires",
                 plain(second),
             )
         if isinstance(decision, HandBack):

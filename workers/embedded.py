@@ -137,7 +137,7 @@ class EmbeddedRun:
             )
             if claimed is not None:
                 carry_out(decide(ending, was_reading=True), connection, claimed, settings)
-        log.warning("%s: the reader %s in a process of its own", printable(path), end)
+        log.warning("%s: the reader %s in a separate process", printable(path), end)
         return False
 
     def _defer(self, batch_id: int, reason: str, *, log_reason: bool) -> None:

@@ -40,7 +40,7 @@ def test_batches_in_progress_and_queued_are_done_with_no_attempt_counted(fleet, 
         wait_until(fleet.at_the_gate, "the first batch is in progress", 60)
         postgres_server.kill()
         fleet.open_gate()
-        wait_until(lambda: "not requeued: " in worker.log(), "the batch failed", 60)
+        wait_until(lambda: "requeuing failed: " in worker.log(), "the batch failed", 60)
         # Then the messages of the others go back, or stay where they are
         waiting = ("classify.library", "classify.library:3")
         wait_until(lambda: sum(map(client.llen, waiting)) >= 9, "all of them are there", 60)

@@ -83,7 +83,7 @@ def test_in_process_a_suspect_and_a_locked_folder_are_shown_escaped(run_cli, odd
         done = run_cli(*command, settings=shim, process=True, obey_permissions=True)
         output += done.stdout + done.stderr
     # Then both are named, escaped
-    assert "the reader crashed in a process of its own" in output
+    assert "the reader crashed in a separate process" in output
     assert "warning: folder not read" in output
     assert raw(output) == []
 

@@ -37,7 +37,7 @@ def return_expired(database: Engine, settings: Settings) -> Counter[AttemptOutco
                 raise
             # A bug with one batch must not keep the other expired ones from returning.
             BatchLogger(log, expired.id).exception(
-                "not requeued: %s; its lease is extended, then it is tried again", plain(error)
+                "requeuing failed: %s; retried when its extended lease expires", plain(error)
             )
             with database.begin() as connection:
                 recovery.extend_lease(
