@@ -58,7 +58,7 @@ def recover_batches(
                     raise
                 # A bug with one marker must not stop the others; its batch returns with its lease.
                 log.exception(
-                    "the batch of process %d was not requeued; it is when its lease expires",
+                    "requeuing the batch of process %d failed; retried when its lease expires",
                     marker.pid,
                 )
             handled += 1
