@@ -134,7 +134,7 @@ def test_one_of_each_is_in_the_singular():
     assert "1 sound was given up" in text
 
 
-def test_long_sentences_are_wrapped_behind_their_label_for_a_terminal():
+def test_long_sentences_are_wrapped_after_their_label_for_a_terminal():
     root = RootStatus("packs", 1, 150.0, True, 0, 0, None)
     lines = status_lines(status(roots=[root]), 80)
     first = next(number for number, line in enumerate(lines) if line.startswith("Unserved"))
