@@ -132,7 +132,7 @@ def test_files_that_are_gone_or_moved_are_counted_listed_and_forgotten(run, list
     (corrected / "Kick.wav").rename(corrected / "sub" / "strange.wav")
     # When the folder is ingested again
     done = run("ingest", corrected)
-    # Then both are told, and the label is at the new path
+    # Then both are reported, and the label is at the new path
     assert "3 sounds found, 2 unchanged, 1 gone, 1 moved" in done.stdout
     assert listed()["strange.wav"]["filed_as"] == "vocal"
     assert set(listed("--gone")) == {"Snare.wav"}

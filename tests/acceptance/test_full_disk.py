@@ -51,7 +51,7 @@ def test_a_disk_that_fills_up_during_a_run_and_the_next_run_continues(run_cli, f
         "cratesort: cratesort.db could not be written completely: No space left on device; "
         "free some space there\n",
     )
-    # When there is room again, then nobody waits for a lease
+    # When there is room again, then no run waits for a lease
     done = run_cli("ingest", folder, "--json")
     assert done.code == 0
     assert done.stderr == (

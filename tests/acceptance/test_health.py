@@ -176,7 +176,7 @@ def test_doctor_reports_sounds_without_a_root_in_a_fleet(run_cli, fleet, folder,
     (folder / "empty.wav").touch()
     run_cli("ingest", folder, settings=one_machine)
     run_cli("retry", "--failed", "--no-wait", settings=one_machine)
-    # When a fleet uses it, then its batch is found to be nobody's
+    # When a fleet uses it, then its batch is found to have no workers
     done = run_cli("health", settings=fleet)
     assert done.code == 3
     assert done.stdout.startswith(

@@ -327,7 +327,7 @@ def test_a_label_survives_new_ingests_reclassification_and_failures(
         (row,) = read_results()
         return row["label"], row["error_code"], run_cli("labels", "export").stdout == before
 
-    # When it is visited again, classified again, changed, broken, and mended, then it keeps it
+    # When it is visited again, classified again, changed, broken and repaired, then it keeps it
     assert visited(code=0) == ("vocal", None, True)
     assert visited("--reclassify", code=0) == ("vocal", None, True)
     kick.write_bytes(sounds.encoded(channels=2))

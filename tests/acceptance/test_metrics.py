@@ -172,7 +172,7 @@ def test_promtool_accepts_the_metrics(run_cli, folder, fleet):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-# When somebody is away
+# When a server is unreachable
 
 
 def test_a_missing_database_is_reported_and_not_created(run_cli, tmp_path):

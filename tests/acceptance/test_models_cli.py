@@ -296,7 +296,7 @@ def test_after_a_promotion_reclassify_model_older_visits_exactly_the_old_rows(
     assert ingest(folder)["enqueued"] == 1
     assert versions() == {read_manifest(starter).version: old, "v2": 1}
 
-    # When those of an older model are asked for, then they are visited, once
+    # When sounds of an older model are selected, then they are visited once
     assert ingest(folder, "--reclassify", "--model-older")["enqueued"] == old
     assert versions() == {"v2": old + 1}
     assert ingest(folder, "--reclassify", "--model-older")["enqueued"] == 0
@@ -314,7 +314,7 @@ def test_a_damaged_champion_stops_the_ingest_without_failing_sounds(
     # When sounds are ingested
     stopped = run_cli("ingest", library, settings=settings)
 
-    # Then one line says so, and nothing has been written about any sound
+    # Then one line reports it, and no sound has a row
     assert stopped.code == 2
     assert "broken" in stopped.stderr
     assert "Traceback" not in stopped.stderr

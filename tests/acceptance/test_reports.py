@@ -211,10 +211,10 @@ def test_doctor_creates_nothing(run_cli, tmp_path):
     # Given a database file that is not there, in a folder that is not there
     url = f"sqlite:///{tmp_path}/mistyped/cratesort.db"
 
-    # When doctor is asked about it
+    # When doctor checks it
     done = run_cli("doctor", settings={"CRATESORT_DATABASE_URL": url})
 
-    # Then it says so, and leaves it so
+    # Then it reports that and changes nothing
     assert done.code == 0
     assert f"there is no database at {url} yet" in done.stdout
     assert not (tmp_path / "mistyped").exists()

@@ -86,7 +86,7 @@ def batches_of(ask, ingest_id):
 
 
 def test_a_file_repaired_without_a_new_size_or_time_is_classified(ingest, retry, folder, outcomes):
-    # Given a broken file that is mended, and its size and time are what they were
+    # Given a broken file that is repaired with its old size and time
     broken, good = folder / "broken.wav", sounds.encoded()
     broken.write_bytes(bytes(len(good)))
     assert ingest().code == 1
@@ -128,7 +128,7 @@ def test_a_sound_that_still_crashes_its_reader_does_not_stop_the_retry(retry, cr
 
 
 def test_the_code_option_selects_sounds_by_error_code(ingest, retry, folder, locked, outcomes):
-    # Given two that failed for two reasons, and both are mended
+    # Given two files that failed for two reasons, and both are repaired
     (folder / "note.wav").write_text("Dear Sir\n")
     ingest()
     mend(locked)
@@ -138,7 +138,7 @@ def test_the_code_option_selects_sounds_by_error_code(ingest, retry, folder, loc
     assert retry("--failed", "--code", "permission_denied").code == 0
     assert outcomes() == {"kick.wav": True, "locked.wav": True, "note.wav": "not_audio"}
 
-    # When the other code is asked for, then that one has its category too
+    # When the other code is given, then that file has its category, too
     assert retry("--failed", "--code", "not_audio").code == 0
     assert outcomes()["note.wav"] is True
 
@@ -206,7 +206,7 @@ def test_sounds_that_were_given_up_are_retried_alone_and_others_in_one_batch(
         ask(f"UPDATE sounds SET error_code = '{code}' WHERE path LIKE '%/{name}'")  # noqa: S608
     # When they are tried again
     retry("--failed")
-    # Then nobody shares a batch with a suspect
+    # Then no sound shares a batch with a suspect
     assert sorted(batches_of(ask, 2)) == [(1, True), (1, True), (3, False)]
 
 
@@ -238,10 +238,10 @@ def test_json_has_the_outcome(ingest, retry, locked):
 def test_without_waiting_the_next_ingest_classifies_the_sounds(
     ingest, retry, locked, outcomes, ask
 ):
-    # Given a file that is mended
+    # Given a file that is repaired
     ingest()
     mend(locked)
-    # When nobody waits for it
+    # When the command does not wait
     done = retry("--failed", "--no-wait", "--json")
     assert done.code == 0
     assert list(json.loads(done.stdout)) == ["ingest_id", "enqueued"]

@@ -35,10 +35,10 @@ def test_a_worker_logs_its_configuration_and_one_line_per_batch(
     assert (batch["ingest"], batch["classified"], batch["failed"]) == (1, 3, 1)
     assert batch["model_version"]
     assert batch["headers_seconds"] >= 0
-    # And the first says what runs, with no password
+    # And the first line describes the worker without a password
     (first,) = [record for record in records if "started a worker with" in record["message"]]
     assert "for interactive, classify, housekeeping; engine onnx" in first["message"]
-    # And Ctrl-C frightens nobody
+    # And Ctrl-C logs no error
     assert "press Ctrl-C again to stop the worker at once; its batches are requeued" in log
     # And of no file there is a line
     assert "letter.wav" not in log

@@ -130,7 +130,7 @@ def test_a_model_trained_on_a_table_is_not_promoted_automatically(
     run_cli("ingest", os.devnull)  # makes the database
     # When a model is trained from it
     done = run_cli("train", "--from-csv", table, "--json")
-    # Then it was measured by vendor and at random, and serves nobody
+    # Then it was measured by vendor and at random, and is not in use
     assert done.code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["verdict"] == "stored"

@@ -18,16 +18,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=60_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
-    asked = parser.parse_args()
-    print(f"{machine()}; {asked.files:,} files", end="\n\n")
+    options = parser.parse_args()
+    print(f"{machine()}; {options.files:,} files", end="\n\n")
     print("| sounds in a batch | files/s | CPU s / 1,000 files |\n|---|---|---|")
     with (
         TemporaryDirectory() as name,
         running(RedisServer()) as redis,
         running(PostgresServer()) as postgres,
     ):
-        library = make_library(Path(name), asked.files)
-        for size in asked.sizes:
+        library = make_library(Path(name), options.files)
+        for size in options.sizes:
             more = {"CRATESORT_BATCH_SIZE": str(size)}
             run = through_queue(library, Path(name), redis, postgres, f"of{size}", more=more)
             print(f"| {size:,} | {run.rate:,.0f} | {run.cpu_per_thousand:.3f} |", flush=True)

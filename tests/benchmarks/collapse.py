@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--names", type=int, default=300_000, help="in the large folder")
     parser.add_argument("--of-large", type=int, default=60_000, help="files of it to ingest")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     rows: dict[str, list[list[tuple[float, float]]]] = {}
     with (
         TemporaryDirectory() as name,
@@ -136,10 +136,10 @@ def main() -> None:
         running(PostgresServer()) as postgres,
     ):
         folder = Path(name)
-        library = make_library(folder, asked.files)
+        library = make_library(folder, options.files)
         files = [library / path for path in paths_below(library)]
-        large = large_folder(folder / "large", files[:1000], asked.names)
-        single, many = large[:_OF_LARGE_FOLDER], large[_OF_LARGE_FOLDER:][: asked.of_large]
+        large = large_folder(folder / "large", files[:1000], options.names)
+        single, many = large[:_OF_LARGE_FOLDER], large[_OF_LARGE_FOLDER:][: options.of_large]
 
         def measure(case: str, *runs: tuple[Sequence[Path], Sequence[Path], bool]) -> None:
             pair = []
@@ -154,7 +154,7 @@ def main() -> None:
                     pair.append((seconds / len(measured), used / len(measured)))
             rows.setdefault(case, []).append(pair)
 
-        for _ in range(asked.rounds):
+        for _ in range(options.rounds):
             measure(
                 "after single files",
                 ([], files, False),
@@ -163,7 +163,7 @@ def main() -> None:
             measure(
                 "a large folder is written to", *((single, many, busy) for busy in (False, True))
             )
-    print(f"\n{machine()}; median of {asked.rounds} pairs", end="\n\n")
+    print(f"\n{machine()}; median of {options.rounds} pairs", end="\n\n")
     print("| | quiet: files/s | files/s | times as long | times the CPU |")
     print("|---|---|---|---|---|")
     for case, pairs in rows.items():

@@ -106,18 +106,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make footprint", description=__doc__)
     parser.add_argument("engines", nargs="*", default=["onnx", "keras"])
     parser.add_argument("--batch-size", type=int, default=Settings().batch_size)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with (
         TemporaryDirectory() as name,
         running(RedisServer()) as redis,
         running(PostgresServer()) as postgres,
     ):
-        _many_sounds(Path(name), (_CHILDREN * _BATCHES_EACH + 4) * asked.batch_size)
+        _many_sounds(Path(name), (_CHILDREN * _BATCHES_EACH + 4) * options.batch_size)
         print("| engine | command to first batch | child after 30 batches | parent | supervisor |")
         print("|---|---|---|---|---|")
-        for engine in asked.engines:
+        for engine in options.engines:
             library = Path(name) / "library"
-            print(_measure(engine, library, asked.batch_size, redis, postgres), flush=True)
+            print(_measure(engine, library, options.batch_size, redis, postgres), flush=True)
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def fill(engine: Engine, count: int) -> None:
     """Put `count` sounds and their batches into empty tables.
 
     PostgreSQL is left as its autovacuum would leave it, SQLite without ANALYZE, as nothing of ours
-    runs it; both without a connection, whose settings and cache nobody else has.
+    runs it; both without a connection, with its own settings and cache.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def _copy(connection: Connection, table: Table, rows: Iterator[Row]) -> None:
 
 
 def ask_status(connection: Connection) -> None:
-    """Ask all that ``cratesort status`` asks of the database."""
+    """Run all queries of ``cratesort status``."""
     sound_counts(connection)
     ledger_counts(connection)
     files_per_second(connection)
@@ -290,7 +290,7 @@ QUESTIONS: Final[dict[str, Callable[[Connection], object]]] = {
 
 
 def median_milliseconds(engine: Engine, ask: Callable[[Connection], object]) -> float:
-    """Return how long a question takes in a transaction of its own, the median of five times.
+    """Return the median duration of a query in its own transaction, of five runs.
 
     Parameters
     ----------

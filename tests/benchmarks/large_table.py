@@ -24,23 +24,23 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=50_000)
     parser.add_argument("--rows", type=int, nargs=2, default=(10_000, 2_000_000))
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    rates: dict[int, list[float]] = {rows: [] for rows in asked.rows}
+    options = parser.parse_args()
+    rates: dict[int, list[float]] = {rows: [] for rows in options.rows}
     with TemporaryDirectory() as name, running(RedisServer()) as redis:
         folder = Path(name)
-        library = make_library(folder, asked.files)
-        for turn in range(asked.rounds):
-            for rows in asked.rows:
+        library = make_library(folder, options.files)
+        for turn in range(options.rounds):
+            for rows in options.rows:
                 with running(PostgresServer()) as postgres:
                     run = through_queue(
                         library, folder, redis, postgres, f"t{turn}_{rows}",
                         partial(fill, count=rows),
                     )  # fmt: skip
                 rates[rows].append(run.rate)
-    few, many = (median(rates[rows]) for rows in asked.rows)
-    print(f"{machine()}; {asked.files:,} files, median of {asked.rounds}", end="\n\n")
+    few, many = (median(rates[rows]) for rows in options.rows)
+    print(f"{machine()}; {options.files:,} files, median of {options.rounds}", end="\n\n")
     print("| rows in the table before | files/s |\n|---|---|")
-    for rows in asked.rows:
+    for rows in options.rows:
         print(f"| {rows:,} | {median(rates[rows]):,.0f} |")
     print(f"| ratio | {many / few:.2f} |")
 

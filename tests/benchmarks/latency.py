@@ -38,8 +38,8 @@ def main() -> None:
     """Print a table of both cases."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=200_000, help="of the bulk ingest")
-    parser.add_argument("--times", type=int, default=200, help="files somebody waits for")
-    asked = parser.parse_args()
+    parser.add_argument("--times", type=int, default=200, help="interactive files")
+    options = parser.parse_args()
     print(machine(), end="\n\n")
     print("| a free child | commit to row: p50 | p99 | call to row: p50 | p99 | bulk was running |")
     print("|---|---|---|---|---|---|")
@@ -49,8 +49,8 @@ def main() -> None:
         running(PostgresServer()) as postgres,
     ):
         folder = Path(name)
-        library = make_library(folder, asked.files)
-        waited_for = make_library(folder / "waited for", asked.times)
+        library = make_library(folder, options.files)
+        waited_for = make_library(folder / "waited for", options.times)
         files = [waited_for / path for path in paths_below(waited_for)]
         for free in (True, False):
             postgres.create_database(f"latency_{free}".lower())

@@ -21,15 +21,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=100_000)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with running(PostgresServer()) as postgres:
         postgres.create_database("ledger")
         url = postgres.database_url("ledger")
         upgrade(url)
         database = create_engine(url)
-        print(f"| {asked.files:,} sounds | wait | are done |\n|---|---|---|")
+        print(f"| {options.files:,} sounds | wait | are done |\n|---|---|---|")
         for turn in ("for the first time", "once more"):
-            _submit(database, asked.files)
+            _submit(database, options.files)
             waiting = _mib(database)
             _finish_all(database)
             print(f"| {turn} | {waiting:.1f} MiB | {_mib(database):.1f} MiB |", flush=True)

@@ -26,14 +26,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with (
         TemporaryDirectory() as name,
         running(RedisServer()) as redis,
         running(PostgresServer()) as postgres,
     ):
         folder = Path(name)
-        library = make_library(folder, asked.files)
+        library = make_library(folder, options.files)
         here = {"CRATESORT_DATA_FOLDER": str(folder / "data")}
         postgres.create_database("again")
         queue = {
@@ -46,11 +46,11 @@ def main() -> None:
         _ingest(library, folder, here)
         with worker((), folder, queue):
             _ingest(library, folder, queue)
-        print(f"{machine()}; {asked.files:,} files, median of {asked.rounds}", end="\n\n")
+        print(f"{machine()}; {options.files:,} files, median of {options.rounds}", end="\n\n")
         print("| | find | again | 3 x find + 1 s |\n|---|---|---|---|")
         for system, settings in (("SQLite, one process", here), ("Redis, PostgreSQL", queue)):
             found, again = [], []
-            for _ in range(asked.rounds):
+            for _ in range(options.rounds):
                 found.append(_find(library))
                 again.append(_ingest(library, folder, settings))
             find = median(found)

@@ -27,18 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=0.005)
-    asked = parser.parse_args()
+    parsed = parser.parse_args()
     with TemporaryDirectory() as name:
-        library = make_library(Path(name), asked.files)
-        print(f"{machine()}; {asked.files:,} files\n\n| storage | files/s |\n|---|---|")
+        library = make_library(Path(name), parsed.files)
+        print(f"{machine()}; {parsed.files:,} files\n\n| storage | files/s |\n|---|---|")
 
         def slowly(*arguments: object, **options: object) -> object:
-            time.sleep(asked.seconds)
+            time.sleep(parsed.seconds)
             return open_beneath(*arguments, **options)  # type: ignore[arg-type]
 
         print(f"| local | {_rate(library):,.0f} |")
         with patch.object(library_roots, "open_beneath", slowly):
-            delay = f"opening takes {1e3 * asked.seconds:.0f} ms longer"
+            delay = f"opening takes {1e3 * parsed.seconds:.0f} ms longer"
             print(f"| {delay}, files opened ahead | {_rate(library):,.0f} |")
             with patch.object(sound_headers, "_SLOW_STORAGE_SECONDS", float("inf")):
                 rate = _rate(library)

@@ -176,7 +176,7 @@ def test_a_row_does_not_depend_on_the_batch_boundaries(queued, context, voices, 
     backwards = said()
     for path in paths:
         classify_batch(queued([path]), replace(context, folders=FolderCache()))
-    # Then each row says the same
+    # Then all rows are equal
     assert backwards == together
     assert said() == together
 
@@ -538,7 +538,7 @@ def test_a_row_that_the_database_refuses_becomes_an_error_row_and_the_others_are
     monkeypatch.setattr(sound_headers, "read_header", reading)
     # When its batch is classified
     outcome = classify_batch(queued(all_names), context)
-    # Then its row says so at once, and all others are as ever
+    # Then its row has the error at once, and all others are unchanged
     rows = {row.path: row for row in read_rows(database_url)}
     assert sorted(rows) == all_names
     assert [name for name in all_names if not rows[name].category] in (
@@ -656,7 +656,7 @@ def test_slow_storage_gives_the_same_rows(
     # When the same batch is classified there
     monkeypatch.setattr(library_roots, "open_beneath", slowly)
     classify_batch(queued(names), context)
-    # Then others opened the files, and every row says what it said
+    # Then other processes opened the files, and every row is unchanged
     assert len(threads) > 1
     assert read_rows(database_url) == before
 

@@ -129,7 +129,7 @@ def test_a_gone_file_is_omitted_from_lists_and_counts(known, walk, listed, label
         counted = counts.sound_counts(connection)
     assert (row.filed_as, row.category, row.label) == ("vocal", "drum", "vocal")
     assert (counted.classified, counted.categories) == (2, {"drum": 2})
-    # And the next walk says nothing of it
+    # And the next walk does not report it
     assert walk(known).gone == 0
 
 
@@ -162,7 +162,7 @@ def test_a_dangling_link_that_reappears_is_no_longer_gone(known, walk, listed, d
         sounds.save(connection, [missing])
     link.unlink()
     assert walk(known).gone == 1
-    # When it is back, and a worker finds nothing behind it
+    # When it is back, and a worker does not find its target
     link.symlink_to("nothing.wav")
     assert walk(known).enqueued == 1
     with database.begin() as connection:
@@ -316,7 +316,7 @@ def test_a_moved_file_keeps_its_label_history_and_holdout(
     submission = walk(known, during=(lambda: visit("b/renamed.wav")) if early else lambda: None)
     if not early:
         visit("b/renamed.wav")
-    # Then all that people said is at its new path, and nothing at the old one
+    # Then all labels are at its new path, and none at the old one
     assert (submission.moved, submission.gone, submission.enqueued) == (1, 0, 1)
     assert label_of("b/renamed.wav") == ("vocal", "human", "ada")
     assert listed() == ["a/snare.wav", "b/pad.wav", "b/renamed.wav"]

@@ -245,7 +245,7 @@ def test_a_round_is_no_larger_than_its_limit(postgres_url, batches_when_analyzed
         if batches_when_analyzed is not None:
             with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE batches"))
-        # When thirty batches more are written, and a round of three is asked for
+        # When thirty batches more are written, and a round of three is requested
         with database.begin() as connection:
             ingest_id = ledger.open_ingest(connection, "a test")
             for number in range(30):

@@ -52,7 +52,7 @@ def forged(message):
 
 
 def test_a_worker_survives_every_malformed_message(message, worker_process, fleet, wait_for_rows):
-    # Given a queue of malformed messages, and the true one behind them
+    # Given a queue of malformed messages, and a valid one after them
     with redis.Redis.from_url(fleet["CRATESORT_BROKER_URL"]) as client:
         for bad in forged(message):
             client.lpush("classify", json.dumps(bad))

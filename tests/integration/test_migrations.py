@@ -189,7 +189,7 @@ def test_a_populated_database_of_any_revision_is_upgraded(empty_url, monkeypatch
     upgrade(empty_url)
     with connected(empty_url) as engine:
         after = rows_of(engine)
-        # Then every row says what it said, and the tables are those the code uses
+        # Then every row is unchanged, and the tables are those the code uses
         if revision < "0004":
             del before["training_runs"]  # created again by 0004: no version had written to it
         for table, rows in before.items():

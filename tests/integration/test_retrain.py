@@ -154,7 +154,7 @@ def test_vendors_in_the_champions_training_data_do_not_count_as_unknown(database
     add_labelled(database, coded(vendors, n_packs=2, of_each=1))
     messages = []
     result = retrain(database, announce=messages.append)
-    # Then there is nothing to compare on, and that is said before and after
+    # Then there is nothing to compare on, which is reported before and after
     assert result.verdict == RunVerdict.STORED
     assert result.reason.startswith("too few sounds to compare on: ")
     assert "too few sounds to compare on" in result.report_html
@@ -173,7 +173,7 @@ def test_one_pack_of_one_vendor_is_compared_out_of_fold(database, take_run):
     # When a model learns them
     messages = []
     result = retrain(database, announce=messages.append)
-    # Then it is promoted for what it says of folders it has not learned
+    # Then it is promoted for its predictions of folders it was not trained on
     assert result.verdict == RunVerdict.PROMOTED, result.reason
     assert (
         "on 96 of your sounds that neither model was trained on, grouped by folder" in result.reason

@@ -162,7 +162,7 @@ def test_flower_shows_no_password(
 ):
     obeying = "worker.enable_remote_control=true"
     with worker_process("--hostname", WORKER, "--task-events", obeying, settings=talkative):
-        # Given a Flower that has asked a worker for all it tells, and has seen it work
+        # Given a Flower that has queried a worker for everything and has seen its tasks
         done = run_cli("ingest", library, "--wait", settings=talkative)
         assert done.code == 0, done.stderr
 

@@ -415,7 +415,7 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
-    # Then one line says so, and what was there stays
+    # Then one line reports it, and existing files are unchanged
     assert done.stdout == f"cannot write {path}: File too large\n", done.stderr
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]

@@ -23,15 +23,15 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=1, help="of each system but the naive one")
     parser.add_argument("--systems", default=",".join(_SYSTEMS))
-    asked = parser.parse_args()
-    wanted = asked.systems.split(",")
+    options = parser.parse_args()
+    wanted = options.systems.split(",")
     with (
         TemporaryDirectory() as name,
         running(RedisServer()) as redis,
         running(PostgresServer()) as postgres,
     ):
         folder = Path(name)
-        library = make_library(folder, asked.files)
+        library = make_library(folder, options.files)
         paths = paths_below(library)
         named: dict[str, Callable[[int], Run]] = {
             "bare": lambda _: baselines.bare(library, folder),
@@ -47,7 +47,7 @@ def main() -> None:
             wanted.remove("ray")
         print(machine(), f"{len(paths):,} files", sep="; ", end="\n\n")
         runs: dict[str, list[Run]] = {}
-        for turn in range(asked.rounds):
+        for turn in range(options.rounds):
             (folder / f"turn{turn}").mkdir()
             for system in filter(named.__contains__, wanted):
                 run = named[system](turn)

@@ -35,7 +35,7 @@ class Actor:
 def main() -> None:
     """Classify a library."""
     library = sys.argv[1]
-    # Not connected to any cluster, and it reports to nobody.
+    # Not connected to any cluster, and without telemetry.
     ray.init(num_cpus=_ACTORS, include_dashboard=False, logging_level="ERROR")
     used = cpu_seconds(os.getpid())
     began = time.perf_counter()

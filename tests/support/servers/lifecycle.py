@@ -71,14 +71,14 @@ def _in_memory() -> str | None:
     On ext4 a database that is made and dropped for each test takes ten times as long: inodes freed
     in the last seconds are passed over one by one.
     """
-    folder = "/dev/shm"  # noqa: S108  the folders made there have names that nobody can guess
+    folder = "/dev/shm"  # noqa: S108  the folders made there have unguessable names
     if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ROOM_BYTES:
         return folder
     return None
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    """Return a TCP port of 127.0.0.1 that is free at the moment."""
     while True:
         # Not `random`: pytest-randomly gives the same numbers to all of its processes.
         port = secrets.choice(_PORTS)
@@ -197,7 +197,7 @@ class Server(ABC):
         self.start()
 
     def freeze(self) -> None:
-        """Hold it in mid-breath: connections stay open, and nobody gets an answer."""
+        """Freeze it with SIGSTOP: connections stay open without a response."""
         os.kill(self.pid, signal.SIGSTOP)
         for child in self._children():
             _signal(child, signal.SIGSTOP)

@@ -42,7 +42,7 @@ class PostgresServer(Server):
     def create_database(
         self, database: str, template: str = "template1", encoding: str = "UTF8"
     ) -> None:
-        """Create `database` as a copy of `template`, which nobody may be connected to."""
+        """Create `database` as a copy of `template`, which must have no connections."""
         self._execute("CREATE DATABASE {} TEMPLATE {} ENCODING {}", database, template, encoding)
 
     def alter_database(self, database: str, change: LiteralString) -> None:
@@ -50,7 +50,7 @@ class PostgresServer(Server):
         self._execute(f"ALTER DATABASE {{}} {change}", database)
 
     def drop_database(self, database: str) -> None:
-        """Drop `database`, whoever is still connected to it."""
+        """Drop `database`, even if clients are connected."""
         self._execute("DROP DATABASE {} WITH (FORCE)", database)
 
     def _execute(self, statement: LiteralString, *names: str) -> None:

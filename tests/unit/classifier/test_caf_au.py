@@ -121,7 +121,7 @@ def test_no_alac_decoder_is_initialised(header_of, monkeypatch):
     monkeypatch.setattr(soundfile, "SoundFile", None)
     # When such a file is read
     header = header_of(content).header
-    # Then its chunk of packets has told
+    # Then the values come from its packet table
     assert (header.frame_count, header.sample_rate_hz) == (FRAMES, 44100)
     assert (header.channels, header.sample_type) == (2, "ALAC_24")
 
@@ -132,7 +132,7 @@ def test_the_packet_table_may_follow_the_samples(header_of):
 
 
 def test_alac_written_by_ffmpeg_is_read(header_of):
-    # Given the bits in the codec's header alone, behind two others, and the last packet counted as
+    # Given the bits only in the codec's header, after two others, and the last packet counted as
     # full
     desc = ALAC[b"desc"][:24] + bytes(4) + ALAC[b"desc"][28:]
     cookie = struct.pack(">I4s4sI4sI", 12, b"frma", b"alac", 36, b"alac", 0) + ALAC[b"kuki"][12:]
@@ -140,7 +140,7 @@ def test_alac_written_by_ffmpeg_is_read(header_of):
     content = caf(desc, chunk(b"kuki", cookie), ALAC[b"data"], packets)
     # When its header is read
     header = header_of(content).header
-    # Then the last packet says how full it is
+    # Then the last packet states its number of frames
     assert (header.frame_count, header.channels, header.sample_type) == (FRAMES, 2, "ALAC_24")
 
 

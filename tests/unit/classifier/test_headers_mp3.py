@@ -265,7 +265,7 @@ def test_the_length_of_a_very_long_variable_bit_rate_mp3_is_estimated(header_of,
     content = frames(LARGE, n=600) + frames(SMALL, n=6000)
     # When its header is read
     reading = header_of(content, "mix.mp3")
-    # Then its length is nearly right, and said to be an estimate
+    # Then its length is nearly right and marked as an estimate
     assert reading.header.frame_count == pytest.approx(6600 * FRAME_SAMPLES, rel=0.1)
     assert reading.note == "its length is an estimate: only parts of the file were read"
     assert sum(n_read) < 1_000_000

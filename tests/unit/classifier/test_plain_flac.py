@@ -69,7 +69,7 @@ def test_values_of_all_real_sounds_match_libsndfile(shared_audio):
             continue
         finally:
             os.close(fd)
-        # Then libsndfile says so of the file itself
+        # Then libsndfile reads the same from the file itself
         numbers = layout.source
         assert seen == (
             numbers.sample_rate_hz,

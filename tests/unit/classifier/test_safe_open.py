@@ -171,7 +171,7 @@ def test_a_socket_is_refused(refusal, root, monkeypatch):
 
 
 def test_a_device_is_refused():
-    # Given a root in which a device is sure to be: nobody but root may make one elsewhere
+    # Given a root in which a device is sure to be: only root may create one elsewhere
     root_fd = open_root("/dev")
     try:
         with pytest.raises(SoundError) as refused:

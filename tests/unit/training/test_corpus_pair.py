@@ -73,7 +73,7 @@ def test_unrelated_vendors_are_not_linked(tables):
     # whose repository is known
     corpus = ["drum,kick.wav,ann,", "drum,snare.wav,bob,bob/pack", "drum,tom.wav,cyd,cyd/pack"]
     names = ["drum,kick.wav,L,L,,0", "drum,tom.wav,M,M,bob/pack,1", "drum,hat.wav,M,M,,0"]
-    # Then nobody is taken for another, but for the one whom the repository names
+    # Then no vendors are linked except the one pair listed in the repository
     found = tables(corpus, names)
     assert of_vendor(found.names, "L") == {"kick.wav"}
     assert of_vendor(found.names, "bob") == {"hat.wav"}

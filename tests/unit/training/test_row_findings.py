@@ -55,5 +55,5 @@ def test_a_label_is_suspected_if_a_confident_prediction_and_the_name_contradict_
     [suspect] = suspected(sure, sure)
     assert (suspect.name, suspect.label, suspect.answer) == ("odd 1.wav", "vocal", "drum")
     assert (suspect.agreeing, suspect.alike, round(suspect.confidence, 2)) == (1, 2, 0.9)
-    # And not where it is less sure than of drums, or the name alone says less
+    # And not if it is less confident than for drums, or the name alone is less certain
     assert suspected(unsure, sure) == suspected(sure, unsure) == suspected(sure, right) == ()

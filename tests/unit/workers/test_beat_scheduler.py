@@ -20,7 +20,7 @@ def test_an_unreachable_redis_is_logged_at_once_and_then_less_and_less_often(cap
     with caplog.at_level(logging.INFO):
         for _ in range(9):
             scheduler.apply_entry(scheduler.schedule["sweep"], producer=scheduler.producer)
-    # Then it said so at the first, second, fourth and eighth failure, without a traceback
+    # Then it logged that at the first, second, fourth and eighth failure, without a traceback
     assert len(caplog.records) == 4
     assert {record.levelname for record in caplog.records} == {"WARNING"}
     assert "Traceback" not in caplog.text

@@ -162,7 +162,7 @@ def test_a_message_of_an_unknown_version_is_left_for_another_worker(version, cap
     with caplog.at_level(logging.WARNING):
         classify(version, 7, "library", ["a.wav"])
 
-    # Then it says so, and does not try
+    # Then it reports that and does not try
     assert f"batch 7: skipped: message version {version} is not supported here" in caplog.text
 
 

@@ -74,7 +74,7 @@ def test_a_report_of_another_process_is_visible(shared, tmp_path, order, up):
     # Given a parent that thinks the contrary
     packs = shared.roots["packs"]
     (packs.report_down if up else packs.report_up)()
-    # When the process that inherited the memory says how it is
+    # When a process that inherited the memory reports a state
     program = (
         "import sys; from workers.recovery.shared_health import SharedHealth; "
         f"SharedHealth(int(sys.argv[1]), ['packs']).roots['packs'].{order}()"
