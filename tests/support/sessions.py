@@ -189,7 +189,9 @@ def example_home(library: Path) -> Iterator[Path]:
     Its path is as long as `HOME`, so that tables are laid out as the pages show them.
     """
     while True:
-        home = Path("/tmp") / secrets.token_hex(2)[1:]  # noqa: S108 - as long as HOME
+        # Folder names count as evidence, and `bd1` is a bass drum; these letters make no word.
+        name = "".join(secrets.choice("jqxz") for _ in range(3))
+        home = Path("/tmp") / name  # noqa: S108 - as long as HOME
         try:
             home.mkdir(mode=0o700)
             break

@@ -112,7 +112,9 @@ INCOMING_SCENES: Final = (
 def temporary_home() -> Iterator[Path]:
     """Make a home folder whose path is as long as `SHOWN_HOME`, and delete it afterwards."""
     parent = Path("/tmp")  # noqa: S108  a folder that exists is refused, and nobody else enters it
-    home = parent / secrets.token_hex(8)[: len(SHOWN_HOME) - len(str(parent)) - 1]
+    # Folder names count as evidence, and `bd12` is a bass drum; these letters make no word.
+    length = len(SHOWN_HOME) - len(str(parent)) - 1
+    home = parent / "".join(secrets.choice("jqxz") for _ in range(length))
     home.mkdir(mode=0o700)
     try:
         yield home
