@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # tests import this file without Sphinx
     from docutils import nodes
@@ -65,6 +65,9 @@ html_theme_options = {
     "footer_icons": [],
 }
 
+_TABLE: Final = re.compile(r"<table.*?</table>", re.DOTALL)
+_CODE: Final = re.compile(r'(?<=<span class="pre">)[^<]+')
+_WRAP_AFTER: Final = re.compile(r"(?<=\w[_/,=])(?=[\w/])")
 _FENCE: Final = re.compile(r"^(```+|~~~+)[^\n]*\n.*?^\1[`~]*$", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"(\]\(|\b(?:src|srcset|href)=\")(?![a-z]+:|#)([^)#\s\"]+)")
 _BADGE: Final = re.compile(r"\[!\[[^\]]*\]\(https?:[^)]*\)\]\([^)]*\)\s*")
@@ -119,6 +122,19 @@ def _target(written: str, origin: Path, docname: str) -> str:
     return SOURCE_URL.format(kind="tree" if target.is_dir() else "blob", path=path)
 
 
+def let_names_wrap(
+    _app: "Sphinx", _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Let long names in tables wrap after a separator; copied text stays the same."""
+    wrap = '</span><wbr><span class="pre">'
+
+    def wrapped(table: re.Match[str]) -> str:
+        return _CODE.sub(lambda code: _WRAP_AFTER.sub(wrap, code[0]), table[0])
+
+    if "body" in context:
+        context["body"] = _TABLE.sub(wrapped, context["body"])
+
+
 def collect_external_links(_app: "Sphinx", doctree: "nodes.document", _docname: str) -> None:
     """Collect the URLs of a page. They are listed for readers and never fetched."""
     from docutils import nodes
@@ -136,5 +152,6 @@ def write_external_links(app: "Sphinx", _error: Exception | None) -> None:
 def setup(app: "Sphinx") -> None:
     """Connect the hooks."""
     app.connect("source-read", prepare_page)
+    app.connect("html-page-context", let_names_wrap)
     app.connect("doctree-resolved", collect_external_links)
     app.connect("build-finished", write_external_links)

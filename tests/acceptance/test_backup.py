@@ -7,7 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests.support import sounds
@@ -19,8 +21,18 @@ PAGE = (REPOSITORY / "docs/how-to/back-up-and-restore.md").read_text()
 @pytest.fixture
 def commands():
     """The commands of the page for PostgreSQL."""
-    block = re.search(r"^ +```sh\n(.*?)^ +```$", PAGE, re.MULTILINE | re.DOTALL)[1]
-    return [line.strip() for line in block.splitlines()]
+    blocks = re.findall(r"^ +```sh\n(.*?)^ +```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture
+def superuser(postgres_server):
+    """The superuser that the commands of the page name, with the password of the cluster."""
+    with psycopg.connect(postgres_server.url.replace("+psycopg", ""), autocommit=True) as admin:
+        password = sql.Literal(postgres_server.password)
+        admin.execute(sql.SQL("CREATE ROLE postgres SUPERUSER LOGIN PASSWORD {}").format(password))
+        yield
+        admin.execute("DROP ROLE postgres")
 
 
 @pytest.fixture
@@ -33,6 +45,7 @@ def programs(postgres_server):
     return path
 
 
+@pytest.mark.usefixtures("superuser")
 def test_a_backup_is_restored(run_cli, commands, programs, postgres_server, postgres_url, tmp_path):
     # Given a database that knows a sound and its label
     folder = tmp_path / "sounds"
@@ -47,13 +60,12 @@ def test_a_backup_is_restored(run_cli, commands, programs, postgres_server, post
         **os.environ,
         "PATH": programs,
         "CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False),
-        # Of the shell of somebody who looks after this server.
-        "PGHOST": url.host,
+        # The page leaves the port at its default, and the programs ask for the password.
         "PGPORT": str(url.port),
-        "PGUSER": url.username,
         "PGPASSWORD": url.password,
     }
     for command in commands:
+        command = command.replace("postgres-host", url.host)
         done = subprocess.run(
             ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True
         )
@@ -63,4 +75,10 @@ def test_a_backup_is_restored(run_cli, commands, programs, postgres_server, post
     rows = [run_cli("results", "--format", "json", settings=one).stdout for one in (live, copy)]
     assert rows[0] == rows[1]
     assert json.loads(rows[1])["label"] == "bass"
+    # And the role of the URL owns the tables
+    with psycopg.connect(copy["CRATESORT_DATABASE_URL"].replace("+psycopg", "")) as connection:
+        owners = connection.execute(
+            "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
+    assert owners == [(url.username,)]
     postgres_server.drop_database("cratesort_restored")

@@ -54,7 +54,10 @@ class Dispatched:
 def dispatch(
     app: Celery, database: Engine, settings: Settings, *, limit: int | None = None
 ) -> Dispatched:
-    """Publish at most `limit` pending batches, up to `window_batches` queued or running at once."""
+    """Publish pending batches: at most `limit` of a library root now.
+
+    At most `window_batches` of a root are queued or running at once.
+    """
     window = settings.window_batches
     with database.begin() as connection:
         taken = ledger.take_pending(connection, window=window, limit=limit or window)
