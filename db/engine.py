@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
 
 #: A worker locks SQLite for one batch, some 20 ms; after a minute of waiting, a process is stuck.
 SQLITE_BUSY_SECONDS: Final = 60.0
@@ -147,6 +148,13 @@ def create_engine(url: str, timeouts: Timeouts = COMMAND) -> Engine:
         _prepare_sqlite(engine)
     else:
         _prepare_postgres(engine, timeouts)
+    return engine
+
+
+def create_empty_engine() -> Engine:
+    """Return a new engine of an empty SQLite database in memory, with one connection."""
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=StaticPool)
+    _prepare_sqlite(engine)
     return engine
 
 

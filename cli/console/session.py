@@ -30,26 +30,32 @@ def opened_database(
     timeouts: "Timeouts | None" = None,
     *,
     must_exist: bool = False,
+    or_empty: bool = False,
 ) -> "Iterator[tuple[Settings, Engine]]":
     """Give the settings and their database for the block, after checking its tables.
 
     - `settings`: by default read from the environment.
     - `timeouts`: by default `db.engine.COMMAND`.
     - `must_exist`: for commands that only read; a mistyped path must not become an empty database.
+    - `or_empty`: for commands that also work without a database, with the starter model: instead of
+      a missing SQLite file, give an empty database in memory.
 
     A SQLite database without tables gets them.
 
     Raises MissingDatabaseError: there is no such SQLite file, and it must exist.
     Raises db.migrate.SchemaError: the tables are of another version, or missing on PostgreSQL.
     """
-    from db.engine import COMMAND, create_engine
+    from db.engine import COMMAND, create_empty_engine, create_engine, is_missing
     from db.migrate import require_current
     from workers.settings import load_settings
 
     settings = settings or load_settings()
     if must_exist:
         require_database(settings)
-    database = create_engine(settings.database, timeouts or COMMAND)
+    if or_empty and is_missing(settings.database):
+        database = create_empty_engine()
+    else:
+        database = create_engine(settings.database, timeouts or COMMAND)
     try:
         require_current(database)
         yield settings, database

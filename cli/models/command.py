@@ -42,7 +42,7 @@ def list_models(as_json: bool) -> None:
     from db.engine import reading
     from db.registry.bundles import stored
 
-    with opened_database() as (_, database), reading(database) as connection:
+    with opened_database(or_empty=True) as (_, database), reading(database) as connection:
         rows = stored(connection)
     has_champion = any(row.champion for row in rows)
     listed: list[tuple[Any, ...]] = [
@@ -90,7 +90,7 @@ def show(version: str, report: BinaryIO | None, as_json: bool) -> None:
     from db.registry.bundles import read, serving_version
     from db.registry.training_runs import made, report_of
 
-    with opened_database() as (_, database), reading(database) as connection:
+    with opened_database(or_empty=True) as (_, database), reading(database) as connection:
         bundle = read(connection, version)
         page = report_of(connection, version)
         run = made(connection, version)

@@ -55,7 +55,7 @@ def explain(paths: tuple[str, ...], as_json: bool) -> None:
 
     set_up_logging("WARNING")
     encoded = map(os.fsencode, paths)
-    with opened_database() as (settings, database):
+    with opened_database(or_empty=True) as (settings, database):
         classifier = ServingModel(settings.engine).current(database)
         files = [(path, _root_of(path, settings)) for path in map(target_of, encoded)]
         labels = _labels_of(database, [(root.name, root.path_of(path)) for path, root in files])

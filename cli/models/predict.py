@@ -82,7 +82,7 @@ def predict(source: str, columns: dict[str, str]) -> None:
         start = stream.tell()
         pack_mates = _pack_mates(_sounds(stream, name, columns), names)
         stream.seek(start)
-        with opened_database() as (settings, database):
+        with opened_database(or_empty=True) as (settings, database):
             classifier = ServingModel(settings.engine).current(database)
         writer = csv_writer(sys.stdout)
         writer.writerow([*_COLUMNS, *CATEGORIES, "evidence", "needs_review"])

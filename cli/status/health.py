@@ -37,25 +37,23 @@ def health(of_inbox: bool, as_json: bool) -> None:
     unhealthy. With --inbox only Redis is queried: whether an intake has served the inbox within its
     lease.
 
-    Exit code: 0 healthy; 2 wrong configuration; 3 a library root has queued work and none of it was
-    claimed for CRATESORT_STUCK_SECONDS, batches are returned to the queue again and again, a
-    library root of this host is empty or another folder, no intake is running, or the database or
-    Redis is unreachable.
+    Exit code: 0 healthy; 2 wrong configuration, or no database; 3 a library root has queued work
+    and none of it was claimed for CRATESORT_STUCK_SECONDS, batches are returned to the queue again
+    and again, a library root of this host is empty or another folder, no intake is running, or the
+    database or Redis is unreachable.
     """
     if of_inbox:
         sys.exit(_inbox_health(as_json))
-    from db.engine import is_missing, reading
+    from db.engine import reading
     from db.queue.root_names import known_names
-    from db.reporting.open_work import OpenWork, open_work
-    from workers.settings import load_settings
+    from db.reporting.open_work import open_work
 
-    settings = load_settings()
-    work = OpenWork()
-    known: dict[str, list[str]] = {}
-    if not is_missing(settings.database):
-        with opened_database(settings) as (_, database), reading(database) as connection:
-            work = open_work(connection)
-            known = {root: known_names(connection, root) for root in settings.library_roots}
+    with (
+        opened_database(must_exist=True) as (settings, database),
+        reading(database) as connection,
+    ):
+        work = open_work(connection)
+        known = {root: known_names(connection, root) for root in settings.library_roots}
     fault = fault_of(work, settings) or next(_root_faults(settings, known), None)
     if as_json:
         print_json(

@@ -33,6 +33,7 @@ def queue_line(doctor):
 
 
 def test_an_empty_ledger_is_healthy(run_cli):
+    assert run_cli("db", "upgrade").code == 0
     done = run_cli("health", settings=AT_ONCE)
     assert (done.code, done.stdout, done.stderr) == (0, "healthy: no work is waiting\n", "")
 
