@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -42,6 +43,16 @@ def _laid_out(message: str, stream: TextIO) -> str:
     width = output_width(stream)
     lines = message.split("\n")
     return "\n".join(part for line in lines for part in wrapped(line, width, _HANGING_INDENT))
+
+
+@contextlib.contextmanager
+def closed_pipe_ignored() -> Iterator[None]:
+    """End the block early if standard output is a closed pipe, and discard further output."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
 
 
 def discard_output() -> None:

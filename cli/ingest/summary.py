@@ -8,7 +8,7 @@ from classifier.errors import ErrorCode
 from classifier.files.extensions import UNREAD_AUDIO_EXTENSIONS
 from classifier.files.paths import printable
 from cli.console.exit_codes import Exit
-from cli.console.output import counted, print_json, say, tell
+from cli.console.output import closed_pipe_ignored, counted, print_json, say, tell
 from cli.console.text_tables import print_table
 
 if TYPE_CHECKING:
@@ -38,33 +38,34 @@ def report(
     seconds = time.monotonic() - run.started
     ignored = source.ignored
     _warn(submission, source)
-    if as_json:
-        counts = ("found", "skipped_unchanged", "ignored", "enqueued", "gone", "moved")
-        outcome = _as_dict(submission, counts, final, seconds)
-        outcome |= {
-            "passed_over": dict(ignored.counts),
-            "unsupported_format": ignored.unsupported_format,
-        }
-        if source.bad_line_count:
-            outcome["bad_lines"] = source.bad_line_count
-        print_json(outcome)
-    elif submission.found or not submission.empty:
-        changes = {"gone": submission.gone, "moved": submission.moved}
-        say(
-            f"{counted(submission.found, 'sound')} found, "
-            f"{submission.skipped_unchanged:,} unchanged"
-            + "".join(f", {count:,} {change}" for change, count in changes.items() if count)
-        )
-        if submission.gone > submission.found:
-            say("more gone than found; if a mount is missing, mount it and ingest again")
-        if ignored.counts:
-            say(_ignored_files(ignored))
-        if not submission.found and not ignored.storage_failed:
-            say("no audio files found")
-        if failed_before := submission.skipped_failed:
-            without = "sound has" if failed_before == 1 else "sounds have"
-            say(f"{failed_before:,} unchanged {without} no category: cratesort retry --failed")
-        _print_outcome(run, submission, final, seconds)
+    with closed_pipe_ignored():
+        if as_json:
+            counts = ("found", "skipped_unchanged", "ignored", "enqueued", "gone", "moved")
+            outcome = _as_dict(submission, counts, final, seconds)
+            outcome |= {
+                "passed_over": dict(ignored.counts),
+                "unsupported_format": ignored.unsupported_format,
+            }
+            if source.bad_line_count:
+                outcome["bad_lines"] = source.bad_line_count
+            print_json(outcome)
+        elif submission.found or not submission.empty:
+            changes = {"gone": submission.gone, "moved": submission.moved}
+            say(
+                f"{counted(submission.found, 'sound')} found, "
+                f"{submission.skipped_unchanged:,} unchanged"
+                + "".join(f", {count:,} {change}" for change, count in changes.items() if count)
+            )
+            if submission.gone > submission.found:
+                say("more gone than found; if a mount is missing, mount it and ingest again")
+            if ignored.counts:
+                say(_ignored_files(ignored))
+            if not submission.found and not ignored.storage_failed:
+                say("no audio files found")
+            if failed_before := submission.skipped_failed:
+                without = "sound has" if failed_before == 1 else "sounds have"
+                say(f"{failed_before:,} unchanged {without} no category: cratesort retry --failed")
+            _print_outcome(run, submission, final, seconds)
     if submission.empty or ignored.storage_failed:
         return Exit.UNREACHABLE
     failed = submission.skipped_failed + (final.failed if final else 0)
@@ -129,14 +130,15 @@ def report_retry(
 ) -> Exit:
     """Print the outcome of a retry of the sounds with an error code, and return its exit code."""
     seconds = time.monotonic() - run.started
-    if as_json:
-        print_json(_as_dict(submission, ("enqueued",), final, seconds))
-    elif submission.enqueued:
-        say(f"retrying {counted(submission.enqueued, 'sound')} without a category")
-        _print_outcome(run, submission, final, seconds)
-    else:
-        with_code = f" with the error code {code}" if code else ""
-        say(f"no failed sounds{with_code} to retry")
+    with closed_pipe_ignored():
+        if as_json:
+            print_json(_as_dict(submission, ("enqueued",), final, seconds))
+        elif submission.enqueued:
+            say(f"retrying {counted(submission.enqueued, 'sound')} without a category")
+            _print_outcome(run, submission, final, seconds)
+        else:
+            with_code = f" with the error code {code}" if code else ""
+            say(f"no failed sounds{with_code} to retry")
     return Exit.SOME_FAILED if final is not None and final.failed else Exit.DONE
 
 

@@ -1,5 +1,6 @@
 """Each command as users run it: a process of its own, whose exit code a script can trust."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,22 @@ def test_a_closed_output_pipe_is_no_error(home, closed, arguments, code, stderr)
     assert done.returncode == code, done.stderr
     assert stderr in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize(("path", "code"), [("sounds", 1), ("sounds/kick.wav", 0)])
+def test_an_ingest_into_a_pipe_that_nobody_reads_keeps_its_exit_code(
+    run, home, path, code, options
+):
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "ingest", path, *options],
+        cwd=home,
+        env=clean_environment(home, {}),
+        stdout=writing_end,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing_end)
+    assert (done.returncode, done.stderr) == (code, "")
