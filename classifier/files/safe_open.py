@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from classifier.errors import ErrorCode, SoundError
+from classifier.files.extensions import has_audio_extension
 from classifier.files.paths import path_bytes, printable
 
 #: Larger files are rejected without reading. 64 GiB is some 30 hours of 32-bit stereo at 96 kHz.
@@ -192,11 +193,25 @@ def _refused_link(root_fd: int, raw: bytes) -> SoundError:
         reason = _reason_of(error, root_fd, raw)
         if reason is not None and reason[0] is not ErrorCode.PERMISSION_DENIED:
             return SoundError(*reason)
+    target = (
+        "to a file without an audio extension"
+        if _lacks_audio_extension(root_fd, raw)
+        else "outside the folder"
+    )
     return SoundError(
         ErrorCode.OUTSIDE_ROOT,
-        "its path contains a symbolic link that was not followed, because the link leads outside "
-        "the folder or to a file without an audio extension; ingest the target of the link instead",
+        "its path contains a symbolic link that was not followed, because the link leads "
+        f"{target}; ingest the target of the link instead",
     )
+
+
+def _lacks_audio_extension(root_fd: int, raw: bytes) -> bool:
+    """Whether a path leads to a file, not a folder, whose name has no audio extension."""
+    try:
+        target = os.path.realpath(os.path.join(_path_of(root_fd), raw), strict=True)
+        return not os.path.isdir(target) and not has_audio_extension(os.path.basename(target))
+    except (OSError, RecursionError):  # RecursionError: a long chain of links
+        return False
 
 
 @functools.cache

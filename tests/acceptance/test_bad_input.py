@@ -40,8 +40,8 @@ BAD_FILES = {
     "secret.wav": ("permission_denied", "permission to read it was denied"),
     "dangling.wav": ("missing_file", "a broken symbolic link"),
     "circle.wav": ("symlink_loop", "form a loop"),
-    "out.wav": ("outside_root", "leads outside the folder"),
-    "device link.wav": ("outside_root", "leads outside the folder"),
+    "out.wav": ("outside_root", "because the link leads outside the folder; ingest"),
+    "device link.wav": ("outside_root", "leads to a file without an audio extension; ingest"),
 }
 
 #: Odd names of good sounds, as bytes, and how their rows spell them.

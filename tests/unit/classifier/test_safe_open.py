@@ -116,6 +116,22 @@ def test_a_link_within_the_root_is_not_followed_if_links_are_disabled(refusal, r
     assert refusal("packs/kick.wav", follow_links=False) is ErrorCode.OUTSIDE_ROOT
 
 
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("pack/kick.wav", "leads outside the folder;"),
+        ("pack", "leads outside the folder;"),
+        ("pack/notes", "leads to a file without an audio extension;"),
+    ],
+)
+def test_a_link_that_is_not_followed_is_refused_with_the_reason(root_fd, root, target, reason):
+    (root / "pack" / "notes").touch()
+    (root / "link.wav").symlink_to(target)
+    with pytest.raises(SoundError) as refused:
+        open_beneath(root_fd, "link.wav", follow_links=False)
+    assert reason in refused.value.message
+
+
 @either_way
 @pytest.mark.parametrize("target", ["../secret", "{outside}/secret"], ids=["relative", "absolute"])
 def test_a_link_that_leaves_the_root_is_refused(refusal, root, target, follow_links):
