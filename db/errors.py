@@ -70,6 +70,14 @@ def refuses_user(error: BaseException) -> bool:
     return _REFUSED.search(str(error.orig)) is not None
 
 
+def lacks_permission(error: BaseException) -> bool:
+    """Whether PostgreSQL accepts the user, but denies it a table or another object."""
+    return (
+        isinstance(error, sqlalchemy.exc.DBAPIError)
+        and getattr(error.orig, "sqlstate", None) == "42501"
+    )
+
+
 def missing_database(error: BaseException) -> str | None:
     """Return the name of the database that the PostgreSQL server does not have, if it is that."""
     if not isinstance(error, sqlalchemy.exc.DBAPIError):

@@ -104,6 +104,7 @@ def _explain_database_error(error: Exception) -> Explanation | None:
     from db.errors import (
         is_too_old,
         is_unreachable,
+        lacks_permission,
         missing_database,
         needs_writable,
         plain,
@@ -131,6 +132,14 @@ def _explain_database_error(error: Exception) -> Explanation | None:
             Exit.USAGE,
             "Correct the name, or create the database for the user of that URL "
             f"(`createdb --owner=USER {shlex.quote(name)}`) and run `cratesort db upgrade`",
+        )
+    if lacks_permission(error):
+        return Explanation(
+            f"the PostgreSQL user of CRATESORT_DATABASE_URL lacks a permission: {plain(error)}",
+            Exit.USAGE,
+            "Connect as the owner of the tables, or let the owner run GRANT SELECT, INSERT, "
+            "UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO that user, and GRANT USAGE ON ALL "
+            "SEQUENCES IN SCHEMA public. Only the owner can run `cratesort db upgrade`",
         )
     if refuses_user(error):
         reason = plain(error).rpartition("failed: ")[2].removeprefix("FATAL: ").strip()

@@ -181,5 +181,5 @@ def test_a_command_started_with_python_m_runs_nothing_in_the_current_folder(star
 def test_a_celeryconfig_in_the_current_folder_is_ignored(start, tmp_path):
     process, log = start("worker", "--detach")
     assert process.wait(60) == 2
-    assert "let a service manager run it" in log.read_text()
+    assert "use a service manager, such as systemd" in log.read_text()
     assert not (tmp_path / "ran").exists()

@@ -1,14 +1,17 @@
 """Wrong usage and services that are away: one clear line, and an exit code scripts can trust."""
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from functools import partial
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
+from classifier.bundle.starter import starter_version
 from tests.support import sounds
+from tests.support.databases import connected
 from tests.support.servers.lifecycle import free_port
 
 PASSWORD = "hunter2-of-the-tests"
@@ -195,6 +198,8 @@ def test_doctor_reports_an_unreachable_redis(run_cli, fleet):
         ["forget", "--gone"],
         ["labels", "export"],
         ["labels", "stats"],
+        ["health"],
+        ["health", "--json"],
     ],
     ids=" ".join,
 )
@@ -204,6 +209,28 @@ def test_a_mistyped_database_is_reported_and_not_created(run_cli, tmp_path, comm
     assert (done.code, done.stdout) == (2, "")
     assert f"there is no database at {url}; the first `cratesort ingest` creates it" in done.stderr
     assert not (tmp_path / "mistyped").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["models", "list"],
+        ["models", "show", starter_version()],
+        ["explain", "kick.wav"],
+        ["predict", "--from-csv", "table.csv"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_needs_only_the_starter_model_creates_no_database(
+    run_cli, tmp_path, command
+):
+    (tmp_path / "kick.wav").write_bytes(sounds.encoded())
+    (tmp_path / "table.csv").write_text("path\nkick.wav\n")
+    url = f"sqlite:///{tmp_path}/none/cratesort.db"
+    done = run_cli(*command, settings={"CRATESORT_DATABASE_URL": url})
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout
+    assert not (tmp_path / "none").exists()
 
 
 def test_help_and_version_are_exit_code_0(run_cli):
@@ -221,6 +248,40 @@ def test_an_unknown_postgresql_user_is_an_invalid_setting(run_cli, postgres_serv
         "cratesort: PostgreSQL rejects the user or password of CRATESORT_DATABASE_URL: "
         'password authentication failed for user "nobody"\n',
     )
+
+
+def test_a_postgresql_user_without_privileges_is_told_what_to_grant(
+    run_cli, postgres_url, tmp_path
+):
+    # Given a user who may log in, and tables of another
+    (tmp_path / "kick.wav").write_bytes(sounds.encoded())
+    url = make_url(postgres_url).set(username="guest", password="guest")
+    settings = {"CRATESORT_DATABASE_URL": url.render_as_string(hide_password=False)}
+    with connected(postgres_url) as engine:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE ROLE guest LOGIN PASSWORD 'guest'"))
+        try:
+            # When the user runs a command, then the error is not about the login
+            done = run_cli("status", settings=settings)
+            assert done.code == 2
+            message, advice = done.stderr.splitlines()
+            assert message == (
+                "cratesort: the PostgreSQL user of CRATESORT_DATABASE_URL lacks a permission: "
+                "permission denied for table alembic_version"
+            )
+
+            # And what it advises is enough for an ingest
+            grants = re.findall(r"GRANT .*? IN SCHEMA public", advice)
+            assert len(grants) == 2
+            with engine.begin() as connection:
+                for grant in grants:
+                    connection.execute(text(f"{grant} TO guest"))
+            done = run_cli("ingest", "kick.wav", settings=settings)
+            assert (done.code, done.stderr) == (0, "")
+        finally:
+            with engine.begin() as connection:
+                connection.execute(text("DROP OWNED BY guest"))
+                connection.execute(text("DROP ROLE guest"))
 
 
 def test_a_missing_postgresql_database_is_an_invalid_setting(run_cli, postgres_server):
