@@ -159,7 +159,7 @@ bench: $(VENV)/.dev ## Run all benchmarks of docs/explanation/benchmarks.md, amo
 ## them a comparison with a bare process and with one task
 ## per file. Takes half an hour: ARGS='--files 100000'
 	@$(BIN)/python -m tests.benchmarks.throughput --systems bare,bare-pair,queue,embedded,naive $(ARGS)
-	@for part in batch_sizes collapse nothing_to_do latency large_table growth ledger_size commands footprint slow_storage; do \
+	@for part in batch_sizes collapse nothing_to_do latency large_table growth ledger_size commands footprint slow_storage inbox_memory; do \
 	    echo; echo "## $$part"; $(BIN)/python -m tests.benchmarks.$$part || exit 1; done
 
 bench-peers: $(VENV)/.dev ## Compare the speed with Ray Data (installs it: 300 MB)
