@@ -18,7 +18,7 @@ from db.tables import batches
 class HostActivity:
     """What one host is working on, and what it finished within the last minute.
 
-    - `processes`: number of processes that run a batch or finished one, even if they have ended since.
+    - `processes`: number of processes that run a batch or finished one; some may have ended since.
     - `running_batches`: batches that are running.
     """
 
