@@ -17,6 +17,7 @@ from classifier.model.header_features import header_matrix
 from classifier.model.pooling import PackMateSummary, mean_over_lstms, pooled
 from classifier.model.vocabulary import Vocabulary, token_counts
 from classifier.names.pack_mates import PackMates
+from classifier.names.sound_words import indicated_categories
 
 #: Leaves the engine's confidence as it is.
 UNCHANGED: Final = Calibration(1.0)
@@ -60,6 +61,10 @@ class Classifier:
         self._encoder = NameEncoder(vocabulary, engine, calibration.learned)
         self._engine = engine
         self._calibration = calibration
+
+    def known_words(self, tokens: Sequence[str], category: int) -> list[str]:
+        """Return the known words among a name's tokens that indicate the category of this index."""
+        return indicated_categories(tuple(tokens), self._calibration.learned).words_for(category)
 
     def predict(
         self,

@@ -45,10 +45,16 @@ class IndicatedCategories(NamedTuple):
     is_known: bool
     #: The categories that all such words indicate, as a bit mask.
     categories: int
+    #: The known words and phrases, each with the categories that it indicates, as a bit mask.
+    words: tuple[tuple[str, int], ...] = ()
 
     def indicates(self, category: int) -> bool:
         """Return whether all known words indicate the category with this index."""
         return self.is_known and bool(self.categories >> category & 1)
+
+    def words_for(self, category: int) -> list[str]:
+        """Return the known words that indicate the category with this index."""
+        return list(dict.fromkeys(word for word, bits in self.words if bits >> category & 1))
 
 
 @functools.cache
@@ -86,13 +92,16 @@ def indicated_categories(
 
     >>> indicated_categories(("deep", "kick", "<index>")).indicates(CATEGORIES.index("drum"))
     True
+    >>> indicated_categories(("deep", "kick")).words_for(CATEGORIES.index("drum"))
+    ['kick']
     >>> indicated_categories(("tokyo", "nights")).is_known
     False
     """
     words, abbreviations = _word_list()
     learned_bits = _bits_of(learned)
     is_short = all(len(token) <= LONGEST_ABBREVIATION or token[0] == "<" for token in tokens)
-    is_known, is_stem, categories, place = False, False, _EVERY, 0
+    is_stem, categories, place = False, _EVERY, 0
+    known: list[tuple[str, int]] = []
     while place < len(tokens):
         for n_parts in range(min(_MOST_PARTS, len(tokens) - place), 0, -1):
             phrase = " ".join(tokens[place : place + n_parts])
@@ -107,9 +116,10 @@ def indicated_categories(
             if phrase_bits is None:
                 phrase_bits = learned_bits.get(phrase)
             if phrase_bits:
-                is_known, categories = True, categories & phrase_bits
+                known.append((phrase, phrase_bits))
+                categories &= phrase_bits
                 is_stem |= phrase_bits == _STEMS
             if phrase_bits is not None:
                 break  # a phrase of no category hides its words: *vocal memo*
         place += n_parts
-    return IndicatedCategories(is_known, _STEMS if is_stem else categories)
+    return IndicatedCategories(bool(known), _STEMS if is_stem else categories, tuple(known))

@@ -10,8 +10,8 @@ from cli.console.text_tables import labelled, shortened, table_lines
 _INDENT: Final = 14
 
 _DECIDED: Final = {
-    Evidence.FOLDER: "the name has no known word, but the folder names do",
-    Evidence.NAME: "known words in the name support it",
+    Evidence.FOLDER: "with the folder names, {words}",
+    Evidence.NAME: "in the name, {words}",
     Evidence.PACK_MATES: "the name has no known word, but other names in the folder do",
     Evidence.CONTRADICTED: "known words in the name or in the folder's other names contradict it",
     Evidence.NONE: "no known word supports it; it is a guess",
@@ -34,7 +34,7 @@ def lines(sound: Mapping[str, Any]) -> Iterator[str]:
         title, f"{_prediction_text(best)}, then {', '.join(map(_prediction_text, others))}"
     )
     yield _field("Review", _review(sound))
-    yield _field("Decided by", f"{sound['evidence']}: {_DECIDED[sound['evidence']]}")
+    yield _field("Decided by", f"{sound['evidence']}: {_decided(sound)}")
     if sound["note"]:
         yield _field("Note", sound["note"])
     yield ""
@@ -78,11 +78,20 @@ def _review(sound: Mapping[str, Any]) -> str:
         return "not needed: the file format decides"
     if sound["label"] is not None:
         return "not needed: it has a label"
-    if sound["evidence"] in (Evidence.CONTRADICTED, Evidence.NONE):
+    if sound["evidence"] == Evidence.CONTRADICTED:
+        return "needed: known words contradict the category"
+    if sound["evidence"] == Evidence.NONE:
         return "needed: no known word supports the category"
     if sound["needs_review"]:
         return f"needed: the confidence is below {sound['review_below']:.2f}"
     return f"not needed: the confidence is at least {sound['review_below']:.2f}"
+
+
+def _decided(sound: Mapping[str, Any]) -> str:
+    """Return what the evidence is. How much a word changes the prediction, `_words` shows."""
+    words = [f"'{word}'" for word in sound["known_words"]]
+    listed = f"{' and '.join(words)} {'is' if len(words) == 1 else 'are'}"
+    return _DECIDED[sound["evidence"]].format(words=f"{listed} known for {sound['category']}")
 
 
 def _words(sound: Mapping[str, Any]) -> Iterator[str]:

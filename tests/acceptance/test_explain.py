@@ -55,6 +55,7 @@ def test_a_name_with_kick_is_a_drum_by_its_name(explain, crate):
     (sound,) = explain(crate / "one" / "Kick 01.wav")
     assert (sound["category"], sound["evidence"]) == ("drum", "name")
     assert sound["tokens"] == ["kick", "<index>"]
+    assert sound["known_words"] == ["kick"]
     assert sound["words"][0]["word"] == "Kick"
     assert sound["words"][0]["without"] < sound["confidence"]
     assert (sound["folder_words"], sound["predictions"]["name_and_folders"]) == ([], None)
@@ -166,6 +167,12 @@ def test_the_text_has_the_same_content(run_at_home, crate):
                  "read before the name: Kicks", "from a folder name", "With folder",
                  "Kicks 02.wav", "instrument kick (folder)", "not_audio"):  # fmt: skip
         assert text in done.stdout
+
+
+def test_the_text_names_the_known_word_that_decided(run_at_home, crate):
+    done = run_at_home("explain", crate / "one" / "Kick 01.wav", crate / "Kicks" / "01.wav")
+    assert "Decided by  name: in the name, 'kick' is known for drum\n" in done.stdout
+    assert "Decided by  folder: with the folder names, 'kicks' is known for drum\n" in done.stdout
 
 
 def test_no_line_is_wider_than_80_columns(run_at_home, crate):

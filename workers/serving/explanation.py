@@ -96,6 +96,7 @@ def _answer(sound: ModelInput, classifier: Classifier) -> dict[str, Any]:
         "needs_review": prediction.needs_review,
         "review_below": round(classifier.review_below, 4),
         "evidence": prediction.evidence,
+        "known_words": [] if sound.is_midi else classifier.known_words(tokens, prediction.best),
         "model_version": prediction.model_version,
         "name_read": sound.name,
         "folder_words": sound.folder_words.split(),
