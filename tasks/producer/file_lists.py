@@ -3,7 +3,9 @@
 Each listed file is taken as a sound, whatever its name. A list is never loaded as a whole.
 """
 
+import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import BinaryIO, Final, NamedTuple, TextIO
 
 from classifier.files.paths import LONGEST_NAME, path_text, printable
@@ -32,6 +34,9 @@ _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _ZIP_MARK: Final = b"PK\x03\x04"
 _GZIP_MARK: Final = b"\x1f\x8b"
 
+#: How many lines of a list are examined for being a table.
+_LINES_EXAMINED: Final = 20
+
 _READ_BYTES: Final = 256 * 1024
 
 
@@ -50,8 +55,8 @@ def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
       CSV table whose first line starts with ``path,vendor``. It must be seekable, because it is
       read twice: first to look for a NUL, then for the entries.
 
-    Raises TableError: the list is in UTF-16 or compressed, is a table with other columns (each line
-    would be taken for a path), or is a table that contains a NUL.
+    Raises TableError: the list is in UTF-16 or compressed, is or looks like a table with other
+    columns (each line would be taken for a path), or is a table that contains a NUL.
     """
     start = stream.tell()
     nul = any(b"\0" in part for part in iter(lambda: stream.read(_READ_BYTES), b""))
@@ -62,6 +67,9 @@ def read_file_list(stream: BinaryIO) -> Iterator[ListedFile | BadLine]:
     delimiter = _table_delimiter(stream.readline(LONGEST_PATH_BYTES), nul)
     stream.seek(start)
     if delimiter is None:
+        if not nul:
+            _refuse_table(stream)
+            stream.seek(start)
         return _read_list(stream, b"\0" if nul else b"\n")
     return _read_table(stream, delimiter)
 
@@ -87,12 +95,30 @@ def _table_delimiter(first_line: bytes, nul: bool) -> str | None:
         raise TableError("the manifest is a table that contains a NUL, which no path can contain")
     # A table exported for another purpose: a first line like this is not a path.
     if not is_table and columns[:1] == ["path"] and len(columns) > 1:
-        shown = printable(path_text(first_line.rstrip()[:60]))
         raise TableError(
-            f"the manifest starts like a table, with {shown!r}; "
+            f"the manifest starts like a table, with {_shown(first_line)!r}; "
             "expected a first line that starts with path,vendor, or one path per line and no header"
         )
     return delimiter if is_table else None
+
+
+def _refuse_table(stream: BinaryIO) -> None:
+    """Raise TableError if each of the first lines has a comma, and none is an existing path."""
+    parts = iter(lambda: stream.readline(LONGEST_PATH_BYTES), b"")
+    lines = [line.rstrip(b"\r\n") for line in islice(parts, _LINES_EXAMINED)]
+    lines = [line for line in lines if line]
+    if len(lines) > 1 and all(b"," in line for line in lines):
+        if any(map(os.path.lexists, lines)):
+            return
+        raise TableError(
+            f"the manifest looks like a table, with {_shown(lines[0])!r}: each of its first lines "
+            "has a comma, and none is an existing path; expected a first line that starts with "
+            "path,vendor, or one path per line and no header"
+        )
+
+
+def _shown(line: bytes) -> str:
+    return printable(path_text(line.rstrip()[:60]))
 
 
 def _read_list(stream: BinaryIO, end: bytes) -> Iterator[ListedFile | BadLine]:

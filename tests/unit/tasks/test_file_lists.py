@@ -1,6 +1,7 @@
 """Lists of files: how their bytes are cut into entries."""
 
 import io
+import os
 import tracemalloc
 from unittest import mock
 
@@ -24,6 +25,18 @@ def entries(content):
 def test_a_table_with_unknown_columns_is_refused(first):
     with pytest.raises(TableError, match=r"starts like a table.*expected.*path,vendor"):
         read(first + b"\na.wav,b,c\n")
+
+
+def test_a_table_whose_first_column_has_another_name_is_refused(tmp_path):
+    table = b"file,pack\na.wav,b\n"
+    with pytest.raises(TableError, match=r"looks like a table, with 'file,pack'.*path,vendor"):
+        read(table)
+    # But names of files may have commas
+    (tmp_path / "kick, hard.wav").touch()
+    listed = os.fsencode(tmp_path / "kick, hard.wav")
+    assert entries(b"a, b.wav\n" + listed) == [(1, b"a, b.wav", None), (2, listed, None)]
+    assert len(read(b"a, b.wav\n")) == 1
+    assert len(read(table + b"kick.wav\n")) == 3
 
 
 # Cutting
@@ -140,9 +153,13 @@ def test_a_line_too_long_for_a_path_is_reported_with_its_length(end, at_once):
     assert good == ListedFile(2, b"y" * 4095)
 
 
-@pytest.mark.parametrize("head", [b"", b"path,vendor\n"], ids=["a list", "a table"])
-def test_a_list_is_streamed(head):
-    stream = io.BytesIO(head + b"/library/pack/kick.wav,Acme\n" * 200_000)
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [(b"", b"/library/pack/kick.wav\n"), (b"path,vendor\n", b"/library/pack/kick.wav,Acme\n")],
+    ids=["a list", "a table"],
+)
+def test_a_list_is_streamed(head, line):
+    stream = io.BytesIO(head + line * 200_000)
     tracemalloc.start()
     count = sum(1 for _ in read_file_list(stream))
     _, most_bytes = tracemalloc.get_traced_memory()
