@@ -23,7 +23,7 @@ from tests.support.command_line import Argument, CliResult, run_as_process, run_
 from tests.support.places import REPOSITORY, SHARED
 from tests.support.processes import WorkerProcess
 from tests.support.servers import PostgresServer, RedisServer, ServerUnavailableError, running
-from tests.support.servers.lifecycle import AnyServer
+from tests.support.servers.lifecycle import AnyServer, Server
 
 pytest_plugins = ["tests.support.distribution", "tests.support.fitted"]
 
@@ -85,13 +85,25 @@ def _missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+_session_servers: list[Server] = []
+
+
 def _for_the_session(server: AnyServer) -> Iterator[AnyServer]:
     with ExitStack() as stack:
         try:
             stack.enter_context(running(server))
         except ServerUnavailableError as missing:
             _missing(str(missing))
+        _session_servers.append(server)
         yield server
+        _session_servers.remove(server)
+
+
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """After a failed test, start the servers that it had stopped, for those that follow."""
+    if call.when == "call" and call.excinfo is not None:
+        for server in _session_servers:
+            server.recover()
 
 
 @pytest.fixture(scope="session")

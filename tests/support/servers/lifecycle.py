@@ -196,6 +196,13 @@ class Server(ABC):
             self.stop()
         self.start()
 
+    def recover(self) -> None:
+        """Have it running, whether it is running, frozen, stopped or killed."""
+        if self._process is None:
+            self.start()
+        else:
+            self.thaw()
+
     def freeze(self) -> None:
         """Freeze it with SIGSTOP: connections stay open without a response."""
         os.kill(self.pid, signal.SIGSTOP)
