@@ -9,7 +9,6 @@ writes the output of commands that now print something else into the page.
 """
 
 import re
-import secrets
 import shutil
 import socket
 import subprocess
@@ -19,7 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
+from docs.pictures.source.scenes import temporary_home
 from tests.support.command_line import clean_environment, run_in_process
 from tests.support.places import REPOSITORY
 
@@ -123,7 +124,7 @@ class Shell:
             text = self._run_make_ingest(command)
         else:
             text = self._run_bash(command)
-        text = text.replace(str(self.home), HOME).replace(socket.gethostname(), HOST)
+        text = text.replace(str(self.home), HOME)
         # Tables shorten long paths, perhaps within the home.
         for length in range(1, len(HOME)):
             text = text.replace(f"…{str(self.home)[-length:]}/", f"…{HOME[-length:]}/")
@@ -139,7 +140,8 @@ class Shell:
             return self._run_bash(command)
         _, *words = self._expanded(own)
         settings = {**self.variables, "LOGNAME": "me", "COLUMNS": "80", "HOME": str(self.home)}
-        done = run_in_process(words, self.folder, settings)
+        with patch.object(socket, "gethostname", return_value=HOST):
+            done = run_in_process(words, self.folder, settings)
         if not rest:
             return done.stdout + done.stderr
         script = f"(cat; exit {done.code}) {rest}"
@@ -188,24 +190,13 @@ def example_home(library: Path) -> Iterator[Path]:
 
     Its path is as long as `HOME`, so that tables are laid out as the pages show them.
     """
-    while True:
-        # Folder names count as evidence, and `bd1` is a bass drum; these letters make no word.
-        name = "".join(secrets.choice("jqxz") for _ in range(3))
-        home = Path("/tmp") / name  # noqa: S108 - as long as HOME
-        try:
-            home.mkdir(mode=0o700)
-            break
-        except FileExistsError:
-            continue
-    try:
+    with temporary_home(HOME) as home:
         program = home / ".local" / "bin" / "cratesort"
         program.parent.mkdir(parents=True)
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m cli "$@"\n')
         program.chmod(0o755)
         shutil.copytree(library, home / "Samples")
         yield home
-    finally:
-        shutil.rmtree(home)
 
 
 def ingest_samples(home: Path) -> None:

@@ -1,5 +1,6 @@
 """What the terminal pictures show: the commands, and the folders they are run on."""
 
+import contextlib
 import os
 import secrets
 import shlex
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -109,13 +111,19 @@ INCOMING_SCENES: Final = (
 
 
 @contextmanager
-def temporary_home() -> Iterator[Path]:
-    """Make a home folder whose path is as long as `SHOWN_HOME`, and delete it afterwards."""
-    parent = Path("/tmp")  # noqa: S108  a folder that exists is refused, and nobody else enters it
+def temporary_home(shown: str = SHOWN_HOME) -> Iterator[Path]:
+    """Make a home folder whose path is as long as `shown`, and delete it afterwards."""
+    parent = Path("/tmp")  # noqa: S108  a folder that exists is not used, and nobody else enters it
     # Folder names count as evidence, and `bd12` is a bass drum; these letters make no word.
-    length = len(SHOWN_HOME) - len(str(parent)) - 1
-    home = parent / "".join(secrets.choice("jqxz") for _ in range(length))
-    home.mkdir(mode=0o700)
+    letters = product("jqxz", repeat=len(shown) - len(str(parent)) - 1)
+    names = list(map("".join, letters))
+    secrets.SystemRandom().shuffle(names)
+    for home in map(parent.joinpath, names):
+        with contextlib.suppress(FileExistsError):
+            home.mkdir(mode=0o700)
+            break
+    else:
+        raise RuntimeError(f"all of {len(names)} folders such as {home} exist: delete some of them")
     try:
         yield home
     finally:

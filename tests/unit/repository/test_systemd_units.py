@@ -13,7 +13,7 @@ from workers.settings import Settings
 FOLDER = REPOSITORY / "examples" / "systemd"
 UNIT = FOLDER / "cratesort@.service"
 DROP_IN = FOLDER / "cratesort@trainer.service.d" / "trainer.conf"
-PAGE = (REPOSITORY / "docs" / "how-to" / "run-under-systemd.md").read_text()
+PAGE = (REPOSITORY / "docs" / "how-to" / "run-under-systemd.md").read_text(encoding="utf-8")
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
@@ -21,7 +21,7 @@ needs_systemd = pytest.mark.skipif(
 
 
 def setting(name):
-    (value,) = re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
+    (value,) = re.findall(rf"^{name}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
     return value
 
 
@@ -31,8 +31,10 @@ def installed(tmp_path):
     program = "/opt/cratesort/bin/cratesort"
     (tmp_path / DROP_IN.parent.name).mkdir()
     for path in (UNIT, DROP_IN):
-        text = path.read_text().replace(program, shutil.which("true"))
-        (tmp_path / path.relative_to(FOLDER)).write_text(text)
+        text = path.read_text(encoding="utf-8").replace(program, shutil.which("true"))
+        copy = tmp_path / path.relative_to(FOLDER)
+        copy.write_text(text)
+        copy.chmod(0o644)
     return tmp_path
 
 
@@ -70,5 +72,7 @@ def test_its_instances_are_commands():
 
 
 def test_the_settings_of_its_example_are_settings():
-    names = re.findall(r"^CRATESORT_(\w+)=", (FOLDER / "cratesort.env").read_text(), re.MULTILINE)
+    names = re.findall(
+        r"^CRATESORT_(\w+)=", (FOLDER / "cratesort.env").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert {name.lower() for name in names} <= set(Settings.model_fields)
