@@ -16,10 +16,11 @@ DATABASE_AWAY: Final = (
 
 _REFUSED: Final = re.compile(
     r"authentication failed|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects"
-    r'|(role|database) ".*" does not exist|not permitted to log in|permission denied for database'
+    r'|(role|database) "(?s:.*)" does not exist|not permitted to log in'
+    r"|permission denied for database"
 )
 
-_NO_DATABASE: Final = re.compile(r'database "([^"]*)" does not exist')
+_NO_DATABASE: Final = re.compile(r'database "(.*?)" does not exist', re.DOTALL)
 
 #: SQLITE_IOERR_SHMSIZE: there is no room for the shared-memory file beside the database.
 _SQLITE_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)

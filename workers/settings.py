@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from classifier.errors import CratesortError
+from classifier.files.paths import path_text, printable
 from workers.broker_url import parse_broker_url
 from workers.logging_setup import LogFormat
 
@@ -30,6 +31,9 @@ ROOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 #: Settings whose values may contain a password, so no message repeats them.
 _SECRET: Final = ("_URL", "_LOGIN")
+
+#: The rest of a URL after its scheme, which may contain a password, without the closing quote.
+_REST_OF_URL: Final = re.compile(r"""://.+?(?=['"]?$)""")
 
 
 class ConfigurationError(CratesortError):
@@ -224,7 +228,7 @@ def load_settings() -> Settings:
         raise ConfigurationError(f"cannot read the settings in {_env_path()}: {error}") from None
     problems = [
         *_unknown_names(os.environ, "the environment"),
-        *_unknown_names((name.upper() for name in env_file), _env_path()),
+        *_unknown_names(name.upper() for name in env_file),
     ]
     settings = None
     try:
@@ -241,11 +245,18 @@ def load_settings() -> Settings:
 
 
 def _env_path() -> str:
-    return str(Path(".env").absolute())
+    """Return the path of the .env file for a message; ``.env`` if the folder was deleted."""
+    try:
+        return printable(path_text(str(Path(".env").absolute())))
+    except OSError:
+        return ".env"
 
 
-def _unknown_names(names: Iterable[str], place: str) -> Iterator[str]:
-    """Yield a message for each misspelt variable, which could send work to the wrong database."""
+def _unknown_names(names: Iterable[str], place: str | None = None) -> Iterator[str]:
+    """Yield a message for each misspelt variable, which could send work to the wrong database.
+
+    - `place`: by default the .env file.
+    """
     known = {field.upper() for field in Settings.model_fields}
     for name in sorted(names):
         field = name.removeprefix(PREFIX)
@@ -254,7 +265,8 @@ def _unknown_names(names: Iterable[str], place: str) -> Iterator[str]:
             hint = (
                 f"did you mean {PREFIX}{close[0]}?" if close else ".env.example lists the settings"
             )
-            yield f"{name} (set in {place}): there is no such setting; {hint}"
+            where = f"{printable(name)} (set in {place or _env_path()})"
+            yield f"{where}: there is no such setting; {hint}"
 
 
 def _problem(field: str, fault: Mapping[str, Any]) -> str:
@@ -268,6 +280,8 @@ def _problem(field: str, fault: Mapping[str, Any]) -> str:
         message = f"expected {_expected(Settings.model_fields[field])}"
     if not name.endswith(_SECRET) and ", got " not in message:
         message += f", got {fault['input']!r}"
+    if not name.endswith(_SECRET):
+        message = _REST_OF_URL.sub("://***", message)
     return f"{name} (set in {place}): {message}"
 
 

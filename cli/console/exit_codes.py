@@ -1,6 +1,7 @@
 """Exit codes, and the errors that are printed as a message instead of a traceback."""
 
 import errno
+import os
 import shlex
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -100,6 +101,7 @@ def _explain_redis_error(error: Exception) -> Explanation | None:
 def _explain_database_error(error: Exception) -> Explanation | None:
     import sqlalchemy.exc
 
+    from classifier.files.paths import printable
     from db.engine import DatabaseUrlError
     from db.errors import (
         is_too_old,
@@ -126,7 +128,7 @@ def _explain_database_error(error: Exception) -> Explanation | None:
             f"{OLDEST_POSTGRES} or newer",
             Exit.USAGE,
         )
-    if name := missing_database(error):
+    if name := printable(missing_database(error) or ""):
         return Explanation(
             f'the database "{name}" does not exist on the server of CRATESORT_DATABASE_URL',
             Exit.USAGE,
@@ -175,7 +177,9 @@ def _explain_system_error(error: OSError) -> Explanation | None:
     from workers.faults import STORAGE_ERRNOS
 
     if _is_disk_full(error):
-        file = error.filename or "the output or a temporary file"
+        file = "the output or a temporary file"
+        if isinstance(error.filename, str | bytes):
+            file = printable(path_text(error.filename))
         return Explanation(
             f"{file} could not be written completely: {error.strerror}; free some space there",
             Exit.UNREACHABLE,
@@ -184,11 +188,23 @@ def _explain_system_error(error: OSError) -> Explanation | None:
     code = Exit.UNREACHABLE if is_storage or error.errno == errno.EROFS else Exit.USAGE
     if isinstance(error.filename, str | bytes):
         return Explanation(f"{printable(path_text(error.filename))}: {error.strerror}", code)
+    if isinstance(error, FileNotFoundError) and _is_current_folder_deleted():
+        return Explanation(
+            "the current folder does not exist any more; change to another folder", Exit.USAGE
+        )
     if is_storage:
         return Explanation(f"the storage of a file fails: {error.strerror or error}", code)
     if "temporary" in str(error.strerror):  # tempfile's message when no folder can be written
         return Explanation(f"{error.strerror}: free some space, or set TMPDIR", Exit.UNREACHABLE)
     return None
+
+
+def _is_current_folder_deleted() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _explain_missing(error: ModuleNotFoundError) -> Explanation | None:

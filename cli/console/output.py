@@ -14,6 +14,8 @@ from cli.console.wrapping import wrapped
 
 #: The width of a terminal that does not know it.
 _DEFAULT_COLUMNS: Final = 80
+#: A longer COLUMNS is ignored: no terminal is that wide, and Python limits the digits of a number.
+_MOST_DIGITS: Final = 5
 
 #: What the second and further lines of a message begin with.
 _HANGING_INDENT: Final = "  "
@@ -94,10 +96,10 @@ def output_width(stream: TextIO | None = None) -> int | None:
 
     - `stream`: by default standard output.
 
-    The variable COLUMNS, if it is set, is the width of any stream.
+    The variable COLUMNS, if it is a usable number, is the width of any stream.
     """
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
+    if columns.isdecimal() and len(columns) <= _MOST_DIGITS and int(columns) > 0:
         return int(columns)
     stream = stream or sys.stdout
     if not stream.isatty():

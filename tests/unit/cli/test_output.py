@@ -1,8 +1,10 @@
-"""Numbers with their nouns."""
+"""Numbers with their nouns, and the width of the output."""
+
+import io
 
 import pytest
 
-from cli.console.output import counted
+from cli.console.output import counted, output_width
 
 
 @pytest.mark.parametrize(
@@ -17,3 +19,14 @@ from cli.console.output import counted
 )
 def test_a_noun_agrees_with_its_number(number: int, nouns: tuple[str, ...], text: str) -> None:
     assert counted(number, *nouns) == text
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"),
+    [("80", 80), ("", None), ("0", None), ("-1", None), ("wide", None), ("9" * 5000, None)],
+)
+def test_a_width_that_is_no_number_of_columns_counts_as_unset(
+    monkeypatch: pytest.MonkeyPatch, columns: str, width: int | None
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert output_width(io.StringIO()) == width

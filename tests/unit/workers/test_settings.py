@@ -144,6 +144,49 @@ def test_a_dotenv_file_that_is_not_text_is_refused_by_name(refusal):
     assert refusal().startswith(f"cannot read the settings in {Path.cwd()}/.env: ")
 
 
+def test_control_characters_of_a_name_and_of_the_folder_are_escaped(refusal, tmp_path, monkeypatch):
+    folder = tmp_path / "here\nERROR forged"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    message = refusal("'CRATESORT_A\nERROR forged'=2\n")
+    assert message.startswith(
+        rf"CRATESORT_A\x0aERROR FORGED (set in {tmp_path}/here\x0aERROR forged/.env): there is no"
+    )
+
+
+def test_settings_are_read_in_a_folder_that_was_deleted(load, refusal, tmp_path, monkeypatch):
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert load(BATCH_SIZE="7").batch_size == 7
+    assert refusal(BATCH_SIZE="0").startswith("CRATESORT_BATCH_SIZE (set in the environment): ")
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.settings.DotEnvSettingsSource", _unreadable)
+        assert refusal().startswith("cannot read the settings in .env: ")
+
+
+def _unreadable(_settings):
+    raise PermissionError("Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("LIBRARY_ROOTS", f"a=postgresql://u:{PASSWORD}@h/d", "'postgresql://***'"),
+        ("LIBRARY_ROOTS", f"postgresql://u:{PASSWORD}@h/d=", "'postgresql://***'"),
+        ("LIBRARY_ROOTS", f"a=postgresql://u:{PASSWORD},x@h/d", "'postgresql://***'"),
+        ("BATCH_SIZE", f"redis://:it's{PASSWORD}@h", '"redis://***"'),
+        ("LOG_LEVEL", f"redis://:{PASSWORD}@h", "'REDIS://***'"),
+        ("TRAINING_SCHEDULE", f"redis://:{PASSWORD}@h", "'redis://***'"),
+    ],
+)
+def test_a_url_in_another_setting_is_shown_without_its_password(refusal, variable, value, shown):
+    message = refusal(**{variable: value})
+    assert message.endswith(f", got {shown}")
+    assert PASSWORD not in message
+
+
 @pytest.mark.parametrize(
     "url",
     [
