@@ -17,6 +17,8 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    case,
+    func,
     literal,
     select,
 )
@@ -61,8 +63,20 @@ def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
 
 
+def sum_of(column: Column[int]) -> ColumnElement[int]:
+    """Return the sum of a column of counts, 0 without rows.
+
+    Values that PostgreSQL's INTEGER does not have, and negative ones, are omitted: a column of
+    SQLite holds what another program writes, infinite numbers and texts included.
+    """
+    return func.coalesce(func.sum(case((column.between(0, 2**31 - 1), column))), 0)
+
+
 class json_items(FunctionElement[Any]):  # noqa: N801  (a SQL function, spelled as one)
-    """The items of a JSON list from position `first` up to, but not including, `stop`; a list."""
+    """The items of a JSON list from position `first` up to, but not including, `stop`; a list.
+
+    The list is empty if there are none, or if the value is not a list.
+    """
 
     type = JSON()
     inherit_cache = True
@@ -76,8 +90,9 @@ class json_items(FunctionElement[Any]):  # noqa: N801  (a SQL function, spelled 
 def _json_items_postgres(element: json_items, compiler: SQLCompiler, **kw: Any) -> str:
     column, first, stop = (compiler.process(clause, **kw) for clause in element.clauses)
     return (
-        "(SELECT json_agg(item.value ORDER BY item.place) "  # noqa: S608  (ours, no values)
-        f"FROM json_array_elements({column}) WITH ORDINALITY AS item(value, place) "
+        "(SELECT coalesce(json_agg(item.value ORDER BY item.place), '[]') "  # noqa: S608  (ours)
+        f"FROM json_array_elements(CASE json_typeof({column}) WHEN 'array' THEN {column} "
+        "ELSE '[]' END) WITH ORDINALITY AS item(value, place) "
         f"WHERE item.place > {first} AND item.place <= {stop})"
     )
 
@@ -87,7 +102,7 @@ def _json_items_sqlite(element: json_items, compiler: SQLCompiler, **kw: Any) ->
     column, first, stop = (compiler.process(clause, **kw) for clause in element.clauses)
     return (
         "(SELECT json_group_array(item.value) FROM "  # noqa: S608  (ours, no values)
-        f"(SELECT value FROM json_each({column}) "
+        f"(SELECT value FROM json_each(CASE WHEN json_valid({column}) THEN {column} ELSE '[]' END) "
         f"WHERE key >= {first} AND key < {stop} ORDER BY key) AS item)"
     )
 

@@ -1,5 +1,6 @@
 """Creation of the database engine, one per process, and its kinds of transactions."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -139,6 +140,7 @@ def create_engine(url: str, timeouts: Timeouts = COMMAND) -> Engine:
             connect_args=_connect_args(parsed, timeouts),
             # A connection that died while idle is replaced before it is used.
             pool_pre_ping=dialect == "postgresql",
+            json_deserializer=_json_value,
             # Error messages must not contain rows or URLs.
             hide_parameters=True,
         )
@@ -177,6 +179,19 @@ def reset_connections(engine: Engine) -> None:
         with suppress(sqlite3.Error):
             connection.rollback()
     engine.dispose(close=False)
+
+
+def _json_value(stored: str | bytes) -> Any:
+    """Decode a value of a JSON column; None if that is impossible.
+
+    Another program may have written it. An error here would be raised for the whole result, and a
+    single bad row of `batches` would keep all others from being read. PostgreSQL's driver decodes
+    by itself, so that this cannot be a column type.
+    """
+    try:
+        return json.loads(stored)
+    except (ValueError, RecursionError):  # no JSON (only in SQLite), or nested too deeply
+        return None
 
 
 def _refuse_variables() -> None:

@@ -14,7 +14,9 @@ from db.tables import batches
 log = logging.getLogger(__name__)
 
 #: Why a batch was closed without an attempt to read its sounds, for users.
-MALFORMED: Final = "malformed batch: its paths are not a list of texts"
+MALFORMED: Final = (
+    "malformed batch: its paths, packs and vendors are not three lists of texts of the same length"
+)
 
 
 class BatchEntry(NamedTuple):
@@ -112,7 +114,20 @@ def columns_when_done(entries: Sequence[BatchEntry]) -> dict[str, Any]:
 
 def has_valid_paths(paths: Any) -> bool:
     """Whether a value of the column `paths` is a list of paths, as `columns` writes it."""
-    return isinstance(paths, list) and paths != [] and all(isinstance(path, str) for path in paths)
+    return _is_list_of_texts(paths) and paths != []
+
+
+def _are_valid_lists(paths: Any, packs: Any, vendors: Any) -> bool:
+    return (
+        has_valid_paths(paths)
+        and _is_list_of_texts(packs)
+        and _is_list_of_texts(vendors)
+        and len(paths) == len(packs) == len(vendors)
+    )
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[QueuedBatch]:
@@ -121,7 +136,7 @@ def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[Que
     Another program may have written to the table. A malformed row must not keep the others from
     being announced.
     """
-    malformed = [row.id for row in rows if not has_valid_paths(row.paths)]
+    malformed = [row.id for row in rows if not _are_valid_lists(row.paths, row.packs, row.vendors)]
     if malformed:
         connection.execute(
             update(batches)
@@ -155,10 +170,14 @@ def queued_batches(connection: Connection, rows: Sequence[Row[Any]]) -> list[Que
 
 
 def claimed_entries(connection: Connection, batch_id: int, *, token: str) -> list[BatchEntry]:
-    """Return the sounds of a claimed batch, in order; an empty list when the lease was lost."""
+    """Return the sounds of a claimed batch, in order; an empty list when the lease was lost.
+
+    The list is also empty if another program made the batch malformed after it was queued. Its
+    lease then expires, and `queued_batches` closes it.
+    """
     query = select(batches.c.paths, batches.c.packs, batches.c.vendors)
     row = connection.execute(query.where(is_claimed_with(batch_id, token))).one_or_none()
-    if row is None:
+    if row is None or not _are_valid_lists(*row):
         return []
     return [BatchEntry(*entry) for entry in zip(row.paths, row.packs, row.vendors, strict=True)]
 

@@ -232,6 +232,8 @@ def _mark_queued(connection: Connection, chosen: Select[tuple[int]]) -> Sequence
             batches.c.ingest_id,
             batches.c.root,
             batches.c.paths,
+            batches.c.packs,
+            batches.c.vendors,
             # Compared with NULL below, in Python: in RETURNING, SQLite's IS NULL is never true.
             batches.c.started_at,
             batches.c.suspect,

@@ -154,6 +154,8 @@ def isolate(
     if row["sound_count"] == 1 or not 0 <= index < row["sound_count"]:
         return _count_attempt(connection, row)
     entries = claimed_entries(connection, batch_id, token=token)
+    if index >= len(entries):  # malformed since it was queued
+        return _count_attempt(connection, row)
     suspect = entries.pop(index)
     connection.execute(
         update(batches)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, literal, select, text, union_all
 
 from classifier.categories import CATEGORIES
-from db.dialects import now, seconds_since
+from db.dialects import now, seconds_since, sum_of
 from db.queue.root_names import roots
 from db.results.queries import filed_as_either, needs_review
 from db.states import BatchState, SoundStatus
@@ -40,9 +40,9 @@ def ledger_counts(connection: Connection) -> LedgerCounts:
         select(
             batches.c.state,
             func.count().label("n"),
-            func.coalesce(func.sum(batches.c.sound_count), 0).label("sounds"),
-            func.coalesce(func.sum(batches.c.classified), 0).label("classified"),
-            func.coalesce(func.sum(batches.c.failed), 0).label("failed"),
+            sum_of(batches.c.sound_count).label("sounds"),
+            sum_of(batches.c.classified).label("classified"),
+            sum_of(batches.c.failed).label("failed"),
             func.min(batches.c.created_at).label("oldest"),
         ).group_by(batches.c.state)
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, func, select
 
+from db.dialects import sum_of
 from db.states import BatchState
 from db.tables import batches, ingests
 
@@ -53,8 +54,8 @@ def progress(
             chosen.c.skipped_unchanged,
             chosen.c.enqueued,
             chosen.c.submitted_at.is_not(None).label("submitted"),
-            func.coalesce(func.sum(batches.c.classified), 0).label("classified"),
-            func.coalesce(func.sum(batches.c.failed), 0).label("failed"),
+            sum_of(batches.c.classified).label("classified"),
+            sum_of(batches.c.failed).label("failed"),
             func.coalesce(func.sum(case((is_open, 1), else_=0)), 0).label("open_batches"),
         )
         .select_from(chosen.outerjoin(batches, batches.c.ingest_id == chosen.c.id))

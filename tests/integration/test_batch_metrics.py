@@ -2,14 +2,14 @@
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from db.dialects import limited
 from db.engine import create_engine, reading
 from db.queue import ledger, recovery
 from db.queue.batch import BatchEntry
-from db.reporting import batch_metrics, counts
+from db.reporting import batch_metrics, counts, ingest_progress
 from db.reporting.batch_metrics import CONFIDENCE_BOUNDS, PHASES, WAIT_BOUNDS_SECONDS
 from db.tables import batch_measures
 from tests.support import sounds
@@ -138,6 +138,21 @@ def test_the_ledger_counts_batches_and_their_sounds_by_state(add_batches, claim,
     counted = take(counts.ledger_counts)
     assert counted.batches == {"pending": 0, "queued": 1, "running": 1, "done": 1}
     assert (counted.classified, counted.failed, counted.open_sounds) == (2, 1, 9)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["9e999", "'text'", "-5"])
+def test_values_that_are_no_counts_are_omitted_from_the_sums(add_batches, claim, take, value):
+    add_batches(1, 1)
+    for batch_id in (1, 2):
+        claim(batch_id)
+        take(ledger.finish, batch_id, token="ours", classified=1, failed=1)
+    forged = f"UPDATE batches SET classified = {value}, failed = {value} WHERE id = 1"  # noqa: S608
+    take(Connection.exec_driver_sql, forged)
+    counted = take(counts.ledger_counts)
+    assert (counted.classified, counted.failed) == (1, 1)
+    (ingest,) = take(ingest_progress.progress)
+    assert (ingest.classified, ingest.failed) == (1, 1)
 
 
 def test_the_oldest_waiting_batch_is_pending_or_queued(add_batches, claim, take):

@@ -7,7 +7,8 @@ from sqlalchemy import text, update
 
 from db.dialects import now
 from db.queue import ledger, recovery, root_names
-from db.queue.batch import MALFORMED, BatchEntry
+from db.queue.batch import MALFORMED, BatchEntry, claimed_entries
+from db.queue.recovery import AttemptOutcome
 from db.states import BatchState
 from db.tables import batches
 
@@ -130,20 +131,28 @@ def test_there_is_no_next_batch_if_all_are_claimed(add_batches, claim, take):
 
 
 @pytest.fixture
-def forge_paths(database):
-    """Replace the paths of a batch, as another program with access to the table could."""
+def forge(database):
+    """Replace a list of a batch, as another program with access to the table could."""
 
-    def forge(batch_id, paths):
+    def forge(batch_id, column, value):
         with database.begin() as connection:
             connection.execute(
-                text("UPDATE batches SET paths = :paths WHERE id = :id"),
-                {"paths": paths, "id": batch_id},
+                text(f"UPDATE batches SET {column} = :value WHERE id = :id"),  # noqa: S608
+                {"value": value, "id": batch_id},
             )
 
     return forge
 
 
-MALFORMED_PATHS = ["null", "5", "[]", "[1]", '"a.wav"', "{}"]
+@pytest.fixture
+def forge_paths(forge):
+    """Replace the paths of a batch."""
+    return lambda batch_id, paths: forge(batch_id, "paths", paths)
+
+
+#: Valid JSON that Python refuses to decode.
+TOO_DEEP = "[" * 2500 + "]" * 2500
+MALFORMED_PATHS = ["null", "5", "[]", "[1]", '"a.wav"', "{}", TOO_DEEP]
 
 
 @pytest.mark.parametrize("paths", MALFORMED_PATHS)
@@ -192,6 +201,58 @@ def test_the_names_of_a_root_do_not_depend_on_malformed_batches(
     )
     forge_paths(2, paths)
     assert take(root_names.known_names, "library") == ["a"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("paths", ["", "no JSON", '["a.wav"', b"\xff\xfe"])
+def test_paths_that_are_no_json_count_as_malformed(add_batches, forge_paths, take, states, paths):
+    add_batches(1, 1)
+    forge_paths(1, paths)
+    assert [batch.id for batch in take(ledger.take_pending, window=10, limit=10)] == [2]
+    assert states() == [BatchState.DONE, BatchState.QUEUED]
+
+
+MALFORMED_NAMES = ["null", "5", "[]", '["a"]', '["a", "b", "c"]', '["a", null]', '"ab"', TOO_DEEP]
+
+
+@pytest.mark.parametrize("column", ["packs", "vendors"])
+@pytest.mark.parametrize("names", MALFORMED_NAMES)
+def test_a_batch_with_malformed_packs_or_vendors_is_closed(
+    add_batches, forge, take, batch_rows, caplog, column, names
+):
+    add_batches(1, 2, 1)
+    forge(2, column, names)
+    assert [batch.id for batch in take(ledger.take_pending, window=10, limit=10)] == [1, 3]
+    row = batch_rows()[1]
+    assert (row["state"], row["failed"], row["reason"]) == (BatchState.DONE, 2, MALFORMED)
+    assert f"batch 2: {MALFORMED}" in caplog.text
+
+
+@pytest.mark.parametrize("column", ["paths", "packs", "vendors"])
+@pytest.mark.parametrize("names", MALFORMED_NAMES)
+def test_a_batch_that_becomes_malformed_after_its_claim_is_closed_in_the_end(
+    add_batches, claim, forge, take, states, column, names
+):
+    add_batches(2)
+    claim(1)
+    forge(1, column, names)
+    assert take(claimed_entries, 1, token="ours") == []
+    assert take(recovery.isolate, 1, token="ours", index=0) is AttemptOutcome.RETURNED
+    assert take(ledger.take_pending, window=10, limit=10) == []
+    assert states() == [BatchState.DONE]
+
+
+@pytest.mark.parametrize("column", ["paths", "packs", "vendors"])
+@pytest.mark.parametrize("names", MALFORMED_NAMES)
+def test_a_malformed_batch_is_split_without_an_error(
+    add_batches, claim, database, forge, take, states, column, names
+):
+    add_batches(2)
+    claim(1)
+    forge(1, column, names)
+    with database.begin() as connection:
+        connection.execute(update(batches).values(attempts=recovery.SPLIT_AFTER_ATTEMPTS))
+    assert take(recovery.count_attempt, 1, token="ours") is AttemptOutcome.SPLIT
 
 
 # Leases
