@@ -26,7 +26,7 @@ def test_work_waits_for_a_frozen_worker_and_is_done_when_it_resumes(fleet):
             return fleet.cli("health", **IMPATIENT).code == 3
 
         wait_until(is_stuck, "work is found to be stuck", 60)
-        assert "work exists (2 batches of" in fleet.cli("health", **IMPATIENT).stdout
+        assert "unhealthy: 2 batches of" in fleet.cli("health", **IMPATIENT).stdout
 
         # And not any more when it wakes
         os.killpg(worker.pid, signal.SIGCONT)
